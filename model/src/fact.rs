@@ -1,0 +1,92 @@
+//! Facts, and where their two copies live.
+//!
+//! The *out* copy of (s, p, o) lives at home(s), sorted (s, o). The *in* copy, sorted (o, s), lives at home(o),
+//! unless the object is *scattered*: then it lives at home(s) too, so that no shard gets a hot spot and a lookup by
+//! that object asks every shard. [`in_home`] is the one place that decides this.
+
+use crate::id::{ShardId, TermId};
+use serde::{Deserialize, Serialize};
+
+/// All facts with one graph and predicate: sorted pairs (subject, object).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Relation {
+    pub graph: TermId,
+    pub predicate: TermId,
+}
+
+/// One fact: a subject, predicate and object in a graph ([`TermId::DEFAULT_GRAPH`] for the default one).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fact {
+    pub graph: TermId,
+    pub predicate: TermId,
+    pub subject: TermId,
+    pub object: TermId,
+}
+
+impl Fact {
+    /// The relation that holds the fact.
+    pub fn relation(&self) -> Relation {
+        Relation { graph: self.graph, predicate: self.predicate }
+    }
+}
+
+/// Which of a fact's two copies: sorted by subject or by object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Copy {
+    /// Pairs (subject, object), at the subject's home. The authority on the fact's existence and marks.
+    Out = 0,
+    /// Pairs (object, subject), at the object's home or, for scattered objects, at the subject's.
+    In = 1,
+}
+
+impl Copy {
+    /// Both copies.
+    pub const BOTH: [Self; 2] = [Self::Out, Self::In];
+
+    /// The fact's pair as this copy sorts it.
+    pub fn pair(self, subject: TermId, object: TermId) -> (TermId, TermId) {
+        match self {
+            Self::Out => (subject, object),
+            Self::In => (object, subject),
+        }
+    }
+}
+
+/// What the pairs of a run say of their facts.
+///
+/// The runs of one copy of a relation satisfy: `Asserted` and `Derived` runs are pairwise disjoint and together are the
+/// closure; every pair of a `Promoted` run is also in a `Derived` run. So the asserted facts are Asserted + Promoted,
+/// the facts that only rules say are Derived - Promoted, and a scan of the closure never reads Promoted runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Mark {
+    /// A user said so.
+    Asserted = 0,
+    /// Rules say so, and no user did when the run was made.
+    Derived = 1,
+    /// A user said so after rules had.
+    Promoted = 2,
+}
+
+impl Mark {
+    /// All marks.
+    pub const ALL: [Self; 3] = [Self::Asserted, Self::Derived, Self::Promoted];
+}
+
+/// Is every object of this predicate scattered? True for `rdf:type`, whose objects are classes.
+///
+/// `rdf_type` is the id of `rdf:type` in this cluster, if the dictionary knows it.
+pub fn is_scattered_predicate(predicate: TermId, rdf_type: Option<TermId>) -> bool {
+    Some(predicate) == rdf_type
+}
+
+/// The shard that holds the in copy of (subject, predicate, object).
+///
+/// `None` only when the subject is an inline value, which no valid fact has.
+pub fn in_home(subject: TermId, predicate: TermId, object: TermId, rdf_type: Option<TermId>) -> Option<ShardId> {
+    if is_scattered_predicate(predicate, rdf_type) {
+        return subject.home();
+    }
+    object.home().or_else(|| subject.home())
+}

@@ -1,0 +1,223 @@
+//! The one closed list of what can go wrong between a client and the cluster.
+//!
+//! Each [`Reason`] says whether the same request may succeed later; `proto` maps it to one gRPC status and to
+//! `google.rpc` details. Crates have error enums of their own and turn them into faults at their boundary.
+
+use crate::id::ShardId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a request failed. The names are part of the public interface (`google.rpc.ErrorInfo.reason`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reason {
+    /// The request breaks a rule of the interface: a missing field, an unknown format.
+    InvalidRequest,
+    /// RDF, SPARQL or rules that do not parse or are not well-formed; has a position where there is one.
+    Syntax,
+    /// Valid input that this version does not support, by name.
+    Unsupported,
+    /// A thing that was named does not exist: a rule set, a graph.
+    NotFound,
+    /// A thing of that name exists already, with other content.
+    AlreadyExists,
+    /// A limit was passed: rows, bytes, depth, rounds, time per rule.
+    LimitExceeded,
+    /// Too much is going on; come back later.
+    Overloaded,
+    /// The deadline passed before the answer was complete.
+    DeadlineExceeded,
+    /// The caller went away or asked to stop.
+    Cancelled,
+    /// Shards cannot be reached now; the fault lists them.
+    ShardsUnavailable,
+    /// The cluster is not ready: too few nodes have registered, or it is shutting down.
+    NotReady,
+    /// The epoch asked for is not kept any more, or not there yet.
+    EpochUnavailable,
+    /// The epoch's attempt was given up; nothing of it is visible.
+    EpochAborted,
+    /// The request may or may not have been applied; ask again with the same request id.
+    OutcomeUnknown,
+    /// A message of an older attempt, generation or incarnation.
+    Fenced,
+    /// A node, coordinator or data directory of another cluster.
+    WrongCluster,
+    /// The data directory is in use by another process.
+    DirectoryInUse,
+    /// No room on disk.
+    DiskFull,
+    /// Bytes from disk or wire that cannot be what they should be.
+    Corrupt,
+    /// A defect of Entail.
+    Internal,
+}
+
+impl Reason {
+    /// Every reason, in order.
+    pub const ALL: [Self; 20] = [
+        Self::InvalidRequest,
+        Self::Syntax,
+        Self::Unsupported,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::LimitExceeded,
+        Self::Overloaded,
+        Self::DeadlineExceeded,
+        Self::Cancelled,
+        Self::ShardsUnavailable,
+        Self::NotReady,
+        Self::EpochUnavailable,
+        Self::EpochAborted,
+        Self::OutcomeUnknown,
+        Self::Fenced,
+        Self::WrongCluster,
+        Self::DirectoryInUse,
+        Self::DiskFull,
+        Self::Corrupt,
+        Self::Internal,
+    ];
+
+    /// The public name, as `google.rpc.ErrorInfo.reason` carries it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "INVALID_REQUEST",
+            Self::Syntax => "SYNTAX",
+            Self::Unsupported => "UNSUPPORTED",
+            Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::Overloaded => "OVERLOADED",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Cancelled => "CANCELLED",
+            Self::ShardsUnavailable => "SHARDS_UNAVAILABLE",
+            Self::NotReady => "NOT_READY",
+            Self::EpochUnavailable => "EPOCH_UNAVAILABLE",
+            Self::EpochAborted => "EPOCH_ABORTED",
+            Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            Self::Fenced => "FENCED",
+            Self::WrongCluster => "WRONG_CLUSTER",
+            Self::DirectoryInUse => "DIRECTORY_IN_USE",
+            Self::DiskFull => "DISK_FULL",
+            Self::Corrupt => "CORRUPT",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// The reason of that public name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// May the very same request succeed if it is sent again later?
+    pub fn is_retryable(self) -> bool {
+        match self {
+            // Load and failures pass.
+            Self::Overloaded | Self::ShardsUnavailable | Self::NotReady => true,
+            // An aborted epoch left nothing behind, and request ids make a repeated write harmless.
+            Self::EpochAborted | Self::OutcomeUnknown => true,
+            // A pinned epoch that a node just lost comes back when the query pins a newer one.
+            Self::EpochUnavailable => true,
+            // A message was overtaken by a newer attempt: the sender starts over.
+            Self::Fenced => true,
+            // The caller's own decision or budget.
+            Self::DeadlineExceeded | Self::Cancelled | Self::LimitExceeded => false,
+            // The request itself is wrong.
+            Self::InvalidRequest | Self::Syntax | Self::Unsupported | Self::NotFound | Self::AlreadyExists => false,
+            // Only an operator can mend these.
+            Self::WrongCluster | Self::DirectoryInUse | Self::DiskFull | Self::Corrupt | Self::Internal => false,
+        }
+    }
+}
+
+/// A place in a text, counted from one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The file or stream, when the request had more than one.
+    pub file: Option<String>,
+    pub line: u64,
+    pub column: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}:")?;
+        }
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A failure with its reason, a sentence for people, and what is known of the place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    pub reason: Reason,
+    pub message: String,
+    pub position: Option<Position>,
+    /// The shards that could not be reached, for [`Reason::ShardsUnavailable`].
+    pub shards: Vec<ShardId>,
+}
+
+impl Fault {
+    /// A fault with a reason and a sentence.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), position: None, shards: Vec::new() }
+    }
+
+    /// The same fault with its place in the input.
+    pub fn at(mut self, line: u64, column: u64) -> Self {
+        let file = self.position.and_then(|position| position.file);
+        self.position = Some(Position { file, line, column });
+        self
+    }
+
+    /// The same fault, naming the file.
+    pub fn in_file(mut self, file: impl Into<String>) -> Self {
+        self.position.get_or_insert_with(Position::default).file = Some(file.into());
+        self
+    }
+
+    /// The same fault, naming the shards that are missing.
+    pub fn with_shards(mut self, shards: Vec<ShardId>) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// Bad bytes from disk or wire.
+    pub fn corrupt(message: impl Into<String>) -> Self {
+        Self::new(Reason::Corrupt, message)
+    }
+
+    /// A defect of ours.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Reason::Internal, message)
+    }
+
+    /// May the same request succeed later?
+    pub fn is_retryable(&self) -> bool {
+        self.reason.is_retryable()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.position {
+            Some(position) if position.line > 0 => write!(f, "{position}: {}", self.message),
+            Some(Position { file: Some(file), .. }) => write!(f, "{file}: {}", self.message),
+            _ => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_come_back() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_name(reason.name()), Some(reason));
+        }
+    }
+}
