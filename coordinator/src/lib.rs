@@ -1,1 +1,3 @@
-//! Placeholder, filled in by the first commits.
+//! The conductor: owns no data, orders all changes, answers all clients.
+
+pub mod balance;
