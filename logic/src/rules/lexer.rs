@@ -1,0 +1,176 @@
+//! Cuts a rule text into tokens, one at a time, always the longest that fits (the draft's note 5 on its grammar).
+//!
+//! Invariant: however hostile the text, each character is looked at a bounded number of times per token.
+
+use super::token::{Kind, Spot, Token};
+use super::{name, quoted};
+use entail_model::Fault;
+
+/// A position in the text that knows its line and column. Copies are cheap: looking ahead is moving a copy.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+    spot: Spot,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, at: 0, spot: Spot { line: 1, column: 1 } }
+    }
+
+    pub fn spot(&self) -> Spot {
+        self.spot
+    }
+
+    /// The text from here on.
+    pub fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// The text between the place where `left` bytes were left, and here.
+    pub fn behind(&self, left: usize) -> &'a str {
+        &self.text[self.text.len() - left..self.at]
+    }
+
+    /// The text between this cursor and a later copy of it.
+    pub fn until(&self, later: &Self) -> &'a str {
+        &self.text[self.at..later.at]
+    }
+
+    pub fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    pub fn bump(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        if c == '\n' || c == '\r' && self.peek() != Some('\n') {
+            self.spot = Spot { line: self.spot.line + 1, column: 1 };
+        } else {
+            self.spot.column += 1;
+        }
+        Some(c)
+    }
+
+    /// Steps over `expected` if the text goes on with it.
+    pub fn skip(&mut self, expected: &str) -> bool {
+        let found = self.rest().starts_with(expected);
+        for _ in expected.chars().filter(|_| found) {
+            self.bump();
+        }
+        found
+    }
+
+    pub fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
+        let from = *self;
+        while self.peek().is_some_and(&wanted) {
+            self.bump();
+        }
+        from.until(self)
+    }
+
+    pub fn unexpected(&self) -> Fault {
+        match self.peek() {
+            Some(c) => self.spot.syntax(format!("unexpected character `{}`", c.escape_debug())),
+            None => self.spot.syntax("unexpected end of the text"),
+        }
+    }
+
+    /// Steps over white space and comments.
+    fn skip_space(&mut self) {
+        loop {
+            match self.peek() {
+                Some(' ' | '\t' | '\r' | '\n') => self.take_while(|c| matches!(c, ' ' | '\t' | '\r' | '\n')),
+                Some('#') => self.take_while(|c| c != '\n' && c != '\r'),
+                _ => return,
+            };
+        }
+    }
+}
+
+/// The tokens of a text.
+pub(super) struct Lexer<'a> {
+    cursor: Cursor<'a>,
+}
+
+impl<'a> Lexer<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self { cursor: Cursor::new(text) }
+    }
+
+    /// The next token; [`Kind::End`] at the end, as often as asked.
+    pub fn token(&mut self) -> Result<Token<'a>, Fault> {
+        self.cursor.skip_space();
+        let from = self.cursor;
+        let kind = self.kind()?;
+        Ok(Token { kind, spot: from.spot, start: from.at, end: self.cursor.at })
+    }
+
+    fn kind(&mut self) -> Result<Kind<'a>, Fault> {
+        let cursor = &mut self.cursor;
+        let Some(c) = cursor.peek() else { return Ok(Kind::End) };
+        match c {
+            '<' => quoted::iri(cursor).unwrap_or_else(|| mark(cursor)),
+            '"' | '\'' => quoted::string(cursor, c),
+            '?' | '$' => name::variable(cursor),
+            '@' => name::language(cursor),
+            '_' if cursor.rest().starts_with("_:") => name::blank(cursor),
+            ':' if cursor.rest().starts_with(":=") => mark(cursor),
+            _ => match number(cursor) {
+                Some(number) => Ok(number),
+                None if name::starts_name(c) => name::prefixed_or_word(cursor),
+                None => mark(cursor),
+            },
+        }
+    }
+}
+
+/// Punctuation, the longest first.
+fn mark<'a>(cursor: &mut Cursor<'a>) -> Result<Kind<'a>, Fault> {
+    const MARKS: [&str; 32] = [
+        "<<(", ")>>", "<<", ">>", "{|", "|}", "||", "&&", "^^", ":=", "!=", "<=", ">=", "{", "}", "(", ")", "[", "]",
+        ".", ",", ";", "=", "<", ">", "!", "+", "-", "*", "/", "^", "~",
+    ];
+    match MARKS.into_iter().find(|mark| cursor.skip(mark)) {
+        Some(mark) => Ok(Kind::Mark(mark)),
+        None => Err(cursor.unexpected()),
+    }
+}
+
+/// INTEGER, DECIMAL and DOUBLE of the grammar, with their sign where it touches them.
+fn number<'a>(cursor: &mut Cursor<'a>) -> Option<Kind<'a>> {
+    let bytes = cursor.rest().as_bytes();
+    let digits = |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
+    let whole = digits(sign);
+    let whole_end = sign + whole;
+    let has_point = bytes.get(whole_end) == Some(&b'.');
+    let fraction = if has_point { digits(whole_end + 1) } else { 0 };
+    if whole + fraction == 0 {
+        return None;
+    }
+    let mantissa = whole_end + usize::from(fraction > 0) + fraction;
+    // `1.e5` is a double although `1.` is an integer and a full stop.
+    let exponent_at = if has_point && fraction == 0 { whole_end + 1 } else { mantissa };
+    let exponent = exponent_length(bytes, exponent_at);
+    let length = if exponent > 0 { exponent_at + exponent } else { mantissa };
+    let written = &cursor.rest()[..length];
+    cursor.skip(written);
+    Some(match (exponent, fraction) {
+        (0, 0) => Kind::Integer(written),
+        (0, _) => Kind::Decimal(written),
+        _ => Kind::Double(written),
+    })
+}
+
+/// How long the exponent at `from` is; zero if there is none.
+fn exponent_length(bytes: &[u8], from: usize) -> usize {
+    let after = |at: usize| bytes.get(from + at).copied();
+    if !matches!(after(0), Some(b'e' | b'E')) {
+        return 0;
+    }
+    let sign = usize::from(matches!(after(1), Some(b'+' | b'-')));
+    let digits = bytes[from + 1 + sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 { 0 } else { 1 + sign + digits }
+}

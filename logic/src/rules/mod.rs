@@ -1,0 +1,90 @@
+//! The rule language: W3C SPARQL 1.2 RL (working draft of August 2026), from text to checked rules.
+//!
+//! ```text
+//! text ──lexer──► tokens ──parser──► Ast ──check──► RuleSet ──► the planner
+//!                                     │
+//!                                     └── check_wellformed, check_stratified: the draft's conditions, whole language
+//! ```
+//!
+//! [`parse_syntax`] accepts the whole grammar; [`check`] then refuses by name what this version does not evaluate. So a
+//! user can tell a slip of the pen (`Syntax`) from a feature that is still to come (`Unsupported`). Pure: no clock, no
+//! randomness, the same text gives the same rules. Everything a text can make us build has a limit, below.
+
+mod ast;
+mod builtin;
+mod check;
+mod expression;
+mod lexer;
+mod name;
+mod parser;
+mod path;
+mod quoted;
+mod rule;
+mod stratify;
+mod term;
+#[cfg(test)]
+mod tests;
+mod token;
+mod triples;
+mod unify;
+mod wellformed;
+
+pub use ast::{Ast, Blank, Constraint, Element, Negation, Node, Pattern, RuleText, Value};
+pub use check::check;
+pub use rule::{Filter, Rule, RuleSet};
+pub use stratify::check_stratified;
+pub use token::Spot;
+pub use wellformed::check_wellformed;
+
+use entail_model::term::HashKey;
+use entail_model::{Fault, Reason};
+
+/// How long a rule text may be.
+pub const TEXT_BYTES_MAX: usize = 16 << 20;
+/// How deep brackets of any kind may nest, and how high an expression may grow.
+pub const DEPTH_MAX: u32 = 128;
+/// How many rules one text may hold.
+pub const RULES_MAX: usize = 10_000;
+/// How many triples head and body of one rule may have together, abbreviations and paths written out.
+pub const TRIPLES_PER_RULE_MAX: usize = 1_000;
+/// How much memory a text may take once prefixes, lists and paths are written out.
+pub const EXPANDED_BYTES_MAX: usize = 256 << 20;
+
+/// Parses and checks a rule text.
+///
+/// # Errors
+/// `Syntax` for a text that is not in the language or not well-formed, `Unsupported` for a feature that this version
+/// does not evaluate, `LimitExceeded` for a text that is too large or too deep; all with line and column.
+pub fn parse(text: &str) -> Result<RuleSet, Fault> {
+    check(parse_syntax(text)?)
+}
+
+/// Parses and checks the bytes of a file.
+///
+/// # Errors
+/// As [`parse`]; bytes that are not UTF-8 are `Syntax`, at the first wrong byte.
+pub fn parse_bytes(bytes: &[u8]) -> Result<RuleSet, Fault> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(text),
+        Err(error) => {
+            let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let line = valid.matches('\n').count() as u64 + 1;
+            let column = valid.chars().rev().take_while(|&c| c != '\n').count() as u64 + 1;
+            Err(Fault::new(Reason::Syntax, "the text is not UTF-8").at(line, column))
+        }
+    }
+}
+
+/// Parses a rule text by the whole grammar of the draft, without any check of what it means.
+///
+/// # Errors
+/// `Syntax` and `LimitExceeded`, as [`parse`].
+pub fn parse_syntax(text: &str) -> Result<Ast, Fault> {
+    if text.len() > TEXT_BYTES_MAX {
+        let message = format!("a rule text of {} bytes; at most {TEXT_BYTES_MAX} are read", text.len());
+        return Err(Fault::new(Reason::LimitExceeded, message));
+    }
+    let fingerprint = HashKey([0; 16]).hash(text.as_bytes()).0 as u64;
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    parser::Parser::new(text)?.document(fingerprint)
+}

@@ -1,0 +1,173 @@
+//! Terms: IRIs and their names, literals, blank nodes, variables, triple terms.
+
+use super::ast::{Blank, Node, Pattern, Value};
+use super::parser::Parser;
+use super::token::{Kind, Spot};
+use super::triples::Place;
+use entail_model::Fault;
+use oxiri::Iri;
+use oxrdf::vocab::{rdf, xsd};
+use oxrdf::{BaseDirection, Literal, NamedNode, NamedNodeRef, Variable};
+
+impl<'a> Parser<'a> {
+    /// An IRI between `<` and `>`, resolved against the base.
+    pub fn iri_reference(&mut self) -> Result<String, Fault> {
+        let token = self.advance()?;
+        match &token.kind {
+            Kind::Iri(iri) => self.resolve(iri, token.spot),
+            _ => Err(self.expected("an IRI in `<` and `>`", &token)),
+        }
+    }
+
+    /// An IRI, written out or with a prefix.
+    pub fn iri(&mut self) -> Result<NamedNode, Fault> {
+        let token = self.advance()?;
+        match &token.kind {
+            Kind::Iri(iri) => Ok(NamedNode::new_unchecked(self.resolve(iri, token.spot)?)),
+            Kind::Prefixed { prefix, local } => self.prefixed(prefix, local, token.spot),
+            _ => Err(self.expected("an IRI", &token)),
+        }
+    }
+
+    fn resolve(&mut self, iri: &str, spot: Spot) -> Result<String, Fault> {
+        let resolved = match &self.base {
+            Some(base) => base.resolve(iri).map_err(|error| error.to_string()),
+            None if oxiri::IriRef::parse(iri).is_ok_and(|iri| !iri.is_absolute()) => {
+                return Err(spot.syntax(format!("the relative IRI <{iri}> needs a BASE")));
+            }
+            None => Iri::parse(iri.to_owned()).map_err(|error| error.to_string()),
+        };
+        let resolved = resolved.map_err(|error| spot.syntax(format!("<{iri}> is not an IRI: {error}")))?;
+        self.charge(resolved.as_str().len(), spot)?;
+        Ok(resolved.into_inner())
+    }
+
+    fn prefixed(&mut self, prefix: &str, local: &str, spot: Spot) -> Result<NamedNode, Fault> {
+        let Some(namespace) = self.prefixes.get(prefix) else {
+            return Err(spot.syntax(format!("the prefix `{prefix}:` is not declared")));
+        };
+        let iri = format!("{namespace}{local}");
+        self.charge(iri.len(), spot)?;
+        NamedNode::new(iri)
+            .map_err(|error| spot.syntax(format!("`{prefix}:{local}` does not stand for an IRI: {error}")))
+    }
+
+    pub fn variable_name(&mut self) -> Result<(Variable, Spot), Fault> {
+        let token = self.advance()?;
+        match token.kind {
+            Kind::Variable(name) => Ok((Variable::new_unchecked(name), token.spot)),
+            _ => Err(self.expected("a variable", &token)),
+        }
+    }
+
+    pub fn variable(&mut self) -> Result<Node, Fault> {
+        let (variable, spot) = self.variable_name()?;
+        Ok(Node { value: Value::Variable(variable), spot })
+    }
+
+    /// Can the next token begin a literal?
+    pub fn at_literal(&self) -> bool {
+        matches!(self.peek().kind, Kind::String { .. } | Kind::Integer(_) | Kind::Decimal(_) | Kind::Double(_))
+            || self.peek().is_word("true")
+            || self.peek().is_word("false")
+    }
+
+    pub fn literal(&mut self) -> Result<Literal, Fault> {
+        let token = self.advance()?;
+        self.charge(token.end - token.start, token.spot)?;
+        let typed = |value: &str, datatype: NamedNodeRef<'_>| Ok(Literal::new_typed_literal(value, datatype));
+        match token.kind {
+            Kind::Integer(value) => typed(value, xsd::INTEGER),
+            Kind::Decimal(value) => typed(value, xsd::DECIMAL),
+            Kind::Double(value) => typed(value, xsd::DOUBLE),
+            Kind::Word(word) if word.eq_ignore_ascii_case("true") => typed("true", xsd::BOOLEAN),
+            Kind::Word(word) if word.eq_ignore_ascii_case("false") => typed("false", xsd::BOOLEAN),
+            Kind::String { value, .. } => self.string(value.into_owned()),
+            _ => Err(self.expected("a literal", &token)),
+        }
+    }
+
+    /// A string that was just read, with the language or datatype that may follow it.
+    fn string(&mut self, value: String) -> Result<Literal, Fault> {
+        if self.eat("^^")? {
+            return Ok(Literal::new_typed_literal(value, self.iri()?));
+        }
+        let Kind::Language(tag) = self.peek().kind else { return Ok(Literal::new_simple_literal(value)) };
+        let spot = self.advance()?.spot;
+        let (language, direction) = match tag.split_once("--") {
+            None => (tag, None),
+            Some((language, "ltr")) => (language, Some(BaseDirection::Ltr)),
+            Some((language, "rtl")) => (language, Some(BaseDirection::Rtl)),
+            Some((_, other)) => return Err(spot.syntax(format!("expected `--ltr` or `--rtl`, found `--{other}`"))),
+        };
+        let literal = match direction {
+            None => Literal::new_language_tagged_literal(value, language),
+            Some(direction) => Literal::new_directional_language_tagged_literal(value, language, direction),
+        };
+        literal.map_err(|error| spot.syntax(format!("`@{language}` is not a language tag: {error}")))
+    }
+
+    /// A variable, IRI, literal or blank node: the terms that are written with tokens of their own.
+    pub fn simple_term(&mut self, place: Place) -> Result<Node, Fault> {
+        let spot = self.peek().spot;
+        if self.at_literal() {
+            return Ok(Node { value: Value::Literal(self.literal()?), spot });
+        }
+        let value = match self.peek().kind {
+            Kind::Variable(_) if place == Place::Data => return Err(spot.syntax("there are no variables in DATA")),
+            Kind::Variable(_) => return self.variable(),
+            Kind::Iri(_) | Kind::Prefixed { .. } => Value::Iri(self.iri()?),
+            Kind::Blank(label) => {
+                self.advance()?;
+                Value::Blank(Blank::Label(label.to_owned()))
+            }
+            _ => return Err(self.unexpected("a term")),
+        };
+        Ok(Node { value, spot })
+    }
+
+    /// `<<( subject verb object )>>`.
+    pub fn triple_term(&mut self, place: Place) -> Result<Node, Fault> {
+        let spot = self.peek().spot;
+        self.expect("<<(")?;
+        let triple = self.nested(|parser| {
+            let subject = parser.triple_term_part(place)?;
+            let predicate = parser.simple_verb(place)?;
+            let object = parser.triple_term_part(place)?;
+            Ok(Pattern { subject, predicate, object })
+        })?;
+        self.expect(")>>")?;
+        Ok(Node { value: Value::Triple(Box::new(triple)), spot })
+    }
+
+    fn triple_term_part(&mut self, place: Place) -> Result<Node, Fault> {
+        match self.peek().kind {
+            Kind::Mark("<<(") => self.triple_term(place),
+            Kind::Mark("[") => self.anonymous(),
+            _ => self.simple_term(place),
+        }
+    }
+
+    /// `[]`.
+    pub fn anonymous(&mut self) -> Result<Node, Fault> {
+        let spot = self.peek().spot;
+        self.expect("[")?;
+        self.expect("]")?;
+        Ok(self.fresh(spot))
+    }
+
+    /// An IRI, `a`, or (outside DATA) a variable.
+    pub fn simple_verb(&mut self, place: Place) -> Result<Node, Fault> {
+        let spot = self.peek().spot;
+        match self.peek().kind {
+            Kind::Variable(_) => self.simple_term(place),
+            Kind::Iri(_) | Kind::Prefixed { .. } => Ok(Node { value: Value::Iri(self.iri()?), spot }),
+            _ if self.peek().is_a() => {
+                self.advance()?;
+                Ok(Node { value: Value::Iri(rdf::TYPE.into_owned()), spot })
+            }
+            _ if place == Place::Data => Err(self.unexpected("a predicate: an IRI or `a`")),
+            _ => Err(self.unexpected("a predicate: an IRI, a variable or `a`")),
+        }
+    }
+}
