@@ -1,1 +1,3 @@
 //! Placeholder, filled in by the first commits.
+
+pub mod debian;
