@@ -1,1 +1,13 @@
-//! Placeholder, filled in by the first commits.
+//! The thinking of Entail. Pure: no sockets, disk, clock or randomness; machines are `step(event) -> effects`, the rest
+//! are functions over sorted columns.
+//!
+//! ```text
+//! rules ──► plan ──► eval ──► columns
+//!             ▲        ▲
+//!           query   fixpoint ◄── epoch
+//! ```
+
+pub mod columns;
+pub mod eval;
+pub mod plan;
+pub mod rules;

@@ -1,0 +1,18 @@
+//! Sorted columns: the shape of all data that is thought about.
+//!
+//! ```text
+//! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
+//! run     an immutable sorted set of pairs, in memory or as stored chunks
+//! spine   runs of geometric sizes that together are one set
+//! ```
+//!
+//! Invariant: the pairs of a run are sorted and distinct, and the runs of one spine are pairwise disjoint, so scans
+//! need no deduplication and counts are sums.
+
+pub mod pairs;
+pub mod run;
+pub mod spine;
+
+pub use pairs::Pair;
+pub use run::{Chunk, ChunkKey, ChunkStore, Cursor, Run};
+pub use spine::Spine;

@@ -1,0 +1,324 @@
+//! Runs: immutable sorted sets of pairs.
+//!
+//! A run is a list of chunks in order. A *resident* run has one chunk of any length in memory; a *stored* run has
+//! chunks of at most [`CHUNK_PAIRS`] pairs that a [`ChunkStore`] loads when they are read. Each chunk's first and last
+//! pair are kept here (its fences), so that a search touches only the chunks it needs.
+
+use crate::columns::pairs::{self, Pair};
+use entail_model::{Fault, Mark, TermId};
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Pairs in a stored chunk: 256 KiB decoded.
+pub const CHUNK_PAIRS: usize = 16_384;
+
+/// Names a stored chunk within its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChunkKey(pub u64);
+
+/// Keeps the chunks of stored runs.
+pub trait ChunkStore: Send + Sync + Debug {
+    /// The chunk's pairs, as they were saved.
+    ///
+    /// # Errors
+    /// `Corrupt` when the bytes do not match their checksum or are gone.
+    fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault>;
+
+    /// Keeps a chunk of at most [`CHUNK_PAIRS`] sorted pairs. It lasts only if a later commit refers to it.
+    fn save(&self, pairs: Vec<Pair>) -> Result<ChunkKey, Fault>;
+}
+
+/// A piece of a run: its fences and where its pairs are.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    pub first: Pair,
+    pub last: Pair,
+    pub len: u64,
+    body: Body,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    Resident(Arc<Vec<Pair>>),
+    Stored(ChunkKey, Arc<dyn ChunkStore>),
+}
+
+impl Chunk {
+    /// A chunk in memory.
+    ///
+    /// # Panics
+    /// If `pairs` is empty.
+    pub fn resident(pairs: Vec<Pair>) -> Self {
+        let (first, last) = (pairs[0], pairs[pairs.len() - 1]);
+        Self { first, last, len: pairs.len() as u64, body: Body::Resident(Arc::new(pairs)) }
+    }
+
+    /// A chunk that `store` keeps under `key`.
+    pub fn stored(first: Pair, last: Pair, len: u64, key: ChunkKey, store: Arc<dyn ChunkStore>) -> Self {
+        Self { first, last, len, body: Body::Stored(key, store) }
+    }
+
+    /// The key of a stored chunk; `None` when it is only in memory.
+    pub fn key(&self) -> Option<ChunkKey> {
+        match &self.body {
+            Body::Stored(key, _) => Some(*key),
+            Body::Resident(_) => None,
+        }
+    }
+
+    /// The chunk's pairs.
+    pub fn pairs(&self) -> Result<Arc<Vec<Pair>>, Fault> {
+        match &self.body {
+            Body::Resident(pairs) => Ok(Arc::clone(pairs)),
+            Body::Stored(key, store) => store.load(*key),
+        }
+    }
+}
+
+/// An immutable sorted set of pairs with one mark.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub mark: Mark,
+    /// In order; never empty chunks.
+    pub chunks: Vec<Chunk>,
+    /// Pairs in all chunks.
+    pub len: u64,
+    /// Distinct keys; an estimate (an upper bound) for runs of several chunks.
+    pub keys: u64,
+}
+
+impl Run {
+    /// A run in memory from sorted distinct pairs; `None` when there are none.
+    pub fn resident(mark: Mark, pairs: Vec<Pair>) -> Option<Arc<Self>> {
+        debug_assert!(pairs.is_sorted_by(|a, b| a < b), "a run is sorted and distinct");
+        (!pairs.is_empty()).then(|| {
+            let keys = pairs::distinct_keys(&pairs);
+            let len = pairs.len() as u64;
+            Arc::new(Self { mark, chunks: vec![Chunk::resident(pairs)], len, keys })
+        })
+    }
+
+    /// Bytes that the run holds in memory whatever is cached.
+    pub fn resident_bytes(&self) -> u64 {
+        let resident = self.chunks.iter().filter(|chunk| chunk.key().is_none());
+        resident.map(|chunk| chunk.len * size_of::<Pair>() as u64).sum()
+    }
+
+    /// Calls `visit` with every piece of the run, in order.
+    pub fn for_each_piece(&self, mut visit: impl FnMut(&[Pair]) -> Result<(), Fault>) -> Result<(), Fault> {
+        self.chunks.iter().try_for_each(|chunk| visit(&chunk.pairs()?))
+    }
+
+    /// All pairs in one vector: for small runs and tests.
+    pub fn to_vec(&self) -> Result<Vec<Pair>, Fault> {
+        let mut all = Vec::with_capacity(self.len as usize);
+        self.for_each_piece(|piece| {
+            all.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Drops from sorted `candidates` what this run holds.
+    pub fn subtract_from(&self, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
+        if let [only] = &self.chunks[..] {
+            return Ok(pairs::subtract(&candidates, &only.pairs()?));
+        }
+        let mut cursor = Cursor::new(self);
+        let mut new = Vec::with_capacity(candidates.len());
+        for pair in candidates {
+            if cursor.seek(pair)?.first() != Some(&pair) {
+                new.push(pair);
+            }
+        }
+        Ok(new)
+    }
+
+    /// For each of the sorted `keys`: calls `visit` with its position and the pairs of that key, in pieces.
+    pub fn for_each_match(&self, keys: &[TermId], mut visit: impl FnMut(usize, &[Pair])) -> Result<(), Fault> {
+        debug_assert!(keys.is_sorted());
+        let mut cursor = Cursor::new(self);
+        let mut position = 0;
+        while position < keys.len() {
+            let key = keys[position];
+            let repeats = keys[position..].iter().take_while(|other| **other == key).count();
+            let found = cursor.seek((key, TermId(0)))?;
+            let Some(first) = found.first() else { break };
+            if first.0 > key {
+                position += gallop_keys(&keys[position..], first.0);
+                continue;
+            }
+            let group = pairs::gallop(found, |pair| pair.0 == key);
+            (position..position + repeats).for_each(|index| visit(index, &found[..group]));
+            if group == found.len() {
+                self.match_rest(key, position..position + repeats, &mut cursor, &mut visit)?;
+            }
+            position += repeats;
+        }
+        Ok(())
+    }
+
+    /// The pairs of `key` in the chunks after the cursor's: a large group may span several.
+    fn match_rest(
+        &self,
+        key: TermId,
+        positions: std::ops::Range<usize>,
+        cursor: &mut Cursor<'_>,
+        visit: &mut impl FnMut(usize, &[Pair]),
+    ) -> Result<(), Fault> {
+        while cursor.next_chunk_starts_with(key) {
+            let piece = cursor.enter_next_chunk()?;
+            let group = pairs::gallop(piece, |pair| pair.0 == key);
+            positions.clone().for_each(|index| visit(index, &piece[..group]));
+        }
+        Ok(())
+    }
+}
+
+fn gallop_keys(keys: &[TermId], target: TermId) -> usize {
+    pairs::gallop(keys, |key| *key < target)
+}
+
+/// A position in a run that only moves forward.
+pub struct Cursor<'a> {
+    run: &'a Run,
+    chunk: usize,
+    offset: usize,
+    loaded: Option<Arc<Vec<Pair>>>,
+}
+
+impl<'a> Cursor<'a> {
+    /// A cursor before the first pair.
+    pub fn new(run: &'a Run) -> Self {
+        Self { run, chunk: 0, offset: 0, loaded: None }
+    }
+
+    /// Moves to the first pair at or after `target` and returns the rest of its chunk: empty at the end of the run.
+    pub fn seek(&mut self, target: Pair) -> Result<&[Pair], Fault> {
+        let ahead = &self.run.chunks[self.chunk.min(self.run.chunks.len())..];
+        let skipped = pairs::gallop(ahead, |chunk| chunk.last < target);
+        if skipped > 0 {
+            self.chunk += skipped;
+            self.offset = 0;
+            self.loaded = None;
+        }
+        self.load()?;
+        let rest = self.rest();
+        let passed = pairs::gallop(rest, |pair| *pair < target);
+        self.offset += passed;
+        Ok(self.rest())
+    }
+
+    fn load(&mut self) -> Result<(), Fault> {
+        if self.loaded.is_none()
+            && let Some(chunk) = self.run.chunks.get(self.chunk)
+        {
+            self.loaded = Some(chunk.pairs()?);
+        }
+        Ok(())
+    }
+
+    fn rest(&self) -> &[Pair] {
+        self.loaded.as_ref().map_or(&[], |pairs| &pairs[self.offset..])
+    }
+
+    fn next_chunk_starts_with(&self, key: TermId) -> bool {
+        self.run.chunks.get(self.chunk + 1).is_some_and(|chunk| chunk.first.0 == key)
+    }
+
+    fn enter_next_chunk(&mut self) -> Result<&[Pair], Fault> {
+        self.chunk += 1;
+        self.offset = 0;
+        self.loaded = None;
+        self.load()?;
+        Ok(self.rest())
+    }
+
+    /// The pair under the cursor, after a [`seek`](Self::seek) or [`advance`](Self::advance).
+    pub fn head(&mut self) -> Result<Option<Pair>, Fault> {
+        self.load()?;
+        Ok(self.rest().first().copied())
+    }
+
+    /// The rest of the current chunk.
+    pub fn piece(&mut self) -> Result<&[Pair], Fault> {
+        self.load()?;
+        Ok(self.rest())
+    }
+
+    /// Passes over `count` pairs of the current chunk.
+    pub fn advance(&mut self, count: usize) {
+        self.offset += count;
+        if self.loaded.as_ref().is_some_and(|pairs| self.offset >= pairs.len()) {
+            self.chunk += 1;
+            self.offset = 0;
+            self.loaded = None;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    /// Keeps chunks in a vector: for tests of stored runs.
+    #[derive(Debug, Default)]
+    pub struct VecStore(Mutex<Vec<Arc<Vec<Pair>>>>);
+
+    impl ChunkStore for VecStore {
+        fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
+            Ok(Arc::clone(&self.0.lock().expect("no panics")[key.0 as usize]))
+        }
+
+        fn save(&self, pairs: Vec<Pair>) -> Result<ChunkKey, Fault> {
+            let mut chunks = self.0.lock().expect("no panics");
+            chunks.push(Arc::new(pairs));
+            Ok(ChunkKey(chunks.len() as u64 - 1))
+        }
+    }
+
+    /// A run in chunks of `size` pairs.
+    pub fn chunked(pairs: &[Pair], size: usize) -> Run {
+        let store: Arc<dyn ChunkStore> = Arc::new(VecStore::default());
+        let chunks = pairs.chunks(size).map(|piece| {
+            let key = store.save(piece.to_vec()).expect("in memory");
+            Chunk::stored(piece[0], piece[piece.len() - 1], piece.len() as u64, key, Arc::clone(&store))
+        });
+        Run { mark: Mark::Asserted, chunks: chunks.collect(), len: pairs.len() as u64, keys: 0 }
+    }
+
+    fn pairs() -> impl Strategy<Value = Vec<Pair>> {
+        prop::collection::btree_set((0u64..20, 0u64..50).prop_map(|(a, b)| (TermId(a), TermId(b))), 1..300)
+            .prop_map(|set| set.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn matches_are_exact(pairs in pairs(), keys in prop::collection::vec(0u64..22, 0..30), size in 1usize..40) {
+            let run = chunked(&pairs, size);
+            let mut keys: Vec<TermId> = keys.into_iter().map(TermId).collect();
+            keys.sort_unstable();
+            let mut found = Vec::new();
+            run.for_each_match(&keys, |index, group| found.extend(group.iter().map(|pair| (index, *pair))))
+                .expect("in memory");
+            let mut expected = Vec::new();
+            for (index, key) in keys.iter().enumerate() {
+                expected.extend(pairs.iter().filter(|pair| pair.0 == *key).map(|pair| (index, *pair)));
+            }
+            found.sort_unstable();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn subtraction_over_chunks_is_set_difference(known in pairs(), candidates in pairs(), size in 1usize..40) {
+            let left: BTreeSet<Pair> = candidates.iter().copied().collect();
+            let right: BTreeSet<Pair> = known.iter().copied().collect();
+            let new = chunked(&known, size).subtract_from(candidates).expect("in memory");
+            prop_assert_eq!(new, left.difference(&right).copied().collect::<Vec<_>>());
+        }
+    }
+}

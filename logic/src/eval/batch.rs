@@ -1,0 +1,111 @@
+//! Batches: rows as columns of ids, with the texts of the terms that filters need.
+
+use super::Texts;
+use crate::plan::Slot;
+use entail_model::{Fault, TermId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A text of a term: its canonical bytes; `None` for inline values, which carry their value.
+pub type Text = Option<Arc<[u8]>>;
+
+/// Rows with a column per slot; the columns of unbound slots are empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    pub rows: usize,
+    pub columns: Vec<Vec<TermId>>,
+    /// The texts of resolved slots.
+    pub texts: BTreeMap<Slot, Vec<Text>>,
+}
+
+impl Batch {
+    /// One row with nothing bound.
+    pub fn unit(width: usize) -> Self {
+        Self { rows: 1, columns: vec![Vec::new(); width], texts: BTreeMap::new() }
+    }
+
+    /// No rows.
+    pub fn empty(width: usize) -> Self {
+        Self { rows: 0, columns: vec![Vec::new(); width], texts: BTreeMap::new() }
+    }
+
+    /// Is the slot bound in these rows?
+    pub fn is_bound(&self, slot: Slot) -> bool {
+        self.rows > 0 && !self.columns[slot].is_empty()
+    }
+
+    /// The rows with these indexes, in this order.
+    pub fn take_rows(&self, indexes: &[u32]) -> Self {
+        let is_identity = indexes.len() == self.rows && indexes.iter().enumerate().all(|(i, row)| i == *row as usize);
+        if is_identity {
+            return self.clone();
+        }
+        let pick = |column: &Vec<TermId>| match column.is_empty() {
+            true => Vec::new(),
+            false => indexes.iter().map(|row| column[*row as usize]).collect(),
+        };
+        let texts = self.texts.iter().map(|(slot, texts)| {
+            (*slot, indexes.iter().map(|row| texts[*row as usize].clone()).collect())
+        });
+        Self { rows: indexes.len(), columns: self.columns.iter().map(pick).collect(), texts: texts.collect() }
+    }
+
+    /// Appends the rows of `other`, which binds the same slots.
+    pub fn append(&mut self, other: &Self) {
+        if self.rows == 0 {
+            *self = other.clone();
+            return;
+        }
+        self.rows += other.rows;
+        for (column, more) in self.columns.iter_mut().zip(&other.columns) {
+            column.extend_from_slice(more);
+        }
+        for (slot, texts) in &mut self.texts {
+            texts.extend_from_slice(&other.texts[slot]);
+        }
+    }
+
+    /// Forgets the slots that are not in sorted `live`.
+    pub fn project(&mut self, live: &[Slot]) {
+        for (slot, column) in self.columns.iter_mut().enumerate() {
+            if live.binary_search(&slot).is_err() {
+                *column = Vec::new();
+            }
+        }
+        self.texts.retain(|slot, _| live.binary_search(slot).is_ok());
+    }
+
+    /// Sorts the rows and drops repeated ones.
+    pub fn distinct(&mut self) {
+        let bound: Vec<&Vec<TermId>> = self.columns.iter().filter(|column| !column.is_empty()).collect();
+        if bound.is_empty() {
+            *self = self.take_rows(if self.rows > 0 { &[0] } else { &[] });
+            return;
+        }
+        let row = |index: u32| bound.iter().map(move |column| column[index as usize]);
+        let mut indexes: Vec<u32> = (0..self.rows as u32).collect();
+        indexes.sort_unstable_by(|a, b| row(*a).cmp(row(*b)));
+        indexes.dedup_by(|a, b| row(*a).eq(row(*b)));
+        *self = self.take_rows(&indexes);
+    }
+
+    /// Adds the texts of the slot's terms.
+    pub fn resolve(&mut self, slot: Slot, texts: &dyn Texts) -> Result<(), Fault> {
+        let column = &self.columns[slot];
+        let mut ids: Vec<TermId> = column.iter().copied().filter(|id| !id.is_inline()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let found = texts.texts(&ids)?;
+        let of = |id: &TermId| ids.binary_search(id).ok().map(|index| Arc::clone(&found[index]));
+        self.texts.insert(slot, column.iter().map(of).collect());
+        Ok(())
+    }
+
+    /// Bytes of the columns and texts, as a measure for limits.
+    pub fn bytes(&self) -> u64 {
+        let ids: usize = self.columns.iter().map(|column| column.len() * size_of::<TermId>()).sum();
+        let texts = self.texts.values().flatten();
+        let texts: usize = texts.map(|text| 16 + text.as_ref().map_or(0, |text| text.len())).sum();
+        (ids + texts) as u64
+    }
+}

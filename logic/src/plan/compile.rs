@@ -1,0 +1,405 @@
+//! From atoms and conditions to plans: join order and routes.
+//!
+//! The compiler is greedy: it takes the cheapest next atom, by estimated rows and with a price on moving rows, and
+//! notes after each step where a row is. Moving is needed only when the next atom's facts live elsewhere:
+//!
+//! ```text
+//! place        meaning                                                 may read
+//! Everywhere   every node has the row                                  any copy of any atom
+//! Home(arg)    the row is at home(arg)                                 the out copy of arg; its in copy, if arg is a node
+//! Unknown      the row stayed where it was because a value is inline   nothing
+//! ```
+//!
+//! Invariants: a filter runs as soon as its slots are bound; each fact that matches a row is read at exactly one node
+//! (the module docs of [`plan`](crate::plan) say why); a rule is *local* if one variable is in every atom and the
+//! subject of at least one, since then home(that variable) has a copy of every fact that an instance needs. (An object
+//! that is never a subject may be an inline value, whose facts are spread over the nodes.)
+
+use super::{Arg, Atom, Condition, GraphScope, Head, Op, Plan, Route, RulePlans, Sink, Slot, Stage, View};
+use entail_model::{Copy, Relation, TermId};
+use std::collections::{BTreeSet, HashMap};
+
+/// What is known of a relation's size, over all nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RelationStats {
+    pub facts: u64,
+    pub subjects: u64,
+    pub objects: u64,
+}
+
+/// What the compiler knows of the cluster and its data.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Does one node hold every shard, so that nothing ever needs to move?
+    pub single_node: bool,
+    /// The id of `rdf:type`, whose objects are scattered.
+    pub rdf_type: Option<TermId>,
+    /// The sizes of all relations.
+    pub stats: HashMap<Relation, RelationStats>,
+}
+
+/// How much dearer a row becomes by moving.
+const MOVE_PRICE: f64 = 3.0;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Everywhere,
+    Home(Arg),
+    Unknown,
+}
+
+/// A body: what a plan must match.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    pub width: usize,
+    pub atoms: Vec<Atom>,
+    pub conditions: Vec<Condition>,
+}
+
+/// A rule in terms of slots.
+#[derive(Clone, Debug)]
+pub struct RuleBody {
+    pub label: String,
+    pub body: Body,
+    pub heads: Vec<Head>,
+}
+
+/// The plan of a query's basic graph pattern: its answers are the bag of `output` rows.
+pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan {
+    let views = vec![View::All; body.atoms.len()];
+    Builder::new(context, body, &views).build(None, Sink::Gather(output))
+}
+
+/// The plans of a rule: one that reads everything, and one for each atom's delta.
+pub fn compile_rule(context: &Context, index: usize, rule: &RuleBody) -> RulePlans {
+    let sink = || Sink::Emit { rule: index, heads: rule.heads.clone() };
+    let count = rule.body.atoms.len();
+    let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(None, sink());
+    let hub = hub(context, &rule.body);
+    let deltas = (0..count).map(|pivot| {
+        let views: Vec<View> = (0..count).map(|atom| semi_naive_view(atom, pivot)).collect();
+        let copies = match hub {
+            Some(slot) => vec![copy_of(&rule.body.atoms[pivot], slot)],
+            None => Copy::BOTH.to_vec(),
+        };
+        let plans = copies.into_iter().map(|copy| {
+            Builder::new(context, &rule.body, &views).build_costed(Some((pivot, copy)), sink())
+        });
+        plans.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are one or two copies").0
+    });
+    RulePlans { label: rule.label.clone(), deltas: deltas.collect(), full }
+}
+
+/// Atoms before the delta read the old facts, atoms after it all: so no instance fires twice.
+fn semi_naive_view(atom: usize, pivot: usize) -> View {
+    match atom.cmp(&pivot) {
+        std::cmp::Ordering::Less => View::Old,
+        std::cmp::Ordering::Equal => View::Delta,
+        std::cmp::Ordering::Greater => View::All,
+    }
+}
+
+/// The variable at whose home a rule can be evaluated without moving rows.
+fn hub(context: &Context, body: &Body) -> Option<Slot> {
+    let first = body.atoms.first()?;
+    let candidates = [first.subject.slot(), first.object.slot()];
+    candidates.into_iter().flatten().find(|slot| {
+        let reachable = |atom: &Atom| {
+            atom.subject == Arg::Slot(*slot)
+                || (atom.object == Arg::Slot(*slot) && !may_be_scattered(context, atom))
+        };
+        body.atoms.iter().all(reachable) && body.atoms.iter().any(|atom| atom.subject == Arg::Slot(*slot))
+    })
+}
+
+fn copy_of(atom: &Atom, hub: Slot) -> Copy {
+    if atom.subject == Arg::Slot(hub) { Copy::Out } else { Copy::In }
+}
+
+/// May the atom's in copies be at the subject's home whatever the object is?
+fn may_be_scattered(context: &Context, atom: &Atom) -> bool {
+    match atom.predicate {
+        Arg::Const(predicate) => Some(predicate) == context.rdf_type,
+        Arg::Slot(_) => true,
+    }
+}
+
+fn route_to(arg: Arg, by: fn(Slot) -> Route) -> Route {
+    match arg {
+        Arg::Const(term) => term.home().map_or(Route::Broadcast, Route::Shard),
+        Arg::Slot(slot) => by(slot),
+    }
+}
+
+struct Builder<'a> {
+    context: &'a Context,
+    body: &'a Body,
+    views: &'a [View],
+    stages: Vec<Stage>,
+    bound: BTreeSet<Slot>,
+    /// Slots whose terms cannot be inline values, since they are subjects.
+    nodes: BTreeSet<Slot>,
+    resolved: BTreeSet<Slot>,
+    place: Place,
+    rows: f64,
+    cost: f64,
+    filtered: Vec<bool>,
+}
+
+/// How an atom would be read next.
+struct Access {
+    copy: Copy,
+    route: Option<Route>,
+    after: Place,
+    rows: f64,
+    cost: f64,
+}
+
+impl<'a> Builder<'a> {
+    fn new(context: &'a Context, body: &'a Body, views: &'a [View]) -> Self {
+        let first = Stage { route: Route::Everywhere, ops: Vec::new(), live: Vec::new() };
+        Self {
+            context,
+            body,
+            views,
+            stages: vec![first],
+            bound: BTreeSet::new(),
+            nodes: BTreeSet::new(),
+            resolved: BTreeSet::new(),
+            place: Place::Everywhere,
+            rows: 1.0,
+            cost: 0.0,
+            filtered: vec![false; body.conditions.len()],
+        }
+    }
+
+    fn build(self, pivot: Option<(usize, Copy)>, sink: Sink) -> Plan {
+        self.build_costed(pivot, sink).0
+    }
+
+    fn build_costed(mut self, pivot: Option<(usize, Copy)>, sink: Sink) -> (Plan, f64) {
+        let mut left: Vec<usize> = (0..self.body.atoms.len()).collect();
+        if left.is_empty() {
+            // One row in the whole cluster: at the holder of the first shard.
+            self.stages[0].route = Route::Shard(entail_model::ShardId(0));
+            self.place = Place::Unknown;
+        }
+        self.filter_what_is_bound();
+        if let Some((pivot, copy)) = pivot {
+            left.retain(|atom| *atom != pivot);
+            let access = self.scan(pivot, copy);
+            self.take(pivot, access);
+        }
+        while !left.is_empty() {
+            let accesses = left.iter().map(|atom| (*atom, self.access(*atom)));
+            let (atom, access) =
+                accesses.min_by(|a, b| a.1.cost.total_cmp(&b.1.cost)).expect("atoms are left to choose from");
+            left.retain(|other| *other != atom);
+            self.take(atom, access);
+        }
+        self.mark_live(&sink);
+        (Plan { width: self.body.width, stages: self.stages, sink }, self.cost)
+    }
+
+    fn is_bound(&self, arg: Arg) -> bool {
+        arg.slot().is_none_or(|slot| self.bound.contains(&slot))
+    }
+
+    /// Reading a whole copy, as a delta plan starts.
+    fn scan(&self, index: usize, copy: Copy) -> Access {
+        let atom = &self.body.atoms[index];
+        Access { copy, route: None, after: self.place_after(atom, copy), rows: self.estimate(index), cost: 0.0 }
+    }
+
+    /// A row that matched through a copy is where that copy's facts live.
+    fn place_after(&self, atom: &Atom, copy: Copy) -> Place {
+        match copy {
+            Copy::In if !may_be_scattered(self.context, atom) => Place::Home(atom.object),
+            // In copies of an unknown predicate are at either home.
+            Copy::In if atom.predicate.slot().is_some() => Place::Unknown,
+            _ => Place::Home(atom.subject),
+        }
+    }
+
+    fn access(&self, index: usize) -> Access {
+        let atom = &self.body.atoms[index];
+        let (copy, route) = self.route_for(atom);
+        let rows = self.rows * self.estimate(index);
+        let moved = if self.context.single_node || route.is_none() { 0.0 } else { self.rows * MOVE_PRICE };
+        let broadcast = if matches!(route, Some(Route::Broadcast)) { self.rows * MOVE_PRICE } else { 0.0 };
+        let after = self.place_after(atom, copy);
+        Access { copy, route, after, rows, cost: rows + moved + broadcast }
+    }
+
+    /// The copy to read an atom from, and how rows must move first.
+    fn route_for(&self, atom: &Atom) -> (Copy, Option<Route>) {
+        let (subject, object) = (self.is_bound(atom.subject), self.is_bound(atom.object));
+        if self.context.single_node {
+            return (if subject || !object { Copy::Out } else { Copy::In }, None);
+        }
+        if self.place == Place::Everywhere {
+            return self.route_from_everywhere(atom, subject, object);
+        }
+        if subject && self.place == Place::Home(atom.subject) {
+            return (Copy::Out, None);
+        }
+        if object && self.place == Place::Home(atom.object) && self.has_in_copies_at_home(atom) {
+            return (Copy::In, None);
+        }
+        match (subject, object) {
+            (true, _) => (Copy::Out, Some(route_to(atom.subject, Route::Subject))),
+            (false, true) if may_be_scattered(self.context, atom) => (Copy::In, Some(Route::Broadcast)),
+            (false, true) => (Copy::In, Some(route_to(atom.object, Route::Object))),
+            (false, false) => (Copy::Out, Some(Route::Broadcast)),
+        }
+    }
+
+    /// At the start every node may look; a constant's home is the only one that finds something.
+    fn route_from_everywhere(&self, atom: &Atom, subject: bool, object: bool) -> (Copy, Option<Route>) {
+        let first = self.stages.len() == 1 && self.bound.is_empty() && self.stages[0].ops.is_empty();
+        let at = |arg: Arg| match arg {
+            Arg::Const(term) if first => term.home().map(Route::Shard),
+            _ => None,
+        };
+        match (subject, object) {
+            (true, _) => (Copy::Out, at(atom.subject)),
+            (false, true) if may_be_scattered(self.context, atom) => (Copy::In, None),
+            (false, true) => (Copy::In, at(atom.object)),
+            (false, false) => (Copy::Out, None),
+        }
+    }
+
+    /// Are all facts of the object's in copy at the object's home, when the row is there?
+    fn has_in_copies_at_home(&self, atom: &Atom) -> bool {
+        let is_node = match atom.object {
+            Arg::Const(term) => !term.is_inline(),
+            Arg::Slot(slot) => self.nodes.contains(&slot),
+        };
+        is_node && !may_be_scattered(self.context, atom)
+    }
+
+    /// Expected matches per row.
+    fn estimate(&self, index: usize) -> f64 {
+        let atom = &self.body.atoms[index];
+        let stats = self.stats_of(atom);
+        let facts = stats.facts as f64;
+        let subjects = (stats.subjects as f64).max(1.0);
+        let objects = (stats.objects as f64).max(1.0);
+        match (self.is_bound(atom.subject), self.is_bound(atom.object)) {
+            (true, true) => (facts / subjects / objects).min(1.0),
+            (true, false) => facts / subjects,
+            (false, true) => facts / objects,
+            (false, false) => facts,
+        }
+    }
+
+    fn stats_of(&self, atom: &Atom) -> RelationStats {
+        let graph_matches = |graph: TermId| match &atom.graph {
+            GraphScope::One(one) => *one == graph,
+            GraphScope::Union(graphs) | GraphScope::Each(_, Some(graphs)) => graphs.contains(&graph),
+            GraphScope::UnionOfAll => true,
+            GraphScope::Each(_, None) => graph != TermId::DEFAULT_GRAPH,
+        };
+        if let Some(relation) = atom.relation() {
+            return self.context.stats.get(&relation).copied().unwrap_or_default();
+        }
+        let predicate_matches = |predicate| match atom.predicate {
+            Arg::Const(constant) => constant == predicate,
+            Arg::Slot(_) => true,
+        };
+        let matching = self.context.stats.iter().filter(|(relation, _)| {
+            graph_matches(relation.graph) && predicate_matches(relation.predicate)
+        });
+        let mut sum = matching.fold(RelationStats::default(), |sum, (_, stats)| RelationStats {
+            facts: sum.facts + stats.facts,
+            subjects: sum.subjects.max(stats.subjects),
+            objects: sum.objects.max(stats.objects),
+        });
+        if atom.predicate.slot().is_some_and(|slot| self.bound.contains(&slot)) {
+            sum.facts = sum.facts.div_ceil(self.context.stats.len().max(1) as u64);
+        }
+        sum
+    }
+
+    fn take(&mut self, index: usize, access: Access) {
+        let atom = &self.body.atoms[index];
+        if let Some(route) = access.route {
+            self.enter(route);
+        }
+        let op = Op::Match { atom: atom.clone(), copy: access.copy, view: self.views[index] };
+        self.stage().ops.push(op);
+        self.rows = access.rows;
+        self.cost += access.cost;
+        self.place = access.after;
+        self.bound.extend(atom.slots());
+        self.nodes.extend(atom.subject.slot());
+        self.filter_what_is_bound();
+    }
+
+    fn stage(&mut self) -> &mut Stage {
+        self.stages.last_mut().expect("a plan has a first stage")
+    }
+
+    /// Starts a new stage; a plan that has done nothing yet is simply routed at its start.
+    fn enter(&mut self, route: Route) {
+        if self.stages.len() == 1 && self.stages[0].ops.is_empty() && matches!(route, Route::Shard(_)) {
+            self.stages[0].route = route;
+        } else {
+            self.stages.push(Stage { route, ops: Vec::new(), live: Vec::new() });
+        }
+    }
+
+    fn filter_what_is_bound(&mut self) {
+        for index in 0..self.body.conditions.len() {
+            let condition = &self.body.conditions[index];
+            let bound = condition.variables.iter().all(|(_, slot)| self.bound.contains(slot));
+            if !bound || self.filtered[index] {
+                continue;
+            }
+            self.filtered[index] = true;
+            if !condition.by_id {
+                let slots: Vec<Slot> = condition.variables.iter().map(|(_, slot)| *slot).collect();
+                slots.into_iter().for_each(|slot| self.resolve(slot));
+            }
+            let condition = self.body.conditions[index].clone();
+            self.stage().ops.push(Op::Filter(condition));
+            self.rows *= 0.5;
+        }
+    }
+
+    /// Texts are at their terms' homes; rows with inline values need none and stay.
+    fn resolve(&mut self, slot: Slot) {
+        if !self.resolved.insert(slot) {
+            return;
+        }
+        if !self.context.single_node && self.place != Place::Home(Arg::Slot(slot)) {
+            self.cost += self.rows;
+            self.stages.push(Stage { route: Route::Texts(slot), ops: Vec::new(), live: Vec::new() });
+            self.place = Place::Unknown;
+        }
+        self.stage().ops.push(Op::Resolve { slot });
+    }
+
+    /// Backwards: a slot lives as long as something later reads it.
+    fn mark_live(&mut self, sink: &Sink) {
+        let mut needed: BTreeSet<Slot> = match sink {
+            Sink::Gather(slots) => slots.iter().copied().collect(),
+            Sink::Emit { heads, .. } => {
+                heads.iter().flat_map(|head| [head.subject, head.predicate, head.object]).filter_map(Arg::slot).collect()
+            }
+        };
+        for stage in self.stages.iter_mut().rev() {
+            stage.live = needed.iter().copied().collect();
+            for op in &stage.ops {
+                match op {
+                    Op::Match { atom, .. } => needed.extend(atom.slots()),
+                    Op::Resolve { slot } => _ = needed.insert(*slot),
+                    Op::Filter(condition) => needed.extend(condition.variables.iter().map(|(_, slot)| *slot)),
+                }
+            }
+            if let Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot) = stage.route {
+                needed.insert(slot);
+            }
+        }
+    }
+}

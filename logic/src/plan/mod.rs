@@ -1,0 +1,214 @@
+//! Plans: what both queries and rules compile to.
+//!
+//! ```text
+//! stage 0 (every node, or one) ──► Match · Filter · … ──► route(home of a slot | everywhere) ──► stage 1 ──► … ──► sink
+//! ```
+//!
+//! A plan works on batches of rows; a row has a *slot* per variable. Stage 0 starts from one empty row at each node
+//! that takes part. Each [`Op::Match`] extends a row by the facts of its *local* copies only; the compiler places the
+//! routes so that every matching fact is met at exactly one node:
+//!
+//! - the row is at home(v) and v is the atom's subject: the out copy has all facts of v;
+//! - the row is at home(v) and v is the object, not scattered: the in copy has all facts of v;
+//! - the row is everywhere (stage 0, or routed to all): either copy, each node meets its own facts.
+
+pub mod compile;
+
+use entail_model::{Copy, Relation, ShardId, TermId};
+use serde::{Deserialize, Serialize};
+
+/// A variable's column within a plan.
+pub type Slot = usize;
+
+/// A position of an atom: a term or a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Arg {
+    Const(TermId),
+    Slot(Slot),
+}
+
+impl Arg {
+    /// The slot, of a variable.
+    pub fn slot(self) -> Option<Slot> {
+        match self {
+            Self::Slot(slot) => Some(slot),
+            Self::Const(_) => None,
+        }
+    }
+}
+
+/// Which graphs an atom looks into.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum GraphScope {
+    /// One graph, or the default graph.
+    One(TermId),
+    /// The merge of several graphs: a fact in two of them counts once.
+    Union(Vec<TermId>),
+    /// The merge of every graph there is, the default graph included.
+    UnionOfAll,
+    /// Each named graph (of those listed, if there is a list), bound to the slot.
+    Each(Slot, Option<Vec<TermId>>),
+}
+
+/// One triple pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Atom {
+    pub graph: GraphScope,
+    pub subject: Arg,
+    pub predicate: Arg,
+    pub object: Arg,
+}
+
+impl Atom {
+    /// The slots that the atom mentions, without repetitions.
+    pub fn slots(&self) -> Vec<Slot> {
+        let graph = match self.graph {
+            GraphScope::Each(slot, _) => Some(slot),
+            _ => None,
+        };
+        let all = [self.subject.slot(), self.predicate.slot(), self.object.slot(), graph];
+        let mut slots: Vec<Slot> = all.into_iter().flatten().collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots
+    }
+
+    /// The relation, when graph and predicate are constants.
+    pub fn relation(&self) -> Option<Relation> {
+        match (&self.graph, self.predicate) {
+            (GraphScope::One(graph), Arg::Const(predicate)) => Some(Relation { graph: *graph, predicate }),
+            _ => None,
+        }
+    }
+
+    /// The arguments as a copy sorts them: (key, value).
+    pub fn key_value(&self, copy: Copy) -> (Arg, Arg) {
+        match copy {
+            Copy::Out => (self.subject, self.object),
+            Copy::In => (self.object, self.subject),
+        }
+    }
+}
+
+/// Which of a relation's facts an atom reads. Queries read `All`; semi-naive evaluation needs the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum View {
+    /// Everything known.
+    All,
+    /// What was known before this step: `Old` and `Delta` together are `All`.
+    Old,
+    /// What is new in this step.
+    Delta,
+}
+
+/// One operator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// Extends each row by the matching facts of a local copy.
+    Match { atom: Atom, copy: Copy, view: View },
+    /// Adds the texts of a slot's terms to the rows, from this node's dictionary. Inline values need none.
+    Resolve { slot: Slot },
+    /// Keeps the rows for which the expression's effective boolean value is true.
+    Filter(Condition),
+}
+
+/// A SPARQL expression over slots.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// The expression as SPARQL text, which is its stable form between processes.
+    pub expression: String,
+    /// The expression's variables and their slots.
+    pub variables: Vec<(String, Slot)>,
+    /// Can it be decided from ids alone (sameTerm, IRI equality, term kinds)?
+    pub by_id: bool,
+}
+
+/// Where the rows of a stage come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Route {
+    /// One empty row at every node.
+    Everywhere,
+    /// One empty row, at the node that holds the shard.
+    Shard(ShardId),
+    /// Rows of the stage before, each where the facts with this subject are. Inline values are never subjects: rows with
+    /// one are dropped.
+    Subject(Slot),
+    /// Rows of the stage before, each where the facts with this object are. Facts of inline values are everywhere, so
+    /// rows with one go to every node.
+    Object(Slot),
+    /// Rows of the stage before, each where its slot's term can be turned into text: at its home, or, for an inline
+    /// value, where the row is.
+    Texts(Slot),
+    /// Rows of the stage before, each at every node.
+    Broadcast,
+}
+
+/// A route and the operators after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    pub route: Route,
+    pub ops: Vec<Op>,
+    /// The slots that a later stage or the sink still needs when rows leave this stage.
+    pub live: Vec<Slot>,
+}
+
+/// A fact to emit for each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Head {
+    pub graph: TermId,
+    pub subject: Arg,
+    pub predicate: Arg,
+    pub object: Arg,
+}
+
+/// What becomes of the rows at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Sink {
+    /// Rows go to the coordinator, these slots in this order, as a bag.
+    Gather(Vec<Slot>),
+    /// Facts go to their homes, as a set.
+    Emit { rule: usize, heads: Vec<Head> },
+}
+
+/// A whole plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Number of slots.
+    pub width: usize,
+    pub stages: Vec<Stage>,
+    pub sink: Sink,
+}
+
+/// A rule's plans, ready to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RulePlans {
+    /// Name or text, for reports.
+    pub label: String,
+    /// Evaluates the rule over everything, once, when it is new.
+    pub full: Plan,
+    /// One plan per body atom, which reads its delta.
+    pub deltas: Vec<Plan>,
+}
+
+impl RulePlans {
+    /// Can the rule be evaluated without moving rows between nodes?
+    pub fn is_local(&self) -> bool {
+        self.deltas.iter().all(|plan| plan.stages.len() == 1)
+    }
+}
+
+/// The rules of one epoch's reasoning.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    pub rules: Vec<RulePlans>,
+    /// The id of `rdf:type`, whose objects are scattered.
+    pub rdf_type: Option<TermId>,
+}
+
+impl Program {
+    /// The number of exchange levels that a round of these rules needs: one for heads, plus one per row exchange.
+    pub fn levels(&self) -> usize {
+        let plans = self.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
+        plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
+    }
+}
