@@ -1,3 +1,4 @@
 //! The conductor: owns no data, orders all changes, answers all clients.
 
 pub mod balance;
+pub mod metalog;

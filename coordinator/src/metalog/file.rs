@@ -1,0 +1,148 @@
+//! The log of one coordinator, in a file of its data directory.
+//!
+//! Every append is one write and one fdatasync, before it is applied. When the file has grown large it is replaced by
+//! one that starts with a snapshot of the state:
+//!
+//! ```text
+//! metalog.new  header, snapshot ──► fsync ──► rename to metalog ──► fsync of the directory ──► appends go there
+//! ```
+//!
+//! A crash before the rename leaves the old file as it was, and one after it the new: both mean the same state.
+
+use super::directory::Directory;
+use super::entry::Entry;
+use super::journal::Journal;
+use super::state::{Applied, State};
+use super::{MetaLog, record};
+use entail_model::{Fault, Reason};
+use std::path::Path;
+
+const NAME: &str = "metalog";
+const NEW_NAME: &str = "metalog.new";
+
+/// The file's size that calls for a snapshot.
+const COMPACT_AT_BYTES: u64 = 64 << 20;
+
+/// See the module.
+pub struct FileLog {
+    state: State,
+    journal: Journal,
+    directory: Directory,
+    /// A snapshot is due at this length.
+    compact_at: u64,
+    /// The least that `compact_at` can be.
+    compact_at_min: u64,
+    /// Is room kept for an abort?
+    has_ballast: bool,
+}
+
+impl FileLog {
+    /// Opens the log in the data directory `path`, or begins one there, and keeps other processes out.
+    ///
+    /// # Errors
+    /// [`Reason::DirectoryInUse`]; [`Reason::WrongCluster`] for a node's directory; [`Reason::Corrupt`] for a log that
+    /// is damaged anywhere but in its last record: a torn one is cut off, it was never acknowledged;
+    /// [`Reason::DiskFull`].
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        Self::open_compacting_at(path, COMPACT_AT_BYTES)
+    }
+
+    fn open_compacting_at(path: &Path, compact_at: u64) -> Result<Self, Fault> {
+        let directory = Directory::open(path)?;
+        let (state, journal) = match directory.read(NAME)? {
+            Some(bytes) => reopen(&directory, &bytes)?,
+            None => (State::default(), begin(&directory)?),
+        };
+        Ok(Self { state, journal, directory, compact_at, compact_at_min: compact_at, has_ballast: false })
+    }
+
+    /// Writes a record. An abort must be possible on a full disk, or the nodes could never drop what fills it: so no
+    /// attempt begins before there is room for its abort.
+    fn write(&mut self, record: &[u8], entry: &Entry) -> Result<(), Fault> {
+        if matches!(entry, Entry::BeginEpoch { .. }) && !self.has_ballast {
+            self.directory.keep_ballast()?;
+            self.has_ballast = true;
+        }
+        match self.journal.append(record) {
+            Err(fault) if fault.reason == Reason::DiskFull && matches!(entry, Entry::AbortEpoch { .. }) => {
+                self.has_ballast = false;
+                if self.directory.drop_ballast() { self.journal.append(record) } else { Err(fault) }
+            }
+            other => other,
+        }
+    }
+
+    /// Replaces a file that has grown large. The entry that made it so is durable and applied: a failure here is not
+    /// the failure of an append.
+    fn compact_if_due(&mut self) {
+        if self.journal.length() < self.compact_at {
+            return;
+        }
+        if let Err(fault) = self.compact() {
+            tracing::warn!(%fault, "the metadata log could not be compacted");
+            self.compact_at = self.journal.length() + self.compact_at_min / 4;
+        }
+    }
+
+    fn compact(&mut self) -> Result<(), Fault> {
+        let bytes = [record::file_header(), record::snapshot(&self.state)?].concat();
+        let length = bytes.len() as u64;
+        let file = self.directory.write_new(NEW_NAME, &bytes)?;
+        if let Err(fault) = self.directory.publish(NEW_NAME, NAME) {
+            // A crash might bring back either file: nothing may be written to one of them alone.
+            self.journal.poison();
+            return Err(fault);
+        }
+        self.journal = open_journal(Box::new(file), length, length)?;
+        // A snapshot that is large itself must not be rewritten at every append.
+        self.compact_at = self.compact_at_min.max(length * 2);
+        Ok(())
+    }
+}
+
+impl MetaLog for FileLog {
+    fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<(u64, Applied), Fault> {
+        self.state.check(entry)?;
+        let index = self.state.index() + 1;
+        let record = record::entry(index, entry)?;
+        self.write(&record, entry)?;
+        let applied = self.state.apply(index, entry)?;
+        self.compact_if_due();
+        Ok((index, applied))
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.journal.is_poisoned()
+    }
+}
+
+/// The file of a new log appears whole or not at all.
+fn begin(directory: &Directory) -> Result<Journal, Fault> {
+    let header = record::file_header();
+    let file = directory.write_new(NEW_NAME, &header)?;
+    directory.publish(NEW_NAME, NAME)?;
+    let length = header.len() as u64;
+    open_journal(Box::new(file), length, length)
+}
+
+fn reopen(directory: &Directory, bytes: &[u8]) -> Result<(State, Journal), Fault> {
+    let replayed = record::replay(bytes)?;
+    let torn = bytes.len() - replayed.length;
+    if torn > 0 {
+        tracing::info!(bytes = torn, "the last record of the metadata log was torn and is cut off");
+    }
+    let file = directory.append_to(NAME)?;
+    let journal = open_journal(Box::new(file), replayed.length as u64, bytes.len() as u64)?;
+    Ok((replayed.state, journal))
+}
+
+fn open_journal(medium: Box<dyn super::journal::Medium>, length: u64, found: u64) -> Result<Journal, Fault> {
+    Journal::open(medium, length, found).map_err(|error| Fault::internal(format!("metadata log: {error}")))
+}
+
+#[cfg(test)]
+mod tests;
