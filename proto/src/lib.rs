@@ -1,1 +1,20 @@
-//! Placeholder, filled in by the first commits.
+//! The wire: generated messages and services, conversions to the model's nouns, and the one mapping between [`Fault`]
+//! and gRPC status. Nobody else names protobuf.
+//!
+//! [`Fault`]: entail_model::Fault
+
+/// The interface for clients.
+pub mod v1 {
+    tonic::include_proto!("entail.v1");
+
+    /// The encoded descriptors of this interface, for reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/entail.v1.bin"));
+}
+
+/// Between coordinators and nodes.
+pub mod internal {
+    tonic::include_proto!("entail.internal.v1");
+}
+
+pub mod convert;
+pub mod status;

@@ -1,0 +1,15 @@
+//! Compiles the interface with protox, so that no `protoc` has to be installed.
+
+use std::path::Path;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let root = Path::new("proto");
+    let files = ["entail/v1/entail.proto", "entail/internal/v1/internal.proto"];
+    let descriptors = protox::compile(files, [root])?;
+    let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
+    let public = protox::compile([files[0]], [root])?;
+    std::fs::write(out.join("entail.v1.bin"), prost::Message::encode_to_vec(&public))?;
+    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    Ok(())
+}

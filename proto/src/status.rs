@@ -1,0 +1,110 @@
+//! The one mapping between [`Fault`] and gRPC status with `google.rpc` details.
+//!
+//! ```text
+//! ErrorInfo { domain: "entail", reason, metadata: line, column, file, shards }     RetryInfo, if it may succeed later
+//! ```
+
+use entail_model::fault::Position;
+use entail_model::{Fault, Reason, ShardId};
+use std::collections::HashMap;
+use std::time::Duration;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// The domain of our reasons.
+pub const DOMAIN: &str = "entail";
+
+/// The gRPC code of a reason.
+pub fn code(reason: Reason) -> Code {
+    match reason {
+        Reason::InvalidRequest | Reason::Syntax => Code::InvalidArgument,
+        Reason::Unsupported => Code::Unimplemented,
+        Reason::NotFound => Code::NotFound,
+        Reason::AlreadyExists => Code::AlreadyExists,
+        Reason::LimitExceeded | Reason::Overloaded | Reason::DiskFull => Code::ResourceExhausted,
+        Reason::DeadlineExceeded => Code::DeadlineExceeded,
+        Reason::Cancelled => Code::Cancelled,
+        Reason::ShardsUnavailable | Reason::NotReady => Code::Unavailable,
+        Reason::EpochUnavailable | Reason::WrongCluster | Reason::DirectoryInUse => Code::FailedPrecondition,
+        Reason::EpochAborted | Reason::Fenced => Code::Aborted,
+        Reason::OutcomeUnknown => Code::Unknown,
+        Reason::Corrupt => Code::DataLoss,
+        Reason::Internal => Code::Internal,
+    }
+}
+
+/// The status of a fault.
+pub fn from_fault(fault: &Fault) -> Status {
+    let mut metadata = HashMap::new();
+    if let Some(position) = &fault.position {
+        if position.line > 0 {
+            metadata.insert("line".to_owned(), position.line.to_string());
+            metadata.insert("column".to_owned(), position.column.to_string());
+        }
+        if let Some(file) = &position.file {
+            metadata.insert("file".to_owned(), file.clone());
+        }
+    }
+    if !fault.shards.is_empty() {
+        let shards: Vec<String> = fault.shards.iter().map(ToString::to_string).collect();
+        metadata.insert("shards".to_owned(), shards.join(","));
+    }
+    let mut details = ErrorDetails::with_error_info(fault.reason.name(), DOMAIN, metadata);
+    if fault.is_retryable() {
+        details.set_retry_info(Some(Duration::from_millis(200)));
+    }
+    Status::with_error_details(code(fault.reason), fault.message.clone(), details)
+}
+
+/// The fault in a status; statuses that are not ours become the nearest reason.
+pub fn to_fault(status: &Status) -> Fault {
+    let details = status.get_error_details();
+    let Some(info) = details.error_info().filter(|info| info.domain == DOMAIN) else {
+        return Fault::new(foreign_reason(status.code()), status.message());
+    };
+    let reason = Reason::from_name(&info.reason).unwrap_or_else(|| foreign_reason(status.code()));
+    let mut fault = Fault::new(reason, status.message());
+    let number = |key: &str| info.metadata.get(key).and_then(|text| text.parse().ok());
+    let file = info.metadata.get("file").cloned();
+    let line = number("line");
+    if file.is_some() || line.is_some() {
+        fault.position =
+            Some(Position { file, line: line.unwrap_or(0), column: number("column").unwrap_or(0) });
+    }
+    if let Some(shards) = info.metadata.get("shards") {
+        fault.shards = shards.split(',').filter_map(|shard| shard.parse().ok()).map(ShardId).collect();
+    }
+    fault
+}
+
+/// What a status means that the transport or a proxy made.
+fn foreign_reason(code: Code) -> Reason {
+    match code {
+        Code::Cancelled => Reason::Cancelled,
+        Code::DeadlineExceeded => Reason::DeadlineExceeded,
+        Code::Unavailable => Reason::ShardsUnavailable,
+        Code::ResourceExhausted => Reason::LimitExceeded,
+        Code::InvalidArgument | Code::OutOfRange => Reason::InvalidRequest,
+        Code::Unimplemented => Reason::Unsupported,
+        Code::NotFound => Reason::NotFound,
+        Code::AlreadyExists => Reason::AlreadyExists,
+        Code::Aborted => Reason::EpochAborted,
+        Code::DataLoss => Reason::Corrupt,
+        _ => Reason::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_comes_back() {
+        for reason in Reason::ALL {
+            let plain = Fault::new(reason, "what happened");
+            assert_eq!(to_fault(&from_fault(&plain)), plain);
+            let full = Fault::new(reason, "there").at(3, 14).in_file("a.nt").with_shards(vec![ShardId(2), ShardId(9)]);
+            assert_eq!(to_fault(&from_fault(&full)), full);
+        }
+    }
+}
