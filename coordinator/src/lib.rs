@@ -2,3 +2,6 @@
 
 pub mod balance;
 pub mod metalog;
+pub mod options;
+
+pub use options::Options;

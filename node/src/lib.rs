@@ -1,1 +1,5 @@
-//! Placeholder, filled in by the first commits.
+//! One worker: the shards that it holds, and the work over them.
+
+pub mod options;
+
+pub use options::Options;

@@ -1,0 +1,23 @@
+//! What a node is started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The settings of one node. The caller has parsed and defaulted them; nothing is read from the environment.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the shards live. Created when it is missing; one process at a time.
+    pub data: PathBuf,
+    /// Where the coordinator and other nodes call. Port 0 takes a free one.
+    pub peer_listen: SocketAddr,
+    /// The address that others are told to call, `HOST:PORT`. None: the one that is listened on.
+    pub advertise: Option<String>,
+    /// The URL of the coordinator's peer port.
+    pub coordinator: String,
+    /// A name for people. None: made from the address.
+    pub name: Option<String>,
+    /// Bytes for decoded chunks and for the work of rounds and queries.
+    pub memory: u64,
+    /// Threads for evaluation.
+    pub threads: usize,
+}
