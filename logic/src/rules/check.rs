@@ -1,10 +1,10 @@
 //! From a parsed text to rules: refuses what this version does not evaluate, checks the rest, and writes blank nodes of
 //! bodies as variables.
 
+use super::TRIPLES_PER_RULE_MAX;
 use super::ast::{Ast, Blank, Constraint, Element, Node, Pattern, RuleText, Value};
 use super::rule::{Filter, Rule, RuleSet};
 use super::wellformed;
-use super::TRIPLES_PER_RULE_MAX;
 use entail_model::Fault;
 use oxrdf::{BlankNode, NamedOrBlankNode, Term, Triple, Variable};
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
@@ -99,7 +99,9 @@ fn check_triple(triple: &Pattern, side: Side) -> Result<(), Fault> {
                 ));
             }
             Value::Triple(_) if !node.is_ground() => {
-                return Err(node.spot.unsupported("a triple term or reified triple with variables or blank nodes in it"));
+                return Err(node
+                    .spot
+                    .unsupported("a triple term or reified triple with variables or blank nodes in it"));
             }
             _ => {}
         }

@@ -72,7 +72,8 @@ impl<'a> Cursor<'a> {
 
     pub fn unexpected(&self) -> Fault {
         match self.peek() {
-            Some(c) => self.spot.syntax(format!("unexpected character `{}`", c.escape_debug())),
+            Some(c) if c.is_control() => self.spot.syntax(format!("unexpected character {c:?}")),
+            Some(c) => self.spot.syntax(format!("unexpected character `{c}`")),
             None => self.spot.syntax("unexpected end of the text"),
         }
     }
@@ -128,11 +129,8 @@ impl<'a> Lexer<'a> {
 
 /// Punctuation, the longest first.
 fn mark<'a>(cursor: &mut Cursor<'a>) -> Result<Kind<'a>, Fault> {
-    const MARKS: [&str; 32] = [
-        "<<(", ")>>", "<<", ">>", "{|", "|}", "||", "&&", "^^", ":=", "!=", "<=", ">=", "{", "}", "(", ")", "[", "]",
-        ".", ",", ";", "=", "<", ">", "!", "+", "-", "*", "/", "^", "~",
-    ];
-    match MARKS.into_iter().find(|mark| cursor.skip(mark)) {
+    const MARKS: &str = "<<( )>> << >> {| |} || && ^^ := != <= >= { } ( ) [ ] . , ; = < > ! + - * / ^ ~";
+    match MARKS.split(' ').find(|mark| cursor.skip(mark)) {
         Some(mark) => Ok(Kind::Mark(mark)),
         None => Err(cursor.unexpected()),
     }

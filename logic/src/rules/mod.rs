@@ -18,6 +18,7 @@ mod lexer;
 mod name;
 mod parser;
 mod path;
+mod print;
 mod quoted;
 mod rule;
 mod stratify;
@@ -31,6 +32,7 @@ mod wellformed;
 
 pub use ast::{Ast, Blank, Constraint, Element, Negation, Node, Pattern, RuleText, Value};
 pub use check::check;
+pub use print::expression_text;
 pub use rule::{Filter, Rule, RuleSet};
 pub use stratify::check_stratified;
 pub use token::Spot;

@@ -45,11 +45,11 @@ impl<'a> Parser<'a> {
         let mut ast = Ast { versions: vec![], imports: vec![], rules: vec![], data: vec![], fingerprint };
         while self.next.kind != Kind::End {
             let spot = self.next.spot;
-            if self.eat_word("RULE")? {
+            if self.next.is_word("RULE") {
                 if ast.rules.len() == RULES_MAX {
                     return Err(spot.limit(format!("more than {RULES_MAX} rules in one text")));
                 }
-                ast.rules.push(self.rule(spot)?);
+                ast.rules.push(self.rule()?);
             } else if self.eat_word("DATA")? {
                 ast.data.append(&mut self.triples_only(Place::Data)?);
             } else {
@@ -95,9 +95,10 @@ impl<'a> Parser<'a> {
         if self.eat("}")? { Ok(found) } else { Err(self.unexpected("a triple or `}`")) }
     }
 
-    /// A rule after its keyword, which stands at `spot`.
-    fn rule(&mut self, spot: Spot) -> Result<RuleText, Fault> {
-        self.written = Some(Written { text: "RULE".to_owned(), end: self.next.start });
+    fn rule(&mut self) -> Result<RuleText, Fault> {
+        let spot = self.next.spot;
+        self.written = Some(Written { text: String::new(), end: self.next.start });
+        self.expect_word("RULE")?;
         let name = if self.next.is_mark("{") { None } else { Some(self.iri()?) };
         let head = self.triples_only(Place::Head)?;
         self.expect_word("WHERE")?;

@@ -33,7 +33,7 @@ pub(super) fn string<'a>(cursor: &mut Cursor<'a>, quote: char) -> Result<Kind<'a
         match read.cursor.peek() {
             None => return Err(opened.syntax("a string that is not closed")),
             Some('\n' | '\r') if quotes == Quotes::Short => {
-                return Err(read.cursor.spot().syntax("a line break in a string with single quotes; use three"));
+                return Err(read.cursor.spot().syntax("a line break in a string; it needs three quotes on each side"));
             }
             Some('\\') => read.escape()?,
             Some(_) => read.plain(),

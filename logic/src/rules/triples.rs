@@ -211,8 +211,7 @@ impl<'p, 'a> Triples<'p, 'a> {
         let predicate = self.parser.simple_verb(self.place)?;
         let object = self.reified_part()?;
         let triple = [&subject, &predicate, &object];
-        let reifier =
-            if self.parser.peek().is_mark("~") { self.reifier(triple)? } else { self.reify(None, triple)? };
+        let reifier = if self.parser.peek().is_mark("~") { self.reifier(triple)? } else { self.reify(None, triple)? };
         self.parser.expect(">>")?;
         Ok(reifier)
     }

@@ -2,7 +2,7 @@
 //!
 //! A case is `=== name`, a text, `---`, the expected lines. `ENTAIL_GOLDEN=write` rewrites what is expected.
 
-use super::super::{RuleSet, check, check_stratified, check_wellformed, parse, parse_syntax};
+use super::super::{RuleSet, check, check_stratified, check_wellformed, expression_text, parse, parse_syntax};
 use entail_model::Fault;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -67,7 +67,10 @@ fn show(rules: &RuleSet) -> String {
         writeln!(shown, "rule{name} at {}:{}: {}", rule.line, rule.column, rule.text).expect("a string");
         rule.head.iter().for_each(|triple| writeln!(shown, "  head {triple}").expect("a string"));
         rule.body.iter().for_each(|triple| writeln!(shown, "  body {triple}").expect("a string"));
-        rule.filters.iter().for_each(|filter| writeln!(shown, "  filter {}", filter.expression).expect("a string"));
+        for filter in &rule.filters {
+            let text = expression_text(&filter.expression).expect("no EXISTS in a rule");
+            writeln!(shown, "  filter {text}").expect("a string");
+        }
     }
     rules.data.iter().for_each(|triple| writeln!(shown, "data {triple}").expect("a string"));
     shown
@@ -89,5 +92,18 @@ fn run(file: &str, act: Act) {
         std::fs::write(&path, fresh).expect("the script can be written");
     } else {
         assert!(fresh == script, "{file}.txt differs; found:\n{fresh}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_rules() {
+    let page = include_str!("../../../../docs/rules.md");
+    let blocks = page.split("```").skip(1).step_by(2).map(str::trim_start);
+    let examples: Vec<_> =
+        blocks.filter(|block| ["PREFIX", "RULE", "DATA"].iter().any(|k| block.starts_with(k))).collect();
+    assert!(examples.len() >= 7, "{examples:?}");
+    for example in examples {
+        let found = parse(&format!("PREFIX : <http://example/> {example}"));
+        assert!(found.as_ref().is_ok_and(|rules| !rules.rules.is_empty()), "{example}: {found:?}");
     }
 }

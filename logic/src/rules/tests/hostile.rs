@@ -8,18 +8,18 @@ use entail_model::{Fault, Reason};
 use proptest::prelude::*;
 
 /// Pieces of the language, to be put together at random.
-const PIECES: [&str; 66] = [
-    "RULE", "WHERE", "DATA", "NOT", "SET", "FILTER", "PREFIX", "BASE", "VERSION", "IMPORTS", "{", "}", "(", ")", "[",
-    "]", "<<", ">>", "<<(", ")>>", "{|", "|}", "~", "^", "/", ":=", ".", ";", ",", "a", "?x", "$y", "?", ":p", ":",
-    "e:a\\~b", "_:b", "_:", "<http://e/a>", "<rel>", "<", ">", "1", "-2.5", "+1e9", ".5", "1.", "\"s\"", "'''l\n'''",
-    "\"\\u0041\"", "\"open", "@en--ltr", "@en", "^^", "true", "IN", "=", "!", "&&", "||", "+", "IF", "REGEX", "NOW",
-    "# c\n", "\u{e9}",
-];
+const PIECES: &str = "RULE WHERE DATA NOT SET FILTER PREFIX BASE VERSION IMPORTS { } ( ) [ ] << >> <<( )>> {| |} ~ ^ / \
+    := . ; , a ?x $y ? :p : e:a\\~b _:b _: <http://e/a> <rel> < > 1 -2.5 +1e9 .5 1. \"s\" '''l\n''' \"\\u0041\" \
+    \"open @en--ltr @en ^^ true IN = ! && || + IF REGEX NOW #c\n \u{e9}";
 
 const GOOD: &str = "PREFIX : <http://e/>\nPREFIX xsd: <http://www.w3.org/2001/XMLSchema#>\nBASE <http://e/b/>\n\
     DATA { :s :p 1, 'two'@en ; a :T {| :q [ :r (1 <x> \"\"\"l\"\"\") ] |} . << :a :b :c ~ _:r >> :d _:e }\n\
     RULE :name { ?x :p ?y ; a :C } WHERE { ?x :q/^(:r/a) [ :s ?y ] . (?y 1.5) :t ?z FILTER(?z * 2 <= 1e3 && ?y IN (1, :a)) }\n\
     RULE { ?x :n <<( ?x :p [] )>> } WHERE DATA { ?x ?p ?o ~?r NOT { ?x :q 1 FILTER(!isIRI(?o)) } SET(?v := xsd:integer(?o) + 1) }";
+
+fn piece() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(PIECES.split(' ').collect::<Vec<_>>())
+}
 
 /// Runs everything there is on a text. The results do not matter; that there are results does.
 fn run_all(text: &str) {
@@ -49,20 +49,22 @@ proptest! {
     }
 
     #[test]
-    fn any_order_of_tokens_never_panics(pieces in prop::collection::vec((0..PIECES.len(), any::<bool>()), 0..60)) {
-        let text: String = pieces.iter().flat_map(|&(piece, space)| [PIECES[piece], if space { " " } else { "" }]).collect();
+    fn any_order_of_tokens_never_panics(pieces in prop::collection::vec((piece(), any::<bool>()), 0..60)) {
+        let text: String = pieces.iter().flat_map(|&(piece, space)| [piece, if space { " " } else { "" }]).collect();
         run_all(&text);
         run_all(&format!("PREFIX : <http://e/> PREFIX e: <http://e/> RULE {{ }} WHERE {{ {text} }}"));
         run_all(&format!("PREFIX : <http://e/> PREFIX e: <http://e/> DATA {{ {text} }}"));
     }
 
     #[test]
-    fn mutations_never_panic(cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..4usize, 0..PIECES.len()), 1..6)) {
+    fn mutations_never_panic(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0..4usize, piece()), 1..6),
+    ) {
         let mut text: Vec<char> = GOOD.chars().collect();
         for (at, removed, piece) in cuts {
             let from = at.index(text.len());
             let to = (from + removed).min(text.len());
-            text.splice(from..to, PIECES[piece].chars());
+            text.splice(from..to, piece.chars());
         }
         run_all(&text.into_iter().collect::<String>());
     }
@@ -102,7 +104,9 @@ fn depth_is_an_error_and_no_overflow() {
 
 #[test]
 fn what_fits_the_depth_is_fine() {
-    let nested = |depth: usize| format!("RULE {{ <x:a> <x:b> 1 }} WHERE {{ FILTER{}1{} }}", "(".repeat(depth), ")".repeat(depth));
+    let nested = |depth: usize| {
+        format!("RULE {{ <x:a> <x:b> 1 }} WHERE {{ FILTER{}1{} }}", "(".repeat(depth), ")".repeat(depth))
+    };
     assert!(parse(&nested(DEPTH_MAX as usize)).is_ok());
     assert_eq!(fault(&nested(DEPTH_MAX as usize + 1)).reason, Reason::LimitExceeded);
     let chained = format!("RULE {{ <x:a> <x:b> 1 }} WHERE {{ FILTER(1{}) }}", " || 1 && 2".repeat(20_000));
@@ -137,6 +141,14 @@ fn bytes_that_are_no_text_have_a_position() {
     let fault = parse_bytes(b"DATA { }\n# \xc3\xa9\xff").expect_err("not UTF-8");
     assert_eq!((fault.reason, fault.to_string()), (Reason::Syntax, "2:4: the text is not UTF-8".to_owned()));
     assert_eq!(parse_bytes(b"\xef\xbb\xbfDATA { }").map(|rules| rules.rules.len()), Ok(0));
+}
+
+#[test]
+fn line_ends_of_all_kinds_count_once() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = format!("# c{end}DATA {{ }}{end}{end}  RULE");
+        assert_eq!(fault(&text).position.map(|position| (position.line, position.column)), Some((4, 7)), "{end:?}");
+    }
 }
 
 #[test]

@@ -86,9 +86,8 @@ fn entries(folder: &Path, kind: &str) -> Vec<(String, Expected)> {
             let Some(TermRef::NamedNode(file)) = graph.object_for_subject_predicate(test, action) else {
                 panic!("{test} has no action");
             };
-            let listed = graph.triples_for_object(test).any(|TripleRef { predicate, .. }| {
-                predicate == oxrdf::vocab::rdf::FIRST
-            });
+            let listed =
+                graph.triples_for_object(test).any(|TripleRef { predicate, .. }| predicate == oxrdf::vocab::rdf::FIRST);
             assert!(listed, "{test} is not among the entries of its manifest");
             found.push((file.as_str().trim_start_matches(BASE).to_owned(), expected));
         }

@@ -1,0 +1,87 @@
+//! What is printed means the same when it is parsed again, by SPARQL's own parser.
+
+use super::super::{DEPTH_MAX, expression_text, parse};
+use proptest::prelude::*;
+use spargebra::algebra::{Expression, GraphPattern};
+use spargebra::{Query, SparqlParser};
+
+/// Random texts of expressions over `?x` and `?y`, within the grammar of the draft.
+fn expression() -> impl Strategy<Value = String> {
+    let leaves = prop::sample::select(vec![
+        "?x",
+        "?y",
+        "1",
+        "-2.5",
+        "+3e1",
+        "true",
+        ":a",
+        "'s'",
+        "'t'@en",
+        "'u'@ar--rtl",
+        "\"v\\n\\\"\"^^:d",
+        "<<( ?x a 1 )>>",
+    ]);
+    leaves.prop_map(str::to_owned).prop_recursive(5, 40, 3, |inner| {
+        let operators = prop::sample::select(vec!["+", "-", "*", "/", "=", "!=", "<", ">", "<=", ">=", "&&", "||"]);
+        let calls = prop::sample::select(vec!["STR", "isIRI", "STRLEN", "xsd:integer", "!", "-", "+"]);
+        prop_oneof![
+            (inner.clone(), operators, inner.clone()).prop_map(|(a, operator, b)| format!("({a}) {operator} ({b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) * {b}")),
+            (calls, inner.clone()).prop_map(|(call, a)| format!("{call}({a})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) NOT IN ({b}, 1)")),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| format!("CONCAT(IF({a}, {b}, {c}), sameTerm({a}, {b}))")),
+        ]
+    })
+}
+
+fn parsed(text: &str) -> Option<Expression> {
+    let rule = format!(
+        "PREFIX : <http://e/> PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>
+         RULE {{ ?x :p ?y }} WHERE {{ ?x :q ?y FILTER({text}) }}"
+    );
+    parse(&rule).ok().and_then(|rules| rules.rules[0].filters.first().map(|filter| filter.expression.clone()))
+}
+
+/// What SPARQL's parser makes of a printed expression.
+fn reparsed(expression: &Expression) -> Expression {
+    let text = expression_text(expression).expect("no EXISTS in a rule");
+    let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).expect("printed SPARQL");
+    let Query::Ask { pattern: GraphPattern::Project { inner, .. }, .. } = query else { panic!("{query} has no WHERE") };
+    match *inner {
+        GraphPattern::Filter { expr, .. } => expr,
+        other => panic!("{other} is not a filter"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_expression_comes_back(text in expression()) {
+        // Some of the texts chain what the grammar does not chain, `1 = 2 = 3` say.
+        if let Some(expression) = parsed(&text) {
+            prop_assert_eq!(reparsed(&expression), expression);
+        }
+    }
+}
+
+#[test]
+fn brackets_around_arithmetic_stay() {
+    for text in ["(1 + 2) * 3", "10 - (5 - 3)", "8 / (4 / 2)", "-(1 + 2)", "-(-1)", "!(1 + 1)", "!(!true)", "-(-(?x))"]
+    {
+        let expression = parsed(text).expect("an expression");
+        assert_eq!(reparsed(&expression), expression, "{text}");
+    }
+}
+
+#[test]
+fn the_highest_expression_fits_the_stack() {
+    let deep = DEPTH_MAX as usize - 1;
+    let texts = [format!("{}1{}", "STR(".repeat(deep), ")".repeat(deep)), format!("1{}", " + 1".repeat(deep))];
+    let check = move || {
+        for text in texts {
+            let expression = parsed(&text).expect("within the limit");
+            assert_eq!(reparsed(&expression), expression);
+        }
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(check).expect("a thread").join().expect("no overflow");
+}
