@@ -1,7 +1,6 @@
 //! From a parsed text to rules: refuses what this version does not evaluate, checks the rest, and writes blank nodes of
 //! bodies as variables.
 
-use super::TRIPLES_PER_RULE_MAX;
 use super::ast::{Ast, Blank, Constraint, Element, Node, Pattern, RuleText, Value};
 use super::rule::{Filter, Rule, RuleSet};
 use super::wellformed;
@@ -35,11 +34,6 @@ pub fn check(ast: Ast) -> Result<RuleSet, Fault> {
 fn rule(text: &RuleText) -> Result<Option<Rule>, Fault> {
     check_scope(text)?;
     wellformed::check_rule(text)?;
-    let triples = text.head.len() + text.body.len();
-    if triples > TRIPLES_PER_RULE_MAX {
-        let message = format!("a rule of {triples} triples and filters; at most {TRIPLES_PER_RULE_MAX} are evaluated");
-        return Err(text.spot.limit(message));
-    }
     if text.head.is_empty() {
         return Ok(None);
     }

@@ -47,8 +47,8 @@ pub const TEXT_BYTES_MAX: usize = 16 << 20;
 pub const DEPTH_MAX: u32 = 128;
 /// How many rules one text may hold.
 pub const RULES_MAX: usize = 10_000;
-/// How many triples head and body of one rule may have together, abbreviations and paths written out.
-pub const TRIPLES_PER_RULE_MAX: usize = 1_000;
+/// How many triples and filters a head, a body or a NOT may have, abbreviations and paths written out.
+pub const ELEMENTS_MAX: usize = 1_000;
 /// How much memory a text may take once prefixes, lists and paths are written out.
 pub const EXPANDED_BYTES_MAX: usize = 256 << 20;
 

@@ -8,7 +8,7 @@ use super::expression::Expressions;
 use super::lexer::Lexer;
 use super::token::{Kind, Quotes, Spot, Token};
 use super::triples::{Place, Triples};
-use super::{DEPTH_MAX, EXPANDED_BYTES_MAX, RULES_MAX};
+use super::{DEPTH_MAX, ELEMENTS_MAX, EXPANDED_BYTES_MAX, RULES_MAX};
 use entail_model::Fault;
 use oxiri::Iri;
 use std::collections::HashMap;
@@ -101,6 +101,7 @@ impl<'a> Parser<'a> {
         self.expect_word("RULE")?;
         let name = if self.next.is_mark("{") { None } else { Some(self.iri()?) };
         let head = self.triples_only(Place::Head)?;
+        self.check_size(head.len())?;
         self.expect_word("WHERE")?;
         let base_only = self.base_only()?;
         self.expect("{")?;
@@ -132,6 +133,13 @@ impl<'a> Parser<'a> {
         let mut triples = Triples::new(self, Place::Body);
         triples.block()?;
         body.extend(triples.found.into_iter().map(Element::Pattern));
+        self.check_size(body.len())
+    }
+
+    fn check_size(&self, elements: usize) -> Result<(), Fault> {
+        if elements > ELEMENTS_MAX {
+            return Err(self.next.spot.limit(format!("a rule with more than {ELEMENTS_MAX} triples or filters")));
+        }
         Ok(())
     }
 

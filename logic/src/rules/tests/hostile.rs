@@ -1,8 +1,8 @@
 //! Texts that mean harm: junk, mutations of good texts, depth, size. All get an answer, none a panic.
 
 use super::super::{
-    DEPTH_MAX, RULES_MAX, TEXT_BYTES_MAX, TRIPLES_PER_RULE_MAX, check, check_stratified, check_wellformed, parse,
-    parse_bytes, parse_syntax,
+    DEPTH_MAX, ELEMENTS_MAX, RULES_MAX, TEXT_BYTES_MAX, check, check_stratified, check_wellformed, parse, parse_bytes,
+    parse_syntax,
 };
 use entail_model::{Fault, Reason};
 use proptest::prelude::*;
@@ -122,7 +122,9 @@ fn size_is_an_error_and_no_exhaustion() {
         format!("{long} DATA {{ <x:s> p:b {} 1 }}", "1, ".repeat(1_000)),
         format!("{long} RULE {{}} WHERE {{ FILTER(1 IN ({} 1)) }}", "p:a, ".repeat(1_000)),
         "RULE {} WHERE {} ".repeat(RULES_MAX + 1),
-        format!("RULE {{}} WHERE {{ {} }}", "?x ?y ?z . ".repeat(TRIPLES_PER_RULE_MAX + 1)),
+        format!("RULE {{ {} }} WHERE {{}}", "?x ?y ?z . ".repeat(ELEMENTS_MAX + 1)),
+        format!("RULE {{}} WHERE {{ {} }}", "?x ?y ?z . ".repeat(ELEMENTS_MAX + 1)),
+        format!("RULE {{}} WHERE {{ {} }}", "FILTER(1) ".repeat(ELEMENTS_MAX + 1)),
         format!("RULE {{}} WHERE {{ ?x {}<x:p> {} 1 }}", "<x:p>/".repeat(3_000), "1, ".repeat(3_000)),
     ];
     for text in texts {
