@@ -1,0 +1,309 @@
+#!/usr/bin/env bash
+# Loads Debian's package graph into a cluster of one coordinator and three nodes, all separate processes on this
+# machine, applies rules and asks questions. Stops the cluster and removes its data at the end, whatever happens.
+
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: demo.sh [options]
+  --input apt|status|snapshot  the machine's apt indexes, what is installed on it, or the kept snapshot
+                               (default: the first of these that the machine has)
+  --section NAME               of the apt indexes only this section and all that it needs (default: net)
+  --archive                    the whole of the apt indexes; takes longer
+  --package NAME               the package to ask about
+  --gone NAME                  the package to take away
+  --rows N                     how many rows of an answer to show (default: 10)
+  --keep                       at the end leave the cluster running until Ctrl-C
+The program is target/debug/entail, or $ENTAIL.
+TEXT
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+entail=${ENTAIL:-$root/target/debug/entail}
+input= section=net asked= gone= rows=10 keep=no
+step_seconds_max=600
+ready_seconds_max=60
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --input) input=${2:?--input needs a value}; shift ;;
+    --section) section=${2:?--section needs a value}; input=${input:-apt}; shift ;;
+    --archive) section=; input=${input:-apt} ;;
+    --package) asked=${2:?--package needs a value}; shift ;;
+    --gone) gone=${2:?--gone needs a value}; shift ;;
+    --rows) rows=${2:?--rows needs a value}; shift ;;
+    --keep) keep=yes ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "demo: unknown option $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+
+if [ ! -x "$entail" ]; then
+  echo "demo: there is no program $entail: run \`cargo build\` first, or name it with ENTAIL=PATH" >&2
+  exit 2
+fi
+
+# ---- the frame: one directory, a list of processes, and an end that always comes
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/entail-demo.XXXXXX")
+servers=()
+
+finish() {
+  local code=$? server
+  trap - EXIT INT TERM HUP
+  if [ ${#servers[@]} -gt 0 ]; then
+    kill "${servers[@]}" 2>/dev/null || true
+    for _ in $(seq 50); do
+      kill -0 "${servers[@]}" 2>/dev/null || break
+      sleep 0.1
+    done
+    for server in "${servers[@]}"; do
+      kill -9 "$server" 2>/dev/null || true
+      wait "$server" 2>/dev/null || true
+    done
+  fi
+  rm -rf "$work"
+  exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+now_ms() {
+  local now=${EPOCHREALTIME/[.,]/}
+  echo $((now / 1000))
+}
+
+# Prints how long it has been since the time given.
+took() {
+  local ms=$(($(now_ms) - $1))
+  printf '%d.%02d s' $((ms / 1000)) $((ms % 1000 / 10))
+}
+
+bold= plain=
+if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
+heading() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
+indent() { sed 's/^/    /'; }
+
+fail() {
+  {
+    printf '\ndemo: %s failed\n' "$1"
+    local log
+    for log in "$work/step.err" "$work"/*.log; do
+      [ -s "$log" ] || continue
+      printf -- '--- the end of %s\n' "$(basename "$log")"
+      tail -n 15 "$log"
+    done
+  } >&2
+  exit 1
+}
+
+# Runs one command of entail; its output goes to step.out.
+step() {
+  timeout --foreground "$step_seconds_max" "$entail" "$@" >"$work/step.out" 2>"$work/step.err" || fail "entail $1"
+}
+
+# ---- the input
+
+has_indexes() { compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; }
+installed() { grep -c '^Status: .* installed$' /var/lib/dpkg/status 2>/dev/null || true; }
+
+choose_input() {
+  if has_indexes; then
+    echo apt
+  elif [ "$(installed)" -ge 200 ] 2>/dev/null; then
+    echo status
+  else
+    echo snapshot
+  fi
+}
+
+# The first of the names that is a package of the input.
+first_package() {
+  local name
+  for name in "$@"; do
+    if grep -qF "<urn:debian:package:$name> <urn:debian:v:version> " "$work/debian.nt"; then
+      echo "$name"
+      return
+    fi
+  done
+  echo "demo: the input has none of these packages: $*" >&2
+  return 1
+}
+
+input=${input:-$(choose_input)}
+case $input in
+  apt)
+    source=(--packages auto)
+    what="this machine's apt indexes"
+    if [ -n "$section" ]; then
+      source+=(--section "$section")
+      what="the section $section of $what, and all that it needs"
+    fi
+    ;;
+  status)
+    source=(--status)
+    what="what is installed on this machine"
+    ;;
+  snapshot)
+    source=(--packages "$here/snapshot.packages.zst")
+    what="a kept snapshot of the section net, and all that it needs"
+    ;;
+  *) echo "demo: unknown input $input" >&2; exit 2 ;;
+esac
+
+begin=$(now_ms)
+heading "1. The data: $what"
+start=$(now_ms)
+echo "    entail convert debian ${source[*]} --output debian.nt"
+step convert debian "${source[@]}" --output "$work/debian.nt"
+indent <"$work/step.err"
+echo "    $(took "$start")"
+asked=$(first_package ${asked:-openssh-server curl git apt bash})
+gone=$(first_package ${gone:-liblzma5 zlib1g libc6})
+
+# ---- the cluster
+
+is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+next_port=$((20000 + $$ % 20000))
+take_port() {
+  while ! is_free "$next_port"; do next_port=$((next_port + 1)); done
+  port=$next_port
+  next_port=$((next_port + 1))
+}
+
+# Starts a process of the cluster on three ports of its own; `port` is then the first of them, `peer_port` the second.
+launch() {
+  local name=$1 first peer http
+  shift
+  take_port; first=$port
+  take_port; peer=$port
+  take_port; http=$port
+  "$entail" "$@" --data "$work/$name" --listen "127.0.0.1:$first" --peer-listen "127.0.0.1:$peer" \
+    --http-listen "127.0.0.1:$http" >"$work/$name.log" 2>&1 &
+  servers+=($!)
+  port=$first peer_port=$peer
+}
+
+# Waits until the cluster answers; a process that ended before is the end of the wait.
+await_cluster() {
+  local deadline=$(($(now_ms) + ready_seconds_max * 1000)) server
+  until timeout --foreground 5 "$entail" query 'ASK {}' >"$work/step.out" 2>"$work/step.err"; do
+    for server in "${servers[@]}"; do
+      kill -0 "$server" 2>/dev/null || fail "a process of the cluster"
+    done
+    [ "$(now_ms)" -lt "$deadline" ] || fail "starting the cluster"
+    sleep 0.1
+  done
+}
+
+heading "2. The cluster: one coordinator, three nodes, 16 shards"
+start=$(now_ms)
+launch coordinator coordinator --shards 16 --min-nodes 3
+export ENTAIL_SERVER=http://127.0.0.1:$port
+coordinator=http://127.0.0.1:$peer_port
+for name in node-1 node-2 node-3; do
+  launch "$name" node --coordinator "$coordinator"
+done
+await_cluster
+echo "    ready after $(took "$start")"
+
+heading "3. Loading"
+start=$(now_ms)
+echo "    entail load debian.nt"
+step load "$work/debian.nt"
+cat "$work/step.out" "$work/step.err" | indent
+echo "    $(took "$start")"
+
+# ---- rules and questions
+
+# The rules without comments and prefixes: what is left is what they say.
+show_rules() { grep -v -e '^#' -e '^PREFIX' -e '^$' "$1" | indent; }
+
+apply() {
+  local file=$here/$1.srl
+  printf '\n  %s%s%s (%s.srl)\n' "$bold" "$(sed -n '1s/^# //p' "$file")" "$plain" "$1"
+  show_rules "$file"
+  start=$(now_ms)
+  step rules apply "$file"
+  cat "$work/step.out" "$work/step.err" | sed 's/^/    => /'
+  echo "    => $(took "$start")"
+}
+
+# Lays out a table of tab-separated values: the first rows, or with `sample` rows spread over all of them.
+show_table() {
+  awk -F '\t' -v limit="$rows" -v how="$1" '
+    function clean(value) {
+      sub(/^\?/, "", value)
+      if (value ~ /^"/) { sub(/^"/, "", value); sub(/"([@^][^"]*)?$/, "", value); gsub(/\\"/, "\"", value) }
+      return value
+    }
+    { for (i = 1; i <= NF; i++) cell[NR, i] = clean($i); columns = NF > columns ? NF : columns }
+    function show(row,   i, line, text) {
+      line = "   "
+      for (i = 1; i <= columns; i++) {
+        text = cell[row, i]
+        line = line " " sprintf(i == columns ? "%s" : "%-" width[i] "s ", text)
+      }
+      print line
+    }
+    END {
+      total = NR - 1
+      shown = total < limit ? total : limit
+      step = how == "sample" && shown > 0 ? total / shown : 1
+      for (n = 0; n <= shown; n++) {
+        row = n == 0 ? 1 : 2 + int((n - 1) * step)
+        picked[n] = row
+        for (i = 1; i <= columns; i++) if (length(cell[row, i]) > width[i]) width[i] = length(cell[row, i])
+      }
+      for (n = 0; n <= shown; n++) show(picked[n])
+      if (total > shown) printf "    ... and %d more%s\n", total - shown, how == "sample" ? " in between" : ""
+    }'
+}
+
+# Asks the question of a query file, about the packages of this run.
+ask() {
+  local file=$here/$1.rq
+  sed -e "s|pkg:openssh-server|<urn:debian:package:$asked>|g" -e "s|pkg:liblzma5|<urn:debian:package:$gone>|g" \
+    -e "1s|openssh-server|$asked|" -e "1s|liblzma5|$gone|" "$file" >"$work/question.rq"
+  printf '\n  %s%s%s (%s.rq)\n' "$bold" "$(sed -n '1s/^# //p' "$work/question.rq")" "$plain" "$1"
+  start=$(now_ms)
+  step query --output tsv -f "$work/question.rq"
+  local spent
+  spent=$(took "$start")
+  show_table "$2" <"$work/step.out"
+  echo "    $(($(wc -l <"$work/step.out") - 1)) rows, $spent"
+}
+
+heading "4. The rules"
+for name in needs requires conflicts trust; do
+  apply "$name"
+done
+
+heading "5. The questions"
+ask needs first
+ask breaks first
+ask never sample
+ask trust sample
+ask rests first
+
+heading "All of it took $(took "$begin"). What to try next, from $root:"
+program=${entail#"$root/"}
+cat <<TEXT
+    examples/debian/demo.sh --package wireshark --gone libssl3     other packages
+    examples/debian/demo.sh --archive                              the whole archive
+    examples/debian/demo.sh --keep                                 leaves the cluster running; then, beside it,
+      $program query -f examples/debian/hidden.rq       whoever can never meet, although neither says so
+      $program query --explain -f examples/debian/never.rq
+    less examples/debian/README.md                                 the vocabulary, to write rules and queries of your own
+TEXT
+
+if [ "$keep" = yes ]; then
+  heading "The cluster stays until Ctrl-C. In another terminal:"
+  echo "    export ENTAIL_SERVER=$ENTAIL_SERVER"
+  wait "${servers[@]}" || true
+fi
