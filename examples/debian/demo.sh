@@ -176,17 +176,12 @@ take_port() {
   next_port=$((next_port + 1))
 }
 
-# Starts a process of the cluster on three ports of its own; `port` is then the first of them, `peer_port` the second.
+# Starts a process of the cluster with a directory of its own.
 launch() {
-  local name=$1 first peer http
+  local name=$1
   shift
-  take_port; first=$port
-  take_port; peer=$port
-  take_port; http=$port
-  "$entail" "$@" --data "$work/$name" --listen "127.0.0.1:$first" --peer-listen "127.0.0.1:$peer" \
-    --http-listen "127.0.0.1:$http" >"$work/$name.log" 2>&1 &
+  "$entail" "$@" --data "$work/$name" >"$work/$name.log" 2>&1 &
   servers+=($!)
-  port=$first peer_port=$peer
 }
 
 # Waits until the cluster answers; a process that ended before is the end of the wait.
@@ -203,11 +198,14 @@ await_cluster() {
 
 heading "2. The cluster: one coordinator, three nodes, 16 shards"
 start=$(now_ms)
-launch coordinator coordinator --shards 16 --min-nodes 3
-export ENTAIL_SERVER=http://127.0.0.1:$port
-coordinator=http://127.0.0.1:$peer_port
+take_port; client_port=$port
+take_port; peer_port=$port
+export ENTAIL_SERVER=http://127.0.0.1:$client_port
+launch coordinator coordinator --shards 16 --min-nodes 3 \
+  --listen "127.0.0.1:$client_port" --peer-listen "127.0.0.1:$peer_port"
 for name in node-1 node-2 node-3; do
-  launch "$name" node --coordinator "$coordinator"
+  # Port 0: each node takes a free one and tells the coordinator.
+  launch "$name" node --coordinator "http://127.0.0.1:$peer_port" --peer-listen 127.0.0.1:0
 done
 await_cluster
 echo "    ready after $(took "$start")"

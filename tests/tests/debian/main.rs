@@ -145,6 +145,13 @@ Maintainer: Nobody
 ";
 
 #[test]
+fn the_rules_are_within_the_language() {
+    for text in rules() {
+        assert!(!entail_logic::rules::parse(&text).unwrap().rules.is_empty());
+    }
+}
+
+#[test]
 fn rules_and_queries_on_a_small_archive() {
     for asked in ["mutt", "bulk-mail", "exim4", "libc6", "liblzma5"] {
         for gone in ["liblzma5", "libc6", "postfix"] {
