@@ -9,5 +9,8 @@
 
 pub mod columns;
 pub mod eval;
+pub mod exchange;
+pub mod fixpoint;
+pub mod guard;
 pub mod plan;
 pub mod rules;

@@ -75,7 +75,11 @@ fn parse(text: &str) -> Result<sparopt::algebra::Expression, Fault> {
         .parse_query(&format!("ASK {{ FILTER({text}) }}"))
         .map_err(|error| corrupt(error.to_string()))?;
     let spargebra::Query::Ask { pattern, .. } = query else { return Err(corrupt("not an ASK".into())) };
-    match sparopt::algebra::GraphPattern::from(&pattern) {
+    let mut pattern = sparopt::algebra::GraphPattern::from(&pattern);
+    while let sparopt::algebra::GraphPattern::Project { inner, .. } = pattern {
+        pattern = *inner;
+    }
+    match pattern {
         sparopt::algebra::GraphPattern::Filter { expression, .. } => Ok(expression),
         // The constructors fold constant conditions: no filter is left of a true one, nothing of a false one.
         sparopt::algebra::GraphPattern::Values { bindings, .. } => Ok((!bindings.is_empty()).into()),

@@ -1,0 +1,38 @@
+//! The fixpoint: distributed semi-naive evaluation of one epoch at one node.
+//!
+//! ```text
+//! stage facts ─► round 1: saturate locally ─► rows (levels) ─► heads and copies ─► accept ─► round 2 … ─► sealed runs
+//! ```
+//!
+//! # Two kinds of rules
+//! A *local* rule has a variable whose home holds a copy of every fact that an instance needs. It is evaluated to its
+//! local fixpoint, in steps, before anything is exchanged. A step's delta is what the step before found or, in the first
+//! step, what the last exchange brought. Each atom of a local rule always reads the same copy, so the usual triangle
+//! (old before the delta, all after it) is exact on that copy.
+//!
+//! A *shipped* rule moves rows between nodes. Its atoms read copies at several homes, so its deltas need a state that
+//! both copies of every fact agree on: each fact is *published* in the round after the one that found it, when its in
+//! copy has arrived.
+//!
+//! ```text
+//!            settled            published               pending
+//! facts of   earlier rounds     published this round    found this round, or just accepted
+//! shipped    old                delta                   -
+//! local      old + delta of earlier steps; what came last (of published and pending) is the first step's delta
+//! ```
+//!
+//! # Invariants
+//! - The runs of a copy (base, settled, published, pending, recent) are pairwise disjoint.
+//! - The out copy decides: a candidate becomes a fact only at its subject's home, once.
+//! - A fact found in round r has both copies in place, and is published, in round r+1; one accepted at the end of round
+//!   r (its head came from another node) is found in round r+1.
+//! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
+
+pub mod reasoner;
+pub mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use reasoner::{Effect, Event, Mode, Reasoner, Report};
+pub use state::State;

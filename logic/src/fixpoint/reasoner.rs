@@ -1,0 +1,587 @@
+//! The reasoner: one node's part in an attempt, as a machine.
+//!
+//! `step(event, emit)` does the work that the event asks for and emits effects. It never waits: what comes early is
+//! kept, what comes twice is dropped, and what the shell cannot deliver it sends again when told that time has passed.
+
+use super::state::State;
+use crate::columns::{Pair, pairs};
+use crate::eval::{Batch, Conditions, Facts, Scope, Texts, run_stage};
+use crate::exchange::route::Territory;
+use crate::exchange::{Flow, Message, Payload, PlanKey};
+use crate::plan::{Arg, Head, Plan, Program, Sink};
+use entail_model::fact::in_home;
+use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round, TermKind};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Pairs or rows for one destination that make a message.
+const MESSAGE_ROWS: usize = 32_768;
+
+/// Rounds ahead of the current one whose messages are kept: a peer can be one round ahead, never two.
+const ROUNDS_AHEAD: u32 = 1;
+
+/// What reasoning starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The staged facts are new.
+    Increment,
+    /// These rules are new as well, and are evaluated over everything first.
+    NewRules(BTreeSet<usize>),
+    /// Everything is derived anew from the asserted facts.
+    Rebuild,
+}
+
+/// What happens to a reasoner.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The coordinator opens a round.
+    Open(Round),
+    /// A message of a peer.
+    Received { from: NodeId, message: Message },
+    /// A peer has a message of this round.
+    Acknowledged { by: NodeId, round: Round, sequence: u64 },
+    /// Time has passed: send again what nobody has acknowledged.
+    Tick,
+}
+
+/// What a reasoner asks its shell to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Deliver a message to a peer.
+    Send { to: NodeId, message: Message },
+    /// The round is closed at this node: tell the coordinator.
+    Closed(Report),
+}
+
+/// What a node says of a closed round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub round: Round,
+    /// Is there anything left to do?
+    pub active: bool,
+    /// New facts at home here in this round, by rule.
+    pub derived: Vec<u64>,
+    pub sent: BTreeMap<NodeId, u64>,
+    pub received: BTreeMap<NodeId, u64>,
+}
+
+/// What a reasoner is made of.
+pub struct Setup {
+    pub territory: Territory,
+    pub program: Arc<Program>,
+    pub mode: Mode,
+    pub state: State,
+    pub texts: Arc<dyn Texts + Send + Sync>,
+    /// New facts at this node beyond which the attempt is given up.
+    pub facts_max: u64,
+    /// Set from outside to stop long work.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Heads by what they belong to.
+type Candidates = BTreeMap<Relation, BTreeMap<usize, Vec<Pair>>>;
+
+/// One node's part in an attempt.
+pub struct Reasoner {
+    setup: Setup,
+    conditions: Conditions,
+    round: Round,
+    flow: Flow,
+    /// The round's heads and copies that came, to be accepted when it closes.
+    arrived_heads: Candidates,
+    arrived_copies: BTreeMap<Relation, Vec<Pair>>,
+    outbox: Outbox,
+    /// Messages for the next round, from peers that are ahead.
+    early: Vec<(NodeId, Message)>,
+    derived: Vec<u64>,
+    derived_total: u64,
+    is_open: bool,
+}
+
+#[derive(Default)]
+struct Outbox {
+    heads: BTreeMap<(NodeId, usize, Relation), Vec<Pair>>,
+    copies: BTreeMap<(NodeId, Relation), Vec<Pair>>,
+    rows: BTreeMap<(NodeId, PlanKey, usize), Batch>,
+}
+
+type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
+
+impl Reasoner {
+    /// A reasoner whose staging has ended.
+    pub fn new(setup: Setup) -> Result<Self, Fault> {
+        let plans = setup.program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
+        let conditions = Conditions::of(plans)?;
+        let derived = vec![0; setup.program.rules.len()];
+        Ok(Self {
+            setup,
+            conditions,
+            round: Round(0),
+            flow: Flow::new(Round(0), Vec::new(), 0),
+            arrived_heads: Candidates::new(),
+            arrived_copies: BTreeMap::new(),
+            outbox: Outbox::default(),
+            early: Vec::new(),
+            derived,
+            derived_total: 0,
+            is_open: false,
+        })
+    }
+
+    /// Everything that the attempt adds, once the fixpoint is reached.
+    pub fn state(&self) -> &State {
+        &self.setup.state
+    }
+
+    /// Does what the event asks for.
+    ///
+    /// # Errors
+    /// Whatever the facts, texts or `emit` give; `LimitExceeded`, `Cancelled`; `Corrupt` for messages that no peer of
+    /// this program sends. The attempt cannot go on after an error.
+    pub fn step(&mut self, event: Event, emit: Emit<'_>) -> Result<(), Fault> {
+        match event {
+            Event::Open(round) => self.open(round, emit),
+            Event::Received { from, message } => self.receive(from, message, emit),
+            Event::Acknowledged { by, round, sequence } => {
+                if round == self.round {
+                    self.flow.acknowledge(by, sequence);
+                }
+                Ok(())
+            }
+            Event::Tick => self.send_again(emit),
+        }
+    }
+
+    fn send_again(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        self.flow.unacknowledged().try_for_each(|(to, message)| emit(Effect::Send { to, message: message.clone() }))
+    }
+
+    fn open(&mut self, round: Round, emit: Emit<'_>) -> Result<(), Fault> {
+        if round <= self.round {
+            return Ok(());
+        }
+        if round != self.round.next() || self.is_open {
+            return Err(Fault::internal(format!("round {round} opened in round {}", self.round)));
+        }
+        self.round = round;
+        self.is_open = true;
+        self.flow = Flow::new(round, self.setup.territory.peers(), self.setup.program.levels());
+        self.derived.iter_mut().for_each(|count| *count = 0);
+        if round > Round(1) {
+            self.setup.state.next_round()?;
+        }
+        self.take_arrivals()?;
+        self.saturate()?;
+        self.start_shipped(emit)?;
+        self.flush_if_full(emit)?;
+        self.close_level(1, emit)?;
+        for (from, message) in std::mem::take(&mut self.early) {
+            self.receive(from, message, emit)?;
+        }
+        self.advance(emit)
+    }
+
+    /// What the last exchange brought becomes the first local step's delta.
+    fn take_arrivals(&mut self) -> Result<(), Fault> {
+        for (relation, pairs) in std::mem::take(&mut self.arrived_copies) {
+            self.setup.state.receive_copies(relation, pairs);
+        }
+        let heads = std::mem::take(&mut self.arrived_heads);
+        let found = self.accept_candidates(heads)?;
+        self.setup.state.add_recent(found)
+    }
+
+    /// Evaluates the local rules to their fixpoint.
+    fn saturate(&mut self) -> Result<(), Fault> {
+        while self.setup.state.has_recent() {
+            self.check_limits()?;
+            let candidates = self.run_local_rules()?;
+            let found = self.accept_candidates(candidates)?;
+            self.setup.state.step(found)?;
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), Fault> {
+        if self.setup.stop.load(Ordering::Relaxed) {
+            return Err(Fault::new(Reason::Cancelled, "the attempt was given up"));
+        }
+        if self.derived_total > self.setup.facts_max {
+            let limit = self.setup.facts_max;
+            return Err(Fault::new(Reason::LimitExceeded, format!("the rules derived more than {limit} facts at one node")));
+        }
+        Ok(())
+    }
+
+    /// One local step: every local rule over the delta.
+    fn run_local_rules(&mut self) -> Result<Candidates, Fault> {
+        let program = Arc::clone(&self.setup.program);
+        let rules = program.rules.iter().filter(|rule| rule.is_local());
+        let plans: Vec<&Plan> = rules.flat_map(|rule| &rule.deltas).collect();
+        let facts = self.setup.state.local();
+        let heads: Vec<Heads> = plans.into_par_iter().map(|plan| self.run_source(plan, &facts)).collect::<Result<_, Fault>>()?;
+        let mut local = Candidates::new();
+        for heads in heads {
+            self.route_heads(heads, &mut local)?;
+        }
+        Ok(local)
+    }
+
+    /// Runs the single stage of a local plan.
+    fn run_source(&self, plan: &Plan, facts: &dyn Facts) -> Result<Heads, Fault> {
+        let scope = Scope { facts, texts: &*self.setup.texts, conditions: &self.conditions };
+        let mut heads = Heads::new(plan);
+        run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
+            self.check_limits()?;
+            heads.add(&rows);
+            Ok(())
+        })?;
+        Ok(heads)
+    }
+
+    /// Sends heads to their homes; those at home here go to `local`.
+    fn route_heads(&mut self, heads: Heads, local: &mut Candidates) -> Result<(), Fault> {
+        let single = self.setup.territory.nodes.len() == 1;
+        for (relation, pairs) in heads.pairs {
+            if single {
+                local.entry(relation).or_default().entry(heads.rule).or_default().extend(pairs);
+                continue;
+            }
+            for pair in pairs {
+                let Some(node) = self.setup.territory.home_node(pair.0)? else { continue };
+                let list = match node == self.setup.territory.me {
+                    true => local.entry(relation).or_default().entry(heads.rule).or_default(),
+                    false => self.outbox.heads.entry((node, heads.rule, relation)).or_default(),
+                };
+                list.push(pair);
+            }
+        }
+        Ok(())
+    }
+
+    /// What of the candidates is new: facts for the local copies; in copies for other nodes go to the outbox.
+    fn accept_candidates(&mut self, candidates: Candidates) -> Result<Found, Fault> {
+        let state = &self.setup.state;
+        let new: Vec<(Relation, Vec<(usize, u64)>, Vec<Pair>)> = candidates
+            .into_par_iter()
+            .map(|(relation, rules)| {
+                let mut all: Vec<Pair> = Vec::new();
+                let mut counts = Vec::new();
+                for (rule, mut pairs) in rules {
+                    pairs::sort_distinct(&mut pairs);
+                    let mut new = state.subtract_known(relation, pairs)?;
+                    if !all.is_empty() {
+                        new = pairs::subtract(&new, &all);
+                    }
+                    counts.push((rule, new.len() as u64));
+                    all = if all.is_empty() { new } else { pairs::merge(&all, &new) };
+                }
+                Ok((relation, counts, all))
+            })
+            .collect::<Result<_, Fault>>()?;
+        let mut found = Found::new();
+        for (relation, counts, pairs) in new {
+            for (rule, count) in counts {
+                self.derived[rule] += count;
+                self.derived_total += count;
+            }
+            self.place_in_copies(relation, &pairs, &mut found)?;
+            if !pairs.is_empty() {
+                found.insert((relation, Copy::Out), pairs);
+            }
+        }
+        Ok(found)
+    }
+
+    fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
+        let single = self.setup.territory.nodes.len() == 1;
+        let mut here = Vec::new();
+        for (subject, object) in pairs {
+            if single {
+                here.push((*object, *subject));
+                continue;
+            }
+            let home = in_home(*subject, relation.predicate, *object, self.setup.program.rdf_type);
+            let home = home.ok_or_else(|| Fault::internal("a fact with an inline subject"))?;
+            let node = self.setup.territory.holder(home)?;
+            let list = match node == self.setup.territory.me {
+                true => &mut here,
+                false => self.outbox.copies.entry((node, relation)).or_default(),
+            };
+            list.push((*object, *subject));
+        }
+        if !here.is_empty() {
+            found.insert((relation, Copy::In), here);
+        }
+        Ok(())
+    }
+
+    /// Level 0 of the shipped rules: everything that starts from facts of this node.
+    fn start_shipped(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        let program = Arc::clone(&self.setup.program);
+        for (index, rule) in program.rules.iter().enumerate() {
+            if self.is_new_rule(index) {
+                self.run_shipped(PlanKey { rule: index, pivot: None }, 0, Batch::unit(rule.full.width), emit)?;
+            }
+            if !rule.is_local() {
+                for (pivot, plan) in rule.deltas.iter().enumerate() {
+                    let key = PlanKey { rule: index, pivot: Some(pivot) };
+                    self.run_shipped(key, 0, Batch::unit(plan.width), emit)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// New rules are evaluated over everything in the first round.
+    fn is_new_rule(&self, index: usize) -> bool {
+        self.round == Round(1)
+            && match &self.setup.mode {
+                Mode::Increment => false,
+                Mode::NewRules(rules) => rules.contains(&index),
+                Mode::Rebuild => true,
+            }
+    }
+
+    /// Runs a stage and the stages after it as far as rows stay here.
+    fn run_shipped(&mut self, key: PlanKey, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+        let program = Arc::clone(&self.setup.program);
+        let plan = plan_of(&program, key)?;
+        if stage == 0 && !self.setup.territory.starts(plan) {
+            return Ok(());
+        }
+        let mut work = vec![(stage, batch)];
+        while let Some((stage, batch)) = work.pop() {
+            self.check_limits()?;
+            let last = stage + 1 == plan.stages.len();
+            let mut heads = Heads::new(plan);
+            let mut rows = Batch::empty(plan.width);
+            let facts = self.setup.state.shared();
+            let scope = Scope { facts: &facts, texts: &*self.setup.texts, conditions: &self.conditions };
+            run_stage(&scope, plan, stage, batch, &mut |mut piece| {
+                self.check_limits()?;
+                if last {
+                    heads.add(&piece);
+                } else {
+                    piece.project(&plan.stages[stage].live);
+                    rows.append(&piece);
+                }
+                Ok(())
+            })?;
+            if last {
+                self.keep_heads(heads)?;
+            } else if rows.rows > 0 {
+                rows.distinct();
+                let here = self.route_rows(plan, key, stage + 1, rows)?;
+                work.extend(here.map(|batch| (stage + 1, batch)));
+            }
+            self.flush_if_full(emit)?;
+        }
+        Ok(())
+    }
+
+    /// Heads of shipped rules wait for the end of the round, wherever their home is.
+    fn keep_heads(&mut self, heads: Heads) -> Result<(), Fault> {
+        let mut local = std::mem::take(&mut self.arrived_heads);
+        let result = self.route_heads(heads, &mut local);
+        self.arrived_heads = local;
+        result
+    }
+
+    /// Puts rows for other nodes into the outbox; gives back those that stay.
+    fn route_rows(&mut self, plan: &Plan, key: PlanKey, stage: usize, rows: Batch) -> Result<Option<Batch>, Fault> {
+        let mut parts = self.setup.territory.split(&plan.stages[stage].route, rows)?;
+        let here = parts.remove(&self.setup.territory.me);
+        for (node, batch) in parts {
+            self.outbox.rows.entry((node, key, stage)).or_insert_with(|| Batch::empty(plan.width)).append(&batch);
+        }
+        Ok(here)
+    }
+
+    fn flush_if_full(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        let rows = std::mem::take(&mut self.outbox.rows);
+        for ((node, key, stage), batch) in rows {
+            match batch.rows >= MESSAGE_ROWS {
+                true => self.send_rows(node, key, stage, batch, emit)?,
+                false => _ = self.outbox.rows.insert((node, key, stage), batch),
+            }
+        }
+        let heads = std::mem::take(&mut self.outbox.heads);
+        for ((node, rule, relation), pairs) in heads {
+            match pairs.len() >= 2 * MESSAGE_ROWS {
+                true => self.send_heads(node, rule, relation, pairs, emit)?,
+                false => _ = self.outbox.heads.insert((node, rule, relation), pairs),
+            }
+        }
+        Ok(())
+    }
+
+    fn send_rows(&mut self, to: NodeId, plan: PlanKey, stage: usize, mut batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+        batch.distinct();
+        let mut first = 0;
+        while first < batch.rows {
+            let rows: Vec<u32> = (first..batch.rows.min(first + MESSAGE_ROWS)).map(|row| row as u32).collect();
+            first += rows.len();
+            let payload = Payload::Rows { plan, stage, batch: batch.take_rows(&rows) };
+            self.send(to, stage, payload, emit)?;
+        }
+        Ok(())
+    }
+
+    fn send_heads(&mut self, to: NodeId, rule: usize, relation: Relation, mut pairs: Vec<Pair>, emit: Emit<'_>) -> Result<(), Fault> {
+        pairs::sort_distinct(&mut pairs);
+        let level = self.flow.levels();
+        for piece in pairs.chunks(MESSAGE_ROWS) {
+            self.send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, emit)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, to: NodeId, level: usize, payload: Payload, emit: Emit<'_>) -> Result<(), Fault> {
+        let message = self.flow.send(to, level, Arc::new(payload));
+        emit(Effect::Send { to, message })
+    }
+
+    /// Sends everything for a level, and that nothing more comes for it.
+    fn close_level(&mut self, level: usize, emit: Emit<'_>) -> Result<(), Fault> {
+        let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.outbox.rows).into_iter().partition(|((_, _, stage), _)| *stage <= level);
+        self.outbox.rows = later;
+        for ((node, key, stage), batch) in now {
+            self.send_rows(node, key, stage, batch, emit)?;
+        }
+        if level == self.flow.levels() {
+            for ((node, rule, relation), pairs) in std::mem::take(&mut self.outbox.heads) {
+                self.send_heads(node, rule, relation, pairs, emit)?;
+            }
+            for ((node, relation), mut pairs) in std::mem::take(&mut self.outbox.copies) {
+                pairs::sort_distinct(&mut pairs);
+                for piece in pairs.chunks(MESSAGE_ROWS) {
+                    self.send(node, level, Payload::Copies { relation, pairs: piece.to_vec() }, emit)?;
+                }
+            }
+        }
+        for (to, message) in self.flow.close(level) {
+            emit(Effect::Send { to, message })?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, from: NodeId, message: Message, emit: Emit<'_>) -> Result<(), Fault> {
+        if message.round < self.round || (message.round == self.round && !self.is_open) {
+            return Ok(());
+        }
+        if message.round > self.round {
+            if message.round.0 > self.round.0 + ROUNDS_AHEAD {
+                return Err(Fault::corrupt(format!("a message of round {} in round {}", message.round, self.round)));
+            }
+            self.early.push((from, message));
+            return Ok(());
+        }
+        if message.level == 0 || message.level > self.flow.levels() {
+            return Err(Fault::corrupt(format!("a message of level {}", message.level)));
+        }
+        if !self.flow.receive(from, &message) {
+            return Ok(());
+        }
+        match &*message.payload {
+            Payload::Rows { plan, stage, batch } => {
+                let width = plan_of(&self.setup.program, *plan)?.width;
+                if *stage != message.level || batch.columns.len() != width {
+                    return Err(Fault::corrupt("rows that do not fit their plan"));
+                }
+                self.run_shipped(*plan, *stage, batch.clone(), emit)?;
+            }
+            Payload::Heads { rule, relation, pairs } => {
+                if *rule >= self.derived.len() {
+                    return Err(Fault::corrupt(format!("a head of rule {rule}")));
+                }
+                self.arrived_heads.entry(*relation).or_default().entry(*rule).or_default().extend_from_slice(pairs);
+            }
+            Payload::Copies { relation, pairs } => {
+                self.arrived_copies.entry(*relation).or_default().extend_from_slice(pairs);
+            }
+            Payload::Close { .. } => {}
+        }
+        self.advance(emit)
+    }
+
+    /// Closes each level whose input is complete; after the last one, the round.
+    fn advance(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        while self.is_open {
+            let Some(done) = self.flow.complete_level() else { return Ok(()) };
+            if done < self.flow.levels() {
+                self.close_level(done + 1, emit)?;
+            }
+            if self.flow.is_done() {
+                self.is_open = false;
+                emit(Effect::Closed(self.report()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> Report {
+        let has_shipped = self.setup.program.rules.iter().any(|rule| !rule.is_local());
+        let arrived = !self.arrived_heads.is_empty() || !self.arrived_copies.is_empty();
+        Report {
+            round: self.round,
+            active: arrived || (has_shipped && self.setup.state.has_unpublished()),
+            derived: self.derived.clone(),
+            sent: self.flow.sent_counts(),
+            received: self.flow.received_counts(),
+        }
+    }
+}
+
+/// New facts by copy.
+type Found = BTreeMap<(Relation, Copy), Vec<Pair>>;
+
+fn plan_of(program: &Program, key: PlanKey) -> Result<&Plan, Fault> {
+    let rule = program.rules.get(key.rule).ok_or_else(|| Fault::corrupt(format!("no rule {}", key.rule)))?;
+    match key.pivot {
+        None => Ok(&rule.full),
+        Some(pivot) => rule.deltas.get(pivot).ok_or_else(|| Fault::corrupt(format!("no pivot {pivot}"))),
+    }
+}
+
+/// The heads of a plan's rows.
+struct Heads {
+    rule: usize,
+    templates: Vec<Head>,
+    pairs: BTreeMap<Relation, Vec<Pair>>,
+}
+
+impl Heads {
+    fn new(plan: &Plan) -> Self {
+        match &plan.sink {
+            Sink::Emit { rule, heads } => Self { rule: *rule, templates: heads.clone(), pairs: BTreeMap::new() },
+            Sink::Gather(_) => Self { rule: 0, templates: Vec::new(), pairs: BTreeMap::new() },
+        }
+    }
+
+    /// Adds the heads of some rows. A row that would make a literal a subject or a non-IRI a predicate makes no fact.
+    fn add(&mut self, rows: &Batch) {
+        for head in &self.templates {
+            let value = |arg: Arg, row: usize| match arg {
+                Arg::Const(term) => term,
+                Arg::Slot(slot) => rows.columns[slot][row],
+            };
+            if let Arg::Const(predicate) = head.predicate {
+                let list = self.pairs.entry(Relation { graph: head.graph, predicate }).or_default();
+                let pairs = (0..rows.rows).map(|row| (value(head.subject, row), value(head.object, row)));
+                list.extend(pairs.filter(|pair| pair.0.kind() != TermKind::Literal));
+                continue;
+            }
+            for row in 0..rows.rows {
+                let (subject, predicate) = (value(head.subject, row), value(head.predicate, row));
+                if subject.kind() != TermKind::Literal && predicate.kind() == TermKind::Iri {
+                    let relation = Relation { graph: head.graph, predicate };
+                    self.pairs.entry(relation).or_default().push((subject, value(head.object, row)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Random programs over random facts: several nodes against a naive oracle.
+
+use super::reasoner::{Effect, Event, Mode, Reasoner, Setup};
+use super::state::{Base, State};
+use crate::columns::spine::Spill;
+use crate::eval::Texts;
+use crate::exchange::route::Territory;
+use crate::plan::compile::{Body, Context, RuleBody, compile_rule};
+use crate::plan::{Arg, Atom, GraphScope, Head, Program};
+use entail_model::fact::in_home;
+use entail_model::{Copy, Fault, NodeId, Placement, Relation, Round, ShardId, TermId, TermKind, term};
+use oxrdf::vocab::xsd;
+use proptest::prelude::*;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+type Triple = (TermId, TermId, TermId);
+
+struct NoTexts;
+impl Texts for NoTexts {
+    fn texts(&self, _ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
+        Err(Fault::internal("these programs have no filters"))
+    }
+}
+
+const SHARDS: u16 = 4;
+
+fn node_term(number: u64) -> TermId {
+    TermId::dictionary(ShardId((number % u64::from(SHARDS)) as u16), number, TermKind::Iri)
+}
+
+/// Terms 0..8 are nodes (0 stands for rdf:type as well), the rest small integers.
+fn any_term(number: u64) -> TermId {
+    match number {
+        0..8 => node_term(number),
+        _ => term::inline_literal(&number.to_string(), xsd::INTEGER).expect("a small integer"),
+    }
+}
+
+fn predicate(number: u64) -> TermId {
+    if number == 0 { node_term(0) } else { node_term(100 + number) }
+}
+
+fn facts() -> impl Strategy<Value = BTreeSet<Triple>> {
+    let fact = (0u64..8, 0u64..4, 0u64..10).prop_map(|(s, p, o)| (any_term(s), predicate(p), any_term(o)));
+    prop::collection::btree_set(fact, 0..14)
+}
+
+fn arg(vars: u64, constants: u64) -> impl Strategy<Value = Arg> {
+    prop_oneof![
+        6 => (0..vars).prop_map(|slot| Arg::Slot(slot as usize)),
+        1 => (0..constants).prop_map(|n| Arg::Const(any_term(n))),
+    ]
+}
+
+fn rules() -> impl Strategy<Value = Vec<RuleBody>> {
+    let verb = || prop_oneof![8 => (0u64..4).prop_map(|p| Arg::Const(predicate(p))), 1 => Just(Arg::Slot(3))];
+    let atom = (arg(4, 8), verb(), arg(4, 10)).prop_map(|(subject, predicate, object)| Atom {
+        graph: GraphScope::One(TermId::DEFAULT_GRAPH),
+        subject,
+        predicate,
+        object,
+    });
+    let head = (arg(4, 8), (0u64..4).prop_map(|p| Arg::Const(predicate(p))), arg(4, 10));
+    let rule = (prop::collection::vec(atom, 1..4), prop::collection::vec(head, 1..3)).prop_map(|(atoms, heads)| {
+        let bound: BTreeSet<usize> = atoms.iter().flat_map(Atom::slots).collect();
+        let safe = |arg: Arg| match arg {
+            Arg::Slot(slot) if !bound.contains(&slot) => bound.first().map_or(Arg::Const(any_term(1)), |s| Arg::Slot(*s)),
+            other => other,
+        };
+        let heads = heads.into_iter().map(|(subject, predicate, object)| Head {
+            graph: TermId::DEFAULT_GRAPH,
+            subject: safe(subject),
+            predicate,
+            object: safe(object),
+        });
+        RuleBody {
+            label: "random".into(),
+            heads: heads.collect(),
+            body: Body { width: 4, atoms, conditions: Vec::new() },
+        }
+    });
+    prop::collection::vec(rule, 1..4)
+}
+
+/// The closure by trying every assignment of facts to atoms until nothing is new.
+pub fn naive_closure(facts: &BTreeSet<Triple>, rules: &[RuleBody]) -> BTreeSet<Triple> {
+    let mut all = facts.clone();
+    loop {
+        let mut new = BTreeSet::new();
+        for rule in rules {
+            let mut rows: Vec<HashMap<usize, TermId>> = vec![HashMap::new()];
+            for atom in &rule.body.atoms {
+                let mut next = Vec::new();
+                for row in &rows {
+                    for fact in &all {
+                        next.extend(unify(row, atom, fact));
+                    }
+                }
+                rows = next;
+            }
+            for row in &rows {
+                let value = |arg: Arg| match arg {
+                    Arg::Const(term) => term,
+                    Arg::Slot(slot) => row[&slot],
+                };
+                for head in &rule.heads {
+                    let fact = (value(head.subject), value(head.predicate), value(head.object));
+                    if fact.0.kind() != TermKind::Literal && fact.1.kind() == TermKind::Iri {
+                        new.insert(fact);
+                    }
+                }
+            }
+        }
+        let before = all.len();
+        all.extend(new);
+        if all.len() == before {
+            return all;
+        }
+    }
+}
+
+fn unify(row: &HashMap<usize, TermId>, atom: &Atom, fact: &Triple) -> Option<HashMap<usize, TermId>> {
+    let mut row = row.clone();
+    for (arg, term) in [(atom.subject, fact.0), (atom.predicate, fact.1), (atom.object, fact.2)] {
+        let expected = match arg {
+            Arg::Const(constant) => constant,
+            Arg::Slot(slot) => *row.entry(slot).or_insert(term),
+        };
+        if expected != term {
+            return None;
+        }
+    }
+    Some(row)
+}
+
+/// Several reasoners, and the messages between them.
+struct Cluster {
+    reasoners: Vec<Reasoner>,
+    placement: Placement,
+}
+
+impl Cluster {
+    fn new(nodes: u64, rules: &[RuleBody], facts: &BTreeSet<Triple>, mode: &Mode, staged: &BTreeSet<Triple>) -> Self {
+        let rdf_type = Some(predicate(0));
+        let context = Context { single_node: nodes == 1, rdf_type, ..Context::default() };
+        let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(&context, index, rule));
+        let program = Arc::new(Program { rules: plans.collect(), rdf_type });
+        let holders = (0..SHARDS).map(|shard| NodeId(u64::from(shard) % nodes)).collect();
+        let placement = Placement { version: 1, holders };
+        let mut cluster = Self { reasoners: Vec::new(), placement: placement.clone() };
+        for me in 0..nodes {
+            let territory = Territory::of_all_holders(NodeId(me), placement.clone());
+            let base = cluster.base_of(NodeId(me), facts);
+            let mut state = State::new(&base, *mode == Mode::Rebuild, Spill::default()).expect("in memory");
+            cluster.for_copies(NodeId(me), staged, |relation, copy, pair| {
+                state.stage(relation, copy, &[pair]).expect("in memory");
+            });
+            state.finish_staging().expect("in memory");
+            let setup = Setup {
+                territory,
+                program: Arc::clone(&program),
+                mode: mode.clone(),
+                state,
+                texts: Arc::new(NoTexts),
+                facts_max: u64::MAX,
+                stop: Arc::default(),
+            };
+            cluster.reasoners.push(Reasoner::new(setup).expect("no conditions"));
+        }
+        cluster
+    }
+
+    fn for_copies(&self, node: NodeId, facts: &BTreeSet<Triple>, mut visit: impl FnMut(Relation, Copy, (TermId, TermId))) {
+        for (s, p, o) in facts {
+            let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: *p };
+            let out_home = s.home().expect("subjects are nodes");
+            let in_home = in_home(*s, *p, *o, Some(predicate(0))).expect("subjects are nodes");
+            for (copy, home) in [(Copy::Out, out_home), (Copy::In, in_home)] {
+                if self.placement.holder(home) == Some(node) {
+                    visit(relation, copy, copy.pair(*s, *o));
+                }
+            }
+        }
+    }
+
+    fn base_of(&self, node: NodeId, facts: &BTreeSet<Triple>) -> Base {
+        let mut state = State::new(&Base::new(), false, Spill::default()).expect("in memory");
+        self.for_copies(node, facts, |relation, copy, pair| state.stage(relation, copy, &[pair]).expect("in memory"));
+        state.finish_staging().expect("in memory");
+        let mut base = Base::new();
+        for (relation, copy, run) in state.added() {
+            base.entry(relation).or_default()[copy as usize].push(run);
+        }
+        base
+    }
+
+    /// Rounds until nothing is active; returns how many.
+    fn run(&mut self) -> u32 {
+        for round in 1..200 {
+            let mut queue = VecDeque::new();
+            let mut reports = Vec::new();
+            for index in 0..self.reasoners.len() {
+                self.deliver(index, Event::Open(Round(round)), &mut queue, &mut reports);
+            }
+            while let Some((from, to, message)) = queue.pop_front() {
+                self.deliver(to, Event::Received { from, message }, &mut queue, &mut reports);
+            }
+            assert_eq!(reports.len(), self.reasoners.len(), "every node closes the round");
+            if !reports.iter().any(|active| *active) {
+                return round;
+            }
+        }
+        panic!("no fixpoint after 200 rounds")
+    }
+
+    fn deliver(
+        &mut self,
+        to: usize,
+        event: Event,
+        queue: &mut VecDeque<(NodeId, usize, crate::exchange::Message)>,
+        reports: &mut Vec<bool>,
+    ) {
+        let result = self.reasoners[to].step(event, &mut |effect| {
+            match effect {
+                Effect::Send { to: peer, message } => queue.push_back((NodeId(to as u64), peer.0 as usize, message)),
+                Effect::Closed(report) => reports.push(report.active),
+            }
+            Ok(())
+        });
+        result.expect("nothing fails here");
+    }
+
+    /// All facts in the nodes' copies of a kind, and how many copies there are.
+    fn facts(&self, base: &BTreeSet<Triple>, wanted: Copy) -> (BTreeSet<Triple>, usize) {
+        let mut all = base.clone();
+        let mut count = base.len();
+        for reasoner in &self.reasoners {
+            for (relation, copy, run) in reasoner.state().added() {
+                if copy == wanted && run.mark != entail_model::Mark::Promoted {
+                    for pair in run.to_vec().expect("in memory") {
+                        let (s, o) = copy.pair(pair.0, pair.1);
+                        all.insert((s, relation.predicate, o));
+                        count += 1;
+                    }
+                }
+            }
+        }
+        (all, count)
+    }
+}
+
+fn check(facts: &BTreeSet<Triple>, staged: &BTreeSet<Triple>, rules: &[RuleBody], mode: &Mode) {
+    let base = match mode {
+        Mode::Increment => naive_closure(facts, rules),
+        _ => facts.clone(),
+    };
+    let expected = naive_closure(&base.union(staged).copied().collect(), rules);
+    for nodes in [1, 2, 4] {
+        let mut cluster = Cluster::new(nodes, rules, &base, mode, staged);
+        cluster.run();
+        for copy in Copy::BOTH {
+            let (found, count) = cluster.facts(&base, copy);
+            assert_eq!(found, expected, "{nodes} nodes, {copy:?} copies");
+            assert_eq!(count, expected.len(), "{nodes} nodes: each fact has one {copy:?} copy");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn new_rules_over_facts(facts in facts(), rules in rules()) {
+        check(&facts, &BTreeSet::new(), &rules, &Mode::NewRules((0..rules.len()).collect()));
+    }
+
+    #[test]
+    fn new_facts_under_rules(facts in facts(), staged in facts(), rules in rules()) {
+        check(&facts, &staged, &rules, &Mode::Increment);
+    }
+}
