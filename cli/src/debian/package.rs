@@ -73,7 +73,7 @@ impl Maintainer {
         let email = rest.split('>').next().unwrap_or_default().trim();
         let name = name.trim().trim_matches('"');
         let name = if name.is_empty() { email } else { name };
-        Self { name: name.into(), email: Some(email.into()).filter(|email: &Box<str>| !email.is_empty()) }
+        Self { name: name.into(), email: (!email.is_empty()).then(|| email.into()) }
     }
 }
 

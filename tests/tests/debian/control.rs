@@ -93,13 +93,16 @@ pub fn compare(left: &str, right: &str) -> Ordering {
     key(left).cmp(&key(right))
 }
 
-fn key(version: &str) -> (u64, Vec<(Vec<i64>, u128)>, Vec<(Vec<i64>, u128)>) {
+/// The weights of a word and the number after it, stretch by stretch.
+type PartKey = Vec<(Vec<i64>, u128)>;
+
+fn key(version: &str) -> (u64, PartKey, PartKey) {
     let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
     let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, "0"));
     (epoch.parse().expect("an epoch"), part_key(upstream), part_key(revision))
 }
 
-fn part_key(part: &str) -> Vec<(Vec<i64>, u128)> {
+fn part_key(part: &str) -> PartKey {
     let mut pairs = Vec::new();
     let mut rest = part;
     while !rest.is_empty() {
