@@ -109,16 +109,54 @@ step() {
 # ---- the input
 
 has_indexes() { compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; }
-installed() { grep -c '^Status: .* installed$' /var/lib/dpkg/status 2>/dev/null || true; }
+has_packages() { [ "$(grep -c '^Status: .* installed$' /var/lib/dpkg/status 2>/dev/null)" -ge 200 ] 2>/dev/null; }
 
-choose_input() {
-  if has_indexes; then
-    echo apt
-  elif [ "$(installed)" -ge 200 ] 2>/dev/null; then
-    echo status
-  else
-    echo snapshot
-  fi
+# What this machine has, best first. The snapshot is always there.
+inputs() {
+  if has_indexes; then echo apt; fi
+  if has_packages; then echo status; fi
+  echo snapshot
+}
+
+# Sets what to convert and how to call it.
+describe_input() {
+  case $1 in
+    apt)
+      source=(--packages auto)
+      what="this machine's apt indexes"
+      if [ -n "$section" ]; then
+        source+=(--section "$section")
+        what="the section $section of $what, and all that it needs"
+      fi
+      ;;
+    status)
+      source=(--status)
+      what="what is installed on this machine"
+      ;;
+    snapshot)
+      source=(--packages "$here/snapshot.packages.zst")
+      what="a kept snapshot of the section net, and all that it needs"
+      ;;
+    *) echo "demo: unknown input $1" >&2; exit 2 ;;
+  esac
+}
+
+# Converts the input that was asked for, or else the first that the machine has and that can be converted.
+convert() {
+  local candidate
+  for candidate in ${input:-$(inputs)}; do
+    describe_input "$candidate"
+    heading "1. The data: $what"
+    echo "    entail convert debian ${source[*]} --output debian.nt"
+    start=$(now_ms)
+    if "$entail" convert debian "${source[@]}" --output "$work/debian.nt" 2>"$work/step.err"; then
+      indent <"$work/step.err"
+      echo "    $(took "$start")"
+      return
+    fi
+    indent <"$work/step.err"
+  done
+  fail "entail convert debian"
 }
 
 # The first of the names that is a package of the input.
@@ -134,34 +172,8 @@ first_package() {
   return 1
 }
 
-input=${input:-$(choose_input)}
-case $input in
-  apt)
-    source=(--packages auto)
-    what="this machine's apt indexes"
-    if [ -n "$section" ]; then
-      source+=(--section "$section")
-      what="the section $section of $what, and all that it needs"
-    fi
-    ;;
-  status)
-    source=(--status)
-    what="what is installed on this machine"
-    ;;
-  snapshot)
-    source=(--packages "$here/snapshot.packages.zst")
-    what="a kept snapshot of the section net, and all that it needs"
-    ;;
-  *) echo "demo: unknown input $input" >&2; exit 2 ;;
-esac
-
 begin=$(now_ms)
-heading "1. The data: $what"
-start=$(now_ms)
-echo "    entail convert debian ${source[*]} --output debian.nt"
-step convert debian "${source[@]}" --output "$work/debian.nt"
-indent <"$work/step.err"
-echo "    $(took "$start")"
+convert
 asked=$(first_package ${asked:-openssh-server curl git apt bash})
 gone=$(first_package ${gone:-liblzma5 zlib1g libc6})
 
