@@ -7,6 +7,7 @@
 //!           query   fixpoint ◄── epoch
 //! ```
 
+pub mod answer;
 pub mod columns;
 pub mod eval;
 pub mod exchange;

@@ -1,0 +1,292 @@
+//! One node's part in answering a query, as a machine.
+//!
+//! Like a round of the [fixpoint](crate::fixpoint), but over one committed snapshot, with one plan whose rows are a bag
+//! and go to the coordinator. Rows are handed on as they are found; the levels' counts say when nothing more can come.
+//!
+//! Invariant: each answer of the plan is emitted at exactly one node, once, as often as the bag has it; after
+//! [`Effect::Done`] nothing more is emitted.
+
+use crate::columns::Run;
+use crate::eval::{Batch, Conditions, Facts, Scope, Texts, run_stage};
+use crate::exchange::route::Territory;
+use crate::exchange::{Flow, Message, Payload, PlanKey};
+use crate::fixpoint::state::Base;
+use crate::plan::{Plan, Sink, View};
+use entail_model::{Copy, Fault, Mark, NodeId, Reason, Relation, Round};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Rows for one destination that make a message.
+const MESSAGE_ROWS: usize = 16_384;
+
+/// The one round of a query, and its one plan.
+const ROUND: Round = Round(1);
+const PLAN: PlanKey = PlanKey { rule: 0, pivot: None };
+
+/// A committed snapshot as facts.
+#[derive(Clone, Debug)]
+pub struct Committed(pub Arc<Base>);
+
+impl Facts for Committed {
+    fn runs(&self, relation: Relation, copy: Copy, _view: View) -> Vec<Arc<Run>> {
+        let runs = self.0.get(&relation).map(|copies| &copies[copy as usize]);
+        runs.into_iter().flatten().filter(|run| run.mark != Mark::Promoted).cloned().collect()
+    }
+
+    fn relations(&self) -> Vec<Relation> {
+        self.0.keys().copied().collect()
+    }
+}
+
+/// What happens to a part.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Begin with what is here.
+    Start,
+    /// A message of a peer.
+    Received { from: NodeId, message: Message },
+}
+
+/// What a part asks its shell to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Deliver a message to a peer.
+    Send { to: NodeId, message: Message },
+    /// Rows of the answer.
+    Rows(Batch),
+    /// This node is done.
+    Done,
+}
+
+/// What one stage did at one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageCount {
+    pub rows_in: u64,
+    pub rows_out: u64,
+    /// Rows sent to other nodes.
+    pub rows_sent: u64,
+}
+
+/// What a part is made of.
+pub struct Setup {
+    pub territory: Territory,
+    pub plan: Arc<Plan>,
+    pub facts: Arc<dyn Facts + Send + Sync>,
+    pub texts: Arc<dyn Texts + Send + Sync>,
+    /// Rows after which this node has given enough; the others are not needed.
+    pub rows_max: Option<u64>,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// One node's part in answering a query.
+pub struct Answer {
+    setup: Setup,
+    conditions: Conditions,
+    flow: Flow,
+    outbox: BTreeMap<(NodeId, usize), Batch>,
+    counts: Vec<StageCount>,
+    rows: u64,
+    is_started: bool,
+    is_done: bool,
+    early: Vec<(NodeId, Message)>,
+}
+
+type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
+
+impl Answer {
+    /// A part that has not started.
+    pub fn new(setup: Setup) -> Result<Self, Fault> {
+        let conditions = Conditions::of([&*setup.plan])?;
+        let levels = setup.plan.stages.len() - 1;
+        let flow = Flow::new(ROUND, setup.territory.peers(), levels);
+        let counts = vec![StageCount::default(); setup.plan.stages.len()];
+        Ok(Self {
+            setup,
+            conditions,
+            flow,
+            outbox: BTreeMap::new(),
+            counts,
+            rows: 0,
+            is_started: false,
+            is_done: false,
+            early: Vec::new(),
+        })
+    }
+
+    /// What each stage did here.
+    pub fn counts(&self) -> &[StageCount] {
+        &self.counts
+    }
+
+    /// Rows of the answer that this node gave.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Is there nothing left to do?
+    pub fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Does what the event asks for.
+    ///
+    /// # Errors
+    /// Whatever the facts, texts or `emit` give; `Cancelled` when told to stop; `Corrupt` for messages that do not fit.
+    pub fn step(&mut self, event: Event, emit: Emit<'_>) -> Result<(), Fault> {
+        match event {
+            Event::Start => {
+                self.is_started = true;
+                if self.setup.territory.starts(&self.setup.plan) {
+                    self.run(0, Batch::unit(self.setup.plan.width), emit)?;
+                }
+                if self.flow.levels() > 0 {
+                    self.close_level(1, emit)?;
+                }
+                for (from, message) in std::mem::take(&mut self.early) {
+                    self.receive(from, &message, emit)?;
+                }
+                self.advance(emit)
+            }
+            Event::Received { from, message } if !self.is_started => {
+                self.early.push((from, message));
+                Ok(())
+            }
+            Event::Received { from, message } => {
+                self.receive(from, &message, emit)?;
+                self.advance(emit)
+            }
+        }
+    }
+
+    fn receive(&mut self, from: NodeId, message: &Message, emit: Emit<'_>) -> Result<(), Fault> {
+        if message.round != ROUND || message.level == 0 || message.level > self.flow.levels() {
+            return Err(Fault::corrupt("a message that does not fit the query"));
+        }
+        if self.is_done || !self.flow.receive(from, message) {
+            return Ok(());
+        }
+        match &*message.payload {
+            Payload::Rows { stage, batch, .. } => {
+                if *stage != message.level || batch.columns.len() != self.setup.plan.width {
+                    return Err(Fault::corrupt("rows that do not fit their plan"));
+                }
+                self.run(*stage, batch.clone(), emit)
+            }
+            Payload::Close { .. } => Ok(()),
+            Payload::Heads { .. } | Payload::Copies { .. } => Err(Fault::corrupt("facts in a query's messages")),
+        }
+    }
+
+    /// Runs a stage and the stages after it as far as rows stay here.
+    fn run(&mut self, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+        let plan = Arc::clone(&self.setup.plan);
+        let (facts, texts) = (Arc::clone(&self.setup.facts), Arc::clone(&self.setup.texts));
+        let conditions = std::mem::take(&mut self.conditions);
+        let scope = Scope { facts: &*facts, texts: &*texts, conditions: &conditions };
+        let result = self.run_in(&scope, &plan, stage, batch, emit);
+        self.conditions = conditions;
+        result
+    }
+
+    fn run_in(&mut self, scope: &Scope<'_>, plan: &Plan, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+        if self.has_enough() {
+            return Ok(());
+        }
+        self.counts[stage].rows_in += batch.rows as u64;
+        let result = run_stage(scope, plan, stage, batch, &mut |piece| {
+            if self.setup.stop.load(Ordering::Relaxed) {
+                return Err(Fault::new(Reason::Cancelled, "the query was cancelled"));
+            }
+            self.counts[stage].rows_out += piece.rows as u64;
+            if stage + 1 == plan.stages.len() { self.give(plan, piece, emit) } else { self.pass_on(scope, plan, stage, piece, emit) }
+        });
+        match result {
+            // Enough was given: the way out of the operators is not a failure.
+            Err(fault) if fault == enough() => Ok(()),
+            other => other,
+        }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.setup.rows_max.is_some_and(|max| self.rows >= max)
+    }
+
+    fn give(&mut self, plan: &Plan, mut piece: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+        let Sink::Gather(slots) = &plan.sink else { return Err(Fault::corrupt("a query that emits facts")) };
+        if self.has_enough() {
+            return Err(enough());
+        }
+        let mut live = slots.clone();
+        live.sort_unstable();
+        piece.project(&live);
+        piece.texts.clear();
+        if let Some(max) = self.setup.rows_max
+            && piece.rows as u64 > max - self.rows
+        {
+            piece = piece.take_rows(&(0..(max - self.rows) as u32).collect::<Vec<_>>());
+        }
+        self.rows += piece.rows as u64;
+        emit(Effect::Rows(piece))
+    }
+
+    /// Routes a piece to the next stage: part of it may stay here and is run at once.
+    fn pass_on(&mut self, scope: &Scope<'_>, plan: &Plan, stage: usize, mut piece: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+        piece.project(&plan.stages[stage].live);
+        let next = stage + 1;
+        let mut parts = self.setup.territory.split(&plan.stages[next].route, piece)?;
+        let here = parts.remove(&self.setup.territory.me);
+        for (node, batch) in parts {
+            self.counts[stage].rows_sent += batch.rows as u64;
+            let waiting = self.outbox.entry((node, next)).or_insert_with(|| Batch::empty(plan.width));
+            waiting.append(&batch);
+            if waiting.rows >= MESSAGE_ROWS {
+                let batch = std::mem::take(waiting);
+                self.outbox.remove(&(node, next));
+                self.send_rows(node, next, batch, emit)?;
+            }
+        }
+        match here {
+            Some(batch) => self.run_in(scope, plan, next, batch, emit),
+            None => Ok(()),
+        }
+    }
+
+    fn send_rows(&mut self, to: NodeId, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+        let message = self.flow.send(to, stage, Arc::new(Payload::Rows { plan: PLAN, stage, batch }));
+        // A query's messages are delivered by its shell or the query fails: there is nothing to send again.
+        self.flow.acknowledge(to, message.sequence);
+        emit(Effect::Send { to, message })
+    }
+
+    fn close_level(&mut self, level: usize, emit: Emit<'_>) -> Result<(), Fault> {
+        let waiting: Vec<(NodeId, usize)> = self.outbox.keys().filter(|(_, stage)| *stage == level).copied().collect();
+        for (node, stage) in waiting {
+            let batch = self.outbox.remove(&(node, stage)).expect("the key was just listed");
+            self.send_rows(node, stage, batch, emit)?;
+        }
+        for (to, message) in self.flow.close(level) {
+            self.flow.acknowledge(to, message.sequence);
+            emit(Effect::Send { to, message })?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        while let Some(done) = self.flow.complete_level() {
+            if done < self.flow.levels() {
+                self.close_level(done + 1, emit)?;
+            }
+        }
+        if self.flow.is_done() && !self.is_done {
+            self.is_done = true;
+            emit(Effect::Done)?;
+        }
+        Ok(())
+    }
+}
+
+/// Not a failure: unwinds the operators when enough rows were given.
+fn enough() -> Fault {
+    Fault::new(Reason::Cancelled, "enough rows")
+}
