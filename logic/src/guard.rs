@@ -2,6 +2,15 @@
 //!
 //! They exist only with the feature `broken-guards`, which only tests enable; otherwise [`is_broken`] is false and
 //! compiles to nothing.
+//!
+//! | guard | where | what happens without it |
+//! |---|---|---|
+//! | `deduplicate` | exchange | a message that comes twice counts twice, and covers for one that is lost |
+//! | `count-messages` | exchange | a level is complete when it is closed, whatever is still on its way |
+//! | `await-all-nodes` | epoch | a round closes on the first report |
+//! | `fence-attempt` | epoch | reports and seals of an attempt that is over count for the next one |
+//! | `seal-before-commit` | epoch | a commit is asked for with the first seal |
+//! | `log-before-decide` | epoch | nodes are told of a commit before the log has it |
 
 #[cfg(feature = "broken-guards")]
 mod switch {

@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod columns;
+pub mod epoch;
 pub mod eval;
 pub mod exchange;
 pub mod fixpoint;

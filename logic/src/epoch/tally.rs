@@ -1,0 +1,74 @@
+//! The tally of one round: who has reported, whether the counts agree, and what comes next.
+
+use crate::fixpoint::Report;
+use crate::guard::is_broken;
+use entail_model::{Fault, NodeId, Round};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The reports of one round.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    pub round: Round,
+    reports: BTreeMap<NodeId, Report>,
+}
+
+impl Tally {
+    /// No reports yet.
+    pub fn new(round: Round) -> Self {
+        Self { round, reports: BTreeMap::new() }
+    }
+
+    /// Keeps the first report of a node of this round.
+    pub fn add(&mut self, node: NodeId, report: Report) {
+        if report.round == self.round {
+            self.reports.entry(node).or_insert(report);
+        }
+    }
+
+    /// The nodes that have not reported.
+    pub fn missing<'a>(&'a self, nodes: &'a BTreeSet<NodeId>) -> impl Iterator<Item = NodeId> + 'a {
+        nodes.iter().copied().filter(|node| !self.reports.contains_key(node))
+    }
+
+    /// Has every node reported?
+    pub fn is_complete(&self, nodes: &BTreeSet<NodeId>) -> bool {
+        self.missing(nodes).next().is_none() || (is_broken("await-all-nodes") && !self.reports.is_empty())
+    }
+
+    /// Was everything received that was sent?
+    ///
+    /// # Errors
+    /// `Internal`, naming the first pair whose counts differ.
+    pub fn check_counts(&self) -> Result<(), Fault> {
+        for (sender, sent) in &self.reports {
+            for (receiver, received) in self.reports.iter().filter(|(receiver, _)| *receiver != sender) {
+                let sent = sent.sent.get(receiver).copied().unwrap_or(0);
+                let received = received.received.get(sender).copied().unwrap_or(0);
+                if sent != received {
+                    let round = self.round;
+                    let message =
+                        format!("in round {round} node {sender} sent {sent} messages to node {receiver}, which received {received}");
+                    return Err(Fault::internal(message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has any node something left to do?
+    pub fn is_active(&self) -> bool {
+        self.reports.values().any(|report| report.active)
+    }
+
+    /// Adds what the round derived, by rule.
+    pub fn add_derived_to(&self, totals: &mut Vec<u64>) {
+        for report in self.reports.values() {
+            if totals.len() < report.derived.len() {
+                totals.resize(report.derived.len(), 0);
+            }
+            for (total, derived) in totals.iter_mut().zip(&report.derived) {
+                *total += derived;
+            }
+        }
+    }
+}

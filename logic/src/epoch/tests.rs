@@ -1,0 +1,1 @@
+//! Tables of whole attempts, and that no order of events makes two decisions.
