@@ -1,0 +1,247 @@
+//! Fills batches: encodes, relabels and deduplicates the terms of one parsed fact after the other.
+
+use super::batch::{Batch, Slot, SlotFact};
+use super::blank::BlankNames;
+use entail_model::term::{self, HashKey, TermHash};
+use entail_model::{Fault, Reason};
+use hashbrown::HashTable;
+use oxrdf::{
+    BlankNode, GraphNameRef, NamedNode, NamedOrBlankNode, NamedOrBlankNodeRef, QuadRef, Term, TermRef, Triple,
+};
+
+/// Triple terms inside triple terms, at most. Encoding and dropping them is recursive.
+pub(super) const TRIPLE_DEPTH_MAX: usize = 64;
+
+/// A batch in the making.
+pub(super) struct BatchBuilder {
+    batch: Batch,
+    /// Places in the table by the low half of their hash.
+    index: HashTable<u32>,
+    key: HashKey,
+    graph: Option<NamedNode>,
+    term_bytes_max: usize,
+    /// The last fact's slots: facts often share them with the one before, and comparing is cheaper than hashing.
+    last: Option<SlotFact>,
+    pub(super) names: BlankNames,
+}
+
+/// A state of a builder to return to.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    terms: usize,
+    facts: usize,
+}
+
+impl BatchBuilder {
+    pub(super) fn new(key: HashKey, graph: Option<NamedNode>, term_bytes_max: usize, names: BlankNames) -> Self {
+        let index = HashTable::new();
+        Self { batch: Batch::default(), index, key, graph, term_bytes_max, last: None, names }
+    }
+
+    pub(super) fn fact_count(&self) -> usize {
+        self.batch.facts.len()
+    }
+
+    pub(super) fn byte_len(&self) -> usize {
+        self.batch.byte_len()
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { terms: self.batch.terms.len(), facts: self.batch.facts.len() }
+    }
+
+    /// Forgets everything pushed since `mark`.
+    pub(super) fn rollback(&mut self, mark: Mark) {
+        for place in mark.terms..self.batch.terms.len() {
+            let hash = self.batch.terms.hash(place);
+            if let Ok(entry) = self.index.find_entry(short(hash), |known| *known as usize == place) {
+                entry.remove();
+            }
+        }
+        self.batch.terms.truncate(mark.terms);
+        self.batch.facts.truncate(mark.facts);
+        self.last = None;
+    }
+
+    /// Takes the facts so far and begins the next batch.
+    pub(super) fn take(&mut self) -> Batch {
+        self.index.clear();
+        self.last = None;
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Adds a fact.
+    ///
+    /// # Errors
+    /// `LimitExceeded` for a term that is too long or too deeply nested; the batch is then as it was, but for terms.
+    pub(super) fn push(&mut self, quad: QuadRef<'_>) -> Result<(), Fault> {
+        let last = self.last;
+        let graph = self.graph_slot(quad.graph_name, last.map(|fact| fact.graph))?;
+        let subject = match quad.subject {
+            NamedOrBlankNodeRef::NamedNode(node) => self.intern(node.into(), last.map(|fact| fact.subject))?,
+            NamedOrBlankNodeRef::BlankNode(node) => self.intern(node.into(), last.map(|fact| fact.subject))?,
+        };
+        let predicate = self.intern(quad.predicate.into(), last.map(|fact| fact.predicate))?;
+        let object = self.intern(quad.object, None)?;
+        let fact = SlotFact { graph, subject, predicate, object };
+        self.batch.facts.push(fact);
+        self.last = Some(fact);
+        Ok(())
+    }
+
+    fn graph_slot(&mut self, graph: GraphNameRef<'_>, hint: Option<Slot>) -> Result<Slot, Fault> {
+        match graph {
+            GraphNameRef::NamedNode(node) => self.intern(node.into(), hint),
+            GraphNameRef::BlankNode(node) => self.intern(node.into(), hint),
+            GraphNameRef::DefaultGraph => match self.graph.take() {
+                None => Ok(Slot::DEFAULT_GRAPH),
+                Some(target) => {
+                    let slot = self.intern(target.as_ref().into(), hint);
+                    self.graph = Some(target);
+                    slot
+                }
+            },
+        }
+    }
+
+    /// The slot of a term; `hint` is a slot that the term may well have.
+    fn intern(&mut self, term: TermRef<'_>, hint: Option<Slot>) -> Result<Slot, Fault> {
+        if let Some(id) = term::inline_id(term) {
+            return Ok(Slot::inline(id));
+        }
+        self.encode(term)?;
+        let table = &mut self.batch.terms;
+        if table.tail().len() > self.term_bytes_max {
+            let message = format!("a term of {} bytes; the limit is {}", table.tail().len(), self.term_bytes_max);
+            table.drop_tail();
+            return Err(Fault::new(Reason::LimitExceeded, message));
+        }
+        if let Some(place) = hint.and_then(Slot::index).filter(|place| table.bytes(*place) == table.tail()) {
+            table.drop_tail();
+            return Ok(Slot::term(place));
+        }
+        let hash = self.key.hash(table.tail());
+        if let Some(place) = self.index.find(short(hash), |place| table.hash(*place as usize) == hash) {
+            table.drop_tail();
+            return Ok(Slot::term(*place as usize));
+        }
+        let place = table.keep(hash);
+        self.index.insert_unique(short(hash), place as u32, |place| short(table.hash(*place as usize)));
+        Ok(Slot::term(place))
+    }
+
+    /// Appends the canonical bytes of a term, its blank nodes renamed, to the table's tail.
+    fn encode(&mut self, term: TermRef<'_>) -> Result<(), Fault> {
+        let buffer = self.batch.terms.tail_buffer();
+        match term {
+            TermRef::BlankNode(node) => {
+                let label = self.names.rename(node);
+                term::encode(oxrdf::BlankNodeRef::new_unchecked(&label).into(), buffer);
+            }
+            TermRef::Triple(triple) => {
+                let renamed = Term::from(rename_triple(triple, &mut self.names, 1)?);
+                term::encode(renamed.as_ref(), buffer);
+            }
+            _ => term::encode(term, buffer),
+        }
+        Ok(())
+    }
+}
+
+/// The half of a hash that the index sorts by. The other half picks the home shard, so both are needed to tell terms
+/// apart, and both are compared.
+fn short(hash: TermHash) -> u64 {
+    (hash.0 >> 64) as u64
+}
+
+fn rename_triple(triple: &Triple, names: &mut BlankNames, depth: usize) -> Result<Triple, Fault> {
+    if depth > TRIPLE_DEPTH_MAX {
+        return Err(too_deep());
+    }
+    let subject = match &triple.subject {
+        NamedOrBlankNode::BlankNode(node) => renamed(node, names).into(),
+        other => other.clone(),
+    };
+    let object = match &triple.object {
+        Term::BlankNode(node) => renamed(node, names).into(),
+        Term::Triple(inner) => rename_triple(inner, names, depth + 1)?.into(),
+        other => other.clone(),
+    };
+    Ok(Triple { subject, predicate: triple.predicate.clone(), object })
+}
+
+fn renamed(node: &BlankNode, names: &mut BlankNames) -> BlankNode {
+    BlankNode::new_unchecked(names.rename(node.as_ref()))
+}
+
+/// The fault for triple terms nested past [`TRIPLE_DEPTH_MAX`].
+pub(super) fn too_deep() -> Fault {
+    Fault::new(Reason::LimitExceeded, format!("triple terms nested more than {TRIPLE_DEPTH_MAX} deep"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oxrdf::{Literal, NamedNodeRef, Quad};
+
+    fn builder() -> BatchBuilder {
+        BatchBuilder::new(HashKey([3; 16]), None, 1 << 20, BlankNames::labelled(1))
+    }
+
+    fn quad(subject: &str, object: impl Into<Term>) -> Quad {
+        let predicate = NamedNodeRef::new_unchecked("http://p");
+        Quad::new(NamedNodeRef::new_unchecked(subject), predicate, object, GraphNameRef::DefaultGraph)
+    }
+
+    #[test]
+    fn terms_are_kept_once_and_inline_values_not_at_all() {
+        let mut builder = builder();
+        for quad in [
+            quad("http://a", Literal::from(1)),
+            quad("http://b", Literal::from(1)),
+            quad("http://a", Literal::from("x")),
+        ] {
+            builder.push(quad.as_ref()).expect("fits");
+        }
+        let batch = builder.take();
+        let terms: Vec<&[u8]> = batch.terms.iter().map(|(_, bytes)| bytes).collect();
+        assert_eq!(terms, [&b"Ihttp://a"[..], b"Ihttp://p", b"Ihttp://b", b"Sx"]);
+        assert_eq!(batch.facts[0].object, batch.facts[1].object);
+        assert_eq!(batch.facts[0].object.id(), term::inline_id(Literal::from(1).as_ref().into()));
+        assert_eq!(batch.facts[0].subject, batch.facts[2].subject);
+        assert_eq!(batch.facts[0].graph, Slot::DEFAULT_GRAPH);
+        for (hash, bytes) in batch.terms.iter() {
+            assert_eq!(hash, HashKey([3; 16]).hash(bytes));
+        }
+    }
+
+    #[test]
+    fn rollback_forgets_terms_and_facts() {
+        let mut builder = builder();
+        builder.push(quad("http://a", Literal::from("x")).as_ref()).expect("fits");
+        let mark = builder.mark();
+        builder.push(quad("http://b", Literal::from("y")).as_ref()).expect("fits");
+        builder.rollback(mark);
+        builder.push(quad("http://b", Literal::from("x")).as_ref()).expect("fits");
+        let batch = builder.take();
+        let terms: Vec<&[u8]> = batch.terms.iter().map(|(_, bytes)| bytes).collect();
+        assert_eq!(terms, [&b"Ihttp://a"[..], b"Ihttp://p", b"Sx", b"Ihttp://b"]);
+        assert_eq!(batch.facts.len(), 2);
+        assert_eq!(batch.facts[1].object.index(), Some(2));
+    }
+
+    #[test]
+    fn long_and_deep_terms_are_refused() {
+        let mut builder = BatchBuilder::new(HashKey([0; 16]), None, 100, BlankNames::labelled(1));
+        let fault = builder.push(quad("http://a", Literal::from("x".repeat(200))).as_ref()).expect_err("too long");
+        assert_eq!(fault.reason, Reason::LimitExceeded);
+        let mut term = Term::from(Literal::from("x"));
+        for _ in 0..=TRIPLE_DEPTH_MAX {
+            term = Triple::new(NamedNodeRef::new_unchecked("a:s"), NamedNodeRef::new_unchecked("a:p"), term).into();
+        }
+        let fault = builder.push(quad("http://a", term).as_ref()).expect_err("too deep");
+        assert_eq!(fault.reason, Reason::LimitExceeded);
+        assert_eq!(builder.fact_count(), 0);
+        builder.push(quad("http://a", Literal::from("x")).as_ref()).expect("still works");
+    }
+}

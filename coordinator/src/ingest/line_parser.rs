@@ -1,0 +1,199 @@
+//! N-Triples and N-Quads, one block of whole lines at a time.
+//!
+//! A block is parsed in one go; only if something is wrong in it, it is parsed again line by line, so that each bad line
+//! is known by its number and gives nothing, and every other line gives its fact.
+
+use super::builder::TRIPLE_DEPTH_MAX;
+use super::outlet::Outlet;
+use entail_model::{Fault, Reason};
+use memchr::memmem;
+use oxrdf::{GraphName, Quad};
+use oxttl::{NQuadsParser, NTriplesParser, TurtleSyntaxError};
+
+/// Which of the two line formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LineFormat {
+    NTriples,
+    NQuads,
+}
+
+/// A malformed line within a block.
+pub(super) struct BadLine {
+    /// The line within the block, counted from zero.
+    pub(super) line: u64,
+    /// The column, counted from one.
+    pub(super) column: u64,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+}
+
+/// Pushes the facts of a block of whole lines, if every line is well-formed.
+///
+/// # Errors
+/// None but that something is wrong: the outlet then has some of the facts, to be rolled back, and
+/// [`parse_each_line`] tells what.
+pub(super) fn parse_lines(block: &[u8], format: LineFormat, outlet: &mut Outlet<'_, '_>) -> Result<(), ()> {
+    if nests_too_deep(block) {
+        return Err(());
+    }
+    each_quad(block, format, |quad| outlet.push(quad.map_err(|_| ())?.as_ref()).map_err(|_| ()))
+}
+
+/// Pushes the facts of the well-formed lines of a block and tells of the others, until `on_bad` returns false.
+pub(super) fn parse_each_line(
+    block: &[u8],
+    format: LineFormat,
+    outlet: &mut Outlet<'_, '_>,
+    mut on_bad: impl FnMut(BadLine) -> bool,
+) {
+    for (number, line) in lines(block).enumerate() {
+        let result = parse_line(line, format).and_then(|quads| {
+            let push = |quad: &Quad| outlet.push(quad.as_ref());
+            quads.iter().try_for_each(push).map_err(|fault| (1, fault))
+        });
+        if let Err((column, Fault { reason, message, .. })) = result
+            && !on_bad(BadLine { line: number as u64, column, reason, message })
+        {
+            return;
+        }
+    }
+}
+
+/// The facts of one line, of which there is at most one if nothing is wrong.
+fn parse_line(line: &[u8], format: LineFormat) -> Result<Vec<Quad>, (u64, Fault)> {
+    if nests_too_deep(line) {
+        return Err((1, super::builder::too_deep()));
+    }
+    let (mut quads, mut refused) = (Vec::new(), None::<TurtleSyntaxError>);
+    let _: Result<(), ()> = each_quad(line, format, |quad| {
+        match quad {
+            Ok(quad) => quads.push(quad),
+            Err(error) => {
+                refused = Some(match refused.take() {
+                    Some(first) => earlier(first, error),
+                    None => error,
+                });
+            }
+        }
+        Ok(())
+    });
+    refused.map_or(Ok(quads), |error| {
+        let message = match error.message() {
+            "Unexpected end of file" | "Unexpected end" => "the line ends in the middle of a statement",
+            other => other,
+        };
+        Err((error.location().start.column + 1, Fault::new(Reason::Syntax, message)))
+    })
+}
+
+/// The error to tell of two that follow each other. The parser may find several in one place, one for each thing that
+/// was expected there, and gives the first that it found last.
+pub(super) fn earlier(one: TurtleSyntaxError, next: TurtleSyntaxError) -> TurtleSyntaxError {
+    if next.location().start.offset <= one.location().start.offset { next } else { one }
+}
+
+fn each_quad<E>(
+    text: &[u8],
+    format: LineFormat,
+    mut take: impl FnMut(Result<Quad, TurtleSyntaxError>) -> Result<(), E>,
+) -> Result<(), E> {
+    match format {
+        LineFormat::NTriples => NTriplesParser::new()
+            .for_slice(text)
+            .try_for_each(|triple| take(triple.map(|triple| triple.in_graph(GraphName::DefaultGraph)))),
+        LineFormat::NQuads => NQuadsParser::new().for_slice(text).try_for_each(take),
+    }
+}
+
+/// Does a line nest triple terms deeper than the limit? The parser would build them, and dropping them is recursive.
+fn nests_too_deep(text: &[u8]) -> bool {
+    let mut openings = memmem::find_iter(text, b"<<(");
+    // Most files have none. A line with more than the limit may still have them side by side, or in a literal: those
+    // are told apart by looking at each line.
+    openings.nth(TRIPLE_DEPTH_MAX).is_some() && lines(text).any(|line| triple_depth(line) > TRIPLE_DEPTH_MAX)
+}
+
+fn triple_depth(line: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut at) = (0usize, 0, 0);
+    while at < line.len() {
+        let rest = &line[at..];
+        if rest.starts_with(b"<<(") {
+            depth += 1;
+            deepest = deepest.max(depth);
+            at += 3;
+        } else if rest.starts_with(b")>>") {
+            depth = depth.saturating_sub(1);
+            at += 3;
+        } else if rest[0] == b'"' {
+            at += 1 + string_len(&rest[1..]);
+        } else if rest[0] == b'<' {
+            at += 1 + memchr::memchr(b'>', rest).unwrap_or(rest.len());
+        } else {
+            at += 1;
+        }
+    }
+    deepest
+}
+
+/// The length of a string's content and closing quote.
+fn string_len(content: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &content[at.min(content.len())..]) {
+        at += found + 1;
+        if content[at - 1] == b'"' {
+            return at;
+        }
+        at += 1;
+    }
+    content.len()
+}
+
+/// The lines of a text without their ends, which are LF, CR LF or CR as the grammar has it.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some(end) = memchr::memchr2(b'\n', b'\r', rest) else {
+            return Some(std::mem::take(&mut rest));
+        };
+        let line = &rest[..end];
+        let ended_by = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        rest = &rest[end + ended_by..];
+        Some(line)
+    })
+}
+
+/// The number of line ends in a text.
+pub(super) fn count_line_ends(text: &[u8]) -> u64 {
+    let feeds = memchr::memchr_iter(b'\n', text).count();
+    let lone_returns = memchr::memchr_iter(b'\r', text).filter(|at| text.get(at + 1) != Some(&b'\n')).count();
+    (feeds + lone_returns) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_in_three_ways() {
+        let text = b"a\nb\r\nc\rd\n\n\re";
+        let parts: Vec<&[u8]> = lines(text).collect();
+        assert_eq!(parts, [&b"a"[..], b"b", b"c", b"d", b"", b"", b"e"]);
+        assert_eq!(count_line_ends(text), 6);
+        assert_eq!(count_line_ends(b"a\r"), 1);
+        assert_eq!(count_line_ends(b""), 0);
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_strings_and_iris() {
+        let nested = format!("<a:s> <a:p> {}<a:o>{} .", "<<( <a:s> <a:p> ".repeat(3), ")>>".repeat(3));
+        assert_eq!(triple_depth(nested.as_bytes()), 3);
+        assert_eq!(triple_depth(br#"<a:s> <a:p> "<<( \" <<(" ."#), 0);
+        assert_eq!(triple_depth(b"<a:<<(s> <<("), 1);
+        assert_eq!(triple_depth(br#""unclosed \"#), 0);
+        assert!(nests_too_deep("<<(".repeat(1000).as_bytes()));
+        assert!(!nests_too_deep("<<( )>>\n".repeat(1000).as_bytes()));
+    }
+}

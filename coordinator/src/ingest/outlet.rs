@@ -1,0 +1,121 @@
+//! What every parser shares: the request, the counters, the errors, and the way out for its facts.
+
+use super::blank::BlankNames;
+use super::builder::{BatchBuilder, Mark};
+use super::{ErrorLog, ParseRequest, Sink};
+use entail_model::{Fault, Reason};
+use oxrdf::QuadRef;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// One file being parsed.
+pub(super) struct Job<'a> {
+    pub(super) request: ParseRequest,
+    pub(super) log: ErrorLog,
+    pub(super) triples: AtomicU64,
+    pub(super) ended_early: AtomicBool,
+    sink: Sink<'a>,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(request: ParseRequest, sink: Sink<'a>) -> Self {
+        let log = ErrorLog::new(request.on_error);
+        Self { request, log, triples: AtomicU64::new(0), ended_early: AtomicBool::new(false), sink }
+    }
+
+    /// A fault of the input at a place in it, counted from one.
+    pub(super) fn syntax(&self, line: u64, column: u64, message: impl Into<String>) -> Fault {
+        Fault::new(Reason::Syntax, shortened(message.into())).at(line, column).in_file(&self.request.file)
+    }
+
+    /// A limit that the input passed at a place in it.
+    pub(super) fn limit(&self, line: u64, column: u64, message: impl Into<String>) -> Fault {
+        Fault::new(Reason::LimitExceeded, message).at(line, column).in_file(&self.request.file)
+    }
+
+    /// A parser panicked: the input did nothing that it should answer with that.
+    pub(super) fn defect(&self) -> Fault {
+        Fault::internal("the parser failed on this input").in_file(&self.request.file)
+    }
+}
+
+/// Messages quote the input, and what they quote may be megabytes.
+pub(super) fn shortened(mut message: String) -> String {
+    const MESSAGE_BYTES_MAX: usize = 400;
+    if message.len() > MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        message.push('…');
+    }
+    message
+}
+
+/// One parser's way out: collects facts into a batch and hands it to the sink when it is full.
+pub(super) struct Outlet<'j, 'a> {
+    job: &'j Job<'a>,
+    builder: BatchBuilder,
+    /// The facts of the current batch that the counters know.
+    counted: usize,
+}
+
+impl<'j, 'a> Outlet<'j, 'a> {
+    pub(super) fn new(job: &'j Job<'a>, names: BlankNames) -> Self {
+        let request = &job.request;
+        let builder = BatchBuilder::new(request.key, request.graph.clone(), request.limits.term_bytes, names);
+        Self { job, builder, counted: 0 }
+    }
+
+    pub(super) fn names(&mut self) -> &mut BlankNames {
+        &mut self.builder.names
+    }
+
+    /// Adds a fact to the batch, which [`settle`](Self::settle) then makes final.
+    ///
+    /// # Errors
+    /// `LimitExceeded` for a term past the limits.
+    pub(super) fn push(&mut self, quad: QuadRef<'_>) -> Result<(), Fault> {
+        self.builder.push(quad)
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        self.builder.mark()
+    }
+
+    /// Forgets what was pushed since `mark` and is not settled.
+    pub(super) fn rollback(&mut self, mark: Mark) {
+        self.builder.rollback(mark);
+        // In a load that stops at its first error some of it may be settled; then the count no longer matters.
+        self.counted = self.counted.min(self.builder.fact_count());
+    }
+
+    /// Counts what was pushed, and hands the batch on if it is full.
+    ///
+    /// # Errors
+    /// What the sink fails with.
+    pub(super) fn settle(&mut self) -> Result<(), Fault> {
+        let new = (self.builder.fact_count() - self.counted) as u64;
+        self.counted += new as usize;
+        self.job.triples.fetch_add(new, Ordering::Relaxed);
+        self.job.request.progress.triples.fetch_add(new, Ordering::Relaxed);
+        let limits = &self.job.request.limits;
+        if self.counted >= limits.batch_facts || self.builder.byte_len() >= limits.batch_bytes {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    /// Settles, and hands on what is left.
+    ///
+    /// # Errors
+    /// What the sink fails with.
+    pub(super) fn finish(mut self) -> Result<(), Fault> {
+        self.settle()?;
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        if self.counted == 0 {
+            return Ok(());
+        }
+        self.counted = 0;
+        (self.job.sink)(self.builder.take())
+    }
+}
