@@ -268,8 +268,7 @@ impl EpochMachine {
     }
 
     fn decide(&mut self, epoch: Option<Epoch>, outcome: Outcome, effects: &mut Vec<Effect>) {
-        let decision =
-            Decision { epoch, undecided: self.nodes.clone(), unreachable: BTreeSet::new(), outcome };
+        let decision = Decision { epoch, undecided: self.nodes.clone(), unreachable: BTreeSet::new(), outcome };
         self.phase = Phase::Deciding(decision);
         self.send_again(effects);
     }

@@ -46,8 +46,9 @@ impl Tally {
                 let received = received.received.get(sender).copied().unwrap_or(0);
                 if sent != received {
                     let round = self.round;
-                    let message =
-                        format!("in round {round} node {sender} sent {sent} messages to node {receiver}, which received {received}");
+                    let message = format!(
+                        "in round {round} node {sender} sent {sent} messages to node {receiver}, which received {received}"
+                    );
                     return Err(Fault::internal(message));
                 }
             }
