@@ -1,1 +1,208 @@
-//! Placeholder, filled in by the first commits.
+//! The client of an Entail cluster: light, with deadlines, retries and streams.
+//!
+//! ```text
+//! Client ──► retry (when to send again, pure) ──► connection (gRPC) ──► cluster
+//!    └─────► answer (bytes come)   load (files go)
+//! ```
+//! Writes carry a request id, so that sending one twice is harmless. `examples/hello.rs` is the whole of it on one page.
+
+mod answer;
+mod connection;
+mod error;
+mod load;
+pub mod retry;
+
+pub use answer::{Answer, Message, Pieces};
+pub use connection::{Options, Outgoing};
+/// The messages, as in `entail.v1`.
+pub use entail_proto::v1;
+pub use error::Error;
+pub use load::{OnProgress, Progress, Source};
+
+use bytes::Bytes;
+use connection::{Attempt, Connection, Kind, MESSAGE_BYTES_MAX};
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status, Streaming};
+use v1::admin_service_client::AdminServiceClient;
+use v1::query_service_client::QueryServiceClient;
+use v1::rule_service_client::RuleServiceClient;
+use v1::update_service_client::UpdateServiceClient;
+
+/// A connection to a cluster. Clones share it.
+#[derive(Clone)]
+pub struct Client {
+    connection: Arc<Connection>,
+    timeout: Option<Duration>,
+}
+
+/// A small answer, whole.
+#[derive(Clone, Debug)]
+pub struct Collected {
+    pub header: v1::QueryHeader,
+    /// In the format that was asked for.
+    pub data: Bytes,
+    pub summary: v1::QuerySummary,
+}
+
+/// Defines the clients of the services, all with the same limits.
+macro_rules! services {
+    ($($name:ident: $client:ident),*) => {
+        $(fn $name(channel: Channel) -> $client<Channel> {
+            $client::new(channel)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX)
+        })*
+    };
+}
+
+services!(queries: QueryServiceClient, updates: UpdateServiceClient, rules: RuleServiceClient, admin: AdminServiceClient);
+
+impl Client {
+    /// A client of the server at a URL such as `http://127.0.0.1:7400`. It connects when the first call needs it, and
+    /// again when the connection is lost. Has to be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for what is no such URL.
+    pub fn connect(url: &str, options: Options) -> Result<Self, Error> {
+        let timeout = options.timeout;
+        Ok(Self { connection: Arc::new(Connection::new(url, options)?), timeout })
+    }
+
+    /// The same connection with another time for each call, retries included; `None`: as long as it takes.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// Runs a query and streams its answer.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] before the first part of the answer has come.
+    pub async fn query(&self, request: v1::QueryRequest) -> Result<Answer<v1::QueryResponse>, Error> {
+        self.stream(request, |channel, request| async move { queries(channel).query(request).await }).await
+    }
+
+    /// Runs a query whose answer has at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// As for [`Self::query`] and [`Answer::collect`].
+    pub async fn query_all(&self, request: v1::QueryRequest, bytes_max: usize) -> Result<Collected, Error> {
+        let mut answer = self.query(request).await?;
+        let data = answer.collect(bytes_max).await?;
+        let header = answer.header().cloned().unwrap_or_default();
+        let summary = answer.summary().cloned().unwrap_or_default();
+        Ok(Collected { header, data, summary })
+    }
+
+    /// Applies a SPARQL update as one epoch.
+    ///
+    /// # Errors
+    /// [`Error::Failed`]; with the reason `OUTCOME_UNKNOWN`, the same request id tells what became of it.
+    pub async fn update(&self, mut request: v1::UpdateRequest) -> Result<v1::UpdateResponse, Error> {
+        let id = named(&mut request.request_id);
+        self.unary(Kind::Write { request_id: &id }, request, |channel, request| async move {
+            updates(channel).update(request).await
+        })
+        .await
+    }
+
+    /// Loads files, all of them or none (but see `commit_every`).
+    ///
+    /// # Errors
+    /// As for [`Self::update`], and [`Error::Source`] for a file that cannot be read.
+    pub async fn load(&self, sources: Vec<Source>, on_progress: OnProgress<'_>) -> Result<v1::LoadSummary, Error> {
+        load::load(&self.connection, self.timeout, sources, on_progress).await
+    }
+
+    /// Adds or replaces a rule set, and waits for its closure.
+    ///
+    /// # Errors
+    /// As for [`Self::update`].
+    pub async fn apply_rules(&self, mut request: v1::ApplyRulesRequest) -> Result<v1::ApplyRulesResponse, Error> {
+        let id = named(&mut request.request_id);
+        self.unary(Kind::Write { request_id: &id }, request, |channel, request| async move {
+            rules(channel).apply(request).await
+        })
+        .await
+    }
+
+    /// Drops a rule set and everything that only it entailed.
+    ///
+    /// # Errors
+    /// As for [`Self::update`].
+    pub async fn drop_rules(&self, mut request: v1::DropRulesRequest) -> Result<v1::DropRulesResponse, Error> {
+        let id = named(&mut request.request_id);
+        self.unary(Kind::Write { request_id: &id }, request, |channel, request| async move {
+            rules(channel).drop(request).await
+        })
+        .await
+    }
+
+    /// The rule sets of the cluster.
+    ///
+    /// # Errors
+    /// [`Error::Failed`].
+    pub async fn list_rules(&self) -> Result<v1::ListRulesResponse, Error> {
+        let request = v1::ListRulesRequest {};
+        self.unary(Kind::Read, request, |channel, request| async move { rules(channel).list(request).await }).await
+    }
+
+    /// How the cluster is, with its shards if asked for.
+    ///
+    /// # Errors
+    /// [`Error::Failed`].
+    pub async fn status(&self, request: v1::StatusRequest) -> Result<v1::StatusResponse, Error> {
+        self.unary(Kind::Read, request, |channel, request| async move { admin(channel).status(request).await }).await
+    }
+
+    /// Streams a graph as RDF.
+    ///
+    /// # Errors
+    /// As for [`Self::query`].
+    pub async fn dump(&self, request: v1::DumpRequest) -> Result<Answer<v1::DumpResponse>, Error> {
+        self.stream(request, |channel, request| async move { admin(channel).dump(request).await }).await
+    }
+
+    async fn stream<Q, M, R>(&self, request: Q, send: impl Fn(Channel, Request<Q>) -> R) -> Result<Answer<M>, Error>
+    where
+        Q: Clone,
+        M: Message,
+        R: Future<Output = Result<Response<Streaming<M>>, Status>>,
+    {
+        answer::stream(&self.connection, self.timeout, |attempt: Attempt| {
+            let request = attempt.request(request.clone());
+            send(attempt.channel, request)
+        })
+        .await
+    }
+
+    async fn unary<Q, A, R>(
+        &self,
+        kind: Kind<'_>,
+        request: Q,
+        send: impl Fn(Channel, Request<Q>) -> R,
+    ) -> Result<A, Error>
+    where
+        Q: Clone,
+        R: Future<Output = Result<Response<A>, Status>>,
+    {
+        let call = |attempt: Attempt| {
+            let request = attempt.request(request.clone());
+            send(attempt.channel, request)
+        };
+        Ok(self.connection.call(self.timeout, kind, call).await?.into_inner())
+    }
+}
+
+/// The request's id, which is made up when it has none.
+fn named(id: &mut String) -> String {
+    if id.is_empty() {
+        *id = connection::request_id();
+    }
+    id.clone()
+}
+
+#[cfg(test)]
+mod tests;

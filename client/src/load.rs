@@ -1,0 +1,249 @@
+//! Loading: files go out in chunks, in one stream, as fast as the server takes them.
+//!
+//! ```text
+//! sources ──► messages of up to 256 KiB ──► abortable body ──► server
+//!    a file fails ──► the body fails as well: the server sees a broken stream, never an early end
+//! ```
+//! The invariant: a stream only ever ends cleanly when every byte of every file is in it, because a clean end is what
+//! makes the server commit.
+
+mod body;
+
+use crate::connection::{Connection, Deadline, Kind, MESSAGE_BYTES_MAX};
+use crate::error::Error;
+use body::Abortable;
+use bytes::Bytes;
+use entail_model::{Fault, Reason};
+use entail_proto::v1::load_response::Part;
+use entail_proto::v1::update_service_client::UpdateServiceClient;
+use entail_proto::v1::{FileHeader, LoadProgress, LoadRequest, LoadSummary};
+use futures::Stream;
+use futures::stream::unfold;
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::fs::File;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tonic::{Request, Status};
+
+/// Data in one message.
+const CHUNK_BYTES: usize = 256 << 10;
+
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// One file of a load.
+pub struct Source {
+    header: FileHeader,
+    content: Content,
+}
+
+enum Content {
+    Path(PathBuf),
+    Bytes(Bytes),
+    /// Can be read once, so a load with it is never sent again.
+    Reader(Option<Reader>),
+}
+
+impl Source {
+    /// A file on disk. Without a name in the header, the path is its name.
+    pub fn path(path: impl Into<PathBuf>, mut header: FileHeader) -> Self {
+        let path = path.into();
+        if header.name.is_empty() {
+            header.name = path.to_string_lossy().into_owned();
+        }
+        Self { header, content: Content::Path(path) }
+    }
+
+    /// Data in memory.
+    pub fn bytes(data: impl Into<Bytes>, header: FileHeader) -> Self {
+        Self { header, content: Content::Bytes(data.into()) }
+    }
+
+    /// Data that comes from somewhere else.
+    pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static, header: FileHeader) -> Self {
+        Self { header, content: Content::Reader(Some(Box::new(reader))) }
+    }
+
+    /// The same source for one more send; a reader is gone after that.
+    fn share(&mut self) -> Self {
+        let content = match &mut self.content {
+            Content::Path(path) => Content::Path(path.clone()),
+            Content::Bytes(data) => Content::Bytes(data.clone()),
+            Content::Reader(reader) => Content::Reader(reader.take()),
+        };
+        Self { header: self.header.clone(), content }
+    }
+
+    async fn open(self) -> io::Result<Reader> {
+        match self.content {
+            Content::Path(path) => File::open(path).await.map(|file| Box::new(file) as Reader),
+            Content::Bytes(data) => Ok(Box::new(io::Cursor::new(data))),
+            Content::Reader(reader) => reader.ok_or_else(|| io::Error::other("can be read only once")),
+        }
+    }
+}
+
+/// How far a load is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the files that have been sent.
+    pub bytes_sent: u64,
+    /// Triples that the server has parsed.
+    pub triples: u64,
+    /// What the server does: parsing, reasoning or committing.
+    pub phase: String,
+    /// The round of reasoning.
+    pub round: u32,
+}
+
+/// Called when the server reports, several times a second at most.
+pub type OnProgress<'a> = &'a mut (dyn FnMut(&Progress) + Send);
+
+/// Sends the files until the load is committed or fails for good.
+pub(crate) async fn load(
+    connection: &Connection,
+    timeout: Option<Duration>,
+    mut sources: Vec<Source>,
+    on_progress: OnProgress<'_>,
+) -> Result<LoadSummary, Error> {
+    let started = Instant::now();
+    let mut retry = connection.retry(timeout);
+    let mut left = timeout;
+    let request_id = request_id(&mut sources)?;
+    let is_repeatable = !sources.iter().any(|source| matches!(source.content, Content::Reader(_)));
+    loop {
+        let fault = match send(connection, left, &mut sources, on_progress).await {
+            Ok(summary) => return Ok(summary),
+            Err(Broken::Source(error)) => return Err(error),
+            Err(Broken::Call(status, deadline)) => {
+                connection.fault(status, deadline, Kind::Write { request_id: &request_id })
+            }
+        };
+        if !is_repeatable {
+            return Err(Error::Failed(fault));
+        }
+        left = connection.recover(&mut retry, fault, started).await?;
+    }
+}
+
+/// Why one send came to nothing.
+enum Broken {
+    Source(Error),
+    Call(Option<Status>, Deadline),
+}
+
+/// The id in the first header, which is made up when there is none.
+fn request_id(sources: &mut [Source]) -> Result<String, Error> {
+    let first = sources.first_mut();
+    let header = &mut first.ok_or_else(|| Error::Failed(Fault::new(Reason::InvalidRequest, "no file to load")))?.header;
+    if header.request_id.is_empty() {
+        header.request_id = crate::connection::request_id();
+    }
+    Ok(header.request_id.clone())
+}
+
+async fn send(
+    connection: &Connection,
+    timeout: Option<Duration>,
+    sources: &mut [Source],
+    on_progress: OnProgress<'_>,
+) -> Result<LoadSummary, Broken> {
+    let attempt = connection.attempt(timeout);
+    let (failed, failure) = oneshot::channel();
+    let sent = Arc::new(AtomicU64::new(0));
+    let files = sources.iter_mut().map(Source::share).collect();
+    let request = attempt.request(messages(Feed { files, current: None, sent: sent.clone() }, failed));
+    // Dropped with this call, however it ends.
+    let (_guard, channel) = Abortable::new(attempt.channel);
+    let client = UpdateServiceClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    tokio::select! {
+        biased;
+        Ok(error) = failure => Err(Broken::Source(error)),
+        answer = attempt.deadline.within(receive(client, request, &sent, on_progress)) => {
+            answer.map_err(|status| Broken::Call(status, attempt.deadline))
+        }
+    }
+}
+
+async fn receive(
+    mut client: UpdateServiceClient<Abortable>,
+    request: Request<impl Stream<Item = LoadRequest> + Send + 'static>,
+    sent: &AtomicU64,
+    on_progress: OnProgress<'_>,
+) -> Result<LoadSummary, Status> {
+    let mut responses = client.load(request).await?.into_inner();
+    while let Some(response) = responses.message().await? {
+        match response.part {
+            Some(Part::Summary(summary)) => return Ok(summary),
+            Some(Part::Progress(progress)) => {
+                let LoadProgress { bytes: _, triples, phase, round } = progress;
+                on_progress(&Progress { bytes_sent: sent.load(Ordering::Relaxed), triples, phase, round });
+            }
+            None => {}
+        }
+    }
+    Err(Status::unknown("the load ended without its summary"))
+}
+
+/// The messages of all files. A file that cannot be read is reported, and the stream then never ends by itself.
+fn messages(feed: Feed, failed: oneshot::Sender<Error>) -> impl Stream<Item = LoadRequest> + Send + 'static {
+    unfold((feed, Some(failed)), async |(mut feed, mut failed)| match feed.next().await {
+        Ok(message) => message.map(|message| (message, (feed, failed))),
+        Err(error) => {
+            // The call may be over already, and then nobody asks.
+            let _ = failed.take().map(|failed| failed.send(error));
+            pending().await
+        }
+    })
+}
+
+/// Cuts files into messages.
+struct Feed {
+    files: VecDeque<Source>,
+    current: Option<(String, Reader)>,
+    sent: Arc<AtomicU64>,
+}
+
+impl Feed {
+    /// The next message; `None` after the last.
+    async fn next(&mut self) -> Result<Option<LoadRequest>, Error> {
+        loop {
+            if self.current.is_some() {
+                let data = self.chunk().await?;
+                if !data.is_empty() {
+                    return Ok(Some(LoadRequest { file: None, data }));
+                }
+                self.current = None;
+            }
+            let Some(source) = self.files.pop_front() else {
+                return Ok(None);
+            };
+            let header = source.header.clone();
+            let name = header.name.clone();
+            let reader = source.open().await.map_err(|error| Error::Source { name: name.clone(), error })?;
+            self.current = Some((name, reader));
+            let data = self.chunk().await?;
+            return Ok(Some(LoadRequest { file: Some(header), data }));
+        }
+    }
+
+    /// The next bytes of the current file; none at its end.
+    async fn chunk(&mut self) -> Result<Bytes, Error> {
+        let Some((name, reader)) = &mut self.current else {
+            return Ok(Bytes::new());
+        };
+        let mut data = Vec::with_capacity(CHUNK_BYTES);
+        let read = reader.take(CHUNK_BYTES as u64).read_to_end(&mut data).await;
+        read.map_err(|error| Error::Source { name: name.clone(), error })?;
+        self.sent.fetch_add(data.len() as u64, Ordering::Relaxed);
+        Ok(data.into())
+    }
+}
