@@ -92,18 +92,32 @@ pub enum Event {
     /// Every staged fact is at the nodes of its copies.
     Staged(Result<StagedCount, Fault>),
     /// A round has closed at a node.
-    RoundClosed { node: NodeId, attempt: Attempt, report: Report },
+    RoundClosed {
+        node: NodeId,
+        attempt: Attempt,
+        report: Report,
+    },
     /// A node's part is durable.
-    Sealed { node: NodeId, attempt: Attempt, seal: NodeSeal },
+    Sealed {
+        node: NodeId,
+        attempt: Attempt,
+        seal: NodeSeal,
+    },
     /// A call of this attempt failed for good, at a node if one is named; or the attempt's time is over, or nobody
     /// waits for it any more.
-    Failed { node: Option<NodeId>, fault: Fault },
+    Failed {
+        node: Option<NodeId>,
+        fault: Fault,
+    },
     /// The log has the commit, or not.
     Committed(Result<Epoch, Fault>),
     /// The log has the abort, or not.
     Aborted(Result<(), Fault>),
     /// A node has applied the outcome.
-    Decided { node: NodeId, attempt: Attempt },
+    Decided {
+        node: NodeId,
+        attempt: Attempt,
+    },
     /// Time has passed: send again what nobody has answered. Nodes take all these messages any number of times.
     Tick,
 }
