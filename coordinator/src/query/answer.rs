@@ -1,0 +1,218 @@
+//! The solutions of a query, as blocks of rows of ids, and their decoding.
+//!
+//! When the whole query is one leaf under DISTINCT and LIMIT, its rows go from the cluster to the client without the
+//! evaluator: DISTINCT works on ids, LIMIT drops the stream, and only what is shown is decoded, a block at a time.
+
+use super::dataset::ClusterDataset;
+use super::piece::{Cell, Piece, PieceRows};
+use super::profile::Profiles;
+use super::service::{Leaves, id};
+use super::session::{Session, lock};
+use super::term::{self, EvalTerm, Watch};
+use entail_model::{Fault, Reason, TermId};
+use oxrdf::Term;
+use spareval::{QueryEvaluationError, QueryEvaluator, QueryResults};
+use spargebra::Query;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+/// Rows in the first block, so that the first rows are not kept waiting, and in any later one.
+const BLOCK_ROWS_FIRST: usize = 64;
+const BLOCK_ROWS_MAX: usize = 8_192;
+/// Bytes of distinct rows that are remembered.
+const DISTINCT_BYTES_MAX: usize = 1 << 30;
+
+/// Rows of the answer, one after the other.
+#[derive(Debug, Default)]
+pub struct Block {
+    pub width: usize,
+    pub rows: usize,
+    pub cells: Vec<Option<EvalTerm>>,
+}
+
+/// A query whose solutions come straight from one leaf.
+pub struct Direct {
+    pub piece: Arc<Piece>,
+    pub distinct: bool,
+    pub start: usize,
+    pub length: Option<usize>,
+}
+
+/// Gets blocks; says whether more are wanted.
+pub type Sink<'s> = &'s mut dyn FnMut(Block) -> Result<ControlFlow<()>, Fault>;
+
+/// Collects rows into blocks.
+struct Blocks<'s> {
+    block: Block,
+    limit: usize,
+    sink: Sink<'s>,
+}
+
+impl<'s> Blocks<'s> {
+    fn new(width: usize, sink: Sink<'s>) -> Self {
+        Self { block: Block { width, ..Block::default() }, limit: BLOCK_ROWS_FIRST, sink }
+    }
+
+    fn push(&mut self, row: impl Iterator<Item = Option<EvalTerm>>) -> Result<ControlFlow<()>, Fault> {
+        self.block.cells.extend(row);
+        self.block.rows += 1;
+        if self.block.rows < self.limit {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.limit = (self.limit * 4).min(BLOCK_ROWS_MAX);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<ControlFlow<()>, Fault> {
+        if self.block.rows == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let empty = Block { width: self.block.width, ..Block::default() };
+        (self.sink)(std::mem::replace(&mut self.block, empty))
+    }
+}
+
+impl Direct {
+    /// Runs the leaf.
+    pub fn run(&self, session: &Arc<Session>, profiles: &Mutex<Profiles>, sink: Sink<'_>) -> Result<(), Fault> {
+        let wanted = self.length.map(|length| self.start.saturating_add(length));
+        if wanted == Some(self.start) {
+            return Ok(());
+        }
+        let rows_max = if self.distinct { None } else { wanted.map(|wanted| wanted as u64) };
+        let mut rows = PieceRows::new(Arc::clone(session), Arc::clone(&self.piece), rows_max);
+        let result = self.stream(session, &mut rows, wanted, sink);
+        lock(profiles).add(0, std::mem::take(&mut rows.profiles));
+        result
+    }
+
+    fn stream(&self, session: &Session, rows: &mut PieceRows, wanted: Option<usize>, sink: Sink<'_>) -> Result<(), Fault> {
+        let mut blocks = Blocks::new(self.piece.variables.len(), sink);
+        let mut seen = Distinct::default();
+        let mut count = 0;
+        while let Some(columns) = rows.next()? {
+            session.check()?;
+            let cells = &self.piece.branches[columns.branch].cells;
+            for row in 0..columns.batch.rows {
+                let values = || cells.iter().map(|cell| value(cell, &columns, row));
+                if self.distinct && !seen.is_new(cells, || values().collect())? {
+                    continue;
+                }
+                count += 1;
+                if count > self.start && blocks.push(values())?.is_break() {
+                    return Ok(());
+                }
+                if wanted == Some(count) {
+                    return blocks.flush().map(|_| ());
+                }
+            }
+        }
+        blocks.flush().map(|_| ())
+    }
+}
+
+fn value(cell: &Cell, columns: &super::piece::Columns, row: usize) -> Option<EvalTerm> {
+    match cell {
+        Cell::Unknown(term) => Some(EvalTerm::Computed(Arc::new(term.clone()))),
+        cell => id(cell, columns, row).map(EvalTerm::Id),
+    }
+}
+
+/// The rows that were seen.
+#[derive(Default)]
+struct Distinct {
+    seen: HashSet<Vec<Option<EvalTerm>>>,
+}
+
+impl Distinct {
+    fn is_new(&mut self, cells: &[Cell], row: impl FnOnce() -> Vec<Option<EvalTerm>>) -> Result<bool, Fault> {
+        let bytes = 48 + cells.len() * size_of::<Option<EvalTerm>>();
+        if self.seen.len() * bytes > DISTINCT_BYTES_MAX {
+            let message = format!("more than {} distinct rows; add a LIMIT or make the query more selective", self.seen.len());
+            return Err(Fault::new(Reason::LimitExceeded, message));
+        }
+        Ok(self.seen.insert(row()))
+    }
+}
+
+/// Evaluates a rewritten query and hands on its solutions.
+pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Sink<'_>) -> Result<(), Fault> {
+    let session = Arc::clone(&dataset.session);
+    guarded(&session, || {
+        let evaluator = evaluator(&session, leaves);
+        let QueryResults::Solutions(solutions) = evaluator.prepare(query).execute(dataset).map_err(evaluation_fault)? else {
+            return Err(Fault::internal("a query without solutions"));
+        };
+        let mut blocks = Blocks::new(solutions.variables().len(), sink);
+        for solution in solutions {
+            session.check()?;
+            let solution = solution.map_err(evaluation_fault)?;
+            let cell = |value: &Option<Term>| {
+                value.as_ref().map(|term| match session.stand_in.id(term.as_ref()) {
+                    Some(id) => EvalTerm::Id(id),
+                    None => EvalTerm::Computed(Arc::new(term.clone())),
+                })
+            };
+            if blocks.push(solution.values().iter().map(cell))?.is_break() {
+                return Ok(());
+            }
+        }
+        blocks.flush().map(|_| ())
+    })
+}
+
+/// Evaluates a rewritten ASK.
+pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<bool, Fault> {
+    let session = Arc::clone(&dataset.session);
+    guarded(&session, || {
+        let evaluator = evaluator(&session, leaves);
+        match evaluator.prepare(query).execute(dataset).map_err(evaluation_fault)? {
+            QueryResults::Boolean(value) => Ok(value),
+            _ => Err(Fault::internal("an ASK without an answer")),
+        }
+    })
+}
+
+fn evaluator(session: &Session, leaves: Leaves) -> QueryEvaluator {
+    QueryEvaluator::new().with_cancellation_token(session.token.clone()).with_default_service_handler(leaves)
+}
+
+/// Runs an evaluation that the session can stop; what the session knows to have failed comes before what it gave.
+fn guarded<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    let result = term::watched(Arc::clone(session) as Arc<dyn Watch>, work);
+    session.check()?;
+    result.unwrap_or_else(|| Err(Fault::internal("the evaluation ended without a reason")))
+}
+
+fn evaluation_fault(error: QueryEvaluationError) -> Fault {
+    match error {
+        QueryEvaluationError::Dataset(inner) | QueryEvaluationError::Service(inner) => match inner.downcast::<Fault>() {
+            Ok(fault) => *fault,
+            Err(inner) => Fault::internal(inner.to_string()),
+        },
+        QueryEvaluationError::UnsupportedCustomFunction(_)
+        | QueryEvaluationError::UnsupportedCustomFunctionArity { .. }
+        | QueryEvaluationError::UnsupportedService(_) => Fault::new(Reason::Unsupported, error.to_string()),
+        QueryEvaluationError::Cancelled => Fault::new(Reason::Cancelled, "the query was cancelled"),
+        other => Fault::new(Reason::InvalidRequest, other.to_string()),
+    }
+}
+
+/// The terms of a block.
+pub fn decode(session: &Session, block: Block) -> Result<Vec<Option<Term>>, Fault> {
+    session.check()?;
+    let mut ids: Vec<TermId> = block.cells.iter().filter_map(|cell| if let Some(EvalTerm::Id(id)) = cell { Some(*id) } else { None }).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let terms = session.cluster.decode(&ids)?;
+    if terms.len() != ids.len() {
+        return Err(Fault::internal("not every term was decoded"));
+    }
+    let terms: HashMap<TermId, &Term> = ids.iter().copied().zip(&terms).collect();
+    let cells = block.cells.into_iter().map(|cell| cell.map(|term| match term {
+        EvalTerm::Id(id) => terms[&id].clone(),
+        EvalTerm::Computed(term) => Arc::unwrap_or_clone(term),
+    }));
+    Ok(cells.collect())
+}

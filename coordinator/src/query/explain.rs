@@ -1,0 +1,137 @@
+//! Plans for people: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
+
+use super::estimate;
+use super::piece::{Branch, Cell, Piece};
+use super::profile::Profiles;
+use super::rewrite::leaf_number;
+use super::session::Session;
+use entail_logic::plan::{Arg, Atom, GraphScope, Op, Route};
+use entail_model::{Copy, TermId, term};
+use serde_json::{Value, json};
+use spargebra::algebra::GraphPattern;
+use spargebra::term::NamedNodePattern;
+
+/// A leaf: its branches, with what they did, if that is known.
+pub fn leaf(session: &Session, number: usize, piece: &Piece, profiles: Option<&Profiles>) -> Value {
+    let branches = piece.branches.iter().enumerate().map(|(index, branch)| self::branch(session, number, index, branch, profiles));
+    json!({
+        "leaf": number,
+        "variables": piece.variables.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "distinct": piece.distinct,
+        "branches": branches.collect::<Vec<_>>(),
+    })
+}
+
+fn branch(session: &Session, leaf: usize, index: usize, branch: &Branch, profiles: Option<&Profiles>) -> Value {
+    let Some(plan) = &branch.plan else { return json!({ "stages": [], "estimate": 1.0 }) };
+    let estimates = estimate::of_plan(&session.context, plan);
+    let stages = plan.stages.iter().zip(&estimates).enumerate().map(|(number, (stage, rows))| {
+        let ops = stage.ops.iter().zip(rows).map(|(op, rows)| json!({ "op": words_of(branch, op), "estimate": rounded(*rows) }));
+        let mut value = json!({ "route": words_of_route(branch, &stage.route), "ops": ops.collect::<Vec<_>>() });
+        if let Some(profiles) = profiles {
+            value["nodes"] = json!(profiles.of_stage(leaf, index, number));
+        }
+        value
+    });
+    let fixed = branch.cells.iter().filter(|cell| matches!(cell, Cell::Fixed(_) | Cell::Unknown(_))).count();
+    let last = estimates.iter().flatten().last().copied().unwrap_or(1.0);
+    json!({ "stages": stages.collect::<Vec<_>>(), "estimate": rounded(last), "fixed": fixed })
+}
+
+fn rounded(rows: f64) -> f64 {
+    if rows >= 10.0 { rows.round() } else { (rows * 100.0).round() / 100.0 }
+}
+
+fn words_of(branch: &Branch, op: &Op) -> String {
+    match op {
+        Op::Match { atom, copy, .. } => words_of_atom(branch, atom, *copy),
+        Op::Resolve { slot } => format!("read the texts of {}", name(branch, *slot)),
+        Op::Filter(condition) => format!("keep if {}", condition.expression),
+    }
+}
+
+fn words_of_atom(branch: &Branch, atom: &Atom, copy: Copy) -> String {
+    let [subject, predicate, object] = [atom.subject, atom.predicate, atom.object].map(|arg| words_of_arg(branch, arg));
+    let graph = match &atom.graph {
+        GraphScope::One(TermId::DEFAULT_GRAPH) => "the default graph".to_owned(),
+        GraphScope::One(graph) => format!("graph {}", words_of_arg(branch, Arg::Const(*graph))),
+        GraphScope::Union(graphs) => format!("the merge of {} graphs", graphs.len()),
+        GraphScope::UnionOfAll => "the merge of all graphs".to_owned(),
+        GraphScope::Each(slot, None) => format!("each graph {}", name(branch, *slot)),
+        GraphScope::Each(slot, Some(graphs)) => format!("each graph {} of {}", name(branch, *slot), graphs.len()),
+    };
+    let by = match copy {
+        Copy::Out => "by subject",
+        Copy::In => "by object",
+    };
+    format!("match {subject} {predicate} {object} in {graph}, {by}")
+}
+
+fn words_of_arg(branch: &Branch, arg: Arg) -> String {
+    match arg {
+        Arg::Slot(slot) => name(branch, slot),
+        Arg::Const(id) => match branch.constants.get(&id).cloned().or_else(|| term::inline_term(id)) {
+            Some(term) => term.to_string(),
+            None => format!("{id:?}"),
+        },
+    }
+}
+
+fn name(branch: &Branch, slot: usize) -> String {
+    branch.names.get(slot).map_or_else(|| format!("?#{slot}"), ToString::to_string)
+}
+
+fn words_of_route(branch: &Branch, route: &Route) -> String {
+    match route {
+        Route::Everywhere => "start at every node".to_owned(),
+        Route::Shard(shard) => format!("start at shard {shard}"),
+        Route::Subject(slot) => format!("to the home of subject {}", name(branch, *slot)),
+        Route::Object(slot) => format!("to the home of object {}", name(branch, *slot)),
+        Route::Texts(slot) => format!("to the texts of {}", name(branch, *slot)),
+        Route::Broadcast => "to every node".to_owned(),
+    }
+}
+
+/// The coordinator's operators over the leaves.
+pub fn tree(pattern: &GraphPattern) -> Value {
+    if let GraphPattern::Service { name: NamedNodePattern::NamedNode(name), .. } = pattern
+        && let Some(leaf) = leaf_number(name.as_str())
+    {
+        return json!({ "op": "leaf", "leaf": leaf });
+    }
+    let detail = match pattern {
+        GraphPattern::Bgp { .. } | GraphPattern::Path { .. } => Some(pattern.to_string()),
+        GraphPattern::Values { bindings, .. } => Some(format!("{} rows", bindings.len())),
+        GraphPattern::Graph { name, .. } => Some(name.to_string()),
+        GraphPattern::Filter { expr, .. } => Some(expr.to_string()),
+        GraphPattern::Extend { variable, expression, .. } => Some(format!("{variable} := {expression}")),
+        GraphPattern::LeftJoin { expression, .. } => expression.as_ref().map(ToString::to_string),
+        GraphPattern::Slice { start, length, .. } => Some(format!("from {start}, {length:?}")),
+        GraphPattern::Project { variables, .. } => Some(variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+        GraphPattern::Group { variables, .. } => Some(variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+        _ => None,
+    };
+    let inputs: Vec<Value> = super::exists::children(pattern).into_iter().map(tree).collect();
+    json!({ "op": operator(pattern), "detail": detail, "inputs": inputs })
+}
+
+fn operator(pattern: &GraphPattern) -> &'static str {
+    match pattern {
+        GraphPattern::Bgp { .. } => "look up",
+        GraphPattern::Path { .. } => "path",
+        GraphPattern::Join { .. } => "join",
+        GraphPattern::LeftJoin { .. } => "optional",
+        GraphPattern::Filter { .. } => "filter",
+        GraphPattern::Union { .. } => "union",
+        GraphPattern::Graph { .. } => "graph",
+        GraphPattern::Extend { .. } => "bind",
+        GraphPattern::Minus { .. } => "minus",
+        GraphPattern::Values { .. } => "table",
+        GraphPattern::OrderBy { .. } => "sort",
+        GraphPattern::Project { .. } => "project",
+        GraphPattern::Distinct { .. } | GraphPattern::Reduced { .. } => "distinct",
+        GraphPattern::Slice { .. } => "slice",
+        GraphPattern::Group { .. } => "group",
+        GraphPattern::Service { .. } => "service",
+    }
+}

@@ -1,0 +1,204 @@
+//! What the rewriting needs to know of expressions.
+
+use entail_logic::rules::expression_text;
+use oxrdf::Variable;
+use spargebra::SparqlParser;
+use spargebra::algebra::{Expression, Function, GraphPattern};
+use std::collections::BTreeSet;
+
+/// The parts of a conjunction.
+pub fn conjuncts(expression: Expression, parts: &mut Vec<Expression>) {
+    match expression {
+        Expression::And(left, right) => {
+            conjuncts(*left, parts);
+            conjuncts(*right, parts);
+        }
+        other => parts.push(other),
+    }
+}
+
+/// The conjunction of `parts`; `None` if there are none.
+pub fn conjunction(parts: impl IntoIterator<Item = Expression>) -> Option<Expression> {
+    parts.into_iter().reduce(|left, right| Expression::And(Box::new(left), Box::new(right)))
+}
+
+/// The direct operands.
+pub fn operands(expression: &Expression) -> Vec<&Expression> {
+    match expression {
+        Expression::NamedNode(_)
+        | Expression::Literal(_)
+        | Expression::Variable(_)
+        | Expression::Bound(_)
+        | Expression::Exists(_) => Vec::new(),
+        Expression::Or(a, b)
+        | Expression::And(a, b)
+        | Expression::Equal(a, b)
+        | Expression::SameTerm(a, b)
+        | Expression::Greater(a, b)
+        | Expression::GreaterOrEqual(a, b)
+        | Expression::Less(a, b)
+        | Expression::LessOrEqual(a, b)
+        | Expression::Add(a, b)
+        | Expression::Subtract(a, b)
+        | Expression::Multiply(a, b)
+        | Expression::Divide(a, b) => vec![a, b],
+        Expression::UnaryPlus(a) | Expression::UnaryMinus(a) | Expression::Not(a) => vec![a],
+        Expression::If(a, b, c) => vec![a, b, c],
+        Expression::In(element, list) => std::iter::once(element.as_ref()).chain(list).collect(),
+        Expression::Coalesce(list) | Expression::FunctionCall(_, list) => list.iter().collect(),
+    }
+}
+
+/// Does `holds` hold for the expression or anything in it, EXISTS patterns left aside?
+pub fn any(expression: &Expression, holds: &mut dyn FnMut(&Expression) -> bool) -> bool {
+    holds(expression) || operands(expression).into_iter().any(|operand| any(operand, holds))
+}
+
+/// The variables of an expression without EXISTS, `BOUND` ones included.
+pub fn variables(expression: &Expression) -> BTreeSet<Variable> {
+    let mut found = BTreeSet::new();
+    any(expression, &mut |part| {
+        if let Expression::Variable(variable) | Expression::Bound(variable) = part {
+            found.insert(variable.clone());
+        }
+        false
+    });
+    found
+}
+
+/// The patterns of the EXISTS in an expression.
+pub fn exists_patterns(expression: &Expression) -> Vec<&GraphPattern> {
+    let own = match expression {
+        Expression::Exists(pattern) => vec![pattern.as_ref()],
+        _ => Vec::new(),
+    };
+    own.into_iter().chain(operands(expression).into_iter().flat_map(exists_patterns)).collect()
+}
+
+/// The text of an expression that any node may evaluate in place of the coordinator; `None` if none may.
+///
+/// Its value must depend on its variables only, and its text must mean the same when it is parsed again.
+pub fn pushable_text(expression: &Expression) -> Option<String> {
+    if any(expression, &mut is_tied_to_place) {
+        return None;
+    }
+    let text = expression_text(expression)?;
+    let parsed = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).ok()?;
+    let spargebra::Query::Ask { pattern: GraphPattern::Filter { expr, .. }, .. } = parsed else { return None };
+    (expr == *expression).then_some(text)
+}
+
+/// Does the expression need the whole query, its time or its evaluator? Relative IRIs need the base.
+fn is_tied_to_place(expression: &Expression) -> bool {
+    match expression {
+        Expression::Exists(_) => true,
+        Expression::FunctionCall(function, _) => matches!(
+            function,
+            Function::Now
+                | Function::Rand
+                | Function::Uuid
+                | Function::StrUuid
+                | Function::BNode
+                | Function::Iri
+                | Function::Custom(_)
+        ) && !is_cast(function),
+        _ => false,
+    }
+}
+
+/// The casts are named by IRIs like custom functions, and are the only such functions there are.
+fn is_cast(function: &Function) -> bool {
+    use oxrdf::vocab::xsd;
+    let casts = [xsd::STRING, xsd::BOOLEAN, xsd::DOUBLE, xsd::FLOAT, xsd::INTEGER, xsd::DECIMAL, xsd::DATE_TIME];
+    matches!(function, Function::Custom(name) if casts.contains(&name.as_ref()))
+}
+
+/// The expression with a constant in place of a variable that is always bound to it.
+pub fn substitute(expression: &Expression, variable: &Variable, constant: &Expression) -> Expression {
+    map(expression.clone(), &mut |part| match part {
+        Expression::Variable(own) if own == *variable => constant.clone(),
+        Expression::Bound(own) if own == *variable => oxrdf::Literal::from(true).into(),
+        other => other,
+    })
+}
+
+/// The expression with `change` applied to each part, operands first.
+pub fn map(expression: Expression, change: &mut dyn FnMut(Expression) -> Expression) -> Expression {
+    let mut one = |part: Box<Expression>| Box::new(map(*part, change));
+    let changed = match expression {
+        Expression::NamedNode(_)
+        | Expression::Literal(_)
+        | Expression::Variable(_)
+        | Expression::Bound(_)
+        | Expression::Exists(_) => expression,
+        Expression::Or(a, b) => Expression::Or(one(a), one(b)),
+        Expression::And(a, b) => Expression::And(one(a), one(b)),
+        Expression::Equal(a, b) => Expression::Equal(one(a), one(b)),
+        Expression::SameTerm(a, b) => Expression::SameTerm(one(a), one(b)),
+        Expression::Greater(a, b) => Expression::Greater(one(a), one(b)),
+        Expression::GreaterOrEqual(a, b) => Expression::GreaterOrEqual(one(a), one(b)),
+        Expression::Less(a, b) => Expression::Less(one(a), one(b)),
+        Expression::LessOrEqual(a, b) => Expression::LessOrEqual(one(a), one(b)),
+        Expression::Add(a, b) => Expression::Add(one(a), one(b)),
+        Expression::Subtract(a, b) => Expression::Subtract(one(a), one(b)),
+        Expression::Multiply(a, b) => Expression::Multiply(one(a), one(b)),
+        Expression::Divide(a, b) => Expression::Divide(one(a), one(b)),
+        Expression::UnaryPlus(a) => Expression::UnaryPlus(one(a)),
+        Expression::UnaryMinus(a) => Expression::UnaryMinus(one(a)),
+        Expression::Not(a) => Expression::Not(one(a)),
+        Expression::If(a, b, c) => Expression::If(one(a), one(b), one(c)),
+        Expression::In(a, list) => Expression::In(one(a), list.into_iter().map(|part| map(part, change)).collect()),
+        Expression::Coalesce(list) => Expression::Coalesce(list.into_iter().map(|part| map(part, change)).collect()),
+        Expression::FunctionCall(function, list) => {
+            Expression::FunctionCall(function, list.into_iter().map(|part| map(part, change)).collect())
+        }
+    };
+    change(changed)
+}
+
+/// `variable = IRI` and its like: the variable, and the terms of which it must be one, without repetitions.
+///
+/// Exact because an IRI equals only itself. Literals are left to the filter: equal values have many forms.
+pub fn iri_choice(expression: &Expression) -> Option<(Variable, Vec<oxrdf::NamedNode>)> {
+    match expression {
+        Expression::Equal(a, b) | Expression::SameTerm(a, b) => match (a.as_ref(), b.as_ref()) {
+            (Expression::Variable(variable), Expression::NamedNode(node))
+            | (Expression::NamedNode(node), Expression::Variable(variable)) => Some((variable.clone(), vec![node.clone()])),
+            _ => None,
+        },
+        Expression::In(element, list) => {
+            let Expression::Variable(variable) = element.as_ref() else { return None };
+            let mut nodes = Vec::new();
+            for item in list {
+                let Expression::NamedNode(node) = item else { return None };
+                if !nodes.contains(node) {
+                    nodes.push(node.clone());
+                }
+            }
+            Some((variable.clone(), nodes))
+        }
+        _ => None,
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Expression {
+        let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).expect("a query");
+        let spargebra::Query::Ask { pattern: GraphPattern::Filter { expr, .. }, .. } = query else { panic!("a filter") };
+        expr
+    }
+
+    #[test]
+    fn what_depends_on_its_place_stays() {
+        for text in ["NOW() > ?x", "RAND() < 1", "EXISTS { ?x ?y ?z }", "IRI(?x) = ?y", "BNODE() = ?x", "<urn:f>(?x)"] {
+            assert_eq!(pushable_text(&parse(text)), None, "{text}");
+        }
+        for text in ["(?x + 1) * 2 > 3", "<http://www.w3.org/2001/XMLSchema#integer>(?x) = 1", "REGEX(?x, \"a\\\\.b\")", "?x NOT IN (1, \"a\"@en)"] {
+            assert!(pushable_text(&parse(text)).is_some(), "{text}");
+        }
+    }
+}

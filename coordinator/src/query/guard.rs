@@ -1,0 +1,235 @@
+//! Limits on query texts, checked before the parser sees them.
+//!
+//! The parser and the evaluator recurse: once per bracket, and once per operator of a chain. A scan that knows strings,
+//! IRIs and comments counts both, so that no text can overflow a stack. [`run_on_big_stack`] gives the rest of the work
+//! a stack on which everything within the limits fits.
+
+use entail_model::{Fault, Reason};
+
+/// How long a query or update text may be, in bytes.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// How deep brackets of any kind may nest.
+pub const DEPTH_MAX: usize = 200;
+/// How many operators and clauses, each of which may nest in the one before, a text may hold.
+pub const OPERATORS_MAX: usize = 4_000;
+/// The stack of a query's thread; only what is touched is ever backed by memory.
+pub const STACK_BYTES: usize = 256 << 20;
+
+/// Checks a query text against the limits.
+///
+/// # Errors
+/// `LimitExceeded` with the place where the limit was passed.
+pub fn check_text(text: &str) -> Result<(), Fault> {
+    if text.len() > TEXT_BYTES_MAX {
+        let message = format!("a text of {} bytes; at most {TEXT_BYTES_MAX} are read", text.len());
+        return Err(Fault::new(Reason::LimitExceeded, message));
+    }
+    let mut scan = Scan { text, at: 0, depth: 0, operators: 0, data: Data::No };
+    while scan.at < text.len() {
+        scan.step()?;
+    }
+    Ok(())
+}
+
+/// The line and column of a byte offset, from one, columns in characters.
+pub fn position(text: &str, offset: usize) -> (u64, u64) {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() as u64 + 1;
+    (line, column)
+}
+
+/// Runs `work` on a thread with a stack on which every text within the limits can be parsed and evaluated.
+///
+/// # Errors
+/// `Overloaded` when no thread can be had, `Internal` when `work` panics; otherwise what `work` gives.
+pub fn run_on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("query".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        let thread = thread
+            .map_err(|error| Fault::new(Reason::Overloaded, format!("no thread for the query could be started: {error}")))?;
+        thread.join().unwrap_or_else(|_| Err(Fault::internal("the query's thread ended unexpectedly")))
+    })
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+    operators: usize,
+    data: Data,
+}
+
+/// Are we in the block of a VALUES or an INSERT DATA, where nothing is an operator and signs belong to numbers?
+#[derive(Clone, Copy, PartialEq)]
+enum Data {
+    No,
+    /// The keyword was read, its block comes.
+    Announced,
+    /// In the block, whose bracket opened at this depth.
+    Within(usize),
+}
+
+impl Scan<'_> {
+    fn step(&mut self) -> Result<(), Fault> {
+        let bytes = self.text.as_bytes();
+        match bytes[self.at] {
+            b'#' => self.skip_comment(),
+            quote @ (b'"' | b'\'') => self.skip_string(quote),
+            b'<' => match iri_length(&bytes[self.at..]) {
+                Some(length) => self.at += length,
+                None => self.at += 1,
+            },
+            bracket @ (b'(' | b'[' | b'{') => self.open(bracket)?,
+            bracket @ (b')' | b']' | b'}') => self.close(bracket),
+            b'|' | b'&' | b'+' | b'-' | b'*' | b'/' | b'^' | b'!' | b'=' => self.operator()?,
+            b'\\' => self.at += 2,
+            byte if byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80 => self.word()?,
+            b':' | b'@' => self.skip_name(true),
+            b'?' | b'$' | b'0'..=b'9' => self.skip_name(false),
+            _ => self.at += 1,
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, bracket: u8) -> Result<(), Fault> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.exceeded(format!("brackets nest deeper than {DEPTH_MAX}")));
+        }
+        if bracket == b'{' && self.data == Data::Announced {
+            self.data = Data::Within(self.depth);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn close(&mut self, bracket: u8) {
+        if bracket == b'}' && self.data == Data::Within(self.depth) {
+            self.data = Data::No;
+        }
+        self.depth = self.depth.saturating_sub(1);
+        self.at += 1;
+    }
+
+    fn operator(&mut self) -> Result<(), Fault> {
+        let bytes = self.text.as_bytes();
+        let byte = bytes[self.at];
+        self.at += 1;
+        if matches!(byte, b'|' | b'&' | b'^') && bytes.get(self.at) == Some(&byte) {
+            self.at += 1;
+        }
+        self.count()
+    }
+
+    fn word(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        self.skip_name(true);
+        let word = self.text.get(start..self.at).unwrap_or_default();
+        if self.data == Data::No && ["values", "data"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) {
+            self.data = Data::Announced;
+        }
+        let nests = ["union", "optional", "minus", "filter", "bind", "graph", "service", "in", "as", "lateral"];
+        if nests.iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) { self.count() } else { Ok(()) }
+    }
+
+    fn count(&mut self) -> Result<(), Fault> {
+        self.operators += usize::from(!matches!(self.data, Data::Within(_)));
+        if self.operators > OPERATORS_MAX {
+            return Err(self.exceeded(format!("more than {OPERATORS_MAX} operators and clauses")));
+        }
+        Ok(())
+    }
+
+    fn exceeded(&self, message: String) -> Fault {
+        let (line, column) = position(self.text, self.at);
+        Fault::new(Reason::LimitExceeded, message).at(line, column)
+    }
+
+    /// A keyword, prefixed name or language tag, which may have hyphens, or a variable or number, which have none.
+    fn skip_name(&mut self, may_have_hyphens: bool) {
+        let bytes = self.text.as_bytes();
+        self.at += 1;
+        while let Some(byte) = bytes.get(self.at) {
+            match byte {
+                b'\\' => self.at += 2,
+                b'-' if may_have_hyphens => self.at += 1,
+                b'_' | b':' | b'%' | b'.' => self.at += 1,
+                byte if byte.is_ascii_alphanumeric() || *byte >= 0x80 => self.at += 1,
+                _ => break,
+            }
+        }
+        self.at = self.at.min(bytes.len());
+    }
+
+    fn skip_comment(&mut self) {
+        let rest = &self.text.as_bytes()[self.at..];
+        let length = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+        self.at += length;
+    }
+
+    fn skip_string(&mut self, quote: u8) {
+        let bytes = self.text.as_bytes();
+        let is_long = bytes[self.at..].starts_with(&[quote; 3]);
+        let end: &[u8] = if is_long { &[quote; 3] } else { &[quote] };
+        self.at += end.len();
+        while self.at < bytes.len() && !bytes[self.at..].starts_with(end) {
+            if !is_long && matches!(bytes[self.at], b'\n' | b'\r') {
+                return;
+            }
+            self.at += if bytes[self.at] == b'\\' { 2 } else { 1 };
+        }
+        self.at = (self.at + end.len()).min(bytes.len());
+    }
+}
+
+/// The length of the IRI that starts here, if it is one and not a comparison.
+fn iri_length(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.iter().position(|byte| *byte == b'>')?;
+    let is_iri = bytes[1..end].iter().all(|byte| *byte > b' ' && !b"<\"{}|^`".contains(byte));
+    is_iri.then_some(end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(text: &str) -> Option<(Reason, u64, u64)> {
+        check_text(text).err().map(|fault| {
+            let position = fault.position.unwrap_or_default();
+            (fault.reason, position.line, position.column)
+        })
+    }
+
+    #[test]
+    fn deep_brackets_are_refused_with_their_place() {
+        let text = format!("SELECT *\nWHERE {{ FILTER {}1", "(".repeat(10_000));
+        assert_eq!(reason(&text), Some((Reason::LimitExceeded, 2, 16 + DEPTH_MAX as u64 - 1)));
+    }
+
+    #[test]
+    fn brackets_in_strings_iris_and_comments_do_not_count() {
+        let open = "(".repeat(1_000);
+        for text in [format!("\"{open}\""), format!("'''{open}\n'''"), format!("<http://e/{open}>"), format!("# {open}")] {
+            assert_eq!(reason(&format!("ASK {{ {text} }}")), None, "{text}");
+        }
+        assert_eq!(reason(&format!("ASK {{ FILTER(1<2 && {open}2>1)")).map(|found| found.0), Some(Reason::LimitExceeded));
+    }
+
+    #[test]
+    fn long_chains_are_refused() {
+        for link in ["+1", " && 1", "/<p>", " UNION {}", " OPTIONAL {}", " BIND(1 AS ?x)", "||1"] {
+            assert!(reason(&link.repeat(OPERATORS_MAX + 1)).is_some(), "{link}");
+            assert_eq!(reason(&link.repeat(100)), None, "{link}");
+        }
+        let rows = "(-1 +2 ex:a-b) ".repeat(10_000);
+        assert_eq!(reason(&format!("SELECT * {{ VALUES (?x ?y ?z) {{ {rows} }} }}")), None);
+        assert_eq!(reason(&format!("ASK {{ FILTER(1 {}) }}", "-1 ".repeat(10_000))).map(|found| found.0), Some(Reason::LimitExceeded));
+    }
+
+    #[test]
+    fn texts_are_bounded() {
+        assert_eq!(reason(&" ".repeat(TEXT_BYTES_MAX + 1)).map(|found| found.0), Some(Reason::LimitExceeded));
+    }
+}

@@ -1,0 +1,81 @@
+//! How leaves look in the algebra that spareval gets.
+//!
+//! A leaf is a service. spareval never evaluates what is inside, but its optimizer takes from there which variables are
+//! bound to what, and how many rows to expect: so inside are the leaf's patterns, under a LIMIT of our estimate, joined
+//! with a pattern of unknown size that the LIMIT hides.
+
+use super::body::{Body, Pattern, Position, blank_variable};
+use super::rewrite::leaf_name;
+use oxrdf::{NamedNode, Term, Variable};
+use spargebra::algebra::GraphPattern;
+use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
+use std::collections::BTreeSet;
+
+/// The variables of some bodies, in order.
+pub fn variables(bodies: &[Body]) -> Vec<Variable> {
+    bodies.iter().flat_map(Body::variables).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The service of leaf `number`, of which `estimate` rows are expected.
+pub fn service(number: usize, bodies: &[Body], estimate: f64) -> GraphPattern {
+    let shape = bodies.iter().map(shape).reduce(|left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) });
+    let anything = |name: &str| Variable::new_unchecked(format!("_:any:{name}"));
+    let any = TriplePattern { subject: anything("s").into(), predicate: anything("p").into(), object: anything("o").into() };
+    let any = GraphPattern::Bgp { patterns: vec![any] };
+    let joined = GraphPattern::Join { left: Box::new(shape.unwrap_or_default()), right: Box::new(any) };
+    let inner = GraphPattern::Slice { inner: Box::new(joined), start: 0, length: Some(estimate.clamp(1.0, 1e9) as usize) };
+    GraphPattern::Service { name: leaf_name(number).into(), inner: Box::new(inner), silent: false }
+}
+
+/// A pattern that binds what the body binds.
+fn shape(body: &Body) -> GraphPattern {
+    let patterns = body.patterns.iter().map(|pattern| pattern.graph.wrap(GraphPattern::Bgp { patterns: vec![triple(pattern)] }));
+    let fixed = (!body.fixed.is_empty()).then(|| values(std::slice::from_ref(body)));
+    let join = |left, right| GraphPattern::Join { left: Box::new(left), right: Box::new(right) };
+    patterns.chain(fixed).reduce(join).unwrap_or_default()
+}
+
+fn triple(pattern: &Pattern) -> TriplePattern {
+    let predicate = match &pattern.predicate {
+        Position::Term(Term::NamedNode(node)) => NamedNodePattern::NamedNode(node.clone()),
+        Position::Variable(variable) => variable.clone().into(),
+        // Matches nothing; its shape does not matter.
+        Position::Term(_) => NamedNode::new_unchecked("urn:entail:never").into(),
+    };
+    TriplePattern { subject: term(&pattern.subject), predicate, object: term(&pattern.object) }
+}
+
+fn term(position: &Position) -> TermPattern {
+    match position {
+        Position::Variable(variable) => variable.clone().into(),
+        Position::Term(term) => term.clone().into(),
+    }
+}
+
+/// The table of bodies that only fix variables.
+pub fn values(bodies: &[Body]) -> GraphPattern {
+    let variables: Vec<Variable> = bodies.iter().flat_map(|body| body.fixed.keys().cloned()).collect::<BTreeSet<_>>().into_iter().collect();
+    let row = |body: &Body| {
+        let ground = |variable| body.fixed.get(variable).and_then(|term| GroundTerm::try_from(term.clone()).ok());
+        variables.iter().map(ground).collect()
+    };
+    GraphPattern::Values { bindings: bodies.iter().map(row).collect(), variables: variables.clone() }
+}
+
+/// The pattern with variables for its blank nodes.
+pub fn without_blank_nodes(triple: TriplePattern) -> TriplePattern {
+    TriplePattern {
+        subject: without_blank_node(triple.subject),
+        predicate: triple.predicate,
+        object: without_blank_node(triple.object),
+    }
+}
+
+/// The position with variables for its blank nodes.
+pub fn without_blank_node(pattern: TermPattern) -> TermPattern {
+    match pattern {
+        TermPattern::BlankNode(node) => blank_variable(node.as_str()).into(),
+        TermPattern::Triple(triple) => TermPattern::Triple(Box::new(without_blank_nodes(*triple))),
+        other => other,
+    }
+}

@@ -1,0 +1,70 @@
+//! The SPARQL front: from a query's text to the bytes of its answer.
+//!
+//! ```text
+//! text ──parse──► algebra ──rewrite──► leaves (bodies) ──piece──► plans ──► cluster
+//!                    │                                                        │ rows of ids
+//!                    └──────► the rest ──► spareval over leaves ◄─────────────┤
+//!                                             │                               │
+//!                                             └──► blocks ◄── direct ◄────────┘
+//!                                                    │ decode, write
+//!                                                    ▼
+//!                                                  parts
+//! ```
+//!
+//! Basic graph patterns with their filters, their joins and unions run in the cluster, as large as can be; the remaining
+//! algebra runs on spareval, on ids. When nothing remains but DISTINCT, LIMIT and a projection, spareval is left out.
+//!
+//! Invariants: an answer is complete or an error; nothing is decoded that is not shown or looked into; no text can
+//! overflow a stack; a query that is cancelled or late ends, whatever it is doing.
+
+mod analysis;
+mod answer;
+mod body;
+pub mod cluster;
+mod dataset;
+mod describe;
+mod estimate;
+mod exists;
+mod explain;
+mod expression;
+pub mod guard;
+mod leaf;
+mod lookups;
+mod output;
+mod parse;
+mod piece;
+mod profile;
+mod rewrite;
+mod run;
+mod service;
+mod session;
+mod template;
+mod term;
+pub mod update;
+
+pub use cluster::{Cluster, Rows, StageProfile};
+pub use guard::run_on_big_stack;
+pub use output::{Format, PART_BYTES_MAX, Part};
+pub use run::{Mode, Request, Summary, run, run_on_this_thread};
+pub use session::Stop;
+
+use oxrdf::NamedNode;
+
+/// Which graphs a query reads, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetClause {
+    pub default: DefaultGraph,
+    /// `None`: every named graph there is.
+    pub named: Option<Vec<NamedNode>>,
+}
+
+/// What the default graph of a query is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultGraph {
+    /// The store's own default graph.
+    Own,
+    /// The merge of every graph.
+    UnionOfAll,
+    /// The merge of these graphs.
+    Merge(Vec<NamedNode>),
+}

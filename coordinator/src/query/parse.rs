@@ -1,0 +1,90 @@
+//! Texts to algebra: limits first, then the parser, with errors that have a place.
+
+use super::guard;
+use entail_model::{Fault, Reason};
+use oxrdf::Term;
+use spargebra::algebra::{Expression, GraphPattern};
+use spargebra::term::{NamedNodePattern, TermPattern};
+use spargebra::{Query, SparqlParser, SparqlSyntaxError, Update};
+
+/// Parses a query.
+///
+/// # Errors
+/// `Syntax` and `LimitExceeded`, with line and column where there are any.
+pub fn parse_query(text: &str, base: Option<&str>) -> Result<Query, Fault> {
+    guard::check_text(text)?;
+    parser(base)?.parse_query(text).map_err(|error| syntax_fault(&error))
+}
+
+/// Parses an update; errors as for [`parse_query`].
+pub fn parse_update(text: &str, base: Option<&str>) -> Result<Update, Fault> {
+    guard::check_text(text)?;
+    parser(base)?.parse_update(text).map_err(|error| syntax_fault(&error))
+}
+
+fn parser(base: Option<&str>) -> Result<SparqlParser, Fault> {
+    let Some(base) = base.filter(|base| !base.is_empty()) else { return Ok(SparqlParser::new()) };
+    SparqlParser::new()
+        .with_base_iri(base)
+        .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the base {base} is not an IRI: {error}")))
+}
+
+/// The parser tells the place only in its message: "error at LINE:COLUMN: expected ..".
+fn syntax_fault(error: &SparqlSyntaxError) -> Fault {
+    let message = error.to_string();
+    let place = message.strip_prefix("error at ").and_then(|rest| {
+        let (place, expected) = rest.split_once(": ")?;
+        let (line, column) = place.split_once(':')?;
+        Some((line.parse().ok()?, column.parse().ok()?, expected.to_owned()))
+    });
+    match place {
+        Some((line, column, expected)) => Fault::new(Reason::Syntax, expected).at(line, column),
+        None => Fault::new(Reason::Syntax, message),
+    }
+}
+
+/// Every constant of a pattern, so that all can be looked up together.
+pub fn constants(pattern: &GraphPattern, found: &mut Vec<Term>) {
+    match pattern {
+        GraphPattern::Bgp { patterns } => {
+            for triple in patterns {
+                found.extend(ground(&triple.subject));
+                found.extend(named(&triple.predicate));
+                found.extend(ground(&triple.object));
+            }
+        }
+        GraphPattern::Path { subject, object, .. } => found.extend(ground(subject).into_iter().chain(ground(object))),
+        GraphPattern::Values { bindings, .. } => {
+            found.extend(bindings.iter().flatten().flatten().map(super::body::ground_term));
+        }
+        GraphPattern::Graph { name, .. } => found.extend(named(name)),
+        _ => {}
+    }
+    super::exists::expressions(pattern).into_iter().for_each(|expression| in_expression(expression, found));
+    super::exists::children(pattern).into_iter().for_each(|child| constants(child, found));
+}
+
+fn in_expression(expression: &Expression, found: &mut Vec<Term>) {
+    match expression {
+        Expression::NamedNode(node) => found.push(node.clone().into()),
+        Expression::Literal(literal) => found.push(literal.clone().into()),
+        Expression::Exists(pattern) => constants(pattern, found),
+        _ => {}
+    }
+    super::expression::operands(expression).into_iter().for_each(|operand| in_expression(operand, found));
+}
+
+fn ground(term: &TermPattern) -> Option<Term> {
+    match term {
+        TermPattern::NamedNode(node) => Some(node.clone().into()),
+        TermPattern::Literal(literal) => Some(literal.clone().into()),
+        TermPattern::BlankNode(_) | TermPattern::Variable(_) | TermPattern::Triple(_) => None,
+    }
+}
+
+fn named(name: &NamedNodePattern) -> Option<Term> {
+    match name {
+        NamedNodePattern::NamedNode(node) => Some(node.clone().into()),
+        NamedNodePattern::Variable(_) => None,
+    }
+}

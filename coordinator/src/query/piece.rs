@@ -1,0 +1,220 @@
+//! Pieces: bodies as plans over ids, and their rows.
+//!
+//! ```text
+//! Body (terms, variables) ──lookup──► compile::Body (ids, slots) ──compile──► Plan ──► Rows
+//! ```
+//!
+//! A piece is a union of branches. A branch with a term that the dictionary does not know, or that reads no graph, has
+//! no rows and asks no node.
+
+use super::body::{Body, Pattern, Position};
+use super::cluster::{Rows, StageProfile};
+use super::expression;
+use super::session::Session;
+use entail_logic::eval::{Batch, condition};
+use entail_logic::plan::{Arg, Atom, Condition, Plan, Slot, compile};
+use entail_model::{Fault, TermId};
+use oxrdf::{Term, Variable};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// A union of plans with common output columns.
+#[derive(Debug)]
+pub struct Piece {
+    pub variables: Vec<Variable>,
+    pub branches: Vec<Branch>,
+    /// Must each row be given once only?
+    pub distinct: bool,
+}
+
+/// A plan, and where its columns are.
+#[derive(Debug)]
+pub struct Branch {
+    /// `None`: one row, without asking anyone.
+    pub plan: Option<Arc<Plan>>,
+    pub cells: Vec<Cell>,
+    /// The variables of the slots, for explanations.
+    pub names: Vec<Variable>,
+    /// The terms that were looked up, for explanations.
+    pub constants: HashMap<TermId, Term>,
+}
+
+/// Where a branch's value of a variable is.
+#[derive(Clone, Debug)]
+pub enum Cell {
+    Slot(Slot),
+    Fixed(TermId),
+    /// A fixed term that the dictionary does not know.
+    Unknown(Term),
+    Unbound,
+}
+
+/// All constants of a body, to be looked up together.
+pub fn constants(body: &Body) -> Vec<Term> {
+    let of_pattern = |pattern: &Pattern| {
+        let graph = match &pattern.graph {
+            super::body::Graph::Named(node) => Some(Term::from(node.clone())),
+            _ => None,
+        };
+        let positions = [&pattern.subject, &pattern.predicate, &pattern.object].map(|position| match position {
+            Position::Term(term) => Some(term.clone()),
+            Position::Variable(_) => None,
+        });
+        positions.into_iter().flatten().chain(graph).collect::<Vec<_>>()
+    };
+    body.patterns.iter().flat_map(of_pattern).chain(body.fixed.values().cloned()).collect()
+}
+
+impl Piece {
+    /// Plans the bodies, giving `variables`.
+    pub fn compile(session: &Session, bodies: &[Body], variables: Vec<Variable>, distinct: bool) -> Result<Self, Fault> {
+        session.learn(&bodies.iter().flat_map(constants).collect::<Vec<_>>())?;
+        let mut branches = Vec::new();
+        for body in bodies {
+            branches.extend(Lowering::new(session).branch(body, &variables)?);
+        }
+        Ok(Self { variables, branches, distinct })
+    }
+}
+
+/// Turns one body into ids and slots.
+struct Lowering<'s> {
+    session: &'s Session,
+    slots: HashMap<Variable, Slot>,
+    names: Vec<Variable>,
+    constants: HashMap<TermId, Term>,
+}
+
+impl<'s> Lowering<'s> {
+    fn new(session: &'s Session) -> Self {
+        Self { session, slots: HashMap::new(), names: Vec::new(), constants: HashMap::new() }
+    }
+
+    /// The branch; `None` if it cannot have rows.
+    fn branch(mut self, body: &Body, variables: &[Variable]) -> Result<Option<Branch>, Fault> {
+        let mut lowered = compile::Body::default();
+        for pattern in &body.patterns {
+            let Some(atom) = self.atom(pattern)? else { return Ok(None) };
+            lowered.atoms.push(atom);
+        }
+        for filter in &body.filters {
+            lowered.conditions.push(self.condition(filter)?);
+        }
+        lowered.width = self.names.len();
+        let cells = variables.iter().map(|variable| self.cell(body, variable)).collect::<Result<Vec<_>, _>>()?;
+        let is_one_row = lowered.atoms.is_empty() && lowered.conditions.is_empty();
+        let plan = (!is_one_row).then(|| {
+            let output: Vec<Slot> = cells.iter().filter_map(|cell| if let Cell::Slot(slot) = cell { Some(*slot) } else { None }).collect();
+            Arc::new(compile::compile_query(&self.session.context, &lowered, output))
+        });
+        Ok(Some(Branch { plan, cells, names: self.names, constants: self.constants }))
+    }
+
+    fn cell(&self, body: &Body, variable: &Variable) -> Result<Cell, Fault> {
+        if let Some(slot) = self.slots.get(variable) {
+            return Ok(Cell::Slot(*slot));
+        }
+        let Some(term) = body.fixed.get(variable) else { return Ok(Cell::Unbound) };
+        Ok(self.session.id_of(term)?.map_or_else(|| Cell::Unknown(term.clone()), Cell::Fixed))
+    }
+
+    fn slot(&mut self, variable: &Variable) -> Slot {
+        let next = self.names.len();
+        let slot = *self.slots.entry(variable.clone()).or_insert(next);
+        if slot == next {
+            self.names.push(variable.clone());
+        }
+        slot
+    }
+
+    fn atom(&mut self, pattern: &Pattern) -> Result<Option<Atom>, Fault> {
+        let Some(subject) = self.arg(&pattern.subject)? else { return Ok(None) };
+        let Some(predicate) = self.arg(&pattern.predicate)? else { return Ok(None) };
+        let Some(object) = self.arg(&pattern.object)? else { return Ok(None) };
+        let session = self.session;
+        let graph = session.scope(&pattern.graph, || match &pattern.graph {
+            super::body::Graph::Variable(variable) => self.slot(variable),
+            _ => unreachable!("only variable graphs have slots"),
+        })?;
+        // Literals are never subjects, nothing but IRIs are predicates: such facts cannot be.
+        let is_possible = |arg: Arg| !matches!(arg, Arg::Const(id) if id.is_inline());
+        if !is_possible(subject) || !is_possible(predicate) {
+            return Ok(None);
+        }
+        Ok(graph.map(|graph| Atom { graph, subject, predicate, object }))
+    }
+
+    fn arg(&mut self, position: &Position) -> Result<Option<Arg>, Fault> {
+        Ok(match position {
+            Position::Variable(variable) => Some(Arg::Slot(self.slot(variable))),
+            Position::Term(term) => {
+                let id = self.session.id_of(term)?;
+                self.constants.extend(id.map(|id| (id, term.clone())));
+                id.map(Arg::Const)
+            }
+        })
+    }
+
+    fn condition(&mut self, filter: &spargebra::algebra::Expression) -> Result<Condition, Fault> {
+        let expression = expression::pushable_text(filter).ok_or_else(|| Fault::internal("a filter that cannot be pushed was pushed"))?;
+        let variables = expression::variables(filter).iter().map(|variable| (variable.as_str().to_owned(), self.slot(variable))).collect();
+        Ok(Condition { expression, variables, by_id: condition::is_decided_by_id(filter) })
+    }
+}
+
+/// The rows of a piece, branch after branch.
+pub struct PieceRows {
+    session: Arc<Session>,
+    piece: Arc<Piece>,
+    /// The branch that runs now.
+    branch: usize,
+    rows: Option<Box<dyn Rows>>,
+    rows_max: Option<u64>,
+    seen: HashSet<Vec<Option<TermId>>>,
+    /// What ended branches did, with their numbers.
+    pub profiles: Vec<(usize, Vec<StageProfile>)>,
+}
+
+/// Rows of one branch: its columns and how many there are.
+pub struct Columns {
+    pub batch: Batch,
+    pub branch: usize,
+}
+
+impl PieceRows {
+    /// Starts a piece. `rows_max` is how many rows are of use at most.
+    pub fn new(session: Arc<Session>, piece: Arc<Piece>, rows_max: Option<u64>) -> Self {
+        Self { session, piece, branch: 0, rows: None, rows_max, seen: HashSet::new(), profiles: Vec::new() }
+    }
+
+    /// The next rows; `None` at the end.
+    pub fn next(&mut self) -> Result<Option<Columns>, Fault> {
+        let piece = Arc::clone(&self.piece);
+        while let Some(branch) = piece.branches.get(self.branch) {
+            self.session.check()?;
+            let Some(plan) = &branch.plan else {
+                self.branch += 1;
+                return Ok(Some(Columns { batch: Batch { rows: 1, ..Batch::default() }, branch: self.branch - 1 }));
+            };
+            if self.rows.is_none() {
+                self.rows = Some(self.session.cluster.execute(Arc::clone(plan), self.rows_max)?);
+            }
+            let rows = self.rows.as_mut().expect("the rows were just started");
+            match rows.next()? {
+                Some(batch) if batch.rows > 0 => return Ok(Some(Columns { batch, branch: self.branch })),
+                Some(_) => {}
+                None => {
+                    self.profiles.push((self.branch, rows.profile()));
+                    self.rows = None;
+                    self.branch += 1;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Is the row one that was not given before, or may rows repeat?
+    pub fn is_new(&mut self, row: impl FnOnce() -> Vec<Option<TermId>>) -> bool {
+        !self.piece.distinct || self.seen.insert(row())
+    }
+}

@@ -1,0 +1,449 @@
+//! From the algebra to bodies that run in the cluster, and the rest around them.
+//!
+//! ```text
+//! Filter(LeftJoin(Join(Bgp, Union(Bgp, Bgp)), Bgp))      what was parsed
+//! Filter(LeftJoin(Service 0,               Service 1))   what spareval evaluates
+//!                  │                        │
+//!                  └─ 2 bodies, merged      └─ 1 body
+//! ```
+//!
+//! Joins and unions of basic graph patterns, filters over them, small tables and GRAPH all become bodies, as large as
+//! can be; the largest bodies are cut out as *leaves*, which appear in the rest as services under names that no query
+//! can write. Every rewriting keeps the bag of solutions.
+
+use super::body::{self, Body, Graph, Pattern, ground_term};
+use super::{estimate, exists, expression, leaf};
+use super::session::{INTERNAL, Session};
+use entail_model::{Fault, Reason};
+use oxrdf::{NamedNode, Term, Variable};
+use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
+use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
+
+/// Bodies in one union. More alternatives are left to the coordinator.
+const BRANCHES_MAX: usize = 64;
+/// Triple patterns in one body. A larger one is most likely a mistake, and planning takes the square of it.
+const PATTERNS_MAX: usize = 512;
+/// Graphs over which GRAPH with a variable is taken apart when its pattern cannot run over all of them at once.
+const GRAPHS_MAX: usize = 1_000;
+
+/// What is cut out of the algebra.
+#[derive(Debug)]
+pub struct Leaf {
+    pub bodies: Vec<Body>,
+    /// The variables that are seen outside.
+    pub variables: Vec<Variable>,
+    /// Are the solutions wanted as a set over these variables?
+    pub distinct: bool,
+}
+
+/// A rewritten pattern.
+pub enum Form {
+    /// A union of bodies: runs in the cluster.
+    Pushed(Vec<Body>),
+    /// Runs at the coordinator, over leaves. Every solution extends one of the body, if there is one.
+    Rest(GraphPattern, Option<Body>),
+}
+
+/// Rewrites the patterns of one query.
+pub struct Rewriter<'s> {
+    session: &'s Session,
+    pub leaves: Vec<Leaf>,
+    fresh: usize,
+}
+
+type Rewritten = Result<Form, Fault>;
+
+impl<'s> Rewriter<'s> {
+    /// A rewriter with no leaves yet.
+    pub fn new(session: &'s Session) -> Self {
+        Self { session, leaves: Vec::new(), fresh: 0 }
+    }
+
+    /// Rewrites a pattern that is evaluated in `graph`.
+    pub fn rewrite(&mut self, pattern: GraphPattern, graph: &Graph) -> Rewritten {
+        match pattern {
+            GraphPattern::Bgp { patterns } => Ok(self.basic(patterns, graph)),
+            GraphPattern::Path { subject, path, object } => self.path(subject, path, object, graph),
+            GraphPattern::Join { left, right } => {
+                let (left, right) = (self.rewrite(*left, graph)?, self.rewrite(*right, graph)?);
+                Ok(self.join(left, right))
+            }
+            GraphPattern::LeftJoin { left, right, expression } => self.left_join(*left, *right, expression, graph),
+            GraphPattern::Filter { expr, inner } => self.filter(expr, *inner, graph),
+            GraphPattern::Union { left, right } => {
+                let (left, right) = (self.rewrite(*left, graph)?, self.rewrite(*right, graph)?);
+                Ok(self.union(left, right))
+            }
+            GraphPattern::Graph { name, inner } => self.graph(name, *inner),
+            GraphPattern::Extend { inner, variable, expression } => {
+                let expression = self.expression(expression, graph)?;
+                let (inner, certain) = self.rest(*inner, graph)?;
+                Ok(Form::Rest(GraphPattern::Extend { inner: Box::new(inner), variable, expression }, certain))
+            }
+            GraphPattern::Minus { left, right } => self.minus(*left, *right, graph),
+            GraphPattern::Values { variables, bindings } => Ok(table(variables, bindings)),
+            GraphPattern::OrderBy { inner, expression } => {
+                let keys = expression.into_iter().map(|key| {
+                    Ok(match key {
+                        OrderExpression::Asc(by) => OrderExpression::Asc(self.expression(by, graph)?),
+                        OrderExpression::Desc(by) => OrderExpression::Desc(self.expression(by, graph)?),
+                    })
+                });
+                let expression = keys.collect::<Result<Vec<_>, Fault>>()?;
+                self.around(*inner, graph, |inner| GraphPattern::OrderBy { inner, expression })
+            }
+            GraphPattern::Project { inner, variables } => {
+                // What a subquery does not show is unknown outside, whatever its name.
+                let (inner, _) = self.rest(*inner, graph)?;
+                Ok(Form::Rest(GraphPattern::Project { inner: Box::new(inner), variables }, None))
+            }
+            GraphPattern::Distinct { inner } => self.around(*inner, graph, |inner| GraphPattern::Distinct { inner }),
+            GraphPattern::Reduced { inner } => self.around(*inner, graph, |inner| GraphPattern::Reduced { inner }),
+            GraphPattern::Slice { inner, start, length } => {
+                self.around(*inner, graph, |inner| GraphPattern::Slice { inner, start, length })
+            }
+            GraphPattern::Group { inner, variables, aggregates } => {
+                let aggregates = aggregates.into_iter().map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
+                let aggregates = aggregates.collect::<Result<Vec<_>, Fault>>()?;
+                let (inner, _) = self.rest(*inner, graph)?;
+                Ok(Form::Rest(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
+            }
+            GraphPattern::Service { name, silent, .. } => service(&name, silent),
+        }
+    }
+
+    /// Rewrites a pattern for use by the coordinator.
+    pub fn rest(&mut self, pattern: GraphPattern, graph: &Graph) -> Result<(GraphPattern, Option<Body>), Fault> {
+        let form = self.rewrite(pattern, graph)?;
+        Ok(self.settle(form))
+    }
+
+    /// Keeps an operator that does not change what is certain.
+    fn around(&mut self, inner: GraphPattern, graph: &Graph, operator: impl FnOnce(Box<GraphPattern>) -> GraphPattern) -> Rewritten {
+        let (inner, certain) = self.rest(inner, graph)?;
+        Ok(Form::Rest(operator(Box::new(inner)), certain))
+    }
+
+    /// Cuts out a union of bodies as a leaf.
+    pub fn settle(&mut self, form: Form) -> (GraphPattern, Option<Body>) {
+        match form {
+            Form::Rest(pattern, certain) => (pattern, certain),
+            Form::Pushed(bodies) => {
+                let certain = if let [only] = &bodies[..] { Some(only.clone()) } else { None };
+                (self.leaf(bodies), certain)
+            }
+        }
+    }
+
+    fn leaf(&mut self, bodies: Vec<Body>) -> GraphPattern {
+        if bodies.iter().all(|body| body.patterns.is_empty() && body.filters.is_empty()) {
+            return leaf::values(&bodies);
+        }
+        let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
+        let variables = leaf::variables(&bodies);
+        let pattern = leaf::service(self.leaves.len(), &bodies, estimate);
+        self.leaves.push(Leaf { bodies, variables, distinct: false });
+        pattern
+    }
+
+    fn basic(&mut self, patterns: Vec<TriplePattern>, graph: &Graph) -> Form {
+        if patterns.is_empty() {
+            // In a named graph this asks whether, or which, there is.
+            return match graph {
+                Graph::Default => Form::Pushed(vec![Body::default()]),
+                _ => Form::Rest(graph.wrap(GraphPattern::Bgp { patterns }), None),
+            };
+        }
+        let mut body = Body::default();
+        let mut rest = Vec::new();
+        for triple in patterns {
+            match Pattern::new(&triple, graph) {
+                Some(pattern) => body.patterns.push(pattern),
+                None => rest.push(leaf::without_blank_nodes(triple)),
+            }
+        }
+        if rest.is_empty() {
+            return Form::Pushed(vec![body]);
+        }
+        let rest = Form::Rest(graph.wrap(GraphPattern::Bgp { patterns: rest }), None);
+        if body.patterns.is_empty() { rest } else { self.join(Form::Pushed(vec![body]), rest) }
+    }
+
+    /// Sequences and inverses were taken apart by the parser; here alternatives become unions.
+    fn path(&mut self, subject: TermPattern, path: PropertyPathExpression, object: TermPattern, graph: &Graph) -> Rewritten {
+        match path {
+            PropertyPathExpression::NamedNode(predicate) => {
+                Ok(self.basic(vec![TriplePattern { subject, predicate: predicate.into(), object }], graph))
+            }
+            PropertyPathExpression::Reverse(inner) => self.path(object, *inner, subject, graph),
+            PropertyPathExpression::Sequence(first, second) => {
+                let middle = TermPattern::Variable(self.fresh());
+                let first = self.path(subject, *first, middle.clone(), graph)?;
+                let second = self.path(middle, *second, object, graph)?;
+                Ok(self.join(first, second))
+            }
+            PropertyPathExpression::Alternative(one, other) => {
+                let one = self.path(subject.clone(), *one, object.clone(), graph)?;
+                let other = self.path(subject, *other, object, graph)?;
+                Ok(self.union(one, other))
+            }
+            path => {
+                let [subject, object] = [subject, object].map(leaf::without_blank_node);
+                Ok(Form::Rest(graph.wrap(GraphPattern::Path { subject, path, object }), None))
+            }
+        }
+    }
+
+    fn fresh(&mut self) -> Variable {
+        self.fresh += 1;
+        Variable::new_unchecked(format!("_:path:{}", self.fresh))
+    }
+
+    fn join(&mut self, left: Form, right: Form) -> Form {
+        match (left, right) {
+            (Form::Pushed(left), Form::Pushed(right)) => self.join_bodies(left, right),
+            // A join with one solution that binds nothing.
+            (Form::Pushed(unit), other) | (other, Form::Pushed(unit)) if unit == [Body::default()] => other,
+            (left, right) => {
+                let ((left, certain), (right, other)) = (self.settle(left), self.settle(right));
+                let certain = match (certain, other) {
+                    (Some(one), Some(other)) => one.join(other),
+                    (one, other) => one.or(other),
+                };
+                Form::Rest(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, certain)
+            }
+        }
+    }
+
+    fn join_bodies(&mut self, left: Vec<Body>, right: Vec<Body>) -> Form {
+        let size = |bodies: &[Body]| bodies.iter().map(|body| body.patterns.len()).max().unwrap_or(0);
+        if left.len() * right.len() > BRANCHES_MAX || size(&left) + size(&right) > PATTERNS_MAX {
+            let ((left, _), (right, _)) = (self.settle(Form::Pushed(left)), self.settle(Form::Pushed(right)));
+            return Form::Rest(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, None);
+        }
+        let pairs = left.iter().flat_map(|one| right.iter().map(move |other| one.clone().join(other.clone())));
+        Form::Pushed(pairs.flatten().collect())
+    }
+
+    fn union(&mut self, left: Form, right: Form) -> Form {
+        match (left, right) {
+            (Form::Pushed(mut left), Form::Pushed(right)) if left.len() + right.len() <= BRANCHES_MAX => {
+                left.extend(right);
+                Form::Pushed(left)
+            }
+            (left, right) => {
+                let ((left, _), (right, _)) = (self.settle(left), self.settle(right));
+                Form::Rest(GraphPattern::Union { left: Box::new(left), right: Box::new(right) }, None)
+            }
+        }
+    }
+
+    fn filter(&mut self, condition: Expression, inner: GraphPattern, graph: &Graph) -> Rewritten {
+        let mut form = self.rewrite(inner, graph)?;
+        let mut parts = Vec::new();
+        expression::conjuncts(condition, &mut parts);
+        let mut left = Vec::new();
+        for part in parts {
+            form = match form {
+                Form::Pushed(bodies) => match push_filter(bodies, &part) {
+                    Ok(bodies) => Form::Pushed(bodies),
+                    Err(bodies) => {
+                        left.push(part);
+                        Form::Pushed(bodies)
+                    }
+                },
+                rest => {
+                    left.push(part);
+                    rest
+                }
+            };
+        }
+        let left = left.into_iter().map(|part| self.expression(part, graph)).collect::<Result<Vec<_>, _>>()?;
+        let Some(expr) = expression::conjunction(left) else { return Ok(form) };
+        let (inner, certain) = self.settle(form);
+        Ok(Form::Rest(GraphPattern::Filter { expr, inner: Box::new(inner) }, certain))
+    }
+
+    fn left_join(&mut self, left: GraphPattern, right: GraphPattern, condition: Option<Expression>, graph: &Graph) -> Rewritten {
+        let (left, certain) = self.rest(left, graph)?;
+        let mut right = self.rewrite(right, graph)?;
+        let mut parts = Vec::new();
+        condition.into_iter().for_each(|condition| expression::conjuncts(condition, &mut parts));
+        let mut kept = Vec::new();
+        for part in parts {
+            right = match right {
+                Form::Pushed(bodies) => match push_filter(bodies, &part) {
+                    Ok(bodies) => Form::Pushed(bodies),
+                    Err(bodies) => {
+                        kept.push(self.expression(part, graph)?);
+                        Form::Pushed(bodies)
+                    }
+                },
+                rest => {
+                    kept.push(self.expression(part, graph)?);
+                    rest
+                }
+            };
+        }
+        let right = self.beside(right, certain.as_ref());
+        let expression = expression::conjunction(kept);
+        Ok(Form::Rest(GraphPattern::LeftJoin { left: Box::new(left), right: Box::new(right), expression }, certain))
+    }
+
+    fn minus(&mut self, left: GraphPattern, right: GraphPattern, graph: &Graph) -> Rewritten {
+        let (left, certain) = self.rest(left, graph)?;
+        let right = self.rewrite(right, graph)?;
+        let right = self.beside(right, certain.as_ref());
+        Ok(Form::Rest(GraphPattern::Minus { left: Box::new(left), right: Box::new(right) }, certain))
+    }
+
+    /// The right side of an OPTIONAL or MINUS whose left side's rows all extend rows of `certain`.
+    ///
+    /// Only the right rows that join with some left row matter, so where that is less, the join with `certain` is made
+    /// in the cluster: its rows, as a set over the right side's variables, are exactly those.
+    fn beside(&mut self, right: Form, certain: Option<&Body>) -> GraphPattern {
+        let bodies = match right {
+            Form::Pushed(bodies) => bodies,
+            rest => return self.settle(rest).0,
+        };
+        let Some((reduced, estimate)) = certain.and_then(|certain| estimate::reduce(self.session, &bodies, certain)) else {
+            return self.leaf(bodies);
+        };
+        let variables = leaf::variables(&bodies);
+        let pattern = leaf::service(self.leaves.len(), &bodies, estimate);
+        self.leaves.push(Leaf { bodies: vec![reduced], variables, distinct: true });
+        pattern
+    }
+
+    fn graph(&mut self, name: NamedNodePattern, inner: GraphPattern) -> Rewritten {
+        match name {
+            NamedNodePattern::NamedNode(node) => {
+                let graph = Graph::Named(node);
+                self.rewrite(inner, &graph)
+            }
+            NamedNodePattern::Variable(variable) if runs_over_all_graphs(&inner) => {
+                let graph = Graph::Variable(variable.clone());
+                let form = self.rewrite(inner, &graph)?;
+                let binds = |body: &Body| body.binds(&variable);
+                let is_bound = match &form {
+                    Form::Pushed(bodies) => bodies.iter().all(binds),
+                    Form::Rest(_, certain) => certain.as_ref().is_some_and(binds),
+                };
+                let graphs = graph.wrap(GraphPattern::Bgp { patterns: Vec::new() });
+                Ok(if is_bound { form } else { self.join(Form::Rest(graphs, None), form) })
+            }
+            NamedNodePattern::Variable(variable) => self.each_graph(&variable, &inner),
+        }
+    }
+
+    /// GRAPH with a variable, taken apart: the union over all graphs of the pattern in that graph.
+    fn each_graph(&mut self, variable: &Variable, inner: &GraphPattern) -> Rewritten {
+        let graphs = self.session.named_graphs()?;
+        if graphs.len() > GRAPHS_MAX {
+            let message = format!("GRAPH {variable} over {} graphs with a subquery, MINUS or aggregate in it; at most {GRAPHS_MAX}", graphs.len());
+            return Err(Fault::new(Reason::LimitExceeded, message));
+        }
+        let mut union = Form::Pushed(Vec::new());
+        for graph in graphs {
+            let node = self.session.graph_node(graph)?;
+            let form = self.rewrite(inner.clone(), &Graph::Named(node.clone()))?;
+            let bound = table(vec![variable.clone()], vec![vec![Some(GroundTerm::NamedNode(node))]]);
+            let form = self.join(bound, form);
+            union = self.union(union, form);
+        }
+        Ok(union)
+    }
+
+    fn aggregate(&mut self, aggregate: AggregateExpression, graph: &Graph) -> Result<AggregateExpression, Fault> {
+        Ok(match aggregate {
+            AggregateExpression::CountSolutions { distinct } => AggregateExpression::CountSolutions { distinct },
+            AggregateExpression::FunctionCall { name, expr, distinct } => {
+                AggregateExpression::FunctionCall { name, expr: self.expression(expr, graph)?, distinct }
+            }
+        })
+    }
+
+    /// An expression of the coordinator: the patterns of its EXISTS are told their graph, and looked up row by row.
+    fn expression(&mut self, expression: Expression, graph: &Graph) -> Result<Expression, Fault> {
+        exists::in_graph(expression, graph)
+    }
+}
+
+/// A table; a small one that binds everything is a union of bodies.
+fn table(variables: Vec<Variable>, bindings: Vec<Vec<Option<GroundTerm>>>) -> Form {
+    let is_small = bindings.len() <= BRANCHES_MAX && bindings.iter().flatten().all(Option::is_some);
+    if !is_small {
+        return Form::Rest(GraphPattern::Values { variables, bindings }, None);
+    }
+    let row = |row: &Vec<Option<GroundTerm>>| {
+        let terms = row.iter().flatten().map(ground_term);
+        Body { fixed: variables.iter().cloned().zip(terms).collect(), ..Body::default() }
+    };
+    Form::Pushed(bindings.iter().map(row).collect())
+}
+
+/// The bodies under one more filter; the bodies as they were if it cannot be pushed into all of them.
+fn push_filter(bodies: Vec<Body>, filter: &Expression) -> Result<Vec<Body>, Vec<Body>> {
+    if bodies.is_empty() {
+        return Ok(bodies);
+    }
+    if let Some((variable, nodes)) = expression::iri_choice(filter)
+        && bodies.len() * nodes.len() <= BRANCHES_MAX
+        && bodies.iter().all(|body| body.binds(&variable))
+    {
+        let fix = |body: &Body, node: &NamedNode| body.clone().fix(&variable, &Term::from(node.clone()));
+        return Ok(bodies.iter().flat_map(|body| nodes.iter().filter_map(move |node| fix(body, node))).collect());
+    }
+    let filters: Vec<Option<Expression>> = bodies.iter().map(|body| pushable(body, filter)).collect();
+    if filters.iter().any(Option::is_none) {
+        return Err(bodies);
+    }
+    let bodies = bodies.into_iter().zip(filters.into_iter().flatten());
+    Ok(bodies.map(|(mut body, filter)| {
+        body.filters.push(filter);
+        body
+    }).collect())
+}
+
+/// The filter as the body can run it, with fixed terms in place; `None` if it cannot.
+fn pushable(body: &Body, filter: &Expression) -> Option<Expression> {
+    expression::pushable_text(filter)?;
+    if body.patterns.is_empty() || !expression::variables(filter).iter().all(|variable| body.binds(variable)) {
+        return None;
+    }
+    let fixed = body.fixed.iter().try_fold(filter.clone(), |filter, (variable, term)| {
+        Some(expression::substitute(&filter, variable, &body::constant(term)?))
+    })?;
+    expression::pushable_text(&fixed)?;
+    Some(fixed)
+}
+
+/// Does the pattern mean the same whether its graph variable is bound from inside or the graphs are taken one by one?
+fn runs_over_all_graphs(pattern: &GraphPattern) -> bool {
+    match pattern {
+        GraphPattern::Bgp { .. } | GraphPattern::Path { .. } | GraphPattern::Values { .. } | GraphPattern::Graph { .. } => true,
+        GraphPattern::Join { left, right } | GraphPattern::LeftJoin { left, right, .. } | GraphPattern::Union { left, right } => {
+            runs_over_all_graphs(left) && runs_over_all_graphs(right)
+        }
+        GraphPattern::Filter { inner, .. } | GraphPattern::Extend { inner, .. } => runs_over_all_graphs(inner),
+        _ => false,
+    }
+}
+
+fn service(name: &NamedNodePattern, silent: bool) -> Rewritten {
+    if silent {
+        // A silent service that fails gives one solution that binds nothing.
+        return Ok(Form::Pushed(vec![Body::default()]));
+    }
+    Err(Fault::new(Reason::Unsupported, format!("SERVICE {name}: other endpoints are not asked by this version")))
+}
+
+/// The name under which a leaf appears in the algebra.
+pub fn leaf_name(leaf: usize) -> NamedNode {
+    NamedNode::new_unchecked(format!("{INTERNAL}leaf:{leaf}"))
+}
+
+/// The leaf of that name.
+pub fn leaf_number(name: &str) -> Option<usize> {
+    name.strip_prefix(INTERNAL)?.strip_prefix("leaf:")?.parse().ok()
+}
