@@ -30,7 +30,11 @@ enum Phase {
     Reasoning(Tally),
     Sealing(BTreeMap<NodeId, NodeSeal>),
     Committing(Outcome),
-    Aborting(Fault),
+    /// The fault is why; is the log being asked at this moment?
+    Aborting {
+        fault: Fault,
+        is_asked: bool,
+    },
     Deciding(Decision),
     Over,
 }
@@ -225,7 +229,7 @@ impl EpochMachine {
             Phase::Beginning(failure) => _ = failure.get_or_insert(fault),
             Phase::Staging | Phase::Reasoning(_) | Phase::Sealing(_) => self.abort(fault, effects),
             // The log has the word now. A node that is away learns it later: from `Decide`, or when it registers.
-            Phase::Committing(_) | Phase::Aborting(_) | Phase::Over => {}
+            Phase::Committing(_) | Phase::Aborting { .. } | Phase::Over => {}
             Phase::Deciding(decision) => {
                 match node {
                     Some(node) => _ = decision.unreachable.insert(node),
@@ -238,7 +242,7 @@ impl EpochMachine {
 
     fn abort(&mut self, fault: Fault, effects: &mut Vec<Effect>) {
         effects.push(Effect::LogAbort { attempt: self.open_attempt(), fault: fault.clone() });
-        self.phase = Phase::Aborting(fault);
+        self.phase = Phase::Aborting { fault, is_asked: true };
     }
 
     fn committed(&mut self, result: Result<Epoch, Fault>, effects: &mut Vec<Effect>) {
@@ -255,15 +259,19 @@ impl EpochMachine {
     }
 
     fn aborted(&mut self, result: Result<(), Fault>, effects: &mut Vec<Effect>) {
-        let Phase::Aborting(fault) = &self.phase else { return };
+        let Phase::Aborting { fault, is_asked } = &mut self.phase else { return };
         let fault = fault.clone();
         match result {
             Ok(()) => {
                 self.decide(None, Outcome::default(), effects);
                 self.answer(Err(fault), effects);
             }
-            // No commit can follow: the coordinator's next life aborts what it finds open.
-            Err(_) => self.end(Err(fault), effects),
+            // Decided before, or the log is broken: then the coordinator's next life aborts what it finds open.
+            Err(refusal) if matches!(refusal.reason, Reason::Fenced | Reason::OutcomeUnknown) => {
+                self.end(Err(fault), effects);
+            }
+            // A full disk, say. No other attempt can begin before this one is over.
+            Err(_) => *is_asked = false,
         }
     }
 
@@ -304,7 +312,7 @@ impl EpochMachine {
         effects.push(Effect::Answer(result));
     }
 
-    fn send_again(&self, effects: &mut Vec<Effect>) {
+    fn send_again(&mut self, effects: &mut Vec<Effect>) {
         match &self.phase {
             Phase::Reasoning(tally) => {
                 effects.extend(tally.missing(&self.nodes).map(|node| self.round_for(node, tally.round)));
@@ -318,9 +326,13 @@ impl EpochMachine {
                 let attempt = self.open_attempt();
                 effects.extend(undecided.iter().map(|node| Effect::Decide { node: *node, attempt, epoch: *epoch }));
             }
+            Phase::Aborting { fault, is_asked: false } => {
+                let fault = fault.clone();
+                self.abort(fault, effects);
+            }
             // The log and staging are the shell's, and answer for certain.
-            Phase::New | Phase::Beginning(_) | Phase::Staging | Phase::Committing(_) | Phase::Aborting(_) => {}
-            Phase::Over => {}
+            Phase::New | Phase::Beginning(_) | Phase::Staging | Phase::Committing(_) => {}
+            Phase::Aborting { .. } | Phase::Over => {}
         }
     }
 }

@@ -24,7 +24,8 @@
 //! | staging, a round, a seal; a node restarts; a deadline or the client's own end | no commit was asked for | abort in the log, then `Decide(None)` to all nodes; the fault is the answer |
 //! | the counts of a round disagree | a defect | the same, with an `Internal` fault that names the pair |
 //! | more rounds than allowed | the rules do not end, or not soon | the same, with `LimitExceeded` |
-//! | the log refuses the abort, or breaks | no commit was asked for, so the next life of the coordinator aborts | the fault is the answer; no node is told, they ask when they register |
+//! | the log breaks at the abort | no commit was asked for, so the next life of the coordinator aborts | the fault is the answer; no node is told, they ask when they register |
+//! | the log cannot write the abort now: a full disk | the attempt is open, and no other can begin | asked again with every tick; then as above |
 //! | the log refuses the commit | nothing was written | abort, as above |
 //! | the log breaks at the commit | nobody knows | `OutcomeUnknown` is the answer; the next life answers a retry of the request from the log |
 //! | a node or the deadline fails after the commit | the epoch is committed | the answer is its success, no later than when each node has applied it or is out of reach; a node that was away learns the outcome when it registers |

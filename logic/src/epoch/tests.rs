@@ -207,6 +207,23 @@ fn failures_around_the_beginning() {
 }
 
 #[test]
+fn an_abort_is_asked_for_until_the_log_has_it() {
+    let mut machine = machine(9);
+    check(&mut machine, until_seal());
+    check(
+        &mut machine,
+        vec![
+            (failed(Some(2), Reason::ShardsUnavailable), &["abort SHARDS_UNAVAILABLE"]),
+            (Event::Tick, &[]),
+            (Event::Aborted(Err(fault(Reason::DiskFull))), &[]),
+            (Event::Tick, &["abort SHARDS_UNAVAILABLE"]),
+            (Event::Tick, &[]),
+            (Event::Aborted(Ok(())), &["decide 1: nothing", "decide 2: nothing", "answer SHARDS_UNAVAILABLE"]),
+        ],
+    );
+}
+
+#[test]
 fn counts_that_disagree_are_a_defect() {
     let mut machine = machine(9);
     check(&mut machine, until_round_1());
@@ -286,6 +303,8 @@ struct Told {
     begins: u32,
     commits: u32,
     aborts: u32,
+    /// Aborts that the log could not write.
+    refused: u32,
     answers: u32,
     /// The outcome that the log has, when it has one.
     logged: Option<Option<Epoch>>,
@@ -314,7 +333,7 @@ impl Told {
                 assert_eq!((self.commits, self.aborts, self.logged), (0, 0, None), "no work after the end");
             }
         }
-        assert!(self.begins <= 1 && self.commits <= 1 && self.aborts <= 1 && self.answers <= 1);
+        assert!(self.begins <= 1 && self.commits <= 1 && self.aborts <= 1 + self.refused && self.answers <= 1);
     }
 
     /// What the event means, if the machine waits for it.
@@ -322,6 +341,9 @@ impl Told {
         match event {
             Event::Committed(Ok(epoch)) if self.commits > self.aborts => _ = self.logged.get_or_insert(Some(*epoch)),
             Event::Aborted(Ok(())) if self.aborts > 0 => _ = self.logged.get_or_insert(None),
+            Event::Aborted(Err(fault)) if self.aborts > self.refused && fault.reason != Reason::Fenced => {
+                self.refused += 1
+            }
             Event::Sealed { node, attempt: ATTEMPT, .. } if self.asked_to_seal && node.0 < 3 => {
                 _ = self.sealed.insert(*node)
             }
