@@ -1,0 +1,310 @@
+//! Chunks on disk, and the decoded ones in a memory budget.
+//!
+//! ```text
+//! Scratch   writes chunks; those that no run adopts go when it is dropped
+//! RunChunks reads the chunks of one stored run; if the run is gone from the manifest, they go when nobody reads it
+//! ```
+//!
+//! Chunks are deleted in two steps: the last handle's drop notes their keys, and the next [`sweep`](ChunkCache::sweep)
+//! deletes them, so that dropping a snapshot does no work on disk.
+//!
+//! Invariant: decoded chunks in the cache never take more than the budget plus what each thread is just adding; nobody
+//! deletes a chunk that somebody can still read.
+
+use super::codec;
+use super::schema::{Key, RunId};
+use super::table::{Batch, Durability, Table};
+use entail_logic::columns::{ChunkKey, ChunkStore, Pair};
+use entail_model::Fault;
+use moka::sync::Cache;
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a cached chunk takes beside its pairs.
+const OVERHEAD: usize = 160;
+/// Deletes in one batch.
+const SWEEP_KEYS: usize = 8192;
+
+/// All chunks of a store.
+#[derive(Debug)]
+pub struct ChunkCache {
+    table: Arc<dyn Table>,
+    decoded: Cache<ChunkKey, Arc<Vec<Pair>>>,
+    ledger: Mutex<Ledger>,
+}
+
+/// Which chunks are not, or not any more, part of a run in the manifest.
+#[derive(Debug, Default)]
+struct Ledger {
+    next_key: u64,
+    next_scratch: u64,
+    /// Chunks that no run has adopted, by the scratch that wrote them.
+    unadopted: BTreeMap<ChunkKey, u64>,
+    /// Scratches that were dropped.
+    dropped: Vec<u64>,
+    /// Chunks of runs that nobody reads any more.
+    doomed: Vec<(RunId, Vec<ChunkKey>)>,
+}
+
+impl ChunkCache {
+    /// A cache of `budget` bytes over the chunks in `table`, whose next key is `next_key`.
+    pub fn new(table: Arc<dyn Table>, budget: u64, next_key: u64) -> Arc<Self> {
+        let decoded = Cache::builder()
+            .max_capacity(budget)
+            .weigher(|_, pairs: &Arc<Vec<Pair>>| (pairs.capacity() * size_of::<Pair>() + OVERHEAD) as u32)
+            .build();
+        Arc::new(Self { table, decoded, ledger: Mutex::new(Ledger { next_key, ..Ledger::default() }) })
+    }
+
+    /// Bytes of decoded chunks in memory.
+    pub fn bytes(&self) -> u64 {
+        self.decoded.run_pending_tasks();
+        self.decoded.weighted_size()
+    }
+
+    /// A place for new chunks.
+    pub fn scratch(self: &Arc<Self>) -> Arc<Scratch> {
+        let mut ledger = self.ledger();
+        ledger.next_scratch += 1;
+        Arc::new(Scratch { id: ledger.next_scratch, cache: Arc::clone(self) })
+    }
+
+    /// Chunks that runs in the manifest refer to from now on: they do not go with their scratch.
+    pub fn adopt(&self, keys: impl Iterator<Item = ChunkKey>) {
+        let mut ledger = self.ledger();
+        keys.for_each(|key| {
+            ledger.unadopted.remove(&key);
+        });
+    }
+
+    /// Every chunk that may be left over after a crash has this key or a later one.
+    pub fn floor(&self) -> u64 {
+        let ledger = self.ledger();
+        ledger.unadopted.keys().next().map_or(ledger.next_key, |key| key.0)
+    }
+
+    /// Deletes the chunks that nobody can read any more.
+    pub fn sweep(&self) -> Result<(), Fault> {
+        let (abandoned, doomed) = self.ledger().garbage();
+        for keys in abandoned.chunks(SWEEP_KEYS) {
+            self.delete(keys, None)?;
+        }
+        self.adopt(abandoned.into_iter());
+        for (run, keys) in doomed {
+            self.delete(&keys, Some(run))?;
+        }
+        Ok(())
+    }
+
+    fn delete(&self, keys: &[ChunkKey], run: Option<RunId>) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        for key in keys {
+            batch.delete(Key::Chunk(*key));
+            self.decoded.invalidate(key);
+        }
+        run.into_iter().for_each(|run| batch.delete(Key::Garbage(run)));
+        self.table.commit(batch, Durability::Later)
+    }
+
+    fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
+        if let Some(pairs) = self.decoded.get(&key) {
+            return Ok(pairs);
+        }
+        let loaded = self.decoded.try_get_with(key, || self.read(key).map(Arc::new));
+        // The cache evicts when it tidies up, which it would otherwise put off beyond the budget.
+        self.decoded.run_pending_tasks();
+        loaded.map_err(|fault| Fault::clone(&fault))
+    }
+
+    fn read(&self, key: ChunkKey) -> Result<Vec<Pair>, Fault> {
+        let bytes = self.table.get(Key::Chunk(key))?;
+        let bytes = bytes.ok_or_else(|| Fault::corrupt(format!("chunk {} is not there", key.0)))?;
+        codec::decode(&bytes).map_err(|fault| Fault::corrupt(format!("chunk {}: {fault}", key.0)))
+    }
+
+    fn save(&self, scratch: u64, pairs: &[Pair]) -> Result<ChunkKey, Fault> {
+        let key = self.ledger().next(scratch);
+        let mut batch = Batch::default();
+        batch.put(Key::Chunk(key), codec::encode(pairs));
+        self.table.commit(batch, Durability::Later)?;
+        Ok(key)
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // Every change of the ledger is a single step, so it is whole even after a panic.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledger {
+    fn next(&mut self, scratch: u64) -> ChunkKey {
+        let key = ChunkKey(self.next_key);
+        self.next_key += 1;
+        self.unadopted.insert(key, scratch);
+        key
+    }
+
+    /// Chunks of dropped scratches, and of runs that are gone.
+    fn garbage(&mut self) -> (Vec<ChunkKey>, Vec<(RunId, Vec<ChunkKey>)>) {
+        let dropped = mem::take(&mut self.dropped);
+        let abandoned = match dropped.is_empty() {
+            true => Vec::new(),
+            false => {
+                self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect()
+            }
+        };
+        (abandoned, mem::take(&mut self.doomed))
+    }
+}
+
+/// New chunks that belong to nobody yet.
+#[derive(Debug)]
+pub struct Scratch {
+    id: u64,
+    cache: Arc<ChunkCache>,
+}
+
+impl ChunkStore for Scratch {
+    fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
+        self.cache.load(key)
+    }
+
+    fn save(&self, pairs: Vec<Pair>) -> Result<ChunkKey, Fault> {
+        self.cache.save(self.id, &pairs)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.cache.ledger().dropped.push(self.id);
+    }
+}
+
+/// The chunks of one stored run, as long as anybody reads them.
+#[derive(Debug)]
+pub struct RunChunks {
+    run: RunId,
+    keys: Vec<ChunkKey>,
+    is_doomed: AtomicBool,
+    cache: Arc<ChunkCache>,
+}
+
+impl RunChunks {
+    /// The chunks of `run`.
+    pub fn new(run: RunId, keys: Vec<ChunkKey>, cache: Arc<ChunkCache>) -> Arc<Self> {
+        Arc::new(Self { run, keys, is_doomed: AtomicBool::new(false), cache })
+    }
+
+    /// The keys of all chunks.
+    pub fn keys(&self) -> &[ChunkKey] {
+        &self.keys
+    }
+
+    /// The run has gone from the manifest: its chunks go once nobody reads them.
+    pub fn doom(&self) {
+        self.is_doomed.store(true, Ordering::Release);
+    }
+}
+
+impl ChunkStore for RunChunks {
+    fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
+        self.cache.load(key)
+    }
+
+    fn save(&self, _: Vec<Pair>) -> Result<ChunkKey, Fault> {
+        Err(Fault::internal("a stored run takes no more chunks"))
+    }
+}
+
+impl Drop for RunChunks {
+    fn drop(&mut self) {
+        if *self.is_doomed.get_mut() {
+            self.cache.ledger().doomed.push((self.run, mem::take(&mut self.keys)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::MemoryTable;
+    use super::*;
+    use entail_model::{Reason, TermId};
+
+    fn pairs(start: u64, count: u64) -> Vec<Pair> {
+        (start..start + count).map(|n| (TermId(n / 3), TermId(n * 4))).collect()
+    }
+
+    fn chunks(table: &MemoryTable) -> usize {
+        let mut count = 0;
+        let range = Key::Chunk(ChunkKey(0)).to(&Key::Chunk(ChunkKey(u64::MAX)));
+        let mut visit = |_: Key, _: &[u8]| {
+            count += 1;
+            Ok(std::ops::ControlFlow::Continue(()))
+        };
+        table.scan(&range, &mut visit).expect("in memory");
+        count
+    }
+
+    #[test]
+    fn more_data_than_budget_is_read_right_within_the_budget() {
+        let budget = 4 << 20;
+        let cache = ChunkCache::new(Arc::new(MemoryTable::default()), budget, 0);
+        let scratch = cache.scratch();
+        let all: Vec<Vec<Pair>> = (0..128).map(|n| pairs(n * 16_000, 16_000)).collect();
+        let keys: Vec<ChunkKey> = all.iter().map(|pairs| scratch.save(pairs.clone()).expect("in memory")).collect();
+        std::thread::scope(|threads| {
+            for thread in 0..4 {
+                let (scratch, keys, all, cache) = (&scratch, &keys, &all, &cache);
+                threads.spawn(move || {
+                    for step in 0..256 {
+                        let index = (step * 37 + thread * 31) % keys.len();
+                        assert_eq!(*scratch.load(keys[index]).expect("stored"), all[index]);
+                        assert!(cache.decoded.weighted_size() <= budget + 4 * (256 << 10));
+                    }
+                });
+            }
+        });
+        assert!(cache.bytes() <= budget);
+        assert!(cache.bytes() > budget / 2, "the budget is used");
+    }
+
+    #[test]
+    fn what_no_run_adopts_goes_with_its_scratch() {
+        let table = MemoryTable::default();
+        let cache = ChunkCache::new(Arc::new(table.clone()), 1 << 20, 7);
+        let (one, two) = (cache.scratch(), cache.scratch());
+        let kept = one.save(pairs(0, 10)).expect("in memory");
+        let lost = one.save(pairs(10, 10)).expect("in memory");
+        two.save(pairs(20, 10)).expect("in memory");
+        assert_eq!((kept, lost, cache.floor()), (ChunkKey(7), ChunkKey(8), 7));
+        cache.adopt([kept].into_iter());
+        drop(one);
+        assert_eq!(chunks(&table), 3, "nothing is deleted before a sweep");
+        cache.sweep().expect("in memory");
+        assert_eq!((chunks(&table), cache.floor()), (2, 9));
+        assert_eq!(two.load(lost).expect_err("deleted").reason, Reason::Corrupt);
+        drop(two);
+        cache.sweep().expect("in memory");
+        assert_eq!((chunks(&table), cache.floor()), (1, 10));
+    }
+
+    #[test]
+    fn a_doomed_run_is_readable_until_its_last_reader_goes() {
+        let table = MemoryTable::default();
+        let cache = ChunkCache::new(Arc::new(table.clone()), 1 << 20, 0);
+        let scratch = cache.scratch();
+        let key = scratch.save(pairs(0, 10)).expect("in memory");
+        cache.adopt([key].into_iter());
+        let run = RunChunks::new(RunId(1), vec![key], Arc::clone(&cache));
+        let reader = Arc::clone(&run);
+        run.doom();
+        drop(run);
+        cache.sweep().expect("in memory");
+        assert_eq!(reader.load(key).expect("still read").len(), 10);
+        drop(reader);
+        cache.sweep().expect("in memory");
+        assert_eq!(chunks(&table), 0);
+    }
+}

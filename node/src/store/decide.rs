@@ -1,0 +1,264 @@
+//! The life of an attempt in the store: terms, seal, outcome.
+//!
+//! A commit is one small batch: deleting the [`SealRecord`] makes the runs that were written
+//! with it visible, and nothing else has to move. It need not be synced: the log knows the outcome, and a node that
+//! lost it asks again.
+
+use super::Store;
+use super::catalog::{Catalog, StoredRun};
+use super::dictionary::{Dictionary, ShardTerms};
+use super::gate::{Phase, fenced};
+use super::merge::drop_run;
+use super::schema::{Column, Committed, Counts, Key, SealRecord, ShardRecord, encode_value};
+use super::seal::{Sealed, SealedAttempt, Sealing};
+use super::snapshot::Snapshot;
+use super::table::{Batch, Durability};
+use entail_model::{Attempt, Epoch, Fault, Mark, ShardId, TermId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a sealed attempt adds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealSummary {
+    /// Of all pairs of both copies with their relation and mark, whatever their order.
+    pub digest: u64,
+    /// Pairs of out copies, by the subject's home and by mark.
+    pub shards: Vec<(ShardId, Counts)>,
+}
+
+impl SealSummary {
+    /// Facts that users asserted, whether rules had said so before or not.
+    pub fn asserted(&self) -> u64 {
+        self.shards.iter().map(|(_, counts)| counts.facts_asserted()).sum()
+    }
+
+    /// Facts that only rules say.
+    pub fn derived(&self) -> u64 {
+        self.shards.iter().map(|(_, counts)| counts.derived).sum()
+    }
+}
+
+impl From<&SealRecord> for SealSummary {
+    fn from(sealed: &SealRecord) -> Self {
+        Self { digest: sealed.digest, shards: sealed.facts.clone() }
+    }
+}
+
+impl Store {
+    /// Gives ids to terms whose homes are here: the ones they have, or new ones that last if the attempt is committed.
+    ///
+    /// Repeating a request gives the same ids. Many threads may intern for one attempt at once.
+    ///
+    /// # Errors
+    /// `Fenced` when the attempt is over, is sealed, or cannot begin before the one before it is decided.
+    pub fn intern<T: AsRef<[u8]>>(&self, attempt: Attempt, terms: &[T]) -> Result<Vec<TermId>, Fault> {
+        let dictionary = self.dictionary()?;
+        loop {
+            let gate = self.gate();
+            match gate.phase(attempt)? {
+                Some(Phase::Open) => return dictionary.intern(terms),
+                Some(_) => return Err(fenced(format!("attempt {attempt} is sealed"))),
+                None => drop(gate),
+            }
+            self.begin(attempt)?;
+        }
+    }
+
+    /// Opens an attempt; an older one that was never sealed goes.
+    fn begin(&self, attempt: Attempt) -> Result<(), Fault> {
+        let mut gate = self.gate_mut();
+        if gate.phase(attempt)?.is_some() {
+            return Ok(());
+        }
+        if let Some(older) = gate.current() {
+            self.dictionary()?.delete_staged()?;
+            gate.close(older);
+        }
+        gate.enter(attempt, Phase::Open);
+        Ok(())
+    }
+
+    /// Makes an attempt durable: its runs, and the terms that it interned. Repeating it gives the same answer.
+    ///
+    /// Not to be called on a worker of rayon, which it uses itself.
+    ///
+    /// # Errors
+    /// `Fenced` as for [`intern`](Self::intern); `DiskFull`, after which the attempt is still open.
+    pub fn seal(&self, attempt: Attempt, changes: Sealed) -> Result<SealSummary, Fault> {
+        let mut sealed = self.sealed();
+        self.begin(attempt)?;
+        if let Some(sealed) = sealed.as_ref().filter(|sealed| sealed.attempt == attempt) {
+            return Ok(SealSummary::from(&sealed.record));
+        }
+        self.gate_mut().enter(attempt, Phase::Sealing);
+        let sealing = Sealing { table: &*self.table, chunks: &self.chunks, next_run: &self.next_run };
+        let terms = self.dictionary.get().map(Dictionary::staged).unwrap_or_default();
+        let outcome = sealing.seal(attempt, &changes, &terms);
+        let phase = if outcome.is_ok() { Phase::Sealed } else { Phase::Open };
+        self.gate_mut().enter(attempt, phase);
+        let new = sealed.insert(outcome?);
+        Ok(SealSummary::from(&new.record))
+    }
+
+    /// Carries out the outcome of an attempt: visible as `epoch`, or gone. Repeating it does nothing.
+    ///
+    /// # Errors
+    /// `Internal` for a commit of what was not sealed here, or of an epoch that is not new: nothing is changed.
+    pub fn decide(&self, attempt: Attempt, outcome: Option<Epoch>) -> Result<(), Fault> {
+        let mut sealed = self.sealed();
+        match outcome {
+            Some(epoch) => self.commit(attempt, epoch, &mut sealed)?,
+            None => self.abort(attempt, &mut sealed)?,
+        }
+        drop(sealed);
+        self.chunks.sweep()
+    }
+
+    /// Drops what an unsealed attempt has interned.
+    ///
+    /// # Errors
+    /// `Fenced` once it is sealed: then only its outcome ends it.
+    pub fn abandon(&self, attempt: Attempt) -> Result<(), Fault> {
+        let sealed = self.sealed();
+        if sealed.as_ref().is_some_and(|sealed| sealed.attempt == attempt) {
+            return Err(fenced(format!("attempt {attempt} is sealed")));
+        }
+        self.end(attempt)?;
+        drop(sealed);
+        self.chunks.sweep()
+    }
+
+    /// The attempts that are sealed here without an outcome: at most one.
+    pub fn undecided(&self) -> Vec<Attempt> {
+        self.gate().undecided().into_iter().collect()
+    }
+
+    fn commit(&self, attempt: Attempt, epoch: Epoch, sealed: &mut Option<SealedAttempt>) -> Result<(), Fault> {
+        let mut catalog = self.catalog();
+        if catalog.committed.attempt >= Some(attempt) {
+            return match epoch <= catalog.committed.epoch {
+                true => Ok(()),
+                false => Err(Fault::internal(format!("attempt {attempt} is over, but epoch {epoch} is not here"))),
+            };
+        }
+        let Some(ready) = sealed.take_if(|sealed| sealed.attempt == attempt) else {
+            return Err(Fault::internal(format!("attempt {attempt} was not sealed, and cannot be epoch {epoch}")));
+        };
+        if epoch <= catalog.committed.epoch {
+            let message = format!("attempt {attempt} cannot be epoch {epoch}, which is over");
+            *sealed = Some(ready);
+            return Err(Fault::internal(message));
+        }
+        let change = Change::of(&catalog, &ready);
+        let committed = Committed {
+            epoch,
+            attempt: Some(attempt),
+            chunk_floor: self.chunks.floor(),
+            rdf_type: catalog.committed.rdf_type,
+        };
+        if let Err(fault) = self.table.commit(change.batch(attempt, &committed), Durability::Later) {
+            *sealed = Some(ready);
+            return Err(fault);
+        }
+        self.apply(&mut catalog, committed, change, ready);
+        self.gate_mut().close(attempt);
+        Ok(())
+    }
+
+    /// Changes what is in memory as the table was changed.
+    fn apply(&self, catalog: &mut Catalog, committed: Committed, change: Change, ready: SealedAttempt) {
+        let mut columns: BTreeSet<Column> = ready.runs.iter().map(|stored| stored.column).collect();
+        for stored in &change.removed {
+            columns.insert(stored.column);
+            catalog.remove(stored.column, |other| other.id == stored.id);
+            stored.doom();
+        }
+        ready.runs.into_iter().for_each(|stored| catalog.add(stored));
+        let interned: Vec<ShardId> = ready.record.terms.iter().map(|(shard, _)| *shard).collect();
+        catalog.shards.extend(change.shards);
+        catalog.committed = committed;
+        if let Some(dictionary) = self.dictionary.get() {
+            for shard in interned {
+                let (runs, terms) = (catalog.runs(Column::Terms(shard)), catalog.shards[&shard].terms);
+                dictionary.set_committed(ShardTerms { shard, runs, terms });
+            }
+            dictionary.end_attempt();
+        }
+        self.publish(catalog, columns);
+    }
+
+    /// Gives readers the committed state, of which these columns have changed.
+    pub(super) fn publish(&self, catalog: &Catalog, columns: BTreeSet<Column>) {
+        let mut history = self.history_mut();
+        let mut relations = Arc::clone(&history.latest().relations);
+        for column in columns {
+            let Column::Facts(relation, copy) = column else { continue };
+            let relations = Arc::make_mut(&mut relations);
+            let copies = relations.entry(relation).or_default();
+            copies[copy as usize] = catalog.runs(column);
+            if copies.iter().all(Vec::is_empty) {
+                relations.remove(&relation);
+            }
+        }
+        let Committed { epoch, rdf_type, .. } = catalog.committed;
+        history.push(Snapshot { epoch, relations, rdf_type }, Instant::now());
+    }
+
+    fn abort(&self, attempt: Attempt, sealed: &mut Option<SealedAttempt>) -> Result<(), Fault> {
+        if let Some(ready) = sealed.as_ref().filter(|sealed| sealed.attempt == attempt) {
+            let mut batch = Batch::default();
+            batch.delete(Key::Sealed(attempt));
+            ready.runs.iter().for_each(|stored| drop_run(stored, &mut batch));
+            self.table.commit(batch, Durability::Later)?;
+            ready.runs.iter().for_each(StoredRun::doom);
+        }
+        self.end(attempt)?;
+        sealed.take_if(|sealed| sealed.attempt == attempt);
+        Ok(())
+    }
+
+    /// Ends an attempt, and drops its terms if it is the one going on.
+    fn end(&self, attempt: Attempt) -> Result<(), Fault> {
+        let mut gate = self.gate_mut();
+        if let (true, Some(dictionary)) = (gate.current() == Some(attempt), self.dictionary.get()) {
+            dictionary.delete_staged()?;
+        }
+        gate.close(attempt);
+        Ok(())
+    }
+}
+
+/// What a commit changes beside the runs that it makes visible.
+struct Change {
+    removed: Vec<StoredRun>,
+    shards: BTreeMap<ShardId, ShardRecord>,
+}
+
+impl Change {
+    fn of(catalog: &Catalog, ready: &SealedAttempt) -> Self {
+        let SealRecord { facts, terms, is_rebuild, .. } = &ready.record;
+        let mut shards = if *is_rebuild { catalog.shards.clone() } else { BTreeMap::new() };
+        for record in shards.values_mut() {
+            record.facts = Counts { asserted: record.facts.asserted, ..Counts::default() };
+        }
+        let before = |shard: &ShardId| catalog.shards.get(shard).copied().unwrap_or_default();
+        for (shard, counts) in facts {
+            shards.entry(*shard).or_insert_with(|| before(shard)).facts += *counts;
+        }
+        for (shard, terms) in terms {
+            shards.entry(*shard).or_insert_with(|| before(shard)).terms = *terms;
+        }
+        let goes = |stored: &&StoredRun| *is_rebuild && stored.run.mark != Mark::Asserted;
+        Self { removed: catalog.columns.values().flatten().filter(goes).cloned().collect(), shards }
+    }
+
+    fn batch(&self, attempt: Attempt, committed: &Committed) -> Batch {
+        let mut batch = Batch::default();
+        batch.delete(Key::Sealed(attempt));
+        batch.put(Key::Committed, encode_value(committed));
+        self.shards.iter().for_each(|(shard, record)| batch.put(Key::Shard(*shard), encode_value(record)));
+        self.removed.iter().for_each(|stored| drop_run(stored, &mut batch));
+        batch
+    }
+}

@@ -1,0 +1,395 @@
+//! Terms and their ids, shard by shard.
+//!
+//! ```text
+//! text ─hash─► home shard | index key: high 64 bits | tag: 24 bits ─index─► local index ─► TermId
+//! TermId ─► slot of 128 local indexes ─► blocks of texts ─► text
+//! ```
+//!
+//! The index of a shard is a set of sorted runs, as relations are: (high 64 bits of the hash, tag << 40 | local index).
+//! The tag is bits 40 to 63 of the low half, which the home does not depend on. A hit needs key and tag to match, so
+//! two of n terms in a shard are taken for one with a probability below n² / 2⁸⁹: one in 600 million for a thousand
+//! million terms.
+//!
+//! New terms of a batch get consecutive local indexes in the order of their texts, so neighbours share prefixes and
+//! ids of one batch sort as their texts do.
+//!
+//! Invariant: a shard's local indexes are dense. Those of an attempt come after all committed ones and are given anew
+//! after an abort: ids of an aborted attempt mean nothing.
+
+use super::cache::{ChunkCache, Scratch};
+use super::directory::Cluster;
+use super::schema::Key;
+use super::table::{Batch, Durability, Table};
+use super::text::{self, BLOCK_TERMS, Texts};
+use entail_logic::columns::spine::Spill;
+use entail_logic::columns::{ChunkStore, Cursor, Pair, Run, Spine};
+use entail_model::term::{self, HashKey};
+use entail_model::{Fault, Mark, ShardCount, ShardId, TermId};
+use moka::sync::Cache;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const LOCAL_BITS: u32 = 40;
+const LOCAL_MASK: u64 = (1 << LOCAL_BITS) - 1;
+
+/// The dictionary of the shards that this node holds.
+#[derive(Debug)]
+pub struct Dictionary {
+    table: Arc<dyn Table>,
+    chunks: Arc<ChunkCache>,
+    hash_key: HashKey,
+    shard_count: ShardCount,
+    shards: Vec<Mutex<Shard>>,
+    /// Keeps the large index runs of the attempt.
+    scratch: Mutex<Arc<Scratch>>,
+    /// Index runs of more pairs than this are not kept in memory.
+    resident_pairs_max: u64,
+    /// Decoded texts by generation, shard and slot.
+    slots: Cache<(u64, ShardId, u64), Arc<Texts>>,
+    /// Counts aborts: an aborted id may be given anew, so cached texts are not used across one.
+    generation: AtomicU64,
+    /// Where the next batch starts, so that concurrent ones do not queue for the same shards.
+    start: AtomicUsize,
+}
+
+/// What one shard knows.
+#[derive(Debug, Default)]
+struct Shard {
+    committed: Vec<Arc<Run>>,
+    committed_terms: u64,
+    /// What the attempt adds.
+    staged: Spine,
+    /// Terms with those of the attempt.
+    terms: u64,
+}
+
+/// A shard's terms, as they are committed or staged.
+#[derive(Clone, Debug)]
+pub struct ShardTerms {
+    pub shard: ShardId,
+    pub runs: Vec<Arc<Run>>,
+    pub terms: u64,
+}
+
+/// A term to be looked for, by home and index order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    home: ShardId,
+    high: u64,
+    tag: u64,
+    /// In the request.
+    position: usize,
+}
+
+impl Wanted {
+    fn is_same_term(&self, other: &Self) -> bool {
+        (self.high, self.tag) == (other.high, other.tag)
+    }
+
+    fn entry(&self, local: u64) -> Pair {
+        (TermId(self.high), TermId(self.tag << LOCAL_BITS | local))
+    }
+}
+
+impl Dictionary {
+    /// An empty dictionary that keeps `memory` bytes of texts.
+    pub fn new(cluster: &Cluster, table: Arc<dyn Table>, chunks: Arc<ChunkCache>, memory: u64) -> Self {
+        let count = usize::from(cluster.shards.get());
+        let slots = Cache::builder()
+            .max_capacity(memory / 2)
+            .weigher(|_, texts: &Arc<Texts>| (texts.bytes() + 128) as u32)
+            .build();
+        Self {
+            table,
+            hash_key: cluster.hash_key(),
+            shard_count: cluster.shards,
+            shards: (0..count).map(|_| Mutex::default()).collect(),
+            scratch: Mutex::new(chunks.scratch()),
+            chunks,
+            resident_pairs_max: (memory / 2 / count as u64 / size_of::<Pair>() as u64).clamp(1 << 12, 1 << 20),
+            slots,
+            generation: AtomicU64::new(0),
+            start: AtomicUsize::new(0),
+        }
+    }
+
+    /// Gives ids to terms: those they have, or new ones that the attempt stages.
+    pub fn intern<T: AsRef<[u8]>>(&self, terms: &[T]) -> Result<Vec<TermId>, Fault> {
+        let wanted = self.wanted(terms);
+        let kinds = terms.iter().map(|term| term::kind_of(term.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let groups: Vec<&[Wanted]> = wanted.chunk_by(|a, b| a.home == b.home).collect();
+        let mut ids = vec![TermId::MAX; terms.len()];
+        let start = self.start.fetch_add(1, Ordering::Relaxed) % groups.len().max(1);
+        for group in groups[start..].iter().chain(&groups[..start]) {
+            let locals = self.intern_at(group[0].home, group, terms)?;
+            for (one, local) in group.iter().zip(locals) {
+                ids[one.position] = TermId::dictionary(one.home, local, kinds[one.position]);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The ids of terms that are committed.
+    pub fn lookup<T: AsRef<[u8]>>(&self, terms: &[T]) -> Result<Vec<Option<TermId>>, Fault> {
+        let wanted = self.wanted(terms);
+        let mut ids = vec![None; terms.len()];
+        for group in wanted.chunk_by(|a, b| a.home == b.home) {
+            let runs = self.shard(group[0].home).committed.clone();
+            for (one, local) in group.iter().zip(find(&runs, group)?) {
+                let Some(local) = local else { continue };
+                let kind = term::kind_of(terms[one.position].as_ref())?;
+                ids[one.position] = Some(TermId::dictionary(one.home, local, kind));
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The texts of terms, committed or of the attempt.
+    ///
+    /// # Errors
+    /// `Corrupt` for an id that was not given here.
+    pub fn texts(&self, ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_unstable_by_key(|index| ids[*index]);
+        let mut texts: Vec<Arc<[u8]>> = vec![Arc::default(); ids.len()];
+        let mut last: Option<(ShardId, u64, Arc<Texts>)> = None;
+        for (step, index) in order.iter().copied().enumerate() {
+            let id = ids[index];
+            if step > 0 && ids[order[step - 1]] == id {
+                texts[index] = Arc::clone(&texts[order[step - 1]]);
+                continue;
+            }
+            let (shard, local) = id.home().zip(id.local()).ok_or_else(|| unknown(id))?;
+            let slot = local / BLOCK_TERMS as u64;
+            let block = match last.take() {
+                Some((of, at, block)) if (of, at) == (shard, slot) => block,
+                _ => self.slot(shard, local)?,
+            };
+            texts[index] = self.text(id, shard, local, &block)?;
+            last = Some((shard, slot, block));
+        }
+        Ok(texts)
+    }
+
+    fn text(&self, id: TermId, shard: ShardId, local: u64, block: &Texts) -> Result<Arc<[u8]>, Fault> {
+        let text: Arc<[u8]> = match block.get(local as usize % BLOCK_TERMS) {
+            None => return Err(unknown(id)),
+            Some([]) => {
+                let bytes = self.table.get(Key::LargeTerm { shard, local })?.ok_or_else(|| unknown(id))?;
+                text::decode_large(&bytes)?.into()
+            }
+            Some(text) => text.into(),
+        };
+        if term::kind_of(&text)? == id.kind() { Ok(text) } else { Err(unknown(id)) }
+    }
+
+    /// The texts of the slot of `local`, from the cache if it has that one: the last slot of a shard grows.
+    fn slot(&self, shard: ShardId, local: u64) -> Result<Arc<Texts>, Fault> {
+        let slot = local / BLOCK_TERMS as u64;
+        let key = (self.generation.load(Ordering::Acquire), shard, slot);
+        if let Some(texts) = self.slots.get(&key)
+            && texts.len() > local as usize % BLOCK_TERMS
+        {
+            return Ok(texts);
+        }
+        let texts = Arc::new(self.load_slot(shard, slot * BLOCK_TERMS as u64)?);
+        self.slots.insert(key, Arc::clone(&texts));
+        Ok(texts)
+    }
+
+    fn load_slot(&self, shard: ShardId, start: u64) -> Result<Texts, Fault> {
+        let end = Key::TermBlock { shard, first: start + BLOCK_TERMS as u64 };
+        let mut texts = Texts::default();
+        let mut visit = |key: Key, bytes: &[u8]| {
+            let expected = Key::TermBlock { shard, first: start + texts.len() as u64 };
+            if key != expected {
+                return Err(Fault::corrupt(format!("{key:?} where {expected:?} should be")));
+            }
+            texts.append(&text::decode(bytes)?);
+            Ok(ControlFlow::Continue(()))
+        };
+        self.table.scan(&Key::TermBlock { shard, first: start }.to(&end), &mut visit)?;
+        Ok(texts)
+    }
+
+    fn wanted<T: AsRef<[u8]>>(&self, terms: &[T]) -> Vec<Wanted> {
+        let wanted = terms.iter().enumerate().map(|(position, term)| {
+            let hash = self.hash_key.hash(term.as_ref());
+            let (high, tag) = ((hash.0 >> 64) as u64, hash.0 as u64 >> LOCAL_BITS);
+            Wanted { home: hash.home(self.shard_count), high, tag, position }
+        });
+        let mut wanted: Vec<Wanted> = wanted.collect();
+        wanted.sort_unstable();
+        wanted
+    }
+
+    /// The local indexes of terms whose home is `home`, in the order of `wanted`.
+    fn intern_at<T: AsRef<[u8]>>(&self, home: ShardId, wanted: &[Wanted], terms: &[T]) -> Result<Vec<u64>, Fault> {
+        let mut shard = self.shard(home);
+        let known = find(shard.committed.iter().chain(&shard.staged.runs), wanted)?;
+        let missing = wanted.iter().zip(&known).filter(|(_, local)| local.is_none()).map(|(one, _)| *one);
+        let mut new: Vec<Wanted> = missing.collect();
+        new.dedup_by(|a, b| a.is_same_term(b));
+        if new.is_empty() {
+            return Ok(known.into_iter().flatten().collect());
+        }
+        new.sort_unstable_by_key(|one| terms[one.position].as_ref());
+        let first = shard.terms;
+        if first + new.len() as u64 > LOCAL_MASK {
+            return Err(Fault::internal(format!("shard {home} has more terms than an id can tell apart")));
+        }
+        let texts: Vec<&[u8]> = new.iter().map(|one| terms[one.position].as_ref()).collect();
+        self.write(home, first, &texts)?;
+        let entries = (first..).zip(&new).map(|(local, one)| one.entry(local));
+        let mut entries: Vec<Pair> = entries.collect();
+        entries.sort_unstable();
+        let locals = with_new(known, wanted, &entries);
+        let spill = Spill { store: Some(self.scratch() as Arc<dyn ChunkStore>), above: self.resident_pairs_max };
+        let run = Run::resident(Mark::Asserted, entries).expect("there are new terms");
+        if let Err(fault) = shard.staged.push(run, &spill) {
+            // The next batch must not find texts of this one in its place.
+            let mut batch = Batch::default();
+            delete_terms(home, first, &mut batch);
+            self.table.commit(batch, Durability::Later)?;
+            return Err(fault);
+        }
+        shard.terms = first + new.len() as u64;
+        Ok(locals)
+    }
+
+    /// Writes the texts of new terms.
+    fn write(&self, shard: ShardId, first: u64, texts: &[&[u8]]) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        let (mut first, mut rest) = (first, texts);
+        for size in text::cut(first, texts.iter().map(|text| text.len())) {
+            let (block, later) = rest.split_at(size);
+            batch.put(Key::TermBlock { shard, first }, text::encode(block.iter().copied()));
+            for (local, large) in (first..).zip(block).filter(|(_, text)| text::is_large(text.len())) {
+                batch.put(Key::LargeTerm { shard, local }, text::encode_large(large));
+            }
+            first += size as u64;
+            rest = later;
+        }
+        self.table.commit(batch, Durability::Later)
+    }
+
+    /// What the attempt has added, where it has.
+    pub fn staged(&self) -> Vec<ShardTerms> {
+        let staged = self.all().filter(|(_, shard)| shard.terms > shard.committed_terms);
+        staged
+            .map(|(id, shard)| ShardTerms { shard: id, runs: shard.staged.runs.clone(), terms: shard.terms })
+            .collect()
+    }
+
+    /// Puts the committed terms of a shard in place.
+    pub fn set_committed(&self, committed: ShardTerms) {
+        let mut shard = self.shard(committed.shard);
+        let terms = shard.terms.max(committed.terms);
+        *shard = Shard { committed: committed.runs, committed_terms: committed.terms, terms, ..Shard::default() };
+    }
+
+    /// Puts terms of a sealed attempt in place, after a restart.
+    pub fn set_staged(&self, staged: ShardTerms) {
+        let mut shard = self.shard(staged.shard);
+        shard.staged = Spine { runs: staged.runs };
+        shard.terms = staged.terms;
+    }
+
+    /// The same terms of a shard in other runs.
+    pub fn set_runs(&self, shard: ShardId, runs: Vec<Arc<Run>>) {
+        self.shard(shard).committed = runs;
+    }
+
+    /// The attempt is over: its chunks that no run has adopted go.
+    pub fn end_attempt(&self) {
+        *self.scratch.lock().unwrap_or_else(PoisonError::into_inner) = self.chunks.scratch();
+    }
+
+    /// Deletes all terms that are not committed: those of an attempt, and of one before a restart.
+    pub fn delete_staged(&self) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        for (shard, state) in self.all() {
+            if state.terms > state.committed_terms {
+                delete_terms(shard, state.committed_terms, &mut batch);
+            }
+        }
+        self.table.commit(batch, Durability::Later)?;
+        for (_, mut shard) in self.all() {
+            shard.staged = Spine::default();
+            shard.terms = shard.committed_terms;
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+        self.end_attempt();
+        Ok(())
+    }
+
+    /// Deletes the texts that an attempt wrote before a crash, and never sealed.
+    pub fn delete_leftovers(&self) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        for (shard, state) in self.all() {
+            let blocks = Key::TermBlock { shard, first: state.terms }.to(&Key::TermBlock { shard, first: u64::MAX });
+            if self.table.last(&blocks)?.is_some() {
+                delete_terms(shard, state.terms, &mut batch);
+            }
+        }
+        self.table.commit(batch, Durability::Later)
+    }
+
+    /// Bytes of index and texts in memory.
+    pub fn bytes(&self) -> u64 {
+        self.slots.run_pending_tasks();
+        let staged = |shard: &Shard| shard.staged.runs.iter().map(|run| run.resident_bytes()).sum::<u64>();
+        self.slots.weighted_size() + self.all().map(|(_, shard)| staged(&shard)).sum::<u64>()
+    }
+
+    fn scratch(&self) -> Arc<Scratch> {
+        Arc::clone(&self.scratch.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn all(&self) -> impl Iterator<Item = (ShardId, MutexGuard<'_, Shard>)> {
+        self.shard_count.shards().map(|id| (id, self.shard(id)))
+    }
+
+    fn shard(&self, id: ShardId) -> MutexGuard<'_, Shard> {
+        // A shard's index and count change last, after everything that can fail or panic.
+        self.shards[usize::from(id.0)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The local index of each wanted term in these runs.
+fn find<'r>(runs: impl IntoIterator<Item = &'r Arc<Run>>, wanted: &[Wanted]) -> Result<Vec<Option<u64>>, Fault> {
+    let mut locals = vec![None; wanted.len()];
+    for run in runs {
+        let mut cursor = Cursor::new(run);
+        for (one, local) in wanted.iter().zip(&mut locals).filter(|(_, local)| local.is_none()) {
+            let Some((high, value)) = cursor.seek(one.entry(0))?.first() else { break };
+            if high.0 == one.high && value.0 >> LOCAL_BITS == one.tag {
+                *local = Some(value.0 & LOCAL_MASK);
+            }
+        }
+    }
+    Ok(locals)
+}
+
+/// Fills in what was missing from the entries of the new terms; both are in index order.
+fn with_new(known: Vec<Option<u64>>, wanted: &[Wanted], entries: &[Pair]) -> Vec<u64> {
+    let mut entries = entries.iter().peekable();
+    let fill = |(local, one): (Option<u64>, &Wanted)| {
+        local.unwrap_or_else(|| {
+            while entries.next_if(|entry| **entry < one.entry(0)).is_some() {}
+            let entry = entries.peek().expect("every missing term has got an entry");
+            entry.1.0 & LOCAL_MASK
+        })
+    };
+    known.into_iter().zip(wanted).map(fill).collect()
+}
+
+fn delete_terms(shard: ShardId, from: u64, batch: &mut Batch) {
+    batch.delete_range(Key::TermBlock { shard, first: from }.to(&Key::TermBlock { shard, first: u64::MAX }));
+    batch.delete_range(Key::LargeTerm { shard, local: from }.to(&Key::LargeTerm { shard, local: u64::MAX }));
+}
+
+fn unknown(id: TermId) -> Fault {
+    Fault::corrupt(format!("no term here has the id {id:?}"))
+}

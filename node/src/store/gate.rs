@@ -1,0 +1,100 @@
+//! Which attempt may change the store: one at a time, in the order of the log.
+//!
+//! ```text
+//! (none) ──intern──► Open ──seal──► Sealing ──► Sealed ──decide──► (none)
+//!                     └── abandon, or a later attempt ──────────────►┘
+//! ```
+//!
+//! An attempt that was never sealed here cannot have been committed, so a later one drops it. A sealed one may have
+//! been: later ones are fenced until its outcome is known.
+
+use entail_model::{Attempt, Fault, Reason};
+
+/// The attempt that is going on, and the last that is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gate {
+    current: Option<(Attempt, Phase)>,
+    over: Option<Attempt>,
+}
+
+/// How far an attempt has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Open,
+    Sealing,
+    Sealed,
+}
+
+impl Gate {
+    /// The gate of a store whose last decision was `over`, with an attempt that was sealed before a restart.
+    pub fn new(over: Option<Attempt>, sealed: Option<Attempt>) -> Self {
+        Self { current: sealed.map(|attempt| (attempt, Phase::Sealed)), over }
+    }
+
+    /// The phase of an attempt; `None` when it has not begun.
+    ///
+    /// # Errors
+    /// `Fenced` when it is over, or may not begin yet.
+    pub fn phase(&self, attempt: Attempt) -> Result<Option<Phase>, Fault> {
+        if self.over >= Some(attempt) {
+            return Err(fenced(format!("attempt {attempt} is over here")));
+        }
+        match self.current {
+            None => Ok(None),
+            Some((current, phase)) if current == attempt => Ok(Some(phase)),
+            Some((current, Phase::Open)) if current < attempt => Ok(None),
+            Some((current, _)) if current < attempt => {
+                Err(fenced(format!("attempt {current} is not decided here, so {attempt} cannot begin")))
+            }
+            Some((current, _)) => Err(fenced(format!("attempt {current} has begun since {attempt}"))),
+        }
+    }
+
+    /// The attempt that is going on.
+    pub fn current(&self) -> Option<Attempt> {
+        self.current.map(|(attempt, _)| attempt)
+    }
+
+    /// The attempt that waits for its outcome.
+    pub fn undecided(&self) -> Option<Attempt> {
+        self.current.filter(|(_, phase)| *phase == Phase::Sealed).map(|(attempt, _)| attempt)
+    }
+
+    /// The attempt is in this phase from now on.
+    pub fn enter(&mut self, attempt: Attempt, phase: Phase) {
+        self.current = Some((attempt, phase));
+    }
+
+    /// The attempt, and all before it, are over.
+    pub fn close(&mut self, attempt: Attempt) {
+        self.current = self.current.filter(|(current, _)| *current > attempt);
+        self.over = self.over.max(Some(attempt));
+    }
+}
+
+/// A message of an attempt that has no place here.
+pub fn fenced(message: String) -> Fault {
+    Fault::new(Reason::Fenced, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_go_in_order() {
+        let [one, two, three] = [1, 2, 3].map(Attempt);
+        let mut gate = Gate::new(None, None);
+        assert_eq!(gate.phase(two), Ok(None));
+        gate.enter(two, Phase::Open);
+        assert_eq!(gate.phase(two), Ok(Some(Phase::Open)));
+        assert_eq!(gate.phase(three), Ok(None), "an unsealed attempt gives way");
+        assert!(gate.phase(one).is_err(), "an earlier attempt is overtaken");
+        gate.enter(two, Phase::Sealed);
+        assert!(gate.phase(three).is_err(), "a sealed attempt does not give way");
+        assert_eq!(gate.undecided(), Some(two));
+        gate.close(two);
+        assert!(gate.phase(two).is_err(), "what is over stays over");
+        assert_eq!((gate.phase(three), gate.undecided()), (Ok(None), None));
+    }
+}

@@ -1,0 +1,89 @@
+//! Merging: small runs become large ones while nobody waits.
+//!
+//! The work happens beside commits. At its end, under the catalog's lock, the inputs must still all be there; otherwise
+//! a rebuild was faster and the result is thrown away.
+
+use super::Store;
+use super::catalog::{self, StoredRun};
+use super::schema::{Column, Key, RunId, encode_value};
+use super::snapshot::Snapshot;
+use super::table::{Batch, Durability};
+use entail_logic::columns::spine::{Spill, merge_runs};
+use entail_logic::columns::{ChunkStore, Run};
+use entail_model::Fault;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, TryLockError};
+use std::time::Instant;
+
+impl Store {
+    /// Does a piece of the background work: merges some runs, lets go of old epochs, deletes what nobody reads.
+    ///
+    /// Returns whether there may be more to do.
+    pub fn compact_step(&self) -> Result<bool, Fault> {
+        let _merging = match self.merging.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+        };
+        self.history_mut().trim(Instant::now());
+        let inputs = self.catalog().next_merge();
+        if let Some(inputs) = &inputs {
+            self.merge(inputs)?;
+        }
+        let is_more = inputs.is_some();
+        drop(inputs);
+        self.chunks.sweep()?;
+        Ok(is_more)
+    }
+
+    fn merge(&self, inputs: &[StoredRun]) -> Result<(), Fault> {
+        let scratch = self.chunks.scratch();
+        let spill = Spill { store: Some(Arc::clone(&scratch) as Arc<dyn ChunkStore>), above: 0 };
+        let runs: Vec<&Arc<Run>> = inputs.iter().map(|stored| &stored.run).collect();
+        let merged = merge_runs(&runs, &spill)?;
+        self.replace(inputs, &merged)
+    }
+
+    /// Puts the merged run in the place of the inputs.
+    fn replace(&self, inputs: &[StoredRun], merged: &Run) -> Result<(), Fault> {
+        let column = inputs[0].column;
+        let ids: BTreeSet<RunId> = inputs.iter().map(|stored| stored.id).collect();
+        let mut catalog = self.catalog();
+        let there = catalog.columns.get(&column).into_iter().flatten().filter(|stored| ids.contains(&stored.id));
+        if there.count() != inputs.len() {
+            return Ok(());
+        }
+        let id = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
+        let record = catalog::record(column, merged, None);
+        let mut batch = Batch::default();
+        batch.put(Key::Run(id), encode_value(&record));
+        inputs.iter().for_each(|stored| drop_run(stored, &mut batch));
+        self.table.commit(batch, Durability::Later)?;
+        self.chunks.adopt(record.chunks.iter().map(|chunk| chunk.key));
+        catalog.remove(column, |stored| ids.contains(&stored.id)).iter().for_each(StoredRun::doom);
+        catalog.add_merged(StoredRun::new(id, &record, &self.chunks));
+        self.show_runs(column, catalog.runs(column));
+        Ok(())
+    }
+
+    /// Gives readers a column's runs: the same pairs as before.
+    fn show_runs(&self, column: Column, runs: Vec<Arc<Run>>) {
+        match column {
+            Column::Terms(shard) => self.dictionary.get().into_iter().for_each(|all| all.set_runs(shard, runs.clone())),
+            Column::Facts(relation, copy) => {
+                let mut history = self.history_mut();
+                let mut snapshot = Snapshot::clone(history.latest());
+                let relations = Arc::make_mut(&mut snapshot.relations);
+                relations.entry(relation).or_default()[copy as usize] = runs;
+                history.push(snapshot, Instant::now());
+            }
+        }
+    }
+}
+
+/// Takes a run out of the manifest; its chunks are garbage.
+pub fn drop_run(stored: &StoredRun, batch: &mut Batch) {
+    batch.delete(Key::Run(stored.id));
+    batch.put(Key::Garbage(stored.id), encode_value(&stored.keys()));
+}

@@ -1,0 +1,322 @@
+//! The durable state of one node: facts as runs of chunks, terms, and what of both is committed.
+//!
+//! ```text
+//! Store ─ gate        which attempt may change things
+//!       ─ dictionary  terms ⇄ ids, shard by shard
+//!       ─ seal ► decide ─► catalog ─► snapshot          merge: beside, in the background
+//!       ─ cache (codec, bits)  chunks, decoded in a budget
+//!       ─ schema ► table ► rocks | memory               directory: lock, identity
+//! ```
+//!
+//! Invariant: after a crash at any moment the store opens with exactly the last decided epoch, and with the attempt
+//! that was sealed and not decided, if there is one.
+
+mod bits;
+mod cache;
+mod catalog;
+mod codec;
+mod decide;
+mod dictionary;
+mod directory;
+mod gate;
+#[cfg(test)]
+mod memory;
+mod merge;
+mod recover;
+mod rocks;
+mod schema;
+mod seal;
+mod snapshot;
+mod table;
+mod tally;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use decide::SealSummary;
+pub use schema::Counts;
+pub use seal::{Removed, Sealed};
+pub use snapshot::{RelationSize, Relations, Snapshot};
+
+use cache::ChunkCache;
+use catalog::Catalog;
+use dictionary::{Dictionary, ShardTerms};
+use directory::{Cluster, Directory};
+use entail_logic::columns::ChunkStore;
+use entail_model::term::HashKey;
+use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, ShardCount, ShardId, TermId};
+use gate::Gate;
+use recover::recover;
+use rocks::RocksTable;
+use schema::{Column, Key, ShardRecord, encode_value};
+use seal::SealedAttempt;
+use snapshot::{History, Retention};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use table::{Batch, Durability, Table};
+
+/// How many epochs can be read: long enough for queries that have just pinned one to reach this node.
+const RETENTION: Retention = Retention { epochs_max: 64, age_max: Duration::from_secs(60) };
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenOptions {
+    /// Bytes for decoded chunks (three quarters), texts and index of the dictionary, and the database (an eighth each).
+    pub memory_budget: u64,
+}
+
+/// The durable state of one node. Locks are taken in the order of the fields.
+#[derive(Debug)]
+pub struct Store {
+    directory: Mutex<Directory>,
+    options: OpenOptions,
+    table: Arc<dyn Table>,
+    chunks: Arc<ChunkCache>,
+    next_run: AtomicU64,
+    is_closed: AtomicBool,
+    /// Known once the node has joined a cluster.
+    dictionary: OnceLock<Dictionary>,
+    merging: Mutex<()>,
+    /// Held by whatever seals and decides.
+    sealed: Mutex<Option<SealedAttempt>>,
+    catalog: Mutex<Catalog>,
+    gate: RwLock<Gate>,
+    history: RwLock<History>,
+}
+
+/// What is committed in a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardCounts {
+    /// Facts that users asserted.
+    pub asserted: u64,
+    /// Facts that only rules say.
+    pub derived: u64,
+    pub terms: u64,
+}
+
+/// Room on disk, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskStatus {
+    pub used: u64,
+    pub free: u64,
+}
+
+impl Store {
+    /// Opens the store in a directory, which is made if there is none.
+    ///
+    /// # Errors
+    /// `DirectoryInUse`; `WrongCluster` for a coordinator's directory; `Unsupported` for another version's;
+    /// `Corrupt` when the data is damaged; `DiskFull`.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Self, Fault> {
+        let directory = Directory::open(path)?;
+        let table = RocksTable::open(&directory.data(), options.memory_budget / 8)?;
+        Self::open_on(directory, Arc::new(table), options)
+    }
+
+    fn open_on(directory: Directory, table: Arc<dyn Table>, options: OpenOptions) -> Result<Self, Fault> {
+        let recovered = recover(&table, options.memory_budget / 4 * 3)?;
+        let relations = relations(&recovered.catalog);
+        let committed = &recovered.catalog.committed;
+        let snapshot =
+            Snapshot { epoch: committed.epoch, relations: Arc::new(relations), rdf_type: committed.rdf_type };
+        let gate = Gate::new(committed.attempt, recovered.sealed.as_ref().map(|sealed| sealed.attempt));
+        let cluster = directory.cluster();
+        let store = Self {
+            directory: Mutex::new(directory),
+            options,
+            table,
+            chunks: recovered.chunks,
+            next_run: AtomicU64::new(recovered.next_run),
+            is_closed: AtomicBool::new(false),
+            dictionary: OnceLock::new(),
+            merging: Mutex::default(),
+            sealed: Mutex::new(recovered.sealed),
+            catalog: Mutex::new(recovered.catalog),
+            gate: RwLock::new(gate),
+            history: RwLock::new(History::new(snapshot, RETENTION)),
+        };
+        cluster.map_or(Ok(()), |cluster| store.open_dictionary(&cluster))?;
+        Ok(store)
+    }
+
+    /// Puts the dictionary in place: what is committed, what is sealed, and nothing else.
+    fn open_dictionary(&self, cluster: &Cluster) -> Result<(), Fault> {
+        let (table, chunks) = (Arc::clone(&self.table), Arc::clone(&self.chunks));
+        let dictionary = Dictionary::new(cluster, table, chunks, self.options.memory_budget / 8);
+        let sealed = self.sealed();
+        let catalog = self.catalog();
+        for (shard, record) in &catalog.shards {
+            let runs = catalog.runs(Column::Terms(*shard));
+            dictionary.set_committed(ShardTerms { shard: *shard, runs, terms: record.terms });
+        }
+        if let Some(sealed) = &*sealed {
+            for (shard, terms) in &sealed.record.terms {
+                let of_shard = sealed.runs.iter().filter(|stored| stored.column == Column::Terms(*shard));
+                let runs = of_shard.map(|stored| Arc::clone(&stored.run)).collect();
+                dictionary.set_staged(ShardTerms { shard: *shard, runs, terms: *terms });
+            }
+        }
+        dictionary.delete_leftovers()?;
+        // Only binding and opening come here, and both have the directory to themselves.
+        _ = self.dictionary.set(dictionary);
+        Ok(())
+    }
+
+    /// The node that this directory makes its process be.
+    pub fn node(&self) -> NodeId {
+        self.directory().node()
+    }
+
+    /// The cluster that the node has joined.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.directory().cluster().map(|cluster| cluster.id)
+    }
+
+    /// Joins a cluster for ever, or checks that it is the one that the node is in.
+    ///
+    /// # Errors
+    /// `WrongCluster` if it is not.
+    pub fn bind_cluster(&self, id: ClusterId, hash_key: HashKey, shards: ShardCount) -> Result<(), Fault> {
+        let cluster = Cluster::new(id, hash_key, shards);
+        let mut directory = self.directory();
+        directory.bind(cluster)?;
+        if self.dictionary.get().is_none() {
+            self.open_dictionary(&cluster)?;
+        }
+        Ok(())
+    }
+
+    /// The id of `rdf:type`: snapshots carry it from now on.
+    pub fn set_rdf_type(&self, id: TermId) -> Result<(), Fault> {
+        let mut catalog = self.catalog();
+        if catalog.committed.rdf_type == Some(id) {
+            return Ok(());
+        }
+        catalog.committed.rdf_type = Some(id);
+        let mut batch = Batch::default();
+        batch.put(Key::Committed, encode_value(&catalog.committed));
+        self.table.commit(batch, Durability::Later)?;
+        self.publish(&catalog, BTreeSet::new());
+        Ok(())
+    }
+
+    /// The newest epoch.
+    pub fn latest(&self) -> Arc<Snapshot> {
+        Arc::clone(self.history.read().unwrap_or_else(PoisonError::into_inner).latest())
+    }
+
+    /// The epoch, if it is one of the last few.
+    pub fn snapshot(&self, epoch: Epoch) -> Option<Arc<Snapshot>> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner).get(epoch)
+    }
+
+    /// The ids of terms that are committed.
+    pub fn lookup<T: AsRef<[u8]>>(&self, terms: &[T]) -> Result<Vec<Option<TermId>>, Fault> {
+        self.dictionary()?.lookup(terms)
+    }
+
+    /// The canonical bytes of terms, committed or of the attempt that is going on.
+    ///
+    /// # Errors
+    /// `Corrupt` for an id that was not given here.
+    pub fn texts(&self, ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
+        self.dictionary()?.texts(ids)
+    }
+
+    /// A place for the chunks of runs that are being made. Those of runs that are sealed stay; the others go when the
+    /// last reader of this has gone.
+    pub fn chunk_store(&self) -> Arc<dyn ChunkStore> {
+        self.chunks.scratch()
+    }
+
+    /// What is committed in each shard that has something.
+    pub fn shard_counts(&self) -> Vec<(ShardId, ShardCounts)> {
+        let counts = |record: &ShardRecord| ShardCounts {
+            asserted: record.facts.facts_asserted(),
+            derived: record.facts.facts_derived(),
+            terms: record.terms,
+        };
+        self.catalog().shards.iter().map(|(shard, record)| (*shard, counts(record))).collect()
+    }
+
+    /// Bytes of decoded chunks in memory.
+    pub fn cache_bytes(&self) -> u64 {
+        self.chunks.bytes()
+    }
+
+    /// Bytes that the dictionary holds in memory.
+    pub fn dictionary_bytes(&self) -> u64 {
+        self.dictionary.get().map_or(0, Dictionary::bytes)
+    }
+
+    /// Chunks of committed runs.
+    pub fn chunks(&self) -> u64 {
+        let catalog = self.catalog();
+        catalog.columns.values().flatten().map(|stored| stored.keys().len() as u64).sum()
+    }
+
+    /// What the store takes of its disk, and what is left.
+    pub fn disk(&self) -> Result<DiskStatus, Fault> {
+        let path = self.directory().path().to_owned();
+        Ok(DiskStatus { used: directory::used_bytes(&path)?, free: directory::disk(&path)?.free })
+    }
+
+    /// The failure that ended all writing, if there was one: the process should end too.
+    pub fn poisoned(&self) -> Option<Fault> {
+        self.table.failure()
+    }
+
+    /// The process is about to end: background work stops at the next step. Whatever is committed is safe without this.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Has the store been closed?
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    fn dictionary(&self) -> Result<&Dictionary, Fault> {
+        self.dictionary.get().ok_or_else(|| Fault::new(Reason::NotReady, "this node has not joined a cluster yet"))
+    }
+
+    // A panic while one of these is held can only come from a defect before anything was changed.
+
+    fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sealed(&self) -> MutexGuard<'_, Option<SealedAttempt>> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gate(&self) -> RwLockReadGuard<'_, Gate> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gate_mut(&self) -> RwLockWriteGuard<'_, Gate> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn history_mut(&self) -> RwLockWriteGuard<'_, History> {
+        self.history.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn relations(catalog: &Catalog) -> Relations {
+    let mut relations: Relations = BTreeMap::new();
+    for column in catalog.columns.keys() {
+        if let Column::Facts(relation, copy) = column {
+            relations.entry(*relation).or_default()[*copy as usize] = catalog.runs(*column);
+        }
+    }
+    relations
+}

@@ -1,0 +1,244 @@
+//! The table on disk: the only file that knows RocksDB.
+//!
+//! Recovery reads the write-ahead log with `TolerateCorruptedTailRecords`: a record that is torn at the end of a log is
+//! what a killed process leaves and is dropped, but any other damage refuses to open. The default (point in time) would
+//! silently go back to before the damage, past commits that were acknowledged; absolute consistency would refuse every
+//! directory whose process was killed in the middle of a write. When one family's memory is flushed, RocksDB first
+//! syncs the logs before it, so families never get ahead of each other.
+//!
+//! A failed write is final (see [`Table::commit`]): the log may hold half of it. To keep a full disk from getting there,
+//! batches that bring data are refused while there is still room for everything in memory to be flushed.
+
+use super::directory;
+use super::schema::{Family, Key, KeyRange};
+use super::table::{Batch, Durability, Table, Visit, Write};
+use entail_model::{Fault, Reason};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
+    ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Open tables of the database; each takes a little memory beside the file.
+const FILES_MAX: i32 = 512;
+/// Room is looked at each time this much was written.
+const ROOM_STEP: u64 = 16 << 20;
+
+/// A RocksDB database of the three families.
+pub struct RocksTable {
+    db: DB,
+    path: PathBuf,
+    /// Bytes that must stay free for data to be taken in.
+    reserve: u64,
+    since_look: AtomicU64,
+    failure: OnceLock<Fault>,
+}
+
+impl fmt::Debug for RocksTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RocksTable").field(&self.path).finish()
+    }
+}
+
+impl RocksTable {
+    /// Opens or creates a database that uses about `memory` bytes for its buffers and caches.
+    pub fn open(path: &Path, memory: u64) -> Result<Self, Fault> {
+        let buffers = (memory / 2).clamp(4 << 20, 128 << 20);
+        let cache = Cache::new_lru_cache((memory / 2).clamp(1 << 20, 512 << 20) as usize);
+        let families = Family::ALL
+            .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
+        let db = DB::open_cf_descriptors(&database_options(buffers), path, families).map_err(|error| fault(&error))?;
+        let reserve = (buffers * 3 + (64 << 20)).min(directory::disk(path)?.total / 20);
+        let since_look = AtomicU64::new(ROOM_STEP);
+        Ok(Self { db, path: path.to_owned(), reserve, since_look, failure: OnceLock::new() })
+    }
+
+    fn family(&self, family: Family) -> &ColumnFamily {
+        self.db.cf_handle(family.name()).expect("opened with all families")
+    }
+
+    /// Refuses data while there is little room.
+    fn check_room(&self, bytes: u64) -> Result<(), Fault> {
+        if self.since_look.fetch_add(bytes, Ordering::Relaxed) < ROOM_STEP {
+            return Ok(());
+        }
+        let free = directory::disk(&self.path)?.free;
+        if free < self.reserve {
+            let message = format!("only {} MiB are free on the disk of {}", free >> 20, self.path.display());
+            return Err(Fault::new(Reason::DiskFull, message));
+        }
+        self.since_look.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn fail(&self, error: &rocksdb::Error) -> Fault {
+        self.failure.get_or_init(|| fault(error)).clone()
+    }
+}
+
+fn database_options(buffers: u64) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_paranoid_checks(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_db_write_buffer_size(buffers as usize);
+    options.set_max_total_wal_size(buffers * 2);
+    options.set_max_open_files(FILES_MAX);
+    options.set_max_background_jobs(2);
+    // Written steadily, so that a sync does not have to wait for everything at once.
+    options.set_bytes_per_sync(1 << 20);
+    options.set_wal_bytes_per_sync(1 << 20);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+fn family_options(family: Family, buffers: u64, cache: &Cache) -> Options {
+    let mut options = Options::default();
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    match family {
+        Family::Chunks => {
+            // Packed already, and cached decoded: a second copy in the block cache would be of no use.
+            options.set_compression_type(DBCompressionType::None);
+            options.set_write_buffer_size((buffers / 2) as usize);
+            options.set_target_file_size_base(64 << 20);
+            blocks.disable_cache();
+        }
+        Family::Terms => {
+            options.set_compression_type(DBCompressionType::Zstd);
+            options.set_write_buffer_size((buffers / 4) as usize);
+            blocks.set_block_size(32 << 10);
+        }
+        Family::Manifest => {
+            options.set_compression_type(DBCompressionType::Lz4);
+            options.set_write_buffer_size((buffers / 8) as usize);
+        }
+    }
+    options.set_block_based_table_factory(&blocks);
+    options
+}
+
+impl Table for RocksTable {
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, Fault> {
+        self.db.get_cf(self.family(key.family()), key.encode()).map_err(|error| fault(&error))
+    }
+
+    fn scan(&self, range: &KeyRange, visit: Visit<'_>) -> Result<(), Fault> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(range.bytes.end.clone());
+        let start = IteratorMode::From(&range.bytes.start, Direction::Forward);
+        for entry in self.db.iterator_cf_opt(self.family(range.family), options, start) {
+            let (key, value) = entry.map_err(|error| fault(&error))?;
+            if visit(Key::decode(range.family, &key)?, &value)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn last(&self, range: &KeyRange) -> Result<Option<Key>, Fault> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(range.bytes.start.clone());
+        options.set_iterate_upper_bound(range.bytes.end.clone());
+        let mut entries = self.db.iterator_cf_opt(self.family(range.family), options, IteratorMode::End);
+        let entry = entries.next().transpose().map_err(|error| fault(&error))?;
+        entry.map(|(key, _)| Key::decode(range.family, &key)).transpose()
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), Fault> {
+        if let Some(failure) = self.failure() {
+            return Err(failure);
+        }
+        let mut writes = WriteBatch::default();
+        let mut data = 0;
+        for write in batch.writes {
+            match write {
+                Write::Put(key, value) => {
+                    data += if key.family() == Family::Manifest { 0 } else { value.len() as u64 };
+                    writes.put_cf(self.family(key.family()), key.encode(), value);
+                }
+                Write::Delete(key) => writes.delete_cf(self.family(key.family()), key.encode()),
+                Write::DeleteRange(range) => {
+                    writes.delete_range_cf(self.family(range.family), range.bytes.start, range.bytes.end);
+                }
+            }
+        }
+        if data > 0 {
+            self.check_room(data)?;
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(durability == Durability::Now);
+        self.db.write_opt(writes, &options).map_err(|error| self.fail(&error))
+    }
+
+    fn failure(&self) -> Option<Fault> {
+        self.failure.get().cloned()
+    }
+}
+
+fn fault(error: &rocksdb::Error) -> Fault {
+    let message = error.to_string();
+    if message.contains("No space left on device") {
+        return Fault::new(Reason::DiskFull, message);
+    }
+    match error.kind() {
+        ErrorKind::Corruption => Fault::corrupt(message),
+        _ => Fault::internal(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_logic::columns::ChunkKey;
+
+    #[test]
+    fn keeps_the_contract() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        super::super::table::contract::check(12, &|| {
+            Box::new(RocksTable::open(directory.path(), 16 << 20).expect("an empty directory"))
+        });
+    }
+
+    #[test]
+    fn little_room_refuses_data_and_nothing_else() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut table = RocksTable::open(directory.path(), 16 << 20).expect("an empty directory");
+        table.reserve = u64::MAX;
+        let mut data = Batch::default();
+        data.put(Key::Chunk(ChunkKey(1)), vec![1]);
+        let refused = table.commit(data.clone(), Durability::Later).expect_err("no room");
+        assert_eq!(refused.reason, Reason::DiskFull);
+        let mut decision = Batch::default();
+        decision.put(Key::Committed, vec![1]);
+        table.commit(decision, Durability::Now).expect("small things still go");
+        table.reserve = 0;
+        table.commit(data, Durability::Later).expect("room again");
+        assert_eq!(table.failure(), None);
+    }
+
+    /// The directory vanishes, so the next file cannot be made: a real failure to write.
+    #[test]
+    fn a_failed_write_is_final() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("data");
+        let table = RocksTable::open(&path, 8 << 20).expect("an empty directory");
+        std::fs::remove_dir_all(&path).expect("a directory of ours");
+        table.since_look.store(0, Ordering::Relaxed);
+        let failures = (0..1000).filter_map(|n| {
+            let mut batch = Batch::default();
+            batch.put(Key::Chunk(ChunkKey(n)), vec![1; 256 << 10]);
+            table.since_look.store(0, Ordering::Relaxed);
+            table.commit(batch, Durability::Now).err()
+        });
+        let first = failures.into_iter().next().expect("a file that cannot be made");
+        assert_eq!(table.failure().as_ref(), Some(&first));
+        assert_eq!(table.commit(Batch::default(), Durability::Later).expect_err("writing has ended"), first);
+    }
+}

@@ -1,0 +1,306 @@
+//! The schema of everything on disk: each key, its value, and how long it lives.
+//!
+//! Numbers in keys are big-endian, so the order of keys is the order of their numbers. Values of the manifest are
+//! postcard; chunks and term blocks carry checksums of their own.
+
+use entail_logic::columns::{ChunkKey, Pair};
+use entail_model::{Attempt, Copy, Epoch, Fault, Mark, Relation, ShardId, TermId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Version of this schema, kept in the directory's identity.
+pub const FORMAT: u32 = 1;
+
+/// The column families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Chunks of runs: large values, packed already.
+    Chunks,
+    /// The texts of terms.
+    Terms,
+    /// What there is: small, read whole when the store opens.
+    Manifest,
+}
+
+impl Family {
+    pub const ALL: [Self; 3] = [Self::Chunks, Self::Terms, Self::Manifest];
+
+    /// The name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chunks => "chunks",
+            Self::Terms => "terms",
+            Self::Manifest => "manifest",
+        }
+    }
+}
+
+/// Names a run in the manifest: never used twice while anything of the earlier one is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunId(pub u64);
+
+/// Every key there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// `chunks: key u64` → a chunk as in [`codec`](super::codec).
+    ///
+    /// Written once. Lives while a `Run` refers to it, then while a snapshot reads it; a chunk that no `Run` came to
+    /// refer to is deleted when its writer lets go of it, or when the store opens.
+    Chunk(ChunkKey),
+    /// `terms: 'B' shard u16 first u64` → the texts of consecutive terms of a shard, `first` being the first's local
+    /// index, as in [`text`](super::text). Written once, never across a multiple of 128.
+    ///
+    /// Lives for ever once its attempt is committed; deleted when the attempt is dropped.
+    TermBlock { shard: ShardId, first: u64 },
+    /// `terms: 'L' shard u16 local u64` → the text of a term too large for a block. Lives as its block.
+    LargeTerm { shard: ShardId, local: u64 },
+    /// `manifest: 'C'` → [`Committed`]: the last decision. Replaced by each.
+    Committed,
+    /// `manifest: 'S' attempt u64` → [`SealRecord`]: an attempt that is durable here and not decided. Deleted by the
+    /// decision: that alone makes the attempt's runs visible.
+    Sealed(Attempt),
+    /// `manifest: 'R' run u64` → [`RunRecord`]: a run. Visible unless its attempt is `Sealed`. Written by a seal or a
+    /// merge; deleted by an abort, a merge, or the commit of a rebuild.
+    Run(RunId),
+    /// `manifest: 'G' run u64` → `Vec<ChunkKey>`: the chunks of a run that is gone, until they are deleted.
+    Garbage(RunId),
+    /// `manifest: 'H' shard u16` → [`ShardRecord`]: what is committed in a shard. Replaced by commits that change it.
+    Shard(ShardId),
+}
+
+/// The last decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    pub epoch: Epoch,
+    /// The last attempt that was decided, whether it was committed or not.
+    pub attempt: Option<Attempt>,
+    /// Chunks below this key are referred to by a `Run` or `Garbage`, or gone: only later ones can be leftovers.
+    pub chunk_floor: u64,
+    pub rdf_type: Option<TermId>,
+}
+
+/// A sealed attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealRecord {
+    pub digest: u64,
+    /// Facts that the attempt adds, by shard.
+    pub facts: Vec<(ShardId, Counts)>,
+    /// Terms per shard once it is committed, where it adds some.
+    pub terms: Vec<(ShardId, u64)>,
+    /// Do all older derived and promoted runs go?
+    pub is_rebuild: bool,
+}
+
+/// Pairs of out copies, by the mark of their run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub asserted: u64,
+    pub derived: u64,
+    pub promoted: u64,
+}
+
+/// What is committed in a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardRecord {
+    pub terms: u64,
+    pub facts: Counts,
+}
+
+/// What a run is a piece of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Column {
+    /// One copy of a relation.
+    Facts(Relation, Copy),
+    /// The dictionary's index of a shard.
+    Terms(ShardId),
+}
+
+/// A run and where its chunks are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub column: Column,
+    pub mark: Mark,
+    /// The attempt that made the run; none for a merged one.
+    pub attempt: Option<Attempt>,
+    pub keys: u64,
+    pub chunks: Vec<ChunkRecord>,
+}
+
+/// A chunk with its fences.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkRecord {
+    pub key: ChunkKey,
+    pub first: Pair,
+    pub last: Pair,
+    pub len: u64,
+}
+
+/// The bytes of a manifest value.
+pub fn encode_value(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("plain data that fits in memory")
+}
+
+/// The manifest value in these bytes.
+pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(Fault::corrupt("a record of the manifest that cannot be read")),
+    }
+}
+
+impl Key {
+    /// The family that the key is in.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Chunk(_) => Family::Chunks,
+            Self::TermBlock { .. } | Self::LargeTerm { .. } => Family::Terms,
+            Self::Committed | Self::Sealed(_) | Self::Run(_) | Self::Garbage(_) | Self::Shard(_) => Family::Manifest,
+        }
+    }
+
+    /// The key's bytes within its family.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Chunk(key) => key.0.to_be_bytes().to_vec(),
+            Self::TermBlock { shard, first } => term_key(b'B', *shard, *first),
+            Self::LargeTerm { shard, local } => term_key(b'L', *shard, *local),
+            Self::Committed => vec![b'C'],
+            Self::Sealed(attempt) => tagged(b'S', &attempt.0.to_be_bytes()),
+            Self::Run(run) => tagged(b'R', &run.0.to_be_bytes()),
+            Self::Garbage(run) => tagged(b'G', &run.0.to_be_bytes()),
+            Self::Shard(shard) => tagged(b'H', &shard.0.to_be_bytes()),
+        }
+    }
+
+    /// The key in the bytes that [`encode`](Self::encode) made.
+    pub fn decode(family: Family, bytes: &[u8]) -> Result<Self, Fault> {
+        let key = match (family, bytes) {
+            (Family::Chunks, number) => long(number).map(|key| Self::Chunk(ChunkKey(key))),
+            (Family::Terms, [b'B', a, b, local @ ..]) => {
+                long(local).map(|first| Self::TermBlock { shard: ShardId(u16::from_be_bytes([*a, *b])), first })
+            }
+            (Family::Terms, [b'L', a, b, local @ ..]) => {
+                long(local).map(|local| Self::LargeTerm { shard: ShardId(u16::from_be_bytes([*a, *b])), local })
+            }
+            (Family::Manifest, [b'C']) => Some(Self::Committed),
+            (Family::Manifest, [b'S', number @ ..]) => long(number).map(|attempt| Self::Sealed(Attempt(attempt))),
+            (Family::Manifest, [b'R', number @ ..]) => long(number).map(|run| Self::Run(RunId(run))),
+            (Family::Manifest, [b'G', number @ ..]) => long(number).map(|run| Self::Garbage(RunId(run))),
+            (Family::Manifest, [b'H', a, b]) => Some(Self::Shard(ShardId(u16::from_be_bytes([*a, *b])))),
+            _ => None,
+        };
+        key.ok_or_else(|| Fault::corrupt(format!("an unknown key among the {}: {bytes:02x?}", family.name())))
+    }
+
+    /// All possible keys of the manifest.
+    pub fn manifest() -> KeyRange {
+        KeyRange { family: Family::Manifest, bytes: vec![0]..vec![0xff] }
+    }
+
+    /// From this key up to `end`, which is not included. Both are in one family.
+    pub fn to(&self, end: &Self) -> KeyRange {
+        assert_eq!(self.family(), end.family(), "a range is within one family");
+        KeyRange { family: self.family(), bytes: self.encode()..end.encode() }
+    }
+}
+
+/// Keys of one family in order: the start is included, the end is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    pub family: Family,
+    pub bytes: Range<Vec<u8>>,
+}
+
+fn tagged(tag: u8, number: &[u8]) -> Vec<u8> {
+    [&[tag], number].concat()
+}
+
+fn term_key(tag: u8, shard: ShardId, local: u64) -> Vec<u8> {
+    [&[tag], &shard.0.to_be_bytes()[..], &local.to_be_bytes()].concat()
+}
+
+fn long(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keys(number: u64, shard: u16) -> [Key; 8] {
+        let shard = ShardId(shard);
+        [
+            Key::Chunk(ChunkKey(number)),
+            Key::TermBlock { shard, first: number },
+            Key::LargeTerm { shard, local: number },
+            Key::Committed,
+            Key::Sealed(Attempt(number)),
+            Key::Run(RunId(number)),
+            Key::Garbage(RunId(number)),
+            Key::Shard(shard),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn keys_come_back(number in any::<u64>(), shard in any::<u16>()) {
+            for key in keys(number, shard) {
+                prop_assert_eq!(Key::decode(key.family(), &key.encode()).expect("our own bytes"), key);
+                if key.family() == Family::Manifest {
+                    prop_assert!(Key::manifest().bytes.contains(&key.encode()));
+                }
+            }
+        }
+
+        #[test]
+        fn the_order_of_bytes_is_that_of_numbers(a in any::<(u64, u16)>(), b in any::<(u64, u16)>()) {
+            for (left, right) in keys(a.0, a.1).into_iter().zip(keys(b.0, b.1)) {
+                prop_assert_eq!(left.cmp(&right), left.encode().cmp(&right.encode()));
+            }
+        }
+
+        #[test]
+        fn junk_is_corrupt_or_a_key(junk in prop::collection::vec(any::<u8>(), 0..14)) {
+            for family in Family::ALL {
+                if let Ok(key) = Key::decode(family, &junk) {
+                    prop_assert_eq!(key.encode(), &junk[..]);
+                }
+            }
+            _ = decode_value::<RunRecord>(&junk);
+            _ = decode_value::<SealRecord>(&junk);
+        }
+
+        #[test]
+        fn records_come_back(numbers in prop::collection::vec(any::<u64>(), 6), shard in any::<u16>()) {
+            let [a, b, c, d, e, f] = numbers[..].try_into().expect("six");
+            let relation = Relation { graph: TermId(a), predicate: TermId(b) };
+            let chunk = ChunkRecord {
+                key: ChunkKey(c), first: (TermId(a), TermId(b)), last: (TermId(d), TermId(e)), len: f,
+            };
+            let run = RunRecord {
+                column: Column::Facts(relation, Copy::In),
+                mark: Mark::Promoted,
+                attempt: Some(Attempt(d)),
+                keys: e,
+                chunks: vec![chunk; 3],
+            };
+            prop_assert_eq!(decode_value::<RunRecord>(&encode_value(&run)).expect("our own bytes"), run);
+            let counts = Counts { asserted: a, derived: b, promoted: c };
+            let sealed = SealRecord {
+                digest: d,
+                facts: vec![(ShardId(shard), counts)],
+                terms: vec![(ShardId(shard), e)],
+                is_rebuild: true,
+            };
+            prop_assert_eq!(decode_value::<SealRecord>(&encode_value(&sealed)).expect("our own bytes"), sealed);
+            let record = ShardRecord { terms: f, facts: counts };
+            prop_assert_eq!(decode_value::<ShardRecord>(&encode_value(&record)).expect("our own bytes"), record);
+            let committed = Committed {
+                epoch: Epoch(a), attempt: Some(Attempt(b)), chunk_floor: c, rdf_type: Some(TermId(d)),
+            };
+            prop_assert_eq!(decode_value::<Committed>(&encode_value(&committed)).expect("our own bytes"), committed);
+        }
+    }
+}

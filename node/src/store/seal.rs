@@ -1,0 +1,117 @@
+//! Sealing: an attempt's runs and terms become durable, with one sync.
+//!
+//! Chunks go to disk first, unsynced; then one synced batch has the descriptors and the [`SealRecord`], and with it
+//! everything before. What a crash leaves of an attempt that was not sealed is referred to by nothing.
+
+use super::cache::{ChunkCache, Scratch};
+use super::catalog::{self, StoredRun};
+use super::dictionary::ShardTerms;
+use super::schema::{Column, Key, RunId, RunRecord, SealRecord, encode_value};
+use super::table::{Batch, Durability, Table};
+use super::tally::Tally;
+use entail_logic::columns::spine::{Spill, merge_runs};
+use entail_logic::columns::{ChunkStore, Run};
+use entail_model::{Attempt, Copy, Fault, Mark, Relation};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What an attempt changes.
+#[derive(Clone, Debug, Default)]
+pub struct Sealed {
+    pub added: Vec<(Relation, Copy, Arc<Run>)>,
+    pub removed: Removed,
+}
+
+/// What an attempt takes away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Removed {
+    #[default]
+    None,
+    /// All committed derived and promoted runs: everything was derived anew.
+    DerivedAndPromoted,
+}
+
+/// An attempt that is durable and waits for its outcome.
+#[derive(Debug)]
+pub struct SealedAttempt {
+    pub attempt: Attempt,
+    pub record: SealRecord,
+    pub runs: Vec<StoredRun>,
+}
+
+/// Everything that sealing needs of the store.
+pub struct Sealing<'s> {
+    pub table: &'s dyn Table,
+    pub chunks: &'s Arc<ChunkCache>,
+    pub next_run: &'s AtomicU64,
+}
+
+/// Runs of one column and mark.
+struct Group {
+    column: Column,
+    runs: Vec<Arc<Run>>,
+}
+
+impl Sealing<'_> {
+    /// Makes the attempt durable.
+    pub fn seal(&self, attempt: Attempt, changes: &Sealed, terms: &[ShardTerms]) -> Result<SealedAttempt, Fault> {
+        let scratch = self.chunks.scratch();
+        let groups = group(changes, terms);
+        let stored = groups.par_iter().map(|group| store(group, &scratch)).collect::<Result<Vec<_>, Fault>>()?;
+        let mut tally = Tally::default();
+        let mut records = Vec::new();
+        for (group, (runs, sums)) in groups.iter().zip(stored) {
+            tally.merge(sums);
+            for run in &runs {
+                let id = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
+                records.push((id, catalog::record(group.column, run, Some(attempt))));
+            }
+        }
+        let record = SealRecord {
+            digest: tally.digest,
+            facts: tally.facts.into_iter().collect(),
+            terms: terms.iter().map(|terms| (terms.shard, terms.terms)).collect(),
+            is_rebuild: changes.removed == Removed::DerivedAndPromoted,
+        };
+        self.write(attempt, &record, &records)?;
+        let runs = records.iter().map(|(id, record)| StoredRun::new(*id, record, self.chunks)).collect();
+        Ok(SealedAttempt { attempt, record, runs })
+    }
+
+    fn write(&self, attempt: Attempt, record: &SealRecord, runs: &[(RunId, RunRecord)]) -> Result<(), Fault> {
+        let mut batch = Batch::default();
+        runs.iter().for_each(|(id, run)| batch.put(Key::Run(*id), encode_value(run)));
+        batch.put(Key::Sealed(attempt), encode_value(record));
+        self.table.commit(batch, Durability::Now)?;
+        self.chunks.adopt(runs.iter().flat_map(|(_, run)| &run.chunks).map(|chunk| chunk.key));
+        Ok(())
+    }
+}
+
+fn group(changes: &Sealed, terms: &[ShardTerms]) -> Vec<Group> {
+    let facts = changes.added.iter().map(|(relation, copy, run)| (Column::Facts(*relation, *copy), run));
+    let terms = terms.iter().flat_map(|terms| terms.runs.iter().map(|run| (Column::Terms(terms.shard), run)));
+    let mut groups: BTreeMap<(Column, Mark), Vec<Arc<Run>>> = BTreeMap::new();
+    for (column, run) in facts.chain(terms) {
+        groups.entry((column, run.mark)).or_default().push(Arc::clone(run));
+    }
+    groups.into_iter().map(|((column, _), runs)| Group { column, runs }).collect()
+}
+
+/// Stores a group: runs that are stored already stay as they are, those in memory become one.
+fn store(group: &Group, scratch: &Arc<Scratch>) -> Result<(Vec<Run>, Tally), Fault> {
+    let mut tally = Tally::default();
+    for run in &group.runs {
+        tally.add(group.column, run)?;
+    }
+    let is_stored = |run: &&Arc<Run>| run.chunks.iter().all(|chunk| chunk.key().is_some());
+    let (stored, resident): (Vec<&Arc<Run>>, Vec<&Arc<Run>>) = group.runs.iter().partition(is_stored);
+    let mut runs: Vec<Run> = stored.into_iter().map(|run| Run::clone(run)).collect();
+    if !resident.is_empty() {
+        let spill = Spill { store: Some(Arc::clone(scratch) as Arc<dyn ChunkStore>), above: 0 };
+        runs.push(merge_runs(&resident, &spill)?);
+    }
+    Ok((runs, tally))
+}

@@ -1,0 +1,135 @@
+//! What readers hold: the runs of one committed epoch, and the last few epochs.
+//!
+//! Invariant: a snapshot never changes. Whoever holds one can read it to the end, whatever is committed or merged
+//! meanwhile.
+
+use entail_logic::columns::Run;
+use entail_model::{Copy, Epoch, Mark, Relation, TermId};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The runs of all marks of every relation's two copies, oldest first.
+pub type Relations = BTreeMap<Relation, [Vec<Arc<Run>>; 2]>;
+
+/// Everything that one epoch says at this node.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pub epoch: Epoch,
+    pub relations: Arc<Relations>,
+    /// The id of `rdf:type`, if it has one.
+    pub rdf_type: Option<TermId>,
+}
+
+/// About how large a relation is at this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelationSize {
+    pub relation: Relation,
+    /// Facts whose subject's home is here: exact.
+    pub facts: u64,
+    /// Distinct subjects of these: an upper bound.
+    pub subjects: u64,
+    /// Distinct objects among the in copies here: an upper bound.
+    pub objects: u64,
+}
+
+impl Snapshot {
+    /// The runs of one copy: of all marks.
+    pub fn runs(&self, relation: Relation, copy: Copy) -> &[Arc<Run>] {
+        self.relations.get(&relation).map_or(&[], |copies| &copies[copy as usize])
+    }
+
+    /// The sizes of all relations, in order.
+    pub fn sizes(&self) -> Vec<RelationSize> {
+        let size = |(relation, copies): (&Relation, &[Vec<Arc<Run>>; 2])| {
+            let sum = |copy: Copy, of: fn(&Run) -> u64| {
+                let runs = copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
+                runs.map(|run| of(run)).sum()
+            };
+            RelationSize {
+                relation: *relation,
+                facts: sum(Copy::Out, |run| run.len),
+                subjects: sum(Copy::Out, |run| run.keys),
+                objects: sum(Copy::In, |run| run.keys),
+            }
+        };
+        self.relations.iter().map(size).collect()
+    }
+}
+
+/// How many epochs can be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Never more than this.
+    pub epochs_max: usize,
+    /// How long an epoch can be read after a newer one was committed.
+    pub age_max: Duration,
+}
+
+/// The last epochs, newest last. Never empty.
+#[derive(Debug)]
+pub struct History {
+    latest: Arc<Snapshot>,
+    /// With the time at which each was replaced.
+    earlier: VecDeque<(Instant, Arc<Snapshot>)>,
+    retention: Retention,
+}
+
+impl History {
+    /// A history that begins here.
+    pub fn new(latest: Snapshot, retention: Retention) -> Self {
+        Self { latest: Arc::new(latest), earlier: VecDeque::new(), retention }
+    }
+
+    /// The newest epoch.
+    pub fn latest(&self) -> &Arc<Snapshot> {
+        &self.latest
+    }
+
+    /// The epoch, while it is kept.
+    pub fn get(&self, epoch: Epoch) -> Option<Arc<Snapshot>> {
+        let all = self.earlier.iter().map(|(_, snapshot)| snapshot).chain([&self.latest]);
+        all.rev().find(|snapshot| snapshot.epoch == epoch).cloned()
+    }
+
+    /// Takes in the newest state: of a new epoch, or of the same one in other runs.
+    pub fn push(&mut self, snapshot: Snapshot, now: Instant) {
+        let before = std::mem::replace(&mut self.latest, Arc::new(snapshot));
+        if before.epoch != self.latest.epoch {
+            self.earlier.push_back((now, before));
+        }
+        self.trim(now);
+    }
+
+    /// Lets go of epochs that are too old.
+    pub fn trim(&mut self, now: Instant) {
+        while let Some((replaced, _)) = self.earlier.front()
+            && (self.earlier.len() >= self.retention.epochs_max.max(1)
+                || now.duration_since(*replaced) > self.retention.age_max)
+        {
+            self.earlier.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_epochs_go_by_number_and_by_age() {
+        let at = |epoch| Snapshot { epoch: Epoch(epoch), ..Snapshot::default() };
+        let retention = Retention { epochs_max: 3, age_max: Duration::from_secs(60) };
+        let mut history = History::new(at(0), retention);
+        let start = Instant::now();
+        (1..=5).for_each(|epoch| history.push(at(epoch), start + Duration::from_secs(epoch)));
+        let kept = |history: &History| (0..=6).filter(|n| history.get(Epoch(*n)).is_some()).collect::<Vec<_>>();
+        assert_eq!(kept(&history), [3, 4, 5]);
+        history.push(at(5), start + Duration::from_secs(10));
+        assert_eq!(kept(&history), [3, 4, 5], "the same epoch in other runs");
+        history.trim(start + Duration::from_secs(64));
+        assert_eq!(kept(&history), [4, 5]);
+        history.trim(start + Duration::from_secs(6400));
+        assert_eq!(kept(&history), [5]);
+    }
+}

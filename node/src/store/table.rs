@@ -1,0 +1,177 @@
+//! The narrow waist between the store and what keeps its bytes: ordered keys in families, atomic batches.
+//!
+//! Two implementations: [`rocks`](super::rocks) on disk and [`memory`](super::memory) for tests. Both pass the contract
+//! at the end of this file.
+//!
+//! Invariant: after a crash there is a prefix of the batches in the order of their commits, which has all that were
+//! committed [`Durability::Now`] and all before them.
+
+use super::schema::{Key, KeyRange};
+use entail_model::Fault;
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+
+/// When a commit must be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the commit returns.
+    Now,
+    /// With the next commit that must be, or earlier. A killed process loses nothing, a dead machine the last of it.
+    Later,
+}
+
+/// Changes that happen together or not at all, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub writes: Vec<Write>,
+}
+
+/// One change.
+#[derive(Clone, Debug)]
+pub enum Write {
+    Put(Key, Vec<u8>),
+    Delete(Key),
+    DeleteRange(KeyRange),
+}
+
+impl Batch {
+    pub fn put(&mut self, key: Key, value: Vec<u8>) {
+        self.writes.push(Write::Put(key, value));
+    }
+
+    pub fn delete(&mut self, key: Key) {
+        self.writes.push(Write::Delete(key));
+    }
+
+    pub fn delete_range(&mut self, range: KeyRange) {
+        self.writes.push(Write::DeleteRange(range));
+    }
+}
+
+/// What a scan calls with each key and value, until it breaks.
+pub type Visit<'v> = &'v mut dyn FnMut(Key, &[u8]) -> Result<ControlFlow<()>, Fault>;
+
+/// Ordered keys and values.
+pub trait Table: Send + Sync + Debug {
+    /// The value of a key.
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Visits keys and values in order.
+    fn scan(&self, range: &KeyRange, visit: Visit<'_>) -> Result<(), Fault>;
+
+    /// The last key of a range.
+    fn last(&self, range: &KeyRange) -> Result<Option<Key>, Fault>;
+
+    /// Makes the changes.
+    ///
+    /// # Errors
+    /// `DiskFull` before there is no room at all: nothing was written, and freeing room mends it. Any failure to write
+    /// is final: this and every later commit fail alike, because what is on disk is not known any more.
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), Fault>;
+
+    /// The failure that ended all writing, if there was one.
+    fn failure(&self) -> Option<Fault>;
+}
+
+#[cfg(test)]
+pub(crate) mod contract {
+    use super::*;
+    use crate::store::schema::Family;
+    use entail_logic::columns::ChunkKey;
+    use entail_model::{Attempt, ShardId};
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+    use std::collections::BTreeMap;
+
+    fn key() -> impl Strategy<Value = Key> {
+        prop_oneof![
+            (0u64..20).prop_map(|n| Key::Chunk(ChunkKey(n))),
+            (0u16..3, 0u64..20).prop_map(|(shard, first)| Key::TermBlock { shard: ShardId(shard), first }),
+            (0u16..3, 0u64..20).prop_map(|(shard, local)| Key::LargeTerm { shard: ShardId(shard), local }),
+            (0u64..4).prop_map(|n| Key::Sealed(Attempt(n))),
+            Just(Key::Committed),
+        ]
+    }
+
+    fn write() -> impl Strategy<Value = Write> {
+        let chunk = |n: u64| Key::Chunk(ChunkKey(n));
+        prop_oneof![
+            6 => (key(), prop::collection::vec(any::<u8>(), 0..20)).prop_map(|(key, value)| Write::Put(key, value)),
+            3 => key().prop_map(Write::Delete),
+            1 => (0u64..20, 0u64..8).prop_map(move |(a, n)| Write::DeleteRange(chunk(a).to(&chunk(a + n)))),
+        ]
+    }
+
+    type Model = BTreeMap<(Family, Vec<u8>), Vec<u8>>;
+
+    fn apply(model: &mut Model, write: &Write) {
+        match write {
+            Write::Put(key, value) => {
+                model.insert((key.family(), key.encode()), value.clone());
+            }
+            Write::Delete(key) => {
+                model.remove(&(key.family(), key.encode()));
+            }
+            Write::DeleteRange(range) => {
+                model.retain(|(family, bytes), _| *family != range.family || !range.bytes.contains(bytes));
+            }
+        }
+    }
+
+    fn everything(family: Family) -> KeyRange {
+        KeyRange { family, bytes: vec![0]..vec![0xff; 20] }
+    }
+
+    fn contents(table: &dyn Table) -> Model {
+        let mut found = Model::new();
+        for family in Family::ALL {
+            let mut visit = |key: Key, value: &[u8]| {
+                found.insert((family, key.encode()), value.to_vec());
+                Ok(ControlFlow::Continue(()))
+            };
+            table.scan(&everything(family), &mut visit).expect("readable");
+        }
+        found
+    }
+
+    /// What every table does. `open` gives the same table again, as a restarted process would.
+    pub fn check(cases: u32, open: &dyn Fn() -> Box<dyn Table>) {
+        let batches = prop::collection::vec((prop::collection::vec(write(), 0..12), any::<bool>()), 1..12);
+        let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+        let outcome = runner.run(&(batches, key()), |(batches, probe)| {
+            let mut table = open();
+            let mut model = contents(&*table);
+            for (writes, reopen) in batches {
+                writes.iter().for_each(|write| apply(&mut model, write));
+                let durability = if reopen { Durability::Now } else { Durability::Later };
+                table.commit(Batch { writes }, durability).expect("room on disk");
+                if reopen {
+                    drop(table);
+                    table = open();
+                }
+                prop_assert_eq!(&contents(&*table), &model);
+            }
+            let found = table.get(probe).expect("readable");
+            prop_assert_eq!(found.as_ref(), model.get(&(probe.family(), probe.encode())));
+            for family in Family::ALL {
+                let last = model.keys().rfind(|(other, _)| *other == family).map(|(_, bytes)| bytes.clone());
+                let found = table.last(&everything(family)).expect("readable");
+                prop_assert_eq!(found.map(|key| key.encode()), last);
+            }
+            check_stop(&*table)
+        });
+        outcome.expect("the contract holds");
+    }
+
+    /// A scan that breaks stops at once.
+    fn check_stop(table: &dyn Table) -> Result<(), TestCaseError> {
+        let mut seen = 0;
+        let mut visit = |_: Key, _: &[u8]| {
+            seen += 1;
+            Ok(ControlFlow::Break(()))
+        };
+        table.scan(&everything(Family::Chunks), &mut visit).expect("readable");
+        prop_assert!(seen <= 1);
+        Ok(())
+    }
+}

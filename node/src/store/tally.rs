@@ -1,0 +1,132 @@
+//! What an attempt adds, in numbers: a digest that does not depend on how the facts are cut into runs, and counts.
+
+use super::schema::{Column, Counts};
+use entail_logic::columns::{Pair, Run};
+use entail_model::{Copy, Fault, Mark, Relation, ShardId};
+use std::collections::BTreeMap;
+
+/// Sums over runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub digest: u64,
+    pub facts: BTreeMap<ShardId, Counts>,
+}
+
+impl Counts {
+    /// Facts that users asserted.
+    pub fn facts_asserted(&self) -> u64 {
+        self.asserted + self.promoted
+    }
+
+    /// Facts that only rules say.
+    pub fn facts_derived(&self) -> u64 {
+        self.derived.saturating_sub(self.promoted)
+    }
+
+    fn of(mark: Mark, count: u64) -> Self {
+        let if_mark = |other| if mark == other { count } else { 0 };
+        Self {
+            asserted: if_mark(Mark::Asserted),
+            derived: if_mark(Mark::Derived),
+            promoted: if_mark(Mark::Promoted),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.asserted += other.asserted;
+        self.derived += other.derived;
+        self.promoted += other.promoted;
+    }
+}
+
+impl Tally {
+    /// Adds a run of a column. Terms are not counted: facts that differ have ids that differ.
+    pub fn add(&mut self, column: Column, run: &Run) -> Result<(), Fault> {
+        let Column::Facts(relation, copy) = column else { return Ok(()) };
+        let seed = seed(relation, copy, run.mark);
+        run.for_each_piece(|pairs| {
+            self.digest = pairs.iter().fold(self.digest, |sum, pair| sum.wrapping_add(mix(seed, *pair)));
+            if copy == Copy::Out {
+                self.count(run.mark, pairs);
+            }
+            Ok(())
+        })
+    }
+
+    /// Counts facts at their subjects' homes.
+    fn count(&mut self, mark: Mark, pairs: &[Pair]) {
+        let mut rest = pairs;
+        while let Some(first) = rest.first() {
+            let home = first.0.home();
+            let here = rest.partition_point(|pair| pair.0.home() == home);
+            if let Some(home) = home {
+                *self.facts.entry(home).or_default() += Counts::of(mark, here as u64);
+            }
+            rest = &rest[here..];
+        }
+    }
+
+    /// Adds another tally.
+    pub fn merge(&mut self, other: Self) {
+        self.digest = self.digest.wrapping_add(other.digest);
+        other.facts.into_iter().for_each(|(shard, counts)| *self.facts.entry(shard).or_default() += counts);
+    }
+}
+
+fn seed(relation: Relation, copy: Copy, mark: Mark) -> u64 {
+    let marks = (copy as u64) << 2 | mark as u64;
+    scramble(scramble(relation.graph.0 ^ marks << 52) ^ relation.predicate.0)
+}
+
+fn mix(seed: u64, (key, value): Pair) -> u64 {
+    scramble(scramble(seed ^ key.0) ^ value.0)
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+fn scramble(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ number >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_model::{TermId, TermKind};
+    use proptest::prelude::*;
+
+    fn pairs() -> impl Strategy<Value = Vec<Pair>> {
+        let id = |shard, local| TermId::dictionary(ShardId(shard), local, TermKind::Iri);
+        prop::collection::btree_set((0u16..4, 0u64..50, 0u64..50), 2..100).prop_map(move |set| {
+            set.into_iter().map(|(shard, a, b)| (id(shard, a), id(1, b))).collect()
+        })
+    }
+
+    fn tally(pieces: &[&[Pair]], mark: Mark) -> Tally {
+        let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
+        let mut tally = Tally::default();
+        for piece in pieces {
+            let Some(run) = Run::resident(mark, piece.to_vec()) else { continue };
+            tally.add(Column::Facts(relation, Copy::Out), &run).expect("in memory");
+        }
+        tally
+    }
+
+    proptest! {
+        #[test]
+        fn how_facts_are_cut_does_not_matter_but_what_they_are(pairs in pairs(), cut in any::<prop::sample::Index>()) {
+            let whole = tally(&[&pairs], Mark::Asserted);
+            let (left, right) = pairs.split_at(cut.index(pairs.len()));
+            prop_assert_eq!(&tally(&[right, left], Mark::Asserted), &whole);
+            prop_assert_ne!(tally(&[&pairs[1..]], Mark::Asserted).digest, whole.digest);
+            prop_assert_ne!(tally(&[&pairs], Mark::Derived).digest, whole.digest);
+            for (shard, counts) in &whole.facts {
+                let here = pairs.iter().filter(|pair| pair.0.home() == Some(*shard)).count();
+                prop_assert_eq!((counts.facts_asserted(), counts.facts_derived()), (here as u64, 0));
+            }
+        }
+    }
+}

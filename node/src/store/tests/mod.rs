@@ -1,0 +1,6 @@
+//! The store as a whole: against a plain model, across crashes, and against damage.
+
+mod damage;
+mod model;
+mod place;
+mod size;

@@ -1,0 +1,117 @@
+//! Where the stores of tests live: on disk or in memory, opened again and again, killed at any commit.
+
+use crate::store::directory::Directory;
+use crate::store::memory::MemoryTable;
+use crate::store::rocks::RocksTable;
+use crate::store::schema::{Key, KeyRange};
+use crate::store::table::{Batch, Durability, Table, Visit};
+use crate::store::{OpenOptions, Store};
+use entail_model::term::HashKey;
+use entail_model::{ClusterId, Fault, ShardCount};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tempfile::TempDir;
+
+pub const OPTIONS: OpenOptions = OpenOptions { memory_budget: 32 << 20 };
+pub const SHARDS: u32 = 4;
+
+/// A place that outlives the stores in it.
+pub struct Place {
+    directory: TempDir,
+    memory: Option<MemoryTable>,
+    commits_left: Arc<AtomicI64>,
+}
+
+/// Fails every commit after a number of them, as if the process had been killed there.
+#[derive(Debug)]
+struct Mortal {
+    table: Box<dyn Table>,
+    commits_left: Arc<AtomicI64>,
+}
+
+impl Table for Mortal {
+    fn get(&self, key: Key) -> Result<Option<Vec<u8>>, Fault> {
+        self.table.get(key)
+    }
+
+    fn scan(&self, range: &KeyRange, visit: Visit<'_>) -> Result<(), Fault> {
+        self.table.scan(range, visit)
+    }
+
+    fn last(&self, range: &KeyRange) -> Result<Option<Key>, Fault> {
+        self.table.last(range)
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), Fault> {
+        match self.commits_left.fetch_sub(1, Ordering::Relaxed) {
+            ..=0 => Err(Fault::internal("killed")),
+            _ => self.table.commit(batch, durability),
+        }
+    }
+
+    fn failure(&self) -> Option<Fault> {
+        self.table.failure()
+    }
+}
+
+impl Place {
+    pub fn in_memory() -> Self {
+        Self { memory: Some(MemoryTable::default()), ..Self::on_disk() }
+    }
+
+    pub fn on_disk() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self { directory, memory: None, commits_left: Arc::new(AtomicI64::new(i64::MAX)) }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Opens the store that is here.
+    pub fn open(&self) -> Store {
+        self.commits_left.store(i64::MAX, Ordering::Relaxed);
+        let directory = Directory::open(self.path()).expect("nobody else uses it");
+        let table: Box<dyn Table> = match &self.memory {
+            Some(memory) => Box::new(memory.clone()),
+            None => Box::new(RocksTable::open(&directory.data(), OPTIONS.memory_budget / 8).expect("sound data")),
+        };
+        let table = Mortal { table, commits_left: Arc::clone(&self.commits_left) };
+        let store = Store::open_on(directory, Arc::new(table), OPTIONS).expect("sound data");
+        bind(&store);
+        store
+    }
+
+    /// Lets the store be killed after so many commits.
+    pub fn kill_after(&self, commits: u8) {
+        self.commits_left.store(i64::from(commits), Ordering::Relaxed);
+    }
+
+    /// Another place with what is on disk at this moment, as a killed process leaves it.
+    pub fn copy(&self) -> Self {
+        let copy = Self::on_disk();
+        copy_directory(self.path(), copy.path());
+        copy
+    }
+}
+
+pub fn bind(store: &Store) {
+    let shards = ShardCount::new(SHARDS).expect("a power of two");
+    store.bind_cluster(ClusterId(1), HashKey([9; 16]), shards).expect("one cluster");
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a directory of ours") {
+        let entry = entry.expect("readable");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir_all(&target).expect("room");
+            copy_directory(&entry.path(), &target);
+        } else {
+            // Background work may delete a file between listing and copying; it was obsolete then.
+            _ = fs::copy(entry.path(), target);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Sizes: more data than memory, many facts opened quickly, and how much disk they take.
+
+use super::place::{OPTIONS, Place, bind};
+use crate::store::{OpenOptions, Sealed, Store};
+use entail_logic::columns::{Pair, Run};
+use entail_model::{Attempt, Copy, Epoch, Mark, Relation, ShardId, TermId, TermKind};
+use std::sync::Arc;
+use std::time::Instant;
+
+fn relation(number: u64) -> Relation {
+    Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(number * 4) }
+}
+
+fn iri(number: u64) -> TermId {
+    TermId::dictionary(ShardId((number % 4) as u16), number / 4, TermKind::Iri)
+}
+
+/// Facts of both copies, like a loaded graph: a few objects per subject.
+fn facts(count: u64) -> [Arc<Run>; 2] {
+    let fact = |n: u64| (iri(n / 3), iri(n.wrapping_mul(2_654_435_761) % count));
+    Copy::BOTH.map(|copy| {
+        let mut pairs: Vec<Pair> = (0..count).map(fact).map(|(s, o)| copy.pair(s, o)).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        Run::resident(Mark::Asserted, pairs).expect("not empty")
+    })
+}
+
+fn commit(store: &Store, epoch: u64, relation: Relation, runs: &[Arc<Run>; 2]) {
+    let added = Copy::BOTH.into_iter().zip(runs).map(|(copy, run)| (relation, copy, Arc::clone(run)));
+    store.seal(Attempt(epoch), Sealed { added: added.collect(), ..Sealed::default() }).expect("room");
+    store.decide(Attempt(epoch), Some(Epoch(epoch))).expect("sealed");
+}
+
+#[test]
+fn a_graph_larger_than_the_budget_is_read_right() {
+    let place = Place::on_disk();
+    // Three quarters of it for chunks: 6 MiB, for 48 MiB of decoded pairs.
+    let store = Store::open(place.path(), OpenOptions { memory_budget: 8 << 20 }).expect("an empty directory");
+    bind(&store);
+    let runs = facts(400_000);
+    (1..=4).for_each(|epoch| commit(&store, epoch, relation(epoch), &runs));
+    let latest = store.latest();
+    for epoch in 1..=4 {
+        for copy in Copy::BOTH {
+            for stored in latest.runs(relation(epoch), copy) {
+                assert_eq!(stored.to_vec().expect("readable"), runs[copy as usize].to_vec().expect("in memory"));
+                assert!(store.cache_bytes() <= 6 << 20);
+            }
+        }
+    }
+    let sizes = latest.sizes();
+    assert_eq!(sizes.iter().map(|size| size.facts).sum::<u64>(), 4 * runs[0].len);
+}
+
+#[test]
+fn a_million_facts_open_quickly_and_take_little() {
+    let place = Place::on_disk();
+    let store = Store::open(place.path(), OPTIONS).expect("an empty directory");
+    bind(&store);
+    let runs = facts(1_000_000);
+    commit(&store, 1, relation(1), &runs);
+    let chunks = store.chunks();
+    drop(store);
+    let started = Instant::now();
+    let store = Store::open(place.path(), OPTIONS).expect("sound data");
+    let elapsed = started.elapsed();
+    assert!(elapsed.as_millis() < 1000, "{elapsed:?}");
+    assert_eq!((store.chunks(), store.latest().epoch), (chunks, Epoch(1)));
+    let disk = store.disk().expect("a disk");
+    assert!(disk.used < 15_000_000, "{} bytes for a million facts", disk.used);
+}
+
+/// Threads that intern overlapping terms at once agree on every id.
+#[test]
+fn many_threads_intern_alike() {
+    let place = Place::on_disk();
+    let store = Store::open(place.path(), OPTIONS).expect("an empty directory");
+    bind(&store);
+    let words: Vec<String> = (0..20_000).map(|n| format!("Ihttp://example.org/{n}")).collect();
+    let ids: Vec<Vec<TermId>> = std::thread::scope(|threads| {
+        let spawn = |thread: usize| {
+            let (store, words) = (&store, &words);
+            threads.spawn(move || {
+                let starts = (0..words.len()).step_by(1000).map(|start| (start + thread * 5000) % words.len());
+                let mut ids = vec![TermId::MAX; words.len()];
+                for start in starts {
+                    let found = store.intern(Attempt(1), &words[start..start + 1000]).expect("room");
+                    ids[start..start + 1000].copy_from_slice(&found);
+                }
+                ids
+            })
+        };
+        let threads: Vec<_> = (0..4).map(spawn).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert!(ids.iter().all(|other| *other == ids[0]));
+    store.seal(Attempt(1), Sealed::default()).expect("room");
+    store.decide(Attempt(1), Some(Epoch(1))).expect("sealed");
+    let found: Vec<TermId> = store.lookup(&words).expect("readable").into_iter().flatten().collect();
+    assert_eq!(found, ids[0]);
+    assert_eq!(store.shard_counts().iter().map(|(_, counts)| counts.terms).sum::<u64>(), 20_000);
+}
