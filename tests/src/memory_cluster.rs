@@ -1,0 +1,212 @@
+//! A cluster in memory: several nodes' facts and the real evaluation, without processes, for the SPARQL front.
+//!
+//! The messages between nodes are delivered in order, within one call; everything else is as on real nodes: shards,
+//! homes, two copies per fact, plans in stages.
+
+use entail_coordinator::query::{Cluster, Rows, StageProfile};
+use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
+use entail_logic::columns::Run;
+use entail_logic::eval::{Batch, Texts};
+use entail_logic::exchange::route::Territory;
+use entail_logic::fixpoint::state::Base;
+use entail_logic::plan::Plan;
+use entail_logic::plan::compile::{Context, RelationStats};
+use entail_model::term::{self, HashKey};
+use entail_model::{Copy, Fact, Fault, Mark, NodeId, Placement, Relation, ShardCount, TermId, fact};
+use oxrdf::vocab::rdf;
+use oxrdf::{GraphName, Quad, Term};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The facts of every node, and the dictionary.
+pub struct MemoryCluster {
+    nodes: Vec<Arc<Base>>,
+    placement: Placement,
+    dictionary: Arc<Dictionary>,
+    context: Arc<Context>,
+    /// Plans that were executed.
+    pub executed: AtomicU64,
+    /// Terms that were looked up.
+    pub looked_up: AtomicU64,
+}
+
+#[derive(Default)]
+struct Dictionary {
+    ids: HashMap<Vec<u8>, TermId>,
+    texts: HashMap<TermId, Arc<[u8]>>,
+    locals: HashMap<u16, u64>,
+}
+
+impl Dictionary {
+    fn intern(&mut self, term: &Term, shards: ShardCount) -> TermId {
+        if let Some(id) = term::inline_id(term.as_ref()) {
+            return id;
+        }
+        let mut bytes = Vec::new();
+        term::encode(term.as_ref(), &mut bytes);
+        if let Some(id) = self.ids.get(&bytes) {
+            return *id;
+        }
+        let home = HashKey([7; 16]).hash(&bytes).home(shards);
+        let local = self.locals.entry(home.0).or_default();
+        let kind = term::kind_of(&bytes).expect("our own bytes");
+        let id = TermId::dictionary(home, *local, kind);
+        *local += 1;
+        self.ids.insert(bytes.clone(), id);
+        self.texts.insert(id, bytes.into());
+        id
+    }
+}
+
+impl Texts for Dictionary {
+    fn texts(&self, ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
+        let text = |id| self.texts.get(id).cloned().ok_or_else(|| Fault::corrupt(format!("{id:?} is not known")));
+        ids.iter().map(text).collect()
+    }
+}
+
+impl MemoryCluster {
+    /// A cluster of `nodes` nodes and `shards` shards with these facts.
+    pub fn new(quads: impl IntoIterator<Item = Quad>, shards: u32, nodes: u64) -> Self {
+        let shards = ShardCount::new(shards).expect("a power of two");
+        let names: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+        let placement = Placement::propose(None, &names, shards);
+        let mut dictionary = Dictionary::default();
+        let facts: BTreeSet<_> = quads.into_iter().map(|quad| fact_of(&quad, &mut dictionary, shards)).map(by_relation).collect();
+        let rdf_type = dictionary.intern(&rdf::TYPE.into_owned().into(), shards);
+        let mut draft: HashMap<NodeId, BTreeMap<Relation, [Vec<(TermId, TermId)>; 2]>> = HashMap::new();
+        let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
+        let mut seen = HashSet::new();
+        for (relation, subject, object) in facts {
+            let homes = [subject.home(), fact::in_home(subject, relation.predicate, object, Some(rdf_type))];
+            for (copy, home) in Copy::BOTH.into_iter().zip(homes) {
+                let node = placement.holder(home.expect("subjects have homes")).expect("every shard is placed");
+                draft.entry(node).or_default().entry(relation).or_default()[copy as usize].push(copy.pair(subject, object));
+            }
+            let stats = stats.entry(relation).or_default();
+            stats.facts += 1;
+            stats.subjects += u64::from(seen.insert((relation, Copy::Out, subject)));
+            stats.objects += u64::from(seen.insert((relation, Copy::In, object)));
+        }
+        let base = |node: &NodeId| Arc::new(draft.remove(node).unwrap_or_default().into_iter().map(|(r, copies)| (r, copies.map(runs))).collect());
+        Self {
+            nodes: names.iter().map(base).collect(),
+            context: Arc::new(Context { single_node: nodes == 1, rdf_type: Some(rdf_type), stats }),
+            placement,
+            dictionary: Arc::new(dictionary),
+            executed: AtomicU64::new(0),
+            looked_up: AtomicU64::new(0),
+        }
+    }
+
+    fn answers(&self, plan: &Arc<Plan>, rows_max: Option<u64>) -> Result<Vec<Answer>, Fault> {
+        let part = |(index, base): (usize, &Arc<Base>)| {
+            Answer::new(Setup {
+                territory: Territory::of_all_holders(NodeId(index as u64 + 1), self.placement.clone()),
+                plan: Arc::clone(plan),
+                facts: Arc::new(Committed(Arc::clone(base))),
+                texts: Arc::clone(&self.dictionary) as Arc<dyn Texts + Send + Sync>,
+                rows_max,
+                stop: Arc::new(AtomicBool::new(false)),
+            })
+        };
+        self.nodes.iter().enumerate().map(part).collect()
+    }
+}
+
+fn fact_of(quad: &Quad, dictionary: &mut Dictionary, shards: ShardCount) -> Fact {
+    let graph = match &quad.graph_name {
+        GraphName::DefaultGraph => TermId::DEFAULT_GRAPH,
+        GraphName::NamedNode(node) => dictionary.intern(&node.clone().into(), shards),
+        GraphName::BlankNode(node) => dictionary.intern(&node.clone().into(), shards),
+    };
+    Fact {
+        graph,
+        predicate: dictionary.intern(&quad.predicate.clone().into(), shards),
+        subject: dictionary.intern(&quad.subject.clone().into(), shards),
+        object: dictionary.intern(&quad.object, shards),
+    }
+}
+
+fn by_relation(fact: Fact) -> (Relation, TermId, TermId) {
+    (fact.relation(), fact.subject, fact.object)
+}
+
+/// Two runs of different marks, as a graph with rules has them.
+fn runs(mut pairs: Vec<(TermId, TermId)>) -> Vec<Arc<Run>> {
+    pairs.sort_unstable();
+    let derived = pairs.split_off(pairs.len() / 2);
+    [Run::resident(Mark::Asserted, pairs), Run::resident(Mark::Derived, derived)].into_iter().flatten().collect()
+}
+
+impl Cluster for MemoryCluster {
+    fn context(&self) -> Result<Arc<Context>, Fault> {
+        Ok(Arc::clone(&self.context))
+    }
+
+    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+        self.looked_up.fetch_add(terms.len() as u64, Ordering::Relaxed);
+        Ok(terms.iter().map(|term| self.dictionary.ids.get(term).copied()).collect())
+    }
+
+    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault> {
+        let one = |id: &TermId| match term::inline_term(*id) {
+            Some(term) => Ok(term),
+            None => term::decode(&self.dictionary.texts(&[*id])?[0]),
+        };
+        ids.iter().map(one).collect()
+    }
+
+    fn execute(&self, plan: Arc<Plan>, rows_max: Option<u64>) -> Result<Box<dyn Rows>, Fault> {
+        self.executed.fetch_add(1, Ordering::Relaxed);
+        let mut parts = self.answers(&plan, rows_max)?;
+        let mut waiting: VecDeque<(usize, Event)> = (0..parts.len()).map(|part| (part, Event::Start)).collect();
+        let mut batches = VecDeque::new();
+        while let Some((part, event)) = waiting.pop_front() {
+            let from = NodeId(part as u64 + 1);
+            parts[part].step(event, &mut |effect| {
+                match effect {
+                    Effect::Send { to, message } => waiting.push_back((to.0 as usize - 1, Event::Received { from, message })),
+                    Effect::Rows(batch) => batches.push_back(batch),
+                    Effect::Done => {}
+                }
+                Ok(())
+            })?;
+        }
+        assert!(parts.iter().all(Answer::is_done), "every part comes to its end");
+        let profile = parts.iter().zip(1..).flat_map(|(part, node)| profile(part, node)).collect();
+        Ok(Box::new(Found { batches, profile }))
+    }
+
+    fn graphs(&self) -> Result<Vec<TermId>, Fault> {
+        let graphs: BTreeSet<TermId> = self.context.stats.keys().map(|relation| relation.graph).collect();
+        Ok(graphs.into_iter().filter(|graph| *graph != TermId::DEFAULT_GRAPH).collect())
+    }
+}
+
+fn profile(part: &Answer, node: u64) -> Vec<StageProfile> {
+    let stage = |(stage, count): (usize, &entail_logic::answer::StageCount)| StageProfile {
+        node: NodeId(node),
+        stage,
+        rows_in: count.rows_in,
+        rows_out: count.rows_out,
+        ..StageProfile::default()
+    };
+    part.counts().iter().enumerate().map(stage).collect()
+}
+
+struct Found {
+    batches: VecDeque<Batch>,
+    profile: Vec<StageProfile>,
+}
+
+impl Rows for Found {
+    fn next(&mut self) -> Result<Option<Batch>, Fault> {
+        Ok(self.batches.pop_front())
+    }
+
+    fn profile(&mut self) -> Vec<StageProfile> {
+        std::mem::take(&mut self.profile)
+    }
+}
