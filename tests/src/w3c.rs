@@ -265,10 +265,24 @@ fn solution_row(graph: &Graph, solution: NamedOrBlankNodeRef<'_>, variables: &[S
 /// CSV keeps only the texts of terms: they are compared as strings.
 fn read_csv(path: &Path) -> Result<Answer, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let mut lines = text.lines().map(|line| line.split(',').map(|cell| cell.trim_matches('"').to_owned()).collect::<Vec<_>>());
+    let mut lines = text.lines().map(csv_cells);
     let variables = lines.next().ok_or("an empty table")?;
     let cell = |cell: String| (!cell.is_empty()).then(|| Literal::from(cell).into());
     Ok(Answer::Solutions { variables, rows: lines.map(|line| line.into_iter().map(cell).collect()).collect() })
+}
+
+/// The cells of a line; the suites have no line breaks in cells.
+fn csv_cells(line: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut is_quoted = false;
+    for character in line.chars() {
+        match character {
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => cells.push(String::new()),
+            other => cells.last_mut().expect("there is a first cell").push(other),
+        }
+    }
+    cells
 }
 
 fn names(variables: &[Variable]) -> Vec<String> {

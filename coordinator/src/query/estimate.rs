@@ -10,10 +10,21 @@ use std::collections::BTreeSet;
 
 /// What a filter is expected to let through.
 const FILTER_SHARE: f64 = 0.5;
-/// A right side of fewer rows is not worth a join to make it smaller.
-const REDUCE_ROWS_MIN: f64 = 1_000.0;
-/// How many times smaller the join must be expected to be.
-const REDUCE_FACTOR: f64 = 4.0;
+
+/// When the rewriting prefers which way. The default suits real graphs; tests take every way on small ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuning {
+    /// A right side of fewer expected rows is not worth a join that makes it smaller.
+    pub reduce_rows_min: f64,
+    /// How many times smaller the join must be expected to be.
+    pub reduce_factor: f64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { reduce_rows_min: 1_000.0, reduce_factor: 4.0 }
+    }
+}
 
 /// The expected rows after each operator, stage by stage.
 pub fn of_plan(context: &Context, plan: &Plan) -> Vec<Vec<f64>> {
@@ -45,12 +56,12 @@ pub fn reduce(session: &Session, right: &[Body], certain: &Body) -> Option<(Body
     let [right] = right else { return None };
     let shares = right.variables().iter().any(|variable| certain.binds(variable));
     let whole = rows(session, right);
-    if !shares || whole < REDUCE_ROWS_MIN {
+    if !shares || whole < session.tuning.reduce_rows_min {
         return None;
     }
     let joined = certain.clone().join(right.clone())?;
     let expected = rows(session, &joined);
-    (expected * REDUCE_FACTOR < whole).then_some((joined, expected))
+    (expected * session.tuning.reduce_factor <= whole).then_some((joined, expected))
 }
 
 /// Expected matches of an atom per row.

@@ -16,13 +16,17 @@ pub fn variables(bodies: &[Body]) -> Vec<Variable> {
     bodies.iter().flat_map(Body::variables).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The service of leaf `number`, of which `estimate` rows are expected.
-pub fn service(number: usize, bodies: &[Body], estimate: f64) -> GraphPattern {
+/// The service of leaf `number`, of which `estimate` rows are expected; it shows `only` these variables, or all.
+pub fn service(number: usize, bodies: &[Body], estimate: f64, only: Option<&[Variable]>) -> GraphPattern {
     let shape = bodies.iter().map(shape).reduce(|left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) });
     let anything = |name: &str| Variable::new_unchecked(format!("_:any:{name}"));
     let any = TriplePattern { subject: anything("s").into(), predicate: anything("p").into(), object: anything("o").into() };
     let any = GraphPattern::Bgp { patterns: vec![any] };
-    let joined = GraphPattern::Join { left: Box::new(shape.unwrap_or_default()), right: Box::new(any) };
+    let shape = match (shape.unwrap_or_default(), only) {
+        (shape, Some(only)) => GraphPattern::Project { inner: Box::new(shape), variables: only.to_vec() },
+        (shape, None) => shape,
+    };
+    let joined = GraphPattern::Join { left: Box::new(shape), right: Box::new(any) };
     let inner = GraphPattern::Slice { inner: Box::new(joined), start: 0, length: Some(estimate.clamp(1.0, 1e9) as usize) };
     GraphPattern::Service { name: leaf_name(number).into(), inner: Box::new(inner), silent: false }
 }

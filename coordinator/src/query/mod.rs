@@ -36,6 +36,7 @@ mod piece;
 mod profile;
 mod rewrite;
 mod run;
+mod semi;
 mod service;
 mod session;
 mod template;
@@ -43,6 +44,7 @@ mod term;
 pub mod update;
 
 pub use cluster::{Cluster, Rows, StageProfile};
+pub use estimate::Tuning;
 pub use guard::run_on_big_stack;
 pub use output::{Format, PART_BYTES_MAX, Part};
 pub use run::{Mode, Request, Summary, run, run_on_this_thread};

@@ -13,6 +13,7 @@
 
 use super::body::{self, Body, Graph, Pattern, ground_term};
 use super::{estimate, exists, expression, leaf};
+use super::semi::Semi;
 use super::session::{INTERNAL, Session};
 use entail_model::{Fault, Reason};
 use oxrdf::{NamedNode, Term, Variable};
@@ -46,9 +47,10 @@ pub enum Form {
 
 /// Rewrites the patterns of one query.
 pub struct Rewriter<'s> {
-    session: &'s Session,
+    pub(super) session: &'s Session,
     pub leaves: Vec<Leaf>,
-    fresh: usize,
+    /// Variables that were made up.
+    pub(super) fresh: usize,
 }
 
 type Rewritten = Result<Form, Fault>;
@@ -141,7 +143,7 @@ impl<'s> Rewriter<'s> {
         }
         let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
         let variables = leaf::variables(&bodies);
-        let pattern = leaf::service(self.leaves.len(), &bodies, estimate);
+        let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
         self.leaves.push(Leaf { bodies, variables, distinct: false });
         pattern
     }
@@ -258,8 +260,17 @@ impl<'s> Rewriter<'s> {
                 }
             };
         }
-        let left = left.into_iter().map(|part| self.expression(part, graph)).collect::<Result<Vec<_>, _>>()?;
-        let Some(expr) = expression::conjunction(left) else { return Ok(form) };
+        let mut kept = Vec::new();
+        for part in left {
+            form = match self.semi_join(form, part, graph)? {
+                Semi::Joined(form) => form,
+                Semi::Left(form, part) => {
+                    kept.push(self.expression(part, graph)?);
+                    form
+                }
+            };
+        }
+        let Some(expr) = expression::conjunction(kept) else { return Ok(form) };
         let (inner, certain) = self.settle(form);
         Ok(Form::Rest(GraphPattern::Filter { expr, inner: Box::new(inner) }, certain))
     }
@@ -301,7 +312,7 @@ impl<'s> Rewriter<'s> {
     ///
     /// Only the right rows that join with some left row matter, so where that is less, the join with `certain` is made
     /// in the cluster: its rows, as a set over the right side's variables, are exactly those.
-    fn beside(&mut self, right: Form, certain: Option<&Body>) -> GraphPattern {
+    pub(super) fn beside(&mut self, right: Form, certain: Option<&Body>) -> GraphPattern {
         let bodies = match right {
             Form::Pushed(bodies) => bodies,
             rest => return self.settle(rest).0,
@@ -310,7 +321,7 @@ impl<'s> Rewriter<'s> {
             return self.leaf(bodies);
         };
         let variables = leaf::variables(&bodies);
-        let pattern = leaf::service(self.leaves.len(), &bodies, estimate);
+        let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
         self.leaves.push(Leaf { bodies: vec![reduced], variables, distinct: true });
         pattern
     }
@@ -321,7 +332,7 @@ impl<'s> Rewriter<'s> {
                 let graph = Graph::Named(node);
                 self.rewrite(inner, &graph)
             }
-            NamedNodePattern::Variable(variable) if runs_over_all_graphs(&inner) => {
+            NamedNodePattern::Variable(variable) if runs_over_all_graphs(&inner, &variable) => {
                 let graph = Graph::Variable(variable.clone());
                 let form = self.rewrite(inner, &graph)?;
                 let binds = |body: &Body| body.binds(&variable);
@@ -419,13 +430,26 @@ fn pushable(body: &Body, filter: &Expression) -> Option<Expression> {
 }
 
 /// Does the pattern mean the same whether its graph variable is bound from inside or the graphs are taken one by one?
-fn runs_over_all_graphs(pattern: &GraphPattern) -> bool {
+///
+/// From inside the variable is not in scope, so nothing there may look at it. Meeting it in a join is the same either way.
+fn runs_over_all_graphs(pattern: &GraphPattern, graph: &Variable) -> bool {
+    let all = |patterns: [&GraphPattern; 2]| patterns.iter().all(|pattern| runs_over_all_graphs(pattern, graph));
+    let is_blind = |expression: &Expression| {
+        !expression::variables(expression).contains(graph) && expression::exists_patterns(expression).is_empty()
+    };
     match pattern {
-        GraphPattern::Bgp { .. } | GraphPattern::Path { .. } | GraphPattern::Values { .. } | GraphPattern::Graph { .. } => true,
-        GraphPattern::Join { left, right } | GraphPattern::LeftJoin { left, right, .. } | GraphPattern::Union { left, right } => {
-            runs_over_all_graphs(left) && runs_over_all_graphs(right)
+        GraphPattern::Bgp { .. } | GraphPattern::Path { .. } | GraphPattern::Values { .. } => true,
+        GraphPattern::Graph { inner, .. } => runs_over_all_graphs(inner, graph),
+        GraphPattern::Join { left, right } | GraphPattern::Union { left, right } => all([left, right]),
+        GraphPattern::LeftJoin { left, right, expression } => {
+            let mut binds = false;
+            right.on_in_scope_variable(|variable| binds |= variable == graph);
+            !binds && expression.as_ref().is_none_or(is_blind) && all([left, right])
         }
-        GraphPattern::Filter { inner, .. } | GraphPattern::Extend { inner, .. } => runs_over_all_graphs(inner),
+        GraphPattern::Filter { inner, expr } => is_blind(expr) && runs_over_all_graphs(inner, graph),
+        GraphPattern::Extend { inner, variable, expression } => {
+            variable != graph && is_blind(expression) && runs_over_all_graphs(inner, graph)
+        }
         _ => false,
     }
 }

@@ -6,6 +6,7 @@ use super::body::{Body, Graph};
 use super::cluster::Cluster;
 use super::dataset::ClusterDataset;
 use super::describe::Describer;
+use super::estimate::Tuning;
 use super::lookups::Lookups;
 use super::output::{Format, GraphWriter, Output, SolutionWriter, write_boolean};
 use super::piece::Piece;
@@ -59,6 +60,7 @@ pub struct Request {
     /// Bytes of rows that the coordinator's operators may get. 0: [`FED_BYTES_MAX`].
     pub fed_bytes_max: u64,
     pub stop: Stop,
+    pub tuning: Tuning,
 }
 
 /// What came of a query.
@@ -85,7 +87,8 @@ pub fn run_on_this_thread(request: Request, cluster: Arc<dyn Cluster>, output: O
     check_format(&query, request.format)?;
     let dataset = dataset_clause(&request, query.dataset())?;
     let fed_max = if request.fed_bytes_max == 0 { FED_BYTES_MAX } else { request.fed_bytes_max };
-    let session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
+    let mut session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
+    session.tuning = request.tuning;
     let query = prepare(session, query)?;
     if request.mode == Mode::Explain {
         return Ok(Summary { rows: 0, plan: Some(query.explain(None)) });

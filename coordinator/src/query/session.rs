@@ -6,6 +6,7 @@
 
 use super::body::Graph;
 use super::cluster::Cluster;
+use super::estimate::Tuning;
 use super::term::{EvalTerm, StandIn, Watch};
 use entail_logic::plan::compile::Context;
 use entail_logic::plan::{GraphScope, Slot};
@@ -46,6 +47,7 @@ pub struct Session {
     pub context: Arc<Context>,
     pub stand_in: StandIn,
     pub dataset: Dataset,
+    pub tuning: Tuning,
     /// spareval's own way of being stopped.
     pub token: CancellationToken,
     stop: Stop,
@@ -71,6 +73,7 @@ impl Session {
             cluster,
             stand_in: StandIn::new(),
             dataset: Dataset { default: None, named: None },
+            tuning: Tuning::default(),
             token: CancellationToken::new(),
             stop,
             fed: AtomicU64::new(0),
