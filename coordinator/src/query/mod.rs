@@ -47,7 +47,7 @@ pub use cluster::{Cluster, Rows, StageProfile};
 pub use estimate::Tuning;
 pub use guard::run_on_big_stack;
 pub use output::{Format, PART_BYTES_MAX, Part};
-pub use run::{Mode, Request, Summary, run, run_on_this_thread};
+pub use run::{Mode, Request, Summary, run, run_tuned};
 pub use session::Stop;
 
 use oxrdf::NamedNode;

@@ -60,7 +60,6 @@ pub struct Request {
     /// Bytes of rows that the coordinator's operators may get. 0: [`FED_BYTES_MAX`].
     pub fed_bytes_max: u64,
     pub stop: Stop,
-    pub tuning: Tuning,
 }
 
 /// What came of a query.
@@ -78,22 +77,26 @@ pub struct Summary {
 /// `Syntax`, `Unsupported`, `LimitExceeded`, `InvalidRequest` for the query; `Cancelled` and `DeadlineExceeded`; what the
 /// cluster and `output` give. After an error the parts so far are no answer.
 pub fn run(request: Request, cluster: Arc<dyn Cluster>, output: Output<'_>) -> Result<Summary, Fault> {
-    guard::run_on_big_stack(move || run_on_this_thread(request, cluster, output))
+    run_tuned(request, Tuning::default(), cluster, output)
 }
 
-/// As [`run`], on this thread, whose stack must be of [`guard::STACK_BYTES`].
-pub fn run_on_this_thread(request: Request, cluster: Arc<dyn Cluster>, output: Output<'_>) -> Result<Summary, Fault> {
+/// As [`run`], with thresholds of one's own.
+pub fn run_tuned(request: Request, tuning: Tuning, cluster: Arc<dyn Cluster>, output: Output<'_>) -> Result<Summary, Fault> {
+    guard::run_on_big_stack(move || run_on_this_thread(&request, tuning, cluster, output))
+}
+
+fn run_on_this_thread(request: &Request, tuning: Tuning, cluster: Arc<dyn Cluster>, output: Output<'_>) -> Result<Summary, Fault> {
     let query = parse::parse_query(&request.text, request.base.as_deref())?;
     check_format(&query, request.format)?;
-    let dataset = dataset_clause(&request, query.dataset())?;
+    let dataset = dataset_clause(request, query.dataset())?;
     let fed_max = if request.fed_bytes_max == 0 { FED_BYTES_MAX } else { request.fed_bytes_max };
     let mut session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
-    session.tuning = request.tuning;
+    session.tuning = tuning;
     let query = prepare(session, query)?;
     if request.mode == Mode::Explain {
         return Ok(Summary { rows: 0, plan: Some(query.explain(None)) });
     }
-    let rows = query.write(&request, output)?;
+    let rows = query.write(request, output)?;
     let plan = (request.mode == Mode::Profile).then(|| query.explain(Some(&*lock(&query.profiles))));
     Ok(Summary { rows, plan })
 }

@@ -55,8 +55,8 @@ fn check(seed: u64) -> bool {
     let cluster = Arc::new(MemoryCluster::new(facts.iter().cloned(), shards, nodes));
     // Half of the cases take the ways that are meant for large graphs.
     let tuning = if seed % 2 == 0 { Tuning { reduce_rows_min: 0.0, reduce_factor: 0.0 } } else { Tuning::default() };
-    let request = Request { text: text.clone(), tuning, ..Request::default() };
-    let given = ask::answer(request, cluster);
+    let request = Request { text: text.clone(), ..Request::default() };
+    let given = ask::tuned_answer(request, tuning, cluster);
     let given = given.unwrap_or_else(|fault| panic!("seed {seed}, {shards} shards, {nodes} nodes\n{text}\n{fault}"));
     if lines(&expected) != lines(&given) {
         let facts = facts.iter().map(|fact| format!("{fact} .\n")).collect::<String>();
