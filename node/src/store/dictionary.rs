@@ -163,7 +163,7 @@ impl Dictionary {
             let (shard, local) = id.home().zip(id.local()).ok_or_else(|| unknown(id))?;
             let slot = local / BLOCK_TERMS as u64;
             let block = match last.take() {
-                Some((of, at, block)) if (of, at) == (shard, slot) => block,
+                Some((of, at, block)) if (of, at) == (shard, slot) && block.len() > index_in_slot(local) => block,
                 _ => self.slot(shard, local)?,
             };
             texts[index] = self.text(id, shard, local, &block)?;
@@ -173,7 +173,7 @@ impl Dictionary {
     }
 
     fn text(&self, id: TermId, shard: ShardId, local: u64, block: &Texts) -> Result<Arc<[u8]>, Fault> {
-        let text: Arc<[u8]> = match block.get(local as usize % BLOCK_TERMS) {
+        let text: Arc<[u8]> = match block.get(index_in_slot(local)) {
             None => return Err(unknown(id)),
             Some([]) => {
                 let bytes = self.table.get(Key::LargeTerm { shard, local })?.ok_or_else(|| unknown(id))?;
@@ -189,7 +189,7 @@ impl Dictionary {
         let slot = local / BLOCK_TERMS as u64;
         let key = (self.generation.load(Ordering::Acquire), shard, slot);
         if let Some(texts) = self.slots.get(&key)
-            && texts.len() > local as usize % BLOCK_TERMS
+            && texts.len() > index_in_slot(local)
         {
             return Ok(texts);
         }
@@ -388,6 +388,10 @@ fn with_new(known: Vec<Option<u64>>, wanted: &[Wanted], entries: &[Pair]) -> Vec
 fn delete_terms(shard: ShardId, from: u64, batch: &mut Batch) {
     batch.delete_range(Key::TermBlock { shard, first: from }.to(&Key::TermBlock { shard, first: u64::MAX }));
     batch.delete_range(Key::LargeTerm { shard, local: from }.to(&Key::LargeTerm { shard, local: u64::MAX }));
+}
+
+fn index_in_slot(local: u64) -> usize {
+    (local % BLOCK_TERMS as u64) as usize
 }
 
 fn unknown(id: TermId) -> Fault {

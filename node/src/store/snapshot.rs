@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(kept(&history), [3, 4, 5]);
         history.push(at(5), start + Duration::from_secs(10));
         assert_eq!(kept(&history), [3, 4, 5], "the same epoch in other runs");
-        history.trim(start + Duration::from_secs(64));
+        history.trim(start + Duration::from_secs(65));
         assert_eq!(kept(&history), [4, 5]);
         history.trim(start + Duration::from_secs(6400));
         assert_eq!(kept(&history), [5]);

@@ -141,12 +141,18 @@ impl Life {
 
     /// A restarted store knows nothing of an attempt that was not sealed.
     fn reopen(&mut self) {
-        self.model.held.clear();
-        self.store = None;
-        self.store = Some(self.place.open());
+        self.restart_if(true);
         if self.model.sealed.is_none() {
             self.model.staged.clear();
             self.model.attempt += 1;
+        }
+    }
+
+    fn restart_if(&mut self, killed: bool) {
+        if killed {
+            self.model.held.clear();
+            self.store = None;
+            self.store = Some(self.place.open());
         }
     }
 
@@ -198,13 +204,9 @@ impl Life {
             return;
         }
         let removed = if is_rebuild { Removed::DerivedAndPromoted } else { Removed::None };
-        let sealed = Sealed { added, removed };
-        let outcome = self.store().seal(attempt, sealed.clone());
+        let outcome = self.store().seal(attempt, Sealed { added, removed });
         assert!(killed || outcome.is_ok());
-        if killed {
-            self.store = None;
-            self.store = Some(self.place.open());
-        }
+        self.restart_if(killed);
         if self.store().undecided() == [attempt] {
             let summary = self.store().seal(attempt, Sealed::default()).expect("sealed before");
             outcome.into_iter().for_each(|first| assert_eq!(first, summary));
@@ -222,10 +224,7 @@ impl Life {
             return;
         }
         assert!(killed || outcome.is_ok());
-        if killed {
-            self.store = None;
-            self.store = Some(self.place.open());
-        }
+        self.restart_if(killed);
         if self.store().latest().epoch == epoch {
             self.store().decide(attempt, Some(epoch)).expect("decided so before");
             (self.model.facts, _) = self.model.sealed.take().expect("sealed");
@@ -240,7 +239,6 @@ impl Life {
             self.model.held.push((self.store().latest(), self.model.facts.clone()));
         } else {
             assert!(outcome.is_err());
-            self.model.held.clear();
         }
     }
 
@@ -248,11 +246,7 @@ impl Life {
         let attempt = Attempt(self.model.attempt);
         let outcome = self.store().decide(attempt, None);
         assert!(killed || outcome.is_ok());
-        if killed {
-            self.store = None;
-            self.store = Some(self.place.open());
-            self.model.held.clear();
-        }
+        self.restart_if(killed);
         if self.store().undecided().is_empty() {
             self.model.sealed = None;
             self.model.staged.clear();
@@ -352,8 +346,14 @@ fn live(place: Place, actions: &[Action]) {
     life.check_leftovers();
 }
 
+/// So many cases, or more where `PROPTEST_CASES` asks for more than its default.
+fn cases(few: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: few * default.cases / 256, failure_persistence: None, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn a_life_in_memory(actions in prop::collection::vec(action(), 1..40)) {
@@ -362,7 +362,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(6))]
 
     #[test]
     fn a_life_on_disk(actions in prop::collection::vec(action(), 1..30)) {
