@@ -1,3 +1,57 @@
-//! Placeholder, filled in by the first commits.
+//! `entail`: all roles and all commands of the cluster in one program.
+//!
+//! ```text
+//! arguments (flag > environment > file > default) ──► command ──► client ──► cluster
+//!                                                        └──────► server: the roles, in this process
+//! stdout: data only      stderr: logs, progress, summaries, errors      exit code: see `failure`
+//! ```
 
+pub mod arguments;
+pub mod command;
+mod config;
 pub mod debian;
+mod excerpt;
+pub mod failure;
+pub mod output;
+#[cfg(test)]
+mod pages;
+mod progress;
+mod prologue;
+mod server;
+mod session;
+pub mod units;
+
+use arguments::Arguments;
+use failure::Failure;
+use session::Session;
+use std::process::ExitCode;
+use tokio::runtime::Runtime;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let arguments = match config::arguments(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(failure) => return failure.report(),
+    };
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::input("the threads of this process", error).report(),
+    };
+    let code = runtime.block_on(run(arguments));
+    // A read of the terminal may still be going on, and nobody waits for it.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(arguments: Arguments) -> ExitCode {
+    let telemetry = arguments.telemetry();
+    let _guard = match entail_telemetry::init(&telemetry) {
+        Ok(guard) => guard,
+        Err(error) => return Failure::Usage(error.to_string()).report(),
+    };
+    let session = Session::new(arguments.globals);
+    match command::run(arguments.command, &session).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,9 +1,199 @@
 //! The conductor: owns no data, orders all changes, answers all clients.
+//!
+//! ```text
+//! front ──► writer ──► staging ──► nodes        ingest, rules: from text to facts and programs
+//!       ──► query  ──► reader  ──► nodes        members, metalog: who is there, what was decided
+//! ```
 
 pub mod balance;
+mod front;
 pub mod ingest;
+mod members;
 pub mod metalog;
+mod nodes;
 pub mod options;
+pub mod query;
+mod reader;
+mod rules;
 pub mod serialize;
+mod staging;
+mod writer;
 
 pub use options::Options;
+
+use entail_model::term::HashKey;
+use entail_model::{ClusterId, Fault, Reason, ShardCount};
+use entail_proto::internal::cluster_service_server::ClusterServiceServer;
+use entail_proto::v1;
+use front::{Admin, House, Queries, Rules, Updates};
+use members::{ClusterServer, Log, Members};
+use metalog::{Cluster, Entry, FileLog, MetaLog};
+use reader::Shared;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use writer::Writer;
+
+/// Queries at work at once; more wait, up to their deadline.
+const QUERIES_AT_WORK: usize = 64;
+
+/// The largest message from a client.
+const MESSAGE_BYTES_MAX: usize = 32 << 20;
+
+/// How long requests may go on after the shutdown began.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs a coordinator until `shutdown` completes.
+///
+/// # Errors
+/// `DirectoryInUse`, `WrongCluster`, `Corrupt` and `DiskFull` from the log; `InvalidRequest` for addresses that cannot be
+/// used and numbers of shards that are not powers of two.
+pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), Fault> {
+    let shards = ShardCount::new(options.shards).map_err(|text| Fault::new(Reason::InvalidRequest, text))?;
+    let data = options.data.clone();
+    let log = tokio::task::spawn_blocking(move || open(&data, shards))
+        .await
+        .map_err(|error| Fault::internal(format!("opening the log failed: {error}")))??;
+    let cluster = log.state().cluster().cloned().ok_or_else(|| Fault::internal("a log without its cluster"))?;
+    let clients = listen(options.listen).await?;
+    let peers = listen(options.peer_listen).await?;
+    tracing::info!(
+        cluster = %format_args!("{:016x}", cluster.cluster.0),
+        epoch = log.state().epoch().0,
+        listen = %options.listen,
+        peer_listen = %options.peer_listen,
+        "the coordinator is listening"
+    );
+    let members = Arc::new(Members::new(Log::new(log), options.min_nodes));
+    let first_query = u64::from_le_bytes(random()?);
+    let shared = Arc::new(Shared::new(HashKey(cluster.hash_key), cluster.shards, options.memory / 4, first_query));
+    let house = Arc::new(House {
+        options,
+        members: Arc::clone(&members),
+        shared: Arc::clone(&shared),
+        writer: Writer::new(Arc::clone(&members), shared),
+        started: Instant::now(),
+        admission: Arc::new(Semaphore::new(QUERIES_AT_WORK)),
+    });
+    let stop = CancellationToken::new();
+    let peer_server = Server::builder()
+        .tcp_nodelay(true)
+        .add_service(ClusterServiceServer::new(ClusterServer(Arc::clone(&members))))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(peers), stop.clone().cancelled_owned());
+    let mut servers = tokio::task::JoinSet::new();
+    servers.spawn(peer_server);
+    servers.spawn(client_server(Arc::clone(&house), clients, stop.clone())?);
+    let result = tokio::select! {
+        ended = servers.join_next() => Err(Fault::internal(format!("a server ended: {ended:?}"))),
+        fault = poisoned(&members) => Err(fault),
+        () = shutdown => Ok(()),
+    };
+    stop.cancel();
+    let all = async { while servers.join_next().await.is_some() {} };
+    _ = tokio::time::timeout(GRACE, all).await;
+    result
+}
+
+/// Opens the log, creates the cluster the first time, and gives up what an earlier life left open.
+fn open(data: &std::path::Path, shards: ShardCount) -> Result<FileLog, Fault> {
+    let mut log = FileLog::open(data)?;
+    if log.state().cluster().is_none() {
+        let cluster = ClusterId(u64::from_le_bytes(random()?).max(1));
+        log.append(&Entry::CreateCluster(Cluster { cluster, shards, hash_key: random()? }))?;
+    }
+    if let Some(attempt) = log.state().open().map(|open| open.attempt) {
+        log.append(&Entry::AbortEpoch { attempt, reason: "the coordinator has restarted".to_owned() })?;
+    }
+    Ok(log)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Fault> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Fault::new(Reason::InvalidRequest, format!("cannot listen on {address}: {error}")))
+}
+
+/// The services for clients, with health and reflection.
+fn client_server(
+    house: Arc<House>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static, Fault> {
+    let reflection = |service: Result<_, tonic_reflection::server::Error>| {
+        service.map_err(|error| Fault::internal(format!("reflection: {error}")))
+    };
+    let descriptors = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let reflection_v1 = reflection(descriptors().build_v1())?;
+    let reflection_v1alpha = descriptors().build_v1alpha();
+    let reflection_v1alpha =
+        reflection_v1alpha.map_err(|error| Fault::internal(format!("reflection: {error}")))?;
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(Arc::clone(&house), reporter, stop.clone()));
+    let queries = v1::query_service_server::QueryServiceServer::new(Queries(Arc::clone(&house)));
+    let updates = v1::update_service_server::UpdateServiceServer::new(Updates(Arc::clone(&house)));
+    let rules = v1::rule_service_server::RuleServiceServer::new(Rules(Arc::clone(&house)));
+    let admin = v1::admin_service_server::AdminServiceServer::new(Admin(house));
+    let server = Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .add_service(health)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha)
+        .add_service(queries.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(updates.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(rules.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(admin);
+    Ok(server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned()))
+}
+
+/// Keeps the health of the services true: serving when every shard can be reached, not when stopping.
+async fn report_health(house: Arc<House>, reporter: tonic_health::server::HealthReporter, stop: CancellationToken) {
+    use tonic_health::ServingStatus::{NotServing, Serving};
+    let names = ["", "entail.v1.QueryService", "entail.v1.UpdateService", "entail.v1.RuleService", "entail.v1.AdminService"];
+    let mut last = None;
+    loop {
+        let is_stopping = stop.is_cancelled();
+        let is_ready = !is_stopping && house.members.not_ready().is_none();
+        if last != Some(is_ready) || is_stopping {
+            for name in names {
+                // The admin service answers whatever the nodes do.
+                let serving = is_ready || (name.ends_with("AdminService") && !is_stopping);
+                reporter.set_service_status(name, if serving { Serving } else { NotServing }).await;
+            }
+            last = Some(is_ready);
+        }
+        if is_stopping {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+    }
+}
+
+/// Completes when the log has failed: nothing more can be decided, so the process must end.
+async fn poisoned(members: &Members) -> Fault {
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if members.log.is_poisoned() {
+            return Fault::new(Reason::DiskFull, "the metadata log cannot be written");
+        }
+    }
+}
+
+/// Random bytes from the operating system.
+fn random<const N: usize>() -> Result<[u8; N], Fault> {
+    let mut bytes = [0; N];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    read.map(|()| bytes).map_err(|error| Fault::internal(format!("no random bytes: {error}")))
+}

@@ -1,1 +1,7 @@
-//! Placeholder, filled in by the first commits.
+//! Cluster-level suites, and what they share: an oracle and a simulator of whole clusters.
+
+pub mod memory_cluster;
+pub mod oracle;
+pub mod random;
+pub mod sim;
+pub mod w3c;

@@ -154,6 +154,16 @@ impl Reasoner {
         }
     }
 
+    /// Like [`step`](Self::step), with parallel work on the given pool's threads.
+    pub fn step_in(
+        &mut self,
+        pool: &rayon::ThreadPool,
+        event: Event,
+        emit: &mut (dyn FnMut(Effect) -> Result<(), Fault> + Send),
+    ) -> Result<(), Fault> {
+        pool.install(|| self.step(event, &mut |effect| emit(effect)))
+    }
+
     fn send_again(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         self.flow.unacknowledged().try_for_each(|(to, message)| emit(Effect::Send { to, message: message.clone() }))
     }

@@ -38,6 +38,9 @@ pub struct Context {
     pub stats: HashMap<Relation, RelationStats>,
 }
 
+/// The guess at a relation that nothing is known of, such as one that rules are about to fill.
+const UNKNOWN: RelationStats = RelationStats { facts: 10_000, subjects: 1_000, objects: 1_000 };
+
 /// How much dearer a row becomes by moving.
 const MOVE_PRICE: f64 = 3.0;
 
@@ -301,7 +304,7 @@ impl<'a> Builder<'a> {
             GraphScope::Each(_, None) => graph != TermId::DEFAULT_GRAPH,
         };
         if let Some(relation) = atom.relation() {
-            return self.context.stats.get(&relation).copied().unwrap_or_default();
+            return self.context.stats.get(&relation).copied().unwrap_or(UNKNOWN);
         }
         let predicate_matches = |predicate| match atom.predicate {
             Arg::Const(constant) => constant == predicate,

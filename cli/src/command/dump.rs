@@ -1,0 +1,74 @@
+//! `entail dump`: writes a graph as RDF, as it comes.
+
+use crate::command::load::Format;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::units::counted;
+use clap::{Args, ValueEnum};
+use entail_client::v1::{DumpContent, DumpRequest};
+use std::io::{self, BufWriter, Write};
+
+const EXAMPLES: &str = "\
+Examples:
+  entail dump > graph.nt
+  entail dump --all-graphs --content all | zstd > everything.nq.zst
+  entail dump --graph http://example.org/g --format turtle";
+
+/// Writes a graph to the standard output as RDF.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The format [default: ntriples, with --all-graphs nquads]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+
+    /// Which facts
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "asserted")]
+    content: Content,
+
+    /// The graph [default: the default graph]
+    #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true, conflicts_with = "all_graphs")]
+    graph: String,
+
+    /// Every graph
+    #[arg(long)]
+    all_graphs: bool,
+
+    /// The facts of exactly this epoch, if it is still kept
+    #[arg(long, value_name = "EPOCH", default_value_t = 0, hide_default_value = true)]
+    epoch: u64,
+}
+
+/// Which facts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Content {
+    /// Those that users said
+    Asserted,
+    /// Those that rules say
+    Derived,
+    All,
+}
+
+pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let mut answer = session.working()?.dump(request(arguments)).await?;
+    let mut out = BufWriter::new(io::stdout());
+    while let Some(data) = answer.next().await? {
+        out.write_all(&data).map_err(Failure::Output)?;
+    }
+    out.flush().map_err(Failure::Output)?;
+    let summary = answer.summary().copied().unwrap_or_default();
+    session.note(format!("{}, epoch {}", counted(summary.facts, "fact"), summary.epoch));
+    Ok(())
+}
+
+fn request(arguments: Arguments) -> DumpRequest {
+    let Arguments { format, content, graph, all_graphs, epoch } = arguments;
+    let content = match content {
+        Content::Asserted => DumpContent::Asserted,
+        Content::Derived => DumpContent::Derived,
+        Content::All => DumpContent::All,
+    };
+    let default = if all_graphs { Format::Nquads } else { Format::Ntriples };
+    let format = format.unwrap_or(default).name().to_owned();
+    DumpRequest { format, content: content.into(), graph, all_graphs, epoch }
+}

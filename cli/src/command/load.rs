@@ -1,0 +1,265 @@
+//! `entail load`: loads files of RDF, all of them or none.
+
+use crate::failure::Failure;
+use crate::output::{self, Form, change};
+use crate::progress::Moving;
+use crate::session::Session;
+use crate::units::{bytes, count, counted, rate, seconds};
+use clap::{Args, ValueEnum};
+use entail_client::Source;
+use entail_client::v1::{self, FileHeader, LoadSummary};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+const EXAMPLES: &str = "\
+Examples:
+  entail load data.ttl more.nt.gz
+  entail load data.ttl --graph http://example.org/g
+  generate | entail load - --format ntriples
+  entail load dirty.nq --on-error skip --skip-max 50";
+
+/// Loads RDF files, plain or compressed with gzip or zstd. All of them become one epoch, or none.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The files, or `-` for the standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// The format of the files [default: by the name]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+
+    /// The compression of the files [default: by the name and the first bytes]
+    #[arg(long, value_enum, value_name = "COMPRESSION")]
+    compression: Option<Compression>,
+
+    /// The graph for triples [default: the default graph]
+    #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
+    graph: String,
+
+    /// What relative IRIs are relative to
+    #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
+    base: String,
+
+    /// What to do about a malformed statement
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "stop")]
+    on_error: OnError,
+
+    /// With `--on-error skip`: give up after this many
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    skip_max: u64,
+
+    /// Commit after about this many triples, instead of all at once
+    #[arg(long, value_name = "TRIPLES", default_value_t = 0, hide_default_value = true)]
+    commit_every: u64,
+
+    /// Makes it harmless to run this very command again; made up if none is given
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    request_id: String,
+
+    /// How the answer is shown
+    #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
+    output: Form,
+}
+
+/// A concrete syntax of RDF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[value(alias = "nt")]
+    Ntriples,
+    #[value(alias = "nq")]
+    Nquads,
+    #[value(alias = "ttl")]
+    Turtle,
+    Trig,
+    #[value(aliases = ["rdf", "xml"])]
+    Rdfxml,
+    #[value(alias = "json")]
+    Jsonld,
+}
+
+impl Format {
+    /// Its name in the interface.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ntriples => "ntriples",
+            Self::Nquads => "nquads",
+            Self::Turtle => "turtle",
+            Self::Trig => "trig",
+            Self::Rdfxml => "rdfxml",
+            Self::Jsonld => "jsonld",
+        }
+    }
+}
+
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    None,
+    #[value(alias = "gz")]
+    Gzip,
+    #[value(alias = "zst")]
+    Zstd,
+}
+
+/// What a malformed statement does to a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// Ends it, and nothing is loaded
+    Stop,
+    /// Is left out, counted and reported
+    Skip,
+}
+
+pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let sources = sources(&arguments)?;
+    let started = Instant::now();
+    let bar = Moving::load(session, size(&arguments.files)?);
+    let result = session.working()?.load(sources, &mut |progress| bar.show(progress)).await;
+    drop(bar);
+    let summary = result?;
+    let wall = started.elapsed().as_secs_f64();
+    for error in &summary.errors {
+        session.note(format!("skipped: {error}"));
+    }
+    output::show(arguments.output, |out| table(&summary, wall, out), &json(&summary, wall))
+}
+
+/// The files, each with what the server has to know about it.
+fn sources(arguments: &Arguments) -> Result<Vec<Source>, Failure> {
+    let is_input = |path: &&PathBuf| path.as_path() == Path::new("-");
+    match arguments.files.iter().filter(is_input).count() {
+        0 => {}
+        1 if arguments.format.is_some() => {}
+        1 => return Err(Failure::Usage("the standard input has no name that tells its format: use --format".to_owned())),
+        _ => return Err(Failure::Usage("the standard input can be read only once".to_owned())),
+    }
+    let source = |path: &PathBuf| {
+        let header = header(arguments);
+        if is_input(&path) {
+            Source::reader(tokio::io::stdin(), FileHeader { name: "standard input".to_owned(), ..header })
+        } else {
+            Source::path(path, header)
+        }
+    };
+    Ok(arguments.files.iter().map(source).collect())
+}
+
+fn header(arguments: &Arguments) -> FileHeader {
+    let compression = arguments.compression.map_or("", |compression| match compression {
+        Compression::None => "none",
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+    });
+    let on_error = match arguments.on_error {
+        OnError::Stop => v1::OnError::Stop,
+        OnError::Skip => v1::OnError::Skip,
+    };
+    FileHeader {
+        name: String::new(),
+        format: arguments.format.map_or("", Format::name).to_owned(),
+        compression: compression.to_owned(),
+        graph: arguments.graph.clone(),
+        base_iri: arguments.base.clone(),
+        on_error: on_error.into(),
+        skip_max: arguments.skip_max,
+        commit_every: arguments.commit_every,
+        request_id: arguments.request_id.clone(),
+    }
+}
+
+/// The bytes of all files, which also shows early that they are there; nothing when one of them is a stream.
+fn size(files: &[PathBuf]) -> Result<Option<u64>, Failure> {
+    let mut total = Some(0);
+    for path in files.iter().filter(|path| path.as_path() != Path::new("-")) {
+        let name = || path.display().to_string();
+        let metadata = fs::metadata(path).map_err(|error| Failure::input(name(), error))?;
+        if metadata.is_dir() {
+            return Err(Failure::input(name(), io::Error::other("is a directory")));
+        }
+        total = total.filter(|_| metadata.is_file()).map(|total| total + metadata.len());
+    }
+    Ok(total.filter(|_| files.iter().all(|path| path.as_path() != Path::new("-"))))
+}
+
+fn table(summary: &LoadSummary, wall: f64, out: &mut dyn Write) -> io::Result<()> {
+    let fast = rate(summary.triples, wall, "triples").map_or_else(String::new, |rate| format!(" ({rate})"));
+    let (triples, size) = (counted(summary.triples, "triple"), bytes(summary.bytes));
+    writeln!(out, "loaded {triples} from {size} in {}{fast}", seconds(wall))?;
+    if summary.skipped > 0 {
+        writeln!(out, "skipped {} malformed", count(summary.skipped))?;
+    }
+    if summary.epochs > 1 {
+        writeln!(out, "committed in {} epochs", count(summary.epochs.into()))?;
+    }
+    change::table(&summary.change.clone().unwrap_or_default(), out)
+}
+
+fn json(summary: &LoadSummary, wall: f64) -> Value {
+    let mut json = json!({
+        "triples": summary.triples,
+        "bytes": summary.bytes,
+        "skipped": summary.skipped,
+        "errors": summary.errors,
+        "epochs": summary.epochs,
+        "wall_seconds": wall,
+    });
+    if let (Value::Object(all), Value::Object(change)) =
+        (&mut json, change::json(&summary.change.clone().unwrap_or_default()))
+    {
+        all.extend(change);
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Arguments as Line, Command};
+    use clap::Parser;
+
+    fn arguments(line: &[&str]) -> Arguments {
+        match Line::try_parse_from([&["entail", "load"], line].concat()).unwrap().command {
+            Command::Load(arguments) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_standard_input_needs_a_format() {
+        assert!(matches!(sources(&arguments(&["-"])), Err(Failure::Usage(_))));
+        assert!(matches!(sources(&arguments(&["-", "-", "--format", "nt"])), Err(Failure::Usage(_))));
+        assert_eq!(sources(&arguments(&["-", "a.nt", "--format", "nt"])).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn files_are_looked_at_before_anything_is_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.nt");
+        fs::write(&file, "12345").unwrap();
+        let missing = directory.path().join("b.nt");
+        assert_eq!(size(&[file.clone(), file.clone()]).unwrap(), Some(10));
+        assert_eq!(size(&[file.clone(), PathBuf::from("-")]).unwrap(), None);
+        for bad in [missing, directory.path().to_owned()] {
+            assert!(matches!(size(&[file.clone(), bad]), Err(Failure::Input { .. })));
+        }
+    }
+
+    #[test]
+    fn a_load_is_shown() {
+        let change = v1::ChangeSummary { epoch: 3, asserted: 1000, seconds: 0.5, ..Default::default() };
+        let summary =
+            LoadSummary { change: Some(change), triples: 1200, bytes: 4096, skipped: 2, epochs: 1, ..Default::default() };
+        let mut out = Vec::new();
+        table(&summary, 0.5, &mut out).unwrap();
+        let expected = "loaded 1,200 triples from 4.0 KiB in 500.0 ms (2,400 triples/s)\nskipped 2 malformed\n\
+            epoch 3: 1,000 facts asserted, 0 facts derived in 0 rounds, 0 B exchanged, 500.0 ms\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let json = json(&summary, 0.5);
+        assert_eq!((&json["epoch"], &json["triples"], &json["skipped"]), (&3.into(), &1200.into(), &2.into()));
+    }
+}

@@ -1,0 +1,84 @@
+//! The commands, one file each. They share a shape: `Arguments` for clap, and `run`.
+
+pub mod convert;
+pub mod coordinator;
+pub mod dump;
+pub mod load;
+pub mod node;
+pub mod query;
+pub mod rules;
+pub mod serve;
+pub mod status;
+pub mod update;
+
+use crate::arguments::Command;
+use crate::failure::Failure;
+use crate::session::Session;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use tokio::signal::ctrl_c;
+
+/// Does what was asked for. Ctrl-C drops a command, which stops its work on every node; roles end by themselves.
+pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    let is_role = command.role().is_some();
+    tokio::select! {
+        result = dispatch(command, session) => result,
+        _ = ctrl_c(), if !is_role => Err(Failure::Interrupted),
+    }
+}
+
+async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Coordinator(arguments) => coordinator::run(arguments).await,
+        Command::Node(arguments) => node::run(arguments).await,
+        Command::Load(arguments) => load::run(arguments, session).await,
+        Command::Dump(arguments) => dump::run(arguments, session).await,
+        Command::Query(arguments) => query::run(arguments, session).await,
+        Command::Update(arguments) => update::run(arguments, session).await,
+        Command::Rules(command) => rules::run(command, session).await,
+        Command::Status(arguments) => status::run(arguments, session).await,
+        Command::Convert(command) => convert::run(command).await,
+    }
+}
+
+/// A text that the user wrote, and what to call it in messages.
+pub struct Text {
+    pub name: String,
+    pub content: String,
+}
+
+impl Text {
+    /// The text of a file; `-` is the standard input.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Self::read_input();
+        }
+        let name = path.display().to_string();
+        let content = fs::read_to_string(path).map_err(|error| Failure::input(name.clone(), error))?;
+        Ok(Self { name, content })
+    }
+
+    /// A text of the command line, or the file that was named instead of it; `-` is the standard input.
+    pub fn of(text: Option<String>, file: Option<&Path>, what: &str) -> Result<Self, Failure> {
+        match (text, file) {
+            (_, Some(path)) => Self::read(path),
+            (Some(text), None) if text == "-" => Self::read_input(),
+            (Some(content), None) => Ok(Self { name: what.to_owned(), content }),
+            (None, None) => Err(Failure::Usage(format!("no {what} is given"))),
+        }
+    }
+
+    fn read_input() -> Result<Self, Failure> {
+        let mut content = String::new();
+        let read = io::stdin().lock().read_to_string(&mut content);
+        read.map_err(|error| Failure::input("standard input", error))?;
+        Ok(Self { name: "standard input".to_owned(), content })
+    }
+
+    /// What the cluster says about this text.
+    pub fn failure(&self, error: entail_client::Error) -> Failure {
+        Failure::about_text(error, &self.name, &self.content)
+    }
+}

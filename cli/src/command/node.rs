@@ -1,0 +1,71 @@
+//! `entail node`: a worker, which holds shards and works on them.
+
+use crate::failure::Failure;
+use crate::server::{self, Http, health};
+use crate::units;
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio::task::JoinSet;
+
+const EXAMPLES: &str = "\
+Examples:
+  entail node --data /var/lib/entail/node --coordinator http://coordinator:7401
+  entail node --data D --coordinator URL --peer-listen 0.0.0.0:7401 --advertise node-1:7401 --memory 8GiB";
+
+/// Runs a node of a cluster: it holds shards, reasons over them and answers parts of queries.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Where its shards are kept; one process at a time
+    #[arg(long, value_name = "DIR", env = "ENTAIL_DATA")]
+    data: PathBuf,
+
+    /// The coordinator's peer address (its port is 7401 unless it was told otherwise)
+    #[arg(long, value_name = "URL", env = "ENTAIL_COORDINATOR")]
+    coordinator: String,
+
+    /// Where the coordinator and other nodes call
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401")]
+    peer_listen: SocketAddr,
+
+    /// The address that they are told, HOST:PORT [default: the one that is listened on]
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_ADVERTISE")]
+    advertise: Option<String>,
+
+    #[command(flatten)]
+    http: Http,
+
+    /// What people call this node [default: its address]
+    #[arg(long, value_name = "NAME", env = "ENTAIL_NAME")]
+    name: Option<String>,
+
+    /// Memory for chunks of facts and for work
+    #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::size)]
+    memory: u64,
+
+    /// Threads for evaluation [default: one per processor]
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_THREADS")]
+    threads: Option<usize>,
+}
+
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.advertise.is_none() && arguments.peer_listen.ip().is_unspecified() {
+        let why = format!("{} is no address that others can call: use --advertise", arguments.peer_listen);
+        return Err(Failure::Usage(why));
+    }
+    let stop = server::shutdown()?;
+    health::start(arguments.http.http_listen, &stop).await?;
+    let options = entail_node::Options {
+        data: arguments.data,
+        peer_listen: arguments.peer_listen,
+        advertise: arguments.advertise,
+        coordinator: server::with_scheme(&arguments.coordinator),
+        name: arguments.name,
+        memory: arguments.memory,
+        threads: arguments.threads.unwrap_or_else(server::threads),
+    };
+    let mut roles = JoinSet::new();
+    roles.spawn(entail_node::run(options, stop.clone().cancelled_owned()));
+    server::supervise(roles, &stop).await
+}

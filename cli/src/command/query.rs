@@ -1,0 +1,203 @@
+//! `entail query`: asks, and shows the answer as it comes.
+//!
+//! ```text
+//! answer ──► copied as it is (JSON, CSV, TSV, XML, Turtle, N-Triples)
+//!        └─► a few chunks ──► thread: parser ──► table
+//! ```
+
+use crate::command::Text;
+use crate::failure::Failure;
+use crate::output::solutions::{self, Chunks};
+use crate::output::term::Prefixes;
+use crate::output::plan;
+use crate::prologue;
+use crate::session::Session;
+use crate::units::{counted, seconds};
+use clap::{Args, ValueEnum};
+use entail_client::Answer;
+use entail_client::v1::{QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};
+use entail_model::Fault;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+const EXAMPLES: &str = "\
+Examples:
+  entail query 'SELECT * { ?s ?p ?o } LIMIT 10'
+  entail query -f question.rq --output csv > answer.csv
+  entail query 'ASK { <urn:a> <urn:p> <urn:b> }'
+  entail query --explain -f question.rq";
+
+/// Chunks of an answer that wait for the table.
+const CHUNKS_WAITING: usize = 4;
+
+/// Runs a SPARQL query over asserted and derived facts.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The query, or `-` for the standard input
+    #[arg(value_name = "QUERY", required_unless_present = "file")]
+    query: Option<String>,
+
+    /// A file with the query
+    #[arg(long, short, value_name = "FILE", conflicts_with = "query")]
+    file: Option<PathBuf>,
+
+    /// How the answer is shown
+    #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
+    output: Output,
+
+    /// Shows the plan with its estimates and does not run it
+    #[arg(long, conflicts_with = "profile")]
+    explain: bool,
+
+    /// Runs the query, and then tells on the standard error what each part of the plan really took
+    #[arg(long)]
+    profile: bool,
+
+    /// Answers at this epoch or a later one
+    #[arg(long, value_name = "EPOCH", default_value_t = 0, hide_default_value = true)]
+    at_least_epoch: u64,
+
+    /// Answers at exactly this epoch, if it is still kept
+    #[arg(long, value_name = "EPOCH", default_value_t = 0, hide_default_value = true)]
+    epoch: u64,
+
+    /// A graph that is part of the default graph; may be given several times
+    #[arg(long, value_name = "IRI")]
+    default_graph: Vec<String>,
+
+    /// A graph that GRAPH can name; may be given several times
+    #[arg(long, value_name = "IRI")]
+    named_graph: Vec<String>,
+
+    /// The default graph is all graphs together
+    #[arg(long)]
+    union_default_graph: bool,
+
+    /// Fails when there are more rows [default: the server's limit]
+    #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
+    rows_max: u64,
+
+    /// What relative IRIs are relative to
+    #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
+    base: String,
+}
+
+/// The forms of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people; graphs as N-Triples
+    Table,
+    Json,
+    Csv,
+    Tsv,
+    Xml,
+    /// Graphs only
+    Ntriples,
+    /// Graphs only
+    Turtle,
+}
+
+impl Output {
+    fn format(self) -> ResultFormat {
+        match self {
+            Self::Table => ResultFormat::Unspecified,
+            Self::Json => ResultFormat::Json,
+            Self::Csv => ResultFormat::Csv,
+            Self::Tsv => ResultFormat::Tsv,
+            Self::Xml => ResultFormat::Xml,
+            Self::Ntriples => ResultFormat::Ntriples,
+            Self::Turtle => ResultFormat::Turtle,
+        }
+    }
+}
+
+impl Arguments {
+    fn mode(&self) -> QueryMode {
+        match (self.explain, self.profile) {
+            (true, _) => QueryMode::Explain,
+            (_, true) => QueryMode::Profile,
+            _ => QueryMode::Unspecified,
+        }
+    }
+
+    fn request(self, query: String) -> QueryRequest {
+        QueryRequest {
+            query,
+            format: self.output.format().into(),
+            mode: self.mode().into(),
+            at_least_epoch: self.at_least_epoch,
+            epoch: self.epoch,
+            default_graphs: self.default_graph,
+            named_graphs: self.named_graph,
+            rows_max: self.rows_max,
+            base_iri: self.base,
+            union_default_graph: self.union_default_graph,
+        }
+    }
+}
+
+pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let text = Text::of(arguments.query.clone(), arguments.file.as_deref(), "query")?;
+    let (output, mode) = (arguments.output, arguments.mode());
+    let request = arguments.request(text.content.clone());
+    let mut answer = session.asking()?.query(request).await.map_err(|error| text.failure(error))?;
+    match (mode, output, is_json(&answer)) {
+        (QueryMode::Explain, ..) => while answer.next().await?.is_some() {},
+        (_, Output::Table, true) => table(&mut answer, Prefixes::new(prologue::prefixes(&text.content))).await?,
+        _ => copy(&mut answer).await?,
+    }
+    let summary = answer.summary().cloned().unwrap_or_default();
+    match mode {
+        QueryMode::Explain => show_plan(&summary, output, &mut io::stdout().lock())?,
+        QueryMode::Profile => show_plan(&summary, output, &mut io::stderr().lock())?,
+        QueryMode::Unspecified => {}
+    }
+    if mode != QueryMode::Explain {
+        let rows = counted(summary.rows, "row");
+        session.note(format!("{rows}, epoch {}, {}", summary.epoch, seconds(summary.seconds)));
+    }
+    Ok(())
+}
+
+/// Is it an answer that a table is made of?
+fn is_json(answer: &Answer<QueryResponse>) -> bool {
+    answer.header().is_some_and(|header| header.media_type.starts_with("application/sparql-results+json"))
+}
+
+/// Writes the answer as it comes.
+async fn copy(answer: &mut Answer<QueryResponse>) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout());
+    while let Some(data) = answer.next().await? {
+        out.write_all(&data).map_err(Failure::Output)?;
+        out.flush().map_err(Failure::Output)?;
+    }
+    Ok(())
+}
+
+/// Makes a table of the answer, in a thread of its own since the parser waits for its input.
+async fn table(answer: &mut Answer<QueryResponse>, prefixes: Prefixes) -> Result<(), Failure> {
+    let (sender, chunks) = mpsc::channel(CHUNKS_WAITING);
+    let writer = spawn_blocking(move || {
+        let mut out = BufWriter::new(io::stdout());
+        solutions::write(Chunks::new(chunks), &prefixes, &mut out)
+    });
+    while let Some(data) = answer.next().await? {
+        if sender.send(data).await.is_err() {
+            break;
+        }
+    }
+    drop(sender);
+    writer.await.unwrap_or_else(|error| Err(Fault::internal(format!("the table failed: {error}")).into()))
+}
+
+/// Writes the plan of an answer.
+fn show_plan(summary: &QuerySummary, output: Output, out: &mut dyn Write) -> Result<(), Failure> {
+    let written = match output {
+        Output::Table => plan::write(&summary.plan_json, out),
+        _ => writeln!(out, "{}", summary.plan_json),
+    };
+    written.and_then(|()| out.flush()).map_err(Failure::Output)
+}

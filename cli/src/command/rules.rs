@@ -1,0 +1,142 @@
+//! `entail rules`: applies, lists and drops rule sets.
+
+use crate::command::Text;
+use crate::failure::Failure;
+use crate::output::grid::{Align, Grid};
+use crate::output::{self, Form, change};
+use crate::progress::Moving;
+use crate::session::Session;
+use crate::units::{count, counted};
+use clap::{Args, Subcommand};
+use entail_client::v1::{ApplyRulesRequest, DropRulesRequest, RuleSet};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  entail rules apply family.srl
+  entail rules apply family.srl --graph http://example.org/g
+  entail rules list
+  entail rules drop family";
+
+/// Rule sets: what follows from the facts.
+#[derive(Subcommand, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub enum Command {
+    Apply(Apply),
+    List(List),
+    Drop(Remove),
+}
+
+/// Adds or replaces a rule set (SPARQL-RL), and answers when everything that follows from it is there.
+#[derive(Args, Clone, Debug)]
+pub struct Apply {
+    /// The rules, or `-` for the standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// What to call the rule set; the same name again replaces it [default: the file's name without its extension]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// The graph that the rules read and write [default: the default graph]
+    #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
+    graph: String,
+
+    /// Makes it harmless to run this very command again; made up if none is given
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    request_id: String,
+
+    /// How the answer is shown
+    #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
+    output: Form,
+}
+
+/// Lists the rule sets. JSON has their texts as well.
+#[derive(Args, Clone, Debug)]
+pub struct List {
+    /// How the answer is shown
+    #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
+    output: Form,
+}
+
+/// Drops a rule set and everything that only it entailed.
+#[derive(Args, Clone, Debug)]
+pub struct Remove {
+    /// The rule set
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Makes it harmless to run this very command again; made up if none is given
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    request_id: String,
+
+    /// How the answer is shown
+    #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
+    output: Form,
+}
+
+pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    match command {
+        Command::Apply(arguments) => apply(arguments, session).await,
+        Command::List(arguments) => list(arguments, session).await,
+        Command::Drop(arguments) => remove(arguments, session).await,
+    }
+}
+
+async fn apply(arguments: Apply, session: &Session) -> Result<(), Failure> {
+    let name = name(arguments.name, &arguments.file)?;
+    let text = Text::read(&arguments.file)?;
+    let Apply { graph, request_id, output, .. } = arguments;
+    let request = ApplyRulesRequest { name: name.clone(), text: text.content.clone(), graph, request_id };
+    let wheel = Moving::wheel(session, "reasoning");
+    let response = session.working()?.apply_rules(request).await;
+    drop(wheel);
+    let response = response.map_err(|error| text.failure(error))?;
+    let (rules, change) = (response.rules, response.change.unwrap_or_default());
+    let mut json = change::json(&change);
+    json["name"] = Value::from(name.as_str());
+    json["rule_count"] = Value::from(rules);
+    let table = |out: &mut dyn Write| {
+        write!(out, "{name}, {}, ", counted(rules.into(), "rule"))?;
+        change::table(&change, out)
+    };
+    output::show(output, table, &json)
+}
+
+/// The name that was given, or the file's own.
+fn name(given: Option<String>, file: &Path) -> Result<String, Failure> {
+    let stem = || file.file_stem().filter(|_| file != Path::new("-")).and_then(|stem| stem.to_str()).map(str::to_owned);
+    given.or_else(stem).ok_or_else(|| Failure::Usage("rules from the standard input need a --name".to_owned()))
+}
+
+async fn list(arguments: List, session: &Session) -> Result<(), Failure> {
+    let sets = session.asking()?.list_rules().await?.rule_sets;
+    let object = |set: &RuleSet| {
+        json!({ "name": set.name, "graph": set.graph, "rules": set.rules, "epoch": set.epoch, "text": set.text })
+    };
+    let json = json!({ "rule_sets": sets.iter().map(object).collect::<Vec<_>>() });
+    output::show(arguments.output, |out| table(&sets, out), &json)
+}
+
+fn table(sets: &[RuleSet], out: &mut dyn Write) -> io::Result<()> {
+    if sets.is_empty() {
+        return writeln!(out, "no rules");
+    }
+    let row = |set: &RuleSet| {
+        let graph = if set.graph.is_empty() { "default".to_owned() } else { format!("<{}>", set.graph) };
+        vec![set.name.clone(), count(set.rules.into()), graph, set.epoch.to_string()]
+    };
+    let columns = [("name", Align::Left), ("rules", Align::Right), ("graph", Align::Left), ("epoch", Align::Right)];
+    Grid::new(columns).write(&sets.iter().map(row).collect::<Vec<_>>(), out)
+}
+
+async fn remove(arguments: Remove, session: &Session) -> Result<(), Failure> {
+    let Remove { name, request_id, output } = arguments;
+    let wheel = Moving::wheel(session, "reasoning");
+    let response = session.working()?.drop_rules(DropRulesRequest { name, request_id }).await;
+    drop(wheel);
+    let change = response?.change.unwrap_or_default();
+    output::show(output, |out| change::table(&change, out), &change::json(&change))
+}

@@ -1,0 +1,131 @@
+//! `entail serve`: a coordinator and nodes in one process, the same services as in many.
+//!
+//! ```text
+//! DATA/coordinator ── coordinator        its peer port is --peer-listen
+//! DATA/node-0, -1, … ── nodes            theirs are free ports of the loopback
+//! ```
+//! The coordinator ends first, so that requests on their way still find the nodes.
+
+use crate::failure::Failure;
+use crate::server::{self, Http, QueryLimits, health};
+use crate::units;
+use clap::Args;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const EXAMPLES: &str = "\
+Examples:
+  entail serve --data /tmp/graph
+  entail serve --data /tmp/graph --nodes 3 --memory 2GiB";
+
+/// Runs a whole cluster in this process: a coordinator and one node or more.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Where everything is kept; one process at a time
+    #[arg(long, value_name = "DIR", env = "ENTAIL_DATA")]
+    data: PathBuf,
+
+    /// Where clients call
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_LISTEN", default_value = "127.0.0.1:7400")]
+    listen: SocketAddr,
+
+    /// Where the nodes call the coordinator
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401")]
+    peer_listen: SocketAddr,
+
+    #[command(flatten)]
+    http: Http,
+
+    /// Nodes; as many as the data was created with
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    nodes: u16,
+
+    /// Shards of a new cluster, a power of two; read once, when the cluster is created
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", default_value_t = 16)]
+    shards: u32,
+
+    #[command(flatten)]
+    limits: QueryLimits,
+
+    /// Memory of each node for chunks of facts and for work, and of the coordinator for queries and loads
+    #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::size)]
+    memory: u64,
+
+    /// Threads of each node for evaluation [default: the processors, shared out]
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_THREADS")]
+    threads: Option<usize>,
+}
+
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.peer_listen.port() == 0 {
+        return Err(Failure::Usage("--peer-listen needs a port: the nodes have to find it".to_owned()));
+    }
+    let stop = server::shutdown()?;
+    health::start(arguments.http.http_listen, &stop).await?;
+    let mut roles = JoinSet::new();
+    let coordinator = entail_coordinator::run(coordinator(&arguments), stop.clone().cancelled_owned());
+    let nodes_stop = CancellationToken::new();
+    let coordinator_ended = nodes_stop.clone().drop_guard();
+    roles.spawn(async move {
+        let _ended = coordinator_ended;
+        coordinator.await
+    });
+    for index in 0..arguments.nodes {
+        roles.spawn(entail_node::run(node(&arguments, index), nodes_stop.clone().cancelled_owned()));
+    }
+    server::supervise(roles, &stop).await
+}
+
+fn coordinator(arguments: &Arguments) -> entail_coordinator::Options {
+    entail_coordinator::Options {
+        data: arguments.data.join("coordinator"),
+        listen: arguments.listen,
+        peer_listen: arguments.peer_listen,
+        shards: arguments.shards,
+        min_nodes: usize::from(arguments.nodes),
+        query_timeout_default: arguments.limits.query_timeout,
+        rows_max: arguments.limits.rows_max,
+        memory: arguments.memory,
+    }
+}
+
+fn node(arguments: &Arguments, index: u16) -> entail_node::Options {
+    let name = format!("node-{index}");
+    let share = server::threads().div_ceil(usize::from(arguments.nodes));
+    entail_node::Options {
+        data: arguments.data.join(&name),
+        peer_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        advertise: None,
+        coordinator: format!("http://{}", reachable(arguments.peer_listen)),
+        name: Some(name),
+        memory: arguments.memory,
+        threads: arguments.threads.unwrap_or(share),
+    }
+}
+
+/// Where this process finds what listens on an address.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coordinator_is_found() {
+        for (listen, expected) in
+            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.7:1", "10.0.0.7:1")]
+        {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `entail status`: how the cluster is; with `--wait`, when it is ready.
+
+use crate::failure::Failure;
+use crate::output::grid::{Align, Grid};
+use crate::output::{self, Form};
+use crate::session::Session;
+use crate::units::{bytes, count, counted, seconds};
+use clap::Args;
+use entail_client::v1::{NodeStatus, ShardStatus, StatusRequest, StatusResponse};
+use entail_client::{Client, Error};
+use entail_model::{Fault, Reason};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const EXAMPLES: &str = "\
+Examples:
+  entail status
+  entail status --shards --output json
+  entail status --wait --wait-nodes 3 --timeout 1m     until the cluster serves with three nodes";
+
+/// How often a cluster that is not ready is asked again.
+const POLL_EVERY: Duration = Duration::from_millis(200);
+/// How long one question may take while waiting.
+const POLL_MAX: Duration = Duration::from_secs(5);
+/// The state of a cluster that answers.
+const SERVING: &str = "serving";
+const UP: &str = "up";
+
+/// Shows how the cluster is: its epoch, nodes, facts, memory and disk.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Lists the shards as well
+    #[arg(long)]
+    shards: bool,
+
+    /// Waits until the cluster serves, as long as --timeout allows
+    #[arg(long)]
+    wait: bool,
+
+    /// Waits until it serves and this many nodes are up
+    #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
+    wait_nodes: usize,
+
+    /// How the answer is shown
+    #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
+    output: Form,
+}
+
+pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let request = StatusRequest { shards: arguments.shards };
+    let status = if arguments.wait || arguments.wait_nodes > 0 {
+        ready(request, arguments.wait_nodes, session).await?
+    } else {
+        session.asking()?.status(request).await?
+    };
+    output::show(arguments.output, |out| table(&status, out), &json(&status))
+}
+
+/// The status as soon as the cluster is ready.
+async fn ready(request: StatusRequest, nodes: usize, session: &Session) -> Result<StatusResponse, Failure> {
+    let started = Instant::now();
+    let limit = session.ask_max();
+    let client = session.polling(POLL_MAX)?;
+    loop {
+        let lack = match poll(&client, request, nodes).await? {
+            Ok(status) => return Ok(status),
+            Err(lack) => lack,
+        };
+        if limit.is_some_and(|limit| started.elapsed() + POLL_EVERY > limit) {
+            let waited = seconds(started.elapsed().as_secs_f64());
+            return Err(Fault::new(Reason::DeadlineExceeded, format!("not ready after {waited}: {lack}")).into());
+        }
+        sleep(POLL_EVERY).await;
+    }
+}
+
+/// The status of a cluster that is ready, or what it still lacks.
+async fn poll(client: &Client, request: StatusRequest, nodes: usize) -> Result<Result<StatusResponse, String>, Failure> {
+    let status = match client.status(request).await {
+        Ok(status) => status,
+        Err(Error::Failed(fault)) if fault.is_retryable() || fault.reason == Reason::DeadlineExceeded => {
+            return Ok(Err(fault.to_string()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let up = status.nodes.iter().filter(|node| node.state == UP).count();
+    Ok(match status.state.as_str() {
+        SERVING if up >= nodes => Ok(status),
+        SERVING => Err(format!("{up} of {nodes} nodes are up")),
+        state => Err(state.to_owned()),
+    })
+}
+
+fn table(status: &StatusResponse, out: &mut dyn Write) -> io::Result<()> {
+    let up = status.nodes.iter().filter(|node| node.state == UP).count();
+    writeln!(out, "cluster {} is {}, epoch {}", status.cluster_id, status.state, status.epoch)?;
+    let (asserted, derived) = (count(status.facts_asserted), count(status.facts_derived));
+    writeln!(out, "facts   {asserted} asserted, {derived} derived")?;
+    let (all, parts) = (status.nodes.len(), counted(status.shard_count.into(), "shard"));
+    writeln!(out, "nodes   {up} of {all} up, {parts}, placement {}", status.placement_version)?;
+    writeln!(out, "server  version {}, up for {}", status.version, seconds(status.uptime_seconds))?;
+    if !status.nodes.is_empty() {
+        writeln!(out)?;
+        nodes(&status.nodes, out)?;
+    }
+    if !status.shards.is_empty() {
+        writeln!(out)?;
+        shards(&status.shards, &status.nodes, out)?;
+    }
+    Ok(())
+}
+
+fn nodes(nodes: &[NodeStatus], out: &mut dyn Write) -> io::Result<()> {
+    let row = |node: &NodeStatus| {
+        vec![
+            shown(node),
+            node.state.clone(),
+            node.address.clone(),
+            count(node.shards.into()),
+            count(node.facts_asserted),
+            count(node.facts_derived),
+            count(node.terms),
+            bytes(node.memory_bytes),
+            bytes(node.cache_bytes),
+            bytes(node.disk_bytes),
+            bytes(node.disk_free_bytes),
+            node.epoch.to_string(),
+        ]
+    };
+    let left = ["node", "state", "address"].map(|title| (title, Align::Left));
+    let right = ["shards", "asserted", "derived", "terms", "memory", "cache", "disk", "free", "epoch"];
+    let columns = left.into_iter().chain(right.map(|title| (title, Align::Right)));
+    Grid::new(columns).write(&nodes.iter().map(row).collect::<Vec<_>>(), out)
+}
+
+fn shards(shards: &[ShardStatus], nodes: &[NodeStatus], out: &mut dyn Write) -> io::Result<()> {
+    let holder = |id: &str| nodes.iter().find(|node| node.node_id == id).map_or_else(|| id.to_owned(), shown);
+    let row = |shard: &ShardStatus| {
+        vec![
+            shard.shard.to_string(),
+            holder(&shard.node_id),
+            if shard.available { "available" } else { "missing" }.to_owned(),
+            count(shard.facts_asserted),
+            count(shard.facts_derived),
+            count(shard.terms),
+        ]
+    };
+    let left = ["node", "state"].map(|title| (title, Align::Left));
+    let right = ["asserted", "derived", "terms"].map(|title| (title, Align::Right));
+    let columns = [("shard", Align::Right)].into_iter().chain(left).chain(right);
+    Grid::new(columns).write(&shards.iter().map(row).collect::<Vec<_>>(), out)
+}
+
+/// What people call a node.
+fn shown(node: &NodeStatus) -> String {
+    if node.name.is_empty() { node.node_id.clone() } else { node.name.clone() }
+}
+
+fn json(status: &StatusResponse) -> Value {
+    let node = |node: &NodeStatus| {
+        json!({
+            "node_id": node.node_id, "name": node.name, "address": node.address, "state": node.state,
+            "shards": node.shards, "facts_asserted": node.facts_asserted, "facts_derived": node.facts_derived,
+            "terms": node.terms, "memory_bytes": node.memory_bytes, "cache_bytes": node.cache_bytes,
+            "disk_bytes": node.disk_bytes, "disk_free_bytes": node.disk_free_bytes, "epoch": node.epoch,
+            "version": node.version,
+        })
+    };
+    let shard = |shard: &ShardStatus| {
+        json!({
+            "shard": shard.shard, "node_id": shard.node_id, "available": shard.available,
+            "facts_asserted": shard.facts_asserted, "facts_derived": shard.facts_derived, "terms": shard.terms,
+        })
+    };
+    json!({
+        "cluster_id": status.cluster_id,
+        "epoch": status.epoch,
+        "state": status.state,
+        "facts_asserted": status.facts_asserted,
+        "facts_derived": status.facts_derived,
+        "shard_count": status.shard_count,
+        "version": status.version,
+        "placement_version": status.placement_version,
+        "uptime_seconds": status.uptime_seconds,
+        "nodes": status.nodes.iter().map(node).collect::<Vec<_>>(),
+        "shards": status.shards.iter().map(shard).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_shown() {
+        let node = NodeStatus {
+            node_id: "00a1".to_owned(),
+            name: "node-0".to_owned(),
+            address: "http://127.0.0.1:7411".to_owned(),
+            state: "up".to_owned(),
+            shards: 2,
+            facts_asserted: 1200,
+            memory_bytes: 1 << 30,
+            epoch: 4,
+            ..Default::default()
+        };
+        let shard = ShardStatus { shard: 1, node_id: "00a1".to_owned(), available: false, ..Default::default() };
+        let status = StatusResponse {
+            cluster_id: "c0ffee".to_owned(),
+            epoch: 4,
+            state: "serving".to_owned(),
+            nodes: vec![node],
+            shards: vec![shard],
+            facts_asserted: 1200,
+            shard_count: 2,
+            version: "0.1.0".to_owned(),
+            placement_version: 1,
+            uptime_seconds: 61.0,
+            ..Default::default()
+        };
+        let mut out = Vec::new();
+        table(&status, &mut out).unwrap();
+        let expected = "\
+cluster c0ffee is serving, epoch 4
+facts   1,200 asserted, 0 derived
+nodes   1 of 1 up, 2 shards, placement 1
+server  version 0.1.0, up for 1 min 01 s
+
+node    state  address                shards  asserted  derived  terms   memory  cache  disk  free  epoch
+──────  ─────  ─────────────────────  ──────  ────────  ───────  ─────  ───────  ─────  ────  ────  ─────
+node-0  up     http://127.0.0.1:7411       2     1,200        0      0  1.0 GiB    0 B   0 B   0 B      4
+
+shard  node    state    asserted  derived  terms
+─────  ──────  ───────  ────────  ───────  ─────
+    1  node-0  missing         0        0      0
+";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(json(&status)["shards"][0]["available"], false);
+    }
+}

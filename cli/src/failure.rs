@@ -1,0 +1,201 @@
+//! How a command fails: what is said on the standard error, and the exit code.
+//!
+//! ```text
+//! 1 failed   2 wrong use   3 not now: the same again may succeed   4 the time was up   130 interrupted
+//! ```
+//! A reader of the output that goes away (`| head`) is no failure.
+
+use crate::excerpt;
+use entail_client::Error;
+use entail_model::{Fault, Reason};
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, IsTerminal};
+use std::process::ExitCode;
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line makes no sense.
+    Usage(String),
+    /// What clap says, help and version included.
+    Clap(Box<clap::Error>),
+    /// The cluster, the way to it, or one of our roles failed.
+    Fault(Box<Fault>),
+    /// The cluster refused a text; the text is at hand, to show the place.
+    Text { fault: Box<Fault>, name: String, text: String },
+    /// A file of this machine cannot be read.
+    Input { name: String, error: io::Error },
+    /// The data cannot be written.
+    Output(io::Error),
+    Interrupted,
+}
+
+impl Failure {
+    /// Something of this machine that cannot be read.
+    pub fn input(name: impl Into<String>, error: io::Error) -> Self {
+        Self::Input { name: name.into(), error }
+    }
+
+    /// What the cluster says about a text that was sent.
+    pub fn about_text(error: Error, name: &str, text: &str) -> Self {
+        let fault = Fault::from(error);
+        match fault.position {
+            Some(_) => Self::Text { fault: Box::new(fault), name: name.to_owned(), text: text.to_owned() },
+            None => fault.into(),
+        }
+    }
+
+    /// The number for the shell.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Clap(error) => error.exit_code() as u8,
+            Self::Fault(fault) | Self::Text { fault, .. } => match fault.reason {
+                Reason::DeadlineExceeded | Reason::Cancelled => 4,
+                reason if reason.is_retryable() => 3,
+                _ => 1,
+            },
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => 0,
+            Self::Input { .. } | Self::Output(_) => 1,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Says what went wrong, and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        let code = ExitCode::from(self.exit_code());
+        if let Self::Clap(error) = self {
+            // Nobody is left to be told that the terminal went away.
+            let _ = error.print();
+        } else if let Some(message) = self.message() {
+            eprintln!("{} {message}", mark());
+        }
+        code
+    }
+
+    /// What is said, without `error:` in front; nothing where nothing needs to be said.
+    pub fn message(&self) -> Option<String> {
+        match self {
+            Self::Usage(message) => Some(format!("{message}\n\nFor more information, try '--help'.")),
+            Self::Clap(error) => Some(error.to_string()),
+            Self::Fault(fault) => Some(described(fault)),
+            Self::Text { fault, name, text } => Some(placed(fault, name, text)),
+            Self::Input { name, error } => Some(format!("{name}: {}", said(error))),
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => None,
+            Self::Output(error) => Some(format!("cannot write: {}", said(error))),
+            Self::Interrupted => Some("interrupted".to_owned()),
+        }
+    }
+}
+
+/// `error:`, in red for people.
+fn mark() -> &'static str {
+    let has_colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if has_colours { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" }
+}
+
+/// The sentence of the operating system without its number.
+fn said(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// A fault in one line: a place says it all; otherwise the reason, the shards, and whether to try again.
+fn described(fault: &Fault) -> String {
+    if fault.position.is_some() {
+        return fault.to_string();
+    }
+    let mut text = format!("{fault} ({}", fault.reason.name());
+    if !fault.shards.is_empty() {
+        let shards: Vec<String> = fault.shards.iter().map(ToString::to_string).collect();
+        let _ = write!(text, "; shards {}", shards.join(","));
+    }
+    if fault.is_retryable() {
+        text.push_str("; safe to retry");
+    }
+    text + ")"
+}
+
+/// A fault with the line that it is about.
+fn placed(fault: &Fault, name: &str, text: &str) -> String {
+    let position = fault.position.clone().unwrap_or_default();
+    let (line, column) = (position.line, position.column);
+    let file = position.file.unwrap_or_else(|| name.to_owned());
+    let message = &fault.message;
+    match excerpt::of(text, line, column) {
+        Some(excerpt) => format!("{file}:{line}:{column}: {message}\n{excerpt}"),
+        None if line > 0 => format!("{file}:{line}:{column}: {message}"),
+        None => format!("{file}: {message}"),
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Source { name, error } => Self::Input { name, error },
+            Error::Address { .. } => Self::Usage(error.to_string()),
+            error => Fault::from(error).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_model::ShardId;
+
+    fn fault(reason: Reason) -> Fault {
+        Fault::new(reason, "what happened")
+    }
+
+    #[test]
+    fn failures_are_told_and_numbered() {
+        let nothing = || io::Error::from(ErrorKind::NotFound);
+        let text = "RULE { ?s ex:p ?o }\nWHERE { ?s ?p ?o }";
+        let unknown = Fault::new(Reason::Syntax, "the prefix ex is not known").at(1, 11);
+        let cases: Vec<(Failure, u8, Option<&str>)> = vec![
+            (fault(Reason::Internal).into(), 1, Some("what happened (INTERNAL)")),
+            (
+                fault(Reason::ShardsUnavailable).with_shards(vec![ShardId(3), ShardId(5)]).into(),
+                3,
+                Some("what happened (SHARDS_UNAVAILABLE; shards 3,5; safe to retry)"),
+            ),
+            (fault(Reason::DeadlineExceeded).into(), 4, Some("what happened (DEADLINE_EXCEEDED)")),
+            (fault(Reason::Syntax).at(3, 9).in_file("a.nt").into(), 1, Some("a.nt:3:9: what happened")),
+            (
+                Failure::about_text(Error::Failed(unknown), "family.srl", text),
+                1,
+                Some(
+                    "family.srl:1:11: the prefix ex is not known\n  1 | RULE { ?s ex:p ?o }\n    |           ^",
+                ),
+            ),
+            (
+                Error::Interrupted { fault: fault(Reason::NotReady), bytes: 5 }.into(),
+                3,
+                Some("the answer broke off after 5 bytes: what happened (NOT_READY; safe to retry)"),
+            ),
+            (
+                Error::Source { name: "a.ttl".to_owned(), error: nothing() }.into(),
+                1,
+                Some("a.ttl: entity not found"),
+            ),
+            (Failure::Output(ErrorKind::BrokenPipe.into()), 0, None),
+            (Failure::Output(ErrorKind::StorageFull.into()), 1, Some("cannot write: no storage space")),
+            (Failure::Interrupted, 130, Some("interrupted")),
+        ];
+        for (failure, code, message) in cases {
+            assert_eq!(failure.message().as_deref(), message);
+            assert_eq!(failure.exit_code(), code);
+        }
+        assert_eq!(Failure::Usage("no".to_owned()).exit_code(), 2);
+    }
+}

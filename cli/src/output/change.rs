@@ -1,0 +1,71 @@
+//! What an epoch did, for people and for programs.
+
+use crate::output::grid::{Align, Grid};
+use crate::units::{bytes, count, counted, seconds};
+use entail_client::v1::ChangeSummary;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// The stable JSON object of a change.
+pub fn json(change: &ChangeSummary) -> Value {
+    let rule = |rule: &entail_client::v1::RuleSummary| json!({ "rule": rule.rule, "derived": rule.derived });
+    json!({
+        "epoch": change.epoch,
+        "asserted": change.asserted,
+        "derived": change.derived,
+        "rounds": change.rounds,
+        "seconds": change.seconds,
+        "bytes_exchanged": change.bytes_exchanged,
+        "rules": change.rules.iter().map(rule).collect::<Vec<_>>(),
+    })
+}
+
+/// A line that says it all, and a table of the rules that derived something.
+pub fn table(change: &ChangeSummary, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", line(change))?;
+    let worked = change.rules.iter().filter(|rule| rule.derived > 0);
+    let rows: Vec<Vec<String>> = worked.map(|rule| vec![rule.rule.clone(), count(rule.derived)]).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    Grid::new([("rule", Align::Left), ("derived", Align::Right)]).write(&rows, out)
+}
+
+fn line(change: &ChangeSummary) -> String {
+    format!(
+        "epoch {}: {} asserted, {} derived in {}, {} exchanged, {}",
+        change.epoch,
+        counted(change.asserted, "fact"),
+        counted(change.derived, "fact"),
+        counted(change.rounds.into(), "round"),
+        bytes(change.bytes_exchanged),
+        seconds(change.seconds),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_client::v1::RuleSummary;
+
+    #[test]
+    fn a_change_is_shown() {
+        let rule = |rule: &str, derived| RuleSummary { rule: rule.to_owned(), derived };
+        let change = ChangeSummary {
+            epoch: 7,
+            asserted: 1,
+            derived: 1500,
+            rounds: 3,
+            seconds: 0.25,
+            bytes_exchanged: 2048,
+            rules: vec![rule("1:1", 1500), rule("2:1", 0)],
+        };
+        let mut out = Vec::new();
+        table(&change, &mut out).unwrap();
+        let expected = "epoch 7: 1 fact asserted, 1,500 facts derived in 3 rounds, 2.0 KiB exchanged, 250.0 ms\n\n\
+            rule  derived\n────  ───────\n1:1     1,500\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(json(&change)["rules"][1]["derived"], 0);
+    }
+}

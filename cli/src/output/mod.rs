@@ -1,0 +1,32 @@
+//! What commands write to the standard output: tables for people, JSON and result formats for programs.
+
+pub mod change;
+pub mod grid;
+pub mod plan;
+pub mod solutions;
+pub mod term;
+
+use crate::failure::Failure;
+use clap::ValueEnum;
+use serde_json::Value;
+use std::io::{self, Write};
+
+/// How a command shows its answer, unless the answer is that of a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    #[default]
+    Table,
+    /// One JSON object
+    Json,
+}
+
+/// Writes an answer in its form.
+pub fn show(form: Form, table: impl FnOnce(&mut dyn Write) -> io::Result<()>, json: &Value) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = match form {
+        Form::Table => table(&mut out),
+        Form::Json => writeln!(out, "{json:#}"),
+    };
+    written.and_then(|()| out.flush()).map_err(Failure::Output)
+}

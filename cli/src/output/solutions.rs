@@ -1,0 +1,152 @@
+//! The table of a query's solutions, as they come.
+//!
+//! The first page decides how wide the columns are and which are numbers; everything after it is written at once, so
+//! that neither memory nor patience is needed for a large answer.
+
+use crate::failure::Failure;
+use crate::output::grid::{Align, Grid};
+use crate::output::term::{Prefixes, is_numeric};
+use bytes::Bytes;
+use entail_model::Fault;
+use sparesults::{
+    QueryResultsFormat, QueryResultsParseError, QueryResultsParser, QuerySolution, ReaderQueryResultsParserOutput,
+};
+use std::io::{self, Read, Write};
+use tokio::sync::mpsc::Receiver;
+
+/// Rows that are held back to size the columns.
+const PAGE_ROWS: usize = 1000;
+
+/// Bytes that another task sends, read as a file. The sender has to be outside of this thread.
+pub struct Chunks {
+    chunks: Receiver<Bytes>,
+    current: Bytes,
+}
+
+impl Chunks {
+    pub fn new(chunks: Receiver<Bytes>) -> Self {
+        Self { chunks, current: Bytes::new() }
+    }
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.chunks.blocking_recv() {
+                Some(chunk) => self.current = chunk,
+                None => return Ok(0),
+            }
+        }
+        let count = self.current.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.current.split_to(count));
+        Ok(count)
+    }
+}
+
+/// Reads results in JSON and writes them as a table, or as a word when the answer is yes or no.
+pub fn write(json: impl Read, prefixes: &Prefixes, out: &mut dyn Write) -> Result<(), Failure> {
+    match QueryResultsParser::from_format(QueryResultsFormat::Json).for_reader(json).map_err(bad)? {
+        ReaderQueryResultsParserOutput::Boolean(answer) => writeln!(out, "{answer}").map_err(Failure::Output)?,
+        ReaderQueryResultsParserOutput::Solutions(solutions) => {
+            let titles = solutions.variables().iter().map(|variable| variable.as_str().to_owned()).collect();
+            let mut table = Table { titles, prefixes, page: Vec::new(), numbers: Vec::new(), grid: None };
+            for solution in solutions {
+                table.add(&solution.map_err(bad)?, out).map_err(Failure::Output)?;
+            }
+            table.finish(out).map_err(Failure::Output)?;
+        }
+    }
+    out.flush().map_err(Failure::Output)
+}
+
+/// What the parser says about an answer that the server sent.
+fn bad(error: QueryResultsParseError) -> Failure {
+    Fault::corrupt(format!("the server's answer is not what it should be: {error}")).into()
+}
+
+struct Table<'a> {
+    titles: Vec<String>,
+    prefixes: &'a Prefixes,
+    page: Vec<Vec<String>>,
+    /// Per column, as far as the page goes: is every value a number?
+    numbers: Vec<bool>,
+    grid: Option<Grid>,
+}
+
+impl Table<'_> {
+    fn add(&mut self, solution: &QuerySolution, out: &mut dyn Write) -> io::Result<()> {
+        let row = solution.values().iter();
+        let row = row.map(|term| term.as_ref().map_or_else(String::new, |term| self.prefixes.shown(term.as_ref())));
+        let row = row.collect::<Vec<_>>();
+        if let Some(grid) = &self.grid {
+            return grid.row(&row, out);
+        }
+        self.numbers.resize(self.titles.len(), true);
+        for (is_number, term) in self.numbers.iter_mut().zip(solution.values()) {
+            *is_number &= term.as_ref().is_none_or(|term| is_numeric(term.as_ref()));
+        }
+        self.page.push(row);
+        if self.page.len() < PAGE_ROWS { Ok(()) } else { self.flush(out) }
+    }
+
+    fn finish(mut self, out: &mut dyn Write) -> io::Result<()> {
+        if self.grid.is_none() { self.flush(out) } else { Ok(()) }
+    }
+
+    /// Sizes the columns and writes the page.
+    fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.numbers.resize(self.titles.len(), false);
+        let align = |is_number: &bool| if *is_number { Align::Right } else { Align::Left };
+        let mut grid = Grid::new(self.titles.iter().map(String::as_str).zip(self.numbers.iter().map(align)));
+        self.page.iter().for_each(|row| grid.fit(row));
+        grid.head(out)?;
+        self.page.drain(..).try_for_each(|row| grid.row(&row, out))?;
+        self.grid = Some(grid);
+        out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(json: &str) -> Result<String, Failure> {
+        let prefixes = Prefixes::new(vec![("ex".to_owned(), "http://e/".to_owned())]);
+        let mut out = Vec::new();
+        write(json.as_bytes(), &prefixes, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn number(value: &str) -> String {
+        let datatype = "http://www.w3.org/2001/XMLSchema#integer";
+        format!(r#"{{"type":"literal","value":"{value}","datatype":"{datatype}"}}"#)
+    }
+
+    #[test]
+    fn solutions_become_a_table() {
+        let rows = [
+            format!(r#"{{"who":{{"type":"uri","value":"http://e/ann"}},"age":{}}}"#, number("7")),
+            r#"{"who":{"type":"literal","value":"Bob the Second"}}"#.to_owned(),
+            format!(r#"{{"age":{}}}"#, number("1234")),
+        ];
+        let json = format!(r#"{{"head":{{"vars":["who","age"]}},"results":{{"bindings":[{}]}}}}"#, rows.join(","));
+        let expected = "who              age\n──────────────  ────\nex:ann             7\nBob the Second\n                1234\n";
+        assert_eq!(drawn(&json).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_small_answers() {
+        assert_eq!(drawn(r#"{"head":{},"boolean":true}"#).unwrap(), "true\n");
+        assert_eq!(drawn(r#"{"head":{"vars":["a"]},"results":{"bindings":[]}}"#).unwrap(), "a\n─\n");
+        assert!(drawn("{").is_err());
+    }
+
+    #[test]
+    fn later_pages_keep_the_columns() {
+        let rows: Vec<String> = (0..PAGE_ROWS + 2).map(|row| format!(r#"{{"n":{}}}"#, number(&row.to_string()))).collect();
+        let json = format!(r#"{{"head":{{"vars":["n"]}},"results":{{"bindings":[{}]}}}}"#, rows.join(","));
+        let drawn = drawn(&json).unwrap();
+        let lines: Vec<&str> = drawn.lines().collect();
+        assert_eq!((lines.len(), lines[2], lines[1001], lines[1002], lines[1003]), (1004, "  0", "999", "1000", "1001"));
+    }
+}

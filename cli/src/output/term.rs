@@ -1,0 +1,196 @@
+//! Terms as people like to read them: IRIs shortened by prefixes, plain literals bare. For exact terms there are the
+//! result formats.
+
+use oxrdf::vocab::xsd;
+use oxrdf::{LiteralRef, NamedNodeRef, TermRef};
+use std::fmt::Write;
+
+/// Prefixes that readers know.
+const WELL_KNOWN: [(&str, &str); 14] = [
+    ("dc", "http://purl.org/dc/elements/1.1/"),
+    ("dcat", "http://www.w3.org/ns/dcat#"),
+    ("dcterms", "http://purl.org/dc/terms/"),
+    ("foaf", "http://xmlns.com/foaf/0.1/"),
+    ("geo", "http://www.opengis.net/ont/geosparql#"),
+    ("owl", "http://www.w3.org/2002/07/owl#"),
+    ("prov", "http://www.w3.org/ns/prov#"),
+    ("rdf", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"),
+    ("rdfs", "http://www.w3.org/2000/01/rdf-schema#"),
+    ("schema", "https://schema.org/"),
+    ("sh", "http://www.w3.org/ns/shacl#"),
+    ("skos", "http://www.w3.org/2004/02/skos/core#"),
+    ("void", "http://rdfs.org/ns/void#"),
+    ("xsd", "http://www.w3.org/2001/XMLSchema#"),
+];
+
+/// How deep triple terms are shown; deeper ones are cut off.
+const DEPTH_MAX: u32 = 16;
+
+/// Names for the beginnings of IRIs.
+#[derive(Clone, Debug)]
+pub struct Prefixes(Vec<(String, String)>);
+
+impl Prefixes {
+    /// The prefixes of the query, and those well-known ones that it does not name differently.
+    pub fn new(declared: Vec<(String, String)>) -> Self {
+        let is_free = |name: &str| declared.iter().all(|(other, _)| other != name);
+        let known: Vec<_> = WELL_KNOWN.iter().filter(|(name, _)| is_free(name)).collect();
+        let mut all = declared.clone();
+        all.extend(known.into_iter().map(|(name, iri)| ((*name).to_owned(), (*iri).to_owned())));
+        all.retain(|(_, iri)| !iri.is_empty());
+        // The longest beginning wins; of equals the one that was declared first.
+        all.sort_by_key(|(_, iri)| std::cmp::Reverse(iri.len()));
+        Self(all)
+    }
+
+    /// The term for a cell of a table: one line, without control characters.
+    pub fn shown(&self, term: TermRef<'_>) -> String {
+        let mut text = String::new();
+        self.term(term, 0, &mut text);
+        text
+    }
+
+    fn term(&self, term: TermRef<'_>, depth: u32, text: &mut String) {
+        match term {
+            TermRef::NamedNode(node) => self.iri(node, text),
+            TermRef::BlankNode(node) => {
+                let _ = write!(text, "_:{}", node.as_str());
+            }
+            TermRef::Literal(literal) => self.literal(literal, text),
+            TermRef::Triple(_) if depth >= DEPTH_MAX => text.push_str("<<( … )>>"),
+            TermRef::Triple(triple) => {
+                text.push_str("<<( ");
+                self.term(triple.subject.as_ref().into(), depth + 1, text);
+                text.push(' ');
+                self.iri(triple.predicate.as_ref(), text);
+                text.push(' ');
+                self.term(triple.object.as_ref(), depth + 1, text);
+                text.push_str(" )>>");
+            }
+        }
+    }
+
+    fn iri(&self, node: NamedNodeRef<'_>, text: &mut String) {
+        let iri = node.as_str();
+        let short = self.0.iter().find_map(|(name, start)| {
+            let local = iri.strip_prefix(start.as_str())?;
+            is_local(local).then_some((name, local))
+        });
+        match short {
+            Some((name, local)) => text.extend([name, ":", local]),
+            None => {
+                text.push('<');
+                escaped(iri, text);
+                text.push('>');
+            }
+        }
+    }
+
+    fn literal(&self, literal: LiteralRef<'_>, text: &mut String) {
+        let value = literal.value();
+        if literal.datatype() == xsd::STRING || is_plain(literal.datatype()) {
+            return escaped(value, text);
+        }
+        text.push('"');
+        escaped(value, text);
+        text.push('"');
+        match literal.language() {
+            Some(language) => {
+                text.extend(["@", language]);
+                if let Some(direction) = literal.direction() {
+                    let _ = write!(text, "--{direction}");
+                }
+            }
+            None => {
+                text.push_str("^^");
+                self.iri(literal.datatype(), text);
+            }
+        }
+    }
+}
+
+/// May this follow a prefix without any escape?
+fn is_local(text: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    text.chars().all(is_name) && !text.starts_with(['-', '.']) && !text.ends_with('.')
+}
+
+/// Datatypes whose values tell what they are.
+fn is_plain(datatype: NamedNodeRef<'_>) -> bool {
+    is_number(datatype) || [xsd::BOOLEAN, xsd::DATE, xsd::DATE_TIME, xsd::TIME, xsd::DURATION].contains(&datatype)
+}
+
+fn is_number(datatype: NamedNodeRef<'_>) -> bool {
+    [xsd::INTEGER, xsd::DECIMAL, xsd::DOUBLE, xsd::FLOAT, xsd::INT, xsd::LONG].contains(&datatype)
+        || [xsd::NON_NEGATIVE_INTEGER, xsd::POSITIVE_INTEGER, xsd::UNSIGNED_LONG].contains(&datatype)
+}
+
+/// Is the term one that stands to the right in its column?
+pub fn is_numeric(term: TermRef<'_>) -> bool {
+    matches!(term, TermRef::Literal(literal) if is_number(literal.datatype()))
+}
+
+/// Keeps a value on its line, and the terminal from obeying it.
+fn escaped(value: &str, text: &mut String) {
+    for character in value.chars() {
+        match character {
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(text, "\\u{:04X}", u32::from(c));
+            }
+            c => text.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oxrdf::{BlankNode, Literal, NamedNode, Term, Triple};
+
+    fn iri(text: &str) -> NamedNode {
+        NamedNode::new_unchecked(text)
+    }
+
+    #[test]
+    fn terms_are_short_and_harmless() {
+        let declared = [("ex", "http://e/"), ("deep", "http://e/a/"), ("owl", "http://birds/")];
+        let declared = declared.map(|(name, iri)| (name.to_owned(), iri.to_owned()));
+        let prefixes = Prefixes::new(declared.into());
+        let cases: Vec<(Term, &str)> = vec![
+            (iri("http://e/x").into(), "ex:x"),
+            (iri("http://e/a/x").into(), "deep:x"),
+            (iri("http://e/a/x/y").into(), "<http://e/a/x/y>"),
+            (iri("http://e/").into(), "ex:"),
+            (iri("http://e/x.").into(), "<http://e/x.>"),
+            (iri("http://e/é-1").into(), "ex:é-1"),
+            (iri("http://birds/eagle").into(), "owl:eagle"),
+            (iri("http://www.w3.org/2002/07/owl#Class").into(), "<http://www.w3.org/2002/07/owl#Class>"),
+            (iri("http://www.w3.org/2000/01/rdf-schema#label").into(), "rdfs:label"),
+            (BlankNode::new_unchecked("b1").into(), "_:b1"),
+            (Literal::new_simple_literal("two\nlines \u{1b}[31m").into(), "two\\nlines \\u001B[31m"),
+            (Literal::new_language_tagged_literal_unchecked("hi", "en").into(), "\"hi\"@en"),
+            (Literal::from(-7).into(), "-7"),
+            (Literal::from(true).into(), "true"),
+            (Literal::new_typed_literal("x", iri("http://e/t")).into(), "\"x\"^^ex:t"),
+            (
+                Term::Triple(Box::new(Triple::new(iri("http://e/s"), iri("http://e/p"), Literal::from(1)))),
+                "<<( ex:s ex:p 1 )>>",
+            ),
+        ];
+        for (term, expected) in cases {
+            assert_eq!(prefixes.shown(term.as_ref()), expected);
+        }
+    }
+
+    #[test]
+    fn triple_terms_are_cut_off_somewhere() {
+        let mut term = Term::from(Literal::from(1));
+        for _ in 0..100 {
+            term = Term::Triple(Box::new(Triple::new(iri("http://e/s"), iri("http://e/p"), term)));
+        }
+        assert!(Prefixes::new(vec![]).shown(term.as_ref()).contains("<<( … )>>"));
+    }
+}

@@ -1,0 +1,78 @@
+//! What the roles share: signals, the end of one role that ends the others, and health.
+
+pub mod health;
+
+use crate::failure::Failure;
+use crate::units;
+use clap::Args;
+use entail_model::Fault;
+use std::net::SocketAddr;
+use std::thread::available_parallelism;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Where a role answers HTTP.
+#[derive(Args, Clone, Debug)]
+pub struct Http {
+    /// Where to answer HTTP: GET /healthz [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_HTTP_LISTEN")]
+    pub http_listen: Option<SocketAddr>,
+}
+
+/// The limits of queries.
+#[derive(Args, Clone, Debug)]
+pub struct QueryLimits {
+    /// The deadline of queries that come without one
+    #[arg(long, value_name = "TIME", env = "ENTAIL_QUERY_TIMEOUT", default_value = "30s", value_parser = units::time)]
+    pub query_timeout: Duration,
+
+    /// The most rows of one answer
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_ROWS_MAX", default_value_t = 10_000_000)]
+    pub rows_max: u64,
+}
+
+/// Completes when the process is told to end, by SIGTERM or Ctrl-C; the second time ends it at once.
+pub fn shutdown() -> Result<CancellationToken, Failure> {
+    let catch = |kind| signal(kind).map_err(|error| Failure::input("the signals of this process", error));
+    let mut signals = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        received(&mut signals).await;
+        tracing::info!("shutting down");
+        told.cancel();
+        received(&mut signals).await;
+        std::process::exit(i32::from(Failure::Interrupted.exit_code()));
+    });
+    Ok(stop)
+}
+
+async fn received((terminate, interrupt): &mut (Signal, Signal)) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Waits for all roles; the first that ends, however it does, ends the others.
+pub async fn supervise(mut roles: JoinSet<Result<(), Fault>>, stop: &CancellationToken) -> Result<(), Failure> {
+    let mut result = Ok(());
+    while let Some(ended) = roles.join_next().await {
+        stop.cancel();
+        let ended = ended.unwrap_or_else(|error| Err(Fault::internal(format!("a role failed: {error}"))));
+        result = result.and(ended);
+    }
+    result.map_err(Failure::from)
+}
+
+/// The processors of this machine.
+pub fn threads() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// The same URL, with its scheme.
+pub fn with_scheme(url: &str) -> String {
+    if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
+}

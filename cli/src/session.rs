@@ -1,0 +1,69 @@
+//! What all commands share: the way to the cluster, how long it may take, what may be shown.
+
+use crate::arguments::Globals;
+use crate::failure::Failure;
+use entail_client::retry::Policy;
+use entail_client::{Client, Options};
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The time for commands that only ask.
+const ASK_MAX: Duration = Duration::from_secs(30);
+
+/// One run of the program.
+#[derive(Clone, Debug)]
+pub struct Session {
+    globals: Globals,
+}
+
+impl Session {
+    pub fn new(globals: Globals) -> Self {
+        Self { globals }
+    }
+
+    /// A client for commands that only ask; 30 seconds if nothing else is said.
+    pub fn asking(&self) -> Result<Client, Failure> {
+        self.client(Some(ASK_MAX))
+    }
+
+    /// A client for commands that change the graph or write all of it; they take as long as they take.
+    pub fn working(&self) -> Result<Client, Failure> {
+        self.client(None)
+    }
+
+    /// A client for callers that ask again themselves: each call is sent once.
+    pub fn polling(&self, call_max: Duration) -> Result<Client, Failure> {
+        self.connect(Options { timeout: Some(call_max), retry: Policy::never(), ..Options::default() })
+    }
+
+    fn client(&self, default: Option<Duration>) -> Result<Client, Failure> {
+        self.connect(Options { timeout: self.timeout(default), ..Options::default() })
+    }
+
+    fn connect(&self, options: Options) -> Result<Client, Failure> {
+        let outgoing = Some(Arc::new(entail_telemetry::inject) as entail_client::Outgoing);
+        Ok(Client::connect(&self.globals.server, Options { outgoing, ..options })?)
+    }
+
+    fn timeout(&self, default: Option<Duration>) -> Option<Duration> {
+        self.globals.timeout.map_or(default, |timeout| timeout.0)
+    }
+
+    /// The default of commands that only ask.
+    pub fn ask_max(&self) -> Option<Duration> {
+        self.timeout(Some(ASK_MAX))
+    }
+
+    /// May progress move on the standard error?
+    pub fn shows_progress(&self) -> bool {
+        !self.globals.quiet && io::stderr().is_terminal()
+    }
+
+    /// Says something beside the data.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.globals.quiet {
+            eprintln!("{}", text.as_ref());
+        }
+    }
+}

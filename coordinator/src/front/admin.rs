@@ -1,0 +1,107 @@
+//! `AdminService`: how the cluster is, and what it holds.
+
+use super::{House, Reply, dump, refuse};
+use entail_model::NodeId;
+use entail_proto::v1::admin_service_server::AdminService;
+use entail_proto::v1::{DumpRequest, DumpResponse, NodeStatus, ShardStatus, StatusRequest, StatusResponse};
+use futures::Stream;
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+/// The service.
+#[derive(Clone)]
+pub struct Admin(pub Arc<House>);
+
+impl Admin {
+    fn node_status(&self, node: NodeId, name: String, address: String, shards: u32) -> NodeStatus {
+        let live = self.0.members.live(node);
+        let is_up = self.0.members.is_up(node);
+        let mut status = NodeStatus {
+            node_id: format!("{:016x}", node.0),
+            name,
+            address,
+            state: if is_up { "up" } else { "down" }.to_owned(),
+            shards,
+            ..NodeStatus::default()
+        };
+        if let Some(live) = live {
+            status.facts_asserted = live.stats.shards.iter().map(|shard| shard.asserted).sum();
+            status.facts_derived = live.stats.shards.iter().map(|shard| shard.derived).sum();
+            status.terms = live.stats.shards.iter().map(|shard| shard.terms).sum();
+            status.memory_bytes = live.stats.memory_bytes;
+            status.cache_bytes = live.stats.cache_bytes;
+            status.disk_bytes = live.stats.disk_bytes;
+            status.disk_free_bytes = live.stats.disk_free_bytes;
+            status.epoch = live.epoch.0;
+            status.version = live.version;
+        }
+        status
+    }
+
+    fn shard_status(&self, holders: &[NodeId]) -> Vec<ShardStatus> {
+        let mut stats = HashMap::new();
+        for node in holders {
+            for shard in self.0.members.live(*node).map(|live| live.stats.shards).unwrap_or_default() {
+                stats.insert((*node, shard.shard), shard);
+            }
+        }
+        let shards = holders.iter().enumerate().map(|(shard, node)| {
+            let counts = stats.get(&(*node, shard as u32)).copied().unwrap_or_default();
+            ShardStatus {
+                shard: shard as u32,
+                node_id: format!("{:016x}", node.0),
+                facts_asserted: counts.asserted,
+                facts_derived: counts.derived,
+                terms: counts.terms,
+                available: self.0.members.is_up(*node),
+            }
+        });
+        shards.collect()
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn status(&self, request: Request<StatusRequest>) -> Reply<StatusResponse> {
+        let house = &self.0;
+        let (cluster, epoch, placement, nodes) = house.members.log.read(|state| {
+            (state.cluster().cloned(), state.epoch(), state.placement().clone(), state.nodes().clone())
+        });
+        let state = house.members.not_ready().map_or_else(|| "serving".to_owned(), |fault| fault.message);
+        let nodes = nodes.into_iter().map(|(node, member)| {
+            let shards = placement.holders.iter().filter(|holder| **holder == node).count() as u32;
+            self.node_status(node, member.name, member.address, shards)
+        });
+        let nodes: Vec<NodeStatus> = nodes.collect();
+        Ok(Response::new(StatusResponse {
+            cluster_id: cluster.as_ref().map_or_else(String::new, |cluster| format!("{:016x}", cluster.cluster.0)),
+            epoch: epoch.0,
+            state,
+            facts_asserted: nodes.iter().map(|node| node.facts_asserted).sum(),
+            facts_derived: nodes.iter().map(|node| node.facts_derived).sum(),
+            nodes,
+            shards: if request.get_ref().shards { self.shard_status(&placement.holders) } else { Vec::new() },
+            shard_count: cluster.map_or(0, |cluster| u32::from(cluster.shards.get())),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            placement_version: placement.version,
+            uptime_seconds: house.started.elapsed().as_secs_f64(),
+        }))
+    }
+
+    type DumpStream = Pin<Box<dyn Stream<Item = Result<DumpResponse, Status>> + Send>>;
+
+    async fn dump(&self, request: Request<DumpRequest>) -> Reply<Self::DumpStream> {
+        let dump = dump::Dump::new(&self.0, request.into_inner()).map_err(refuse)?;
+        let (parts, stream) = tokio::sync::mpsc::channel(4);
+        tokio::task::spawn_blocking(move || {
+            let send = |part| parts.blocking_send(Ok(part)).is_ok();
+            if let Err(fault) = dump.run(&send) {
+                _ = parts.blocking_send(Err(refuse(fault)));
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}

@@ -1,0 +1,159 @@
+//! A dump: the out copies of every node, decoded and written as RDF, in pieces.
+
+use super::House;
+use crate::ingest::Format;
+use crate::query::cluster::Cluster;
+use crate::reader::Reader;
+use crate::serialize::Serializer;
+use bytes::Bytes;
+use entail_model::{Epoch, Fault, Reason, Relation, TermId, term};
+use entail_proto::convert;
+use entail_proto::internal::ScanRequest;
+use entail_proto::v1::{DumpContent, DumpRequest, DumpResponse, DumpSummary};
+use oxrdf::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term};
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// Bytes in one message.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// What to write, and from where.
+pub struct Dump {
+    reader: Reader,
+    format: Format,
+    /// The one graph to write; none is the default graph, unless all are asked for.
+    graph: Option<NamedNode>,
+    scan: ScanRequest,
+}
+
+fn canonical(node: &NamedNode) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    term::encode(node.as_ref().into(), &mut bytes);
+    bytes
+}
+
+impl Dump {
+    /// Checks a request.
+    pub fn new(house: &House, request: DumpRequest) -> Result<Self, Fault> {
+        let format = match request.format.as_str() {
+            "" => Format::NQuads,
+            name => crate::ingest::format_of("", Some(name))?,
+        };
+        if request.all_graphs && !format.has_graphs() {
+            let text = format!("{} cannot hold named graphs: use nquads, trig or jsonld", format.name());
+            return Err(Fault::new(Reason::InvalidRequest, text));
+        }
+        let reader = house.reader(Some(Epoch(request.epoch)).filter(|epoch| epoch.0 > 0))?;
+        let (asserted, derived) = match request.content() {
+            DumpContent::Unspecified | DumpContent::Asserted => (true, false),
+            DumpContent::Derived => (false, true),
+            DumpContent::All => (true, true),
+        };
+        let graph = match request.graph.as_str() {
+            "" => None,
+            iri => Some(NamedNode::new(iri).map_err(|error| {
+                Fault::new(Reason::InvalidRequest, format!("the graph {iri} is not an IRI: {error}"))
+            })?),
+        };
+        let scan = ScanRequest {
+            cluster: 0,
+            epoch: reader.epoch.0,
+            asserted,
+            derived,
+            one_graph: !request.all_graphs,
+            graph: 0,
+        };
+        Ok(Self { reader, format, graph, scan })
+    }
+
+    /// Writes everything; `send` is false when nobody listens any more.
+    pub fn run(mut self, send: &dyn Fn(DumpResponse) -> bool) -> Result<(), Fault> {
+        // A graph that no term names has no facts: an empty document is the right answer.
+        let graph = match &self.graph {
+            None => Some(TermId::DEFAULT_GRAPH),
+            Some(graph) => self.reader.lookup(&[canonical(graph)])?[0],
+        };
+        self.scan.graph = graph.unwrap_or(TermId::MAX).0;
+        let mut serializer = Serializer::new(self.format, Pieces { send, buffer: Vec::new() }, &[])?;
+        for link in self.reader.holders.links.values() {
+            let mut stream = self.reader.runtime.block_on(link.scan(self.scan.clone()))?;
+            while let Some(part) = self.reader.runtime.block_on(link.next(&mut stream))? {
+                let Some(block) = part.block else { continue };
+                let (relation, _, pairs) = convert::block_parts(&block)?;
+                self.write(&mut serializer, relation, &pairs)?;
+            }
+        }
+        let facts = serializer.fact_count();
+        serializer.finish()?.send_all().map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))?;
+        let summary = DumpSummary { facts, epoch: self.reader.epoch.0 };
+        send(DumpResponse { data: Bytes::new(), summary: Some(summary) });
+        Ok(())
+    }
+
+    fn write(&self, serializer: &mut Serializer<Pieces<'_>>, relation: Relation, pairs: &[(TermId, TermId)]) -> Result<(), Fault> {
+        let mut ids: Vec<TermId> = pairs.iter().flat_map(|(subject, object)| [*subject, *object]).collect();
+        ids.push(relation.predicate);
+        if relation.graph != TermId::DEFAULT_GRAPH {
+            ids.push(relation.graph);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let terms: HashMap<TermId, Term> = ids.iter().copied().zip(self.reader.decode(&ids)?).collect();
+        let predicate = match terms[&relation.predicate].clone() {
+            Term::NamedNode(node) => node,
+            other => return Err(Fault::corrupt(format!("the predicate {other} is not an IRI"))),
+        };
+        let graph = match terms.get(&relation.graph).filter(|_| relation.graph != TermId::DEFAULT_GRAPH) {
+            None => GraphName::DefaultGraph,
+            Some(term) => subject(term)?.into(),
+        };
+        // Within one graph, every format without graphs will do.
+        let graph = if self.format.has_graphs() { graph } else { GraphName::DefaultGraph };
+        for (s, o) in pairs {
+            let quad = Quad::new(subject(&terms[s])?, predicate.clone(), terms[o].clone(), graph.clone());
+            serializer.write(quad.as_ref())?;
+        }
+        Ok(())
+    }
+}
+
+fn subject(term: &Term) -> Result<NamedOrBlankNode, Fault> {
+    match term.clone() {
+        Term::NamedNode(node) => Ok(node.into()),
+        Term::BlankNode(node) => Ok(node.into()),
+        other => Err(Fault::corrupt(format!("{other} cannot be a subject"))),
+    }
+}
+
+/// Sends what is written to it, piece by piece.
+struct Pieces<'a> {
+    send: &'a dyn Fn(DumpResponse) -> bool,
+    buffer: Vec<u8>,
+}
+
+impl Pieces<'_> {
+    fn send_all(&mut self) -> io::Result<()> {
+        let mut bytes = Bytes::from(std::mem::take(&mut self.buffer));
+        while !bytes.is_empty() {
+            let data = bytes.split_to(bytes.len().min(PIECE_BYTES));
+            if !(self.send)(DumpResponse { data, summary: None }) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE_BYTES {
+            self.send_all()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send_all()
+    }
+}

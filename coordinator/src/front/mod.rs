@@ -1,0 +1,113 @@
+//! The front door: the services of `entail.v1`.
+//!
+//! Services check and translate; the work is the [`writer`](crate::writer)'s, the [`query`](crate::query)'s and the
+//! [`members`](crate::members)'.
+
+mod admin;
+mod dump;
+mod load;
+mod query;
+mod rules;
+mod update;
+
+pub use admin::Admin;
+pub use query::Queries;
+pub use rules::Rules;
+pub use update::Updates;
+
+use crate::members::Members;
+use crate::options::Options;
+use crate::reader::{Reader, Shared, Until};
+use crate::writer::Writer;
+use entail_model::{Fault, Reason};
+use entail_proto::status;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tonic::{Request, Response, Status};
+
+/// What all services share.
+pub struct House {
+    pub options: Options,
+    pub members: Arc<Members>,
+    pub shared: Arc<Shared>,
+    pub writer: Writer,
+    pub started: Instant,
+    /// Queries at work.
+    pub admission: Arc<tokio::sync::Semaphore>,
+}
+
+type Reply<T> = Result<Response<T>, Status>;
+
+fn refuse(fault: Fault) -> Status {
+    status::from_fault(&fault)
+}
+
+impl House {
+    /// A reader of the last committed epoch, or of a given one.
+    fn reader(&self, epoch: Option<entail_model::Epoch>) -> Result<Reader, Fault> {
+        let latest = self.members.log.read(|state| state.epoch());
+        let epoch = epoch.unwrap_or(latest);
+        if epoch > latest {
+            return Err(Fault::new(Reason::EpochUnavailable, format!("epoch {epoch} is not there yet; the latest is {latest}")));
+        }
+        let mut holders = self.members.holders()?;
+        if epoch.0 == 0 {
+            // Nothing has been committed: nobody needs to be asked.
+            holders.links.clear();
+        }
+        Ok(Reader {
+            shared: Arc::clone(&self.shared),
+            holders: Arc::new(holders),
+            epoch,
+            runtime: tokio::runtime::Handle::current(),
+            until: Until::default(),
+        })
+    }
+}
+
+/// The time that the caller gave, from the `grpc-timeout` header.
+fn deadline_of<T>(request: &Request<T>) -> Option<Duration> {
+    let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(count.saturating_mul(3600)),
+        "M" => Duration::from_secs(count.saturating_mul(60)),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    })
+}
+
+/// A request id of our own for a client that gave none.
+fn request_id(given: String) -> Result<String, Fault> {
+    const LENGTH_MAX: usize = 200;
+    if given.len() > LENGTH_MAX {
+        return Err(Fault::new(Reason::InvalidRequest, format!("a request id has at most {LENGTH_MAX} bytes")));
+    }
+    if given.is_empty() { Ok(format!("server-{:032x}", crate::random::<16>().map(u128::from_le_bytes)?)) } else { Ok(given) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_in_every_unit() {
+        for (text, expected) in [
+            ("2S", Some(Duration::from_secs(2))),
+            ("1500m", Some(Duration::from_millis(1500))),
+            ("7u", Some(Duration::from_micros(7))),
+            ("1H", Some(Duration::from_secs(3600))),
+            ("x", None),
+            ("", None),
+            ("5", None),
+        ] {
+            let mut request = Request::new(());
+            request.metadata_mut().insert("grpc-timeout", text.parse().expect("ascii"));
+            assert_eq!(deadline_of(&request), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `QueryService`: admission, a deadline, and the answer as a stream.
+//!
+//! The query runs on a thread of its own; when the client's stream is dropped, or the time is over, the token is
+//! cancelled, which wakes the thread wherever it waits and ends the work at every node.
+
+use super::{House, Reply, deadline_of, refuse};
+use crate::query::{self, Format, Mode, Part, Stop};
+use crate::reader::Until;
+use entail_model::{Epoch, Fault, Reason};
+use entail_proto::v1::query_response::Part as WirePart;
+use entail_proto::v1::query_service_server::QueryService;
+use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};
+use futures::Stream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+/// Messages that wait for the client.
+const PARTS_WAITING: usize = 8;
+
+/// The service.
+#[derive(Clone)]
+pub struct Queries(pub Arc<House>);
+
+/// Cancels the query when the stream is dropped.
+struct Guard {
+    token: CancellationToken,
+    flag: Arc<AtomicBool>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.flag.store(true, Ordering::Relaxed);
+        self.token.cancel();
+    }
+}
+
+type Parts = mpsc::Sender<Result<QueryResponse, Status>>;
+
+#[tonic::async_trait]
+impl QueryService for Queries {
+    type QueryStream = Pin<Box<dyn Stream<Item = Result<QueryResponse, Status>> + Send>>;
+
+    async fn query(&self, request: Request<QueryRequest>) -> Reply<Self::QueryStream> {
+        let started = Instant::now();
+        let house = Arc::clone(&self.0);
+        let time = deadline_of(&request).unwrap_or(house.options.query_timeout_default);
+        let request = request.into_inner();
+        let permit = tokio::time::timeout(time, Arc::clone(&house.admission).acquire_owned()).await;
+        let permit = permit
+            .map_err(|_| refuse(Fault::new(Reason::Overloaded, "too many queries are at work")))?
+            .map_err(|_| refuse(Fault::new(Reason::NotReady, "the coordinator is stopping")))?;
+        let token = CancellationToken::new();
+        let deadline = started + time;
+        let stop = Stop { deadline: Some(deadline), ..Stop::default() };
+        let guard = Guard { token: token.clone(), flag: Arc::clone(&stop.cancelled) };
+        let mut reader = house.reader(epoch_of(&house, &request).map_err(refuse)?).map_err(refuse)?;
+        reader.until = Until { token: token.clone(), deadline: Some(deadline) };
+        let (parts, stream) = mpsc::channel(PARTS_WAITING);
+        tokio::spawn(wake_at(deadline, token));
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let epoch = reader.epoch;
+            let result = run(&house, request, reader, stop, &parts);
+            let last = match result {
+                Ok(summary) => Ok(response(WirePart::Summary(QuerySummary {
+                    epoch: epoch.0,
+                    rows: summary.rows,
+                    complete: true,
+                    seconds: started.elapsed().as_secs_f64(),
+                    plan_json: summary.plan.map(|plan| plan.to_string()).unwrap_or_default(),
+                }))),
+                Err(fault) => Err(refuse(fault)),
+            };
+            _ = parts.blocking_send(last);
+        });
+        let stream = ReceiverStream::new(stream).map(move |part| {
+            // The guard lives as long as the stream.
+            let _alive = &guard;
+            part
+        });
+        Ok(Response::new(Box::pin(stream)))
+    }
+}
+
+/// Wakes whatever waits when the time is over.
+async fn wake_at(deadline: Instant, token: CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep_until(deadline.into()) => token.cancel(),
+        () = token.cancelled() => {}
+    }
+}
+
+fn response(part: WirePart) -> QueryResponse {
+    QueryResponse { part: Some(part) }
+}
+
+/// The epoch to answer at; `None` for the latest.
+fn epoch_of(house: &House, request: &QueryRequest) -> Result<Option<Epoch>, Fault> {
+    let latest = house.members.log.read(|state| state.epoch());
+    let floor = Epoch(request.at_least_epoch);
+    if floor > latest {
+        return Err(Fault::new(Reason::EpochUnavailable, format!("epoch {floor} is not there yet; the latest is {latest}")));
+    }
+    Ok(Some(Epoch(request.epoch)).filter(|epoch| epoch.0 > 0))
+}
+
+fn run(house: &House, wire: QueryRequest, reader: crate::reader::Reader, stop: Stop, parts: &Parts) -> Result<query::Summary, Fault> {
+    let epoch = reader.epoch;
+    let rows_max = if wire.rows_max == 0 { house.options.rows_max } else { wire.rows_max.min(house.options.rows_max) };
+    let request = query::Request {
+        format: format_of(wire.format()),
+        mode: match wire.mode() {
+            QueryMode::Unspecified => Mode::Run,
+            QueryMode::Explain => Mode::Explain,
+            QueryMode::Profile => Mode::Profile,
+        },
+        text: wire.query,
+        base: Some(wire.base_iri).filter(|base| !base.is_empty()),
+        default_graphs: wire.default_graphs,
+        named_graphs: wire.named_graphs,
+        union_default_graph: wire.union_default_graph,
+        rows_max: Some(rows_max),
+        fed_bytes_max: house.options.memory / 4,
+        stop,
+    };
+    let mut send = |part| {
+        let part = match part {
+            Part::Header { media_type, variables } => {
+                WirePart::Header(QueryHeader { epoch: epoch.0, media_type: media_type.to_owned(), variables })
+            }
+            Part::Data(data) => WirePart::Data(data),
+        };
+        let sent = parts.blocking_send(Ok(response(part)));
+        sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+    };
+    query::run(request, Arc::new(reader), &mut send)
+}
+
+fn format_of(format: ResultFormat) -> Format {
+    match format {
+        ResultFormat::Unspecified => Format::Default,
+        ResultFormat::Json => Format::Json,
+        ResultFormat::Xml => Format::Xml,
+        ResultFormat::Csv => Format::Csv,
+        ResultFormat::Tsv => Format::Tsv,
+        ResultFormat::Ntriples => Format::NTriples,
+        ResultFormat::Turtle => Format::Turtle,
+    }
+}

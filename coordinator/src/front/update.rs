@@ -1,0 +1,103 @@
+//! `UpdateService`: SPARQL Update and loads.
+
+use super::{House, Reply, load, refuse, request_id};
+use crate::query::Stop;
+use crate::query::update::{self, UpdateRequest as Parsed};
+use crate::staging::Stager;
+use crate::writer::{Change, Request as WriteRequest, Watch};
+use bytes::Bytes;
+use entail_model::{Fact, Fault, TermId, term};
+use entail_proto::v1::update_service_server::UpdateService;
+use entail_proto::v1::{ChangeSummary, LoadRequest, LoadResponse, UpdateRequest, UpdateResponse};
+use futures::Stream;
+use oxrdf::{GraphName, Quad, Term, TermRef};
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The service.
+#[derive(Clone)]
+pub struct Updates(pub Arc<House>);
+
+impl Updates {
+    async fn apply(&self, request: UpdateRequest) -> Result<ChangeSummary, Fault> {
+        let id = request_id(request.request_id)?;
+        if let Some(change) = self.0.writer.answered(&id)? {
+            return Ok(change);
+        }
+        let mut reader = self.0.reader(None)?;
+        let base = Some(request.base_iri).filter(|base| !base.is_empty());
+        let parsed = Parsed { text: request.update, base, stop: Stop::default() };
+        let cancel = CancellationToken::new();
+        let _stop = cancel.clone().drop_guard();
+        reader.until.token = cancel.clone();
+        let quads = tokio::task::spawn_blocking(move || update::quads(parsed, Arc::new(reader)))
+        .await
+        .map_err(|error| Fault::internal(format!("the update's task failed: {error}")))??;
+        let change = Change::Facts(Box::new(move |stager| Box::pin(stage(stager, quads))));
+        self.0.writer.commit(WriteRequest { id, change, cancel, watch: Arc::new(Watch::default()) }).await
+    }
+}
+
+/// Interns and stages quads.
+async fn stage(stager: Arc<Stager>, quads: Vec<Quad>) -> Result<(), Fault> {
+    const BATCH: usize = 16_384;
+    for batch in quads.chunks(BATCH) {
+        let mut ids: BTreeMap<Vec<u8>, TermId> = BTreeMap::new();
+        let mut add = |term: TermRef<'_>| {
+            if term::inline_id(term).is_none() {
+                ids.insert(canonical(term), TermId::MAX);
+            }
+        };
+        for quad in batch {
+            terms(quad).iter().for_each(|term| add(term.as_ref()));
+        }
+        let texts: Vec<Bytes> = ids.keys().map(|text| Bytes::copy_from_slice(text)).collect();
+        let found = if texts.is_empty() { Vec::new() } else { stager.intern(&texts).await? };
+        ids.values_mut().zip(found).for_each(|(id, found)| *id = found);
+        let id = |term: &Term| term::inline_id(term.as_ref()).unwrap_or_else(|| ids[&canonical(term.as_ref())]);
+        let facts = batch.iter().map(|quad| {
+            let terms = terms(quad);
+            let graph = terms.get(3).map_or(TermId::DEFAULT_GRAPH, &id);
+            Fact { graph, subject: id(&terms[0]), predicate: id(&terms[1]), object: id(&terms[2]) }
+        });
+        stager.stage(facts.collect::<Vec<_>>()).await?;
+    }
+    Ok(())
+}
+
+/// Subject, predicate, object and, unless it is the default one, the graph.
+fn terms(quad: &Quad) -> Vec<Term> {
+    let mut terms = vec![quad.subject.clone().into(), quad.predicate.clone().into(), quad.object.clone()];
+    match &quad.graph_name {
+        GraphName::NamedNode(node) => terms.push(node.clone().into()),
+        GraphName::BlankNode(node) => terms.push(node.clone().into()),
+        GraphName::DefaultGraph => {}
+    }
+    terms
+}
+
+fn canonical(term: TermRef<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    term::encode(term, &mut bytes);
+    bytes
+}
+
+#[tonic::async_trait]
+impl UpdateService for Updates {
+    async fn update(&self, request: Request<UpdateRequest>) -> Reply<UpdateResponse> {
+        let change = self.apply(request.into_inner()).await.map_err(refuse)?;
+        Ok(Response::new(UpdateResponse { change: Some(change) }))
+    }
+
+    type LoadStream = Pin<Box<dyn Stream<Item = Result<LoadResponse, Status>> + Send>>;
+
+    async fn load(&self, request: Request<Streaming<LoadRequest>>) -> Reply<Self::LoadStream> {
+        let (responses, stream) = tokio::sync::mpsc::channel(4);
+        tokio::spawn(load::run(Arc::clone(&self.0), request.into_inner(), responses));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}

@@ -1,0 +1,263 @@
+//! The nodes as the coordinator knows them: who has registered, who is alive, who holds what.
+//!
+//! What lasts is in the metadata log; what only lives here (heartbeats, statistics) is forgotten at a restart, and nodes
+//! are asked to register again.
+
+use crate::metalog::{Entry, FileLog, Incarnation, MetaLog, Outcome, State};
+use crate::nodes::{Connections, Holders};
+use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason};
+use entail_proto::convert;
+use entail_proto::internal::cluster_service_server::ClusterService;
+use entail_proto::internal::*;
+use entail_proto::status;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tonic::{Request, Response, Status};
+
+/// Without a heartbeat for this long a node counts as down.
+pub const SUSPECT_AFTER: Duration = Duration::from_secs(3);
+
+/// Without a heartbeat for this long what waits for a node is given up.
+pub const LOST_AFTER: Duration = Duration::from_secs(10);
+
+/// The metadata log, shared between threads; appends block.
+#[derive(Clone)]
+pub struct Log(Arc<Mutex<FileLog>>);
+
+impl Log {
+    /// A log to share.
+    pub fn new(log: FileLog) -> Self {
+        Self(Arc::new(Mutex::new(log)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FileLog> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the state.
+    pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(self.lock().state())
+    }
+
+    /// Appends an entry, off the async threads.
+    pub async fn append(&self, entry: Entry) -> Result<u64, Fault> {
+        let log = self.clone();
+        tokio::task::spawn_blocking(move || log.lock().append(&entry).map(|(index, _)| index))
+            .await
+            .unwrap_or_else(|error| Err(Fault::internal(format!("the log's task failed: {error}"))))
+    }
+
+    /// Has a write failed, so that the process must end?
+    pub fn is_poisoned(&self) -> bool {
+        self.lock().is_poisoned()
+    }
+}
+
+/// What heartbeats tell of a node.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub last_seen: Instant,
+    pub epoch: Epoch,
+    pub stats: NodeStats,
+    pub version: String,
+    /// Did the last heartbeat tell of an epoch below the log's, with no attempt open?
+    is_behind: bool,
+}
+
+/// All nodes.
+pub struct Members {
+    pub log: Log,
+    live: Mutex<HashMap<NodeId, Live>>,
+    connections: Connections,
+    min_nodes: usize,
+}
+
+impl Members {
+    /// The members of a log's cluster, none of them seen yet.
+    pub fn new(log: Log, min_nodes: usize) -> Self {
+        Self { log, live: Mutex::default(), connections: Connections::default(), min_nodes: min_nodes.max(1) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a node, if it was heard of since the coordinator started.
+    pub fn live(&self, node: NodeId) -> Option<Live> {
+        self.lock().get(&node).cloned()
+    }
+
+    /// Was the node heard of lately?
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.lock().get(&node).is_some_and(|live| live.last_seen.elapsed() < SUSPECT_AFTER)
+    }
+
+    /// Has the node been silent for so long that waiting for it makes no sense?
+    pub fn is_lost(&self, node: NodeId) -> bool {
+        self.lock().get(&node).is_none_or(|live| live.last_seen.elapsed() > LOST_AFTER)
+    }
+
+    fn up_nodes(&self) -> Vec<NodeId> {
+        let live = self.lock();
+        let up = live.iter().filter(|(_, live)| live.last_seen.elapsed() < SUSPECT_AFTER);
+        let mut nodes: Vec<NodeId> = up.map(|(node, _)| *node).collect();
+        nodes.sort_unstable();
+        nodes
+    }
+
+    /// Why the cluster cannot be written to now; `None` when it can.
+    pub fn not_ready(&self) -> Option<Fault> {
+        let placement = self.log.read(|state| state.placement().clone());
+        let up = self.up_nodes();
+        if placement.holders.is_empty() {
+            let (have, want) = (up.len(), self.min_nodes);
+            return (have < want)
+                .then(|| Fault::new(Reason::NotReady, format!("waiting for nodes ({have} of {want} have registered)")));
+        }
+        let missing: Vec<_> = placement
+            .holders
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| !up.contains(node))
+            .map(|(shard, _)| entail_model::ShardId(shard as u16))
+            .collect();
+        (!missing.is_empty()).then(|| {
+            let text = format!("{} of {} shards are on nodes that are down", missing.len(), placement.holders.len());
+            Fault::new(Reason::ShardsUnavailable, text).with_shards(missing)
+        })
+    }
+
+    /// Places the shards before the first epoch; afterwards the placement stays, since nothing moves data yet.
+    pub async fn ensure_placement(&self) -> Result<(), Fault> {
+        let (epoch, current, shards) = self.log.read(|state| {
+            (state.epoch(), state.placement().clone(), state.cluster().map(|cluster| cluster.shards))
+        });
+        let shards = shards.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
+        if epoch == Epoch(0) {
+            let up = self.up_nodes();
+            if up.len() < self.min_nodes {
+                let (have, want) = (up.len(), self.min_nodes);
+                return Err(Fault::new(Reason::NotReady, format!("waiting for nodes ({have} of {want} have registered)")));
+            }
+            let previous = Some(&current).filter(|placement| !placement.holders.is_empty());
+            let proposed = Placement::propose(previous, &up, shards);
+            if proposed.holders != current.holders {
+                self.log.append(Entry::Place { placement: proposed }).await?;
+            }
+        }
+        self.not_ready().map_or(Ok(()), Err)
+    }
+
+    /// Links to the nodes that hold shards.
+    pub fn holders(&self) -> Result<Holders, Fault> {
+        let (cluster, placement, addresses, names) = self.log.read(|state| {
+            let addresses: BTreeMap<NodeId, String> =
+                state.nodes().iter().map(|(node, member)| (*node, member.address.clone())).collect();
+            let names: BTreeMap<NodeId, String> =
+                state.nodes().iter().map(|(node, member)| (*node, member.name.clone())).collect();
+            (state.cluster().map(|cluster| cluster.cluster), state.placement().clone(), addresses, names)
+        });
+        let cluster = cluster.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
+        Holders::new(&self.connections, cluster, convert::placement_map(&placement, &addresses), &names)
+    }
+
+    /// The life of a node that the log knows.
+    pub fn incarnation(&self, node: NodeId) -> Incarnation {
+        self.log.read(|state| state.nodes().get(&node).map_or(Incarnation(0), |member| member.incarnation))
+    }
+
+    fn check_node(&self, request: &RegisterRequest) -> Result<(), Fault> {
+        let (cluster, epoch) = self.log.read(|state| (state.cluster().map(|cluster| cluster.cluster.0), state.epoch()));
+        if request.cluster != 0 && Some(request.cluster) != cluster {
+            let theirs = request.cluster;
+            return Err(Fault::new(Reason::WrongCluster, format!("the node's directory belongs to cluster {theirs:016x}")));
+        }
+        if request.epoch > epoch.0 {
+            let (node, log) = (request.epoch, epoch.0);
+            let text = format!("the node has epoch {node}, the coordinator's log ends at {log}: it has lost entries");
+            return Err(Fault::corrupt(text));
+        }
+        Ok(())
+    }
+
+    fn decisions(&self, undecided: &[u64]) -> Vec<Decision> {
+        self.log.read(|state| {
+            let decide = |attempt: &u64| match state.outcome(Attempt(*attempt)) {
+                Outcome::Committed(epoch) => Some(Decision { attempt: *attempt, epoch: epoch.0 }),
+                Outcome::Open => None,
+                Outcome::Aborted | Outcome::Forgotten | Outcome::Unknown => Some(Decision { attempt: *attempt, epoch: 0 }),
+            };
+            undecided.iter().filter_map(decide).collect()
+        })
+    }
+
+    async fn register_node(&self, request: RegisterRequest) -> Result<RegisterResponse, Fault> {
+        self.check_node(&request)?;
+        let node = NodeId(request.node);
+        let entry = Entry::RegisterNode { node, name: request.name, address: request.address };
+        let incarnation = self.log.append(entry).await?;
+        self.lock().insert(
+            node,
+            Live {
+                last_seen: Instant::now(),
+                epoch: Epoch(request.epoch),
+                stats: NodeStats::default(),
+                version: request.version,
+                is_behind: false,
+            },
+        );
+        tracing::info!(node = %format_args!("{:016x}", node.0), incarnation, epoch = request.epoch, "a node has registered");
+        let decisions = self.decisions(&request.undecided);
+        Ok(self.log.read(|state| {
+            let cluster = state.cluster().expect("it was checked above");
+            RegisterResponse {
+                cluster: cluster.cluster.0,
+                hash_key: cluster.hash_key.to_vec().into(),
+                shards: u32::from(cluster.shards.get()),
+                incarnation,
+                epoch: state.epoch().0,
+                decisions,
+                placement: None,
+                rdf_type: 0,
+                has_rdf_type: false,
+            }
+        }))
+    }
+}
+
+/// The coordinator's service for nodes.
+#[derive(Clone)]
+pub struct ClusterServer(pub Arc<Members>);
+
+#[tonic::async_trait]
+impl ClusterService for ClusterServer {
+    async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
+        let response = self.0.register_node(request.into_inner()).await;
+        response.map(Response::new).map_err(|fault| status::from_fault(&fault))
+    }
+
+    async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
+        let request = request.into_inner();
+        let node = NodeId(request.node);
+        let is_behind = self.0.log.read(|state| state.open().is_none() && state.epoch() > Epoch(request.epoch));
+        let known = self.0.incarnation(node).0 == request.incarnation;
+        let mut live = self.0.lock();
+        let register_again = match live.get_mut(&node) {
+            Some(live) if known => {
+                // A node that missed an outcome learns it by registering: twice behind is no coincidence.
+                let was_behind = live.is_behind;
+                *live = Live {
+                    last_seen: Instant::now(),
+                    epoch: Epoch(request.epoch),
+                    stats: request.stats.unwrap_or_default(),
+                    is_behind,
+                    version: std::mem::take(&mut live.version),
+                };
+                was_behind && is_behind
+            }
+            _ => true,
+        };
+        Ok(Response::new(HeartbeatResponse { register_again, placement_version: 0 }))
+    }
+}

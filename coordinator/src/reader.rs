@@ -1,0 +1,318 @@
+//! The cluster as a query sees it: one pinned epoch, calls to the nodes that hold it.
+
+use crate::nodes::{Holders, Link};
+use crate::query::cluster::{Cluster, Rows, StageProfile};
+use bytes::Bytes;
+use entail_logic::eval::Batch;
+use entail_logic::exchange::wire;
+use entail_logic::plan::compile::{Context, RelationStats};
+use entail_logic::plan::{Plan, Route};
+use entail_model::term::HashKey;
+use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardCount, TermId, term};
+use entail_proto::convert;
+use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
+use futures::future::try_join_all;
+use moka::sync::Cache;
+use oxrdf::Term;
+use oxrdf::vocab::rdf;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Batches that wait for the query's thread, of all nodes together.
+const BATCHES_WAITING: usize = 8;
+
+/// Statistics of epochs that are kept.
+const STATS_KEPT: usize = 4;
+
+/// What queries share: caches over committed terms, and the statistics of the last epochs.
+pub struct Shared {
+    pub key: HashKey,
+    pub shards: ShardCount,
+    /// Canonical bytes by id. Ids are never given twice, so entries never go stale.
+    terms: Cache<TermId, Bytes>,
+    ids: Cache<Vec<u8>, TermId>,
+    stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
+    next_query: AtomicU64,
+}
+
+impl Shared {
+    /// Empty caches of about `bytes` bytes.
+    pub fn new(key: HashKey, shards: ShardCount, bytes: u64, first_query: u64) -> Self {
+        let weigh = |_: &TermId, text: &Bytes| text.len() as u32 + 80;
+        Self {
+            key,
+            shards,
+            terms: Cache::builder().max_capacity(bytes / 2).weigher(weigh).build(),
+            ids: Cache::builder().max_capacity(bytes / 2).weigher(|text: &Vec<u8>, _| text.len() as u32 + 80).build(),
+            stats: Mutex::default(),
+            next_query: AtomicU64::new(first_query),
+        }
+    }
+}
+
+/// The cluster at one epoch.
+pub struct Reader {
+    pub shared: Arc<Shared>,
+    pub holders: Arc<Holders>,
+    pub epoch: Epoch,
+    pub runtime: Handle,
+    pub until: Until,
+}
+
+/// When to stop waiting.
+#[derive(Clone, Debug, Default)]
+pub struct Until {
+    /// Cancelled when the caller has gone or the deadline has passed.
+    pub token: CancellationToken,
+    pub deadline: Option<Instant>,
+}
+
+impl Until {
+    /// What to say of an end that came from outside.
+    fn fault(&self) -> Fault {
+        match self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            true => Fault::new(Reason::DeadlineExceeded, "the query's time is over"),
+            false => Fault::new(Reason::Cancelled, "the query was cancelled"),
+        }
+    }
+
+    /// Does the work, unless the end comes first.
+    async fn or_end<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::select! {
+            result = work => result,
+            () = self.token.cancelled() => Err(self.fault()),
+        }
+    }
+}
+
+impl Reader {
+    fn block<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        self.runtime.block_on(self.until.or_end(work))
+    }
+
+    async fn fetch_context(&self) -> Result<Context, Fault> {
+        let calls = self.holders.links.values().map(|link| link.sizes(self.epoch.0));
+        let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
+        for size in try_join_all(calls).await?.into_iter().flatten() {
+            let relation = Relation { graph: TermId(size.graph), predicate: TermId(size.predicate) };
+            let sum = stats.entry(relation).or_default();
+            sum.facts += size.facts;
+            sum.subjects += size.subjects;
+            // Scattered objects are counted at each node: an overestimate, as estimates go.
+            sum.objects += size.objects;
+        }
+        let mut rdf_type = Vec::new();
+        term::encode(rdf::TYPE.into(), &mut rdf_type);
+        let rdf_type = self.fetch_ids(&[rdf_type]).await?[0];
+        Ok(Context { single_node: self.holders.links.len() <= 1, rdf_type, stats })
+    }
+
+    /// Placement facts and statistics, cached by epoch.
+    pub async fn context(&self) -> Result<Arc<Context>, Fault> {
+        let stats = || self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = stats().get(&self.epoch) {
+            return Ok(Arc::clone(context));
+        }
+        let context = Arc::new(self.fetch_context().await?);
+        let mut stats = stats();
+        stats.insert(self.epoch, Arc::clone(&context));
+        while stats.len() > STATS_KEPT {
+            stats.pop_first();
+        }
+        Ok(context)
+    }
+
+    /// The ids of terms by their canonical bytes.
+    pub async fn fetch_ids(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+        let mut ids: Vec<Option<TermId>> = terms.iter().map(|text| self.shared.ids.get(text)).collect();
+        if self.holders.links.is_empty() {
+            return Ok(ids);
+        }
+        let mut by_node: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        for (index, text) in terms.iter().enumerate().filter(|(index, _)| ids[*index].is_none()) {
+            let home = self.shared.key.hash(text).home(self.shared.shards);
+            by_node.entry(self.holders.holder(home)?.node).or_default().push(index);
+        }
+        let calls = by_node.into_iter().map(|(node, indexes)| async move {
+            let link = &self.holders.links[&node];
+            let found = link.lookup(convert::terms(indexes.iter().map(|index| &terms[*index][..]))).await?;
+            Ok::<_, Fault>((indexes, found))
+        });
+        for (indexes, found) in try_join_all(calls).await? {
+            for (index, id) in indexes.into_iter().zip(found).filter(|(_, id)| *id != TermId::MAX) {
+                self.shared.ids.insert(terms[index].clone(), id);
+                ids[index] = Some(id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The canonical bytes of dictionary ids.
+    pub async fn fetch_texts(&self, ids: &[TermId]) -> Result<HashMap<TermId, Bytes>, Fault> {
+        let mut texts = HashMap::with_capacity(ids.len());
+        let mut by_node: BTreeMap<NodeId, Vec<TermId>> = BTreeMap::new();
+        for id in ids {
+            let Some(home) = id.home() else { continue };
+            match self.shared.terms.get(id) {
+                Some(text) => _ = texts.insert(*id, text),
+                None => by_node.entry(self.holders.holder(home)?.node).or_default().push(*id),
+            }
+        }
+        let calls = by_node.into_iter().map(|(node, mut ids)| async move {
+            ids.sort_unstable();
+            ids.dedup();
+            let found = self.holders.links[&node].decode(&ids).await?;
+            Ok::<_, Fault>((ids, found))
+        });
+        for (ids, found) in try_join_all(calls).await? {
+            if ids.len() != found.len() {
+                return Err(Fault::corrupt("a node gave texts of other terms"));
+            }
+            for (id, text) in ids.into_iter().zip(found) {
+                // A copy: the received buffer holds the whole answer.
+                let text = Bytes::copy_from_slice(&text);
+                self.shared.terms.insert(id, text.clone());
+                texts.insert(id, text);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// The nodes that a plan needs: one, if it never leaves a shard.
+    fn participants(&self, plan: &Plan) -> Result<Vec<Link>, Fault> {
+        match (&plan.stages[0].route, plan.stages.len()) {
+            (Route::Shard(shard), 1) => Ok(vec![self.holders.holder(*shard)?.clone()]),
+            _ => Ok(self.holders.links.values().cloned().collect()),
+        }
+    }
+}
+
+impl Cluster for Reader {
+    fn context(&self) -> Result<Arc<Context>, Fault> {
+        self.block(Self::context(self))
+    }
+
+    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+        self.block(self.fetch_ids(terms))
+    }
+
+    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault> {
+        let texts = self.block(self.fetch_texts(ids))?;
+        let decode = |id: &TermId| match term::inline_term(*id) {
+            Some(term) => Ok(term),
+            None => term::decode(texts.get(id).ok_or_else(|| Fault::internal(format!("{id:?} has no text")))?),
+        };
+        ids.iter().map(decode).collect()
+    }
+
+    fn execute(&self, plan: Arc<Plan>, rows_max: Option<u64>) -> Result<Box<dyn Rows>, Fault> {
+        let participants = self.participants(&plan)?;
+        let encoded = postcard::to_stdvec(&*plan).map_err(|error| Fault::internal(format!("a plan: {error}")))?;
+        let request = ExecuteRequest {
+            cluster: self.holders.cluster.0,
+            query: self.shared.next_query.fetch_add(1, Ordering::Relaxed),
+            epoch: self.epoch.0,
+            plan: encoded.into(),
+            placement: Some(self.holders.map.clone()),
+            participants: participants.iter().map(|link| link.node.0).collect(),
+            rows_max: rows_max.unwrap_or(0),
+            profile: false,
+            memory_max: 0,
+        };
+        let (send, batches) = mpsc::channel(BATCHES_WAITING);
+        let mut tasks = JoinSet::new();
+        for link in participants {
+            let (request, send) = (request.clone(), send.clone());
+            tasks.spawn_on(
+                async move {
+                    if let Err(fault) = follow(&link, request, &send).await {
+                        _ = send.send(Err(fault)).await;
+                    }
+                },
+                &self.runtime,
+            );
+        }
+        let (runtime, until) = (self.runtime.clone(), self.until.clone());
+        Ok(Box::new(Streams { batches, _tasks: tasks, profile: Vec::new(), runtime, until }))
+    }
+
+    fn graphs(&self) -> Result<Vec<TermId>, Fault> {
+        let context = self.block(Self::context(self))?;
+        let graphs = context.stats.iter().filter(|(relation, stats)| {
+            relation.graph != TermId::DEFAULT_GRAPH && stats.facts > 0
+        });
+        let mut graphs: Vec<TermId> = graphs.map(|(relation, _)| relation.graph).collect();
+        graphs.sort_unstable();
+        graphs.dedup();
+        Ok(graphs)
+    }
+}
+
+enum Part {
+    Rows(Bytes),
+    Done(Vec<StageProfile>),
+}
+
+/// Follows one node's stream; ends early, and so stops the node, when nobody listens.
+async fn follow(link: &Link, request: ExecuteRequest, send: &mpsc::Sender<Result<Part, Fault>>) -> Result<(), Fault> {
+    let mut stream = link.execute(request).await?;
+    while let Some(part) = link.next(&mut stream).await? {
+        let is_last = part.summary.is_some();
+        let part = match part.summary {
+            Some(summary) => Part::Done(profile(link, &summary)),
+            None => Part::Rows(part.rows),
+        };
+        if send.send(Ok(part)).await.is_err() || is_last {
+            return Ok(());
+        }
+    }
+    Err(Fault::new(Reason::ShardsUnavailable, format!("node {} ended its stream early", link.name))
+        .with_shards(link.shards.clone()))
+}
+
+fn profile(link: &Link, summary: &ExecuteSummary) -> Vec<StageProfile> {
+    let stages = summary.stages.iter().enumerate().map(|(stage, counts)| StageProfile {
+        node: link.node,
+        shards: link.shards.iter().map(|shard| shard.0).collect(),
+        stage,
+        rows_in: counts.rows_in,
+        rows_out: counts.rows_out,
+        bytes_sent: counts.bytes_sent,
+        messages_sent: counts.messages_sent,
+        seconds: counts.nanoseconds as f64 / 1e9,
+    });
+    stages.collect()
+}
+
+/// The streams of all nodes, merged. Dropping it aborts the tasks, which drops the streams, which stops the nodes.
+struct Streams {
+    batches: mpsc::Receiver<Result<Part, Fault>>,
+    _tasks: JoinSet<()>,
+    profile: Vec<StageProfile>,
+    runtime: Handle,
+    until: Until,
+}
+
+impl Rows for Streams {
+    fn next(&mut self) -> Result<Option<Batch>, Fault> {
+        loop {
+            let batches = &mut self.batches;
+            match self.runtime.block_on(self.until.or_end(async { Ok(batches.recv().await) }))? {
+                None => return Ok(None),
+                Some(Ok(Part::Rows(rows))) => return wire::decode_batch(&rows).map(Some),
+                Some(Ok(Part::Done(stages))) => self.profile.extend(stages),
+                Some(Err(fault)) => return Err(fault),
+            }
+        }
+    }
+
+    fn profile(&mut self) -> Vec<StageProfile> {
+        std::mem::take(&mut self.profile)
+    }
+}

@@ -1,0 +1,497 @@
+//! The one writer: brings changes into epochs, one at a time.
+//!
+//! The protocol is `entail-logic`'s [`EpochMachine`]; this shell makes its calls and feeds back what they gave. Work
+//! waits in line for the writer's lock; too long a line is refused.
+
+use crate::members::Members;
+use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RequestId, RuleSet, RuleSets, Seal};
+use crate::nodes::Holders;
+use crate::reader::{Reader, Shared, Until};
+use crate::rules::{Ids, Parsed};
+use crate::staging::Stager;
+use bytes::Bytes;
+use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome};
+use entail_logic::fixpoint::Report;
+use entail_logic::plan::compile::{Context, RelationStats};
+use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
+use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
+use entail_proto::v1::{ChangeSummary, RuleSummary};
+use futures::future::BoxFuture;
+use prost::Message;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// Changes that wait for the writer.
+const WAITING_MAX: usize = 256;
+
+/// Rounds after which rules count as endless.
+const ROUNDS_MAX: u32 = 1_000_000;
+
+/// New facts at one node after which an epoch is given up.
+const FACTS_MAX: u64 = 2_000_000_000;
+
+/// How often unanswered control messages are looked after, and lost nodes noticed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Brings facts to the nodes while the attempt is open.
+pub type Stage = Box<dyn FnOnce(Arc<Stager>) -> BoxFuture<'static, Result<(), Fault>> + Send>;
+
+/// What an epoch changes.
+pub enum Change {
+    /// Adds asserted facts.
+    Facts(Stage),
+    /// Replaces the rule sets. `added` are the names of sets whose rules are new; with `rebuild`, everything is derived
+    /// anew.
+    Rules { sets: Vec<RuleSet>, added: BTreeSet<String>, rebuild: bool },
+}
+
+/// Where a running change is.
+#[derive(Debug, Default)]
+pub struct Watch {
+    pub round: AtomicU32,
+    /// 0 before staging has ended, 1 while reasoning, 2 while committing.
+    pub phase: AtomicU32,
+}
+
+/// A change that a client asked for.
+pub struct Request {
+    pub id: String,
+    pub change: Change,
+    pub cancel: CancellationToken,
+    pub watch: Arc<Watch>,
+}
+
+/// The writer.
+pub struct Writer {
+    members: Arc<Members>,
+    shared: Arc<Shared>,
+    turn: Mutex<Cached>,
+    places: Semaphore,
+}
+
+/// What the writer keeps between epochs.
+#[derive(Default)]
+struct Cached {
+    /// The rules of a version, with the ids of their constants.
+    rules: Option<(u64, Arc<Parsed>, Arc<Ids>)>,
+}
+
+impl Writer {
+    /// A writer that nobody uses yet.
+    pub fn new(members: Arc<Members>, shared: Arc<Shared>) -> Self {
+        Self { members, shared, turn: Mutex::default(), places: Semaphore::new(WAITING_MAX) }
+    }
+
+    /// The answer that a request was given before, if it was.
+    pub fn answered(&self, id: &str) -> Result<Option<ChangeSummary>, Fault> {
+        if id.is_empty() {
+            return Ok(None);
+        }
+        let answer = self.members.log.read(|state| state.answer(&RequestId(id.to_owned())).map(|answer| answer.result.clone()));
+        let decode = |bytes: Vec<u8>| ChangeSummary::decode(&bytes[..]);
+        answer.map(decode).transpose().map_err(|error| Fault::corrupt(format!("a kept answer: {error}")))
+    }
+
+    /// Commits a change as one epoch, when its turn has come.
+    ///
+    /// # Errors
+    /// Whatever went wrong; unless the reason is `OutcomeUnknown`, nothing was changed.
+    pub async fn commit(&self, request: Request) -> Result<ChangeSummary, Fault> {
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting")))?;
+        let mut turn = tokio::select! {
+            turn = self.turn.lock() => turn,
+            () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
+        };
+        if let Some(answer) = self.answered(&request.id)? {
+            return Ok(answer);
+        }
+        self.members.ensure_placement().await?;
+        let run = Run::new(self, request)?;
+        run.drive(&mut turn).await
+    }
+}
+
+/// The rule sets of a change: what holds after it.
+fn sets_after(members: &Members, change: &Change) -> Vec<RuleSet> {
+    match change {
+        Change::Rules { sets, .. } => sets.clone(),
+        Change::Facts(_) => members.log.read(|state| state.rules().sets.clone()),
+    }
+}
+
+/// One attempt in work.
+struct Run<'a> {
+    writer: &'a Writer,
+    holders: Arc<Holders>,
+    request_id: String,
+    change: Change,
+    cancel: CancellationToken,
+    watch: Arc<Watch>,
+    previous: Epoch,
+    rules_version: u64,
+    started: Instant,
+    machine: EpochMachine,
+    events: mpsc::Sender<Event>,
+    incoming: mpsc::Receiver<Event>,
+    stager: Option<Arc<Stager>>,
+    program: Option<Program>,
+    incarnations: BTreeMap<NodeId, Incarnation>,
+    asserted: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+    /// Rounds and decisions whose calls are under way, so that a tick does not repeat them.
+    calls: Calls,
+}
+
+/// A compiled program on its way to the nodes.
+struct Program {
+    encoded: Bytes,
+    labels: Vec<String>,
+    mode: ReasonMode,
+    new_rules: Vec<u32>,
+}
+
+type Calls = Arc<std::sync::Mutex<BTreeSet<(NodeId, u32)>>>;
+
+/// Keys of calls that are not rounds.
+const SEAL: u32 = u32::MAX;
+const DECIDE: u32 = u32::MAX - 1;
+
+impl<'a> Run<'a> {
+    fn new(writer: &'a Writer, request: Request) -> Result<Self, Fault> {
+        let holders = Arc::new(writer.members.holders()?);
+        let (previous, rules_version) = writer.members.log.read(|state| (state.epoch(), state.rules().version));
+        let nodes: Vec<NodeId> = holders.links.keys().copied().collect();
+        let incarnations = nodes.iter().map(|node| (*node, writer.members.incarnation(*node))).collect();
+        let machine = EpochMachine::new(EpochSetup { nodes, previous, rounds_max: ROUNDS_MAX });
+        let (events, incoming) = mpsc::channel(1024);
+        Ok(Self {
+            writer,
+            holders,
+            request_id: request.id,
+            change: request.change,
+            cancel: request.cancel,
+            watch: request.watch,
+            previous,
+            rules_version,
+            started: Instant::now(),
+            machine,
+            events,
+            incoming,
+            stager: None,
+            program: None,
+            incarnations,
+            asserted: Arc::default(),
+            bytes: Arc::default(),
+            calls: Calls::default(),
+        })
+    }
+
+    /// Runs the machine until it is over; the answer is given as soon as it is known.
+    async fn drive(mut self, cached: &mut Cached) -> Result<ChangeSummary, Fault> {
+        let mut answer = None;
+        let mut pending = vec![Event::Start];
+        let mut ticks = tokio::time::interval(TICK);
+        let cancel = self.cancel.clone();
+        let mut is_cancelled = false;
+        loop {
+            for event in std::mem::take(&mut pending) {
+                for effect in self.machine.step(event) {
+                    if let Effect::Answer(result) = effect {
+                        answer = Some(result);
+                    } else if let Some(event) = self.perform(effect, cached).await {
+                        pending.push(event);
+                    }
+                }
+            }
+            if !pending.is_empty() {
+                continue;
+            }
+            if self.machine.is_over() || answer.is_some() {
+                break;
+            }
+            pending.push(tokio::select! {
+                event = self.incoming.recv() => event.expect("this run holds a sender"),
+                () = cancel.cancelled(), if !is_cancelled => {
+                    is_cancelled = true;
+                    Event::Failed { node: None, fault: Fault::new(Reason::Cancelled, "the caller went away") }
+                }
+                _ = ticks.tick() => self.look_after(),
+            });
+        }
+        let outcome = answer.unwrap_or_else(|| Err(Fault::internal("an epoch ended without an answer")))?;
+        Ok(self.summary(&outcome))
+    }
+
+    /// Notices nodes that are lost or were born again; otherwise a tick.
+    fn look_after(&self) -> Event {
+        for (node, incarnation) in &self.incarnations {
+            let link = &self.holders.links[node];
+            let fault = if self.writer.members.incarnation(*node) != *incarnation {
+                format!("node {} has restarted", link.name)
+            } else if self.writer.members.is_lost(*node) {
+                format!("node {} has been silent for too long", link.name)
+            } else {
+                continue;
+            };
+            let fault = Fault::new(Reason::ShardsUnavailable, fault).with_shards(link.shards.clone());
+            return Event::Failed { node: Some(*node), fault };
+        }
+        Event::Tick
+    }
+
+    async fn perform(&mut self, effect: Effect, cached: &mut Cached) -> Option<Event> {
+        match effect {
+            Effect::LogBegin => Some(Event::Begun(self.log_begin().await)),
+            Effect::Stage { attempt, .. } => {
+                let result = self.stage(attempt, cached).await;
+                self.watch.phase.store(1, Ordering::Relaxed);
+                Some(Event::Staged(result))
+            }
+            Effect::OpenRound { node, attempt, round, first, staged, .. } => {
+                self.watch.round.store(round.0, Ordering::Relaxed);
+                self.open_round(node, attempt, round, first, staged);
+                None
+            }
+            Effect::Seal { node, attempt } => {
+                self.watch.phase.store(2, Ordering::Relaxed);
+                self.seal(node, attempt);
+                None
+            }
+            Effect::LogCommit { attempt, epoch, seals, outcome } => {
+                Some(Event::Committed(self.log_commit(attempt, epoch, seals, &outcome).await))
+            }
+            Effect::LogAbort { attempt, fault } => {
+                tracing::warn!(attempt = attempt.0, %fault, "an epoch's attempt is given up");
+                let entry = Entry::AbortEpoch { attempt, reason: fault.to_string().chars().take(1000).collect() };
+                Some(Event::Aborted(self.writer.members.log.append(entry).await.map(drop)))
+            }
+            Effect::Decide { node, attempt, epoch } => {
+                self.decide(node, attempt, epoch);
+                None
+            }
+            Effect::Answer(_) => None,
+        }
+    }
+
+    async fn log_begin(&mut self) -> Result<Attempt, Fault> {
+        let kind = match self.change {
+            Change::Facts(_) => EpochKind::Facts,
+            Change::Rules { .. } => EpochKind::Rules,
+        };
+        let entry = Entry::BeginEpoch {
+            previous: self.previous,
+            kind,
+            request: RequestId(self.request_id.clone()),
+            rules: self.rules_version,
+        };
+        self.writer.members.log.append(entry).await.map(Attempt)
+    }
+
+    /// Interns, stages and compiles.
+    async fn stage(&mut self, attempt: Attempt, cached: &mut Cached) -> Result<BTreeMap<NodeId, u64>, Fault> {
+        let shared = &self.writer.shared;
+        let stager = Arc::new(Stager::new(Holders::clone(&self.holders), attempt.0, shared.key, shared.shards));
+        self.stager = Some(Arc::clone(&stager));
+        let nothing = Change::Facts(Box::new(|_| Box::pin(async { Ok(()) })));
+        let sets = sets_after(&self.writer.members, &self.change);
+        let (change, mode, added) = match std::mem::replace(&mut self.change, nothing) {
+            Change::Facts(stage) => (Some(stage), ReasonMode::Increment, BTreeSet::new()),
+            Change::Rules { sets, added, rebuild } => {
+                self.change = Change::Rules { sets, added: added.clone(), rebuild };
+                (None, if rebuild { ReasonMode::Rebuild } else { ReasonMode::NewRules }, added)
+            }
+        };
+        if let Some(stage) = change {
+            let cancel = self.cancel.clone();
+            tokio::select! {
+                result = stage(Arc::clone(&stager)) => result?,
+                () = cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
+            }
+        }
+        let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;
+        let context = self.context(&stager).await?;
+        let program = parsed.program(&context, &ids)?;
+        let mut first_rule = 0;
+        let mut new_rules = Vec::new();
+        for (set, size) in sets.iter().zip(parsed.sizes()) {
+            if added.contains(&set.name) {
+                new_rules.extend(first_rule..first_rule + *size as u32);
+            }
+            first_rule += *size as u32;
+        }
+        let encoded = postcard::to_stdvec(&program).map_err(|error| Fault::internal(format!("a program: {error}")))?;
+        let labels = program.rules.into_iter().map(|rule| rule.label).collect();
+        self.program = Some(Program { encoded: encoded.into(), labels, mode, new_rules });
+        Ok(stager.sent())
+    }
+
+    /// The parsed rules and the ids of their constants; kept while the rules stay the same.
+    async fn rules_with_ids(
+        &mut self,
+        sets: &[RuleSet],
+        mode: ReasonMode,
+        cached: &mut Cached,
+        stager: &Stager,
+    ) -> Result<(Arc<Parsed>, Arc<Ids>), Fault> {
+        if let Some((version, parsed, ids)) = &cached.rules
+            && *version == self.rules_version
+            && mode == ReasonMode::Increment
+        {
+            return Ok((Arc::clone(parsed), Arc::clone(ids)));
+        }
+        let parsed = Arc::new(Parsed::new(sets)?);
+        let constants: Vec<Vec<u8>> = parsed.constants().into_iter().collect();
+        let bytes: Vec<Bytes> = constants.iter().map(|text| Bytes::copy_from_slice(text)).collect();
+        let ids = if bytes.is_empty() { Vec::new() } else { stager.intern(&bytes).await? };
+        let ids = Arc::new(constants.into_iter().zip(ids).collect::<Ids>());
+        if mode == ReasonMode::Increment {
+            // An attempt under unchanged rules finds their constants committed: the ids are safe to keep.
+            cached.rules = Some((self.rules_version, Arc::clone(&parsed), Arc::clone(&ids)));
+        }
+        Ok((parsed, ids))
+    }
+
+    /// Statistics for the compiler: the last epoch's, and what was staged.
+    async fn context(&mut self, stager: &Stager) -> Result<Context, Fault> {
+        let reader = Reader {
+            shared: Arc::clone(&self.writer.shared),
+            holders: Arc::clone(&self.holders),
+            epoch: self.previous,
+            runtime: tokio::runtime::Handle::current(),
+            until: Until::default(),
+        };
+        let mut context = Context::clone(&*reader.context().await?);
+        for (relation, facts) in stager.relations() {
+            let stats = context.stats.entry(relation).or_default();
+            let distinct = facts.div_ceil(2);
+            *stats = RelationStats {
+                facts: stats.facts + facts,
+                subjects: stats.subjects + distinct,
+                objects: stats.objects + distinct,
+            };
+        }
+        context.rdf_type = Some(stager.rdf_type().await?);
+        Ok(context)
+    }
+
+    /// Makes a call in the background, unless the same one is under way.
+    fn call(&self, node: NodeId, key: u32, call: impl Future<Output = Result<Event, Fault>> + Send + 'static) {
+        let calls = Arc::clone(&self.calls);
+        let under_way = |calls: &Calls| calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert((node, key));
+        if !under_way(&calls) {
+            return;
+        }
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let event = call.await.unwrap_or_else(|fault| Event::Failed { node: Some(node), fault });
+            calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&(node, key));
+            // The run may be over: then nobody listens, and nobody needs to.
+            _ = events.send(event).await;
+        });
+    }
+
+    fn open_round(&self, node: NodeId, attempt: Attempt, round: Round, first: bool, staged: u64) {
+        let program = self.program.as_ref().expect("rounds open after staging");
+        let mut request = ReasonRequest { attempt: attempt.0, round: round.0, previous: self.previous.0, ..Default::default() };
+        if first {
+            request.set_mode(program.mode);
+            request.program = program.encoded.clone();
+            request.new_rules.clone_from(&program.new_rules);
+            request.placement = Some(self.holders.map.clone());
+            request.staged = staged;
+            request.facts_max = FACTS_MAX;
+        }
+        let link = self.holders.links[&node].clone();
+        let (asserted, bytes) = (Arc::clone(&self.asserted), Arc::clone(&self.bytes));
+        self.call(node, round.0, async move {
+            let response = link.reason(request).await?;
+            if round == Round(1) {
+                asserted.fetch_add(response.asserted, Ordering::Relaxed);
+            }
+            bytes.fetch_add(response.bytes_sent, Ordering::Relaxed);
+            Ok(Event::RoundClosed { node, attempt, report: report(round, response) })
+        });
+    }
+
+    fn seal(&self, node: NodeId, attempt: Attempt) {
+        let link = self.holders.links[&node].clone();
+        let incarnation = self.incarnations[&node].0;
+        self.call(node, SEAL, async move {
+            let seal = link.seal(attempt.0).await?;
+            let seal = NodeSeal { incarnation, digest: seal.digest, asserted: seal.asserted, derived: seal.derived };
+            Ok(Event::Sealed { node, attempt, seal })
+        });
+    }
+
+    fn decide(&self, node: NodeId, attempt: Attempt, epoch: Option<Epoch>) {
+        let link = self.holders.links[&node].clone();
+        self.call(node, DECIDE, async move {
+            link.decide(Decision { attempt: attempt.0, epoch: epoch.map_or(0, |epoch| epoch.0) }).await?;
+            Ok(Event::Decided { node, attempt })
+        });
+    }
+
+    async fn log_commit(
+        &mut self,
+        attempt: Attempt,
+        epoch: Epoch,
+        seals: BTreeMap<NodeId, NodeSeal>,
+        outcome: &Outcome,
+    ) -> Result<Epoch, Fault> {
+        let rules = match &self.change {
+            Change::Rules { sets, .. } => Some(RuleSets { version: self.rules_version + 1, sets: sets.clone() }),
+            Change::Facts(_) => None,
+        };
+        let nodes = seals.iter().map(|(node, seal)| Seal {
+            node: *node,
+            incarnation: Incarnation(seal.incarnation),
+            digest: seal.digest,
+            counts: Counts { asserted: seal.asserted, derived: seal.derived },
+        });
+        let entry = Entry::CommitEpoch {
+            attempt,
+            epoch,
+            nodes: nodes.collect(),
+            result: self.summary(outcome).encode_to_vec(),
+            rules,
+        };
+        self.writer.members.log.append(entry).await.map(|_| epoch)
+    }
+
+    fn summary(&self, outcome: &Outcome) -> ChangeSummary {
+        let labels = self.program.iter().flat_map(|program| &program.labels);
+        let rules = labels.zip(&outcome.derived).map(|(label, derived)| RuleSummary {
+            rule: label.chars().take(200).collect(),
+            derived: *derived,
+        });
+        ChangeSummary {
+            epoch: outcome.epoch.0,
+            asserted: self.asserted.load(Ordering::Relaxed),
+            derived: outcome.derived.iter().sum(),
+            rounds: outcome.rounds,
+            seconds: self.started.elapsed().as_secs_f64(),
+            bytes_exchanged: self.bytes.load(Ordering::Relaxed),
+            rules: rules.take(1000).collect(),
+        }
+    }
+}
+
+fn report(round: Round, response: ReasonResponse) -> Report {
+    let counts = |counts: Vec<entail_proto::internal::PeerCount>| {
+        counts.into_iter().map(|count| (NodeId(count.node), count.messages)).collect()
+    };
+    Report {
+        round,
+        active: response.active,
+        derived: response.derived,
+        sent: counts(response.sent),
+        received: counts(response.received),
+    }
+}

@@ -1,0 +1,302 @@
+//! An attempt at this node: staging, then a thread that runs the reasoner, then the seal.
+//!
+//! At most one attempt is open. A message of a newer attempt abandons the older one; a message of an older one is
+//! fenced. What was sealed stays until the log's decision is known.
+
+use crate::context::{Context, StoreTexts, Territories};
+use crate::inbox::Inbox;
+use crate::peers::{Owner, Parcel};
+use crate::store::{Removed, SealSummary, Sealed};
+use entail_logic::columns::Pair;
+use entail_logic::columns::spine::Spill;
+use entail_logic::exchange::{Message, Payload};
+use entail_logic::fixpoint::reasoner::Setup;
+use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
+use entail_logic::plan::Program;
+use entail_model::{Attempt, ClusterId, Copy, Epoch, Fault, NodeId, Reason, Relation, Round};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Runs of more pairs than this are stored while the attempt goes on, so that memory stays bounded.
+const SPILL_ABOVE: u64 = 4 << 20;
+
+/// The one open attempt, if any.
+#[derive(Default)]
+pub struct Attempts {
+    open: Mutex<Option<Arc<Open>>>,
+}
+
+/// How a round's start is asked for.
+pub struct RoundRequest {
+    pub round: Round,
+    /// In the first round.
+    pub first: Option<FirstRound>,
+}
+
+/// What the first round needs beside.
+pub struct FirstRound {
+    pub mode: Mode,
+    pub program: Program,
+    pub territories: Territories,
+    pub staged: u64,
+    pub facts_max: u64,
+    /// The epoch that the attempt builds on.
+    pub previous: Epoch,
+}
+
+/// An answer to a round.
+#[derive(Clone, Debug, Default)]
+pub struct RoundAnswer {
+    pub report: Report,
+    pub asserted: u64,
+    pub bytes_sent: u64,
+}
+
+/// An attempt in work.
+pub struct Open {
+    pub attempt: Attempt,
+    staging: Mutex<Staging>,
+    reasoning: Mutex<Option<Arc<Mutex<Reasoner>>>>,
+    inbox: Inbox<Event>,
+    stop: Arc<AtomicBool>,
+    progress: Mutex<Progress>,
+    changed: Notify,
+    bytes_sent: AtomicU64,
+    is_rebuild: AtomicBool,
+}
+
+#[derive(Default)]
+struct Staging {
+    state: Option<State>,
+    sequences: HashSet<u64>,
+}
+
+#[derive(Default)]
+struct Progress {
+    asserted: u64,
+    closed: Option<Report>,
+    /// Bytes that the closed round sent to other nodes.
+    round_bytes: u64,
+    failed: Option<Fault>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Attempts {
+    /// The attempt, opened if it is newer than what is open.
+    ///
+    /// # Errors
+    /// `Fenced` for an attempt older than the open one.
+    pub fn open(&self, context: &Context, attempt: Attempt) -> Result<Arc<Open>, Fault> {
+        let mut open = lock(&self.open);
+        match &*open {
+            Some(current) if current.attempt == attempt => return Ok(Arc::clone(current)),
+            Some(current) if current.attempt > attempt => {
+                let newer = current.attempt;
+                return Err(Fault::new(Reason::Fenced, format!("attempt {attempt} is over: {newer} is open")));
+            }
+            Some(current) => {
+                current.give_up();
+                context.store.abandon(current.attempt)?;
+            }
+            None => {}
+        }
+        let new = Arc::new(Open {
+            attempt,
+            staging: Mutex::default(),
+            reasoning: Mutex::default(),
+            inbox: Inbox::new(context.inbox_bytes_max),
+            stop: Arc::default(),
+            progress: Mutex::default(),
+            changed: Notify::new(),
+            bytes_sent: AtomicU64::new(0),
+            is_rebuild: AtomicBool::new(false),
+        });
+        *open = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
+    /// Applies the log's decision on an attempt.
+    pub fn decide(&self, context: &Context, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault> {
+        let mut open = lock(&self.open);
+        if let Some(current) = open.take_if(|current| current.attempt == attempt) {
+            current.give_up();
+        }
+        context.store.decide(attempt, epoch)
+    }
+}
+
+impl Open {
+    /// Stops the thread and drops what waits.
+    fn give_up(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.inbox.close();
+        self.fail(Fault::new(Reason::EpochAborted, format!("attempt {} was given up", self.attempt)));
+    }
+
+    fn fail(&self, fault: Fault) {
+        lock(&self.progress).failed.get_or_insert(fault);
+        self.changed.notify_waiters();
+    }
+
+    fn spill(context: &Context) -> Spill {
+        Spill { store: Some(context.store.chunk_store()), above: SPILL_ABOVE }
+    }
+
+    /// Stages blocks of asserted facts; a repeated message changes nothing.
+    pub fn stage(&self, context: &Context, sequence: u64, blocks: &[(Relation, Copy, Vec<Pair>)]) -> Result<(), Fault> {
+        let mut staging = lock(&self.staging);
+        if !staging.sequences.insert(sequence) {
+            return Ok(());
+        }
+        if staging.state.is_none() {
+            staging.state = Some(State::new(&context.store.latest().relations, false, Self::spill(context))?);
+        }
+        let state = staging.state.as_mut().expect("it was just made");
+        blocks.iter().try_for_each(|(relation, copy, pairs)| state.stage(*relation, *copy, pairs))
+    }
+
+    /// Takes a message of a peer.
+    pub fn receive(&self, from: NodeId, message: Message, bytes: u64) -> Result<(), Fault> {
+        self.inbox.push(Event::Received { from, message }, bytes)
+    }
+
+    /// Starts a round, if it has not been started.
+    pub fn start_round(self: &Arc<Self>, context: &Arc<Context>, request: RoundRequest) -> Result<(), Fault> {
+        if let Some(first) = request.first {
+            self.start_reasoner(context, first)?;
+        }
+        self.inbox.push(Event::Open(request.round), 0)
+    }
+
+    fn start_reasoner(self: &Arc<Self>, context: &Arc<Context>, first: FirstRound) -> Result<(), Fault> {
+        let mut reasoning = lock(&self.reasoning);
+        if reasoning.is_some() {
+            return Ok(());
+        }
+        let mut staging = lock(&self.staging);
+        if staging.sequences.len() as u64 != first.staged {
+            let (got, sent) = (staging.sequences.len(), first.staged);
+            return Err(Fault::internal(format!("{got} of {sent} staged messages have come")));
+        }
+        let latest = context.store.latest().epoch;
+        if latest != first.previous {
+            let text = format!("the node has epoch {latest}, the attempt builds on {}", first.previous);
+            return Err(Fault::new(Reason::EpochUnavailable, text));
+        }
+        let rebuild = first.mode == Mode::Rebuild;
+        self.is_rebuild.store(rebuild, Ordering::Relaxed);
+        let mut state = match staging.state.take() {
+            Some(_) if rebuild => return Err(Fault::internal("facts were staged for a rebuild")),
+            Some(state) => state,
+            None => State::new(&context.store.latest().relations, rebuild, Self::spill(context))?,
+        };
+        state.finish_staging()?;
+        lock(&self.progress).asserted = state.staged_facts();
+        let reasoner = Reasoner::new(Setup {
+            territory: first.territories.territory.clone(),
+            program: Arc::new(first.program),
+            mode: first.mode,
+            state,
+            texts: Arc::new(StoreTexts(Arc::clone(&context.store))),
+            facts_max: first.facts_max,
+            stop: Arc::clone(&self.stop),
+        })?;
+        let reasoner = Arc::new(Mutex::new(reasoner));
+        *reasoning = Some(Arc::clone(&reasoner));
+        let (open, context) = (Arc::clone(self), Arc::clone(context));
+        let cluster = context.cluster()?;
+        std::thread::Builder::new()
+            .name(format!("attempt-{}", self.attempt))
+            .spawn(move || open.run(&context, cluster, &reasoner, &first.territories))
+            .map_err(|error| Fault::internal(format!("no thread for the attempt: {error}")))?;
+        Ok(())
+    }
+
+    /// The attempt's thread: events in, effects out, until it is decided or fails.
+    fn run(self: &Arc<Self>, context: &Arc<Context>, cluster: ClusterId, reasoner: &Mutex<Reasoner>, territories: &Territories) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let Some(event) = self.inbox.pop(Duration::from_secs(1)) else { continue };
+            let mut reasoner = lock(reasoner);
+            // The pool's threads share the work of a step; effects leave from here.
+            let mut emit = |effect| self.perform(context, cluster, territories, effect);
+            if let Err(fault) = reasoner.step_in(&context.pool, event, &mut emit) {
+                self.fail(fault);
+                return;
+            }
+        }
+    }
+
+    fn perform(self: &Arc<Self>, context: &Arc<Context>, cluster: ClusterId, territories: &Territories, effect: Effect) -> Result<(), Fault> {
+        match effect {
+            Effect::Closed(report) => {
+                let mut progress = lock(&self.progress);
+                progress.closed = Some(report);
+                progress.round_bytes = self.bytes_sent.swap(0, Ordering::Relaxed);
+                drop(progress);
+                self.changed.notify_waiters();
+                Ok(())
+            }
+            Effect::Send { to, message } => {
+                self.bytes_sent.fetch_add(payload_bytes(&message.payload), Ordering::Relaxed);
+                let (round, sequence) = (message.round, message.sequence);
+                let open = Arc::clone(self);
+                let parcel =
+                    Parcel { cluster, owner: Owner::Attempt(self.attempt.0), from: context.node, to, message };
+                context.peers.send(&context.runtime, territories, parcel, move |result| match result {
+                    Ok(()) => _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0),
+                    Err(fault) => open.fail(fault),
+                })
+            }
+        }
+    }
+
+    /// Waits until the round is closed here.
+    pub async fn closed(&self, round: Round) -> Result<RoundAnswer, Fault> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let progress = lock(&self.progress);
+                if let Some(fault) = &progress.failed {
+                    return Err(fault.clone());
+                }
+                if let Some(report) = progress.closed.as_ref().filter(|report| report.round >= round) {
+                    return Ok(RoundAnswer {
+                        report: report.clone(),
+                        asserted: progress.asserted,
+                        bytes_sent: progress.round_bytes,
+                    });
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Makes what the attempt added durable.
+    pub fn seal(&self, context: &Context) -> Result<SealSummary, Fault> {
+        let reasoning = lock(&self.reasoning).clone();
+        let added = match reasoning {
+            Some(reasoner) => lock(&reasoner).state().added(),
+            None => return Err(Fault::internal("an attempt is sealed before it has reasoned")),
+        };
+        let removed =
+            if self.is_rebuild.load(Ordering::Relaxed) { Removed::DerivedAndPromoted } else { Removed::None };
+        context.store.seal(self.attempt, Sealed { added, removed })
+    }
+}
+
+fn payload_bytes(payload: &Payload) -> u64 {
+    match payload {
+        Payload::Rows { batch, .. } => batch.bytes(),
+        Payload::Heads { pairs, .. } | Payload::Copies { pairs, .. } => pairs.len() as u64 * 16,
+        Payload::Close { .. } => 8,
+    }
+}
+

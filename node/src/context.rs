@@ -1,0 +1,104 @@
+//! What every part of a node shares: its store, its place in the cluster, its threads.
+
+use crate::peers::Peers;
+use crate::store::Store;
+use entail_logic::exchange::route::Territory;
+use entail_model::{ClusterId, Fault, NodeId, Placement, Reason, ShardId, TermId};
+use entail_proto::convert;
+use entail_proto::internal::PlacementMap;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use tokio::runtime::Handle;
+
+/// A node's shared parts.
+pub struct Context {
+    pub store: Arc<Store>,
+    pub node: NodeId,
+    pub peers: Peers,
+    pub runtime: Handle,
+    /// Set once the node has registered.
+    pub membership: OnceLock<Membership>,
+    /// Bytes that may wait for one attempt or query.
+    pub inbox_bytes_max: u64,
+    /// Evaluates: one pool for all, never the async runtime.
+    pub pool: rayon::ThreadPool,
+}
+
+/// What registration told.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership {
+    pub cluster: ClusterId,
+}
+
+impl Context {
+    /// The cluster that this node belongs to.
+    ///
+    /// # Errors
+    /// `NotReady` before the node has registered.
+    pub fn cluster(&self) -> Result<ClusterId, Fault> {
+        let membership = self.membership.get();
+        membership.map(|m| m.cluster).ok_or_else(|| Fault::new(Reason::NotReady, "the node has not registered yet"))
+    }
+
+    /// Refuses messages of another cluster.
+    pub fn check_cluster(&self, cluster: u64) -> Result<(), Fault> {
+        match self.cluster()?.0 == cluster {
+            true => Ok(()),
+            false => Err(Fault::new(Reason::WrongCluster, "the message is of another cluster")),
+        }
+    }
+
+    /// Runs work that takes time off the async threads.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let context = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&context))
+            .await
+            .unwrap_or_else(|error| Err(Fault::internal(format!("a task failed: {error}"))))
+    }
+}
+
+/// The placement that a message came with, and where its nodes are.
+#[derive(Clone, Debug)]
+pub struct Territories {
+    pub territory: Territory,
+    addresses: BTreeMap<NodeId, String>,
+}
+
+impl Territories {
+    /// The territory of all holders, or of the participants only.
+    pub fn new(me: NodeId, map: Option<&PlacementMap>, participants: &[u64]) -> Result<Self, Fault> {
+        let map = map.ok_or_else(|| Fault::new(Reason::InvalidRequest, "a message without its placement"))?;
+        let (placement, addresses): (Placement, _) = convert::placement_parts(map);
+        let mut territory = Territory::of_all_holders(me, placement);
+        if !participants.is_empty() {
+            territory.nodes = participants.iter().map(|node| NodeId(*node)).collect();
+            territory.nodes.sort_unstable();
+        }
+        Ok(Self { territory, addresses })
+    }
+
+    /// Where a node's peer port is.
+    pub fn address(&self, node: NodeId) -> Result<String, Fault> {
+        self.addresses.get(&node).cloned().ok_or_else(|| {
+            Fault::new(Reason::ShardsUnavailable, "a node's address is not known").with_shards(self.shards_of(node))
+        })
+    }
+
+    /// The shards that a node holds.
+    pub fn shards_of(&self, node: NodeId) -> Vec<ShardId> {
+        let holders = self.territory.placement.holders.iter().enumerate();
+        holders.filter(|(_, holder)| **holder == node).map(|(shard, _)| ShardId(shard as u16)).collect()
+    }
+}
+
+/// The store's dictionary as the evaluator wants it.
+pub struct StoreTexts(pub Arc<Store>);
+
+impl entail_logic::eval::Texts for StoreTexts {
+    fn texts(&self, ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
+        self.0.texts(ids)
+    }
+}

@@ -1,0 +1,154 @@
+//! Joining a cluster and staying in touch.
+//!
+//! A node that starts registers: it says which cluster it was in, which epoch it has and which sealed attempts it does
+//! not know the outcome of; the coordinator answers from its log. Then it sends heartbeats, and registers again when the
+//! coordinator does not know it (after the coordinator's restart, say).
+
+use crate::attempt::Attempts;
+use crate::context::{Context, Membership};
+use crate::queries::Queries;
+use entail_model::term::HashKey;
+use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, ShardCount};
+use entail_proto::internal::cluster_service_client::ClusterServiceClient;
+use entail_proto::internal::{HeartbeatRequest, NodeStats, RegisterRequest, RegisterResponse, ShardStats};
+use entail_proto::status;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint};
+
+const HEARTBEAT: Duration = Duration::from_millis(500);
+const DEADLINE: Duration = Duration::from_secs(10);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// What a node says of itself.
+pub struct Member {
+    pub context: Arc<Context>,
+    pub attempts: Arc<Attempts>,
+    pub queries: Arc<Queries>,
+    pub coordinator: String,
+    pub address: String,
+    pub name: String,
+}
+
+impl Member {
+    /// Registers and sends heartbeats until the task is dropped.
+    ///
+    /// # Errors
+    /// Only what no retry mends: another cluster, a damaged store.
+    pub async fn run(self) -> Result<(), Fault> {
+        let endpoint = Endpoint::from_shared(self.coordinator.clone())
+            .map_err(|error| Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator)))?;
+        let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
+        let mut client = ClusterServiceClient::new(channel);
+        loop {
+            let incarnation = self.register(&mut client).await?;
+            self.stay(&mut client, incarnation).await?;
+        }
+    }
+
+    async fn register(&self, client: &mut ClusterServiceClient<Channel>) -> Result<u64, Fault> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            let request = self.context.blocking({
+                let (name, address) = (self.name.clone(), self.address.clone());
+                move |context| Ok(register_request(context, name, address))
+            });
+            let mut request = tonic::Request::new(request.await?);
+            request.set_timeout(DEADLINE);
+            match client.register(request).await {
+                Ok(response) => return self.join(response.into_inner()).await,
+                Err(error) => {
+                    let fault = status::to_fault(&error);
+                    if !fault.is_retryable() && fault.reason != Reason::DeadlineExceeded {
+                        return Err(fault);
+                    }
+                    tracing::info!(coordinator = %self.coordinator, %fault, "cannot register yet");
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    async fn join(&self, response: RegisterResponse) -> Result<u64, Fault> {
+        let incarnation = response.incarnation;
+        let attempts = Arc::clone(&self.attempts);
+        let cluster = self
+            .context
+            .blocking(move |context| {
+                let key = <[u8; 16]>::try_from(&response.hash_key[..]);
+                let key = HashKey(key.map_err(|_| Fault::corrupt("a hash key that is not 16 bytes"))?);
+                let shards = ShardCount::new(response.shards).map_err(Fault::corrupt)?;
+                let cluster = ClusterId(response.cluster);
+                context.store.bind_cluster(cluster, key, shards)?;
+                for decision in &response.decisions {
+                    let epoch = Some(Epoch(decision.epoch)).filter(|epoch| epoch.0 > 0);
+                    attempts.decide(context, Attempt(decision.attempt), epoch)?;
+                }
+                Ok(cluster)
+            })
+            .await?;
+        self.context.membership.get_or_init(|| Membership { cluster });
+        tracing::info!(cluster = %format_args!("{:016x}", cluster.0), incarnation, "registered");
+        Ok(incarnation)
+    }
+
+    /// Sends heartbeats until the coordinator asks for a new registration.
+    async fn stay(&self, client: &mut ClusterServiceClient<Channel>, incarnation: u64) -> Result<(), Fault> {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            self.queries.sweep();
+            let stats = self.context.blocking(|context| node_stats(context)).await?;
+            let mut request = tonic::Request::new(HeartbeatRequest {
+                cluster: self.context.cluster()?.0,
+                node: self.context.node.0,
+                incarnation,
+                epoch: self.context.store.latest().epoch.0,
+                stats: Some(stats),
+            });
+            request.set_timeout(DEADLINE);
+            match client.heartbeat(request).await {
+                Ok(response) if response.get_ref().register_again => return Ok(()),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "a heartbeat was not answered"),
+            }
+        }
+    }
+}
+
+fn register_request(context: &Context, name: String, address: String) -> RegisterRequest {
+    RegisterRequest {
+        cluster: context.store.cluster().map_or(0, |cluster| cluster.0),
+        node: context.node.0,
+        name,
+        address,
+        epoch: context.store.latest().epoch.0,
+        undecided: context.store.undecided().iter().map(|attempt| attempt.0).collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn node_stats(context: &Context) -> Result<NodeStats, Fault> {
+    let disk = context.store.disk()?;
+    let shards = context.store.shard_counts().into_iter().map(|(shard, counts)| ShardStats {
+        shard: u32::from(shard.0),
+        asserted: counts.asserted,
+        derived: counts.derived,
+        terms: counts.terms,
+    });
+    Ok(NodeStats {
+        memory_bytes: resident_bytes(),
+        cache_bytes: context.store.cache_bytes(),
+        disk_bytes: disk.used,
+        disk_free_bytes: disk.free,
+        shards: shards.collect(),
+        chunks: 0,
+    })
+}
+
+/// This process's resident memory; 0 where /proc does not tell.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages * 4096
+}

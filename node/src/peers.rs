@@ -1,0 +1,121 @@
+//! Messages to other nodes: one unary call each, its answer the receipt.
+//!
+//! The sender's thread waits when too many messages to one peer are under way; a receipt never waits for work, only for
+//! room in the receiver's inbox, so two nodes that send to each other cannot wait in a circle.
+
+use crate::context::Territories;
+use entail_logic::exchange::{Message, wire};
+use entail_model::{ClusterId, Fault, NodeId, Reason};
+use entail_proto::internal::exchange_request::Flow;
+use entail_proto::internal::peer_service_client::PeerServiceClient;
+use entail_proto::internal::ExchangeRequest;
+use entail_proto::status;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tonic::transport::{Channel, Endpoint};
+
+/// Messages under way to one peer.
+const IN_FLIGHT_MAX: usize = 8;
+
+/// Tries before a peer counts as unreachable.
+const TRIES: u32 = 4;
+
+/// The deadline of one try.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The largest message, encoded: 32,768 rows of a wide plan with texts stay below.
+pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// Connections to other nodes, by address.
+#[derive(Debug, Default)]
+pub struct Peers {
+    connections: Mutex<HashMap<String, (Channel, Arc<Semaphore>)>>,
+}
+
+/// What a message belongs to.
+#[derive(Clone, Copy, Debug)]
+pub enum Owner {
+    Attempt(u64),
+    Query(u64),
+}
+
+/// One message on its way.
+pub struct Parcel {
+    pub cluster: ClusterId,
+    pub owner: Owner,
+    pub from: NodeId,
+    pub to: NodeId,
+    pub message: Message,
+}
+
+impl Peers {
+    fn connection(&self, address: &str) -> Result<(Channel, Arc<Semaphore>), Fault> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = connections.get(address) {
+            return Ok(connection.clone());
+        }
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the address {address}: {error}")))?;
+        let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
+        let connection = (channel, Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
+        connections.insert(address.to_owned(), connection.clone());
+        Ok(connection)
+    }
+
+    /// Sends a message; called on a thread that may wait. `done` learns of the receipt or the failure.
+    pub fn send(
+        &self,
+        runtime: &Handle,
+        territories: &Territories,
+        parcel: Parcel,
+        done: impl FnOnce(Result<(), Fault>) + Send + 'static,
+    ) -> Result<(), Fault> {
+        let to = parcel.to;
+        let address = territories.address(to)?;
+        let (channel, permits) = self.connection(&address)?;
+        let message = wire::encode(&parcel.message).into();
+        let flow = match parcel.owner {
+            Owner::Attempt(attempt) => Flow::Attempt(attempt),
+            Owner::Query(query) => Flow::Query(query),
+        };
+        let request =
+            ExchangeRequest { cluster: parcel.cluster.0, flow: Some(flow), from: parcel.from.0, message };
+        let shards = territories.shards_of(to);
+        let permit = runtime
+            .block_on(permits.acquire_owned())
+            .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
+        runtime.spawn(async move {
+            let result = deliver(channel, request).await;
+            drop(permit);
+            done(result.map_err(|fault| match fault.reason {
+                Reason::ShardsUnavailable => fault.with_shards(shards),
+                _ => fault,
+            }));
+        });
+        Ok(())
+    }
+}
+
+/// Tries a few times: messages are counted once however often they come.
+async fn deliver(channel: Channel, request: ExchangeRequest) -> Result<(), Fault> {
+    let mut client = PeerServiceClient::new(channel).max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let mut wait = Duration::from_millis(50);
+    for attempt in 1.. {
+        let mut request = tonic::Request::new(request.clone());
+        request.set_timeout(DEADLINE);
+        let fault = match client.exchange(request).await {
+            Ok(_) => return Ok(()),
+            Err(error) => status::to_fault(&error),
+        };
+        let may_pass = matches!(fault.reason, Reason::ShardsUnavailable | Reason::NotReady | Reason::DeadlineExceeded);
+        if attempt == TRIES || !may_pass {
+            return Err(fault);
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    unreachable!("the loop ends by returning")
+}

@@ -1,0 +1,75 @@
+//! Reading a node's facts as they are: for dumps and for statistics.
+
+use crate::store::{Snapshot, Store};
+use entail_logic::columns::run::CHUNK_PAIRS;
+use entail_logic::columns::{Pair, Run};
+use entail_model::{Copy, Epoch, Fault, Mark, Reason, Relation, TermId};
+use entail_proto::convert;
+use entail_proto::internal::{PairBlock, RelationSize, ScanRequest};
+use std::sync::Arc;
+
+fn snapshot(store: &Store, epoch: Epoch) -> Result<Arc<Snapshot>, Fault> {
+    store.snapshot(epoch).ok_or_else(|| {
+        let latest = store.latest().epoch;
+        Fault::new(Reason::EpochUnavailable, format!("epoch {epoch} is not kept at this node, whose latest is {latest}"))
+    })
+}
+
+/// The sizes of all relations of an epoch, from their runs.
+pub fn sizes(store: &Store, epoch: Epoch) -> Result<Vec<RelationSize>, Fault> {
+    let snapshot = snapshot(store, epoch)?;
+    let sizes = snapshot.relations.iter().map(|(relation, copies)| {
+        let facts = |copy: Copy| copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
+        RelationSize {
+            graph: relation.graph.0,
+            predicate: relation.predicate.0,
+            facts: facts(Copy::Out).map(|run| run.len).sum(),
+            subjects: facts(Copy::Out).map(|run| run.keys).sum(),
+            objects: facts(Copy::In).map(|run| run.keys).sum(),
+        }
+    });
+    Ok(sizes.collect())
+}
+
+/// Sends the out copies of the relations and marks that were asked for, in blocks.
+pub fn facts(
+    store: &Store,
+    request: &ScanRequest,
+    send: &mut dyn FnMut(PairBlock) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let snapshot = snapshot(store, Epoch(request.epoch))?;
+    for (relation, copies) in snapshot.relations.iter() {
+        if request.one_graph && relation.graph != TermId(request.graph) {
+            continue;
+        }
+        let runs = &copies[Copy::Out as usize];
+        let of = |mark: Mark| runs.iter().filter(move |run| run.mark == mark);
+        if request.asserted {
+            for run in of(Mark::Asserted).chain(of(Mark::Promoted)) {
+                run.for_each_piece(|piece| send_pieces(*relation, piece, send))?;
+            }
+        }
+        if request.derived {
+            let promoted: Vec<&Arc<Run>> = of(Mark::Promoted).collect();
+            for run in of(Mark::Derived) {
+                run.for_each_piece(|piece| send_pieces(*relation, &without(piece, &promoted)?, send))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn without(piece: &[Pair], promoted: &[&Arc<Run>]) -> Result<Vec<Pair>, Fault> {
+    promoted.iter().try_fold(piece.to_vec(), |rest, run| run.subtract_from(rest))
+}
+
+fn send_pieces(relation: Relation, piece: &[Pair], send: &mut dyn FnMut(PairBlock) -> Result<(), Fault>) -> Result<(), Fault> {
+    debug_assert!(piece.is_sorted(), "pieces of runs are sorted");
+    let mut rest = piece;
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(rest.len().min(CHUNK_PAIRS));
+        send(convert::block(relation, Copy::Out, now))?;
+        rest = later;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! The simulated network and its weather: loss, delay, duplication, reordering by delay, and cuts between two processes.
+
+use super::wire::Process;
+use crate::random::Random;
+use std::collections::BTreeMap;
+
+/// How bad things are; chances are out of ten thousand.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// Of each message.
+    pub loss: u64,
+    /// Of each message.
+    pub duplication: u64,
+    /// Ticks that a message takes at most.
+    pub delay_max: u64,
+    /// Before each action of a process.
+    pub crash: u64,
+    /// At each write to the coordinator's log.
+    pub log_failure: u64,
+    /// At each tick of a process: that it is cut off from another one for a while.
+    pub cut: u64,
+}
+
+impl Weather {
+    /// Nothing goes wrong.
+    pub fn calm() -> Self {
+        Self { loss: 0, duplication: 0, delay_max: 3, crash: 0, log_failure: 0, cut: 0 }
+    }
+
+    /// Some things go wrong often, others not at all: different for each seed.
+    pub fn storm(random: &mut Random) -> Self {
+        Self {
+            loss: *random.pick(&[0, 100, 500, 1_500]),
+            duplication: *random.pick(&[0, 100, 500, 2_000]),
+            delay_max: *random.pick(&[1, 3, 10, 30]),
+            crash: *random.pick(&[0, 2, 5, 15, 40]),
+            log_failure: *random.pick(&[0, 0, 200, 1_000]),
+            cut: *random.pick(&[0, 0, 10, 50]),
+        }
+    }
+}
+
+/// The way between all processes.
+#[derive(Debug)]
+pub struct Network {
+    pub weather: Weather,
+    random: Random,
+    /// Until when nothing passes between two processes, the lesser one first.
+    cuts: BTreeMap<(Process, Process), u64>,
+}
+
+impl Network {
+    pub fn new(weather: Weather, random: Random) -> Self {
+        Self { weather, random, cuts: BTreeMap::new() }
+    }
+
+    /// Good weather from now on.
+    pub fn heal(&mut self) {
+        self.weather = Weather::calm();
+        self.cuts.clear();
+    }
+
+    /// Nothing passes between two processes for so long.
+    pub fn cut(&mut self, one: Process, other: Process, until: u64) {
+        self.cuts.insert((one.min(other), one.max(other)), until);
+    }
+
+    /// When a message arrives: never, once or more often.
+    pub fn deliveries(&mut self, now: u64, from: Process, to: Process, comes_once: bool) -> Vec<u64> {
+        let is_cut = self.cuts.get(&(from.min(to), from.max(to))).is_some_and(|until| now < *until);
+        if is_cut || self.random.chance(self.weather.loss) {
+            return Vec::new();
+        }
+        let mut times = vec![now + self.random.between(1, self.weather.delay_max)];
+        while !comes_once && times.len() < 4 && self.random.chance(self.weather.duplication) {
+            // Repetitions may be very late, long after the sender has moved on.
+            let delay = self.random.between(1, self.weather.delay_max * 20);
+            times.push(now + delay);
+        }
+        times
+    }
+}

@@ -1,0 +1,326 @@
+//! A simulated node: the real reasoner and state over a simulated disk, behind the same rules as the real node.
+//!
+//! - It does nothing before it has registered, and registers with what it has sealed and does not know the outcome of.
+//! - One attempt is open; a newer one takes its place, an older one is fenced.
+//! - It builds only on the epoch that the attempt names, and never forgets a sealed stage before it hears a decision.
+
+use super::Cluster;
+use super::store::{Record, Stage, Store};
+use super::wire::{Action, FirstRound, Process, Wire};
+use crate::oracle::Placed;
+use entail_coordinator::metalog::Incarnation;
+use entail_logic::columns::spine::Spill;
+use entail_logic::epoch::NodeSeal;
+use entail_logic::eval::Texts;
+use entail_logic::exchange::Message;
+use entail_logic::exchange::route::Territory;
+use entail_logic::fixpoint::reasoner::Setup;
+use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
+use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, TermId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Messages that wait for their attempt's reasoner.
+const INBOX_MAX: usize = 10_000;
+
+/// Ticks between two heartbeats or tries to register.
+const BEATS: u64 = 5;
+
+/// A node's process in one life.
+pub struct Node {
+    pub me: NodeId,
+    life: u64,
+    cluster: Arc<Cluster>,
+    incarnation: Option<Incarnation>,
+    store: Store,
+    open: Option<Open>,
+    /// No message of an attempt up to this one starts any work.
+    fence: Attempt,
+    ticks: u64,
+}
+
+/// The attempt in work.
+struct Open {
+    attempt: Attempt,
+    staging: Option<State>,
+    sequences: BTreeSet<u64>,
+    /// What peers sent before the reasoner was there.
+    inbox: Vec<Event>,
+    reasoner: Option<Reasoner>,
+    is_rebuild: bool,
+    closed: Option<Report>,
+}
+
+struct NoTexts;
+
+impl Texts for NoTexts {
+    fn texts(&self, _ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
+        Err(Fault::internal("simulated rules have no filters"))
+    }
+}
+
+impl Node {
+    /// A process that starts on what is on its disk.
+    pub fn start(me: NodeId, life: u64, cluster: Arc<Cluster>, store: Store) -> Self {
+        Self { me, life, cluster, incarnation: None, store, open: None, fence: Attempt(0), ticks: 0 }
+    }
+
+    /// What is on the disk.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Does the coordinator know this life, as far as the node knows?
+    pub fn is_registered(&self) -> bool {
+        self.incarnation.is_some()
+    }
+
+    /// Takes a message.
+    pub fn receive(&mut self, from: Process, wire: Wire, out: &mut Vec<Action>) {
+        match wire {
+            Wire::Registered { life, incarnation, decisions } => self.registered(life, incarnation, decisions, out),
+            _ if self.incarnation.is_none() => {}
+            Wire::RegisterAgain { incarnation } if Some(incarnation) == self.incarnation => self.register(out),
+            Wire::Stage { attempt, previous, sequence, copies } => {
+                let result = self.admit(attempt, previous).and_then(|()| self.stage(attempt, sequence, &copies));
+                self.reply(attempt, result.map(|()| Wire::Staged { attempt, sequence }), out);
+            }
+            Wire::OpenRound { attempt, previous, round, first, staged } => {
+                let start = |node: &mut Self| match &first {
+                    Some(first) => node.start_reasoner(attempt, first, staged),
+                    None => Ok(()),
+                };
+                let result = self.admit(attempt, previous).and_then(|()| start(self));
+                match result {
+                    Ok(()) => self.open_round(attempt, round, out),
+                    Err(fault) => self.reply(attempt, Err(fault), out),
+                }
+            }
+            Wire::Seal { attempt } => self.seal(attempt, out),
+            Wire::Decide { attempt, epoch } => {
+                self.decide(attempt, epoch, out);
+                send(Process::Coordinator, Wire::Decided { attempt }, out);
+            }
+            Wire::Exchange { attempt, message } => self.exchange(from, attempt, message, out),
+            Wire::Received { attempt, round, sequence } => {
+                if let (Process::Node(by), true) = (from, self.is_open(attempt)) {
+                    self.reason(Event::Acknowledged { by, round, sequence }, out);
+                }
+            }
+            Wire::Read { call, epoch } => {
+                let missing = || Fault::new(Reason::EpochUnavailable, format!("epoch {epoch} is not here"));
+                let snapshot = self.store.snapshot(epoch).ok_or_else(missing);
+                let facts = snapshot.map(|snapshot| Arc::clone(&snapshot.stage.relations));
+                send(from, Wire::Facts { call, facts }, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, out: &mut Vec<Action>) {
+        let is_beat = self.ticks.is_multiple_of(BEATS);
+        self.ticks += 1;
+        match self.incarnation {
+            None if is_beat => self.register(out),
+            Some(incarnation) if is_beat => {
+                let undecided = self.store.undecided();
+                send(Process::Coordinator, Wire::Heartbeat { incarnation, undecided }, out);
+            }
+            _ => {}
+        }
+        self.reason(Event::Tick, out);
+    }
+
+    fn register(&self, out: &mut Vec<Action>) {
+        let wire = Wire::Register { life: self.life, undecided: self.store.undecided() };
+        send(Process::Coordinator, wire, out);
+    }
+
+    fn registered(
+        &mut self,
+        life: u64,
+        incarnation: Incarnation,
+        decisions: Vec<(Attempt, Option<Epoch>)>,
+        out: &mut Vec<Action>,
+    ) {
+        if life == self.life && self.incarnation.is_none_or(|known| known < incarnation) {
+            self.incarnation = Some(incarnation);
+            decisions.into_iter().for_each(|(attempt, epoch)| self.decide(attempt, epoch, out));
+        }
+    }
+
+    /// May work on this attempt begin or go on here?
+    fn admit(&mut self, attempt: Attempt, previous: Epoch) -> Result<(), Fault> {
+        if attempt <= self.fence || self.open.as_ref().is_some_and(|open| open.attempt > attempt) {
+            return Err(Fault::new(Reason::Fenced, format!("attempt {attempt} is over")));
+        }
+        let epoch = self.store.epoch();
+        if epoch != previous {
+            return Err(Fault::new(Reason::NotReady, format!("epoch {previous} has not come: {epoch} is the last")));
+        }
+        self.open_attempt(attempt);
+        Ok(())
+    }
+
+    fn open_attempt(&mut self, attempt: Attempt) -> &mut Open {
+        let is_new = self.open.as_ref().is_none_or(|open| open.attempt < attempt);
+        let open = self.open.take().filter(|_| !is_new);
+        self.open.insert(open.unwrap_or(Open {
+            attempt,
+            staging: None,
+            sequences: BTreeSet::new(),
+            inbox: Vec::new(),
+            reasoner: None,
+            is_rebuild: false,
+            closed: None,
+        }))
+    }
+
+    fn is_open(&self, attempt: Attempt) -> bool {
+        self.open.as_ref().is_some_and(|open| open.attempt == attempt)
+    }
+
+    fn base(&self) -> &entail_logic::fixpoint::state::Base {
+        let latest = self.store.snapshot(self.store.epoch());
+        &latest.expect("the last epoch is always kept").stage.relations
+    }
+
+    fn stage(&mut self, attempt: Attempt, sequence: u64, copies: &[Placed]) -> Result<(), Fault> {
+        let fresh = State::new(self.base(), false, Spill::default())?;
+        let open = self.open_attempt(attempt);
+        if open.reasoner.is_some() || !open.sequences.insert(sequence) {
+            return Ok(());
+        }
+        let state = open.staging.get_or_insert(fresh);
+        copies.iter().try_for_each(|copy| state.stage(copy.relation, copy.copy, &[copy.pair]))
+    }
+
+    fn start_reasoner(&mut self, attempt: Attempt, first: &FirstRound, staged: u64) -> Result<(), Fault> {
+        let is_rebuild = first.mode == Mode::Rebuild;
+        let fresh = State::new(self.base(), is_rebuild, Spill::default())?;
+        let territory = Territory::of_all_holders(self.me, first.placement.clone());
+        let open = self.open_attempt(attempt);
+        if open.reasoner.is_some() {
+            return Ok(());
+        }
+        if open.sequences.len() as u64 != staged {
+            return Err(Fault::new(Reason::Fenced, format!("{} of {staged} stages have come", open.sequences.len())));
+        }
+        let mut state = open.staging.take().unwrap_or(fresh);
+        state.finish_staging()?;
+        open.is_rebuild = is_rebuild;
+        open.reasoner = Some(Reasoner::new(Setup {
+            territory,
+            program: Arc::clone(&first.program),
+            mode: first.mode.clone(),
+            state,
+            texts: Arc::new(NoTexts),
+            facts_max: u64::MAX,
+            stop: Arc::default(),
+        })?);
+        Ok(())
+    }
+
+    fn open_round(&mut self, attempt: Attempt, round: Round, out: &mut Vec<Action>) {
+        let open = self.open_attempt(attempt);
+        if open.reasoner.is_none() {
+            let fault = Fault::new(Reason::Fenced, "the work of earlier rounds is lost");
+            return self.reply(attempt, Err(fault), out);
+        }
+        if let Some(report) = open.closed.clone().filter(|report| report.round == round) {
+            return send(Process::Coordinator, Wire::Closed { attempt, report }, out);
+        }
+        for event in std::mem::take(&mut open.inbox) {
+            self.reason(event, out);
+        }
+        self.reason(Event::Open(round), out);
+    }
+
+    /// Lets the reasoner work, if there is one.
+    fn reason(&mut self, event: Event, out: &mut Vec<Action>) {
+        let Some(open) = &mut self.open else { return };
+        let Some(reasoner) = &mut open.reasoner else { return };
+        let attempt = open.attempt;
+        let closed = &mut open.closed;
+        let result = reasoner.step(event, &mut |effect| {
+            let (to, wire) = match effect {
+                Effect::Send { to, message } => (Process::Node(to), Wire::Exchange { attempt, message }),
+                Effect::Closed(report) => {
+                    *closed = Some(report.clone());
+                    (Process::Coordinator, Wire::Closed { attempt, report })
+                }
+            };
+            send(to, wire, out);
+            Ok(())
+        });
+        if let Err(fault) = result {
+            // The attempt cannot go on here.
+            open.reasoner = None;
+            self.reply(attempt, Err(fault), out);
+        }
+    }
+
+    fn exchange(&mut self, from: Process, attempt: Attempt, message: Message, out: &mut Vec<Action>) {
+        let Process::Node(peer) = from else { return };
+        let (round, sequence) = (message.round, message.sequence);
+        if attempt > self.fence && self.open.as_ref().is_none_or(|open| open.attempt <= attempt) {
+            let open = self.open_attempt(attempt);
+            let event = Event::Received { from: peer, message };
+            if open.reasoner.is_some() {
+                self.reason(event, out);
+            } else if open.inbox.len() < INBOX_MAX {
+                open.inbox.push(event);
+            } else {
+                return;
+            }
+        }
+        send(from, Wire::Received { attempt, round, sequence }, out);
+    }
+
+    fn seal(&mut self, attempt: Attempt, out: &mut Vec<Action>) {
+        if self.store.sealed(attempt).is_none() {
+            let open = self.open.as_ref().filter(|open| open.attempt == attempt);
+            let Some((open, reasoner)) = open.and_then(|open| Some((open, open.reasoner.as_ref()?))) else {
+                let fault = Fault::new(Reason::Fenced, format!("attempt {attempt} is not here"));
+                return self.reply(attempt, Err(fault), out);
+            };
+            let stage = Stage::new(self.base(), reasoner.state(), open.is_rebuild);
+            self.write(Record::Sealed { attempt, stage }, out);
+        }
+        // Again as well: whether the first one's sync was reached is not known.
+        out.push(Action::Sync);
+        let stage = self.store.sealed(attempt).expect("it was just sealed");
+        let incarnation = self.incarnation.expect("only registered nodes get here").0;
+        let seal = NodeSeal { incarnation, ..stage.seal };
+        send(Process::Coordinator, Wire::Sealed { attempt, seal }, out);
+    }
+
+    fn decide(&mut self, attempt: Attempt, epoch: Option<Epoch>, out: &mut Vec<Action>) {
+        self.fence = self.fence.max(attempt);
+        self.open.take_if(|open| open.attempt <= attempt);
+        if self.store.sealed(attempt).is_some() {
+            if let Some(epoch) = epoch.filter(|epoch| *epoch != self.store.epoch().next()) {
+                let last = self.store.epoch();
+                return out.push(Action::Defect(format!("node {} is to follow epoch {last} by {epoch}", self.me)));
+            }
+            self.write(Record::Decided { attempt, epoch }, out);
+        } else if let Some(epoch) = epoch.filter(|epoch| *epoch > self.store.epoch()) {
+            out.push(Action::Defect(format!("node {} has not sealed what became epoch {epoch}", self.me)));
+        }
+    }
+
+    fn write(&mut self, record: Record, out: &mut Vec<Action>) {
+        self.store.apply(&record);
+        out.push(Action::Write(record));
+    }
+
+    fn reply(&self, attempt: Attempt, result: Result<Wire, Fault>, out: &mut Vec<Action>) {
+        let wire = result.unwrap_or_else(|fault| Wire::Refused { attempt, fault });
+        send(Process::Coordinator, wire, out);
+    }
+}
+
+fn send(to: Process, wire: Wire, out: &mut Vec<Action>) {
+    out.push(Action::Send { to, wire });
+}

@@ -1,0 +1,170 @@
+//! A node's simulated disk, and what a node makes of it.
+//!
+//! The disk is a journal. A crash keeps what was synced and any prefix of the rest. What a node sees is the replay of
+//! the journal, so a restart needs no other path than a running node.
+
+use entail_logic::epoch::NodeSeal;
+use entail_logic::fixpoint::State;
+use entail_logic::fixpoint::state::Base;
+use entail_model::{Attempt, Copy, Epoch, Mark};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::random::Random;
+
+/// Committed epochs that a node keeps for readers.
+const EPOCHS_KEPT: usize = 4;
+
+/// An entry of the journal.
+#[derive(Clone, Debug)]
+pub enum Record {
+    Sealed { attempt: Attempt, stage: Stage },
+    Decided { attempt: Attempt, epoch: Option<Epoch> },
+}
+
+/// Everything that a node holds if the attempt commits.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub relations: Arc<Base>,
+    /// Without the incarnation.
+    pub seal: NodeSeal,
+}
+
+impl Stage {
+    /// What `base` becomes with what an attempt adds. After a rebuild only the asserted runs of the base are left.
+    pub fn new(base: &Base, state: &State, is_rebuild: bool) -> Self {
+        let mut relations = base.clone();
+        if is_rebuild {
+            let copies = relations.values_mut().flatten();
+            copies.for_each(|runs| runs.retain(|run| run.mark == Mark::Asserted));
+        }
+        for (relation, copy, run) in state.added() {
+            relations.entry(relation).or_default()[copy as usize].push(run);
+        }
+        let seal = seal_of(&relations);
+        Self { relations: Arc::new(relations), seal }
+    }
+}
+
+/// Counts, and a digest that does not depend on how pairs are cut into runs.
+fn seal_of(relations: &Base) -> NodeSeal {
+    let mut seal = NodeSeal { digest: 0xCBF2_9CE4_8422_2325, ..NodeSeal::default() };
+    for (relation, copies) in relations {
+        for copy in Copy::BOTH {
+            for mark in Mark::ALL {
+                let pairs = pairs_of(&copies[copy as usize], mark);
+                if copy == Copy::Out {
+                    let count = pairs.len() as u64;
+                    match mark {
+                        Mark::Asserted => seal.asserted += count,
+                        Mark::Derived => seal.derived += count,
+                        Mark::Promoted => (seal.asserted, seal.derived) = (seal.asserted + count, seal.derived - count),
+                    }
+                }
+                for pair in pairs {
+                    let words = [relation.predicate.0, copy as u64, mark as u64, pair.0.0, pair.1.0];
+                    for word in words {
+                        seal.digest = (seal.digest ^ word).wrapping_mul(0x100_0000_01B3).rotate_left(23);
+                    }
+                }
+            }
+        }
+    }
+    seal
+}
+
+/// The pairs of all runs of a mark, sorted, with repetitions if there are any.
+pub fn pairs_of(runs: &[Arc<entail_logic::columns::Run>], mark: Mark) -> Vec<entail_logic::columns::Pair> {
+    let runs = runs.iter().filter(|run| run.mark == mark);
+    let mut pairs: Vec<_> = runs.flat_map(|run| run.to_vec().expect("runs are in memory")).collect();
+    pairs.sort_unstable();
+    pairs
+}
+
+/// The bytes, as it were.
+#[derive(Debug, Default)]
+pub struct Disk {
+    records: Vec<Record>,
+    synced: usize,
+}
+
+impl Disk {
+    pub fn write(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    pub fn sync(&mut self) {
+        self.synced = self.records.len();
+    }
+
+    /// Loses a part, perhaps none, of what was not synced.
+    pub fn crash(&mut self, random: &mut Random) {
+        let kept = random.between(self.synced as u64, self.records.len() as u64);
+        self.records.truncate(kept as usize);
+        self.synced = self.records.len();
+    }
+
+    /// What a process that starts finds.
+    pub fn open(&self) -> Store {
+        let mut store = Store::new();
+        self.records.iter().for_each(|record| store.apply(record));
+        store
+    }
+}
+
+/// A committed epoch.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub attempt: Attempt,
+    pub stage: Stage,
+}
+
+/// What a node knows by its disk.
+#[derive(Debug)]
+pub struct Store {
+    snapshots: BTreeMap<Epoch, Snapshot>,
+    sealed: BTreeMap<Attempt, Stage>,
+}
+
+impl Store {
+    fn new() -> Self {
+        let empty = Stage { relations: Arc::default(), seal: seal_of(&Base::new()) };
+        let snapshot = Snapshot { attempt: Attempt(0), stage: empty };
+        Self { snapshots: BTreeMap::from([(Epoch(0), snapshot)]), sealed: BTreeMap::new() }
+    }
+
+    /// Takes in a record, new or replayed.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Sealed { attempt, stage } => _ = self.sealed.insert(*attempt, stage.clone()),
+            Record::Decided { attempt, epoch } => {
+                if let (Some(stage), Some(epoch)) = (self.sealed.remove(attempt), epoch) {
+                    self.snapshots.insert(*epoch, Snapshot { attempt: *attempt, stage });
+                }
+                while self.snapshots.len() > EPOCHS_KEPT {
+                    self.snapshots.pop_first();
+                }
+            }
+        }
+    }
+
+    /// The last committed epoch.
+    pub fn epoch(&self) -> Epoch {
+        *self.snapshots.keys().next_back().expect("there is always one")
+    }
+
+    /// A committed epoch, if it is kept.
+    pub fn snapshot(&self, epoch: Epoch) -> Option<&Snapshot> {
+        self.snapshots.get(&epoch)
+    }
+
+    /// What the attempt sealed, while it is undecided.
+    pub fn sealed(&self, attempt: Attempt) -> Option<&Stage> {
+        self.sealed.get(&attempt)
+    }
+
+    /// Sealed attempts whose outcome is not known.
+    pub fn undecided(&self) -> Vec<Attempt> {
+        self.sealed.keys().copied().collect()
+    }
+}

@@ -1,0 +1,137 @@
+//! What simulated processes say to each other, and what they ask of their world.
+
+use super::store::Record;
+use crate::oracle::{Placed, Triple};
+use entail_coordinator::metalog::{Incarnation, RequestId};
+use entail_logic::epoch::{NodeSeal, Outcome};
+use entail_logic::exchange::Message;
+use entail_logic::fixpoint::state::Base;
+use entail_logic::fixpoint::{Mode, Report};
+use entail_logic::plan::Program;
+use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Round};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Anything that can be sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Process {
+    Coordinator,
+    Node(NodeId),
+    Client(u64),
+    Reader,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Coordinator => f.write_str("coordinator"),
+            Self::Node(node) => write!(f, "node {node}"),
+            Self::Client(client) => write!(f, "client {client}"),
+            Self::Reader => f.write_str("reader"),
+        }
+    }
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Asserts facts.
+    Facts(BTreeSet<Triple>),
+    /// Puts the rules of these numbers in place of a set's, or drops the set.
+    Rules { set: String, rules: Option<Vec<usize>> },
+}
+
+/// What a node needs for the first round.
+#[derive(Debug)]
+pub struct FirstRound {
+    pub program: Arc<Program>,
+    pub mode: Mode,
+    pub placement: Placement,
+}
+
+/// A message. `call` and `life` tie an answer to its question, as a connection does.
+#[derive(Clone, Debug)]
+pub enum Wire {
+    // Between clients and the coordinator.
+    Write { request: RequestId, call: u64, change: Arc<Change> },
+    Written { call: u64, result: Result<Epoch, Fault> },
+    Cancel { request: RequestId },
+    Pin { call: u64 },
+    Pinned { call: u64, result: Result<(Epoch, BTreeSet<NodeId>), Fault> },
+    // Between readers and nodes.
+    Read { call: u64, epoch: Epoch },
+    Facts { call: u64, facts: Result<Arc<Base>, Fault> },
+    // From nodes to the coordinator.
+    Register { life: u64, undecided: Vec<Attempt> },
+    Heartbeat { incarnation: Incarnation, undecided: Vec<Attempt> },
+    Staged { attempt: Attempt, sequence: u64 },
+    Closed { attempt: Attempt, report: Report },
+    Sealed { attempt: Attempt, seal: NodeSeal },
+    Decided { attempt: Attempt },
+    Refused { attempt: Attempt, fault: Fault },
+    // From the coordinator to nodes.
+    Registered { life: u64, incarnation: Incarnation, decisions: Vec<(Attempt, Option<Epoch>)> },
+    RegisterAgain { incarnation: Incarnation },
+    Stage { attempt: Attempt, previous: Epoch, sequence: u64, copies: Arc<Vec<Placed>> },
+    OpenRound { attempt: Attempt, previous: Epoch, round: Round, first: Option<Arc<FirstRound>>, staged: u64 },
+    Seal { attempt: Attempt },
+    Decide { attempt: Attempt, epoch: Option<Epoch> },
+    // Between nodes.
+    Exchange { attempt: Attempt, message: Message },
+    Received { attempt: Attempt, round: Round, sequence: u64 },
+}
+
+impl Wire {
+    /// Is it a message of a connection that is made anew for each call, so that it never comes twice?
+    pub fn comes_once(&self) -> bool {
+        matches!(
+            self,
+            Self::Write { .. }
+                | Self::Written { .. }
+                | Self::Cancel { .. }
+                | Self::Pin { .. }
+                | Self::Pinned { .. }
+                | Self::Read { .. }
+                | Self::Facts { .. }
+        )
+    }
+}
+
+/// A decision on its way into the log.
+#[derive(Clone, Debug)]
+pub enum LogStep {
+    Begin,
+    Commit { attempt: Attempt, epoch: Epoch, seals: BTreeMap<NodeId, NodeSeal>, outcome: Outcome },
+    Abort { attempt: Attempt, fault: Fault },
+}
+
+/// What a client's clock can ring for; the number is the call's.
+#[derive(Clone, Copy, Debug)]
+pub enum Timer {
+    /// Something new can be asked.
+    Next,
+    Resend(u64),
+    Timeout(u64),
+    Cancel(u64),
+}
+
+/// What a process asks of its world. A crash can come before each.
+#[derive(Clone, Debug)]
+pub enum Action {
+    Send { to: Process, wire: Wire },
+    /// Appends to the node's disk; not durable yet.
+    Write(Record),
+    /// Makes everything written durable.
+    Sync,
+    /// Appends to the coordinator's log, some time later.
+    Log(LogStep),
+    /// Rings after so many ticks.
+    Wake { after: u64, timer: Timer },
+    /// A client knows what became of its request, and whether an answer was ever missing.
+    Concluded { request: RequestId, result: Result<Epoch, Fault>, in_doubt: bool },
+    /// A reader has read a whole epoch.
+    HasRead { epoch: Epoch, parts: BTreeMap<NodeId, Arc<Base>> },
+    /// Something that can never happen did.
+    Defect(String),
+}
