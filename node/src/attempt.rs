@@ -15,6 +15,7 @@ use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Copy, Epoch, Fault, NodeId, Reason, Relation, Round};
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -213,7 +214,13 @@ impl Open {
         let cluster = context.cluster()?;
         std::thread::Builder::new()
             .name(format!("attempt-{}", self.attempt))
-            .spawn(move || open.run(&context, cluster, &reasoner, &first.territories))
+            .spawn(move || {
+                // A defect in the evaluation must end the attempt, not leave it waiting for ever.
+                let run = AssertUnwindSafe(|| open.run(&context, cluster, &reasoner, &first.territories));
+                if catch_unwind(run).is_err() {
+                    open.fail(Fault::internal("the reasoner has panicked: see the node's log"));
+                }
+            })
             .map_err(|error| Fault::internal(format!("no thread for the attempt: {error}")))?;
         Ok(())
     }

@@ -52,7 +52,9 @@ pub struct Parcel {
 }
 
 impl Peers {
-    fn connection(&self, address: &str) -> Result<(Channel, Arc<Semaphore>), Fault> {
+    /// The connection to an address; made inside the runtime, since the caller's thread is not one of its own.
+    fn connection(&self, runtime: &Handle, address: &str) -> Result<(Channel, Arc<Semaphore>), Fault> {
+        let _inside = runtime.enter();
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = connections.get(address) {
             return Ok(connection.clone());
@@ -75,7 +77,7 @@ impl Peers {
     ) -> Result<(), Fault> {
         let to = parcel.to;
         let address = territories.address(to)?;
-        let (channel, permits) = self.connection(&address)?;
+        let (channel, permits) = self.connection(runtime, &address)?;
         let message = wire::encode(&parcel.message).into();
         let flow = match parcel.owner {
             Owner::Attempt(attempt) => Flow::Attempt(attempt),

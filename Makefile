@@ -1,0 +1,39 @@
+# `make demo` and `make test` are all that a newcomer needs. Both use cargo's dev profile and one target directory, so
+# that RocksDB is compiled once.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help demo test test-long check fix tools
+
+help:
+	@echo "make demo       build, and answer questions about Debian's packages on a cluster of three nodes"
+	@echo "make test       build and run the tests"
+	@echo "make test-long  the same with many more random cases"
+	@echo "make check      everything that must hold before a commit: format, clippy, tests, docs (writes nothing)"
+	@echo "make fix        what can be mended by tools"
+
+# What RocksDB's build needs. Installs it on Debian; elsewhere it says what is missing.
+tools:
+	@bash deploy/tools.sh
+
+demo: tools
+	$(CARGO) build --workspace --bins
+	ENTAIL=$${CARGO_TARGET_DIR:-target}/debug/entail examples/debian/demo.sh
+
+test: tools
+	$(CARGO) test --workspace
+
+test-long: tools
+	PROPTEST_CASES=20000 ENTAIL_SIM_SEEDS=100000 $(CARGO) test --workspace
+
+check: tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --workspace
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+fix:
+	$(CARGO) fmt --all
+	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged

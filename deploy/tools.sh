@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Looks for what the build needs beside Rust (a C++ compiler, and libclang for RocksDB's bindings); installs what is
+# missing on Debian and its kin, as root or with sudo, and names it elsewhere.
+set -euo pipefail
+
+missing=()
+command -v c++ >/dev/null || missing+=(g++)
+command -v make >/dev/null || missing+=(make)
+libclang_found() {
+  [ -n "${LIBCLANG_PATH:-}" ] && return 0
+  ldconfig -p 2>/dev/null | grep -q 'libclang[-0-9.]*\.so' && return 0
+  compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
+}
+libclang_found || missing+=(libclang-dev)
+if ! command -v "${CARGO:-cargo}" >/dev/null; then
+  echo "Entail is built with Rust 1.90 or newer, and there is no cargo here: see https://rustup.rs" >&2
+  exit 1
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "The build needs a C++ compiler and libclang; please install: ${missing[*]} (Debian's names)" >&2
+  exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "Please install as root: apt-get install ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "Installing what the build needs: ${missing[*]}"
+"${as_root[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
