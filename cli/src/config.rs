@@ -89,7 +89,8 @@ fn set(command: Command, key: &str, value: &Value) -> Option<Command> {
 mod tests {
     use super::*;
 
-    const FILE: &str = "server = \"http://file\"\n[load]\ngraph = \"http://g\"\nskip-max = 7\n[rules.apply]\ngraph = \"http://r\"\n";
+    const FILE: &str =
+        "server = \"http://file\"\n[load]\ngraph = \"http://g\"\nskip-max = 7\n[rules.apply]\ngraph = \"http://r\"\n";
 
     fn server(file: &str, words: &[&str]) -> String {
         let command = with_defaults(Arguments::command(), file).unwrap();

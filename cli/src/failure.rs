@@ -22,9 +22,16 @@ pub enum Failure {
     /// The cluster, the way to it, or one of our roles failed.
     Fault(Box<Fault>),
     /// The cluster refused a text; the text is at hand, to show the place.
-    Text { fault: Box<Fault>, name: String, text: String },
+    Text {
+        fault: Box<Fault>,
+        name: String,
+        text: String,
+    },
     /// A file of this machine cannot be read.
-    Input { name: String, error: io::Error },
+    Input {
+        name: String,
+        error: io::Error,
+    },
     /// The data cannot be written.
     Output(io::Error),
     Interrupted,
@@ -174,20 +181,14 @@ mod tests {
             (
                 Failure::about_text(Error::Failed(unknown), "family.srl", text),
                 1,
-                Some(
-                    "family.srl:1:11: the prefix ex is not known\n  1 | RULE { ?s ex:p ?o }\n    |           ^",
-                ),
+                Some("family.srl:1:11: the prefix ex is not known\n  1 | RULE { ?s ex:p ?o }\n    |           ^"),
             ),
             (
                 Error::Interrupted { fault: fault(Reason::NotReady), bytes: 5 }.into(),
                 3,
                 Some("the answer broke off after 5 bytes: what happened (NOT_READY; safe to retry)"),
             ),
-            (
-                Error::Source { name: "a.ttl".to_owned(), error: nothing() }.into(),
-                1,
-                Some("a.ttl: entity not found"),
-            ),
+            (Error::Source { name: "a.ttl".to_owned(), error: nothing() }.into(), 1, Some("a.ttl: entity not found")),
             (Failure::Output(ErrorKind::BrokenPipe.into()), 0, None),
             (Failure::Output(ErrorKind::StorageFull.into()), 1, Some("cannot write: no storage space")),
             (Failure::Interrupted, 130, Some("interrupted")),

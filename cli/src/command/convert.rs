@@ -14,5 +14,7 @@ pub enum Command {
 pub async fn run(command: Command) -> Result<(), Failure> {
     let Command::Debian(arguments) = command;
     let converted = tokio::task::spawn_blocking(move || debian::run(arguments)).await;
-    converted.unwrap_or_else(|error| Err(Fault::internal(format!("the conversion failed: {error}")))).map_err(Failure::from)
+    converted
+        .unwrap_or_else(|error| Err(Fault::internal(format!("the conversion failed: {error}"))))
+        .map_err(Failure::from)
 }

@@ -135,7 +135,9 @@ fn sources(arguments: &Arguments) -> Result<Vec<Source>, Failure> {
     match arguments.files.iter().filter(is_input).count() {
         0 => {}
         1 if arguments.format.is_some() => {}
-        1 => return Err(Failure::Usage("the standard input has no name that tells its format: use --format".to_owned())),
+        1 => {
+            return Err(Failure::Usage("the standard input has no name that tells its format: use --format".to_owned()));
+        }
         _ => return Err(Failure::Usage("the standard input can be read only once".to_owned())),
     }
     let source = |path: &PathBuf| {
@@ -252,8 +254,14 @@ mod tests {
     #[test]
     fn a_load_is_shown() {
         let change = v1::ChangeSummary { epoch: 3, asserted: 1000, seconds: 0.5, ..Default::default() };
-        let summary =
-            LoadSummary { change: Some(change), triples: 1200, bytes: 4096, skipped: 2, epochs: 1, ..Default::default() };
+        let summary = LoadSummary {
+            change: Some(change),
+            triples: 1200,
+            bytes: 4096,
+            skipped: 2,
+            epochs: 1,
+            ..Default::default()
+        };
         let mut out = Vec::new();
         table(&summary, 0.5, &mut out).unwrap();
         let expected = "loaded 1,200 triples from 4.0 KiB in 500.0 ms (2,400 triples/s)\nskipped 2 malformed\n\

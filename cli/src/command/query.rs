@@ -7,9 +7,9 @@
 
 use crate::command::Text;
 use crate::failure::Failure;
+use crate::output::plan;
 use crate::output::solutions::{self, Chunks};
 use crate::output::term::Prefixes;
-use crate::output::plan;
 use crate::prologue;
 use crate::session::Session;
 use crate::units::{counted, seconds};

@@ -113,9 +113,7 @@ fn name(given: Option<String>, file: &Path) -> Result<String, Failure> {
 
 async fn list(arguments: List, session: &Session) -> Result<(), Failure> {
     let sets = session.asking()?.list_rules().await?.rule_sets;
-    let object = |set: &RuleSet| {
-        json!({ "name": set.name, "graph": set.graph, "rules": set.rules, "epoch": set.epoch, "text": set.text })
-    };
+    let object = |set: &RuleSet| json!({ "name": set.name, "graph": set.graph, "rules": set.rules, "epoch": set.epoch, "text": set.text });
     let json = json!({ "rule_sets": sets.iter().map(object).collect::<Vec<_>>() });
     output::show(arguments.output, |out| table(&sets, out), &json)
 }

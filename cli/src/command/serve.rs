@@ -122,9 +122,7 @@ mod tests {
 
     #[test]
     fn the_coordinator_is_found() {
-        for (listen, expected) in
-            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.7:1", "10.0.0.7:1")]
-        {
+        for (listen, expected) in [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.7:1", "10.0.0.7:1")] {
             assert_eq!(reachable(listen.parse().unwrap()).to_string(), expected);
         }
     }

@@ -78,7 +78,11 @@ async fn ready(request: StatusRequest, nodes: usize, session: &Session) -> Resul
 }
 
 /// The status of a cluster that is ready, or what it still lacks.
-async fn poll(client: &Client, request: StatusRequest, nodes: usize) -> Result<Result<StatusResponse, String>, Failure> {
+async fn poll(
+    client: &Client,
+    request: StatusRequest,
+    nodes: usize,
+) -> Result<Result<StatusResponse, String>, Failure> {
     let status = match client.status(request).await {
         Ok(status) => status,
         Err(Error::Failed(fault)) if fault.is_retryable() || fault.reason == Reason::DeadlineExceeded => {

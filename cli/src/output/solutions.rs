@@ -130,7 +130,8 @@ mod tests {
             format!(r#"{{"age":{}}}"#, number("1234")),
         ];
         let json = format!(r#"{{"head":{{"vars":["who","age"]}},"results":{{"bindings":[{}]}}}}"#, rows.join(","));
-        let expected = "who              age\n──────────────  ────\nex:ann             7\nBob the Second\n                1234\n";
+        let expected =
+            "who              age\n──────────────  ────\nex:ann             7\nBob the Second\n                1234\n";
         assert_eq!(drawn(&json).unwrap(), expected);
     }
 
@@ -143,10 +144,14 @@ mod tests {
 
     #[test]
     fn later_pages_keep_the_columns() {
-        let rows: Vec<String> = (0..PAGE_ROWS + 2).map(|row| format!(r#"{{"n":{}}}"#, number(&row.to_string()))).collect();
+        let rows: Vec<String> =
+            (0..PAGE_ROWS + 2).map(|row| format!(r#"{{"n":{}}}"#, number(&row.to_string()))).collect();
         let json = format!(r#"{{"head":{{"vars":["n"]}},"results":{{"bindings":[{}]}}}}"#, rows.join(","));
         let drawn = drawn(&json).unwrap();
         let lines: Vec<&str> = drawn.lines().collect();
-        assert_eq!((lines.len(), lines[2], lines[1001], lines[1002], lines[1003]), (1004, "  0", "999", "1000", "1001"));
+        assert_eq!(
+            (lines.len(), lines[2], lines[1001], lines[1002], lines[1003]),
+            (1004, "  0", "999", "1000", "1001")
+        );
     }
 }
