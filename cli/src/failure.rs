@@ -110,12 +110,18 @@ fn said(error: &io::Error) -> String {
     }
 }
 
+/// A message in one line, as parsers do not always write them.
+fn line(message: &str) -> String {
+    message.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
 /// A fault in one line: a place says it all; otherwise the reason, the shards, and whether to try again.
 fn described(fault: &Fault) -> String {
+    let said = line(&fault.to_string());
     if fault.position.is_some() {
-        return fault.to_string();
+        return said;
     }
-    let mut text = format!("{fault} ({}", fault.reason.name());
+    let mut text = format!("{said} ({}", fault.reason.name());
     if !fault.shards.is_empty() {
         let shards: Vec<String> = fault.shards.iter().map(ToString::to_string).collect();
         let _ = write!(text, "; shards {}", shards.join(","));
@@ -131,7 +137,7 @@ fn placed(fault: &Fault, name: &str, text: &str) -> String {
     let position = fault.position.clone().unwrap_or_default();
     let (line, column) = (position.line, position.column);
     let file = position.file.unwrap_or_else(|| name.to_owned());
-    let message = &fault.message;
+    let message = self::line(&fault.message);
     match excerpt::of(text, line, column) {
         Some(excerpt) => format!("{file}:{line}:{column}: {message}\n{excerpt}"),
         None if line > 0 => format!("{file}:{line}:{column}: {message}"),

@@ -34,8 +34,8 @@ impl Moving {
             (true, Some(bytes)) => ProgressBar::new(bytes),
         };
         bar.set_style(style(match bytes {
-            Some(_) => "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta} {msg}",
-            None => "{spinner} {binary_bytes} {binary_bytes_per_sec} {elapsed} {msg}",
+            Some(_) => "{bar:20} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta} {wide_msg}",
+            None => "{spinner} {binary_bytes} {binary_bytes_per_sec} {elapsed} {wide_msg}",
         }));
         bar.enable_steady_tick(TICK);
         Self(bar)

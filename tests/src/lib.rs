@@ -1,5 +1,6 @@
 //! Cluster-level suites, and what they share: an oracle and a simulator of whole clusters.
 
+pub mod cluster;
 pub mod memory_cluster;
 pub mod oracle;
 pub mod random;

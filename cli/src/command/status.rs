@@ -51,11 +51,12 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let request = StatusRequest { shards: arguments.shards };
-    let status = if arguments.wait || arguments.wait_nodes > 0 {
+    let mut status = if arguments.wait || arguments.wait_nodes > 0 {
         ready(request, arguments.wait_nodes, session).await?
     } else {
         session.asking()?.status(request).await?
     };
+    status.nodes.sort_by_cached_key(shown);
     output::show(arguments.output, |out| table(&status, out), &json(&status))
 }
 
@@ -69,11 +70,12 @@ async fn ready(request: StatusRequest, nodes: usize, session: &Session) -> Resul
             Ok(status) => return Ok(status),
             Err(lack) => lack,
         };
-        if limit.is_some_and(|limit| started.elapsed() + POLL_EVERY > limit) {
+        let left = limit.map_or(POLL_EVERY, |limit| limit.saturating_sub(started.elapsed()));
+        if left.is_zero() {
             let waited = seconds(started.elapsed().as_secs_f64());
             return Err(Fault::new(Reason::DeadlineExceeded, format!("not ready after {waited}: {lack}")).into());
         }
-        sleep(POLL_EVERY).await;
+        sleep(left.min(POLL_EVERY)).await;
     }
 }
 

@@ -8,7 +8,7 @@
 //!   about 120 rows
 //!   start at every node
 //!     match ?a :parent ?who in the default graph, by subject  about 120 rows
-//!     node 7: 0 rows in, 118 out, 2.0 KiB sent in 3 messages, 1.2 ms        with --profile
+//!     node 88c6d617141050e9: 0 rows in, 118 out, 2.0 KiB sent in 3 messages, 1.2 ms  (with --profile)
 //! ```
 
 use crate::units::{bytes, count, counted, seconds};
@@ -72,7 +72,8 @@ fn node(node: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "    node {}: {} in, {} out, {} sent in {}, {}",
-        text(&node["node"]),
+        // As in the status of the cluster.
+        node["node"].as_u64().map_or_else(String::new, |id| format!("{id:016x}")),
         counted(number("rows_in"), "row"),
         count(number("rows_out")),
         bytes(number("bytes_sent")),
@@ -128,7 +129,7 @@ leaf 0: ?a ?who, distinct
   about 1,200 rows
   start at every node
     match ?a <p> ?who in the default graph, by subject  about 0.5 rows
-    node 7: 0 rows in, 1,180 out, 2.0 KiB sent in 1 message, 1.2 ms
+    node 0000000000000007: 0 rows in, 1,180 out, 2.0 KiB sent in 1 message, 1.2 ms
 ";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }

@@ -34,6 +34,7 @@ mod output;
 mod parse;
 mod piece;
 mod profile;
+mod pushdown;
 mod rewrite;
 mod run;
 mod semi;

@@ -12,7 +12,7 @@
 //! can write. Every rewriting keeps the bag of solutions.
 
 use super::body::{self, Body, Graph, Pattern, ground_term};
-use super::{estimate, exists, expression, leaf};
+use super::{estimate, exists, expression, leaf, pushdown};
 use super::semi::Semi;
 use super::session::{INTERNAL, Session};
 use entail_model::{Fault, Reason};
@@ -72,9 +72,11 @@ impl<'s> Rewriter<'s> {
             }
             GraphPattern::LeftJoin { left, right, expression } => self.left_join(*left, *right, expression, graph),
             GraphPattern::Filter { expr, inner } => self.filter(expr, *inner, graph),
-            GraphPattern::Union { left, right } => {
-                let (left, right) = (self.rewrite(*left, graph)?, self.rewrite(*right, graph)?);
-                Ok(self.union(left, right))
+            GraphPattern::Union { .. } => {
+                let mut branches = Vec::new();
+                alternatives(pattern, &mut branches);
+                let forms = branches.into_iter().map(|branch| self.rewrite(branch, graph)).collect::<Result<Vec<_>, _>>()?;
+                Ok(self.union(forms))
             }
             GraphPattern::Graph { name, inner } => self.graph(name, *inner),
             GraphPattern::Extend { inner, variable, expression } => {
@@ -187,7 +189,7 @@ impl<'s> Rewriter<'s> {
             PropertyPathExpression::Alternative(one, other) => {
                 let one = self.path(subject.clone(), *one, object.clone(), graph)?;
                 let other = self.path(subject, *other, object, graph)?;
-                Ok(self.union(one, other))
+                Ok(self.union(vec![one, other]))
             }
             path => {
                 let [subject, object] = [subject, object].map(leaf::without_blank_node);
@@ -227,23 +229,36 @@ impl<'s> Rewriter<'s> {
         Form::Pushed(pairs.flatten().collect())
     }
 
-    fn union(&mut self, left: Form, right: Form) -> Form {
-        match (left, right) {
-            (Form::Pushed(mut left), Form::Pushed(right)) if left.len() + right.len() <= BRANCHES_MAX => {
-                left.extend(right);
-                Form::Pushed(left)
-            }
-            (left, right) => {
-                let ((left, _), (right, _)) = (self.settle(left), self.settle(right));
-                Form::Rest(GraphPattern::Union { left: Box::new(left), right: Box::new(right) }, None)
+    /// Bodies are put together, in groups of bounded size; the order of a union's parts does not matter.
+    fn union(&mut self, forms: Vec<Form>) -> Form {
+        let mut groups = vec![Vec::new()];
+        let mut rest = Vec::new();
+        for form in forms {
+            match form {
+                Form::Pushed(bodies) => {
+                    let last = groups.last_mut().expect("there is a first group");
+                    if last.is_empty() || last.len() + bodies.len() <= BRANCHES_MAX {
+                        last.extend(bodies);
+                    } else {
+                        groups.push(bodies);
+                    }
+                }
+                Form::Rest(pattern, _) => rest.push(pattern),
             }
         }
+        if rest.is_empty() && groups.len() == 1 {
+            return Form::Pushed(groups.swap_remove(0));
+        }
+        let groups = groups.into_iter().filter(|group| !group.is_empty()).map(|group| self.leaf(group));
+        rest.extend(groups.collect::<Vec<_>>());
+        Form::Rest(balanced(rest), None)
     }
 
     fn filter(&mut self, condition: Expression, inner: GraphPattern, graph: &Graph) -> Rewritten {
-        let mut form = self.rewrite(inner, graph)?;
         let mut parts = Vec::new();
         expression::conjuncts(condition, &mut parts);
+        let (inner, parts) = pushdown::push_down(inner, parts);
+        let mut form = self.rewrite(inner, graph)?;
         let mut left = Vec::new();
         for part in parts {
             form = match form {
@@ -354,15 +369,14 @@ impl<'s> Rewriter<'s> {
             let message = format!("GRAPH {variable} over {} graphs with a subquery, MINUS or aggregate in it; at most {GRAPHS_MAX}", graphs.len());
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
-        let mut union = Form::Pushed(Vec::new());
+        let mut union = Vec::new();
         for graph in graphs {
             let node = self.session.graph_node(graph)?;
             let form = self.rewrite(inner.clone(), &Graph::Named(node.clone()))?;
             let bound = table(vec![variable.clone()], vec![vec![Some(GroundTerm::NamedNode(node))]]);
-            let form = self.join(bound, form);
-            union = self.union(union, form);
+            union.push(self.join(bound, form));
         }
-        Ok(union)
+        Ok(self.union(union))
     }
 
     fn aggregate(&mut self, aggregate: AggregateExpression, graph: &Graph) -> Result<AggregateExpression, Fault> {
@@ -378,6 +392,27 @@ impl<'s> Rewriter<'s> {
     fn expression(&mut self, expression: Expression, graph: &Graph) -> Result<Expression, Fault> {
         exists::in_graph(expression, graph)
     }
+}
+
+/// The parts of a union of unions.
+fn alternatives(pattern: GraphPattern, found: &mut Vec<GraphPattern>) {
+    match pattern {
+        GraphPattern::Union { left, right } => {
+            alternatives(*left, found);
+            alternatives(*right, found);
+        }
+        other => found.push(other),
+    }
+}
+
+/// The union of some patterns, nested no deeper than it must be.
+fn balanced(mut patterns: Vec<GraphPattern>) -> GraphPattern {
+    if patterns.len() > 2 {
+        let right = patterns.split_off(patterns.len() / 2);
+        patterns = vec![balanced(patterns), balanced(right)];
+    }
+    let union = |left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) };
+    patterns.into_iter().reduce(union).unwrap_or_default()
 }
 
 /// A table; a small one that binds everything is a union of bodies.

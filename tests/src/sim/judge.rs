@@ -250,7 +250,7 @@ impl Judge {
             for copy in Copy::BOTH {
                 let runs = &copies[copy as usize];
                 let [asserted_runs, derived, promoted] = Mark::ALL.map(|mark| pairs_of(runs, mark));
-                let here = format!("{copy:?} copy of {}", relation.predicate);
+                let here = format!("{copy:?} copy of {:?}", relation.predicate);
                 let all = asserted_runs.iter().chain(&derived).copied().collect();
                 let expected = closure.remove(&(*relation, copy)).unwrap_or_default();
                 compare(&format!("{here}, closure"), all, &expected)?;
@@ -265,7 +265,7 @@ impl Judge {
         }
         match closure.iter().next() {
             Some(((relation, copy), pairs)) => {
-                Err(format!("the {copy:?} copy of {} lacks {pairs:?}", relation.predicate))
+                Err(format!("the {copy:?} copy of {:?} lacks {pairs:?}", relation.predicate))
             }
             None => Ok(()),
         }

@@ -188,3 +188,18 @@ fn rules_and_queries_on_a_section_of_the_snapshot() {
     part.packages().for_each(|package| package.write_stanza(&mut control).unwrap());
     check_naively(&String::from_utf8(control).unwrap(), "bash", GONE);
 }
+
+/// The whole snapshot in a coordinator and three nodes, as the demo runs it.
+#[test]
+fn a_cluster_answers_the_demo_questions() {
+    let control = snapshot();
+    let cluster = entail_tests::cluster::Cluster::start(3, 16);
+    cluster.load("snapshot.nt", triples(&control));
+    for (name, text) in RULES.iter().zip(rules()) {
+        cluster.apply(name, &text).unwrap();
+    }
+    check(&control, ASKED, GONE, |query| {
+        let answer = cluster.query(query, entail_proto::v1::ResultFormat::Json).unwrap();
+        naive::table(&answer)
+    });
+}

@@ -4,6 +4,7 @@
 use super::answers::Table;
 use oxrdf::{Dataset, GraphName, Term};
 use oxttl::NTriplesParser;
+use sparesults::{QueryResultsFormat, QueryResultsParser, SliceQueryResultsParserOutput};
 use spareval::{QueryEvaluator, QueryResults};
 use spargebra::SparqlParser;
 
@@ -31,6 +32,20 @@ pub fn select(query: &str, graph: &Dataset) -> Table {
     };
     let row = |solution: spareval::QuerySolution| solution.values().iter().map(|value| text(value.as_ref())).collect();
     solutions.map(|solution| row(solution.expect("the query can be evaluated"))).collect()
+}
+
+/// The rows of an answer in SPARQL's JSON, as text.
+pub fn table(json: &[u8]) -> Table {
+    let parser = QueryResultsParser::from_format(QueryResultsFormat::Json);
+    let Ok(SliceQueryResultsParserOutput::Solutions(solutions)) = parser.for_slice(json) else {
+        panic!("not the answer to a SELECT query");
+    };
+    let variables = solutions.variables().to_vec();
+    let rows = solutions.map(|solution| {
+        let solution = solution.expect("the answer parses");
+        variables.iter().map(|variable| text(solution.get(variable))).collect()
+    });
+    rows.collect()
 }
 
 /// A term as the tables show it.

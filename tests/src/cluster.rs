@@ -1,0 +1,151 @@
+//! A whole cluster in this process: a coordinator and some nodes, as `entail serve` runs them, over loopback.
+
+use entail_client::{Client, Options as ClientOptions, Source};
+use entail_model::Fault;
+use entail_proto::v1::{ApplyRulesRequest, ChangeSummary, FileHeader, LoadSummary, QueryRequest, ResultFormat};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// What an answer may weigh.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// A running cluster; it stops when it is dropped.
+pub struct Cluster {
+    runtime: Runtime,
+    client: Client,
+    stop: watch::Sender<bool>,
+    roles: Vec<tokio::task::JoinHandle<Result<(), Fault>>>,
+    _data: tempfile::TempDir,
+}
+
+/// A free port of this machine; somebody else may take it in between, but hardly does.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a bound address")
+}
+
+impl Cluster {
+    /// Starts a cluster of empty nodes and waits until it serves.
+    pub fn start(nodes: usize, shards: u32) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let data = tempfile::tempdir().expect("a directory");
+        let (stop, stopped) = watch::channel(false);
+        let (listen, peer_listen) = (free_address(), free_address());
+        let mut roles = Vec::new();
+        let end = |mut stopped: watch::Receiver<bool>| async move {
+            _ = stopped.wait_for(|stop| *stop).await;
+        };
+        roles.push(runtime.spawn(entail_coordinator::run(
+            entail_coordinator::Options {
+                data: data.path().join("coordinator"),
+                listen,
+                peer_listen,
+                shards,
+                min_nodes: nodes,
+                query_timeout_default: Duration::from_secs(60),
+                rows_max: 10_000_000,
+                memory: 1 << 30,
+            },
+            end(stopped.clone()),
+        )));
+        for index in 0..nodes {
+            roles.push(runtime.spawn(entail_node::run(
+                entail_node::Options {
+                    data: data.path().join(format!("node-{index}")),
+                    peer_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                    advertise: None,
+                    coordinator: format!("http://{peer_listen}"),
+                    name: Some(format!("node-{index}")),
+                    memory: 256 << 20,
+                    threads: 2,
+                },
+                end(stopped.clone()),
+            )));
+        }
+        let client = {
+            let _inside = runtime.enter();
+            Client::connect(&format!("http://{listen}"), ClientOptions::default()).expect("an address")
+        };
+        let cluster = Self { runtime, client, stop, roles, _data: data };
+        cluster.wait_until_serving(nodes);
+        cluster
+    }
+
+    fn wait_until_serving(&self, nodes: usize) {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(60) {
+            let status = self.runtime.block_on(self.client.status(Default::default()));
+            if status.is_ok_and(|status| status.nodes.iter().filter(|node| node.state == "up").count() == nodes) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the cluster does not serve after a minute");
+    }
+
+    /// Loads a document into the default graph, or where its own graphs say.
+    ///
+    /// # Panics
+    /// If the cluster refuses it.
+    pub fn load(&self, name: &str, document: impl Into<Vec<u8>>) -> LoadSummary {
+        self.try_load(name, document).expect("the document is loaded")
+    }
+
+    /// Loads a document; gives the fault if the cluster refuses it.
+    pub fn try_load(&self, name: &str, document: impl Into<Vec<u8>>) -> Result<LoadSummary, Fault> {
+        let header = FileHeader { name: name.to_owned(), ..FileHeader::default() };
+        let source = Source::bytes(document.into(), header);
+        self.runtime.block_on(self.client.load(vec![source], &mut |_| {})).map_err(fault)
+    }
+
+    /// Applies a rule set to the default graph; gives the fault if the cluster refuses it.
+    pub fn apply(&self, name: &str, text: &str) -> Result<ChangeSummary, Fault> {
+        let request = ApplyRulesRequest { name: name.to_owned(), text: text.to_owned(), ..ApplyRulesRequest::default() };
+        let response = self.runtime.block_on(self.client.apply_rules(request)).map_err(fault)?;
+        Ok(response.change.unwrap_or_default())
+    }
+
+    /// Drops a rule set.
+    pub fn drop_rules(&self, name: &str) -> Result<ChangeSummary, Fault> {
+        let request = entail_proto::v1::DropRulesRequest { name: name.to_owned(), ..Default::default() };
+        let response = self.runtime.block_on(self.client.drop_rules(request)).map_err(fault)?;
+        Ok(response.change.unwrap_or_default())
+    }
+
+    /// The answer to a query, in a format.
+    pub fn query(&self, query: &str, format: ResultFormat) -> Result<Vec<u8>, Fault> {
+        let mut request = QueryRequest { query: query.to_owned(), ..QueryRequest::default() };
+        request.set_format(format);
+        let answer = self.runtime.block_on(self.client.query_all(request, ANSWER_BYTES_MAX)).map_err(fault)?;
+        Ok(answer.data.to_vec())
+    }
+
+    /// The rows of a SELECT as sorted lines of tab-separated terms, without the line of variables.
+    pub fn rows(&self, query: &str) -> Vec<String> {
+        let answer = self.query(query, ResultFormat::Tsv).expect("the query is answered");
+        let text = String::from_utf8(answer).expect("answers are UTF-8");
+        let mut rows: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Every fact of the default graph, as sorted lines of N-Triples terms.
+    pub fn facts(&self) -> Vec<String> {
+        self.rows("SELECT ?s ?p ?o { ?s ?p ?o }")
+    }
+}
+
+fn fault(error: entail_client::Error) -> Fault {
+    error.fault().cloned().unwrap_or_else(|| Fault::internal(error.to_string()))
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        _ = self.stop.send(true);
+        for role in self.roles.drain(..) {
+            _ = self.runtime.block_on(tokio::time::timeout(Duration::from_secs(15), role));
+        }
+    }
+}
