@@ -145,7 +145,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         _ = self.stop.send(true);
         for role in self.roles.drain(..) {
-            _ = self.runtime.block_on(tokio::time::timeout(Duration::from_secs(15), role));
+            _ = self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(15), role).await });
         }
     }
 }

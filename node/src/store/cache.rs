@@ -151,9 +151,7 @@ impl Ledger {
         let dropped = mem::take(&mut self.dropped);
         let abandoned = match dropped.is_empty() {
             true => Vec::new(),
-            false => {
-                self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect()
-            }
+            false => self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect(),
         };
         (abandoned, mem::take(&mut self.doomed))
     }

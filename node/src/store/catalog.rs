@@ -25,9 +25,8 @@ impl StoredRun {
         let keys = record.chunks.iter().map(|chunk| chunk.key).collect();
         let chunks = RunChunks::new(id, keys, Arc::clone(cache));
         let store: Arc<dyn ChunkStore> = Arc::clone(&chunks) as Arc<dyn ChunkStore>;
-        let stored = |chunk: &ChunkRecord| {
-            Chunk::stored(chunk.first, chunk.last, chunk.len, chunk.key, Arc::clone(&store))
-        };
+        let stored =
+            |chunk: &ChunkRecord| Chunk::stored(chunk.first, chunk.last, chunk.len, chunk.key, Arc::clone(&store));
         let run = Run {
             mark: record.mark,
             chunks: record.chunks.iter().map(stored).collect(),
@@ -156,12 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn stored(cache: &Arc<ChunkCache>, id: u64, len: u64) -> StoredRun {
-        let chunk = ChunkRecord {
-            key: ChunkKey(id),
-            first: (TermId(0), TermId(0)),
-            last: (TermId(1), TermId(1)),
-            len,
-        };
+        let chunk = ChunkRecord { key: ChunkKey(id), first: (TermId(0), TermId(0)), last: (TermId(1), TermId(1)), len };
         let column = Column::Terms(ShardId(0));
         let record = RunRecord { column, mark: Mark::Asserted, attempt: None, keys: len, chunks: vec![chunk] };
         StoredRun::new(RunId(id), &record, cache)

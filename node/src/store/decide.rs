@@ -218,10 +218,12 @@ impl Store {
         Ok(())
     }
 
-    /// Ends an attempt, and drops its terms if it is the one going on.
+    /// Ends an attempt, and drops the terms of the one going on, which is this or an earlier one that was given up.
     fn end(&self, attempt: Attempt) -> Result<(), Fault> {
         let mut gate = self.gate_mut();
-        if let (true, Some(dictionary)) = (gate.current() == Some(attempt), self.dictionary.get()) {
+        gate.check_end(attempt)?;
+        let is_going_on = gate.current().is_some_and(|current| current <= attempt);
+        if let (true, Some(dictionary)) = (is_going_on, self.dictionary.get()) {
             dictionary.delete_staged()?;
         }
         gate.close(attempt);

@@ -6,14 +6,13 @@
 //! data/      the database
 //! ```
 
+use super::schema::FORMAT;
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardCount};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-
-use super::schema::FORMAT;
 
 const LOCK: &str = "LOCK";
 const IDENTITY: &str = "IDENTITY";
@@ -67,7 +66,7 @@ impl Directory {
     /// `DirectoryInUse` if another process has it, `WrongCluster` if it belongs to another role, `Unsupported` if
     /// another version wrote it.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        fs::create_dir_all(path).map_err(|error| fault(path, &error))?;
+        create_durably(path).map_err(|error| fault(path, &error))?;
         let lock = take_lock(path)?;
         let identity = match fs::read(path.join(IDENTITY)) {
             Ok(bytes) => read_identity(path, &bytes)?,
@@ -120,6 +119,19 @@ impl Directory {
                 Ok(())
             }
         }
+    }
+}
+
+/// Creates a directory and those above it, each entered durably into the one above.
+fn create_durably(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_durably(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => File::open(above)?.sync_all(),
     }
 }
 

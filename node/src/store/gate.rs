@@ -50,6 +50,16 @@ impl Gate {
         }
     }
 
+    /// May the attempt be ended? Not while an earlier one waits for its outcome.
+    pub fn check_end(&self, attempt: Attempt) -> Result<(), Fault> {
+        match self.current {
+            Some((current, Phase::Sealing | Phase::Sealed)) if current < attempt => {
+                Err(fenced(format!("attempt {current} is not decided here, so {attempt} cannot end")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The attempt that is going on.
     pub fn current(&self) -> Option<Attempt> {
         self.current.map(|(attempt, _)| attempt)
@@ -92,6 +102,7 @@ mod tests {
         assert!(gate.phase(one).is_err(), "an earlier attempt is overtaken");
         gate.enter(two, Phase::Sealed);
         assert!(gate.phase(three).is_err(), "a sealed attempt does not give way");
+        assert!(gate.check_end(three).is_err() && gate.check_end(two).is_ok());
         assert_eq!(gate.undecided(), Some(two));
         gate.close(two);
         assert!(gate.phase(two).is_err(), "what is over stays over");

@@ -108,6 +108,8 @@ fn family_options(family: Family, buffers: u64, cache: &Cache) -> Options {
             options.set_compression_type(DBCompressionType::None);
             options.set_write_buffer_size((buffers / 2) as usize);
             options.set_target_file_size_base(64 << 20);
+            // Merged and dropped runs leave chunks behind: files that mostly delete are compacted, to give room back.
+            options.add_compact_on_deletion_collector_factory(128, 64, 0.5);
             blocks.disable_cache();
         }
         Family::Terms => {

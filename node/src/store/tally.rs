@@ -25,11 +25,7 @@ impl Counts {
 
     fn of(mark: Mark, count: u64) -> Self {
         let if_mark = |other| if mark == other { count } else { 0 };
-        Self {
-            asserted: if_mark(Mark::Asserted),
-            derived: if_mark(Mark::Derived),
-            promoted: if_mark(Mark::Promoted),
-        }
+        Self { asserted: if_mark(Mark::Asserted), derived: if_mark(Mark::Derived), promoted: if_mark(Mark::Promoted) }
     }
 }
 
@@ -100,9 +96,8 @@ mod tests {
 
     fn pairs() -> impl Strategy<Value = Vec<Pair>> {
         let id = |shard, local| TermId::dictionary(ShardId(shard), local, TermKind::Iri);
-        prop::collection::btree_set((0u16..4, 0u64..50, 0u64..50), 2..100).prop_map(move |set| {
-            set.into_iter().map(|(shard, a, b)| (id(shard, a), id(1, b))).collect()
-        })
+        prop::collection::btree_set((0u16..4, 0u64..50, 0u64..50), 2..100)
+            .prop_map(move |set| set.into_iter().map(|(shard, a, b)| (id(shard, a), id(1, b))).collect())
     }
 
     fn tally(pieces: &[&[Pair]], mark: Mark) -> Tally {

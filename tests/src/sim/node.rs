@@ -4,7 +4,6 @@
 //! - One attempt is open; a newer one takes its place, an older one is fenced.
 //! - It builds only on the epoch that the attempt names, and never forgets a sealed stage before it hears a decision.
 
-use super::Cluster;
 use super::store::{Record, Stage, Store};
 use super::wire::{Action, FirstRound, Process, Wire};
 use crate::oracle::Placed;
@@ -30,7 +29,6 @@ const BEATS: u64 = 5;
 pub struct Node {
     pub me: NodeId,
     life: u64,
-    cluster: Arc<Cluster>,
     incarnation: Option<Incarnation>,
     store: Store,
     open: Option<Open>,
@@ -61,8 +59,8 @@ impl Texts for NoTexts {
 
 impl Node {
     /// A process that starts on what is on its disk.
-    pub fn start(me: NodeId, life: u64, cluster: Arc<Cluster>, store: Store) -> Self {
-        Self { me, life, cluster, incarnation: None, store, open: None, fence: Attempt(0), ticks: 0 }
+    pub fn start(me: NodeId, life: u64, store: Store) -> Self {
+        Self { me, life, incarnation: None, store, open: None, fence: Attempt(0), ticks: 0 }
     }
 
     /// What is on the disk.

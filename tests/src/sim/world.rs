@@ -366,9 +366,8 @@ impl World {
                 self.coordinator = Some(coordinator.map_err(|fault| format!("the log cannot be read: {fault}"))?);
             }
             Process::Node(id) => {
-                let cluster = Arc::clone(&self.cluster);
                 let home = self.homes.get_mut(&id).expect("every node has a home");
-                home.node = Some(Node::start(id, life, cluster, home.disk.open()));
+                home.node = Some(Node::start(id, life, home.disk.open()));
             }
             Process::Client(_) | Process::Reader => return Err(format!("{process} needs no start")),
         }

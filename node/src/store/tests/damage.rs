@@ -93,3 +93,50 @@ fn a_second_process_and_another_cluster_are_refused() {
     assert_eq!(store.cluster(), Some(ClusterId(1)));
     assert_eq!(store.latest().epoch, Epoch(1), "nothing has changed");
 }
+
+#[test]
+fn a_full_disk_refuses_an_attempt_and_loses_nothing() {
+    let place = Place::in_memory();
+    let store = place.open();
+    commit(&store, 1, 1_000);
+    store.intern(Attempt(2), &["Ihttp://example.org/new"]).expect("room");
+    place.set_full(true);
+    let refused = store.intern(Attempt(2), &["Ihttp://example.org/newer"]).expect_err("full");
+    assert_eq!(refused.reason, Reason::DiskFull);
+    let pairs = vec![(TermId(4), TermId(8))];
+    let run = Run::resident(Mark::Derived, pairs).expect("not empty");
+    let sealed = Sealed { added: vec![(RELATION, Copy::In, run)], ..Sealed::default() };
+    assert_eq!(store.seal(Attempt(2), sealed.clone()).expect_err("full").reason, Reason::DiskFull);
+    assert_eq!((store.latest().epoch, store.undecided()), (Epoch(1), vec![]));
+    store.decide(Attempt(2), None).expect("giving up needs no room");
+    place.set_full(false);
+    let ids = store.intern(Attempt(3), &["Ihttp://example.org/newer"]).expect("room again");
+    store.seal(Attempt(3), sealed).expect("room again");
+    store.decide(Attempt(3), Some(Epoch(2))).expect("sealed");
+    drop(store);
+    let store = place.open();
+    assert_eq!(store.lookup(&["Ihttp://example.org/newer"]).expect("readable"), [Some(ids[0])]);
+    assert_eq!(store.latest().runs(RELATION, Copy::Out)[0].len, 1_000);
+    assert_eq!(store.latest().runs(RELATION, Copy::In)[0].len, 1);
+}
+
+/// Messages of other attempts come at any time.
+#[test]
+fn other_attempts_are_fenced() {
+    let place = Place::in_memory();
+    let store = place.open();
+    let word = ["Ihttp://example.org/"];
+    let reason = |outcome: Result<(), entail_model::Fault>| outcome.expect_err("fenced").reason;
+    store.intern(Attempt(3), &word).expect("the first attempt");
+    assert_eq!(reason(store.intern(Attempt(2), &word).map(drop)), Reason::Fenced);
+    store.decide(Attempt(4), None).expect("an attempt that never came here: those before it are over too");
+    assert_eq!(reason(store.intern(Attempt(3), &word).map(drop)), Reason::Fenced);
+    assert_eq!(store.lookup(&word).expect("readable"), [None]);
+    store.seal(Attempt(5), Sealed::default()).expect("an attempt without terms");
+    assert_eq!(reason(store.intern(Attempt(6), &word).map(drop)), Reason::Fenced);
+    assert_eq!(reason(store.decide(Attempt(6), None)), Reason::Fenced);
+    assert_eq!(reason(store.decide(Attempt(6), Some(Epoch(1)))), Reason::Internal);
+    assert_eq!(store.undecided(), [Attempt(5)]);
+    store.decide(Attempt(5), Some(Epoch(1))).expect("sealed");
+    store.intern(Attempt(6), &word).expect("its turn");
+}

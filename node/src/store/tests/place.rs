@@ -3,15 +3,15 @@
 use crate::store::directory::Directory;
 use crate::store::memory::MemoryTable;
 use crate::store::rocks::RocksTable;
-use crate::store::schema::{Key, KeyRange};
-use crate::store::table::{Batch, Durability, Table, Visit};
+use crate::store::schema::{Family, Key, KeyRange};
+use crate::store::table::{Batch, Durability, Table, Visit, Write};
 use crate::store::{OpenOptions, Store};
 use entail_model::term::HashKey;
-use entail_model::{ClusterId, Fault, ShardCount};
+use entail_model::{ClusterId, Fault, Reason, ShardCount};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tempfile::TempDir;
 
 pub const OPTIONS: OpenOptions = OpenOptions { memory_budget: 32 << 20 };
@@ -22,13 +22,15 @@ pub struct Place {
     directory: TempDir,
     memory: Option<MemoryTable>,
     commits_left: Arc<AtomicI64>,
+    is_full: Arc<AtomicBool>,
 }
 
-/// Fails every commit after a number of them, as if the process had been killed there.
+/// Fails every commit after a number of them, as if the process had been killed there, or data while the disk is full.
 #[derive(Debug)]
 struct Mortal {
     table: Box<dyn Table>,
     commits_left: Arc<AtomicI64>,
+    is_full: Arc<AtomicBool>,
 }
 
 impl Table for Mortal {
@@ -45,6 +47,10 @@ impl Table for Mortal {
     }
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), Fault> {
+        let is_data = |write: &Write| matches!(write, Write::Put(key, _) if key.family() != Family::Manifest);
+        if self.is_full.load(Ordering::Relaxed) && batch.writes.iter().any(is_data) {
+            return Err(Fault::new(Reason::DiskFull, "full"));
+        }
         match self.commits_left.fetch_sub(1, Ordering::Relaxed) {
             ..=0 => Err(Fault::internal("killed")),
             _ => self.table.commit(batch, durability),
@@ -63,7 +69,7 @@ impl Place {
 
     pub fn on_disk() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Self { directory, memory: None, commits_left: Arc::new(AtomicI64::new(i64::MAX)) }
+        Self { directory, memory: None, commits_left: Arc::new(AtomicI64::new(i64::MAX)), is_full: Arc::default() }
     }
 
     pub fn path(&self) -> &Path {
@@ -78,7 +84,8 @@ impl Place {
             Some(memory) => Box::new(memory.clone()),
             None => Box::new(RocksTable::open(&directory.data(), OPTIONS.memory_budget / 8).expect("sound data")),
         };
-        let table = Mortal { table, commits_left: Arc::clone(&self.commits_left) };
+        let (commits_left, is_full) = (Arc::clone(&self.commits_left), Arc::clone(&self.is_full));
+        let table = Mortal { table, commits_left, is_full };
         let store = Store::open_on(directory, Arc::new(table), OPTIONS).expect("sound data");
         bind(&store);
         store
@@ -87,6 +94,11 @@ impl Place {
     /// Lets the store be killed after so many commits.
     pub fn kill_after(&self, commits: u8) {
         self.commits_left.store(i64::from(commits), Ordering::Relaxed);
+    }
+
+    /// Fills the disk, or makes room again.
+    pub fn set_full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
     }
 
     /// Another place with what is on disk at this moment, as a killed process leaves it.
