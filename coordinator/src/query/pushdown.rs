@@ -46,7 +46,11 @@ fn below(pattern: GraphPattern, filter: &Expression) -> Result<GraphPattern, Gra
         GraphPattern::Extend { inner, variable, expression } if !variables.contains(&variable) => {
             GraphPattern::Extend { inner: under(inner), variable, expression }
         }
-        GraphPattern::Filter { inner, expr } => GraphPattern::Filter { inner: under(inner), expr },
+        // Past another filter only if it gets somewhere: two filters that cannot move would pass each other for ever.
+        GraphPattern::Filter { inner, expr } => match below(*inner, filter) {
+            Ok(moved) => GraphPattern::Filter { inner: Box::new(moved), expr },
+            Err(same) => return Err(GraphPattern::Filter { inner: Box::new(same), expr }),
+        },
         GraphPattern::Distinct { inner } => GraphPattern::Distinct { inner: under(inner) },
         GraphPattern::Reduced { inner } => GraphPattern::Reduced { inner: under(inner) },
         GraphPattern::Project { inner, variables: shown } if variables.iter().all(|variable| shown.contains(variable)) => {
