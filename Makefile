@@ -5,6 +5,9 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
+# The simulator must notice each guard that is broken on purpose.
+BROKEN_GUARDS := -p entail-tests --features broken-guards --test simulation broken
+
 .PHONY: help demo test test-long check fix tools
 
 help:
@@ -24,14 +27,17 @@ demo: tools
 
 test: tools
 	$(CARGO) test --workspace
+	$(CARGO) test $(BROKEN_GUARDS)
 
 test-long: tools
-	PROPTEST_CASES=20000 ENTAIL_SIM_SEEDS=100000 $(CARGO) test --workspace
+	PROPTEST_CASES=20000 ENTAIL_SIM_SEEDS=100000 ENTAIL_CLUSTER_CASES=20000 ENTAIL_KILLS=300 $(CARGO) test --workspace
+	$(CARGO) test $(BROKEN_GUARDS)
 
 check: tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --workspace
+	$(CARGO) test $(BROKEN_GUARDS)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 fix:

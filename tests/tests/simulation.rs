@@ -95,3 +95,65 @@ fn the_same_seed_is_the_same_history() {
         assert!(one == other);
     }
 }
+
+/// What a simulator finds nothing wrong with may be right, or the simulator blind: it must notice each of these.
+#[cfg(feature = "broken-guards")]
+mod broken {
+    use super::alone;
+    use entail_logic::guard::set_broken;
+    use entail_tests::sim::{Options, simulate};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Seeds that are tried for each guard.
+    const SEEDS: u64 = 5_000;
+
+    /// The first seed that shows that the guard is broken, and how.
+    fn caught(guard: &'static str) -> Option<(u64, String)> {
+        (0..SEEDS).find_map(|seed| {
+            set_broken(Some(guard));
+            let result = catch_unwind(AssertUnwindSafe(|| simulate(Options { seed, trace: false })));
+            set_broken(None);
+            match result {
+                Ok(summary) => Some((seed, summary.violation?)),
+                Err(_) => Some((seed, "an assertion failed".to_owned())),
+            }
+        })
+    }
+
+    fn check(guard: &'static str) {
+        let found = alone(|| caught(guard));
+        let (seed, violation) = found.unwrap_or_else(|| panic!("{guard}: not noticed with {SEEDS} seeds"));
+        println!("{guard}: seed {seed}: {violation}");
+        assert_eq!(alone(|| simulate(Options { seed, trace: false })).violation, None, "with its guards, all is well");
+    }
+
+    #[test]
+    fn deduplication_is_missed() {
+        check("deduplicate");
+    }
+
+    #[test]
+    fn the_count_of_messages_is_missed() {
+        check("count-messages");
+    }
+
+    #[test]
+    fn waiting_for_all_nodes_is_missed() {
+        check("await-all-nodes");
+    }
+
+    #[test]
+    fn the_fence_between_attempts_is_missed() {
+        check("fence-attempt");
+    }
+
+    #[test]
+    fn the_seals_before_a_commit_are_missed() {
+        check("seal-before-commit");
+    }
+
+    #[test]
+    fn logging_before_deciding_is_missed() {
+        check("log-before-decide");
+    }
+}
