@@ -7,6 +7,7 @@ use crate::units;
 use clap::Args;
 use entail_model::Fault;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,11 +27,49 @@ pub struct Http {
 pub struct QueryLimits {
     /// The deadline of queries that come without one
     #[arg(long, value_name = "TIME", env = "ENTAIL_QUERY_TIMEOUT", default_value = "30s", value_parser = units::time)]
-    pub query_timeout: Duration,
+    query_timeout: Duration,
 
     /// The most rows of one answer
     #[arg(long, value_name = "COUNT", env = "ENTAIL_ROWS_MAX", default_value_t = 10_000_000)]
-    pub rows_max: u64,
+    rows_max: u64,
+}
+
+/// What a coordinator is told, in a process of its own and beside its nodes.
+#[derive(Args, Clone, Debug)]
+pub struct Front {
+    /// Where clients call
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_LISTEN", default_value = "127.0.0.1:7400")]
+    listen: SocketAddr,
+
+    /// Where nodes call
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401")]
+    pub peer_listen: SocketAddr,
+
+    #[command(flatten)]
+    pub http: Http,
+
+    /// Shards of a new cluster, a power of two; read once, when the cluster is created
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", default_value_t = 16)]
+    shards: u32,
+
+    #[command(flatten)]
+    limits: QueryLimits,
+}
+
+impl Front {
+    /// A coordinator that keeps its log in `data`, waits for `min_nodes` nodes and uses `memory` bytes.
+    pub fn coordinator(&self, data: PathBuf, min_nodes: usize, memory: u64) -> entail_coordinator::Options {
+        entail_coordinator::Options {
+            data,
+            listen: self.listen,
+            peer_listen: self.peer_listen,
+            shards: self.shards,
+            min_nodes,
+            query_timeout_default: self.limits.query_timeout,
+            rows_max: self.limits.rows_max,
+            memory,
+        }
+    }
 }
 
 /// Completes when the process is told to end, by SIGTERM or Ctrl-C; the second time ends it at once.

@@ -7,7 +7,7 @@
 //! The coordinator ends first, so that requests on their way still find the nodes.
 
 use crate::failure::Failure;
-use crate::server::{self, Http, QueryLimits, health};
+use crate::server::{self, Front, health};
 use crate::units;
 use clap::Args;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -28,27 +28,12 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", env = "ENTAIL_DATA")]
     data: PathBuf,
 
-    /// Where clients call
-    #[arg(long, value_name = "ADDR", env = "ENTAIL_LISTEN", default_value = "127.0.0.1:7400")]
-    listen: SocketAddr,
-
-    /// Where the nodes call the coordinator
-    #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401")]
-    peer_listen: SocketAddr,
-
     #[command(flatten)]
-    http: Http,
+    front: Front,
 
     /// Nodes; as many as the data was created with
     #[arg(long, value_name = "COUNT", env = "ENTAIL_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     nodes: u16,
-
-    /// Shards of a new cluster, a power of two; read once, when the cluster is created
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", default_value_t = 16)]
-    shards: u32,
-
-    #[command(flatten)]
-    limits: QueryLimits,
 
     /// Memory of each node for chunks of facts and for work, and of the coordinator for queries and loads
     #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::size)]
@@ -60,13 +45,15 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    if arguments.peer_listen.port() == 0 {
+    if arguments.front.peer_listen.port() == 0 {
         return Err(Failure::Usage("--peer-listen needs a port: the nodes have to find it".to_owned()));
     }
     let stop = server::shutdown()?;
-    health::start(arguments.http.http_listen, &stop).await?;
+    health::start(arguments.front.http.http_listen, &stop).await?;
     let mut roles = JoinSet::new();
-    let coordinator = entail_coordinator::run(coordinator(&arguments), stop.clone().cancelled_owned());
+    let data = arguments.data.join("coordinator");
+    let options = arguments.front.coordinator(data, usize::from(arguments.nodes), arguments.memory);
+    let coordinator = entail_coordinator::run(options, stop.clone().cancelled_owned());
     let nodes_stop = CancellationToken::new();
     let coordinator_ended = nodes_stop.clone().drop_guard();
     roles.spawn(async move {
@@ -79,19 +66,6 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     server::supervise(roles, &stop).await
 }
 
-fn coordinator(arguments: &Arguments) -> entail_coordinator::Options {
-    entail_coordinator::Options {
-        data: arguments.data.join("coordinator"),
-        listen: arguments.listen,
-        peer_listen: arguments.peer_listen,
-        shards: arguments.shards,
-        min_nodes: usize::from(arguments.nodes),
-        query_timeout_default: arguments.limits.query_timeout,
-        rows_max: arguments.limits.rows_max,
-        memory: arguments.memory,
-    }
-}
-
 fn node(arguments: &Arguments, index: u16) -> entail_node::Options {
     let name = format!("node-{index}");
     let share = server::threads().div_ceil(usize::from(arguments.nodes));
@@ -99,7 +73,7 @@ fn node(arguments: &Arguments, index: u16) -> entail_node::Options {
         data: arguments.data.join(&name),
         peer_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         advertise: None,
-        coordinator: format!("http://{}", reachable(arguments.peer_listen)),
+        coordinator: format!("http://{}", reachable(arguments.front.peer_listen)),
         name: Some(name),
         memory: arguments.memory,
         threads: arguments.threads.unwrap_or(share),
