@@ -28,6 +28,8 @@
 //!   r (its head came from another node) is found in round r+1.
 //! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
 
+mod heads;
+mod outbox;
 pub mod reasoner;
 pub mod state;
 

@@ -3,21 +3,20 @@
 //! `step(event, emit)` does the work that the event asks for and emits effects. It never waits: what comes early is
 //! kept, what comes twice is dropped, and what the shell cannot deliver it sends again when told that time has passed.
 
+use super::heads::Heads;
+use super::outbox::Outbox;
 use super::state::State;
 use crate::columns::{Pair, pairs};
 use crate::eval::{Batch, Conditions, Facts, Scope, Texts, run_stage};
 use crate::exchange::route::Territory;
 use crate::exchange::{Flow, Message, Payload, PlanKey};
-use crate::plan::{Arg, Head, Plan, Program, Sink};
+use crate::plan::{Plan, Program};
 use entail_model::fact::in_home;
-use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round, TermKind};
+use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Pairs or rows for one destination that make a message.
-const MESSAGE_ROWS: usize = 32_768;
 
 /// Rounds ahead of the current one whose messages are kept: a peer can be one round ahead, never two.
 const ROUNDS_AHEAD: u32 = 1;
@@ -100,14 +99,7 @@ pub struct Reasoner {
     is_open: bool,
 }
 
-#[derive(Default)]
-struct Outbox {
-    heads: BTreeMap<(NodeId, usize, Relation), Vec<Pair>>,
-    copies: BTreeMap<(NodeId, Relation), Vec<Pair>>,
-    rows: BTreeMap<(NodeId, PlanKey, usize), Batch>,
-}
-
-type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
+pub(super) type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
 
 impl Reasoner {
     /// A reasoner whose staging has ended.
@@ -185,8 +177,8 @@ impl Reasoner {
         self.take_arrivals()?;
         self.saturate()?;
         self.start_shipped(emit)?;
-        self.flush_if_full(emit)?;
-        self.close_level(1, emit)?;
+        self.outbox.flush_full(&mut self.flow, emit)?;
+        self.outbox.close_level(1, &mut self.flow, emit)?;
         for (from, message) in std::mem::take(&mut self.early) {
             self.receive(from, message, emit)?;
         }
@@ -220,7 +212,10 @@ impl Reasoner {
         }
         if self.derived_total > self.setup.facts_max {
             let limit = self.setup.facts_max;
-            return Err(Fault::new(Reason::LimitExceeded, format!("the rules derived more than {limit} facts at one node")));
+            return Err(Fault::new(
+                Reason::LimitExceeded,
+                format!("the rules derived more than {limit} facts at one node"),
+            ));
         }
         Ok(())
     }
@@ -231,7 +226,8 @@ impl Reasoner {
         let rules = program.rules.iter().filter(|rule| rule.is_local());
         let plans: Vec<&Plan> = rules.flat_map(|rule| &rule.deltas).collect();
         let facts = self.setup.state.local();
-        let heads: Vec<Heads> = plans.into_par_iter().map(|plan| self.run_source(plan, &facts)).collect::<Result<_, Fault>>()?;
+        let heads: Vec<Heads> =
+            plans.into_par_iter().map(|plan| self.run_source(plan, &facts)).collect::<Result<_, Fault>>()?;
         let mut local = Candidates::new();
         for heads in heads {
             self.route_heads(heads, &mut local)?;
@@ -263,7 +259,7 @@ impl Reasoner {
                 let Some(node) = self.setup.territory.home_node(pair.0)? else { continue };
                 let list = match node == self.setup.territory.me {
                     true => local.entry(relation).or_default().entry(heads.rule).or_default(),
-                    false => self.outbox.heads.entry((node, heads.rule, relation)).or_default(),
+                    false => self.outbox.heads(node, heads.rule, relation),
                 };
                 list.push(pair);
             }
@@ -318,7 +314,7 @@ impl Reasoner {
             let node = self.setup.territory.holder(home)?;
             let list = match node == self.setup.territory.me {
                 true => &mut here,
-                false => self.outbox.copies.entry((node, relation)).or_default(),
+                false => self.outbox.copies(node, relation),
             };
             list.push((*object, *subject));
         }
@@ -387,7 +383,7 @@ impl Reasoner {
                 let here = self.route_rows(plan, key, stage + 1, rows)?;
                 work.extend(here.map(|batch| (stage + 1, batch)));
             }
-            self.flush_if_full(emit)?;
+            self.outbox.flush_full(&mut self.flow, emit)?;
         }
         Ok(())
     }
@@ -405,78 +401,9 @@ impl Reasoner {
         let mut parts = self.setup.territory.split(&plan.stages[stage].route, rows)?;
         let here = parts.remove(&self.setup.territory.me);
         for (node, batch) in parts {
-            self.outbox.rows.entry((node, key, stage)).or_insert_with(|| Batch::empty(plan.width)).append(&batch);
+            self.outbox.add_rows(node, key, stage, &batch);
         }
         Ok(here)
-    }
-
-    fn flush_if_full(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        let rows = std::mem::take(&mut self.outbox.rows);
-        for ((node, key, stage), batch) in rows {
-            match batch.rows >= MESSAGE_ROWS {
-                true => self.send_rows(node, key, stage, batch, emit)?,
-                false => _ = self.outbox.rows.insert((node, key, stage), batch),
-            }
-        }
-        let heads = std::mem::take(&mut self.outbox.heads);
-        for ((node, rule, relation), pairs) in heads {
-            match pairs.len() >= 2 * MESSAGE_ROWS {
-                true => self.send_heads(node, rule, relation, pairs, emit)?,
-                false => _ = self.outbox.heads.insert((node, rule, relation), pairs),
-            }
-        }
-        Ok(())
-    }
-
-    fn send_rows(&mut self, to: NodeId, plan: PlanKey, stage: usize, mut batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
-        batch.distinct();
-        let mut first = 0;
-        while first < batch.rows {
-            let rows: Vec<u32> = (first..batch.rows.min(first + MESSAGE_ROWS)).map(|row| row as u32).collect();
-            first += rows.len();
-            let payload = Payload::Rows { plan, stage, batch: batch.take_rows(&rows) };
-            self.send(to, stage, payload, emit)?;
-        }
-        Ok(())
-    }
-
-    fn send_heads(&mut self, to: NodeId, rule: usize, relation: Relation, mut pairs: Vec<Pair>, emit: Emit<'_>) -> Result<(), Fault> {
-        pairs::sort_distinct(&mut pairs);
-        let level = self.flow.levels();
-        for piece in pairs.chunks(MESSAGE_ROWS) {
-            self.send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, emit)?;
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, to: NodeId, level: usize, payload: Payload, emit: Emit<'_>) -> Result<(), Fault> {
-        let message = self.flow.send(to, level, Arc::new(payload));
-        emit(Effect::Send { to, message })
-    }
-
-    /// Sends everything for a level, and that nothing more comes for it.
-    fn close_level(&mut self, level: usize, emit: Emit<'_>) -> Result<(), Fault> {
-        let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut self.outbox.rows).into_iter().partition(|((_, _, stage), _)| *stage <= level);
-        self.outbox.rows = later;
-        for ((node, key, stage), batch) in now {
-            self.send_rows(node, key, stage, batch, emit)?;
-        }
-        if level == self.flow.levels() {
-            for ((node, rule, relation), pairs) in std::mem::take(&mut self.outbox.heads) {
-                self.send_heads(node, rule, relation, pairs, emit)?;
-            }
-            for ((node, relation), mut pairs) in std::mem::take(&mut self.outbox.copies) {
-                pairs::sort_distinct(&mut pairs);
-                for piece in pairs.chunks(MESSAGE_ROWS) {
-                    self.send(node, level, Payload::Copies { relation, pairs: piece.to_vec() }, emit)?;
-                }
-            }
-        }
-        for (to, message) in self.flow.close(level) {
-            emit(Effect::Send { to, message })?;
-        }
-        Ok(())
     }
 
     fn receive(&mut self, from: NodeId, message: Message, emit: Emit<'_>) -> Result<(), Fault> {
@@ -523,7 +450,7 @@ impl Reasoner {
         while self.is_open {
             let Some(done) = self.flow.complete_level() else { return Ok(()) };
             if done < self.flow.levels() {
-                self.close_level(done + 1, emit)?;
+                self.outbox.close_level(done + 1, &mut self.flow, emit)?;
             }
             if self.flow.is_done() {
                 self.is_open = false;
@@ -554,44 +481,5 @@ fn plan_of(program: &Program, key: PlanKey) -> Result<&Plan, Fault> {
     match key.pivot {
         None => Ok(&rule.full),
         Some(pivot) => rule.deltas.get(pivot).ok_or_else(|| Fault::corrupt(format!("no pivot {pivot}"))),
-    }
-}
-
-/// The heads of a plan's rows.
-struct Heads {
-    rule: usize,
-    templates: Vec<Head>,
-    pairs: BTreeMap<Relation, Vec<Pair>>,
-}
-
-impl Heads {
-    fn new(plan: &Plan) -> Self {
-        match &plan.sink {
-            Sink::Emit { rule, heads } => Self { rule: *rule, templates: heads.clone(), pairs: BTreeMap::new() },
-            Sink::Gather(_) => Self { rule: 0, templates: Vec::new(), pairs: BTreeMap::new() },
-        }
-    }
-
-    /// Adds the heads of some rows. A row that would make a literal a subject or a non-IRI a predicate makes no fact.
-    fn add(&mut self, rows: &Batch) {
-        for head in &self.templates {
-            let value = |arg: Arg, row: usize| match arg {
-                Arg::Const(term) => term,
-                Arg::Slot(slot) => rows.columns[slot][row],
-            };
-            if let Arg::Const(predicate) = head.predicate {
-                let list = self.pairs.entry(Relation { graph: head.graph, predicate }).or_default();
-                let pairs = (0..rows.rows).map(|row| (value(head.subject, row), value(head.object, row)));
-                list.extend(pairs.filter(|pair| pair.0.kind() != TermKind::Literal));
-                continue;
-            }
-            for row in 0..rows.rows {
-                let (subject, predicate) = (value(head.subject, row), value(head.predicate, row));
-                if subject.kind() != TermKind::Literal && predicate.kind() == TermKind::Iri {
-                    let relation = Relation { graph: head.graph, predicate };
-                    self.pairs.entry(relation).or_default().push((subject, value(head.object, row)));
-                }
-            }
-        }
     }
 }
