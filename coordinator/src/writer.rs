@@ -4,7 +4,7 @@
 //! waits in line for the writer's lock; too long a line is refused.
 
 use crate::members::Members;
-use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RequestId, RuleSet, RuleSets, Seal};
+use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RESULT_BYTES_MAX, RequestId, RuleSet, RuleSets, Seal};
 use crate::nodes::Holders;
 use crate::reader::{Reader, Shared, Until};
 use crate::rules::{Ids, Parsed};
@@ -33,6 +33,9 @@ const ROUNDS_MAX: u32 = 1_000_000;
 
 /// New facts at one node after which an epoch is given up.
 const FACTS_MAX: u64 = 2_000_000_000;
+
+/// Characters of the reason why an attempt was given up, in the log; whatever they are, their bytes fit there.
+const REASON_CHARS_MAX: usize = 250;
 
 /// How often unanswered control messages are looked after, and lost nodes noticed.
 const TICK: Duration = Duration::from_secs(1);
@@ -91,7 +94,8 @@ impl Writer {
         if id.is_empty() {
             return Ok(None);
         }
-        let answer = self.members.log.read(|state| state.answer(&RequestId(id.to_owned())).map(|answer| answer.result.clone()));
+        let answer =
+            self.members.log.read(|state| state.answer(&RequestId(id.to_owned())).map(|answer| answer.result.clone()));
         let decode = |bytes: Vec<u8>| ChangeSummary::decode(&bytes[..]);
         answer.map(decode).transpose().map_err(|error| Fault::corrupt(format!("a kept answer: {error}")))
     }
@@ -269,7 +273,8 @@ impl<'a> Run<'a> {
             }
             Effect::LogAbort { attempt, fault } => {
                 tracing::warn!(attempt = attempt.0, %fault, "an epoch's attempt is given up");
-                let entry = Entry::AbortEpoch { attempt, reason: fault.to_string().chars().take(1000).collect() };
+                let entry =
+                    Entry::AbortEpoch { attempt, reason: fault.to_string().chars().take(REASON_CHARS_MAX).collect() };
                 Some(Event::Aborted(self.writer.members.log.append(entry).await.map(drop)))
             }
             Effect::Decide { node, attempt, epoch } => {
@@ -384,7 +389,8 @@ impl<'a> Run<'a> {
     /// Makes a call in the background, unless the same one is under way.
     fn call(&self, node: NodeId, key: u32, call: impl Future<Output = Result<Event, Fault>> + Send + 'static) {
         let calls = Arc::clone(&self.calls);
-        let under_way = |calls: &Calls| calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert((node, key));
+        let under_way =
+            |calls: &Calls| calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert((node, key));
         if !under_way(&calls) {
             return;
         }
@@ -399,7 +405,8 @@ impl<'a> Run<'a> {
 
     fn open_round(&self, node: NodeId, attempt: Attempt, round: Round, first: bool, staged: u64) {
         let program = self.program.as_ref().expect("rounds open after staging");
-        let mut request = ReasonRequest { attempt: attempt.0, round: round.0, previous: self.previous.0, ..Default::default() };
+        let mut request =
+            ReasonRequest { attempt: attempt.0, round: round.0, previous: self.previous.0, ..Default::default() };
         if first {
             request.set_mode(program.mode);
             request.program = program.encoded.clone();
@@ -455,22 +462,16 @@ impl<'a> Run<'a> {
             digest: seal.digest,
             counts: Counts { asserted: seal.asserted, derived: seal.derived },
         });
-        let entry = Entry::CommitEpoch {
-            attempt,
-            epoch,
-            nodes: nodes.collect(),
-            result: self.summary(outcome).encode_to_vec(),
-            rules,
-        };
+        let entry =
+            Entry::CommitEpoch { attempt, epoch, nodes: nodes.collect(), result: kept(self.summary(outcome)), rules };
         self.writer.members.log.append(entry).await.map(|_| epoch)
     }
 
     fn summary(&self, outcome: &Outcome) -> ChangeSummary {
         let labels = self.program.iter().flat_map(|program| &program.labels);
-        let rules = labels.zip(&outcome.derived).map(|(label, derived)| RuleSummary {
-            rule: label.chars().take(200).collect(),
-            derived: *derived,
-        });
+        let rules = labels
+            .zip(&outcome.derived)
+            .map(|(label, derived)| RuleSummary { rule: label.chars().take(200).collect(), derived: *derived });
         ChangeSummary {
             epoch: outcome.epoch.0,
             asserted: self.asserted.load(Ordering::Relaxed),
@@ -481,6 +482,16 @@ impl<'a> Run<'a> {
             rules: rules.take(1000).collect(),
         }
     }
+}
+
+/// The answer as the log keeps it, for when the request comes again: without the rules that derived nothing, and with as
+/// many others as fit.
+fn kept(mut summary: ChangeSummary) -> Vec<u8> {
+    summary.rules.retain(|rule| rule.derived > 0);
+    while summary.encoded_len() > RESULT_BYTES_MAX {
+        summary.rules.truncate(summary.rules.len() / 2);
+    }
+    summary.encode_to_vec()
 }
 
 fn report(round: Round, response: ReasonResponse) -> Report {

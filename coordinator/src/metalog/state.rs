@@ -20,6 +20,7 @@ mod check;
 mod refused;
 
 pub use answers::Answer;
+pub use check::RESULT_BYTES_MAX;
 pub use refused::Refused;
 
 use super::entry::{Cluster, Entry, EpochKind, Incarnation, RequestId, RuleSets, Seal};

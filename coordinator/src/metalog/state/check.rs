@@ -9,7 +9,7 @@ const NODES_MAX: usize = 4096;
 /// Bytes of names, addresses, request ids and reasons.
 const TEXT_BYTES_MAX: usize = 1024;
 /// Bytes of one answer.
-const RESULT_BYTES_MAX: usize = 64 << 10;
+pub const RESULT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of all rule sets together.
 const RULES_BYTES_MAX: usize = 16 << 20;
 
