@@ -134,8 +134,7 @@ fn client_server(
     };
     let reflection_v1 = reflection(descriptors().build_v1())?;
     let reflection_v1alpha = descriptors().build_v1alpha();
-    let reflection_v1alpha =
-        reflection_v1alpha.map_err(|error| Fault::internal(format!("reflection: {error}")))?;
+    let reflection_v1alpha = reflection_v1alpha.map_err(|error| Fault::internal(format!("reflection: {error}")))?;
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(Arc::clone(&house), reporter, stop.clone()));
     let queries = v1::query_service_server::QueryServiceServer::new(Queries(Arc::clone(&house)));
@@ -158,7 +157,8 @@ fn client_server(
 /// Keeps the health of the services true: serving when every shard can be reached, not when stopping.
 async fn report_health(house: Arc<House>, reporter: tonic_health::server::HealthReporter, stop: CancellationToken) {
     use tonic_health::ServingStatus::{NotServing, Serving};
-    let names = ["", "entail.v1.QueryService", "entail.v1.UpdateService", "entail.v1.RuleService", "entail.v1.AdminService"];
+    let names =
+        ["", "entail.v1.QueryService", "entail.v1.UpdateService", "entail.v1.RuleService", "entail.v1.AdminService"];
     let mut last = None;
     loop {
         let is_stopping = stop.is_cancelled();
@@ -194,6 +194,7 @@ async fn poisoned(members: &Members) -> Fault {
 /// Random bytes from the operating system.
 fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    let read =
+        std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
     read.map(|()| bytes).map_err(|error| Fault::internal(format!("no random bytes: {error}")))
 }

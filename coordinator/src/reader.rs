@@ -244,9 +244,8 @@ impl Cluster for Reader {
 
     fn graphs(&self) -> Result<Vec<TermId>, Fault> {
         let context = self.block(Self::context(self))?;
-        let graphs = context.stats.iter().filter(|(relation, stats)| {
-            relation.graph != TermId::DEFAULT_GRAPH && stats.facts > 0
-        });
+        let graphs =
+            context.stats.iter().filter(|(relation, stats)| relation.graph != TermId::DEFAULT_GRAPH && stats.facts > 0);
         let mut graphs: Vec<TermId> = graphs.map(|(relation, _)| relation.graph).collect();
         graphs.sort_unstable();
         graphs.dedup();

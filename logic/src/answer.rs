@@ -189,7 +189,14 @@ impl Answer {
         result
     }
 
-    fn run_in(&mut self, scope: &Scope<'_>, plan: &Plan, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+    fn run_in(
+        &mut self,
+        scope: &Scope<'_>,
+        plan: &Plan,
+        stage: usize,
+        batch: Batch,
+        emit: Emit<'_>,
+    ) -> Result<(), Fault> {
         if self.has_enough() {
             return Ok(());
         }
@@ -199,7 +206,11 @@ impl Answer {
                 return Err(Fault::new(Reason::Cancelled, "the query was cancelled"));
             }
             self.counts[stage].rows_out += piece.rows as u64;
-            if stage + 1 == plan.stages.len() { self.give(plan, piece, emit) } else { self.pass_on(scope, plan, stage, piece, emit) }
+            if stage + 1 == plan.stages.len() {
+                self.give(plan, piece, emit)
+            } else {
+                self.pass_on(scope, plan, stage, piece, emit)
+            }
         });
         match result {
             // Enough was given: the way out of the operators is not a failure.
@@ -231,7 +242,14 @@ impl Answer {
     }
 
     /// Routes a piece to the next stage: part of it may stay here and is run at once.
-    fn pass_on(&mut self, scope: &Scope<'_>, plan: &Plan, stage: usize, mut piece: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+    fn pass_on(
+        &mut self,
+        scope: &Scope<'_>,
+        plan: &Plan,
+        stage: usize,
+        mut piece: Batch,
+        emit: Emit<'_>,
+    ) -> Result<(), Fault> {
         piece.project(&plan.stages[stage].live);
         let next = stage + 1;
         let mut parts = self.setup.territory.split(&plan.stages[next].route, piece)?;

@@ -50,9 +50,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         .await
         .map_err(|error| Fault::internal(format!("opening the store failed: {error}")))??;
     let store = Arc::new(store);
-    let listener = TcpListener::bind(options.peer_listen)
-        .await
-        .map_err(|error| Fault::new(Reason::InvalidRequest, format!("cannot listen on {}: {error}", options.peer_listen)))?;
+    let listener = TcpListener::bind(options.peer_listen).await.map_err(|error| {
+        Fault::new(Reason::InvalidRequest, format!("cannot listen on {}: {error}", options.peer_listen))
+    })?;
     let local = listener.local_addr().map_err(|error| Fault::internal(format!("no local address: {error}")))?;
     let address = options.advertise.unwrap_or_else(|| local.to_string());
     let pool = rayon::ThreadPoolBuilder::new()
@@ -69,8 +69,11 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         inbox_bytes_max: (options.memory / 4).max(64 << 20),
         pool,
     });
-    let services =
-        Services { context: Arc::clone(&context), attempts: Arc::new(Attempts::default()), queries: Arc::new(Queries::default()) };
+    let services = Services {
+        context: Arc::clone(&context),
+        attempts: Arc::new(Attempts::default()),
+        queries: Arc::new(Queries::default()),
+    };
     let member = Member {
         context: Arc::clone(&context),
         attempts: Arc::clone(&services.attempts),

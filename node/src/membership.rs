@@ -36,8 +36,9 @@ impl Member {
     /// # Errors
     /// Only what no retry mends: another cluster, a damaged store.
     pub async fn run(self) -> Result<(), Fault> {
-        let endpoint = Endpoint::from_shared(self.coordinator.clone())
-            .map_err(|error| Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator)))?;
+        let endpoint = Endpoint::from_shared(self.coordinator.clone()).map_err(|error| {
+            Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator))
+        })?;
         let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
         let mut client = ClusterServiceClient::new(channel);
         loop {

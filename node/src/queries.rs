@@ -104,7 +104,14 @@ impl Queries {
     }
 
     /// Takes a message of a peer; one for an ended query is dropped.
-    pub fn receive(&self, context: &Context, query: u64, from: NodeId, message: Message, bytes: u64) -> Result<(), Fault> {
+    pub fn receive(
+        &self,
+        context: &Context,
+        query: u64,
+        from: NodeId,
+        message: Message,
+        bytes: u64,
+    ) -> Result<(), Fault> {
         match self.inbox(context, query, false)? {
             Some(inbox) => inbox.push(Event::Received { from, message }, bytes),
             None => Ok(()),

@@ -82,7 +82,9 @@ impl NodeService for Services {
     async fn decode(&self, request: Request<DecodeRequest>) -> Reply<DecodeResponse> {
         let request = request.into_inner();
         let texts = self
-            .work(request.cluster, move |services| services.context.store.texts(&convert::ids_from_bytes(&request.ids)?))
+            .work(request.cluster, move |services| {
+                services.context.store.texts(&convert::ids_from_bytes(&request.ids)?)
+            })
             .await?;
         Ok(Response::new(DecodeResponse { terms: Some(convert::terms(texts.iter().map(|text| &**text))) }))
     }
@@ -136,8 +138,9 @@ impl NodeService for Services {
 
     async fn decide(&self, request: Request<DecideRequest>) -> Reply<DecideResponse> {
         let request = request.into_inner();
-        let decision =
-            request.decision.ok_or_else(|| refuse(Fault::new(Reason::InvalidRequest, "a decision without its content")))?;
+        let decision = request
+            .decision
+            .ok_or_else(|| refuse(Fault::new(Reason::InvalidRequest, "a decision without its content")))?;
         self.work(request.cluster, move |services| {
             let epoch = Some(Epoch(decision.epoch)).filter(|epoch| epoch.0 > 0);
             services.attempts.decide(&services.context, Attempt(decision.attempt), epoch)

@@ -102,7 +102,8 @@ impl Cluster {
 
     /// Applies a rule set to the default graph; gives the fault if the cluster refuses it.
     pub fn apply(&self, name: &str, text: &str) -> Result<ChangeSummary, Fault> {
-        let request = ApplyRulesRequest { name: name.to_owned(), text: text.to_owned(), ..ApplyRulesRequest::default() };
+        let request =
+            ApplyRulesRequest { name: name.to_owned(), text: text.to_owned(), ..ApplyRulesRequest::default() };
         let response = self.runtime.block_on(self.client.apply_rules(request)).map_err(fault)?;
         Ok(response.change.unwrap_or_default())
     }

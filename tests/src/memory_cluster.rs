@@ -73,7 +73,8 @@ impl MemoryCluster {
         let names: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
         let placement = Placement::propose(None, &names, shards);
         let mut dictionary = Dictionary::default();
-        let facts: BTreeSet<_> = quads.into_iter().map(|quad| fact_of(&quad, &mut dictionary, shards)).map(by_relation).collect();
+        let facts: BTreeSet<_> =
+            quads.into_iter().map(|quad| fact_of(&quad, &mut dictionary, shards)).map(by_relation).collect();
         let rdf_type = dictionary.intern(&rdf::TYPE.into_owned().into(), shards);
         let mut draft: HashMap<NodeId, BTreeMap<Relation, [Vec<(TermId, TermId)>; 2]>> = HashMap::new();
         let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
@@ -82,14 +83,19 @@ impl MemoryCluster {
             let homes = [subject.home(), fact::in_home(subject, relation.predicate, object, Some(rdf_type))];
             for (copy, home) in Copy::BOTH.into_iter().zip(homes) {
                 let node = placement.holder(home.expect("subjects have homes")).expect("every shard is placed");
-                draft.entry(node).or_default().entry(relation).or_default()[copy as usize].push(copy.pair(subject, object));
+                draft.entry(node).or_default().entry(relation).or_default()[copy as usize]
+                    .push(copy.pair(subject, object));
             }
             let stats = stats.entry(relation).or_default();
             stats.facts += 1;
             stats.subjects += u64::from(seen.insert((relation, Copy::Out, subject)));
             stats.objects += u64::from(seen.insert((relation, Copy::In, object)));
         }
-        let base = |node: &NodeId| Arc::new(draft.remove(node).unwrap_or_default().into_iter().map(|(r, copies)| (r, copies.map(runs))).collect());
+        let base = |node: &NodeId| {
+            Arc::new(
+                draft.remove(node).unwrap_or_default().into_iter().map(|(r, copies)| (r, copies.map(runs))).collect(),
+            )
+        };
         Self {
             nodes: names.iter().map(base).collect(),
             context: Arc::new(Context { single_node: nodes == 1, rdf_type: Some(rdf_type), stats }),
@@ -167,7 +173,9 @@ impl Cluster for MemoryCluster {
             let from = NodeId(part as u64 + 1);
             parts[part].step(event, &mut |effect| {
                 match effect {
-                    Effect::Send { to, message } => waiting.push_back((to.0 as usize - 1, Event::Received { from, message })),
+                    Effect::Send { to, message } => {
+                        waiting.push_back((to.0 as usize - 1, Event::Received { from, message }))
+                    }
                     Effect::Rows(batch) => batches.push_back(batch),
                     Effect::Done => {}
                 }

@@ -67,9 +67,10 @@ impl Admin {
 impl AdminService for Admin {
     async fn status(&self, request: Request<StatusRequest>) -> Reply<StatusResponse> {
         let house = &self.0;
-        let (cluster, epoch, placement, nodes) = house.members.log.read(|state| {
-            (state.cluster().cloned(), state.epoch(), state.placement().clone(), state.nodes().clone())
-        });
+        let (cluster, epoch, placement, nodes) = house
+            .members
+            .log
+            .read(|state| (state.cluster().cloned(), state.epoch(), state.placement().clone(), state.nodes().clone()));
         let state = house.members.not_ready().map_or_else(|| "serving".to_owned(), |fault| fault.message);
         let nodes = nodes.into_iter().map(|(node, member)| {
             let shards = placement.holders.iter().filter(|holder| **holder == node).count() as u32;

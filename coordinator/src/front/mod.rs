@@ -48,7 +48,10 @@ impl House {
         let latest = self.members.log.read(|state| state.epoch());
         let epoch = epoch.unwrap_or(latest);
         if epoch > latest {
-            return Err(Fault::new(Reason::EpochUnavailable, format!("epoch {epoch} is not there yet; the latest is {latest}")));
+            return Err(Fault::new(
+                Reason::EpochUnavailable,
+                format!("epoch {epoch} is not there yet; the latest is {latest}"),
+            ));
         }
         let mut holders = self.members.holders()?;
         if epoch.0 == 0 {
@@ -87,7 +90,11 @@ fn request_id(given: String) -> Result<String, Fault> {
     if given.len() > LENGTH_MAX {
         return Err(Fault::new(Reason::InvalidRequest, format!("a request id has at most {LENGTH_MAX} bytes")));
     }
-    if given.is_empty() { Ok(format!("server-{:032x}", crate::random::<16>().map(u128::from_le_bytes)?)) } else { Ok(given) }
+    if given.is_empty() {
+        Ok(format!("server-{:032x}", crate::random::<16>().map(u128::from_le_bytes)?))
+    } else {
+        Ok(given)
+    }
 }
 
 #[cfg(test)]

@@ -87,7 +87,13 @@ impl Direct {
         result
     }
 
-    fn stream(&self, session: &Session, rows: &mut PieceRows, wanted: Option<usize>, sink: Sink<'_>) -> Result<(), Fault> {
+    fn stream(
+        &self,
+        session: &Session,
+        rows: &mut PieceRows,
+        wanted: Option<usize>,
+        sink: Sink<'_>,
+    ) -> Result<(), Fault> {
         let mut blocks = Blocks::new(self.piece.variables.len(), sink);
         let mut seen = Distinct::default();
         let mut count = 0;
@@ -129,7 +135,8 @@ impl Distinct {
     fn is_new(&mut self, cells: &[Cell], row: impl FnOnce() -> Vec<Option<EvalTerm>>) -> Result<bool, Fault> {
         let bytes = 48 + cells.len() * size_of::<Option<EvalTerm>>();
         if self.seen.len() * bytes > DISTINCT_BYTES_MAX {
-            let message = format!("more than {} distinct rows; add a LIMIT or make the query more selective", self.seen.len());
+            let message =
+                format!("more than {} distinct rows; add a LIMIT or make the query more selective", self.seen.len());
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
         Ok(self.seen.insert(row()))
@@ -141,7 +148,8 @@ pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Si
     let session = Arc::clone(&dataset.session);
     guarded(&session, || {
         let evaluator = evaluator(&session, leaves);
-        let QueryResults::Solutions(solutions) = evaluator.prepare(query).execute(dataset).map_err(evaluation_fault)? else {
+        let QueryResults::Solutions(solutions) = evaluator.prepare(query).execute(dataset).map_err(evaluation_fault)?
+        else {
             return Err(Fault::internal("a query without solutions"));
         };
         let mut blocks = Blocks::new(solutions.variables().len(), sink);
@@ -187,10 +195,12 @@ fn guarded<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Fault>) -
 
 fn evaluation_fault(error: QueryEvaluationError) -> Fault {
     match error {
-        QueryEvaluationError::Dataset(inner) | QueryEvaluationError::Service(inner) => match inner.downcast::<Fault>() {
-            Ok(fault) => *fault,
-            Err(inner) => Fault::internal(inner.to_string()),
-        },
+        QueryEvaluationError::Dataset(inner) | QueryEvaluationError::Service(inner) => {
+            match inner.downcast::<Fault>() {
+                Ok(fault) => *fault,
+                Err(inner) => Fault::internal(inner.to_string()),
+            }
+        }
         QueryEvaluationError::UnsupportedCustomFunction(_)
         | QueryEvaluationError::UnsupportedCustomFunctionArity { .. }
         | QueryEvaluationError::UnsupportedService(_) => Fault::new(Reason::Unsupported, error.to_string()),
@@ -202,7 +212,11 @@ fn evaluation_fault(error: QueryEvaluationError) -> Fault {
 /// The terms of a block.
 pub fn decode(session: &Session, block: Block) -> Result<Vec<Option<Term>>, Fault> {
     session.check()?;
-    let mut ids: Vec<TermId> = block.cells.iter().filter_map(|cell| if let Some(EvalTerm::Id(id)) = cell { Some(*id) } else { None }).collect();
+    let mut ids: Vec<TermId> = block
+        .cells
+        .iter()
+        .filter_map(|cell| if let Some(EvalTerm::Id(id)) = cell { Some(*id) } else { None })
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     let terms = session.cluster.decode(&ids)?;
@@ -210,9 +224,11 @@ pub fn decode(session: &Session, block: Block) -> Result<Vec<Option<Term>>, Faul
         return Err(Fault::internal("not every term was decoded"));
     }
     let terms: HashMap<TermId, &Term> = ids.iter().copied().zip(&terms).collect();
-    let cells = block.cells.into_iter().map(|cell| cell.map(|term| match term {
-        EvalTerm::Id(id) => terms[&id].clone(),
-        EvalTerm::Computed(term) => Arc::unwrap_or_clone(term),
-    }));
+    let cells = block.cells.into_iter().map(|cell| {
+        cell.map(|term| match term {
+            EvalTerm::Id(id) => terms[&id].clone(),
+            EvalTerm::Computed(term) => Arc::unwrap_or_clone(term),
+        })
+    });
     Ok(cells.collect())
 }

@@ -13,7 +13,8 @@ use spargebra::term::NamedNodePattern;
 
 /// A leaf: its branches, with what they did, if that is known.
 pub fn leaf(session: &Session, number: usize, piece: &Piece, profiles: Option<&Profiles>) -> Value {
-    let branches = piece.branches.iter().enumerate().map(|(index, branch)| self::branch(session, number, index, branch, profiles));
+    let branches =
+        piece.branches.iter().enumerate().map(|(index, branch)| self::branch(session, number, index, branch, profiles));
     json!({
         "leaf": number,
         "variables": piece.variables.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -26,7 +27,11 @@ fn branch(session: &Session, leaf: usize, index: usize, branch: &Branch, profile
     let Some(plan) = &branch.plan else { return json!({ "stages": [], "estimate": 1.0 }) };
     let estimates = estimate::of_plan(&session.context, plan);
     let stages = plan.stages.iter().zip(&estimates).enumerate().map(|(number, (stage, rows))| {
-        let ops = stage.ops.iter().zip(rows).map(|(op, rows)| json!({ "op": words_of(branch, op), "estimate": rounded(*rows) }));
+        let ops = stage
+            .ops
+            .iter()
+            .zip(rows)
+            .map(|(op, rows)| json!({ "op": words_of(branch, op), "estimate": rounded(*rows) }));
         let mut value = json!({ "route": words_of_route(branch, &stage.route), "ops": ops.collect::<Vec<_>>() });
         if let Some(profiles) = profiles {
             value["nodes"] = json!(profiles.of_stage(leaf, index, number));
@@ -107,8 +112,12 @@ pub fn tree(pattern: &GraphPattern) -> Value {
         GraphPattern::Extend { variable, expression, .. } => Some(format!("{variable} := {expression}")),
         GraphPattern::LeftJoin { expression, .. } => expression.as_ref().map(ToString::to_string),
         GraphPattern::Slice { start, length, .. } => Some(format!("from {start}, {length:?}")),
-        GraphPattern::Project { variables, .. } => Some(variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
-        GraphPattern::Group { variables, .. } => Some(variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+        GraphPattern::Project { variables, .. } => {
+            Some(variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        }
+        GraphPattern::Group { variables, .. } => {
+            Some(variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        }
         _ => None,
     };
     let inputs: Vec<Value> = super::exists::children(pattern).into_iter().map(tree).collect();

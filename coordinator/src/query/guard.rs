@@ -49,8 +49,9 @@ pub fn position(text: &str, offset: usize) -> (u64, u64) {
 pub fn run_on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("query".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
-        let thread = thread
-            .map_err(|error| Fault::new(Reason::Overloaded, format!("no thread for the query could be started: {error}")))?;
+        let thread = thread.map_err(|error| {
+            Fault::new(Reason::Overloaded, format!("no thread for the query could be started: {error}"))
+        })?;
         thread.join().unwrap_or_else(|_| Err(Fault::internal("the query's thread ended unexpectedly")))
     })
 }
@@ -133,7 +134,11 @@ impl Scan<'_> {
             self.data = Data::Announced;
         }
         let clauses = ["union", "optional", "minus", "filter", "bind", "graph", "service", "select", "exists"];
-        if clauses.iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) { self.count(CLAUSE_OPERATORS) } else { Ok(()) }
+        if clauses.iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) {
+            self.count(CLAUSE_OPERATORS)
+        } else {
+            Ok(())
+        }
     }
 
     fn count(&mut self, operators: usize) -> Result<(), Fault> {
@@ -141,7 +146,9 @@ impl Scan<'_> {
             self.operators += operators;
         }
         if self.operators > OPERATORS_MAX {
-            return Err(self.exceeded(format!("more than {OPERATORS_MAX} operators, where a clause counts for {CLAUSE_OPERATORS}")));
+            return Err(self.exceeded(format!(
+                "more than {OPERATORS_MAX} operators, where a clause counts for {CLAUSE_OPERATORS}"
+            )));
         }
         Ok(())
     }
@@ -215,10 +222,15 @@ mod tests {
     #[test]
     fn brackets_in_strings_iris_and_comments_do_not_count() {
         let open = "(".repeat(1_000);
-        for text in [format!("\"{open}\""), format!("'''{open}\n'''"), format!("<http://e/{open}>"), format!("# {open}")] {
+        for text in
+            [format!("\"{open}\""), format!("'''{open}\n'''"), format!("<http://e/{open}>"), format!("# {open}")]
+        {
             assert_eq!(reason(&format!("ASK {{ {text} }}")), None, "{text}");
         }
-        assert_eq!(reason(&format!("ASK {{ FILTER(1<2 && {open}2>1)")).map(|found| found.0), Some(Reason::LimitExceeded));
+        assert_eq!(
+            reason(&format!("ASK {{ FILTER(1<2 && {open}2>1)")).map(|found| found.0),
+            Some(Reason::LimitExceeded)
+        );
     }
 
     #[test]
@@ -229,7 +241,10 @@ mod tests {
         }
         let rows = "(-1 +2 ex:a-b) ".repeat(10_000);
         assert_eq!(reason(&format!("SELECT * {{ VALUES (?x ?y ?z) {{ {rows} }} }}")), None);
-        assert_eq!(reason(&format!("ASK {{ FILTER(1 {}) }}", "-1 ".repeat(10_000))).map(|found| found.0), Some(Reason::LimitExceeded));
+        assert_eq!(
+            reason(&format!("ASK {{ FILTER(1 {}) }}", "-1 ".repeat(10_000))).map(|found| found.0),
+            Some(Reason::LimitExceeded)
+        );
     }
 
     #[test]

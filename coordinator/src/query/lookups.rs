@@ -87,7 +87,8 @@ impl Lookups {
         }
         let Some((plan, shape)) = self.plan(lookup) else { return Ok(Box::new(std::iter::empty())) };
         let rows = self.session.cluster.execute(Arc::new(plan), None)?;
-        let stream = Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
+        let stream =
+            Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
         Ok(Box::new(Recorder { stream, lookup, found: Some(Vec::new()), kept: Arc::clone(&self.kept) }))
     }
 
@@ -114,8 +115,10 @@ impl Lookups {
         }
         let Some((plan, shape)) = self.plan(whole) else { return Ok(None) };
         let rows = self.session.cluster.execute(Arc::new(plan), None)?;
-        let stream = Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
-        let mut out = stream.map(|found| found.map(|found| (found.subject, found.object))).collect::<Result<Vec<_>, _>>()?;
+        let stream =
+            Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
+        let mut out =
+            stream.map(|found| found.map(|found| (found.subject, found.object))).collect::<Result<Vec<_>, _>>()?;
         out.sort_unstable();
         let mut back: Vec<_> = out.iter().map(|(subject, object)| (*object, *subject)).collect();
         back.sort_unstable();
@@ -172,9 +175,14 @@ impl Pairs {
             start..start + pairs[start..].partition_point(|pair| pair.0 == key)
         };
         match (lookup.subject, lookup.object) {
-            (Some(subject), Some(object)) => self.out.binary_search(&(subject, object)).map(|_| found((subject, object))).into_iter().collect(),
+            (Some(subject), Some(object)) => {
+                self.out.binary_search(&(subject, object)).map(|_| found((subject, object))).into_iter().collect()
+            }
             (Some(subject), None) => self.out[range(&self.out, subject)].iter().copied().map(found).collect(),
-            (None, Some(object)) => self.back[range(&self.back, object)].iter().map(|(object, subject)| found((*subject, *object))).collect(),
+            (None, Some(object)) => self.back[range(&self.back, object)]
+                .iter()
+                .map(|(object, subject)| found((*subject, *object)))
+                .collect(),
             (None, None) => self.out.iter().copied().map(found).collect(),
         }
     }

@@ -12,9 +12,9 @@
 //! can write. Every rewriting keeps the bag of solutions.
 
 use super::body::{self, Body, Graph, Pattern, ground_term};
-use super::{estimate, exists, expression, leaf, pushdown};
 use super::semi::Semi;
 use super::session::{INTERNAL, Session};
+use super::{estimate, exists, expression, leaf, pushdown};
 use entail_model::{Fault, Reason};
 use oxrdf::{NamedNode, Term, Variable};
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
@@ -75,7 +75,8 @@ impl<'s> Rewriter<'s> {
             GraphPattern::Union { .. } => {
                 let mut branches = Vec::new();
                 alternatives(pattern, &mut branches);
-                let forms = branches.into_iter().map(|branch| self.rewrite(branch, graph)).collect::<Result<Vec<_>, _>>()?;
+                let forms =
+                    branches.into_iter().map(|branch| self.rewrite(branch, graph)).collect::<Result<Vec<_>, _>>()?;
                 Ok(self.union(forms))
             }
             GraphPattern::Graph { name, inner } => self.graph(name, *inner),
@@ -107,7 +108,9 @@ impl<'s> Rewriter<'s> {
                 self.around(*inner, graph, |inner| GraphPattern::Slice { inner, start, length })
             }
             GraphPattern::Group { inner, variables, aggregates } => {
-                let aggregates = aggregates.into_iter().map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
+                let aggregates = aggregates
+                    .into_iter()
+                    .map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
                 let aggregates = aggregates.collect::<Result<Vec<_>, Fault>>()?;
                 let (inner, _) = self.rest(*inner, graph)?;
                 Ok(Form::Rest(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
@@ -123,7 +126,12 @@ impl<'s> Rewriter<'s> {
     }
 
     /// Keeps an operator that does not change what is certain.
-    fn around(&mut self, inner: GraphPattern, graph: &Graph, operator: impl FnOnce(Box<GraphPattern>) -> GraphPattern) -> Rewritten {
+    fn around(
+        &mut self,
+        inner: GraphPattern,
+        graph: &Graph,
+        operator: impl FnOnce(Box<GraphPattern>) -> GraphPattern,
+    ) -> Rewritten {
         let (inner, certain) = self.rest(inner, graph)?;
         Ok(Form::Rest(operator(Box::new(inner)), certain))
     }
@@ -174,7 +182,13 @@ impl<'s> Rewriter<'s> {
     }
 
     /// Sequences and inverses were taken apart by the parser; here alternatives become unions.
-    fn path(&mut self, subject: TermPattern, path: PropertyPathExpression, object: TermPattern, graph: &Graph) -> Rewritten {
+    fn path(
+        &mut self,
+        subject: TermPattern,
+        path: PropertyPathExpression,
+        object: TermPattern,
+        graph: &Graph,
+    ) -> Rewritten {
         match path {
             PropertyPathExpression::NamedNode(predicate) => {
                 Ok(self.basic(vec![TriplePattern { subject, predicate: predicate.into(), object }], graph))
@@ -290,7 +304,13 @@ impl<'s> Rewriter<'s> {
         Ok(Form::Rest(GraphPattern::Filter { expr, inner: Box::new(inner) }, certain))
     }
 
-    fn left_join(&mut self, left: GraphPattern, right: GraphPattern, condition: Option<Expression>, graph: &Graph) -> Rewritten {
+    fn left_join(
+        &mut self,
+        left: GraphPattern,
+        right: GraphPattern,
+        condition: Option<Expression>,
+        graph: &Graph,
+    ) -> Rewritten {
         let (left, certain) = self.rest(left, graph)?;
         let mut right = self.rewrite(right, graph)?;
         let mut parts = Vec::new();
@@ -332,7 +352,8 @@ impl<'s> Rewriter<'s> {
             Form::Pushed(bodies) => bodies,
             rest => return self.settle(rest).0,
         };
-        let Some((reduced, estimate)) = certain.and_then(|certain| estimate::reduce(self.session, &bodies, certain)) else {
+        let Some((reduced, estimate)) = certain.and_then(|certain| estimate::reduce(self.session, &bodies, certain))
+        else {
             return self.leaf(bodies);
         };
         let variables = leaf::variables(&bodies);
@@ -366,7 +387,10 @@ impl<'s> Rewriter<'s> {
     fn each_graph(&mut self, variable: &Variable, inner: &GraphPattern) -> Rewritten {
         let graphs = self.session.named_graphs()?;
         if graphs.len() > GRAPHS_MAX {
-            let message = format!("GRAPH {variable} over {} graphs with a subquery, MINUS or aggregate in it; at most {GRAPHS_MAX}", graphs.len());
+            let message = format!(
+                "GRAPH {variable} over {} graphs with a subquery, MINUS or aggregate in it; at most {GRAPHS_MAX}",
+                graphs.len()
+            );
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
         let mut union = Vec::new();
@@ -445,10 +469,12 @@ fn push_filter(bodies: Vec<Body>, filter: &Expression) -> Result<Vec<Body>, Vec<
         return Err(bodies);
     }
     let bodies = bodies.into_iter().zip(filters.into_iter().flatten());
-    Ok(bodies.map(|(mut body, filter)| {
-        body.filters.push(filter);
-        body
-    }).collect())
+    Ok(bodies
+        .map(|(mut body, filter)| {
+            body.filters.push(filter);
+            body
+        })
+        .collect())
 }
 
 /// The filter as the body can run it, with fixed terms in place; `None` if it cannot.

@@ -81,11 +81,21 @@ pub fn run(request: Request, cluster: Arc<dyn Cluster>, output: Output<'_>) -> R
 }
 
 /// As [`run`], with thresholds of one's own.
-pub fn run_tuned(request: Request, tuning: Tuning, cluster: Arc<dyn Cluster>, output: Output<'_>) -> Result<Summary, Fault> {
+pub fn run_tuned(
+    request: Request,
+    tuning: Tuning,
+    cluster: Arc<dyn Cluster>,
+    output: Output<'_>,
+) -> Result<Summary, Fault> {
     guard::run_on_big_stack(move || run_on_this_thread(&request, tuning, cluster, output))
 }
 
-fn run_on_this_thread(request: &Request, tuning: Tuning, cluster: Arc<dyn Cluster>, output: Output<'_>) -> Result<Summary, Fault> {
+fn run_on_this_thread(
+    request: &Request,
+    tuning: Tuning,
+    cluster: Arc<dyn Cluster>,
+    output: Output<'_>,
+) -> Result<Summary, Fault> {
     let query = parse::parse_query(&request.text, request.base.as_deref())?;
     check_format(&query, request.format)?;
     let dataset = dataset_clause(request, query.dataset())?;
@@ -111,7 +121,8 @@ fn check_format(query: &Query, format: Format) -> Result<(), Fault> {
 fn dataset_clause(request: &Request, own: Option<&QueryDataset>) -> Result<DatasetClause, Fault> {
     let nodes = |names: &[String]| {
         let node = |name: &String| {
-            NamedNode::new(name).map_err(|error| Fault::new(Reason::InvalidRequest, format!("the graph {name} is not an IRI: {error}")))
+            NamedNode::new(name)
+                .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the graph {name} is not an IRI: {error}")))
         };
         names.iter().map(node).collect::<Result<Vec<_>, _>>()
     };
@@ -159,9 +170,15 @@ pub(super) struct Prepared {
 
 fn prepare(session: Session, query: Query) -> Result<Prepared, Fault> {
     match query {
-        Query::Select { pattern, base_iri, .. } => Preparation { session, base: base_iri }.solutions(Kind::Select, pattern, None),
-        Query::Ask { pattern, base_iri, .. } => Preparation { session, base: base_iri }.solutions(Kind::Ask, pattern, Some(Vec::new())),
-        Query::Describe { pattern, base_iri, .. } => Preparation { session, base: base_iri }.solutions(Kind::Describe, pattern, None),
+        Query::Select { pattern, base_iri, .. } => {
+            Preparation { session, base: base_iri }.solutions(Kind::Select, pattern, None)
+        }
+        Query::Ask { pattern, base_iri, .. } => {
+            Preparation { session, base: base_iri }.solutions(Kind::Ask, pattern, Some(Vec::new()))
+        }
+        Query::Describe { pattern, base_iri, .. } => {
+            Preparation { session, base: base_iri }.solutions(Kind::Describe, pattern, None)
+        }
         Query::Construct { template, pattern, base_iri, .. } => {
             let variables = template::triple_variables(&template);
             Preparation { session, base: base_iri }.solutions(Kind::Construct(template), pattern, Some(variables))
@@ -170,7 +187,12 @@ fn prepare(session: Session, query: Query) -> Result<Prepared, Fault> {
 }
 
 /// Prepares the solutions of a pattern over some variables, for an update.
-pub(super) fn prepare_pattern(session: Session, pattern: GraphPattern, base: Option<String>, variables: Vec<Variable>) -> Result<Prepared, Fault> {
+pub(super) fn prepare_pattern(
+    session: Session,
+    pattern: GraphPattern,
+    base: Option<String>,
+    variables: Vec<Variable>,
+) -> Result<Prepared, Fault> {
     let base = base.and_then(|base| oxiri::Iri::parse(base).ok());
     Preparation { session, base }.solutions(Kind::Select, pattern, Some(variables))
 }
@@ -217,14 +239,21 @@ impl Preparation {
             return self.prepared_direct(kind, &bodies, direct);
         }
         let pattern = match shown {
-            Some(variables) if !matches!(kind, Kind::Ask) => GraphPattern::Project { inner: Box::new(pattern), variables },
+            Some(variables) if !matches!(kind, Kind::Ask) => {
+                GraphPattern::Project { inner: Box::new(pattern), variables }
+            }
             _ => pattern,
         };
         self.prepared_algebra(kind, pattern)
     }
 
     /// The bodies, if the whole pattern is a union of bodies under a shell.
-    fn direct(&self, kind: &Kind, pattern: &GraphPattern, shown: Option<&[Variable]>) -> Result<Option<(Vec<Body>, Shell)>, Fault> {
+    fn direct(
+        &self,
+        kind: &Kind,
+        pattern: &GraphPattern,
+        shown: Option<&[Variable]>,
+    ) -> Result<Option<(Vec<Body>, Shell)>, Fault> {
         let (mut shell, inner) = Shell::peel(pattern);
         let Some(variables) = shell.variables.clone() else { return Ok(None) };
         // DISTINCT is over what the pattern shows, before a template picks from it.
@@ -270,7 +299,14 @@ impl Preparation {
         Ok(self.prepared(kind, variables, root, sources, needs.compares_computed))
     }
 
-    fn prepared(self, kind: Kind, variables: Vec<Variable>, root: Root, sources: Vec<Source>, compares_computed: bool) -> Prepared {
+    fn prepared(
+        self,
+        kind: Kind,
+        variables: Vec<Variable>,
+        root: Root,
+        sources: Vec<Source>,
+        compares_computed: bool,
+    ) -> Prepared {
         let session = Arc::new(self.session);
         Prepared {
             lookups: Arc::new(Lookups::new(Arc::clone(&session))),
@@ -297,7 +333,8 @@ fn bound_by_leaf(pattern: &GraphPattern, leaves: &[Leaf]) -> Option<Vec<Variable
 /// A leaf with the columns that somebody uses.
 fn source(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -> Result<Source, Fault> {
     let leaf = &leaves[number];
-    let others: HashSet<&Variable> = leaves.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, leaf)| &leaf.variables).collect();
+    let others: HashSet<&Variable> =
+        leaves.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, leaf)| &leaf.variables).collect();
     let is_used = |variable: &&Variable| {
         leaf.distinct || needs.whole_solutions || needs.used.contains(*variable) || others.contains(variable)
     };
@@ -375,7 +412,13 @@ impl Prepared {
         Ok(1)
     }
 
-    fn write_constructed(&self, format: Format, rows_max: u64, template: &[TriplePattern], output: Output<'_>) -> Result<u64, Fault> {
+    fn write_constructed(
+        &self,
+        format: Format,
+        rows_max: u64,
+        template: &[TriplePattern],
+        output: Output<'_>,
+    ) -> Result<u64, Fault> {
         let mut writer = GraphWriter::new(format, output)?;
         let mut given = Given::default();
         let mut rows = 0;
@@ -385,7 +428,9 @@ impl Prepared {
             let mut triples = Vec::new();
             for row in 0..count_of_rows {
                 let mut filling = Filling::new(&self.variables, &cells[row * width..(row + 1) * width]);
-                triples.extend(template.iter().filter_map(|pattern| filling.triple(pattern)).filter(|triple| given.is_new(triple)));
+                triples.extend(
+                    template.iter().filter_map(|pattern| filling.triple(pattern)).filter(|triple| given.is_new(triple)),
+                );
             }
             rows = count(rows, triples.len(), rows_max)?;
             writer.write(&triples, output)?;
@@ -426,7 +471,11 @@ impl Prepared {
 
     /// The plan as JSON, with what its stages did, if that is known.
     fn explain(&self, profiles: Option<&Profiles>) -> Value {
-        let leaves = self.sources.iter().enumerate().map(|(number, source)| explain::leaf(&self.session, number, &source.piece, profiles));
+        let leaves = self
+            .sources
+            .iter()
+            .enumerate()
+            .map(|(number, source)| explain::leaf(&self.session, number, &source.piece, profiles));
         let tree = match &self.root {
             Root::Direct(direct) => json!({
                 "op": "stream", "leaf": 0, "distinct": direct.distinct, "start": direct.start, "length": direct.length,

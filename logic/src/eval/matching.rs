@@ -180,7 +180,12 @@ struct Join<'a> {
 }
 
 impl<'a> Join<'a> {
-    fn new<'o: 'a>(step: &Step<'a>, batch: &'a Batch, choice: Choice, output: &'a mut (dyn FnMut(Batch) -> Result<(), Fault> + 'o)) -> Self {
+    fn new<'o: 'a>(
+        step: &Step<'a>,
+        batch: &'a Batch,
+        choice: Choice,
+        output: &'a mut (dyn FnMut(Batch) -> Result<(), Fault> + 'o),
+    ) -> Self {
         let (key, value) = step.atom.key_value(step.copy);
         let unbound = |arg: Arg| arg.slot().filter(|slot| !batch.is_bound(*slot));
         // A predicate or graph variable that is also subject or object is bound by the choice of relation.

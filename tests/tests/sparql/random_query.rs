@@ -152,7 +152,10 @@ impl<'r> Writer<'r> {
 
     fn triples(&mut self) -> String {
         let count = self.random.between(1, 3);
-        (0..count).map(|_| format!("{} {} {} .", self.subject(), self.predicate(), self.object())).collect::<Vec<_>>().join(" ")
+        (0..count)
+            .map(|_| format!("{} {} {} .", self.subject(), self.predicate(), self.object()))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn variable(&mut self) -> String {
@@ -162,17 +165,24 @@ impl<'r> Writer<'r> {
     fn subject(&mut self) -> String {
         match self.random.below(6) {
             0 => node(self.random.below(NODES as u64 + 1)).to_string(),
-            1 => "_:x".to_owned() + &{
-                // A label may be used in one basic pattern only.
-                self.fresh += 1;
-                self.fresh.to_string()
-            },
+            1 => {
+                "_:x".to_owned()
+                    + &{
+                        // A label may be used in one basic pattern only.
+                        self.fresh += 1;
+                        self.fresh.to_string()
+                    }
+            }
             _ => self.variable(),
         }
     }
 
     fn predicate(&mut self) -> String {
-        if self.random.below(5) == 0 { self.variable() } else { predicate(self.random.below(PREDICATES as u64)).to_string() }
+        if self.random.below(5) == 0 {
+            self.variable()
+        } else {
+            predicate(self.random.below(PREDICATES as u64)).to_string()
+        }
     }
 
     fn object(&mut self) -> String {
