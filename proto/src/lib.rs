@@ -11,6 +11,9 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/entail.v1.bin"));
 }
 
+/// The encoded descriptors of `google.rpc`'s error details, so that tools can show what comes with a failed call.
+pub const ERROR_DETAILS_DESCRIPTORS: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
+
 /// Between coordinators and nodes.
 pub mod internal {
     tonic::include_proto!("entail.internal.v1");

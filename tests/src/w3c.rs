@@ -8,7 +8,10 @@
 
 use oxrdf::graph::CanonicalizationAlgorithm;
 use oxrdf::vocab::{rdf, xsd};
-use oxrdf::{BlankNode, Dataset, Graph, GraphName, Literal, NamedNode, NamedNodeRef, NamedOrBlankNode, NamedOrBlankNodeRef, Quad, Term, TermRef, Triple, Variable};
+use oxrdf::{
+    BlankNode, Dataset, Graph, GraphName, Literal, NamedNode, NamedNodeRef, NamedOrBlankNode, NamedOrBlankNodeRef,
+    Quad, Term, TermRef, Triple, Variable,
+};
 use oxrdfio::{RdfFormat, RdfParser};
 use sparesults::{QueryResultsFormat, QueryResultsParser, ReaderQueryResultsParserOutput};
 use std::collections::{BTreeMap, HashMap};
@@ -92,7 +95,10 @@ impl Manifest {
     fn tests(&self) -> Vec<String> {
         let entries = self.graph.triples_for_predicate(&named(MF, "entries")).next();
         let items = entries.map(|triple| self.list(triple.object)).unwrap_or_default();
-        items.into_iter().filter_map(|item| if let Term::NamedNode(node) = item { Some(node.into_string()) } else { None }).collect()
+        items
+            .into_iter()
+            .filter_map(|item| if let Term::NamedNode(node) = item { Some(node.into_string()) } else { None })
+            .collect()
     }
 
     fn list(&self, head: TermRef<'_>) -> Vec<Term> {
@@ -112,7 +118,8 @@ impl Manifest {
     /// Runs a test; `None` for kinds of test that are not about queries.
     fn run(&self, test: &str, subject: &mut dyn Subject) -> Option<Result<(), String>> {
         let test = NamedNode::new_unchecked(test);
-        let kinds: Vec<String> = self.graph.objects_for_subject_predicate(&test, rdf::TYPE).map(|kind| kind.to_string()).collect();
+        let kinds: Vec<String> =
+            self.graph.objects_for_subject_predicate(&test, rdf::TYPE).map(|kind| kind.to_string()).collect();
         let is = |kind: &str| kinds.iter().any(|own| own.ends_with(&format!("{kind}>")));
         let action = self.object((&test).into(), &named(MF, "action"))?;
         if is("#QueryEvaluationTest") || is("#CSVResultFormatTest") {
@@ -139,7 +146,9 @@ impl Manifest {
     fn evaluate(&self, test: &NamedNode, action: &Term, subject: &mut dyn Subject) -> Result<(), String> {
         let action = as_subject(action.as_ref()).ok_or("no action")?;
         let action = action.as_ref();
-        let Some(Term::NamedNode(query)) = self.object(action, &named(QT, "query")) else { return Err("no query".into()) };
+        let Some(Term::NamedNode(query)) = self.object(action, &named(QT, "query")) else {
+            return Err("no query".into());
+        };
         let text = self.text(query.as_str())?;
         let mut facts = Vec::new();
         for data in self.graph.objects_for_subject_predicate(action, &named(QT, "data")) {
@@ -152,7 +161,8 @@ impl Manifest {
         let given = subject.answer(&facts, &text, query.as_str())?;
         let Some(Term::NamedNode(result)) = self.object(test.into(), &named(MF, "result")) else { return Ok(()) };
         let expected = self.expected(result.as_str())?;
-        let options = Options::of(&text, self.object(test.into(), &named(MF, "resultCardinality")).is_some(), result.as_str());
+        let options =
+            Options::of(&text, self.object(test.into(), &named(MF, "resultCardinality")).is_some(), result.as_str());
         compare(&expected, &given, options)
     }
 
@@ -190,7 +200,8 @@ impl Manifest {
     }
 
     fn path(&self, iri: &str) -> Result<PathBuf, String> {
-        let path = iri.strip_prefix("http://w3c.example").ok_or_else(|| format!("{iri} is not a file of {}", self.base))?;
+        let path =
+            iri.strip_prefix("http://w3c.example").ok_or_else(|| format!("{iri} is not a file of {}", self.base))?;
         let path = PathBuf::from(path);
         if path.is_file() { Ok(path) } else { Ok(self.folder.join(path.file_name().unwrap_or_default())) }
     }
@@ -211,7 +222,9 @@ impl Manifest {
             _ => return self.expected_graph(&path, iri),
         };
         let file = fs::File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let parsed = QueryResultsParser::from_format(format).for_reader(std::io::BufReader::new(file)).map_err(|error| error.to_string())?;
+        let parsed = QueryResultsParser::from_format(format)
+            .for_reader(std::io::BufReader::new(file))
+            .map_err(|error| error.to_string())?;
         match parsed {
             ReaderQueryResultsParserOutput::Boolean(value) => Ok(Answer::Boolean(value)),
             ReaderQueryResultsParserOutput::Solutions(solutions) => {
@@ -235,7 +248,9 @@ impl Manifest {
         }
         let variables: Vec<String> = graph
             .objects_for_subject_predicate(table, &named(RS, "resultVariable"))
-            .filter_map(|variable| if let TermRef::Literal(name) = variable { Some(name.value().to_owned()) } else { None })
+            .filter_map(
+                |variable| if let TermRef::Literal(name) = variable { Some(name.value().to_owned()) } else { None },
+            )
             .collect();
         let mut rows = Vec::new();
         for solution in graph.objects_for_subject_predicate(table, &named(RS, "solution")).filter_map(as_subject) {
@@ -258,7 +273,8 @@ fn solution_row(graph: &Graph, solution: NamedOrBlankNodeRef<'_>, variables: &[S
         }
     }
     let index = graph.object_for_subject_predicate(solution, &named(RS, "index"));
-    let index = index.and_then(|index| if let TermRef::Literal(index) = index { index.value().parse().ok() } else { None });
+    let index =
+        index.and_then(|index| if let TermRef::Literal(index) = index { index.value().parse().ok() } else { None });
     (index.unwrap_or(0), row)
 }
 
@@ -305,7 +321,8 @@ fn read_triples(path: &Path, base: &str) -> Result<Vec<Triple>, String> {
         _ => RdfFormat::Turtle,
     };
     let file = fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let parser = RdfParser::from_format(format).with_base_iri(base).map_err(|error| error.to_string())?.rename_blank_nodes();
+    let parser =
+        RdfParser::from_format(format).with_base_iri(base).map_err(|error| error.to_string())?.rename_blank_nodes();
     let quads = parser.for_reader(std::io::BufReader::new(file)).collect::<Result<Vec<_>, _>>();
     Ok(quads.map_err(|error| format!("{}: {error}", path.display()))?.into_iter().map(Triple::from).collect())
 }
@@ -339,7 +356,10 @@ fn compare(expected: &Answer, given: &Answer, options: Options) -> Result<(), St
 
 fn compare_graphs(expected: &[Triple], given: &[Triple]) -> Result<(), String> {
     let canonical = |triples: &[Triple]| {
-        let mut graph: Graph = triples.iter().map(|triple| Triple::new(triple.subject.clone(), triple.predicate.clone(), normal(&triple.object))).collect();
+        let mut graph: Graph = triples
+            .iter()
+            .map(|triple| Triple::new(triple.subject.clone(), triple.predicate.clone(), normal(&triple.object)))
+            .collect();
         graph.canonicalize(CanonicalizationAlgorithm::Unstable);
         graph
     };
@@ -349,7 +369,9 @@ fn compare_graphs(expected: &[Triple], given: &[Triple]) -> Result<(), String> {
 
 /// Tables are compared as datasets of a graph per row, whose blank nodes are renamed together.
 fn compare_tables(expected: &Answer, given: &Answer, options: Options) -> Result<(), String> {
-    let (Answer::Solutions { variables, rows }, Answer::Solutions { variables: own, rows: own_rows }) = (expected, given) else {
+    let (Answer::Solutions { variables, rows }, Answer::Solutions { variables: own, rows: own_rows }) =
+        (expected, given)
+    else {
         return Err("not tables".into());
     };
     let sorted = |names: &[String]| {
@@ -377,7 +399,8 @@ struct Table {
 fn normal_rows(variables: &[String], rows: &[Vec<Option<Term>>], options: Options) -> Table {
     let term = |term: &Term| if options.is_text { Literal::from(text_of(term)).into() } else { normal(term) };
     let row = |row: &Vec<Option<Term>>| {
-        let cells = variables.iter().zip(row).filter_map(|(variable, cell)| Some((variable.clone(), term(cell.as_ref()?))));
+        let cells =
+            variables.iter().zip(row).filter_map(|(variable, cell)| Some((variable.clone(), term(cell.as_ref()?))));
         cells.collect()
     };
     Table { rows: rows.iter().map(row).collect() }
@@ -411,7 +434,8 @@ impl Table {
             Term::BlankNode(node) => format!("?{variable}=_:{}", names.get(node).cloned().unwrap_or_default()),
             term => format!("?{variable}={term}"),
         };
-        let mut lines: Vec<String> = self.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" ")).collect();
+        let mut lines: Vec<String> =
+            self.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" ")).collect();
         if !is_ordered {
             lines.sort();
         }
@@ -436,7 +460,8 @@ fn canonical_blank_nodes(rows: &[BTreeMap<String, Term>]) -> HashMap<BlankNode, 
 /// Numbers are compared by value: the suites leave open how results are written.
 fn normal(term: &Term) -> Term {
     let Term::Literal(literal) = term else { return term.clone() };
-    let numeric = |datatype: NamedNodeRef<'_>| [xsd::INTEGER, xsd::DECIMAL, xsd::DOUBLE, xsd::FLOAT].contains(&datatype);
+    let numeric =
+        |datatype: NamedNodeRef<'_>| [xsd::INTEGER, xsd::DECIMAL, xsd::DOUBLE, xsd::FLOAT].contains(&datatype);
     if numeric(literal.datatype())
         && let Ok(value) = literal.value().parse::<f64>()
     {

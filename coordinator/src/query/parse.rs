@@ -13,13 +13,13 @@ use spargebra::{Query, SparqlParser, SparqlSyntaxError, Update};
 /// `Syntax` and `LimitExceeded`, with line and column where there are any.
 pub fn parse_query(text: &str, base: Option<&str>) -> Result<Query, Fault> {
     guard::check_text(text)?;
-    parser(base)?.parse_query(text).map_err(|error| syntax_fault(&error))
+    parser(base)?.parse_query(text).map_err(|error| syntax_fault(text, &error))
 }
 
 /// Parses an update; errors as for [`parse_query`].
 pub fn parse_update(text: &str, base: Option<&str>) -> Result<Update, Fault> {
     guard::check_text(text)?;
-    parser(base)?.parse_update(text).map_err(|error| syntax_fault(&error))
+    parser(base)?.parse_update(text).map_err(|error| syntax_fault(text, &error))
 }
 
 fn parser(base: Option<&str>) -> Result<SparqlParser, Fault> {
@@ -29,17 +29,35 @@ fn parser(base: Option<&str>) -> Result<SparqlParser, Fault> {
         .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the base {base} is not an IRI: {error}")))
 }
 
+/// Characters of the text that an error shows.
+const SHOWN_CHARS_MAX: usize = 30;
+
 /// The parser tells the place only in its message: "error at LINE:COLUMN: expected ..".
-fn syntax_fault(error: &SparqlSyntaxError) -> Fault {
+fn syntax_fault(text: &str, error: &SparqlSyntaxError) -> Fault {
     let message = error.to_string();
     let place = message.strip_prefix("error at ").and_then(|rest| {
         let (place, expected) = rest.split_once(": ")?;
         let (line, column) = place.split_once(':')?;
-        Some((line.parse().ok()?, column.parse().ok()?, expected.to_owned()))
+        Some((line.parse().ok()?, column.parse().ok()?, expected))
     });
     match place {
-        Some((line, column, expected)) => Fault::new(Reason::Syntax, expected).at(line, column),
+        Some((line, column, expected)) => {
+            Fault::new(Reason::Syntax, unexpected(text, line, column, expected)).at(line, column)
+        }
         None => Fault::new(Reason::Syntax, message),
+    }
+}
+
+/// What stands at a place, and what the parser would rather see: its list of tokens without its classes of characters,
+/// which come last.
+fn unexpected(text: &str, line: u64, column: u64, expected: &str) -> String {
+    let nth = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+    let rest = text.split('\n').nth(nth(line)).unwrap_or_default().chars().skip(nth(column));
+    let found: String = rest.take_while(|char| !char.is_whitespace()).take(SHOWN_CHARS_MAX).collect();
+    let wanted = expected.split(", [").next().unwrap_or(expected).trim();
+    match found.is_empty() {
+        true => format!("unexpected end of the line, {wanted}"),
+        false => format!("unexpected {found}, {wanted}"),
     }
 }
 

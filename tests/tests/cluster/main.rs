@@ -11,6 +11,8 @@ use entail_proto::v1::ResultFormat;
 use entail_tests::cluster::Cluster;
 use programs::{Case, Rule, Triple, closure, solutions};
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::thread;
 
 /// Random programs that are tried on every shape.
 const CASES: u64 = 1_000;
@@ -93,22 +95,37 @@ impl Shared<'_> {
 /// Facts, then rules, then more facts, then a rule set less: after each step every shape has exactly the closure.
 #[test]
 fn every_shape_has_the_same_closure() {
-    for (cases, (nodes, shards)) in groups().iter().flat_map(|cases| SHAPES.map(|shape| (cases, shape))) {
-        let place = format!("{nodes} nodes, {shards} shards");
-        let shared = Shared { cluster: Cluster::start(nodes, shards), cases, place };
-        shared.cluster.load("first.ttl", shared.join(|case| case.document(&case.first)));
-        shared.check("loaded", |case| case.first.clone());
-        shared.apply("a", |case| &case.rules[..2]);
-        shared.check("first rules", |case| closure(&case.first, &case.rules[..2]));
-        shared.apply("b", |case| &case.rules[2..]);
-        shared.check("all rules", |case| closure(&case.first, &case.rules));
-        shared.cluster.load("second.ttl", shared.join(|case| case.document(&case.second)));
-        let both = |case: &Case| case.first.union(&case.second).copied().collect();
-        shared.check("more facts", |case| closure(&both(case), &case.rules));
-        shared.count(|case| closure(&both(case), &case.rules));
-        shared.cluster.drop_rules("a").unwrap();
-        shared.check("fewer rules", |case| closure(&both(case), &case.rules[2..]));
-    }
+    let groups = groups();
+    let work = groups.iter().flat_map(|cases| SHAPES.map(|shape| (cases.as_slice(), shape)));
+    let work = Mutex::new(work);
+    let next = || work.lock().expect("a failure ends the test").next();
+    // Clusters mostly wait for each other's answers and disks: two at a time.
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((cases, (nodes, shards))) = next() {
+                    check_shape(cases, nodes, shards);
+                }
+            });
+        }
+    });
+}
+
+fn check_shape(cases: &[Case], nodes: usize, shards: u32) {
+    let place = format!("{nodes} nodes, {shards} shards");
+    let shared = Shared { cluster: Cluster::start(nodes, shards), cases, place };
+    shared.cluster.load("first.ttl", shared.join(|case| case.document(&case.first)));
+    shared.check("loaded", |case| case.first.clone());
+    shared.apply("a", |case| &case.rules[..2]);
+    shared.check("first rules", |case| closure(&case.first, &case.rules[..2]));
+    shared.apply("b", |case| &case.rules[2..]);
+    shared.check("all rules", |case| closure(&case.first, &case.rules));
+    shared.cluster.load("second.ttl", shared.join(|case| case.document(&case.second)));
+    let both = |case: &Case| case.first.union(&case.second).copied().collect();
+    shared.check("more facts", |case| closure(&both(case), &case.rules));
+    shared.count(|case| closure(&both(case), &case.rules));
+    shared.cluster.drop_rules("a").unwrap();
+    shared.check("fewer rules", |case| closure(&both(case), &case.rules[2..]));
 }
 
 /// What is wrong is refused with its reason and place, and leaves everything as it was.
