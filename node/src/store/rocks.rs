@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Open tables of the database; each takes a little memory beside the file.
 const FILES_MAX: i32 = 512;
-/// Room is looked at each time this much was written.
+/// Room is looked at each time this much was written, or what the buffers hold if that is less.
 const ROOM_STEP: u64 = 16 << 20;
 
 /// A RocksDB database of the three families.
@@ -33,6 +33,8 @@ pub struct RocksTable {
     path: PathBuf,
     /// Bytes that must stay free for data to be taken in.
     reserve: u64,
+    /// Bytes that are written between two looks at the room.
+    step: u64,
     since_look: AtomicU64,
     failure: OnceLock<Fault>,
 }
@@ -51,9 +53,10 @@ impl RocksTable {
         let families = Family::ALL
             .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
         let db = DB::open_cf_descriptors(&database_options(buffers), path, families).map_err(|error| fault(&error))?;
-        let reserve = (buffers * 3 + (64 << 20)).min(directory::disk(path)?.total / 20);
-        let since_look = AtomicU64::new(ROOM_STEP);
-        Ok(Self { db, path: path.to_owned(), reserve, since_look, failure: OnceLock::new() })
+        let step = ROOM_STEP.min(buffers);
+        // A twentieth of a small disk is enough, unless what is in the buffers and in their log does not fit in there.
+        let reserve = (buffers * 3 + (64 << 20)).min((directory::disk(path)?.total / 20).max(buffers * 2 + step));
+        Ok(Self { db, path: path.to_owned(), reserve, step, since_look: AtomicU64::new(step), failure: OnceLock::new() })
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
@@ -62,11 +65,11 @@ impl RocksTable {
 
     /// Refuses data while there is little room.
     fn check_room(&self, bytes: u64) -> Result<(), Fault> {
-        if self.since_look.fetch_add(bytes, Ordering::Relaxed) < ROOM_STEP {
+        if self.since_look.fetch_add(bytes, Ordering::Relaxed) < self.step {
             return Ok(());
         }
         let free = directory::disk(&self.path)?.free;
-        if free < self.reserve {
+        if free < self.reserve.saturating_add(bytes) {
             let message = format!("only {} MiB are free on the disk of {}", free >> 20, self.path.display());
             return Err(Fault::new(Reason::DiskFull, message));
         }
