@@ -23,7 +23,8 @@ fn node_on(data: &Path, coordinator: &str) -> String {
     refused(&["node", "--data", text(data), "--coordinator", coordinator, "--peer-listen", "127.0.0.1:0"])
 }
 
-/// Every file of a directory but the lock and the logs of the database, which change when a process looks in.
+/// What a directory says of itself. The database below it starts new logs whenever it is opened; its content is compared
+/// as facts.
 fn content(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {

@@ -121,6 +121,42 @@ fn a_node_without_room_refuses_a_load_and_goes_on_when_there_is_some() {
     assert_eq!(count.lines().nth(1), Some("300000"));
 }
 
+/// Somebody else takes every byte of a node's disk: it may have to end, but says why, and has everything afterwards.
+#[test]
+fn a_node_whose_disk_others_have_filled_loses_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("node-0");
+    let Some(disk) = Disk::new(&data, "64m") else { return skip() };
+    let shape = Shape { nodes: 2, shards: 4, node_wrapper: disk.wrapper(), ..Shape::default() };
+    let mut cluster = Cluster::within(place, shape);
+    let mut state = State { asserted: facts(&Random::new(9), 800), ..State::default() };
+    cluster.load("first.nt", &document(&state.asserted));
+    disk.fill();
+    let more = facts(&Random::new(10), 400);
+    let file = cluster.file("more.nt", document(&more).replace("urn:n:", "urn:m:"));
+    let refused = cluster.run(&["load", &file]);
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+    assert!(refused.err.contains("DISK_FULL") && refused.err.contains("node-0"), "{}", refused.err);
+    assert!(cluster.nodes[0].is_running(), "{}", cluster.nodes[0].log());
+    assert_eq!(cluster.dump("all"), lines(&state.asserted));
+    cluster.nodes[0].kill();
+    cluster.nodes[0].start();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    if !cluster.nodes[0].is_running() {
+        assert_eq!(cluster.nodes[0].ended().code(), Some(1));
+        assert!(cluster.nodes[0].log().contains("DISK_FULL"), "{}", cluster.nodes[0].log());
+        disk.make_room();
+        cluster.nodes[0].start();
+    } else {
+        disk.make_room();
+    }
+    cluster.ready();
+    assert_eq!(cluster.dump("all"), lines(&state.asserted));
+    cluster.load("more.nt", &document(&more));
+    state.asserted.extend(more);
+    assert_eq!(cluster.dump("all"), lines(&state.asserted));
+}
+
 #[test]
 fn a_coordinator_without_room_refuses_changes_and_goes_on_when_there_is_some() {
     let place = tempfile::tempdir().unwrap();

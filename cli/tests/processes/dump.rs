@@ -74,7 +74,7 @@ fn a_dump_can_be_loaded_through_a_pipe() {
     let cluster = source();
     let target = Cluster::of(Shape { nodes: 3, shards: 16, ..Shape::default() });
     for format in ["nquads", "trig", "jsonld"] {
-        let mut dump = cluster.command(&["dump", "--all-graphs", "--content", "all", "--format", format]);
+        let mut dump = cluster.command(&["dump", "--all-graphs", "--content", "all", "--format", format, "--quiet"]);
         let mut writer = dump.stdout(Stdio::piped()).spawn().unwrap();
         let pipe = writer.stdout.take().unwrap();
         let done = Running::new(target.command(&["load", "-", "--format", format]), pipe.into()).done();

@@ -93,6 +93,22 @@ fn interrupted_reasoning_and_queries_leave_the_cluster_free() {
 }
 
 #[test]
+fn roles_end_cleanly_when_told_to() {
+    let mut cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    cluster.load("first.nt", "<urn:a> <urn:p> <urn:b> .\n");
+    for (process, signal) in cluster.processes().zip(["INT", "TERM", "INT"]) {
+        let started = Instant::now();
+        process.signal(signal);
+        assert_eq!(process.ended().code(), Some(0), "{}", process.name);
+        assert!(started.elapsed() < Duration::from_secs(8), "{} took {:?}", process.name, started.elapsed());
+        assert!(!process.log().contains("error:"), "{}", process.log());
+    }
+    cluster.processes().for_each(Process::start);
+    cluster.ready();
+    assert_eq!(cluster.dump("all").len(), 1);
+}
+
+#[test]
 fn serve_ends_cleanly_when_told_to() {
     let place = tempfile::tempdir().unwrap();
     for signal in ["INT", "TERM"] {
