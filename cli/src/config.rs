@@ -22,7 +22,8 @@ use toml::{Table, Value};
 pub fn arguments(words: Vec<OsString>) -> Result<Arguments, Failure> {
     let mut command = Arguments::command();
     if let Some(path) = path(&words) {
-        let text = fs::read_to_string(&path).map_err(|error| Failure::input(path.display().to_string(), error))?;
+        let unreadable = |error| Failure::input(path.display().to_string(), error).message().unwrap_or_default();
+        let text = fs::read_to_string(&path).map_err(|error| Failure::Usage(unreadable(error)))?;
         command = with_defaults(command, &text).map_err(|why| Failure::Usage(format!("{}: {why}", path.display())))?;
     }
     let matches = command.try_get_matches_from(words).map_err(|error| Failure::Clap(Box::new(error)))?;

@@ -77,7 +77,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         options,
         members: Arc::clone(&members),
         shared: Arc::clone(&shared),
-        writer: Writer::new(Arc::clone(&members), shared),
+        writer: Arc::new(Writer::new(Arc::clone(&members), shared)),
         started: Instant::now(),
         admission: Arc::new(Semaphore::new(QUERIES_AT_WORK)),
     });

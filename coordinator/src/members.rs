@@ -98,6 +98,11 @@ impl Members {
         self.lock().get(&node).is_none_or(|live| live.last_seen.elapsed() > LOST_AFTER)
     }
 
+    /// Was the node heard of since the coordinator started, and then not for too long?
+    fn has_fallen_silent(&self, node: NodeId) -> bool {
+        self.lock().get(&node).is_some_and(|live| live.last_seen.elapsed() > LOST_AFTER)
+    }
+
     fn up_nodes(&self) -> Vec<NodeId> {
         let live = self.lock();
         let up = live.iter().filter(|(_, live)| live.last_seen.elapsed() < SUSPECT_AFTER);
@@ -155,15 +160,16 @@ impl Members {
 
     /// Links to the nodes that hold shards.
     pub fn holders(&self) -> Result<Holders, Fault> {
-        let (cluster, placement, addresses, names) = self.log.read(|state| {
+        let (cluster, placement, addresses, mut known) = self.log.read(|state| {
             let addresses: BTreeMap<NodeId, String> =
                 state.nodes().iter().map(|(node, member)| (*node, member.address.clone())).collect();
-            let names: BTreeMap<NodeId, String> =
-                state.nodes().iter().map(|(node, member)| (*node, member.name.clone())).collect();
+            let names: BTreeMap<NodeId, (String, bool)> =
+                state.nodes().iter().map(|(node, member)| (*node, (member.name.clone(), false))).collect();
             (state.cluster().map(|cluster| cluster.cluster), state.placement().clone(), addresses, names)
         });
         let cluster = cluster.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
-        Holders::new(&self.connections, cluster, convert::placement_map(&placement, &addresses), &names)
+        known.iter_mut().for_each(|(node, (_, is_lost))| *is_lost = self.has_fallen_silent(*node));
+        Holders::new(&self.connections, cluster, convert::placement_map(&placement, &addresses), &known)
     }
 
     /// The life of a node that the log knows.

@@ -47,9 +47,9 @@ pub type Stage = Box<dyn FnOnce(Arc<Stager>) -> BoxFuture<'static, Result<(), Fa
 pub enum Change {
     /// Adds asserted facts.
     Facts(Stage),
-    /// Replaces the rule sets. `added` are the names of sets whose rules are new; with `rebuild`, everything is derived
-    /// anew.
-    Rules { sets: Vec<RuleSet>, added: BTreeSet<String>, rebuild: bool },
+    /// Replaces the rule sets of version `based_on`. `added` are the names of sets whose rules are new; with `rebuild`,
+    /// everything is derived anew.
+    Rules { based_on: u64, sets: Vec<RuleSet>, added: BTreeSet<String>, rebuild: bool },
 }
 
 /// Where a running change is.
@@ -102,9 +102,20 @@ impl Writer {
 
     /// Commits a change as one epoch, when its turn has come.
     ///
+    /// The work is a task of its own: a caller that goes away cancels it, and then the attempt is still given up in an
+    /// orderly way. An attempt that nobody ends stays open in the log, and no other could begin.
+    ///
     /// # Errors
     /// Whatever went wrong; unless the reason is `OutcomeUnknown`, nothing was changed.
-    pub async fn commit(&self, request: Request) -> Result<ChangeSummary, Fault> {
+    pub async fn commit(self: &Arc<Self>, mut request: Request) -> Result<ChangeSummary, Fault> {
+        request.cancel = request.cancel.child_token();
+        let _stop = request.cancel.clone().drop_guard();
+        let writer = Arc::clone(self);
+        let task = tokio::spawn(async move { writer.take_turn(request).await });
+        task.await.unwrap_or_else(|error| Err(Fault::internal(format!("the writer's task failed: {error}"))))
+    }
+
+    async fn take_turn(&self, request: Request) -> Result<ChangeSummary, Fault> {
         let _place = self
             .places
             .try_acquire()
@@ -171,6 +182,11 @@ impl<'a> Run<'a> {
     fn new(writer: &'a Writer, request: Request) -> Result<Self, Fault> {
         let holders = Arc::new(writer.members.holders()?);
         let (previous, rules_version) = writer.members.log.read(|state| (state.epoch(), state.rules().version));
+        if let Change::Rules { based_on, .. } = request.change
+            && based_on != rules_version
+        {
+            return Err(Fault::new(Reason::Fenced, "another change of the rules came first"));
+        }
         let nodes: Vec<NodeId> = holders.links.keys().copied().collect();
         let incarnations = nodes.iter().map(|node| (*node, writer.members.incarnation(*node))).collect();
         let machine = EpochMachine::new(EpochSetup { nodes, previous, rounds_max: ROUNDS_MAX });
@@ -308,8 +324,8 @@ impl<'a> Run<'a> {
         let sets = sets_after(&self.writer.members, &self.change);
         let (change, mode, added) = match std::mem::replace(&mut self.change, nothing) {
             Change::Facts(stage) => (Some(stage), ReasonMode::Increment, BTreeSet::new()),
-            Change::Rules { sets, added, rebuild } => {
-                self.change = Change::Rules { sets, added: added.clone(), rebuild };
+            Change::Rules { based_on, sets, added, rebuild } => {
+                self.change = Change::Rules { based_on, sets, added: added.clone(), rebuild };
                 (None, if rebuild { ReasonMode::Rebuild } else { ReasonMode::NewRules }, added)
             }
         };

@@ -60,7 +60,9 @@ impl Member {
                 Ok(response) => return self.join(response.into_inner()).await,
                 Err(error) => {
                     let fault = status::to_fault(&error);
-                    if !fault.is_retryable() && fault.reason != Reason::DeadlineExceeded {
+                    // A coordinator without room for the registration gets some when somebody makes it.
+                    let may_pass = matches!(fault.reason, Reason::DeadlineExceeded | Reason::DiskFull);
+                    if !fault.is_retryable() && !may_pass {
                         return Err(fault);
                     }
                     tracing::info!(coordinator = %self.coordinator, %fault, "cannot register yet");

@@ -92,7 +92,10 @@ impl Peers {
             let result = deliver(channel, request).await;
             drop(permit);
             done(result.map_err(|fault| match fault.reason {
-                Reason::ShardsUnavailable => fault.with_shards(shards),
+                Reason::ShardsUnavailable | Reason::DeadlineExceeded => {
+                    let message = format!("the node at {address} cannot be reached: {}", fault.message);
+                    Fault::new(Reason::ShardsUnavailable, message).with_shards(shards)
+                }
                 _ => fault,
             }));
         });

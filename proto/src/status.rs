@@ -7,8 +7,9 @@
 use entail_model::fault::Position;
 use entail_model::{Fault, Reason, ShardId};
 use std::collections::HashMap;
+use std::error::Error;
 use std::time::Duration;
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// The domain of our reasons.
@@ -60,9 +61,9 @@ pub fn from_fault(fault: &Fault) -> Status {
 pub fn to_fault(status: &Status) -> Fault {
     let details = status.get_error_details();
     let Some(info) = details.error_info().filter(|info| info.domain == DOMAIN) else {
-        return Fault::new(foreign_reason(status.code()), status.message());
+        return Fault::new(foreign_reason(status), status.message());
     };
-    let reason = Reason::from_name(&info.reason).unwrap_or_else(|| foreign_reason(status.code()));
+    let reason = Reason::from_name(&info.reason).unwrap_or_else(|| foreign_reason(status));
     let mut fault = Fault::new(reason, status.message());
     let number = |key: &str| info.metadata.get(key).and_then(|text| text.parse().ok());
     let file = info.metadata.get("file").cloned();
@@ -77,8 +78,12 @@ pub fn to_fault(status: &Status) -> Fault {
 }
 
 /// What a status means that the transport or a proxy made.
-fn foreign_reason(code: Code) -> Reason {
-    match code {
+fn foreign_reason(status: &Status) -> Reason {
+    match status.code() {
+        // What tonic makes, here or at the server, of a call whose time is over.
+        Code::Cancelled if status.message() == TimeoutExpired(()).to_string() => Reason::DeadlineExceeded,
+        // No server said this: the connection to it broke.
+        Code::Cancelled | Code::Unknown | Code::Internal if status.source().is_some() => Reason::ShardsUnavailable,
         Code::Cancelled => Reason::Cancelled,
         Code::DeadlineExceeded => Reason::DeadlineExceeded,
         Code::Unavailable => Reason::ShardsUnavailable,
@@ -105,5 +110,22 @@ mod tests {
             let full = Fault::new(reason, "there").at(3, 14).in_file("a.nt").with_shards(vec![ShardId(2), ShardId(9)]);
             assert_eq!(to_fault(&from_fault(&full)), full);
         }
+    }
+
+    #[test]
+    fn what_the_transport_says_is_about_the_way_and_not_about_the_request() {
+        let broken = |code| {
+            let mut status = Status::new(code, "transport error");
+            status.set_source(std::sync::Arc::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)));
+            to_fault(&status).reason
+        };
+        for code in [Code::Cancelled, Code::Unknown, Code::Internal, Code::Unavailable] {
+            assert_eq!(broken(code), Reason::ShardsUnavailable, "{code:?}");
+        }
+        let late = Status::from_error(Box::new(TimeoutExpired(())));
+        assert_eq!(to_fault(&late).reason, Reason::DeadlineExceeded);
+        assert_eq!(to_fault(&Status::cancelled("Timeout expired")).reason, Reason::DeadlineExceeded);
+        assert_eq!(to_fault(&Status::cancelled("by a proxy")).reason, Reason::Cancelled);
+        assert_eq!(to_fault(&Status::internal("by a proxy")).reason, Reason::Internal);
     }
 }

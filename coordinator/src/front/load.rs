@@ -14,7 +14,7 @@ use crate::writer::{Change, Request, Stage, Watch};
 use bytes::Bytes;
 use entail_model::term::HashKey;
 use entail_model::{Fault, Reason};
-use entail_proto::v1::load_response::Part;
+use entail_proto::v1::load_response::Part as Response;
 use entail_proto::v1::{
     ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
 };
@@ -23,7 +23,7 @@ use futures::stream::FuturesUnordered;
 use oxrdf::NamedNode;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,9 @@ const PIECES_WAITING: usize = 8;
 /// Batches that wait to be staged, and that are being staged.
 const BATCHES_WAITING: usize = 2;
 const BATCHES_AT_WORK: usize = 3;
+
+/// Text that is parsed at once when epochs are to hold a given number of facts: a small part of such an epoch.
+const PART_BLOCK_BYTES: usize = 16 << 10;
 
 /// How often progress is reported.
 const REPORT: Duration = Duration::from_millis(250);
@@ -53,7 +56,7 @@ pub async fn run(house: Arc<House>, stream: Streaming<LoadRequest>, responses: R
         () = responses.closed() => return,
     };
     let response = match result {
-        Ok(summary) => Ok(LoadResponse { part: Some(Part::Summary(summary)) }),
+        Ok(summary) => Ok(LoadResponse { part: Some(Response::Summary(summary)) }),
         Err(fault) => Err(super::refuse(fault)),
     };
     _ = responses.send(response).await;
@@ -80,6 +83,7 @@ async fn load(
     let (batches, source) = mpsc::channel(BATCHES_WAITING);
     let intake = Intake {
         key: house.shared.key,
+        every: header.commit_every,
         scope: house.shared.key.hash(id.as_bytes()).0,
         progress: Arc::clone(&progress),
         batches,
@@ -116,7 +120,7 @@ async fn report(responses: Responses, progress: Arc<Progress>, watch: Arc<Watch>
             phase: phase.to_owned(),
             round: watch.round.load(Ordering::Relaxed),
         };
-        if responses.send(Ok(LoadResponse { part: Some(Part::Progress(report)) })).await.is_err() {
+        if responses.send(Ok(LoadResponse { part: Some(Response::Progress(report)) })).await.is_err() {
             return;
         }
     }
@@ -137,15 +141,20 @@ struct Commits<'a> {
 impl Commits<'_> {
     async fn run(&self) -> Result<(ChangeSummary, u32), Fault> {
         let mut total = ChangeSummary::default();
-        let mut epochs = 0;
+        let (mut epochs, mut triples) = (0, 0);
         let is_over = Arc::new(AtomicBool::new(false));
         while !is_over.load(Ordering::Relaxed) {
             let id = if self.every == 0 { self.id.clone() } else { format!("{}#{epochs}", self.id) };
             self.watch.phase.store(0, Ordering::Relaxed);
-            let change = Change::Facts(stage(Arc::clone(&self.source), self.every, Arc::clone(&is_over)));
+            let staged = Arc::new(AtomicU64::new(0));
+            let part = Part { every: self.every, staged: Arc::clone(&staged), is_over: Arc::clone(&is_over) };
+            let change = Change::Facts(stage(Arc::clone(&self.source), part));
             let request = Request { id, change, cancel: self.cancel.clone(), watch: Arc::clone(&self.watch) };
-            add(&mut total, self.house.writer.commit(request).await?);
+            let change = self.house.writer.commit(request).await;
+            let change = change.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
+            add(&mut total, change);
             epochs += 1;
+            triples += staged.load(Ordering::Relaxed);
             if self.every == 0 {
                 break;
             }
@@ -168,20 +177,36 @@ fn add(total: &mut ChangeSummary, change: ChangeSummary) {
     }
 }
 
-/// Stages batches until there are no more, or `every` facts have been staged.
-fn stage(source: Source, every: u64, is_over: Arc<AtomicBool>) -> Stage {
+/// The fault of a load of which a part is committed: it says which.
+fn after_commits(mut fault: Fault, triples: u64, epochs: u32, epoch: u64) -> Fault {
+    if epochs > 0 {
+        fault.message.push_str(&format!("; the first {triples} triples stay committed, as of epoch {epoch}"));
+    }
+    fault
+}
+
+/// One epoch of a load.
+struct Part {
+    /// Facts after which the epoch is closed; 0 takes everything.
+    every: u64,
+    staged: Arc<AtomicU64>,
+    /// Set when the load has no more facts.
+    is_over: Arc<AtomicBool>,
+}
+
+/// Stages batches until there are no more, or the part is full.
+fn stage(source: Source, part: Part) -> Stage {
     Box::new(move |stager| {
         Box::pin(async move {
             let mut source = source.lock().await;
             let mut at_work = FuturesUnordered::new();
-            let mut facts = 0;
-            while every == 0 || facts < every {
+            while part.every == 0 || part.staged.load(Ordering::Relaxed) < part.every {
                 let Some(batch) = source.recv().await else {
-                    is_over.store(true, Ordering::Relaxed);
+                    part.is_over.store(true, Ordering::Relaxed);
                     break;
                 };
                 let batch = batch?;
-                facts += batch.facts.len() as u64;
+                part.staged.fetch_add(batch.facts.len() as u64, Ordering::Relaxed);
                 if at_work.len() >= BATCHES_AT_WORK {
                     at_work.next().await.expect("some are at work")?;
                 }
@@ -204,6 +229,7 @@ async fn stage_batch(stager: Arc<Stager>, batch: Batch) -> Result<(), Fault> {
 /// Reads the client's stream and parses its files, one after the other.
 struct Intake {
     key: HashKey,
+    every: u64,
     scope: u128,
     progress: Arc<Progress>,
     batches: mpsc::Sender<Result<Batch, Fault>>,
@@ -277,6 +303,12 @@ impl Intake {
             request.on_error = OnError::Skip { limit: if header.skip_max == 0 { 1000 } else { header.skip_max } };
         }
         request.threads = std::thread::available_parallelism().map_or(1, usize::from);
+        if self.every > 0 {
+            // In the order of the file, so that what is committed is always its beginning.
+            request.threads = 1;
+            request.limits.batch_facts = request.limits.batch_facts.min(self.every as usize);
+            request.limits.block_bytes = request.limits.block_bytes.min(PART_BLOCK_BYTES);
+        }
         request.progress = Arc::clone(&self.progress);
         Ok(request)
     }

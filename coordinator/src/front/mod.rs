@@ -30,7 +30,7 @@ pub struct House {
     pub options: Options,
     pub members: Arc<Members>,
     pub shared: Arc<Shared>,
-    pub writer: Writer,
+    pub writer: Arc<Writer>,
     pub started: Instant,
     /// Queries at work.
     pub admission: Arc<tokio::sync::Semaphore>,

@@ -20,8 +20,9 @@ use tonic::{Request, Response};
 pub struct Rules(pub Arc<House>);
 
 impl Rules {
-    fn sets(&self) -> Vec<RuleSet> {
-        self.0.members.log.read(|state| state.rules().sets.clone())
+    /// The rule sets and their version.
+    fn sets(&self) -> (u64, Vec<RuleSet>) {
+        self.0.members.log.read(|state| (state.rules().version, state.rules().sets.clone()))
     }
 
     async fn commit(&self, id: String, change: Change) -> Result<ChangeSummary, Fault> {
@@ -40,14 +41,13 @@ impl Rules {
         if let Some(change) = self.0.writer.answered(&id)? {
             return Ok(ApplyRulesResponse { change: Some(change), rules: count });
         }
-        let version = self.0.members.log.read(|state| state.rules().version) + 1;
+        let (based_on, mut sets) = self.sets();
         let set = RuleSet {
             name: request.name,
             graph: Some(request.graph).filter(|graph| !graph.is_empty()),
             source: request.text,
-            version,
+            version: based_on + 1,
         };
-        let mut sets = self.sets();
         let replaced = sets.iter().position(|other| other.name == set.name);
         if replaced.is_some_and(|index| sets[index].source == set.source && sets[index].graph == set.graph) {
             let epoch = self.0.members.log.read(|state| state.epoch());
@@ -62,7 +62,7 @@ impl Rules {
             None => sets.push(set),
         }
         sets.sort_by(|a, b| a.name.cmp(&b.name));
-        let change = self.commit(id, Change::Rules { sets, added, rebuild: replaced.is_some() }).await?;
+        let change = self.commit(id, Change::Rules { based_on, sets, added, rebuild: replaced.is_some() }).await?;
         Ok(ApplyRulesResponse { change: Some(change), rules: count })
     }
 
@@ -71,14 +71,14 @@ impl Rules {
         if let Some(change) = self.0.writer.answered(&id)? {
             return Ok(DropRulesResponse { change: Some(change) });
         }
-        let mut sets = self.sets();
+        let (based_on, mut sets) = self.sets();
         let index = sets.iter().position(|set| set.name == request.name).ok_or_else(|| {
             let known: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
             let text = format!("there is no rule set {}; there are: {}", request.name, known.join(", "));
             Fault::new(Reason::NotFound, text)
         })?;
         sets.remove(index);
-        let change = self.commit(id, Change::Rules { sets, added: BTreeSet::new(), rebuild: true }).await?;
+        let change = self.commit(id, Change::Rules { based_on, sets, added: BTreeSet::new(), rebuild: true }).await?;
         Ok(DropRulesResponse { change: Some(change) })
     }
 }
@@ -90,7 +90,7 @@ impl RuleService for Rules {
     }
 
     async fn list(&self, _request: Request<ListRulesRequest>) -> Reply<ListRulesResponse> {
-        let sets = self.sets().into_iter().map(|set| WireRuleSet {
+        let sets = self.sets().1.into_iter().map(|set| WireRuleSet {
             rules: rules::parse(&set.source).map_or(0, |parsed| parsed.rules.len() as u32),
             name: set.name,
             graph: set.graph.unwrap_or_default(),

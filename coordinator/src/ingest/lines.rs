@@ -58,7 +58,11 @@ impl<B: Bytes> Blocks<B> {
             self.is_end = self.bytes.read_into(&mut text)? == 0;
             can_cut = can_cut || has_line_end(&text[seen..]);
         }
-        if !self.is_end {
+        // More than a block may have been read at once.
+        let within = last_line_end(&text[..text.len().min(block_bytes)]);
+        if within > 0 && text.len() > block_bytes {
+            self.carry = text.split_off(within);
+        } else if !self.is_end {
             self.carry = text.split_off(last_line_end(&text));
         }
         Ok((!text.is_empty()).then(|| self.numbered(text)))

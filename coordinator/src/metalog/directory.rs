@@ -93,6 +93,14 @@ impl Directory {
         fs::remove_file(self.path.join(BALLAST)).and_then(|()| sync_directory(&self.path)).is_ok()
     }
 
+    /// A fault that says which disk is full.
+    pub fn named(&self, mut fault: Fault) -> Fault {
+        if fault.reason == Reason::DiskFull {
+            fault.message = format!("data directory {}: {}", self.path.display(), fault.message);
+        }
+        fault
+    }
+
     /// The directory says whose it is before anything is put into it.
     fn check_role(&self) -> Result<(), Fault> {
         let Some(bytes) = self.read(IDENTITY)? else {

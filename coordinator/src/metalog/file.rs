@@ -109,7 +109,7 @@ impl MetaLog for FileLog {
         self.state.check(entry)?;
         let index = self.state.index() + 1;
         let record = record::entry(index, entry)?;
-        self.write(&record, entry)?;
+        self.write(&record, entry).map_err(|fault| self.directory.named(fault))?;
         let applied = self.state.apply(index, entry)?;
         self.compact_if_due();
         Ok((index, applied))

@@ -20,12 +20,9 @@ use rocksdb::{
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Open tables of the database; each takes a little memory beside the file.
 const FILES_MAX: i32 = 512;
-/// Room is looked at each time this much was written.
-const ROOM_STEP: u64 = 16 << 20;
 
 /// A RocksDB database of the three families.
 pub struct RocksTable {
@@ -33,7 +30,6 @@ pub struct RocksTable {
     path: PathBuf,
     /// Bytes that must stay free for data to be taken in.
     reserve: u64,
-    since_look: AtomicU64,
     failure: OnceLock<Fault>,
 }
 
@@ -51,26 +47,23 @@ impl RocksTable {
         let families = Family::ALL
             .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
         let db = DB::open_cf_descriptors(&database_options(buffers), path, families).map_err(|error| fault(&error))?;
-        let reserve = (buffers * 3 + (64 << 20)).min(directory::disk(path)?.total / 20);
-        let since_look = AtomicU64::new(ROOM_STEP);
-        Ok(Self { db, path: path.to_owned(), reserve, since_look, failure: OnceLock::new() })
+        // A twentieth of a small disk is enough, unless what is in the buffers and in their log does not fit in there.
+        let reserve = (buffers * 3 + (64 << 20)).min((directory::disk(path)?.total / 20).max(buffers * 3));
+        Ok(Self { db, path: path.to_owned(), reserve, failure: OnceLock::new() })
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
         self.db.cf_handle(family.name()).expect("opened with all families")
     }
 
-    /// Refuses data while there is little room.
+    /// Refuses data while there is little room. Others write to the disk too, so this looks each time.
     fn check_room(&self, bytes: u64) -> Result<(), Fault> {
-        if self.since_look.fetch_add(bytes, Ordering::Relaxed) < ROOM_STEP {
-            return Ok(());
-        }
-        let free = directory::disk(&self.path)?.free;
-        if free < self.reserve {
-            let message = format!("only {} MiB are free on the disk of {}", free >> 20, self.path.display());
+        // Where the system does not say, the write will.
+        let Ok(disk) = directory::disk(&self.path) else { return Ok(()) };
+        if disk.free < self.reserve.saturating_add(bytes) {
+            let message = format!("only {} MiB are free on the disk of {}", disk.free >> 20, self.path.display());
             return Err(Fault::new(Reason::DiskFull, message));
         }
-        self.since_look.store(0, Ordering::Relaxed);
         Ok(())
     }
 
@@ -157,6 +150,9 @@ impl Table for RocksTable {
         if let Some(failure) = self.failure() {
             return Err(failure);
         }
+        if batch.writes.is_empty() && durability == Durability::Later {
+            return Ok(());
+        }
         let mut writes = WriteBatch::default();
         let mut data = 0;
         for write in batch.writes {
@@ -232,11 +228,9 @@ mod tests {
         let path = directory.path().join("data");
         let table = RocksTable::open(&path, 8 << 20).expect("an empty directory");
         std::fs::remove_dir_all(&path).expect("a directory of ours");
-        table.since_look.store(0, Ordering::Relaxed);
         let failures = (0..1000).filter_map(|n| {
             let mut batch = Batch::default();
             batch.put(Key::Chunk(ChunkKey(n)), vec![1; 256 << 10]);
-            table.since_look.store(0, Ordering::Relaxed);
             table.commit(batch, Durability::Now).err()
         });
         let first = failures.into_iter().next().expect("a file that cannot be made");

@@ -1,0 +1,366 @@
+//! Clusters of real processes in a directory of their own, and commands that talk to them.
+//!
+//! Whatever was started is killed when its handle is dropped, also while a failed test unwinds; then the end of every
+//! log is shown. Nodes listen on a new port after each start, as they do in real life; the coordinator keeps its own.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Nothing that is waited for takes longer, unless it will never come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lines of each log that a failure shows.
+const LOG_LINES: usize = 40;
+
+/// How a cluster is started.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub nodes: usize,
+    pub shards: u32,
+    /// Memory of each node.
+    pub memory: &'static str,
+    /// A program and its arguments that start the first node and the coordinator in other surroundings.
+    pub node_wrapper: Vec<String>,
+    pub coordinator_wrapper: Vec<String>,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { nodes: 3, shards: 8, memory: "64MiB", node_wrapper: Vec::new(), coordinator_wrapper: Vec::new() }
+    }
+}
+
+/// A process of ours that can be started again.
+pub struct Process {
+    pub name: String,
+    line: Vec<OsString>,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// A role that is not started yet; its log goes to a file in `place`.
+    pub fn new(name: &str, place: &Path, wrapper: &[String], arguments: &[&str]) -> Self {
+        let mut line: Vec<OsString> = wrapper.iter().map(OsString::from).collect();
+        line.push(env!("CARGO_BIN_EXE_entail").into());
+        line.extend(arguments.iter().map(OsString::from));
+        Self { name: name.to_owned(), line, log: place.join(format!("{name}.log")), child: None }
+    }
+
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "{} is running", self.name);
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        let mut command = clean(Command::new(&self.line[0]));
+        command.args(&self.line[1..]).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    /// `kill -9`: nothing that it holds in memory is written any more.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Sends a signal by its name: `TERM`, `INT`, `STOP`, `CONT`.
+    pub fn signal(&self, signal: &str) {
+        send(self.pid(), signal);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it was started").id()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        let status = wait_for_end(self.child.as_mut().expect("it was started"), &self.name);
+        self.child = None;
+        status
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// Everything that it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let end = &lines[lines.len().saturating_sub(LOG_LINES)..];
+            eprintln!("--- {} ---\n{}\n", self.name, end.join("\n"));
+        }
+    }
+}
+
+/// A coordinator and its nodes.
+pub struct Cluster {
+    // Before the directory: dropped first.
+    pub coordinator: Process,
+    pub nodes: Vec<Process>,
+    server: String,
+    peers: String,
+    shape: Shape,
+    place: TempDir,
+}
+
+impl Cluster {
+    /// Nodes that serve, with eight shards.
+    pub fn start(nodes: usize) -> Self {
+        Self::of(Shape { nodes, ..Shape::default() })
+    }
+
+    pub fn of(shape: Shape) -> Self {
+        Self::within(tempfile::tempdir().unwrap(), shape)
+    }
+
+    /// A cluster whose files are in a directory that the test has prepared.
+    pub fn within(place: TempDir, shape: Shape) -> Self {
+        let (listen, peers) = (free_address(), free_address());
+        let data = place.path().join("coordinator");
+        let (shards, min_nodes) = (shape.shards.to_string(), shape.nodes.to_string());
+        let arguments = [
+            &["coordinator", "--data", text(&data), "--listen", &listen, "--peer-listen", &peers][..],
+            &["--shards", &shards, "--min-nodes", &min_nodes, "--memory", "256MiB"],
+        ];
+        let coordinator = Process::new("coordinator", place.path(), &shape.coordinator_wrapper, &arguments.concat());
+        let server = format!("http://{listen}");
+        let peers = format!("http://{peers}");
+        let mut cluster = Self { coordinator, nodes: Vec::new(), server, peers, shape: shape.clone(), place };
+        for index in 0..shape.nodes {
+            let wrapper = if index == 0 { shape.node_wrapper.clone() } else { Vec::new() };
+            let name = format!("node-{index}");
+            let node = cluster.node(&name, &cluster.data(&name), &wrapper);
+            cluster.nodes.push(node);
+        }
+        cluster.coordinator.start();
+        cluster.nodes.iter_mut().for_each(Process::start);
+        cluster.ready();
+        cluster
+    }
+
+    /// A node of this cluster that is not started yet.
+    pub fn node(&self, name: &str, data: &Path, wrapper: &[String]) -> Process {
+        let arguments = [
+            &["node", "--data", text(data), "--coordinator", &self.peers, "--peer-listen", "127.0.0.1:0"][..],
+            &["--name", name, "--memory", self.shape.memory, "--threads", "2"],
+        ];
+        Process::new(name, self.place.path(), wrapper, &arguments.concat())
+    }
+
+    pub fn place(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// The data directory of a role.
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.place().join(name)
+    }
+
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    pub fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
+        std::iter::once(&mut self.coordinator).chain(&mut self.nodes)
+    }
+
+    /// Waits until every node is up and the cluster serves.
+    pub fn ready(&self) {
+        let nodes = self.shape.nodes.to_string();
+        let done = self.run(&["status", "--wait", "--wait-nodes", &nodes, "--timeout", "30s"]);
+        assert_eq!(done.code, Some(0), "the cluster does not serve: {}", done.err);
+    }
+
+    /// Writes a file beside the data directories.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.place().join(name);
+        fs::write(&path, content).unwrap();
+        text(&path).to_owned()
+    }
+
+    /// A command that talks to this cluster, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = entail(arguments);
+        command.args(["--server", &self.server]);
+        command
+    }
+
+    /// Starts a command.
+    pub fn begin(&self, arguments: &[&str]) -> Running {
+        Running::new(self.command(arguments), Stdio::null())
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Done {
+        self.begin(arguments).done()
+    }
+
+    /// Runs a command that must succeed; gives its output.
+    pub fn must(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments);
+        assert_eq!(done.code, Some(0), "entail {arguments:?}: {}", done.err);
+        done.out
+    }
+
+    /// Loads a text of N-Triples, which must succeed.
+    pub fn load(&self, name: &str, content: &str) {
+        let file = self.file(name, content);
+        self.must(&["load", &file]);
+    }
+
+    /// The lines of a dump, sorted.
+    pub fn dump(&self, content: &str) -> BTreeSet<String> {
+        lines(&self.must(&["dump", "--all-graphs", "--content", content]))
+    }
+}
+
+/// `entail` with arguments, without the settings of whoever runs the tests.
+pub fn entail(arguments: &[&str]) -> Command {
+    let mut command = clean(Command::new(env!("CARGO_BIN_EXE_entail")));
+    command.args(arguments);
+    command
+}
+
+fn clean(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("ENTAIL_") || name_text.starts_with("OTEL_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// A command that has been started. Its output goes to files, so that nobody has to read it meanwhile.
+pub struct Running {
+    child: Child,
+    line: String,
+    place: TempDir,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Done {
+    /// None if a signal ended it.
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Running {
+    pub fn new(mut command: Command, stdin: Stdio) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let create = |name| File::create(place.path().join(name)).unwrap();
+        let child = command.stdin(stdin).stdout(create("out")).stderr(create("err")).spawn().unwrap();
+        Self { child, line: format!("{command:?}"), place }
+    }
+
+    /// The standard input, if it was asked for as a pipe.
+    pub fn stdin(&mut self) -> std::process::ChildStdin {
+        self.child.stdin.take().expect("a pipe")
+    }
+
+    pub fn signal(&self, signal: &str) {
+        send(self.child.id(), signal);
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits until it ends.
+    pub fn done(mut self) -> Done {
+        let status = wait_for_end(&mut self.child, &self.line);
+        let read = |name| String::from_utf8_lossy(&fs::read(self.place.path().join(name)).unwrap()).into_owned();
+        Done { code: status.code(), out: read("out"), err: read("err") }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait_for_end(child: &mut Child, what: &str) -> ExitStatus {
+    let until = Instant::now() + PATIENCE * 2;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < until, "{what} does not end");
+        sleep(Duration::from_millis(3));
+    }
+}
+
+/// Waits until something holds.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < until, "{what}: not within {PATIENCE:?}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+fn send(pid: u32, signal: &str) {
+    let line = format!("kill -{signal} {pid}");
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success(), "{line}");
+}
+
+pub fn lines(text: &str) -> BTreeSet<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary directories have plain names")
+}
+
+/// An address of the loopback that nobody uses. Below the ports that outgoing connections take, so that a process
+/// that was killed finds its own free again.
+pub fn free_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = (std::process::id() % 400) as u16 * 30;
+    loop {
+        let port = 18_000 + (base + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// Numbers that pass for random, the same for the same seed (SplitMix64).
+pub struct Random(AtomicU64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed.wrapping_mul(0xD6E8_FEB8_6659_FD93)))
+    }
+
+    /// A number below `bound`.
+    pub fn below(&self, bound: u64) -> u64 {
+        let state = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}

@@ -1,0 +1,139 @@
+//! Ctrl-C and SIGTERM: commands end at once and leave nothing behind, roles end cleanly.
+
+use crate::harness::{Cluster, Done, Process, Running, Shape, entail, eventually, free_address, text};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a command may take to end when it is told to.
+const PROMPT: Duration = Duration::from_secs(2);
+
+fn many(count: usize) -> String {
+    let mut document = String::new();
+    for n in 0..count {
+        writeln!(document, "<urn:many:{n}> <urn:p:{}> <urn:many:{}> .", n % 7, n * 31 % count).unwrap();
+    }
+    document
+}
+
+/// Sends Ctrl-C and waits for the end.
+fn interrupted(running: Running) -> Done {
+    let started = Instant::now();
+    running.signal("INT");
+    let done = running.done();
+    assert!(started.elapsed() < PROMPT, "it took {:?}", started.elapsed());
+    assert_eq!((done.code, done.err.trim_end()), (Some(130), "error: interrupted"));
+    done
+}
+
+/// Nothing of what was interrupted is there, and the next change goes through.
+fn goes_on(cluster: &Cluster, name: &str) {
+    let before = cluster.dump("all");
+    assert!(before.iter().all(|line| !line.contains("urn:many:")), "something was left behind");
+    let line = format!("<urn:{name}> <urn:p> <urn:o> .");
+    let started = Instant::now();
+    cluster.load("next.nt", &format!("{line}\n"));
+    assert!(started.elapsed() < Duration::from_secs(5), "the next change waited {:?}", started.elapsed());
+    let after = cluster.dump("all");
+    assert_eq!(after, before.into_iter().chain([line]).collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn an_interrupted_load_leaves_nothing() {
+    let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    let file = cluster.file("many.nt", many(400_000));
+    for wait in [150, 400, 900] {
+        let mut load = cluster.begin(&["load", &file]);
+        sleep(Duration::from_millis(wait));
+        assert!(load.is_running(), "the file is too small to be interrupted after {wait} ms");
+        interrupted(load);
+        goes_on(&cluster, &format!("after-file-{wait}"));
+    }
+    // From a pipe: once while the program waits for more input, once while there is more than it can send.
+    let mut idle = Running::new(cluster.command(&["load", "-", "--format", "nt"]), Stdio::piped());
+    let mut pipe = idle.stdin();
+    pipe.write_all(many(50_000).as_bytes()).unwrap();
+    sleep(Duration::from_millis(300));
+    interrupted(idle);
+    drop(pipe);
+    goes_on(&cluster, "after-idle-pipe");
+    let mut busy = Running::new(cluster.command(&["load", "-", "--format", "nt"]), Stdio::piped());
+    let mut pipe = busy.stdin();
+    // Ends with a broken pipe when its reader is gone.
+    let writer = std::thread::spawn(move || pipe.write_all(many(2_000_000).as_bytes()).is_err());
+    sleep(Duration::from_millis(600));
+    interrupted(busy);
+    assert!(writer.join().unwrap(), "all was read before the interruption");
+    goes_on(&cluster, "after-busy-pipe");
+}
+
+#[test]
+fn interrupted_reasoning_and_queries_leave_the_cluster_free() {
+    let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    let edges: String = (0..1200).map(|n| format!("<urn:n:{n}> <urn:next> <urn:n:{}> .\n", (n + 1) % 1200)).collect();
+    cluster.load("ring.nt", &edges);
+    let rule = "RULE { ?a <urn:many:reach> ?c } WHERE { ?a <urn:next> ?c }\n\
+                RULE { ?a <urn:many:reach> ?c } WHERE { ?a <urn:many:reach> ?b . ?b <urn:next> ?c }\n";
+    let file = cluster.file("reach.srl", rule);
+    let mut apply = cluster.begin(&["rules", "apply", &file]);
+    sleep(Duration::from_millis(400));
+    assert!(apply.is_running(), "the closure is too small to be interrupted");
+    interrupted(apply);
+    assert_eq!(cluster.must(&["rules", "list"]), "no rules\n");
+    goes_on(&cluster, "after-rules");
+    let all = "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f }";
+    let mut query = cluster.begin(&["query", all]);
+    sleep(Duration::from_millis(400));
+    assert!(query.is_running(), "the product is too small to be interrupted");
+    interrupted(query);
+    goes_on(&cluster, "after-query");
+}
+
+#[test]
+fn roles_end_cleanly_when_told_to() {
+    let mut cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    cluster.load("first.nt", "<urn:a> <urn:p> <urn:b> .\n");
+    for (process, signal) in cluster.processes().zip(["INT", "TERM", "INT"]) {
+        let started = Instant::now();
+        process.signal(signal);
+        assert_eq!(process.ended().code(), Some(0), "{}", process.name);
+        assert!(started.elapsed() < Duration::from_secs(8), "{} took {:?}", process.name, started.elapsed());
+        assert!(!process.log().contains("error:"), "{}", process.log());
+    }
+    cluster.processes().for_each(Process::start);
+    cluster.ready();
+    assert_eq!(cluster.dump("all").len(), 1);
+}
+
+#[test]
+fn serve_ends_cleanly_when_told_to() {
+    let place = tempfile::tempdir().unwrap();
+    for signal in ["INT", "TERM"] {
+        let (listen, peers) = (free_address(), free_address());
+        let arguments = ["serve", "--data", text(place.path()), "--listen", &listen, "--peer-listen", &peers];
+        let sized = ["--nodes", "2", "--shards", "4", "--memory", "64MiB"];
+        let mut serve = Process::new("serve", place.path(), &[], &[&arguments[..], &sized].concat());
+        serve.start();
+        let server = format!("http://{listen}");
+        let run = |arguments: &[&str]| {
+            Running::new(entail(&[arguments, &["--server", &server]].concat()), Stdio::null()).done()
+        };
+        eventually("serve serves", || run(&["status", "--wait", "--timeout", "10s"]).code == Some(0));
+        let update = format!("INSERT DATA {{ <urn:told> <urn:p> \"{signal}\" }}");
+        assert_eq!(run(&["update", &update]).code, Some(0));
+        let started = Instant::now();
+        serve.signal(signal);
+        assert_eq!(serve.ended().code(), Some(0), "{}", serve.log());
+        assert!(started.elapsed() < Duration::from_secs(8), "it took {:?}", started.elapsed());
+        assert!(!serve.log().contains("error:"), "{}", serve.log());
+        serve.start();
+        eventually("serve serves again", || run(&["status", "--wait", "--timeout", "10s"]).code == Some(0));
+        let kept = run(&["query", "SELECT ?o { <urn:told> ?p ?o }", "--output", "csv"]);
+        assert!(kept.out.contains(signal), "{kept:?}");
+        serve.signal(signal);
+        assert_eq!(serve.ended().code(), Some(0));
+    }
+}

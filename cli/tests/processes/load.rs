@@ -1,0 +1,96 @@
+//! Loads that meet malformed lines: stopped, skipped, or with a part already committed.
+
+use crate::harness::{Cluster, Shape, lines};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+fn line(number: usize) -> String {
+    format!("<urn:n:{number}> <urn:p> <urn:n:{}> .\n", number + 1)
+}
+
+/// Good lines, with a broken one after each of some numbers of good ones.
+fn broken_after(count: usize, breaks: &[usize]) -> String {
+    let broken = |number: &usize| if breaks.contains(number) { "<urn:a> <urn:p> .\n" } else { "" };
+    (1..=count).map(|number| line(number) + broken(&number)).collect()
+}
+
+fn good(count: usize) -> BTreeSet<String> {
+    (1..=count).flat_map(|number| lines(&line(number))).collect()
+}
+
+#[test]
+fn a_malformed_line_stops_a_load_with_its_place() {
+    let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    let file = cluster.file("bad.nt", broken_after(30_000, &[25_000]));
+    let done = cluster.run(&["load", &file]);
+    assert_eq!(done.code, Some(1));
+    // The subject and the predicate stand there, the object does not.
+    assert!(done.err.starts_with(&format!("error: {file}:25001:")), "{}", done.err);
+    assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    let place: Vec<&str> = done.err.trim_end()[format!("error: {file}:").len()..].splitn(3, ':').collect();
+    assert!(place[1].parse::<u64>().is_ok_and(|column| (17..=18).contains(&column)), "{}", done.err);
+    assert!(place[2].len() > 5, "a reason: {}", done.err);
+    assert_eq!(cluster.dump("all"), BTreeSet::new());
+}
+
+#[test]
+fn malformed_lines_are_skipped_up_to_a_limit() {
+    let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    let file = cluster.file("bad.nt", broken_after(2000, &[10, 500, 1999]));
+    let few = cluster.run(&["load", &file, "--on-error", "skip", "--skip-max", "2"]);
+    assert_eq!(few.code, Some(1), "{}", few.err);
+    let told = format!("error: {file}:11:17: more than 2 malformed places; the first: ");
+    assert!(few.err.starts_with(&told), "{}", few.err);
+    assert_eq!(cluster.dump("all"), BTreeSet::new());
+    let enough = cluster.run(&["load", &file, "--on-error", "skip", "--skip-max", "3", "--output", "json"]);
+    assert_eq!(enough.code, Some(0), "{}", enough.err);
+    let said: Value = serde_json::from_str(&enough.out).unwrap();
+    assert_eq!((&said["skipped"], &said["triples"]), (&3.into(), &2000.into()));
+    for place in ["11", "502", "2002"] {
+        assert!(enough.err.contains(&format!("skipped: {file}:{place}:")), "{place}: {}", enough.err);
+    }
+    assert_eq!(cluster.dump("asserted"), good(2000));
+}
+
+/// Ten triples of a thousand, then a broken line: what was committed is the beginning of the file, and it is said
+/// where it ends.
+#[test]
+fn committed_parts_of_a_load_stay_and_are_told() {
+    let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    let file = cluster.file("long.nt", broken_after(12_000, &[9500]));
+    let done = cluster.run(&["load", &file, "--commit-every", "1000"]);
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    assert!(done.err.starts_with(&format!("error: {file}:9501:")), "{}", done.err);
+    let told = done.err.split("; the first ").nth(1).and_then(|rest| rest.split(' ').next());
+    let told: usize = told.unwrap_or_else(|| panic!("nothing is said of what stays: {}", done.err)).parse().unwrap();
+    assert!((8000..=9500).contains(&told), "{}", done.err);
+    assert_eq!(cluster.dump("asserted"), good(told));
+    // The mended file completes it; what is there already is no news.
+    let mended = cluster.file("mended.nt", broken_after(12_000, &[]));
+    let said: Value =
+        serde_json::from_str(&cluster.must(&["load", &mended, "--commit-every", "5000", "--output", "json"])).unwrap();
+    assert_eq!((&said["triples"], &said["asserted"]), (&12_000.into(), &(12_000 - told).into()));
+    assert!(said["epochs"].as_u64().is_some_and(|epochs| epochs >= 3), "{said}");
+    assert_eq!(cluster.dump("asserted"), good(12_000));
+}
+
+#[test]
+fn input_that_is_no_rdf_is_refused_and_leaves_nothing() {
+    let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
+    cluster.load("empty.nt", "");
+    let cases: [(&str, &[u8], &str); 5] = [
+        ("data.csv", b"a,b,c\n", "INVALID_REQUEST"),
+        ("utf8.nt", b"<urn:a> <urn:p> \"\xff\" .\n", "utf8.nt:1:"),
+        ("cut.ttl", b"@prefix x: <urn:x:> .\nx:a x:b x:c", "cut.ttl:2:"),
+        ("cut.nt.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "cut.nt.gz"),
+        ("half.jsonld", b"{\"@id\": \"urn:a\", ", "half.jsonld"),
+    ];
+    for (name, content, expected) in cases {
+        let file = cluster.file(name, content);
+        let done = cluster.run(&["load", &file]);
+        assert_eq!(done.code, Some(1), "{name}: {}", done.err);
+        assert!(done.err.starts_with("error: ") && done.err.contains(expected), "{name}: {}", done.err);
+        assert_eq!(done.err.lines().count(), 1, "{name}: {}", done.err);
+    }
+    assert_eq!(cluster.dump("all"), BTreeSet::new());
+}

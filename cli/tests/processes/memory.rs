@@ -1,0 +1,59 @@
+//! A graph several times larger than a node's memory: loaded, reasoned over and asked, within bounds.
+
+use crate::harness::{Cluster, Shape, lines};
+use std::fmt::Write;
+use std::fs;
+
+/// The budget of the node.
+const BUDGET_MIB: u64 = 16;
+
+/// What a node takes beside its budget: the program and its threads' heaps, messages of up to a few MiB on their way in
+/// both directions, the database's buffers that wait to be written, and what the allocator keeps of all that.
+const OVERHEAD_MIB: u64 = 192;
+
+const SUBJECTS: u64 = 400_000;
+
+/// Facts with random-looking objects, so that they do not pack well.
+fn document() -> String {
+    let mut text = String::new();
+    for n in 0..SUBJECTS {
+        let (a, b) = (n * 7919 % SUBJECTS, n * 104_729 % SUBJECTS);
+        writeln!(text, "<http://example.org/thing/{n}> <urn:a> <http://example.org/thing/{a}> .").unwrap();
+        writeln!(text, "<http://example.org/thing/{n}> <urn:b> <http://example.org/thing/{b}> .").unwrap();
+        writeln!(text, "<http://example.org/thing/{n}> <urn:label> \"the thing of number {n}, said at length\" .")
+            .unwrap();
+    }
+    text
+}
+
+fn peak_mib(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib >> 10)
+}
+
+#[test]
+fn a_graph_larger_than_memory_is_answered_within_bounds() {
+    let cluster = Cluster::of(Shape { nodes: 1, memory: "16MiB", ..Shape::default() });
+    let text = document();
+    let document_mib = text.len() as u64 >> 20;
+    assert!(document_mib > 5 * BUDGET_MIB, "the text alone is several times larger than the budget");
+    cluster.load("large.nt", &text);
+    drop(text);
+    let ask = |query: &str| cluster.must(&["query", query, "--output", "csv"]);
+    let count = ask("SELECT (COUNT(*) AS ?n) { ?s <urn:a> ?b . ?s <urn:b> ?c }");
+    assert_eq!(count.lines().nth(1), Some(SUBJECTS.to_string().as_str()));
+    for n in [0, 77_777, SUBJECTS - 1] {
+        let thing = |n: u64| format!("http://example.org/thing/{n}");
+        let two = ask(&format!("SELECT ?x ?l {{ <{}> <urn:a>/<urn:b> ?x . ?x <urn:label> ?l }}", thing(n)));
+        let x = n * 7919 % SUBJECTS * 104_729 % SUBJECTS;
+        let expected = format!("{},\"the thing of number {x}, said at length\"", thing(x));
+        assert_eq!(lines(&two), lines(&format!("x,l\n{expected}\n")));
+    }
+    let Some(peak) = peak_mib(cluster.nodes[0].pid()) else {
+        eprintln!("skipped: this system does not tell how much memory a process has used");
+        return;
+    };
+    println!("{document_mib} MiB of text, a budget of {BUDGET_MIB} MiB, a peak of {peak} MiB");
+    assert!(peak <= BUDGET_MIB + OVERHEAD_MIB, "a peak of {peak} MiB for a budget of {BUDGET_MIB} MiB");
+}

@@ -1,0 +1,109 @@
+//! Wrong input at the command line: one clear line and the exit code of the manual.
+
+use crate::harness::{Cluster, Running, Shape, entail, free_address};
+use std::process::Stdio;
+use std::time::Instant;
+
+/// A command line, its exit code, and what its message must contain.
+type Case<'a> = (&'a [&'a str], i32, &'a str);
+
+fn check(server: &str, (arguments, code, expected): Case<'_>) {
+    let mut command = entail(arguments);
+    if !arguments.contains(&"--server") {
+        command.args(["--server", server]);
+    }
+    let started = Instant::now();
+    let done = Running::new(command, Stdio::null()).done();
+    assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.err);
+    assert!(done.err.starts_with("error: "), "{arguments:?}: {}", done.err);
+    assert!(done.err.contains(expected), "{arguments:?}: {}", done.err);
+    // Wrong use is followed by where to find help, a text by the line that is meant.
+    let alone = done.err.lines().take_while(|line| !line.is_empty() && !line.starts_with("  ")).count();
+    assert_eq!(alone, 1, "{arguments:?} says more than one line: {}", done.err);
+    assert_eq!(done.out, "", "{arguments:?}");
+    assert!(started.elapsed().as_secs() < 20, "{arguments:?} took {:?}", started.elapsed());
+}
+
+#[test]
+fn wrong_command_lines_are_told() {
+    let nobody = format!("http://{}", free_address());
+    let cases: [Case<'_>; 19] = [
+        (&["load", "/nowhere/data.nt"], 1, "/nowhere/data.nt: No such file or directory"),
+        (&["load", "/"], 1, "/: is a directory"),
+        (&["load", "-"], 2, "use --format"),
+        (&["rules", "apply", "/nowhere/r.srl"], 1, "/nowhere/r.srl: No such file or directory"),
+        (&["query", "-f", "/nowhere/q.rq"], 1, "/nowhere/q.rq: No such file or directory"),
+        (&["query", "ASK {}"], 3, "cannot reach http://127.0.0.1:"),
+        (&["load", "/dev/null", "--format", "nt"], 3, "cannot reach http://127.0.0.1:"),
+        (&["dump"], 3, "(NOT_READY; safe to retry)"),
+        (&["rules", "list"], 3, "Connection refused"),
+        (&["status", "--wait", "--timeout", "700ms"], 4, "not ready after"),
+        (&["query", "ASK {}", "--server", "not a url"], 2, "not a url is not the URL of a server"),
+        (&["query", "ASK {}", "--server", "ftp://127.0.0.1:1"], 2, "ftp://127.0.0.1:1 is not the URL of a server"),
+        (&["query", "ASK {}", "--timeout", "5 days"], 2, "`5 days` is not a time such as 500ms"),
+        (&["query"], 2, "query"),
+        (
+            &["node", "--data", "/tmp/x", "--coordinator", "h:1", "--memory", "lots"],
+            2,
+            "`lots` is not a size such as 2GiB",
+        ),
+        (&["serve", "--data", "/tmp/x", "--nodes", "0"], 2, "--nodes"),
+        (&["serve"], 2, "--data"),
+        (&["elephant"], 2, "elephant"),
+        (&["query", "ASK {}", "--config", "/nowhere/entail.toml"], 2, "/nowhere/entail.toml"),
+    ];
+    cases.into_iter().for_each(|case| check(&nobody, case));
+}
+
+#[test]
+fn roles_that_cannot_start_say_why() {
+    let place = tempfile::tempdir().unwrap();
+    let data = crate::harness::text(place.path());
+    let (free, file) = (free_address(), format!("{data}/file"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    std::fs::write(&file, "x").unwrap();
+    let run = |arguments: &[&str], code: i32, expected: &str| {
+        let done = Running::new(entail(arguments), Stdio::null()).done();
+        assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.err);
+        let said = done.err.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(said.contains(expected), "{arguments:?}: {}", done.err);
+    };
+    let coordinator = |data: &str, listen: &str, shards: &str, code, expected: &str| {
+        run(
+            &["coordinator", "--data", data, "--listen", listen, "--peer-listen", &free, "--shards", shards],
+            code,
+            expected,
+        );
+    };
+    coordinator(data, &taken, "4", 1, &format!("cannot listen on {taken}"));
+    coordinator(&format!("{data}/c"), &free, "12", 1, "12");
+    coordinator(&format!("{file}/c"), &free, "4", 1, &format!("data directory {file}/c"));
+    let node = |data: &str, coordinator: &str, listen: &str, code, expected: &str| {
+        run(&["node", "--data", data, "--coordinator", coordinator, "--peer-listen", listen], code, expected);
+    };
+    node(&format!("{data}/n"), "not a url", "127.0.0.1:0", 1, "--coordinator http://not a url");
+    node(&format!("{data}/n"), &free, "0.0.0.0:0", 2, "use --advertise");
+    node(&format!("{data}/n"), &free, &taken, 1, &format!("cannot listen on {taken}"));
+}
+
+#[test]
+fn wrong_requests_are_told() {
+    let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
+    let rules = cluster.file("bad.srl", "RULE { ?s ex:p ?o } WHERE { ?s ?p ?o }");
+    let unsafe_rule = cluster.file("unsafe.srl", "RULE { ?x <urn:q> ?y }\nWHERE { ?x <urn:p> ?z }");
+    let good = cluster.file("good.nt", "<urn:a> <urn:p> <urn:b> .\n");
+    let cases: [Case<'_>; 9] = [
+        (&["query", "SELECT * {\n ?s ?p }"], 1, "error: query:2:"),
+        (&["query", "SELECT * { ?s ex:p ?o }"], 1, "error: query:1:"),
+        (&["rules", "apply", &rules], 1, "bad.srl:1:11: "),
+        (&["rules", "apply", &unsafe_rule], 1, "unsafe.srl:1:"),
+        (&["rules", "drop", "nothing"], 1, "there is no rule set nothing"),
+        (&["load", &good, "--graph", "no iri"], 1, "no iri is not an IRI"),
+        (&["dump", "--graph", "no iri"], 1, "no iri is not an IRI"),
+        (&["dump", "--epoch", "99"], 3, "epoch 99 is not there yet"),
+        (&["query", "ASK {}", "--at-least-epoch", "99", "--timeout", "2s"], 3, "epoch 99 is not there yet"),
+    ];
+    cases.into_iter().for_each(|case| check(cluster.server(), case));
+    assert!(cluster.dump("all").is_empty());
+}
