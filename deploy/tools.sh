@@ -14,7 +14,7 @@ libclang_found() {
 }
 libclang_found || missing+=(libclang-dev)
 if ! command -v "${CARGO:-cargo}" >/dev/null; then
-  echo "Entail is built with Rust 1.90 or newer, and there is no cargo here: see https://rustup.rs" >&2
+  echo "Entail is built with Rust 1.91 or newer, and there is no cargo here: see https://rustup.rs" >&2
   exit 1
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0

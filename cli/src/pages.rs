@@ -37,7 +37,7 @@ fn every_reason_is_described() {
     for reason in Reason::ALL {
         let code = format!("{:?}", status::code(reason));
         let row = GRPC.lines().find(|line| line.starts_with(&format!("| `{}` |", reason.name())));
-        let cells: Vec<&str> = row.expect(reason.name()).split('|').map(str::trim).collect();
+        let cells: Vec<&str> = row.unwrap_or_else(|| panic!("{}", reason.name())).split('|').map(str::trim).collect();
         assert_eq!(cells[2].replace('_', "").to_lowercase(), code.to_lowercase());
         assert_eq!(cells[3] == "yes", reason.is_retryable(), "{}", reason.name());
     }

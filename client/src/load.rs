@@ -215,24 +215,22 @@ struct Feed {
 impl Feed {
     /// The next message; `None` after the last.
     async fn next(&mut self) -> Result<Option<LoadRequest>, Error> {
-        loop {
-            if self.current.is_some() {
-                let data = self.chunk().await?;
-                if !data.is_empty() {
-                    return Ok(Some(LoadRequest { file: None, data }));
-                }
-                self.current = None;
-            }
-            let Some(source) = self.files.pop_front() else {
-                return Ok(None);
-            };
-            let header = source.header.clone();
-            let name = header.name.clone();
-            let reader = source.open().await.map_err(|error| Error::Source { name: name.clone(), error })?;
-            self.current = Some((name, reader));
+        if self.current.is_some() {
             let data = self.chunk().await?;
-            return Ok(Some(LoadRequest { file: Some(header), data }));
+            if !data.is_empty() {
+                return Ok(Some(LoadRequest { file: None, data }));
+            }
+            self.current = None;
         }
+        let Some(source) = self.files.pop_front() else {
+            return Ok(None);
+        };
+        let header = source.header.clone();
+        let name = header.name.clone();
+        let reader = source.open().await.map_err(|error| Error::Source { name: name.clone(), error })?;
+        self.current = Some((name, reader));
+        let data = self.chunk().await?;
+        Ok(Some(LoadRequest { file: Some(header), data }))
     }
 
     /// The next bytes of the current file; none at its end.

@@ -2,7 +2,7 @@
 
 use crate::nodes::Holders;
 use bytes::Bytes;
-use entail_model::fact::in_home;
+use entail_model::fact::{Pair, in_home};
 use entail_model::term::HashKey;
 use entail_model::{Copy, Fact, Fault, NodeId, Relation, ShardCount, TermId, term};
 use entail_proto::convert;
@@ -96,7 +96,7 @@ impl Stager {
     /// Sends facts to the nodes that keep their copies.
     pub async fn stage(&self, facts: impl IntoIterator<Item = Fact>) -> Result<(), Fault> {
         let rdf_type = Some(self.rdf_type().await?);
-        let mut blocks: BTreeMap<NodeId, BTreeMap<(Relation, Copy), Vec<(TermId, TermId)>>> = BTreeMap::new();
+        let mut blocks: BTreeMap<NodeId, BTreeMap<(Relation, Copy), Vec<Pair>>> = BTreeMap::new();
         {
             let mut relations = self.relations.lock().unwrap_or_else(PoisonError::into_inner);
             for fact in facts {

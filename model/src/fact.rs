@@ -7,6 +7,9 @@
 use crate::id::{ShardId, TermId};
 use serde::{Deserialize, Serialize};
 
+/// Two ids of a fact, as one of its copies has them; the first is the key that a column is sorted by.
+pub type Pair = (TermId, TermId);
+
 /// All facts with one graph and predicate: sorted pairs (subject, object).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Relation {

@@ -101,7 +101,7 @@ impl Member {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             self.queries.sweep();
-            let stats = self.context.blocking(|context| node_stats(context)).await?;
+            let stats = self.context.blocking(node_stats).await?;
             let mut request = tonic::Request::new(HeartbeatRequest {
                 cluster: self.context.cluster()?.0,
                 node: self.context.node.0,

@@ -2,6 +2,7 @@
 
 use crate::internal::{NodeAddress, PairBlock, PlacementMap, Terms};
 use bytes::{BufMut, Bytes, BytesMut};
+use entail_model::fact::Pair;
 use entail_model::{Copy, Fault, NodeId, Placement, Relation, TermId};
 use std::collections::BTreeMap;
 
@@ -38,7 +39,7 @@ pub fn block(relation: Relation, copy: Copy, pairs: &[(TermId, TermId)]) -> Pair
 ///
 /// # Errors
 /// `Corrupt` for an unknown copy or pairs that are cut off.
-pub fn block_parts(block: &PairBlock) -> Result<(Relation, Copy, Vec<(TermId, TermId)>), Fault> {
+pub fn block_parts(block: &PairBlock) -> Result<(Relation, Copy, Vec<Pair>), Fault> {
     let copy = match block.copy {
         0 => Copy::Out,
         1 => Copy::In,

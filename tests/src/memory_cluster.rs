@@ -11,6 +11,7 @@ use entail_logic::exchange::route::Territory;
 use entail_logic::fixpoint::state::Base;
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::{Context, RelationStats};
+use entail_model::fact::Pair;
 use entail_model::term::{self, HashKey};
 use entail_model::{Copy, Fact, Fault, Mark, NodeId, Placement, Relation, ShardCount, TermId, fact};
 use oxrdf::vocab::rdf;
@@ -76,7 +77,7 @@ impl MemoryCluster {
         let facts: BTreeSet<_> =
             quads.into_iter().map(|quad| fact_of(&quad, &mut dictionary, shards)).map(by_relation).collect();
         let rdf_type = dictionary.intern(&rdf::TYPE.into_owned().into(), shards);
-        let mut draft: HashMap<NodeId, BTreeMap<Relation, [Vec<(TermId, TermId)>; 2]>> = HashMap::new();
+        let mut draft: HashMap<NodeId, BTreeMap<Relation, [Vec<Pair>; 2]>> = HashMap::new();
         let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
         let mut seen = HashSet::new();
         for (relation, subject, object) in facts {

@@ -76,7 +76,7 @@ impl Dump {
         self.scan.graph = graph.unwrap_or(TermId::MAX).0;
         let mut serializer = Serializer::new(self.format, Pieces { send, buffer: Vec::new() }, &[])?;
         for link in self.reader.holders.links.values() {
-            let mut stream = self.reader.runtime.block_on(link.scan(self.scan.clone()))?;
+            let mut stream = self.reader.runtime.block_on(link.scan(self.scan))?;
             while let Some(part) = self.reader.runtime.block_on(link.next(&mut stream))? {
                 let Some(block) = part.block else { continue };
                 let (relation, _, pairs) = convert::block_parts(&block)?;

@@ -3,11 +3,9 @@
 //! Searches gallop: the cost of finding the next position is logarithmic in the distance from the last one (Bentley and
 //! Yao 1976), so one pass costs little whether the two sides are of like size or very different.
 
-use entail_model::TermId;
-use rayon::slice::ParallelSliceMut;
+pub use entail_model::fact::Pair;
 
-/// Two ids; the first is the key that a column is sorted by.
-pub type Pair = (TermId, TermId);
+use rayon::slice::ParallelSliceMut;
 
 /// Above this many pairs a sort is shared between cores.
 const PARALLEL_SORT: usize = 1 << 16;
@@ -80,6 +78,7 @@ pub fn distinct_keys(pairs: &[Pair]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use entail_model::TermId;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 

@@ -270,7 +270,7 @@ impl Reasoner {
     /// What of the candidates is new: facts for the local copies; in copies for other nodes go to the outbox.
     fn accept_candidates(&mut self, candidates: Candidates) -> Result<Found, Fault> {
         let state = &self.setup.state;
-        let new: Vec<(Relation, Vec<(usize, u64)>, Vec<Pair>)> = candidates
+        let new: Vec<Accepted> = candidates
             .into_par_iter()
             .map(|(relation, rules)| {
                 let mut all: Vec<Pair> = Vec::new();
@@ -472,6 +472,9 @@ impl Reasoner {
         }
     }
 }
+
+/// A relation's new facts: how many of which rule, and which.
+type Accepted = (Relation, Vec<(usize, u64)>, Vec<Pair>);
 
 /// New facts by copy.
 type Found = BTreeMap<(Relation, Copy), Vec<Pair>>;

@@ -144,7 +144,7 @@ fn merge_of(mut runs: Vec<&StoredRun>) -> Vec<StoredRun> {
         count = count.max(runs.len() - RUNS_MAX + 1);
     }
     let is_worth_it = count >= MERGE_RUNS || (runs.len() > RUNS_MAX && count >= 2);
-    if is_worth_it { runs[..count].iter().map(|stored| StoredRun::clone(stored)).collect() } else { Vec::new() }
+    if is_worth_it { runs[..count].iter().copied().cloned().collect() } else { Vec::new() }
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ fn check(seed: u64) -> bool {
     let (shards, nodes) = *random.pick(&[(1, 1), (4, 1), (4, 3), (16, 5)]);
     let cluster = Arc::new(MemoryCluster::new(facts.iter().cloned(), shards, nodes));
     // Half of the cases take the ways that are meant for large graphs.
-    let tuning = if seed % 2 == 0 { Tuning { reduce_rows_min: 0.0, reduce_factor: 0.0 } } else { Tuning::default() };
+    let tuning =
+        if seed.is_multiple_of(2) { Tuning { reduce_rows_min: 0.0, reduce_factor: 0.0 } } else { Tuning::default() };
     let request = Request { text: text.clone(), ..Request::default() };
     let given = ask::tuned_answer(request, tuning, cluster);
     let given = given.unwrap_or_else(|fault| panic!("seed {seed}, {shards} shards, {nodes} nodes\n{text}\n{fault}"));
