@@ -112,8 +112,9 @@ impl Members {
         let up = self.up_nodes();
         if placement.holders.is_empty() {
             let (have, want) = (up.len(), self.min_nodes);
-            return (have < want)
-                .then(|| Fault::new(Reason::NotReady, format!("waiting for nodes ({have} of {want} have registered)")));
+            return (have < want).then(|| {
+                Fault::new(Reason::NotReady, format!("waiting for nodes ({have} of {want} have registered)"))
+            });
         }
         let missing: Vec<_> = placement
             .holders
@@ -130,15 +131,18 @@ impl Members {
 
     /// Places the shards before the first epoch; afterwards the placement stays, since nothing moves data yet.
     pub async fn ensure_placement(&self) -> Result<(), Fault> {
-        let (epoch, current, shards) = self.log.read(|state| {
-            (state.epoch(), state.placement().clone(), state.cluster().map(|cluster| cluster.shards))
-        });
+        let (epoch, current, shards) = self
+            .log
+            .read(|state| (state.epoch(), state.placement().clone(), state.cluster().map(|cluster| cluster.shards)));
         let shards = shards.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
         if epoch == Epoch(0) {
             let up = self.up_nodes();
             if up.len() < self.min_nodes {
                 let (have, want) = (up.len(), self.min_nodes);
-                return Err(Fault::new(Reason::NotReady, format!("waiting for nodes ({have} of {want} have registered)")));
+                return Err(Fault::new(
+                    Reason::NotReady,
+                    format!("waiting for nodes ({have} of {want} have registered)"),
+                ));
             }
             let previous = Some(&current).filter(|placement| !placement.holders.is_empty());
             let proposed = Placement::propose(previous, &up, shards);
@@ -171,7 +175,10 @@ impl Members {
         let (cluster, epoch) = self.log.read(|state| (state.cluster().map(|cluster| cluster.cluster.0), state.epoch()));
         if request.cluster != 0 && Some(request.cluster) != cluster {
             let theirs = request.cluster;
-            return Err(Fault::new(Reason::WrongCluster, format!("the node's directory belongs to cluster {theirs:016x}")));
+            return Err(Fault::new(
+                Reason::WrongCluster,
+                format!("the node's directory belongs to cluster {theirs:016x}"),
+            ));
         }
         if request.epoch > epoch.0 {
             let (node, log) = (request.epoch, epoch.0);
@@ -186,7 +193,9 @@ impl Members {
             let decide = |attempt: &u64| match state.outcome(Attempt(*attempt)) {
                 Outcome::Committed(epoch) => Some(Decision { attempt: *attempt, epoch: epoch.0 }),
                 Outcome::Open => None,
-                Outcome::Aborted | Outcome::Forgotten | Outcome::Unknown => Some(Decision { attempt: *attempt, epoch: 0 }),
+                Outcome::Aborted | Outcome::Forgotten | Outcome::Unknown => {
+                    Some(Decision { attempt: *attempt, epoch: 0 })
+                }
             };
             undecided.iter().filter_map(decide).collect()
         })

@@ -91,7 +91,8 @@ impl Writer {
         if id.is_empty() {
             return Ok(None);
         }
-        let answer = self.members.log.read(|state| state.answer(&RequestId(id.to_owned())).map(|answer| answer.result.clone()));
+        let answer =
+            self.members.log.read(|state| state.answer(&RequestId(id.to_owned())).map(|answer| answer.result.clone()));
         let decode = |bytes: Vec<u8>| ChangeSummary::decode(&bytes[..]);
         answer.map(decode).transpose().map_err(|error| Fault::corrupt(format!("a kept answer: {error}")))
     }
@@ -384,7 +385,8 @@ impl<'a> Run<'a> {
     /// Makes a call in the background, unless the same one is under way.
     fn call(&self, node: NodeId, key: u32, call: impl Future<Output = Result<Event, Fault>> + Send + 'static) {
         let calls = Arc::clone(&self.calls);
-        let under_way = |calls: &Calls| calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert((node, key));
+        let under_way =
+            |calls: &Calls| calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert((node, key));
         if !under_way(&calls) {
             return;
         }
@@ -399,7 +401,8 @@ impl<'a> Run<'a> {
 
     fn open_round(&self, node: NodeId, attempt: Attempt, round: Round, first: bool, staged: u64) {
         let program = self.program.as_ref().expect("rounds open after staging");
-        let mut request = ReasonRequest { attempt: attempt.0, round: round.0, previous: self.previous.0, ..Default::default() };
+        let mut request =
+            ReasonRequest { attempt: attempt.0, round: round.0, previous: self.previous.0, ..Default::default() };
         if first {
             request.set_mode(program.mode);
             request.program = program.encoded.clone();
@@ -467,10 +470,9 @@ impl<'a> Run<'a> {
 
     fn summary(&self, outcome: &Outcome) -> ChangeSummary {
         let labels = self.program.iter().flat_map(|program| &program.labels);
-        let rules = labels.zip(&outcome.derived).map(|(label, derived)| RuleSummary {
-            rule: label.chars().take(200).collect(),
-            derived: *derived,
-        });
+        let rules = labels
+            .zip(&outcome.derived)
+            .map(|(label, derived)| RuleSummary { rule: label.chars().take(200).collect(), derived: *derived });
         ChangeSummary {
             epoch: outcome.epoch.0,
             asserted: self.asserted.load(Ordering::Relaxed),

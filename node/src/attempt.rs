@@ -226,7 +226,13 @@ impl Open {
     }
 
     /// The attempt's thread: events in, effects out, until it is decided or fails.
-    fn run(self: &Arc<Self>, context: &Arc<Context>, cluster: ClusterId, reasoner: &Mutex<Reasoner>, territories: &Territories) {
+    fn run(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        cluster: ClusterId,
+        reasoner: &Mutex<Reasoner>,
+        territories: &Territories,
+    ) {
         while !self.stop.load(Ordering::Relaxed) {
             let Some(event) = self.inbox.pop(Duration::from_secs(1)) else { continue };
             let mut reasoner = lock(reasoner);
@@ -239,7 +245,13 @@ impl Open {
         }
     }
 
-    fn perform(self: &Arc<Self>, context: &Arc<Context>, cluster: ClusterId, territories: &Territories, effect: Effect) -> Result<(), Fault> {
+    fn perform(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        cluster: ClusterId,
+        territories: &Territories,
+        effect: Effect,
+    ) -> Result<(), Fault> {
         match effect {
             Effect::Closed(report) => {
                 let mut progress = lock(&self.progress);
@@ -253,8 +265,7 @@ impl Open {
                 self.bytes_sent.fetch_add(payload_bytes(&message.payload), Ordering::Relaxed);
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
-                let parcel =
-                    Parcel { cluster, owner: Owner::Attempt(self.attempt.0), from: context.node, to, message };
+                let parcel = Parcel { cluster, owner: Owner::Attempt(self.attempt.0), from: context.node, to, message };
                 context.peers.send(&context.runtime, territories, parcel, move |result| match result {
                     Ok(()) => _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0),
                     Err(fault) => open.fail(fault),
@@ -293,8 +304,7 @@ impl Open {
             Some(reasoner) => lock(&reasoner).state().added(),
             None => return Err(Fault::internal("an attempt is sealed before it has reasoned")),
         };
-        let removed =
-            if self.is_rebuild.load(Ordering::Relaxed) { Removed::DerivedAndPromoted } else { Removed::None };
+        let removed = if self.is_rebuild.load(Ordering::Relaxed) { Removed::DerivedAndPromoted } else { Removed::None };
         context.store.seal(self.attempt, Sealed { added, removed })
     }
 }
@@ -306,4 +316,3 @@ fn payload_bytes(payload: &Payload) -> u64 {
         Payload::Close { .. } => 8,
     }
 }
-

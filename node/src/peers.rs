@@ -6,9 +6,9 @@
 use crate::context::Territories;
 use entail_logic::exchange::{Message, wire};
 use entail_model::{ClusterId, Fault, NodeId, Reason};
+use entail_proto::internal::ExchangeRequest;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::peer_service_client::PeerServiceClient;
-use entail_proto::internal::ExchangeRequest;
 use entail_proto::status;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -83,8 +83,7 @@ impl Peers {
             Owner::Attempt(attempt) => Flow::Attempt(attempt),
             Owner::Query(query) => Flow::Query(query),
         };
-        let request =
-            ExchangeRequest { cluster: parcel.cluster.0, flow: Some(flow), from: parcel.from.0, message };
+        let request = ExchangeRequest { cluster: parcel.cluster.0, flow: Some(flow), from: parcel.from.0, message };
         let shards = territories.shards_of(to);
         let permit = runtime
             .block_on(permits.acquire_owned())

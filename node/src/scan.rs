@@ -11,7 +11,10 @@ use std::sync::Arc;
 fn snapshot(store: &Store, epoch: Epoch) -> Result<Arc<Snapshot>, Fault> {
     store.snapshot(epoch).ok_or_else(|| {
         let latest = store.latest().epoch;
-        Fault::new(Reason::EpochUnavailable, format!("epoch {epoch} is not kept at this node, whose latest is {latest}"))
+        Fault::new(
+            Reason::EpochUnavailable,
+            format!("epoch {epoch} is not kept at this node, whose latest is {latest}"),
+        )
     })
 }
 
@@ -63,7 +66,11 @@ fn without(piece: &[Pair], promoted: &[&Arc<Run>]) -> Result<Vec<Pair>, Fault> {
     promoted.iter().try_fold(piece.to_vec(), |rest, run| run.subtract_from(rest))
 }
 
-fn send_pieces(relation: Relation, piece: &[Pair], send: &mut dyn FnMut(PairBlock) -> Result<(), Fault>) -> Result<(), Fault> {
+fn send_pieces(
+    relation: Relation,
+    piece: &[Pair],
+    send: &mut dyn FnMut(PairBlock) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     debug_assert!(piece.is_sorted(), "pieces of runs are sorted");
     let mut rest = piece;
     while !rest.is_empty() {

@@ -31,12 +31,7 @@ pub fn block(relation: Relation, copy: Copy, pairs: &[(TermId, TermId)]) -> Pair
         buffer.put_u64_le(key.0);
         buffer.put_u64_le(value.0);
     }
-    PairBlock {
-        graph: relation.graph.0,
-        predicate: relation.predicate.0,
-        copy: copy as u32,
-        pairs: buffer.freeze(),
-    }
+    PairBlock { graph: relation.graph.0, predicate: relation.predicate.0, copy: copy as u32, pairs: buffer.freeze() }
 }
 
 /// The relation, copy and pairs of a block.

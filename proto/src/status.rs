@@ -68,8 +68,7 @@ pub fn to_fault(status: &Status) -> Fault {
     let file = info.metadata.get("file").cloned();
     let line = number("line");
     if file.is_some() || line.is_some() {
-        fault.position =
-            Some(Position { file, line: line.unwrap_or(0), column: number("column").unwrap_or(0) });
+        fault.position = Some(Position { file, line: line.unwrap_or(0), column: number("column").unwrap_or(0) });
     }
     if let Some(shards) = info.metadata.get("shards") {
         fault.shards = shards.split(',').filter_map(|shard| shard.parse().ok()).map(ShardId).collect();

@@ -80,8 +80,11 @@ impl Vocabulary {
         let slot = |random: &mut Random| Arg::Slot(random.below(WIDTH as u64) as usize);
         let subject = if random.chance(1_500) { Arg::Const(self.term(random.below(NODES))) } else { slot(random) };
         let object = if random.chance(1_500) { Arg::Const(self.term(random.below(TERMS))) } else { slot(random) };
-        let predicate =
-            if random.chance(1_000) { Arg::Slot(WIDTH - 1) } else { Arg::Const(self.predicate(random.below(PREDICATES))) };
+        let predicate = if random.chance(1_000) {
+            Arg::Slot(WIDTH - 1)
+        } else {
+            Arg::Const(self.predicate(random.below(PREDICATES)))
+        };
         Atom { graph: GraphScope::One(TermId::DEFAULT_GRAPH), subject, predicate, object }
     }
 

@@ -119,7 +119,8 @@ fn bad_input_leaves_everything_as_it_was() {
     let unsafe_rule = cluster.apply("r", "RULE { ?x <urn:q> ?y }\nWHERE { ?x <urn:p> ?z }").unwrap_err();
     assert_eq!(unsafe_rule.reason, Reason::Syntax, "{unsafe_rule}");
     assert!(unsafe_rule.position.is_some(), "{unsafe_rule}");
-    let negated = cluster.apply("r", "RULE { ?x <urn:q> ?y } WHERE { ?x <urn:p> ?y NOT { ?y <urn:p> ?x } }").unwrap_err();
+    let negated =
+        cluster.apply("r", "RULE { ?x <urn:q> ?y } WHERE { ?x <urn:p> ?y NOT { ?y <urn:p> ?x } }").unwrap_err();
     assert_eq!(negated.reason, Reason::Unsupported, "{negated}");
     let deep = format!("SELECT * {{ ?s ?p ?o FILTER({}1{}) }}", "(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(cluster.query(&deep, ResultFormat::Json).unwrap_err().reason, Reason::LimitExceeded);

@@ -90,7 +90,12 @@ impl Dump {
         Ok(())
     }
 
-    fn write(&self, serializer: &mut Serializer<Pieces<'_>>, relation: Relation, pairs: &[(TermId, TermId)]) -> Result<(), Fault> {
+    fn write(
+        &self,
+        serializer: &mut Serializer<Pieces<'_>>,
+        relation: Relation,
+        pairs: &[(TermId, TermId)],
+    ) -> Result<(), Fault> {
         let mut ids: Vec<TermId> = pairs.iter().flat_map(|(subject, object)| [*subject, *object]).collect();
         ids.push(relation.predicate);
         if relation.graph != TermId::DEFAULT_GRAPH {

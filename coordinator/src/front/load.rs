@@ -15,7 +15,9 @@ use bytes::Bytes;
 use entail_model::term::HashKey;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::load_response::Part;
-use entail_proto::v1::{ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError};
+use entail_proto::v1::{
+    ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
+};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use oxrdf::NamedNode;
@@ -65,8 +67,10 @@ async fn load(
 ) -> Result<LoadSummary, Fault> {
     let first = stream.message().await.map_err(|status| entail_proto::status::to_fault(&status))?;
     let first = first.ok_or_else(|| Fault::new(Reason::InvalidRequest, "a load without a message"))?;
-    let header =
-        first.file.clone().ok_or_else(|| Fault::new(Reason::InvalidRequest, "the first message of a load has no file header"))?;
+    let header = first
+        .file
+        .clone()
+        .ok_or_else(|| Fault::new(Reason::InvalidRequest, "the first message of a load has no file header"))?;
     let id = super::request_id(header.request_id.clone())?;
     if let Some(change) = house.writer.answered(&id)? {
         return Ok(LoadSummary { change: Some(change), epochs: 1, ..LoadSummary::default() });
@@ -82,7 +86,8 @@ async fn load(
     };
     let intake = tokio::spawn(intake.run(first, stream));
     let reporter = tokio::spawn(report(responses.clone(), Arc::clone(&progress), Arc::clone(&watch)));
-    let commits = Commits { house, id, cancel, watch, source: Arc::new(Mutex::new(source)), every: header.commit_every };
+    let commits =
+        Commits { house, id, cancel, watch, source: Arc::new(Mutex::new(source)), every: header.commit_every };
     let result = commits.run().await;
     reporter.abort();
     let (changes, epochs) = match result {

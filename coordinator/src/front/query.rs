@@ -106,12 +106,21 @@ fn epoch_of(house: &House, request: &QueryRequest) -> Result<Option<Epoch>, Faul
     let latest = house.members.log.read(|state| state.epoch());
     let floor = Epoch(request.at_least_epoch);
     if floor > latest {
-        return Err(Fault::new(Reason::EpochUnavailable, format!("epoch {floor} is not there yet; the latest is {latest}")));
+        return Err(Fault::new(
+            Reason::EpochUnavailable,
+            format!("epoch {floor} is not there yet; the latest is {latest}"),
+        ));
     }
     Ok(Some(Epoch(request.epoch)).filter(|epoch| epoch.0 > 0))
 }
 
-fn run(house: &House, wire: QueryRequest, reader: crate::reader::Reader, stop: Stop, parts: &Parts) -> Result<query::Summary, Fault> {
+fn run(
+    house: &House,
+    wire: QueryRequest,
+    reader: crate::reader::Reader,
+    stop: Stop,
+    parts: &Parts,
+) -> Result<query::Summary, Fault> {
     let epoch = reader.epoch;
     let rows_max = if wire.rows_max == 0 { house.options.rows_max } else { wire.rows_max.min(house.options.rows_max) };
     let request = query::Request {

@@ -35,8 +35,8 @@ impl Updates {
         let _stop = cancel.clone().drop_guard();
         reader.until.token = cancel.clone();
         let quads = tokio::task::spawn_blocking(move || update::quads(parsed, Arc::new(reader)))
-        .await
-        .map_err(|error| Fault::internal(format!("the update's task failed: {error}")))??;
+            .await
+            .map_err(|error| Fault::internal(format!("the update's task failed: {error}")))??;
         let change = Change::Facts(Box::new(move |stager| Box::pin(stage(stager, quads))));
         self.0.writer.commit(WriteRequest { id, change, cancel, watch: Arc::new(Watch::default()) }).await
     }

@@ -32,7 +32,13 @@ struct Origin {
 
 /// Reads a pattern. `leaves` gives the variables that leaf services bind.
 pub fn needs(pattern: &GraphPattern, leaves: &dyn Fn(&GraphPattern) -> Option<Vec<Variable>>) -> Needs {
-    let mut analysis = Analysis { needs: Needs::default(), origins: HashMap::new(), aliases: Vec::new(), comparisons: Vec::new(), leaves };
+    let mut analysis = Analysis {
+        needs: Needs::default(),
+        origins: HashMap::new(),
+        aliases: Vec::new(),
+        comparisons: Vec::new(),
+        leaves,
+    };
     analysis.pattern(pattern);
     analysis.finish()
 }
@@ -53,7 +59,10 @@ impl Analysis<'_> {
             return;
         }
         match pattern {
-            GraphPattern::Bgp { .. } | GraphPattern::Path { .. } | GraphPattern::Values { .. } | GraphPattern::Graph { .. } => {
+            GraphPattern::Bgp { .. }
+            | GraphPattern::Path { .. }
+            | GraphPattern::Values { .. }
+            | GraphPattern::Graph { .. } => {
                 pattern.on_in_scope_variable(|variable| {
                     self.needs.used.insert(variable.clone());
                     self.origin(variable.clone(), Origin { ids: true, computed: false });
@@ -67,7 +76,8 @@ impl Analysis<'_> {
             }
             _ => expressions(pattern).into_iter().for_each(|expression| self.looked_into(expression)),
         }
-        let exists: Vec<&GraphPattern> = expressions(pattern).into_iter().flat_map(expression::exists_patterns).collect();
+        let exists: Vec<&GraphPattern> =
+            expressions(pattern).into_iter().flat_map(expression::exists_patterns).collect();
         exists.into_iter().for_each(|pattern| self.pattern(pattern));
         children(pattern).into_iter().for_each(|child| self.pattern(child));
     }
@@ -99,7 +109,11 @@ impl Analysis<'_> {
         self.origin(variable.clone(), Origin { ids: false, computed: true });
         match aggregate {
             AggregateExpression::CountSolutions { distinct } => self.needs.whole_solutions |= *distinct,
-            AggregateExpression::FunctionCall { name: AggregateFunction::Count, expr: Expression::Variable(counted), .. } => {
+            AggregateExpression::FunctionCall {
+                name: AggregateFunction::Count,
+                expr: Expression::Variable(counted),
+                ..
+            } => {
                 self.needs.used.insert(counted.clone());
             }
             AggregateExpression::FunctionCall { expr, .. } => self.looked_into(expr),

@@ -109,7 +109,9 @@ impl Pattern {
 
     /// Replaces a variable. `false` if the graph would be something that names no graph.
     fn substitute(&mut self, variable: &Variable, term: &Term) -> bool {
-        [&mut self.subject, &mut self.predicate, &mut self.object].into_iter().for_each(|p| p.substitute(variable, term));
+        [&mut self.subject, &mut self.predicate, &mut self.object]
+            .into_iter()
+            .for_each(|p| p.substitute(variable, term));
         if matches!(&self.graph, Graph::Variable(own) if own == variable) {
             let Term::NamedNode(node) = term else { return false };
             self.graph = Graph::Named(node.clone());
@@ -155,7 +157,8 @@ impl Body {
 
     /// Is the variable bound in every solution?
     pub fn binds(&self, variable: &Variable) -> bool {
-        self.fixed.contains_key(variable) || self.patterns.iter().any(|pattern| pattern.variables().any(|v| v == variable))
+        self.fixed.contains_key(variable)
+            || self.patterns.iter().any(|pattern| pattern.variables().any(|v| v == variable))
     }
 
     /// The join of two bodies; `None` if it is empty because they fix a variable to two terms.
@@ -187,7 +190,8 @@ impl Body {
         }
         // The variable is bound in the patterns, so a filter sees the term in its place. Blank nodes have no constants.
         let constant = constant(term)?;
-        self.filters = self.filters.iter().map(|filter| super::expression::substitute(filter, variable, &constant)).collect();
+        self.filters =
+            self.filters.iter().map(|filter| super::expression::substitute(filter, variable, &constant)).collect();
         self.fixed.insert(variable.clone(), term.clone());
         Some(self)
     }

@@ -3,7 +3,7 @@
 //! Basic graph patterns come in through [services](super::service); here are the single patterns that are left, and the
 //! ways between ids and terms.
 
-use super::lookups::{From, Found, Lookup, Lookups};
+use super::lookups::{Found, From, Lookup, Lookups};
 use super::session::{INTERNAL, Session};
 use super::term::EvalTerm;
 use entail_model::{Fault, TermId, term};

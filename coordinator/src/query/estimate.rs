@@ -91,7 +91,8 @@ fn stats_of(context: &Context, atom: &Atom, is_predicate_bound: bool) -> Relatio
         Arg::Const(constant) => constant == predicate,
         Arg::Slot(_) => true,
     };
-    let matching = context.stats.iter().filter(|(relation, _)| in_graph(relation.graph) && of_predicate(relation.predicate));
+    let matching =
+        context.stats.iter().filter(|(relation, _)| in_graph(relation.graph) && of_predicate(relation.predicate));
     let mut sum = RelationStats::default();
     for (_, stats) in matching {
         sum.facts += stats.facts;

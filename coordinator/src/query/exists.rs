@@ -17,7 +17,10 @@ pub fn in_graph(expression: Expression, graph: &Graph) -> Result<Expression, Fau
     let expression = expression::map(expression, &mut |part| match part {
         Expression::Exists(pattern) => {
             if has_service(&pattern) {
-                found = Err(Fault::new(Reason::Unsupported, "SERVICE within EXISTS: other endpoints are not asked by this version"));
+                found = Err(Fault::new(
+                    Reason::Unsupported,
+                    "SERVICE within EXISTS: other endpoints are not asked by this version",
+                ));
             }
             Expression::Exists(Box::new(graph.wrap(*pattern)))
         }
@@ -59,13 +62,19 @@ pub fn expressions(pattern: &GraphPattern) -> Vec<&Expression> {
         GraphPattern::LeftJoin { expression, .. } => expression.iter().collect(),
         GraphPattern::Filter { expr, .. } => vec![expr],
         GraphPattern::Extend { expression, .. } => vec![expression],
-        GraphPattern::OrderBy { expression, .. } => expression.iter().map(|key| match key {
-            OrderExpression::Asc(by) | OrderExpression::Desc(by) => by,
-        }).collect(),
-        GraphPattern::Group { aggregates, .. } => aggregates.iter().filter_map(|(_, aggregate)| match aggregate {
-            AggregateExpression::FunctionCall { expr, .. } => Some(expr),
-            AggregateExpression::CountSolutions { .. } => None,
-        }).collect(),
+        GraphPattern::OrderBy { expression, .. } => expression
+            .iter()
+            .map(|key| match key {
+                OrderExpression::Asc(by) | OrderExpression::Desc(by) => by,
+            })
+            .collect(),
+        GraphPattern::Group { aggregates, .. } => aggregates
+            .iter()
+            .filter_map(|(_, aggregate)| match aggregate {
+                AggregateExpression::FunctionCall { expr, .. } => Some(expr),
+                AggregateExpression::CountSolutions { .. } => None,
+            })
+            .collect(),
         _ => Vec::new(),
     }
 }

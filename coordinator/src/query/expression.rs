@@ -87,7 +87,9 @@ pub fn pushable_text(expression: &Expression) -> Option<String> {
 }
 
 fn parse(text: &str) -> Option<Expression> {
-    let spargebra::Query::Ask { mut pattern, .. } = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).ok()? else {
+    let spargebra::Query::Ask { mut pattern, .. } =
+        SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).ok()?
+    else {
         return None;
     };
     while let GraphPattern::Project { inner, .. } = pattern {
@@ -100,16 +102,18 @@ fn parse(text: &str) -> Option<Expression> {
 fn is_tied_to_place(expression: &Expression) -> bool {
     match expression {
         Expression::Exists(_) => true,
-        Expression::FunctionCall(function, _) => matches!(
-            function,
-            Function::Now
-                | Function::Rand
-                | Function::Uuid
-                | Function::StrUuid
-                | Function::BNode
-                | Function::Iri
-                | Function::Custom(_)
-        ) && !is_cast(function),
+        Expression::FunctionCall(function, _) => {
+            matches!(
+                function,
+                Function::Now
+                    | Function::Rand
+                    | Function::Uuid
+                    | Function::StrUuid
+                    | Function::BNode
+                    | Function::Iri
+                    | Function::Custom(_)
+            ) && !is_cast(function)
+        }
         _ => false,
     }
 }
@@ -171,7 +175,9 @@ pub fn iri_choice(expression: &Expression) -> Option<(Variable, Vec<oxrdf::Named
     match expression {
         Expression::Equal(a, b) | Expression::SameTerm(a, b) => match (a.as_ref(), b.as_ref()) {
             (Expression::Variable(variable), Expression::NamedNode(node))
-            | (Expression::NamedNode(node), Expression::Variable(variable)) => Some((variable.clone(), vec![node.clone()])),
+            | (Expression::NamedNode(node), Expression::Variable(variable)) => {
+                Some((variable.clone(), vec![node.clone()]))
+            }
             _ => None,
         },
         Expression::In(element, list) => {
@@ -188,7 +194,6 @@ pub fn iri_choice(expression: &Expression) -> Option<(Variable, Vec<oxrdf::Named
         _ => None,
     }
 }
-
 
 #[cfg(test)]
 mod tests {

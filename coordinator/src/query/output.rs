@@ -47,7 +47,8 @@ impl Format {
             Self::Csv => Ok(QueryResultsFormat::Csv),
             Self::Tsv => Ok(QueryResultsFormat::Tsv),
             Self::NTriples | Self::Turtle => {
-                let message = format!("{self:?} is for graphs, and the answer is a table; ask for JSON, XML, CSV or TSV");
+                let message =
+                    format!("{self:?} is for graphs, and the answer is a table; ask for JSON, XML, CSV or TSV");
                 Err(Fault::new(Reason::InvalidRequest, message))
             }
         }
@@ -146,7 +147,9 @@ impl SolutionWriter {
 pub fn write_boolean(format: Format, value: bool, output: Output<'_>) -> Result<(), Fault> {
     let format = format.of_solutions()?;
     output(Part::Header { media_type: format.media_type(), variables: Vec::new() })?;
-    let bytes = QueryResultsSerializer::from_format(format).serialize_boolean_to_writer(Vec::new(), value).map_err(write_fault)?;
+    let bytes = QueryResultsSerializer::from_format(format)
+        .serialize_boolean_to_writer(Vec::new(), value)
+        .map_err(write_fault)?;
     output(Part::Data(bytes.into()))
 }
 
@@ -167,7 +170,10 @@ impl GraphWriter {
         let waiting = Waiting::default();
         let (media_type, serializer) = match format.is_turtle()? {
             true => ("text/turtle", GraphSerializer::Turtle(TurtleSerializer::new().for_writer(waiting.clone()))),
-            false => ("application/n-triples", GraphSerializer::NTriples(NTriplesSerializer::new().for_writer(waiting.clone()))),
+            false => (
+                "application/n-triples",
+                GraphSerializer::NTriples(NTriplesSerializer::new().for_writer(waiting.clone())),
+            ),
         };
         output(Part::Header { media_type, variables: Vec::new() })?;
         Ok(Self { waiting, serializer })

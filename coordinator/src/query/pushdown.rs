@@ -53,7 +53,9 @@ fn below(pattern: GraphPattern, filter: &Expression) -> Result<GraphPattern, Gra
         },
         GraphPattern::Distinct { inner } => GraphPattern::Distinct { inner: under(inner) },
         GraphPattern::Reduced { inner } => GraphPattern::Reduced { inner: under(inner) },
-        GraphPattern::Project { inner, variables: shown } if variables.iter().all(|variable| shown.contains(variable)) => {
+        GraphPattern::Project { inner, variables: shown }
+            if variables.iter().all(|variable| shown.contains(variable)) =>
+        {
             GraphPattern::Project { inner: under(inner), variables: shown }
         }
         GraphPattern::Graph { name, inner } if !matches!(&name, NamedNodePattern::Variable(graph) if variables.contains(graph)) => {
@@ -65,7 +67,8 @@ fn below(pattern: GraphPattern, filter: &Expression) -> Result<GraphPattern, Gra
 
 /// The pattern under the filter, as far down as can be.
 fn under(pattern: GraphPattern, filter: &Expression) -> GraphPattern {
-    below(pattern, filter).unwrap_or_else(|pattern| GraphPattern::Filter { inner: Box::new(pattern), expr: filter.clone() })
+    below(pattern, filter)
+        .unwrap_or_else(|pattern| GraphPattern::Filter { inner: Box::new(pattern), expr: filter.clone() })
 }
 
 /// Variables that every solution of the pattern binds.
@@ -82,7 +85,12 @@ pub fn certain(pattern: &GraphPattern) -> BTreeSet<Variable> {
         }
         GraphPattern::Values { variables, bindings } => {
             let is_bound = |column: usize| bindings.iter().all(|row| row[column].is_some());
-            variables.iter().enumerate().filter(|(column, _)| is_bound(*column)).map(|(_, variable)| variable.clone()).collect()
+            variables
+                .iter()
+                .enumerate()
+                .filter(|(column, _)| is_bound(*column))
+                .map(|(_, variable)| variable.clone())
+                .collect()
         }
         GraphPattern::Project { inner, variables } | GraphPattern::Group { inner, variables, .. } => {
             certain(inner).into_iter().filter(|variable| variables.contains(variable)).collect()
@@ -98,7 +106,8 @@ pub fn certain(pattern: &GraphPattern) -> BTreeSet<Variable> {
 }
 
 fn of_triple(triple: &TriplePattern) -> Vec<Variable> {
-    let predicate = if let NamedNodePattern::Variable(variable) = &triple.predicate { Some(variable.clone()) } else { None };
+    let predicate =
+        if let NamedNodePattern::Variable(variable) = &triple.predicate { Some(variable.clone()) } else { None };
     of_term(&triple.subject).into_iter().chain(of_term(&triple.object)).chain(predicate).collect()
 }
 

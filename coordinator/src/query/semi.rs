@@ -91,7 +91,8 @@ fn shared(form: &Form, bodies: &[Body]) -> Option<BTreeSet<Variable>> {
     let inner: BTreeSet<Variable> = leaf::variables(bodies).into_iter().collect();
     let (scope, certain) = match form {
         Form::Pushed(outer) => {
-            let certain = outer.iter().map(Body::variables).reduce(|one, other| one.intersection(&other).cloned().collect());
+            let certain =
+                outer.iter().map(Body::variables).reduce(|one, other| one.intersection(&other).cloned().collect());
             (leaf::variables(outer).into_iter().collect(), certain?)
         }
         Form::Rest(pattern, certain) => {

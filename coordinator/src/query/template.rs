@@ -17,7 +17,11 @@ pub fn triple_variables(template: &[TriplePattern]) -> Vec<Variable> {
 pub fn quad_variables(template: &[QuadPattern]) -> Vec<Variable> {
     let mut found = BTreeSet::new();
     for quad in template {
-        let triple = TriplePattern { subject: quad.subject.clone(), predicate: quad.predicate.clone(), object: quad.object.clone() };
+        let triple = TriplePattern {
+            subject: quad.subject.clone(),
+            predicate: quad.predicate.clone(),
+            object: quad.object.clone(),
+        };
         add_triple(&triple, &mut found);
         if let GraphNamePattern::Variable(variable) = &quad.graph_name {
             found.insert(variable.clone());

@@ -44,9 +44,10 @@ impl Batch {
             true => Vec::new(),
             false => indexes.iter().map(|row| column[*row as usize]).collect(),
         };
-        let texts = self.texts.iter().map(|(slot, texts)| {
-            (*slot, indexes.iter().map(|row| texts[*row as usize].clone()).collect())
-        });
+        let texts = self
+            .texts
+            .iter()
+            .map(|(slot, texts)| (*slot, indexes.iter().map(|row| texts[*row as usize].clone()).collect()));
         Self { rows: indexes.len(), columns: self.columns.iter().map(pick).collect(), texts: texts.collect() }
     }
 

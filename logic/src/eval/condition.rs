@@ -52,9 +52,9 @@ impl Conditions {
             let holds = match known.get(&ids) {
                 Some(holds) => *holds,
                 None => {
-                    let terms = variables.iter().map(|(variable, slot)| {
-                        Ok((variable, term_of(batch, *slot, row, condition.by_id)?))
-                    });
+                    let terms = variables
+                        .iter()
+                        .map(|(variable, slot)| Ok((variable, term_of(batch, *slot, row, condition.by_id)?)));
                     let terms = terms.collect::<Result<Vec<_>, Fault>>()?;
                     let value = evaluator.evaluate_effective_boolean_value_expression(expression, terms);
                     known.insert(ids, value == Some(true));
@@ -70,7 +70,8 @@ impl Conditions {
 }
 
 fn parse(text: &str) -> Result<sparopt::algebra::Expression, Fault> {
-    let corrupt = |detail: String| Fault::new(Reason::Corrupt, format!("the condition {text} does not parse: {detail}"));
+    let corrupt =
+        |detail: String| Fault::new(Reason::Corrupt, format!("the condition {text} does not parse: {detail}"));
     let query = SparqlParser::new()
         .parse_query(&format!("ASK {{ FILTER({text}) }}"))
         .map_err(|error| corrupt(error.to_string()))?;

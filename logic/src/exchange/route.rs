@@ -55,9 +55,7 @@ impl Territory {
     pub fn split(&self, route: &Route, batch: Batch) -> Result<BTreeMap<NodeId, Batch>, Fault> {
         let by_slot = |slot: usize, inline: Inline| self.split_by_home(&batch, slot, inline);
         Ok(match route {
-            Route::Everywhere | Route::Broadcast => {
-                self.nodes.iter().map(|node| (*node, batch.clone())).collect()
-            }
+            Route::Everywhere | Route::Broadcast => self.nodes.iter().map(|node| (*node, batch.clone())).collect(),
             Route::Shard(shard) => BTreeMap::from([(self.holder(*shard)?, batch)]),
             Route::Subject(slot) => by_slot(*slot, Inline::Drop)?,
             Route::Object(slot) => by_slot(*slot, Inline::Everywhere)?,

@@ -133,7 +133,8 @@ struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     fn take(&mut self, count: usize) -> Result<&[u8], Fault> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(|| Fault::corrupt("a message that is cut off"))?;
+        let (taken, rest) =
+            self.0.split_at_checked(count).ok_or_else(|| Fault::corrupt("a message that is cut off"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -211,11 +212,12 @@ mod tests {
     fn payloads() -> impl Strategy<Value = Payload> {
         let pairs = prop::collection::btree_set((any::<u64>(), any::<u64>()), 0..20)
             .prop_map(|set| set.into_iter().map(|(a, b)| (TermId(a), TermId(b))).collect::<Vec<_>>());
-        let relation = (any::<u64>(), any::<u64>())
-            .prop_map(|(a, b)| Relation { graph: TermId(a), predicate: TermId(b) });
+        let relation =
+            (any::<u64>(), any::<u64>()).prop_map(|(a, b)| Relation { graph: TermId(a), predicate: TermId(b) });
         let rows = (1usize..5, prop::option::of(0usize..9), any::<bool>()).prop_map(|(rows, pivot, resolved)| {
             let column: Vec<TermId> = (0..rows as u64).map(TermId).collect();
-            let text: Vec<Option<Arc<[u8]>>> = (0..rows).map(|n| (n % 2 == 0).then(|| vec![n as u8; n].into())).collect();
+            let text: Vec<Option<Arc<[u8]>>> =
+                (0..rows).map(|n| (n % 2 == 0).then(|| vec![n as u8; n].into())).collect();
             let texts = if resolved { BTreeMap::from([(1, text)]) } else { BTreeMap::new() };
             let batch = Batch { rows, columns: vec![Vec::new(), column], texts };
             Payload::Rows { plan: PlanKey { rule: 7, pivot }, stage: 2, batch }

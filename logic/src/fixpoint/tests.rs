@@ -65,7 +65,9 @@ fn rules() -> impl Strategy<Value = Vec<RuleBody>> {
     let rule = (prop::collection::vec(atom, 1..4), prop::collection::vec(head, 1..3)).prop_map(|(atoms, heads)| {
         let bound: BTreeSet<usize> = atoms.iter().flat_map(Atom::slots).collect();
         let safe = |arg: Arg| match arg {
-            Arg::Slot(slot) if !bound.contains(&slot) => bound.first().map_or(Arg::Const(any_term(1)), |s| Arg::Slot(*s)),
+            Arg::Slot(slot) if !bound.contains(&slot) => {
+                bound.first().map_or(Arg::Const(any_term(1)), |s| Arg::Slot(*s))
+            }
             other => other,
         };
         let heads = heads.into_iter().map(|(subject, predicate, object)| Head {
@@ -171,7 +173,12 @@ impl Cluster {
         cluster
     }
 
-    fn for_copies(&self, node: NodeId, facts: &BTreeSet<Triple>, mut visit: impl FnMut(Relation, Copy, (TermId, TermId))) {
+    fn for_copies(
+        &self,
+        node: NodeId,
+        facts: &BTreeSet<Triple>,
+        mut visit: impl FnMut(Relation, Copy, (TermId, TermId)),
+    ) {
         for (s, p, o) in facts {
             let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: *p };
             let out_home = s.home().expect("subjects are nodes");

@@ -85,9 +85,9 @@ pub fn compile_rule(context: &Context, index: usize, rule: &RuleBody) -> RulePla
             Some(slot) => vec![copy_of(&rule.body.atoms[pivot], slot)],
             None => Copy::BOTH.to_vec(),
         };
-        let plans = copies.into_iter().map(|copy| {
-            Builder::new(context, &rule.body, &views).build_costed(Some((pivot, copy)), sink())
-        });
+        let plans = copies
+            .into_iter()
+            .map(|copy| Builder::new(context, &rule.body, &views).build_costed(Some((pivot, copy)), sink()));
         plans.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are one or two copies").0
     });
     RulePlans { label: rule.label.clone(), deltas: deltas.collect(), full }
@@ -108,8 +108,7 @@ fn hub(context: &Context, body: &Body) -> Option<Slot> {
     let candidates = [first.subject.slot(), first.object.slot()];
     candidates.into_iter().flatten().find(|slot| {
         let reachable = |atom: &Atom| {
-            atom.subject == Arg::Slot(*slot)
-                || (atom.object == Arg::Slot(*slot) && !may_be_scattered(context, atom))
+            atom.subject == Arg::Slot(*slot) || (atom.object == Arg::Slot(*slot) && !may_be_scattered(context, atom))
         };
         body.atoms.iter().all(reachable) && body.atoms.iter().any(|atom| atom.subject == Arg::Slot(*slot))
     })
@@ -310,9 +309,11 @@ impl<'a> Builder<'a> {
             Arg::Const(constant) => constant == predicate,
             Arg::Slot(_) => true,
         };
-        let matching = self.context.stats.iter().filter(|(relation, _)| {
-            graph_matches(relation.graph) && predicate_matches(relation.predicate)
-        });
+        let matching = self
+            .context
+            .stats
+            .iter()
+            .filter(|(relation, _)| graph_matches(relation.graph) && predicate_matches(relation.predicate));
         let mut sum = matching.fold(RelationStats::default(), |sum, (_, stats)| RelationStats {
             facts: sum.facts + stats.facts,
             subjects: sum.subjects.max(stats.subjects),
@@ -387,9 +388,11 @@ impl<'a> Builder<'a> {
     fn mark_live(&mut self, sink: &Sink) {
         let mut needed: BTreeSet<Slot> = match sink {
             Sink::Gather(slots) => slots.iter().copied().collect(),
-            Sink::Emit { heads, .. } => {
-                heads.iter().flat_map(|head| [head.subject, head.predicate, head.object]).filter_map(Arg::slot).collect()
-            }
+            Sink::Emit { heads, .. } => heads
+                .iter()
+                .flat_map(|head| [head.subject, head.predicate, head.object])
+                .filter_map(Arg::slot)
+                .collect(),
         };
         for stage in self.stages.iter_mut().rev() {
             stage.live = needed.iter().copied().collect();

@@ -55,8 +55,7 @@ pub struct Judge {
 impl Judge {
     pub fn new(cluster: Arc<Cluster>) -> Self {
         let nothing = BTreeSet::new();
-        let empty =
-            Expected { attempt: Attempt(0), seals: Vec::new(), asserted: nothing.clone(), closure: nothing };
+        let empty = Expected { attempt: Attempt(0), seals: Vec::new(), asserted: nothing.clone(), closure: nothing };
         Self {
             cluster,
             entries: 0,
@@ -172,8 +171,10 @@ impl Judge {
         if self.looked_at.insert(node, (epoch, attempt)) == Some((epoch, attempt)) || epoch == Epoch(0) {
             return Ok(());
         }
-        let expected =
-            self.epochs.get(epoch.0 as usize).ok_or(format!("node {node} shows epoch {epoch}, which is not committed"))?;
+        let expected = self
+            .epochs
+            .get(epoch.0 as usize)
+            .ok_or(format!("node {node} shows epoch {epoch}, which is not committed"))?;
         if expected.attempt != attempt {
             return Err(format!("node {node} shows attempt {attempt} as epoch {epoch}, which is {}", expected.attempt));
         }

@@ -62,7 +62,8 @@ impl Reader {
     fn pinned(&mut self, epoch: Epoch, nodes: BTreeSet<NodeId>, out: &mut Vec<Action>) {
         if epoch < self.floor {
             let floor = self.floor;
-            return out.push(Action::Defect(format!("a reader was given epoch {epoch} after {floor} was acknowledged")));
+            return out
+                .push(Action::Defect(format!("a reader was given epoch {epoch} after {floor} was acknowledged")));
         }
         for node in &nodes {
             out.push(Action::Send { to: Process::Node(*node), wire: Wire::Read { call: self.call, epoch } });

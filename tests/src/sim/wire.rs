@@ -119,7 +119,10 @@ pub enum Timer {
 /// What a process asks of its world. A crash can come before each.
 #[derive(Clone, Debug)]
 pub enum Action {
-    Send { to: Process, wire: Wire },
+    Send {
+        to: Process,
+        wire: Wire,
+    },
     /// Appends to the node's disk; not durable yet.
     Write(Record),
     /// Makes everything written durable.
@@ -127,11 +130,21 @@ pub enum Action {
     /// Appends to the coordinator's log, some time later.
     Log(LogStep),
     /// Rings after so many ticks.
-    Wake { after: u64, timer: Timer },
+    Wake {
+        after: u64,
+        timer: Timer,
+    },
     /// A client knows what became of its request, and whether an answer was ever missing.
-    Concluded { request: RequestId, result: Result<Epoch, Fault>, in_doubt: bool },
+    Concluded {
+        request: RequestId,
+        result: Result<Epoch, Fault>,
+        in_doubt: bool,
+    },
     /// A reader has read a whole epoch.
-    HasRead { epoch: Epoch, parts: BTreeMap<NodeId, Arc<Base>> },
+    HasRead {
+        epoch: Epoch,
+        parts: BTreeMap<NodeId, Arc<Base>>,
+    },
     /// Something that can never happen did.
     Defect(String),
 }

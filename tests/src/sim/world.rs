@@ -27,11 +27,24 @@ const CALM_TICKS: u64 = 20_000;
 
 /// Something that will happen.
 enum Happening {
-    Deliver { from: Process, to: Process, wire: Wire },
+    Deliver {
+        from: Process,
+        to: Process,
+        wire: Wire,
+    },
     /// A process does what it does from time to time, if it still lives this life.
-    Beat { process: Process, life: u64 },
-    Wake { process: Process, timer: Timer },
-    Log { life: u64, step: LogStep },
+    Beat {
+        process: Process,
+        life: u64,
+    },
+    Wake {
+        process: Process,
+        timer: Timer,
+    },
+    Log {
+        life: u64,
+        step: LogStep,
+    },
     Restart(Process),
     Heal,
 }
@@ -243,11 +256,8 @@ impl World {
     /// Perhaps the next entry of the log meets a failure.
     fn fail_log(&mut self) {
         if self.random.chance(self.network.weather.log_failure) {
-            let failures = [
-                LogFailure::Crash(Crash::BeforeDurable),
-                LogFailure::Crash(Crash::AfterDurable),
-                LogFailure::Full,
-            ];
+            let failures =
+                [LogFailure::Crash(Crash::BeforeDurable), LogFailure::Crash(Crash::AfterDurable), LogFailure::Full];
             let failure = *self.random.pick(&failures);
             self.trace(|| format!("the next entry of the log meets {failure:?}"));
             if let Some(coordinator) = &mut self.coordinator {
@@ -414,6 +424,7 @@ fn change(cluster: &Cluster, random: &mut Random) -> Change {
         return Change::Facts(cluster.vocabulary.facts(random, 10));
     }
     let set = random.pick(&["a", "b"]).to_string();
-    let numbers: Vec<usize> = (0..random.between(1, 2)).map(|_| random.below(cluster.rules.len() as u64) as usize).collect();
+    let numbers: Vec<usize> =
+        (0..random.between(1, 2)).map(|_| random.below(cluster.rules.len() as u64) as usize).collect();
     Change::Rules { set, rules: (!random.chance(1_500)).then_some(numbers) }
 }
