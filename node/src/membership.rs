@@ -36,8 +36,9 @@ impl Member {
     /// # Errors
     /// Only what no retry mends: another cluster, a damaged store.
     pub async fn run(self) -> Result<(), Fault> {
-        let endpoint = Endpoint::from_shared(self.coordinator.clone())
-            .map_err(|error| Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator)))?;
+        let endpoint = Endpoint::from_shared(self.coordinator.clone()).map_err(|error| {
+            Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator))
+        })?;
         let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
         let mut client = ClusterServiceClient::new(channel);
         loop {
@@ -98,7 +99,8 @@ impl Member {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             self.queries.sweep();
-            let stats = self.context.blocking(|context| node_stats(context)).await?;
+            let mut stats = self.context.blocking(|context| node_stats(context)).await?;
+            stats.queries = self.queries.at_work() as u32;
             let mut request = tonic::Request::new(HeartbeatRequest {
                 cluster: self.context.cluster()?.0,
                 node: self.context.node.0,
@@ -143,6 +145,7 @@ fn node_stats(context: &Context) -> Result<NodeStats, Fault> {
         disk_free_bytes: disk.free,
         shards: shards.collect(),
         chunks: 0,
+        queries: 0,
     })
 }
 

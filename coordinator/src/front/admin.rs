@@ -35,6 +35,7 @@ impl Admin {
             status.cache_bytes = live.stats.cache_bytes;
             status.disk_bytes = live.stats.disk_bytes;
             status.disk_free_bytes = live.stats.disk_free_bytes;
+            status.queries = live.stats.queries;
             status.epoch = live.epoch.0;
             status.version = live.version;
         }
@@ -67,9 +68,10 @@ impl Admin {
 impl AdminService for Admin {
     async fn status(&self, request: Request<StatusRequest>) -> Reply<StatusResponse> {
         let house = &self.0;
-        let (cluster, epoch, placement, nodes) = house.members.log.read(|state| {
-            (state.cluster().cloned(), state.epoch(), state.placement().clone(), state.nodes().clone())
-        });
+        let (cluster, epoch, placement, nodes) = house
+            .members
+            .log
+            .read(|state| (state.cluster().cloned(), state.epoch(), state.placement().clone(), state.nodes().clone()));
         let state = house.members.not_ready().map_or_else(|| "serving".to_owned(), |fault| fault.message);
         let nodes = nodes.into_iter().map(|(node, member)| {
             let shards = placement.holders.iter().filter(|holder| **holder == node).count() as u32;

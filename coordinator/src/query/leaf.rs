@@ -5,7 +5,7 @@
 //! with a pattern of unknown size that the LIMIT hides.
 
 use super::body::{Body, Pattern, Position, blank_variable};
-use super::rewrite::leaf_name;
+use super::session::INTERNAL;
 use oxrdf::{NamedNode, Term, Variable};
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
@@ -18,22 +18,28 @@ pub fn variables(bodies: &[Body]) -> Vec<Variable> {
 
 /// The service of leaf `number`, of which `estimate` rows are expected; it shows `only` these variables, or all.
 pub fn service(number: usize, bodies: &[Body], estimate: f64, only: Option<&[Variable]>) -> GraphPattern {
-    let shape = bodies.iter().map(shape).reduce(|left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) });
+    let shape = bodies
+        .iter()
+        .map(shape)
+        .reduce(|left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) });
     let anything = |name: &str| Variable::new_unchecked(format!("_:any:{name}"));
-    let any = TriplePattern { subject: anything("s").into(), predicate: anything("p").into(), object: anything("o").into() };
+    let any =
+        TriplePattern { subject: anything("s").into(), predicate: anything("p").into(), object: anything("o").into() };
     let any = GraphPattern::Bgp { patterns: vec![any] };
     let shape = match (shape.unwrap_or_default(), only) {
         (shape, Some(only)) => GraphPattern::Project { inner: Box::new(shape), variables: only.to_vec() },
         (shape, None) => shape,
     };
     let joined = GraphPattern::Join { left: Box::new(shape), right: Box::new(any) };
-    let inner = GraphPattern::Slice { inner: Box::new(joined), start: 0, length: Some(estimate.clamp(1.0, 1e9) as usize) };
+    let inner =
+        GraphPattern::Slice { inner: Box::new(joined), start: 0, length: Some(estimate.clamp(1.0, 1e9) as usize) };
     GraphPattern::Service { name: leaf_name(number).into(), inner: Box::new(inner), silent: false }
 }
 
 /// A pattern that binds what the body binds.
 fn shape(body: &Body) -> GraphPattern {
-    let patterns = body.patterns.iter().map(|pattern| pattern.graph.wrap(GraphPattern::Bgp { patterns: vec![triple(pattern)] }));
+    let patterns =
+        body.patterns.iter().map(|pattern| pattern.graph.wrap(GraphPattern::Bgp { patterns: vec![triple(pattern)] }));
     let fixed = (!body.fixed.is_empty()).then(|| values(std::slice::from_ref(body)));
     let join = |left, right| GraphPattern::Join { left: Box::new(left), right: Box::new(right) };
     patterns.chain(fixed).reduce(join).unwrap_or_default()
@@ -58,7 +64,8 @@ fn term(position: &Position) -> TermPattern {
 
 /// The table of bodies that only fix variables.
 pub fn values(bodies: &[Body]) -> GraphPattern {
-    let variables: Vec<Variable> = bodies.iter().flat_map(|body| body.fixed.keys().cloned()).collect::<BTreeSet<_>>().into_iter().collect();
+    let variables: Vec<Variable> =
+        bodies.iter().flat_map(|body| body.fixed.keys().cloned()).collect::<BTreeSet<_>>().into_iter().collect();
     let row = |body: &Body| {
         let ground = |variable| body.fixed.get(variable).and_then(|term| GroundTerm::try_from(term.clone()).ok());
         variables.iter().map(ground).collect()
@@ -82,4 +89,14 @@ pub fn without_blank_node(pattern: TermPattern) -> TermPattern {
         TermPattern::Triple(triple) => TermPattern::Triple(Box::new(without_blank_nodes(*triple))),
         other => other,
     }
+}
+
+/// The name under which a leaf appears in the algebra.
+pub fn leaf_name(leaf: usize) -> NamedNode {
+    NamedNode::new_unchecked(format!("{INTERNAL}leaf:{leaf}"))
+}
+
+/// The leaf of that name.
+pub fn leaf_number(name: &str) -> Option<usize> {
+    name.strip_prefix(INTERNAL)?.strip_prefix("leaf:")?.parse().ok()
 }

@@ -3,6 +3,7 @@
 //! Each lookup is a plan of one atom. What was found is kept for the query, up to a limit; and a relation that is asked
 //! again and again is fetched once and answered from memory, when it is small enough.
 
+use super::cluster::Wanted;
 use super::session::{Session, lock};
 use entail_logic::eval::Batch;
 use entail_logic::plan::{Arg, Atom, GraphScope, Plan, Slot, compile};
@@ -86,8 +87,9 @@ impl Lookups {
             return Ok(Box::new((0..answer.len()).map(move |index| Ok(answer[index]))));
         }
         let Some((plan, shape)) = self.plan(lookup) else { return Ok(Box::new(std::iter::empty())) };
-        let rows = self.session.cluster.execute(Arc::new(plan), None)?;
-        let stream = Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
+        let rows = self.session.cluster.execute(Arc::new(plan), Wanted::default())?;
+        let stream =
+            Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
         Ok(Box::new(Recorder { stream, lookup, found: Some(Vec::new()), kept: Arc::clone(&self.kept) }))
     }
 
@@ -113,9 +115,11 @@ impl Lookups {
             return Ok(None);
         }
         let Some((plan, shape)) = self.plan(whole) else { return Ok(None) };
-        let rows = self.session.cluster.execute(Arc::new(plan), None)?;
-        let stream = Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
-        let mut out = stream.map(|found| found.map(|found| (found.subject, found.object))).collect::<Result<Vec<_>, _>>()?;
+        let rows = self.session.cluster.execute(Arc::new(plan), Wanted::default())?;
+        let stream =
+            Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
+        let mut out =
+            stream.map(|found| found.map(|found| (found.subject, found.object))).collect::<Result<Vec<_>, _>>()?;
         out.sort_unstable();
         let mut back: Vec<_> = out.iter().map(|(subject, object)| (*object, *subject)).collect();
         back.sort_unstable();
@@ -172,9 +176,14 @@ impl Pairs {
             start..start + pairs[start..].partition_point(|pair| pair.0 == key)
         };
         match (lookup.subject, lookup.object) {
-            (Some(subject), Some(object)) => self.out.binary_search(&(subject, object)).map(|_| found((subject, object))).into_iter().collect(),
+            (Some(subject), Some(object)) => {
+                self.out.binary_search(&(subject, object)).map(|_| found((subject, object))).into_iter().collect()
+            }
             (Some(subject), None) => self.out[range(&self.out, subject)].iter().copied().map(found).collect(),
-            (None, Some(object)) => self.back[range(&self.back, object)].iter().map(|(object, subject)| found((*subject, *object))).collect(),
+            (None, Some(object)) => self.back[range(&self.back, object)]
+                .iter()
+                .map(|(object, subject)| found((*subject, *object)))
+                .collect(),
             (None, None) => self.out.iter().copied().map(found).collect(),
         }
     }

@@ -8,7 +8,7 @@
 //! no rows and asks no node.
 
 use super::body::{Body, Pattern, Position};
-use super::cluster::{Rows, StageProfile};
+use super::cluster::{NodeProfile, Rows, Wanted};
 use super::expression;
 use super::session::Session;
 use entail_logic::eval::{Batch, condition};
@@ -67,7 +67,12 @@ pub fn constants(body: &Body) -> Vec<Term> {
 
 impl Piece {
     /// Plans the bodies, giving `variables`.
-    pub fn compile(session: &Session, bodies: &[Body], variables: Vec<Variable>, distinct: bool) -> Result<Self, Fault> {
+    pub fn compile(
+        session: &Session,
+        bodies: &[Body],
+        variables: Vec<Variable>,
+        distinct: bool,
+    ) -> Result<Self, Fault> {
         session.learn(&bodies.iter().flat_map(constants).collect::<Vec<_>>())?;
         let mut branches = Vec::new();
         for body in bodies {
@@ -104,7 +109,8 @@ impl<'s> Lowering<'s> {
         let cells = variables.iter().map(|variable| self.cell(body, variable)).collect::<Result<Vec<_>, _>>()?;
         let is_one_row = lowered.atoms.is_empty() && lowered.conditions.is_empty();
         let plan = (!is_one_row).then(|| {
-            let output: Vec<Slot> = cells.iter().filter_map(|cell| if let Cell::Slot(slot) = cell { Some(*slot) } else { None }).collect();
+            let output: Vec<Slot> =
+                cells.iter().filter_map(|cell| if let Cell::Slot(slot) = cell { Some(*slot) } else { None }).collect();
             Arc::new(compile::compile_query(&self.session.context, &lowered, output))
         });
         Ok(Some(Branch { plan, cells, names: self.names, constants: self.constants }))
@@ -156,8 +162,12 @@ impl<'s> Lowering<'s> {
     }
 
     fn condition(&mut self, filter: &spargebra::algebra::Expression) -> Result<Condition, Fault> {
-        let expression = expression::pushable_text(filter).ok_or_else(|| Fault::internal("a filter that cannot be pushed was pushed"))?;
-        let variables = expression::variables(filter).iter().map(|variable| (variable.as_str().to_owned(), self.slot(variable))).collect();
+        let expression = expression::pushable_text(filter)
+            .ok_or_else(|| Fault::internal("a filter that cannot be pushed was pushed"))?;
+        let variables = expression::variables(filter)
+            .iter()
+            .map(|variable| (variable.as_str().to_owned(), self.slot(variable)))
+            .collect();
         Ok(Condition { expression, variables, by_id: condition::is_decided_by_id(filter) })
     }
 }
@@ -172,7 +182,7 @@ pub struct PieceRows {
     rows_max: Option<u64>,
     seen: HashSet<Vec<Option<TermId>>>,
     /// What ended branches did, with their numbers.
-    pub profiles: Vec<(usize, Vec<StageProfile>)>,
+    pub profiles: Vec<(usize, Vec<NodeProfile>)>,
 }
 
 /// Rows of one branch: its columns and how many there are.
@@ -197,7 +207,8 @@ impl PieceRows {
                 return Ok(Some(Columns { batch: Batch { rows: 1, ..Batch::default() }, branch: self.branch - 1 }));
             };
             if self.rows.is_none() {
-                self.rows = Some(self.session.cluster.execute(Arc::clone(plan), self.rows_max)?);
+                let wanted = Wanted { rows_max: self.rows_max, profile: self.session.profile };
+                self.rows = Some(self.session.cluster.execute(Arc::clone(plan), wanted)?);
             }
             let rows = self.rows.as_mut().expect("the rows were just started");
             match rows.next()? {

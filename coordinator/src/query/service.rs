@@ -1,8 +1,8 @@
 //! The leaves of a query as services that spareval calls.
 
+use super::leaf::leaf_number;
 use super::piece::{Cell, Columns, Piece, PieceRows};
 use super::profile::Profiles;
-use super::rewrite::leaf_number;
 use super::session::{Session, lock};
 use entail_model::{Fault, TermId};
 use oxiri::Iri;
@@ -36,7 +36,8 @@ impl DefaultServiceHandler for Leaves {
         _base: Option<&Iri<String>>,
     ) -> Result<QuerySolutionIter<'static>, QueryEvaluationError> {
         let unsupported = || QueryEvaluationError::UnsupportedService(name.clone());
-        let number = leaf_number(name.as_str()).filter(|number| *number < self.sources.len()).ok_or_else(unsupported)?;
+        let number =
+            leaf_number(name.as_str()).filter(|number| *number < self.sources.len()).ok_or_else(unsupported)?;
         let piece = Arc::clone(&self.sources[number].piece);
         let variables: Arc<[Variable]> = piece.variables.clone().into();
         let rows = LeafRows {
@@ -104,7 +105,8 @@ pub fn id(cell: &Cell, columns: &Columns, row: usize) -> Option<TermId> {
 /// The distinct ids that expressions will need as text.
 fn texts(source: &Source, columns: &Columns) -> Vec<TermId> {
     let cells = source.piece.branches[columns.branch].cells.iter().zip(&source.texts).filter(|(_, needed)| **needed);
-    let ids: HashSet<TermId> = cells.flat_map(|(cell, _)| (0..columns.batch.rows).filter_map(move |row| id(cell, columns, row))).collect();
+    let ids: HashSet<TermId> =
+        cells.flat_map(|(cell, _)| (0..columns.batch.rows).filter_map(move |row| id(cell, columns, row))).collect();
     ids.into_iter().collect()
 }
 

@@ -48,6 +48,8 @@ pub struct Session {
     pub stand_in: StandIn,
     pub dataset: Dataset,
     pub tuning: Tuning,
+    /// Is the work to be measured?
+    pub profile: bool,
     /// spareval's own way of being stopped.
     pub token: CancellationToken,
     stop: Stop,
@@ -67,13 +69,19 @@ struct Texts {
 
 impl Session {
     /// A session over `cluster` that may hand rows of `fed_max` bytes to the coordinator's operators.
-    pub fn new(cluster: Arc<dyn Cluster>, dataset: &super::DatasetClause, stop: Stop, fed_max: u64) -> Result<Self, Fault> {
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        dataset: &super::DatasetClause,
+        stop: Stop,
+        fed_max: u64,
+    ) -> Result<Self, Fault> {
         let mut session = Self {
             context: cluster.context()?,
             cluster,
             stand_in: StandIn::new(),
             dataset: Dataset { default: None, named: None },
             tuning: Tuning::default(),
+            profile: false,
             token: CancellationToken::new(),
             stop,
             fed: AtomicU64::new(0),
@@ -90,7 +98,13 @@ impl Session {
         let known = |graphs: &[NamedNode]| -> Result<Vec<TermId>, Fault> {
             let terms: Vec<Term> = graphs.iter().map(|graph| graph.clone().into()).collect();
             self.learn(&terms)?;
-            let mut ids: Vec<TermId> = terms.iter().map(|term| self.id_of(term)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+            let mut ids: Vec<TermId> = terms
+                .iter()
+                .map(|term| self.id_of(term))
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .flatten()
+                .collect();
             ids.sort_unstable();
             ids.dedup();
             Ok(ids)
@@ -155,7 +169,8 @@ impl Session {
     /// Counts rows that the coordinator's operators may have to hold.
     pub fn feed(&self, bytes: u64) -> Result<(), Fault> {
         if self.fed.fetch_add(bytes, Ordering::Relaxed) + bytes > self.fed_max {
-            let message = format!("more than {} MiB of intermediate rows; make the query more selective", self.fed_max >> 20);
+            let message =
+                format!("more than {} MiB of intermediate rows; make the query more selective", self.fed_max >> 20);
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
         Ok(())
@@ -250,13 +265,14 @@ impl Watch for Session {
 
 impl Texts {
     fn keep(&mut self, id: TermId, term: Term) {
-        let bytes = 64 + match &term {
-            Term::NamedNode(node) => node.as_str().len(),
-            Term::BlankNode(_) => 0,
-            Term::Literal(literal) => literal.value().len(),
-            // Rare: an upper bound is good enough.
-            Term::Triple(triple) => 256 + triple.to_string().len(),
-        };
+        let bytes = 64
+            + match &term {
+                Term::NamedNode(node) => node.as_str().len(),
+                Term::BlankNode(_) => 0,
+                Term::Literal(literal) => literal.value().len(),
+                // Rare: an upper bound is good enough.
+                Term::Triple(triple) => 256 + triple.to_string().len(),
+            };
         if self.bytes + bytes > TEXTS_BYTES_MAX {
             *self = Self::default();
         }

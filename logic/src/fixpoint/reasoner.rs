@@ -220,7 +220,10 @@ impl Reasoner {
         }
         if self.derived_total > self.setup.facts_max {
             let limit = self.setup.facts_max;
-            return Err(Fault::new(Reason::LimitExceeded, format!("the rules derived more than {limit} facts at one node")));
+            return Err(Fault::new(
+                Reason::LimitExceeded,
+                format!("the rules derived more than {limit} facts at one node"),
+            ));
         }
         Ok(())
     }
@@ -231,7 +234,8 @@ impl Reasoner {
         let rules = program.rules.iter().filter(|rule| rule.is_local());
         let plans: Vec<&Plan> = rules.flat_map(|rule| &rule.deltas).collect();
         let facts = self.setup.state.local();
-        let heads: Vec<Heads> = plans.into_par_iter().map(|plan| self.run_source(plan, &facts)).collect::<Result<_, Fault>>()?;
+        let heads: Vec<Heads> =
+            plans.into_par_iter().map(|plan| self.run_source(plan, &facts)).collect::<Result<_, Fault>>()?;
         let mut local = Candidates::new();
         for heads in heads {
             self.route_heads(heads, &mut local)?;
@@ -241,7 +245,7 @@ impl Reasoner {
 
     /// Runs the single stage of a local plan.
     fn run_source(&self, plan: &Plan, facts: &dyn Facts) -> Result<Heads, Fault> {
-        let scope = Scope { facts, texts: &*self.setup.texts, conditions: &self.conditions };
+        let scope = Scope { facts, texts: &*self.setup.texts, conditions: &self.conditions, stop: None, meter: None };
         let mut heads = Heads::new(plan);
         run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
             self.check_limits()?;
@@ -369,7 +373,13 @@ impl Reasoner {
             let mut heads = Heads::new(plan);
             let mut rows = Batch::empty(plan.width);
             let facts = self.setup.state.shared();
-            let scope = Scope { facts: &facts, texts: &*self.setup.texts, conditions: &self.conditions };
+            let scope = Scope {
+                facts: &facts,
+                texts: &*self.setup.texts,
+                conditions: &self.conditions,
+                stop: None,
+                meter: None,
+            };
             run_stage(&scope, plan, stage, batch, &mut |mut piece| {
                 self.check_limits()?;
                 if last {
@@ -428,7 +438,14 @@ impl Reasoner {
         Ok(())
     }
 
-    fn send_rows(&mut self, to: NodeId, plan: PlanKey, stage: usize, mut batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+    fn send_rows(
+        &mut self,
+        to: NodeId,
+        plan: PlanKey,
+        stage: usize,
+        mut batch: Batch,
+        emit: Emit<'_>,
+    ) -> Result<(), Fault> {
         batch.distinct();
         let mut first = 0;
         while first < batch.rows {
@@ -440,7 +457,14 @@ impl Reasoner {
         Ok(())
     }
 
-    fn send_heads(&mut self, to: NodeId, rule: usize, relation: Relation, mut pairs: Vec<Pair>, emit: Emit<'_>) -> Result<(), Fault> {
+    fn send_heads(
+        &mut self,
+        to: NodeId,
+        rule: usize,
+        relation: Relation,
+        mut pairs: Vec<Pair>,
+        emit: Emit<'_>,
+    ) -> Result<(), Fault> {
         pairs::sort_distinct(&mut pairs);
         let level = self.flow.levels();
         for piece in pairs.chunks(MESSAGE_ROWS) {
