@@ -1,12 +1,14 @@
 //! Calls to nodes: one typed function per call, with its deadline, and faults instead of status.
 
+use crate::balance::{Balancer, Candidate, PickRequest};
 use bytes::Bytes;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};
 use entail_proto::internal::node_service_client::NodeServiceClient;
 use entail_proto::internal::*;
 use entail_proto::{convert, status};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
@@ -20,14 +22,21 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Connections to nodes, by address.
 #[derive(Debug, Default)]
 pub struct Connections {
-    channels: Mutex<HashMap<String, Channel>>,
+    channels: Mutex<HashMap<String, Connection>>,
+}
+
+/// A connection, and how many queries are at work behind it.
+#[derive(Clone, Debug)]
+struct Connection {
+    channel: Channel,
+    at_work: Arc<AtomicU32>,
 }
 
 impl Connections {
-    fn channel(&self, address: &str) -> Result<Channel, Fault> {
+    fn connection(&self, address: &str) -> Result<Connection, Fault> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(channel) = channels.get(address) {
-            return Ok(channel.clone());
+        if let Some(connection) = channels.get(address) {
+            return Ok(connection.clone());
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("a node's address {address}: {error}")))?;
@@ -38,9 +47,9 @@ impl Connections {
             .keep_alive_timeout(Duration::from_secs(5))
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(16 << 20);
-        let channel = endpoint.connect_lazy();
-        channels.insert(address.to_owned(), channel.clone());
-        Ok(channel)
+        let connection = Connection { channel: endpoint.connect_lazy(), at_work: Arc::default() };
+        channels.insert(address.to_owned(), connection.clone());
+        Ok(connection)
     }
 }
 
@@ -59,9 +68,18 @@ pub struct Link {
     pub name: String,
     pub shards: Vec<ShardId>,
     cluster: ClusterId,
-    channel: Channel,
+    connection: Connection,
     /// Was it silent for too long when the link was made?
     is_lost: bool,
+}
+
+/// A query's part at a node, counted for as long as this lives.
+pub struct AtWork(Arc<AtomicU32>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Holders {
@@ -78,8 +96,8 @@ impl Holders {
             if !links.contains_key(node) {
                 let address = addresses.get(node).ok_or_else(|| Fault::internal("a holder without an address"))?;
                 let (name, is_lost) = known.get(node).cloned().unwrap_or_else(|| (address.clone(), false));
-                let channel = connections.channel(address)?;
-                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, channel, is_lost });
+                let connection = connections.connection(address)?;
+                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, connection, is_lost });
             }
             let link = links.get_mut(node).expect("it was just inserted");
             link.shards.push(ShardId(shard as u16));
@@ -94,11 +112,46 @@ impl Holders {
             Fault::new(Reason::ShardsUnavailable, format!("shard {shard} is not placed")).with_shards(vec![shard])
         })
     }
+
+    /// The replicas that could answer for a shard: its one holder, as long as there is one copy of each shard.
+    fn replicas(&self, shard: usize) -> Vec<Candidate> {
+        let node = self.map.holders.get(shard).map(|node| NodeId(*node));
+        let link = node.and_then(|node| self.links.get(&node));
+        let candidate = |link: &Link| Candidate {
+            node: link.node,
+            in_flight: link.connection.at_work.load(Ordering::Relaxed),
+            weight: 1,
+        };
+        link.map(candidate).into_iter().collect()
+    }
+
+    /// The same with one replica of each shard, as a balancer picks them: what one query reads from, so that all of its
+    /// parts agree on who answers for a shard.
+    pub fn picked(mut self, balancer: &dyn Balancer, random: impl Fn(usize) -> u64) -> Self {
+        self.links.values_mut().for_each(|link| link.shards.clear());
+        for shard in 0..self.map.holders.len() {
+            let candidates = self.replicas(shard);
+            let request = PickRequest { candidates: &candidates, key: shard as u64, random: random(shard) };
+            if let Some(picked) = balancer.pick(&request).map(|index| candidates[index].node) {
+                self.map.holders[shard] = picked.0;
+                let link = self.links.get_mut(&picked).expect("candidates have links");
+                link.shards.push(ShardId(shard as u16));
+            }
+        }
+        self.links.retain(|_, link| !link.shards.is_empty());
+        self
+    }
 }
 
 impl Link {
+    /// Counts a query's part at this node.
+    pub fn begin(&self) -> AtWork {
+        self.connection.at_work.fetch_add(1, Ordering::Relaxed);
+        AtWork(Arc::clone(&self.connection.at_work))
+    }
+
     fn client(&self) -> NodeServiceClient<Channel> {
-        NodeServiceClient::new(self.channel.clone())
+        NodeServiceClient::new(self.connection.channel.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
@@ -205,5 +258,41 @@ impl Link {
         request.cluster = self.cluster.0;
         let reply = self.client().scan(self.request(request, None)?).await;
         reply.map(|reply| reply.into_inner()).map_err(|error| self.fault(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::RoundRobin;
+    use entail_model::Placement;
+
+    /// Three nodes, of which the third holds nothing yet.
+    fn holders() -> Holders {
+        let addresses = BTreeMap::from([1, 2, 3].map(|node| (NodeId(node), format!("127.0.0.1:{node}"))));
+        let placement = Placement { version: 1, holders: [1, 2, 1, 2].map(NodeId).to_vec() };
+        let map = convert::placement_map(&placement, &addresses);
+        Holders::new(&Connections::default(), ClusterId(9), map, &BTreeMap::new()).expect("addresses are known")
+    }
+
+    #[tokio::test]
+    async fn with_one_copy_the_pick_is_the_holder() {
+        let all = holders();
+        let picked = all.clone().picked(&RoundRobin::default(), |shard| shard as u64);
+        assert_eq!(picked.map.holders, all.map.holders);
+        assert_eq!(picked.links[&NodeId(2)].shards, [ShardId(1), ShardId(3)]);
+        assert_eq!(picked.links.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn replicas_know_what_is_at_work_at_them() {
+        let holders = holders();
+        let in_flight = || holders.replicas(0).iter().map(|candidate| candidate.in_flight).collect::<Vec<_>>();
+        let link = holders.holder(ShardId(0)).expect("it is placed");
+        let (one, other) = (link.begin(), link.clone().begin());
+        assert_eq!(in_flight(), [2]);
+        drop((one, other));
+        assert_eq!(in_flight(), [0]);
+        assert_eq!(holders.replicas(4), []);
     }
 }

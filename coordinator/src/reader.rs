@@ -1,14 +1,14 @@
 //! The cluster as a query sees it: one pinned epoch, calls to the nodes that hold it.
 
 use crate::nodes::{Holders, Link};
-use crate::query::cluster::{Cluster, Rows, StageProfile};
+use crate::query::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Wanted, Work};
 use bytes::Bytes;
 use entail_logic::eval::Batch;
 use entail_logic::exchange::wire;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_logic::plan::{Plan, Route};
 use entail_model::term::HashKey;
-use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardCount, TermId, term};
+use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
 use futures::future::try_join_all;
@@ -211,7 +211,8 @@ impl Cluster for Reader {
         ids.iter().map(decode).collect()
     }
 
-    fn execute(&self, plan: Arc<Plan>, rows_max: Option<u64>) -> Result<Box<dyn Rows>, Fault> {
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
+        let rdf_type = if wanted.profile { Cluster::context(self)?.rdf_type } else { None };
         let participants = self.participants(&plan)?;
         let encoded = postcard::to_stdvec(&*plan).map_err(|error| Fault::internal(format!("a plan: {error}")))?;
         let request = ExecuteRequest {
@@ -221,9 +222,11 @@ impl Cluster for Reader {
             plan: encoded.into(),
             placement: Some(self.holders.map.clone()),
             participants: participants.iter().map(|link| link.node.0).collect(),
-            rows_max: rows_max.unwrap_or(0),
-            profile: false,
+            rows_max: wanted.rows_max.unwrap_or(0),
+            profile: wanted.profile,
             memory_max: 0,
+            rdf_type: rdf_type.map_or(0, |id| id.0),
+            has_rdf_type: rdf_type.is_some(),
         };
         let (send, batches) = mpsc::channel(BATCHES_WAITING);
         let mut tasks = JoinSet::new();
@@ -251,15 +254,23 @@ impl Cluster for Reader {
         graphs.dedup();
         Ok(graphs)
     }
+
+    fn holders(&self) -> Vec<String> {
+        let shards = (0..self.shared.shards.get()).map(ShardId);
+        shards
+            .map(|shard| self.holders.holder(shard).map_or_else(|_| String::new(), |link| link.name.clone()))
+            .collect()
+    }
 }
 
 enum Part {
     Rows(Bytes),
-    Done(Vec<StageProfile>),
+    Done(NodeProfile),
 }
 
 /// Follows one node's stream; ends early, and so stops the node, when nobody listens.
 async fn follow(link: &Link, request: ExecuteRequest, send: &mpsc::Sender<Result<Part, Fault>>) -> Result<(), Fault> {
+    let _at_work = link.begin();
     let mut stream = link.execute(request).await?;
     while let Some(part) = link.next(&mut stream).await? {
         let is_last = part.summary.is_some();
@@ -275,25 +286,27 @@ async fn follow(link: &Link, request: ExecuteRequest, send: &mpsc::Sender<Result
         .with_shards(link.shards.clone()))
 }
 
-fn profile(link: &Link, summary: &ExecuteSummary) -> Vec<StageProfile> {
-    let stages = summary.stages.iter().enumerate().map(|(stage, counts)| StageProfile {
-        node: link.node,
-        shards: link.shards.iter().map(|shard| shard.0).collect(),
-        stage,
-        rows_in: counts.rows_in,
-        rows_out: counts.rows_out,
-        bytes_sent: counts.bytes_sent,
-        messages_sent: counts.messages_sent,
-        seconds: counts.nanoseconds as f64 / 1e9,
+fn profile(link: &Link, summary: &ExecuteSummary) -> NodeProfile {
+    let work = summary.work.iter().map(|one| OperatorWork {
+        stage: one.stage as usize,
+        operator: one.operator as usize,
+        shard: one.shard.map(|shard| shard as u16),
+        work: Work { rows: one.rows, bytes: one.bytes, messages: one.messages, nanoseconds: one.nanoseconds },
     });
-    stages.collect()
+    NodeProfile {
+        node: link.node,
+        name: link.name.clone(),
+        rows: summary.rows,
+        seconds: summary.nanoseconds as f64 / 1e9,
+        work: work.collect(),
+    }
 }
 
 /// The streams of all nodes, merged. Dropping it aborts the tasks, which drops the streams, which stops the nodes.
 struct Streams {
     batches: mpsc::Receiver<Result<Part, Fault>>,
     _tasks: JoinSet<()>,
-    profile: Vec<StageProfile>,
+    profile: Vec<NodeProfile>,
     runtime: Handle,
     until: Until,
 }
@@ -305,13 +318,13 @@ impl Rows for Streams {
             match self.runtime.block_on(self.until.or_end(async { Ok(batches.recv().await) }))? {
                 None => return Ok(None),
                 Some(Ok(Part::Rows(rows))) => return wire::decode_batch(&rows).map(Some),
-                Some(Ok(Part::Done(stages))) => self.profile.extend(stages),
+                Some(Ok(Part::Done(profile))) => self.profile.push(profile),
                 Some(Err(fault)) => return Err(fault),
             }
         }
     }
 
-    fn profile(&mut self) -> Vec<StageProfile> {
+    fn profile(&mut self) -> Vec<NodeProfile> {
         std::mem::take(&mut self.profile)
     }
 }

@@ -7,6 +7,7 @@
 //! [`Effect::Done`] nothing more is emitted.
 
 use crate::columns::Run;
+use crate::eval::meter::Meter;
 use crate::eval::{Batch, Conditions, Facts, Scope, Texts, run_stage};
 use crate::exchange::route::Territory;
 use crate::exchange::{Flow, Message, Payload, PlanKey};
@@ -15,7 +16,7 @@ use crate::plan::{Plan, Sink, View};
 use entail_model::{Copy, Fault, Mark, NodeId, Reason, Relation, Round};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// Rows for one destination that make a message.
 const MESSAGE_ROWS: usize = 16_384;
@@ -59,15 +60,6 @@ pub enum Effect {
     Done,
 }
 
-/// What one stage did at one node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StageCount {
-    pub rows_in: u64,
-    pub rows_out: u64,
-    /// Rows sent to other nodes.
-    pub rows_sent: u64,
-}
-
 /// What a part is made of.
 pub struct Setup {
     pub territory: Territory,
@@ -77,6 +69,8 @@ pub struct Setup {
     /// Rows after which this node has given enough; the others are not needed.
     pub rows_max: Option<u64>,
     pub stop: Arc<AtomicBool>,
+    /// Measures the work, if anybody wants to know.
+    pub meter: Option<Arc<Meter>>,
 }
 
 /// One node's part in answering a query.
@@ -85,7 +79,6 @@ pub struct Answer {
     conditions: Conditions,
     flow: Flow,
     outbox: BTreeMap<(NodeId, usize), Batch>,
-    counts: Vec<StageCount>,
     rows: u64,
     is_started: bool,
     is_done: bool,
@@ -100,23 +93,16 @@ impl Answer {
         let conditions = Conditions::of([&*setup.plan])?;
         let levels = setup.plan.stages.len() - 1;
         let flow = Flow::new(ROUND, setup.territory.peers(), levels);
-        let counts = vec![StageCount::default(); setup.plan.stages.len()];
         Ok(Self {
             setup,
             conditions,
             flow,
             outbox: BTreeMap::new(),
-            counts,
             rows: 0,
             is_started: false,
             is_done: false,
             early: Vec::new(),
         })
-    }
-
-    /// What each stage did here.
-    pub fn counts(&self) -> &[StageCount] {
-        &self.counts
     }
 
     /// Rows of the answer that this node gave.
@@ -183,7 +169,14 @@ impl Answer {
         let plan = Arc::clone(&self.setup.plan);
         let (facts, texts) = (Arc::clone(&self.setup.facts), Arc::clone(&self.setup.texts));
         let conditions = std::mem::take(&mut self.conditions);
-        let scope = Scope { facts: &*facts, texts: &*texts, conditions: &conditions };
+        let (stop, meter) = (Arc::clone(&self.setup.stop), self.setup.meter.clone());
+        let scope = Scope {
+            facts: &*facts,
+            texts: &*texts,
+            conditions: &conditions,
+            stop: Some(&stop),
+            meter: meter.as_deref(),
+        };
         let result = self.run_in(&scope, &plan, stage, batch, emit);
         self.conditions = conditions;
         result
@@ -200,17 +193,17 @@ impl Answer {
         if self.has_enough() {
             return Ok(());
         }
-        self.counts[stage].rows_in += batch.rows as u64;
         let result = run_stage(scope, plan, stage, batch, &mut |piece| {
-            if self.setup.stop.load(Ordering::Relaxed) {
-                return Err(Fault::new(Reason::Cancelled, "the query was cancelled"));
+            let before = scope.meter.map(|meter| meter.pass(Some(meter.handing_on(stage))));
+            let given = match stage + 1 == plan.stages.len() {
+                true => self.give(scope, plan, piece, emit),
+                false => self.pass_on(scope, plan, stage, piece, emit),
+            };
+            if let (Some(meter), Some(before)) = (scope.meter, before) {
+                meter.pass(before);
+                meter.ended(meter.handing_on(stage), &Batch::empty(plan.width));
             }
-            self.counts[stage].rows_out += piece.rows as u64;
-            if stage + 1 == plan.stages.len() {
-                self.give(plan, piece, emit)
-            } else {
-                self.pass_on(scope, plan, stage, piece, emit)
-            }
+            given
         });
         match result {
             // Enough was given: the way out of the operators is not a failure.
@@ -223,19 +216,23 @@ impl Answer {
         self.setup.rows_max.is_some_and(|max| self.rows >= max)
     }
 
-    fn give(&mut self, plan: &Plan, mut piece: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+    fn give(&mut self, scope: &Scope<'_>, plan: &Plan, mut piece: Batch, emit: Emit<'_>) -> Result<(), Fault> {
         let Sink::Gather(slots) = &plan.sink else { return Err(Fault::corrupt("a query that emits facts")) };
         if self.has_enough() {
             return Err(enough());
         }
-        let mut live = slots.clone();
-        live.sort_unstable();
-        piece.project(&live);
-        piece.texts.clear();
         if let Some(max) = self.setup.rows_max
             && piece.rows as u64 > max - self.rows
         {
             piece = piece.take_rows(&(0..(max - self.rows) as u32).collect::<Vec<_>>());
+        }
+        let whole = scope.meter.map(|_| piece.clone());
+        let mut live = slots.clone();
+        live.sort_unstable();
+        piece.project(&live);
+        piece.texts.clear();
+        if let (Some(meter), Some(whole)) = (scope.meter, whole) {
+            meter.handed_on(plan.stages.len() - 1, &whole, piece.bytes());
         }
         self.rows += piece.rows as u64;
         emit(Effect::Rows(piece))
@@ -254,8 +251,13 @@ impl Answer {
         let next = stage + 1;
         let mut parts = self.setup.territory.split(&plan.stages[next].route, piece)?;
         let here = parts.remove(&self.setup.territory.me);
+        if let (Some(meter), Some(batch)) = (scope.meter, &here) {
+            meter.handed_on(stage, batch, 0);
+        }
         for (node, batch) in parts {
-            self.counts[stage].rows_sent += batch.rows as u64;
+            if let Some(meter) = scope.meter {
+                meter.handed_on(stage, &batch, batch.bytes());
+            }
             let waiting = self.outbox.entry((node, next)).or_insert_with(|| Batch::empty(plan.width));
             waiting.append(&batch);
             if waiting.rows >= MESSAGE_ROWS {
@@ -274,7 +276,12 @@ impl Answer {
         let message = self.flow.send(to, stage, Arc::new(Payload::Rows { plan: PLAN, stage, batch }));
         // A query's messages are delivered by its shell or the query fails: there is nothing to send again.
         self.flow.acknowledge(to, message.sequence);
-        emit(Effect::Send { to, message })
+        let Some(meter) = self.setup.meter.clone() else { return emit(Effect::Send { to, message }) };
+        meter.sent(stage);
+        let before = meter.pass(Some(meter.handing_on(stage - 1)));
+        let sent = emit(Effect::Send { to, message });
+        meter.pass(before);
+        sent
     }
 
     fn close_level(&mut self, level: usize, emit: Emit<'_>) -> Result<(), Fault> {

@@ -101,7 +101,8 @@ impl Member {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             self.queries.sweep();
-            let stats = self.context.blocking(node_stats).await?;
+            let mut stats = self.context.blocking(node_stats).await?;
+            stats.queries = self.queries.at_work() as u32;
             let mut request = tonic::Request::new(HeartbeatRequest {
                 cluster: self.context.cluster()?.0,
                 node: self.context.node.0,
@@ -146,6 +147,7 @@ fn node_stats(context: &Context) -> Result<NodeStats, Fault> {
         disk_free_bytes: disk.free,
         shards: shards.collect(),
         chunks: 0,
+        queries: 0,
     })
 }
 

@@ -6,13 +6,14 @@
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::{Owner, Parcel};
-use entail_logic::answer::{Answer, Committed, Effect, Event, Setup, StageCount};
+use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::Batch;
+use entail_logic::eval::meter::{Clock, Meter, Report};
 use entail_logic::exchange::Message;
 use entail_logic::plan::Plan;
-use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason};
+use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, TermId};
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -39,10 +40,25 @@ pub enum Part {
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     pub rows: u64,
-    pub stages: Vec<StageCount>,
+    /// From the start to the end, waiting included.
     pub nanoseconds: u64,
-    pub bytes_sent: u64,
-    pub messages_sent: u64,
+    /// What the operators did, if that was asked for.
+    pub report: Report,
+}
+
+/// Measures a query's work.
+pub struct Profile {
+    /// The id of `rdf:type`, if the dictionary knows it.
+    pub rdf_type: Option<TermId>,
+}
+
+/// The time of the machine.
+struct Monotonic(Instant);
+
+impl Clock for Monotonic {
+    fn nanoseconds(&self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
+    }
 }
 
 /// What the coordinator asks for.
@@ -52,6 +68,7 @@ pub struct Request {
     pub plan: Plan,
     pub territories: Territories,
     pub rows_max: Option<u64>,
+    pub profile: Option<Profile>,
 }
 
 /// All queries that this node knows of.
@@ -127,6 +144,11 @@ impl Queries {
         }
     }
 
+    /// Queries whose part is at work here.
+    pub fn at_work(&self) -> usize {
+        self.lock().running.values().filter(|running| running.is_claimed).count()
+    }
+
     /// Drops messages whose query never came.
     pub fn sweep(&self) {
         self.lock().running.retain(|_, running| running.is_claimed || running.since.elapsed() < UNCLAIMED);
@@ -171,26 +193,26 @@ impl Worker {
     fn run(&self, request: Request) -> Result<(), Fault> {
         let started = Instant::now();
         let snapshot = self.snapshot(request.epoch)?;
+        let plan = Arc::new(request.plan);
+        let meter = request
+            .profile
+            .map(|profile| Arc::new(Meter::new(Arc::new(Monotonic(started)), Arc::clone(&plan), profile.rdf_type)));
         let mut answer = Answer::new(Setup {
             territory: request.territories.territory.clone(),
-            plan: Arc::new(request.plan),
+            plan,
+            meter: meter.clone(),
             facts: Arc::new(Committed(snapshot)),
             texts: Arc::new(StoreTexts(Arc::clone(&self.context.store))),
             rows_max: request.rows_max,
             stop: Arc::clone(&self.stop),
         })?;
         let failed: Arc<Mutex<Option<Fault>>> = Arc::default();
-        let (bytes, messages) = (AtomicU64::new(0), AtomicU64::new(0));
         let mut emit = |effect| match effect {
             Effect::Rows(batch) => {
                 let sent = self.parts.blocking_send(Ok(Part::Rows(batch)));
                 sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
             }
             Effect::Send { to, message } => {
-                messages.fetch_add(1, Ordering::Relaxed);
-                if let entail_logic::exchange::Payload::Rows { batch, .. } = &*message.payload {
-                    bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
-                }
                 let owner = Owner::Query(request.query);
                 let parcel = Parcel { cluster: self.cluster, owner, from: self.context.node, to, message };
                 let failed = Arc::clone(&failed);
@@ -216,10 +238,8 @@ impl Worker {
         }
         let summary = Summary {
             rows: answer.rows(),
-            stages: answer.counts().to_vec(),
             nanoseconds: started.elapsed().as_nanos() as u64,
-            bytes_sent: bytes.load(Ordering::Relaxed),
-            messages_sent: messages.load(Ordering::Relaxed),
+            report: meter.map(|meter| meter.report()).unwrap_or_default(),
         };
         _ = self.parts.blocking_send(Ok(Part::Done(summary)));
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::attempt::{Attempts, FirstRound, RoundRequest};
 use crate::context::{Context, Territories};
-use crate::queries::{Part, Queries, Request as QueryRequest, Summary};
+use crate::queries::{Part, Profile, Queries, Request as QueryRequest, Summary};
 use crate::scan;
 use entail_logic::columns::Pair;
 use entail_logic::exchange::wire;
@@ -160,7 +160,9 @@ impl NodeService for Services {
             let territories = Territories::new(self.context.node, placement, &request.participants)?;
             let rows_max = Some(request.rows_max).filter(|max| *max > 0);
             let epoch = Epoch(request.epoch);
-            let request = QueryRequest { query: request.query, epoch, plan, territories, rows_max };
+            let rdf_type = Some(TermId(request.rdf_type)).filter(|_| request.has_rdf_type);
+            let profile = request.profile.then_some(Profile { rdf_type });
+            let request = QueryRequest { query: request.query, epoch, plan, territories, rows_max, profile };
             self.queries.start(&self.context, request)
         };
         let (parts, guard) = start().map_err(refuse)?;
@@ -221,15 +223,16 @@ fn execute_response(part: Part) -> ExecuteResponse {
 }
 
 fn execute_summary(summary: &Summary) -> ExecuteSummary {
-    let stages = summary.stages.iter().enumerate().map(|(index, stage)| StageProfile {
-        rows_in: stage.rows_in,
-        rows_out: stage.rows_out,
-        // Stages run interleaved: the first one carries the node's whole time.
-        nanoseconds: if index == 0 { summary.nanoseconds } else { 0 },
-        bytes_sent: if index == 0 { summary.bytes_sent } else { 0 },
-        messages_sent: if index == 0 { summary.messages_sent } else { 0 },
+    let work = summary.report.iter().map(|(((stage, operator), shard), work)| Work {
+        stage: *stage as u32,
+        operator: *operator as u32,
+        shard: shard.map(|shard| u32::from(shard.0)),
+        rows: work.rows,
+        bytes: work.bytes,
+        messages: work.messages,
+        nanoseconds: work.nanoseconds,
     });
-    ExecuteSummary { rows: summary.rows, stages: stages.collect() }
+    ExecuteSummary { rows: summary.rows, nanoseconds: summary.nanoseconds, work: work.collect() }
 }
 
 #[tonic::async_trait]

@@ -3,9 +3,10 @@
 //! The messages between nodes are delivered in order, within one call; everything else is as on real nodes: shards,
 //! homes, two copies per fact, plans in stages.
 
-use entail_coordinator::query::{Cluster, Rows, StageProfile};
+use entail_coordinator::query::{Cluster, NodeProfile, OperatorWork, Rows, Wanted};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::columns::Run;
+use entail_logic::eval::meter::{Clock, Meter};
 use entail_logic::eval::{Batch, Texts};
 use entail_logic::exchange::route::Territory;
 use entail_logic::fixpoint::state::Base;
@@ -107,16 +108,20 @@ impl MemoryCluster {
         }
     }
 
-    fn answers(&self, plan: &Arc<Plan>, rows_max: Option<u64>) -> Result<Vec<Answer>, Fault> {
+    fn parts(&self, plan: &Arc<Plan>, wanted: Wanted) -> Result<Vec<Part>, Fault> {
         let part = |(index, base): (usize, &Arc<Base>)| {
-            Answer::new(Setup {
+            let meter = Arc::new(Meter::new(Arc::new(Ticks::default()), Arc::clone(plan), self.context.rdf_type));
+            let meter = wanted.profile.then_some(meter);
+            let answer = Answer::new(Setup {
                 territory: Territory::of_all_holders(NodeId(index as u64 + 1), self.placement.clone()),
                 plan: Arc::clone(plan),
                 facts: Arc::new(Committed(Arc::clone(base))),
                 texts: Arc::clone(&self.dictionary) as Arc<dyn Texts + Send + Sync>,
-                rows_max,
+                rows_max: wanted.rows_max,
                 stop: Arc::new(AtomicBool::new(false)),
-            })
+                meter: meter.clone(),
+            })?;
+            Ok(Part { answer, meter })
         };
         self.nodes.iter().enumerate().map(part).collect()
     }
@@ -165,14 +170,14 @@ impl Cluster for MemoryCluster {
         ids.iter().map(one).collect()
     }
 
-    fn execute(&self, plan: Arc<Plan>, rows_max: Option<u64>) -> Result<Box<dyn Rows>, Fault> {
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
         self.executed.fetch_add(1, Ordering::Relaxed);
-        let mut parts = self.answers(&plan, rows_max)?;
+        let mut parts = self.parts(&plan, wanted)?;
         let mut waiting: VecDeque<(usize, Event)> = (0..parts.len()).map(|part| (part, Event::Start)).collect();
         let mut batches = VecDeque::new();
         while let Some((part, event)) = waiting.pop_front() {
             let from = NodeId(part as u64 + 1);
-            parts[part].step(event, &mut |effect| {
+            parts[part].answer.step(event, &mut |effect| {
                 match effect {
                     Effect::Send { to, message } => {
                         waiting.push_back((to.0 as usize - 1, Event::Received { from, message }))
@@ -183,8 +188,8 @@ impl Cluster for MemoryCluster {
                 Ok(())
             })?;
         }
-        assert!(parts.iter().all(Answer::is_done), "every part comes to its end");
-        let profile = parts.iter().zip(1..).flat_map(|(part, node)| profile(part, node)).collect();
+        assert!(parts.iter().all(|part| part.answer.is_done()), "every part comes to its end");
+        let profile = parts.iter().zip(1..).filter_map(|(part, node)| part.profile(NodeId(node))).collect();
         Ok(Box::new(Found { batches, profile }))
     }
 
@@ -192,22 +197,45 @@ impl Cluster for MemoryCluster {
         let graphs: BTreeSet<TermId> = self.context.stats.keys().map(|relation| relation.graph).collect();
         Ok(graphs.into_iter().filter(|graph| *graph != TermId::DEFAULT_GRAPH).collect())
     }
+
+    fn holders(&self) -> Vec<String> {
+        self.placement.holders.iter().map(|node| format!("memory-{}", node.0)).collect()
+    }
 }
 
-fn profile(part: &Answer, node: u64) -> Vec<StageProfile> {
-    let stage = |(stage, count): (usize, &entail_logic::answer::StageCount)| StageProfile {
-        node: NodeId(node),
-        stage,
-        rows_in: count.rows_in,
-        rows_out: count.rows_out,
-        ..StageProfile::default()
-    };
-    part.counts().iter().enumerate().map(stage).collect()
+/// One node's part in a plan.
+struct Part {
+    answer: Answer,
+    meter: Option<Arc<Meter>>,
+}
+
+impl Part {
+    fn profile(&self, node: NodeId) -> Option<NodeProfile> {
+        let report = self.meter.as_ref()?.report();
+        let work = report.into_iter().map(|(((stage, operator), shard), work)| OperatorWork {
+            stage,
+            operator,
+            shard: shard.map(|shard| shard.0),
+            work,
+        });
+        let (name, rows) = (format!("memory-{}", node.0), self.answer.rows());
+        Some(NodeProfile { node, name, rows, seconds: 0.0, work: work.collect() })
+    }
+}
+
+/// A clock by which everything takes as long as it is looked at: a microsecond a look.
+#[derive(Default)]
+struct Ticks(AtomicU64);
+
+impl Clock for Ticks {
+    fn nanoseconds(&self) -> u64 {
+        self.0.fetch_add(1_000, Ordering::Relaxed)
+    }
 }
 
 struct Found {
     batches: VecDeque<Batch>,
-    profile: Vec<StageProfile>,
+    profile: Vec<NodeProfile>,
 }
 
 impl Rows for Found {
@@ -215,7 +243,7 @@ impl Rows for Found {
         Ok(self.batches.pop_front())
     }
 
-    fn profile(&mut self) -> Vec<StageProfile> {
+    fn profile(&mut self) -> Vec<NodeProfile> {
         std::mem::take(&mut self.profile)
     }
 }

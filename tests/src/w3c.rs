@@ -43,15 +43,47 @@ pub struct Outcome {
     pub result: Result<(), String>,
 }
 
+/// Folders of the suites that are about something else: entailment regimes that are not plain SPARQL.
+const OTHER_FOLDERS: [&str; 1] = ["entailment"];
+
 /// Runs every evaluation and syntax test of the query suites below `root` (the folder that holds `sparql10` and `sparql11`).
 pub fn run_all(root: &Path, subject: &mut dyn Subject) -> Vec<Outcome> {
     let mut folders = Vec::new();
     for suite in ["sparql10", "sparql11"] {
         let entries = fs::read_dir(root.join(suite)).into_iter().flatten().flatten();
         folders.extend(entries.map(|entry| entry.path()).filter(|path| path.join("manifest.ttl").is_file()));
+        folders.retain(|path| !OTHER_FOLDERS.iter().any(|other| path.ends_with(other)));
     }
     folders.sort();
     folders.iter().flat_map(|folder| run_folder(root, folder, subject)).collect()
+}
+
+/// Tests that fail, and why none of ours can mend them. All else that fails is a defect.
+pub const KNOWN_FAILURES: [(&str, &str); 13] = [
+    ("sparql10/expr-builtin/dawg-str-1", "the evaluator keeps a number's value, not how it was written"),
+    ("sparql10/expr-builtin/dawg-str-2", "the evaluator keeps a number's value, not how it was written"),
+    ("sparql10/expr-builtin/case-insensitive-booleans", "the parser knows booleans in lower case only"),
+    ("sparql10/open-world/date-2", "the evaluator compares no dates without its extension for them"),
+    ("sparql10/open-world/date-3", "the evaluator compares no dates without its extension for them"),
+    ("sparql10/syntax-sparql3/syn-bad-26", "the parser accepts it"),
+    ("sparql11/functions/bnode01", "the evaluator's BNODE(label) gives the same node in every row"),
+    ("sparql11/service/service1", "no other endpoints are asked"),
+    ("sparql11/service/service2", "no other endpoints are asked"),
+    ("sparql11/service/service3", "no other endpoints are asked"),
+    ("sparql11/service/service4a", "no other endpoints are asked"),
+    ("sparql11/service/service5", "no other endpoints are asked"),
+    ("sparql11/service/service6", "no other endpoints are asked"),
+];
+
+/// The failures among `outcomes` that are not known, and the known ones that pass by now.
+pub fn surprises(outcomes: &[Outcome]) -> Vec<String> {
+    let is_known = |name: &str| KNOWN_FAILURES.iter().any(|(known, _)| *known == name);
+    let surprise = |outcome: &Outcome| match (&outcome.result, is_known(&outcome.name)) {
+        (Err(error), false) => Some(format!("{}: {error}", outcome.name)),
+        (Ok(()), true) => Some(format!("{} passes by now", outcome.name)),
+        _ => None,
+    };
+    outcomes.iter().filter_map(surprise).collect()
 }
 
 /// Runs the tests of one folder's manifest.

@@ -133,11 +133,12 @@ fn nodes(nodes: &[NodeStatus], out: &mut dyn Write) -> io::Result<()> {
             bytes(node.cache_bytes),
             bytes(node.disk_bytes),
             bytes(node.disk_free_bytes),
+            count(node.queries.into()),
             node.epoch.to_string(),
         ]
     };
     let left = ["node", "state", "address"].map(|title| (title, Align::Left));
-    let right = ["shards", "asserted", "derived", "terms", "memory", "cache", "disk", "free", "epoch"];
+    let right = ["shards", "asserted", "derived", "terms", "memory", "cache", "disk", "free", "queries", "epoch"];
     let columns = left.into_iter().chain(right.map(|title| (title, Align::Right)));
     Grid::new(columns).write(&nodes.iter().map(row).collect::<Vec<_>>(), out)
 }
@@ -172,7 +173,7 @@ fn json(status: &StatusResponse) -> Value {
             "shards": node.shards, "facts_asserted": node.facts_asserted, "facts_derived": node.facts_derived,
             "terms": node.terms, "memory_bytes": node.memory_bytes, "cache_bytes": node.cache_bytes,
             "disk_bytes": node.disk_bytes, "disk_free_bytes": node.disk_free_bytes, "epoch": node.epoch,
-            "version": node.version,
+            "version": node.version, "queries": node.queries,
         })
     };
     let shard = |shard: &ShardStatus| {
@@ -235,9 +236,9 @@ facts   1,200 asserted, 0 derived
 nodes   1 of 1 up, 2 shards, placement 1
 server  version 0.1.0, up for 1 min 01 s
 
-node    state  address                shards  asserted  derived  terms   memory  cache  disk  free  epoch
-──────  ─────  ─────────────────────  ──────  ────────  ───────  ─────  ───────  ─────  ────  ────  ─────
-node-0  up     http://127.0.0.1:7411       2     1,200        0      0  1.0 GiB    0 B   0 B   0 B      4
+node    state  address                shards  asserted  derived  terms   memory  cache  disk  free  queries  epoch
+──────  ─────  ─────────────────────  ──────  ────────  ───────  ─────  ───────  ─────  ────  ────  ───────  ─────
+node-0  up     http://127.0.0.1:7411       2     1,200        0      0  1.0 GiB    0 B   0 B   0 B        0      4
 
 shard  node    state    asserted  derived  terms
 ─────  ──────  ───────  ────────  ───────  ─────

@@ -3,6 +3,7 @@
 pub mod change;
 pub mod grid;
 pub mod plan;
+pub mod profile;
 pub mod solutions;
 pub mod term;
 

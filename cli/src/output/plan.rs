@@ -8,10 +8,12 @@
 //!   about 120 rows
 //!   start at every node
 //!     match ?a :parent ?who in the default graph, by subject  about 120 rows
-//!     node 88c6d617141050e9: 0 rows in, 118 out, 2.0 KiB sent in 3 messages, 1.2 ms  (with --profile)
 //! ```
+//!
+//! Where the work was measured, tables of [what was done](super::profile) stand in place of the stages.
 
-use crate::units::{bytes, count, counted, seconds};
+use super::profile;
+use crate::units::{count, counted, seconds};
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -28,7 +30,7 @@ pub fn write(json: &str, out: &mut dyn Write) -> io::Result<()> {
 
 fn outline(plan: &Value, out: &mut dyn Write) -> io::Result<()> {
     operator(&plan["coordinator"], 0, out)?;
-    items(&plan["leaves"]).try_for_each(|leaf| self::leaf(leaf, out))
+    items(&plan["leaves"]).try_for_each(|leaf| self::leaf(leaf, &plan["shards"], out))
 }
 
 fn operator(tree: &Value, depth: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -40,11 +42,15 @@ fn operator(tree: &Value, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     let number = tree["leaf"].as_u64().map_or_else(String::new, |leaf| leaf.to_string());
     let words = [text(&tree["op"]), number, detail];
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    writeln!(out, "{indent}{}", words.join(" "))?;
+    let took = match (tree["rows"].as_u64(), tree["seconds"].as_f64()) {
+        (Some(rows), Some(time)) => format!("  {} in {}", counted(rows, "row"), seconds(time)),
+        _ => String::new(),
+    };
+    writeln!(out, "{indent}{}{took}", words.join(" "))?;
     items(&tree["inputs"]).try_for_each(|input| operator(input, depth + 1, out))
 }
 
-fn leaf(leaf: &Value, out: &mut dyn Write) -> io::Result<()> {
+fn leaf(leaf: &Value, holders: &Value, out: &mut dyn Write) -> io::Result<()> {
     let variables: Vec<String> = items(&leaf["variables"]).map(text).collect();
     let distinct = if leaf["distinct"] == true { ", distinct" } else { "" };
     writeln!(out, "\nleaf {}: {}{distinct}", leaf["leaf"], variables.join(" "))?;
@@ -53,7 +59,10 @@ fn leaf(leaf: &Value, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "  or")?;
         }
         writeln!(out, "  {}", about(&branch["estimate"]))?;
-        items(&branch["stages"]).try_for_each(|stage| self::stage(stage, out))?;
+        match branch["nodes"].is_array() {
+            true => profile::write(branch, holders, out)?,
+            false => items(&branch["stages"]).try_for_each(|stage| self::stage(stage, out))?,
+        }
     }
     Ok(())
 }
@@ -63,39 +72,34 @@ fn stage(stage: &Value, out: &mut dyn Write) -> io::Result<()> {
     for op in items(&stage["ops"]) {
         writeln!(out, "    {}  {}", text(&op["op"]), about(&op["estimate"]))?;
     }
-    items(&stage["nodes"]).try_for_each(|node| self::node(node, out))
-}
-
-/// What a stage really did at a node.
-fn node(node: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let number = |key: &str| node[key].as_u64().unwrap_or(0);
-    writeln!(
-        out,
-        "    node {}: {} in, {} out, {} sent in {}, {}",
-        // As in the status of the cluster.
-        node["node"].as_u64().map_or_else(String::new, |id| format!("{id:016x}")),
-        counted(number("rows_in"), "row"),
-        count(number("rows_out")),
-        bytes(number("bytes_sent")),
-        counted(number("messages_sent"), "message"),
-        seconds(node["seconds"].as_f64().unwrap_or(0.0)),
-    )
+    Ok(())
 }
 
 fn about(estimate: &Value) -> String {
     match estimate.as_f64() {
-        Some(rows) if rows < 10.0 && rows.fract() != 0.0 => format!("about {rows} rows"),
+        Some(rows) if is_few(rows) => format!("about {rows} rows"),
         Some(rows) => format!("about {}", counted(rows as u64, "row")),
         None => String::new(),
     }
 }
 
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
+/// An estimated number of rows.
+pub fn rows_of(estimate: f64) -> String {
+    if is_few(estimate) { estimate.to_string() } else { count(estimate as u64) }
+}
+
+/// So few that the fraction matters?
+fn is_few(estimate: f64) -> bool {
+    estimate < 10.0 && estimate.fract() != 0.0
+}
+
+/// The items of a list; none of anything else.
+pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
 /// A value in one line.
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
@@ -110,28 +114,61 @@ mod tests {
 
     #[test]
     fn a_plan_is_an_outline() {
-        let node = json!({ "node": 7, "rows_in": 0, "rows_out": 1180, "bytes_sent": 2048, "messages_sent": 1, "seconds": 0.0012 });
         let op = json!({ "op": "match ?a <p> ?who in the default graph, by subject", "estimate": 0.5 });
-        let stage = json!({ "route": "start at every node", "ops": [op], "nodes": [node] });
+        let stage = json!({ "route": "start at every node", "ops": [op] });
         let branch = json!({ "stages": [stage], "estimate": 1200.0, "fixed": 0 });
-        let plan = json!({
-            "variables": ["who"],
-            "coordinator": { "op": "sort", "detail": null, "inputs": [{ "op": "leaf", "leaf": 0 }] },
-            "leaves": [{ "leaf": 0, "variables": ["?a", "?who"], "distinct": true, "branches": [branch] }],
-        });
-        let mut out = Vec::new();
-        outline(&plan, &mut out).unwrap();
         let expected = "\
 sort
-  leaf 0
+  leaf 0  7 rows in 2.0 ms
 
 leaf 0: ?a ?who, distinct
   about 1,200 rows
   start at every node
     match ?a <p> ?who in the default graph, by subject  about 0.5 rows
-    node 0000000000000007: 0 rows in, 1,180 out, 2.0 KiB sent in 1 message, 1.2 ms
 ";
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(shown(branch), expected);
+    }
+
+    #[test]
+    fn what_was_measured_is_in_tables() {
+        let work = |rows: u64, seconds: f64, bytes: u64, messages: u64| json!({ "rows": rows, "seconds": seconds, "bytes": bytes, "messages": messages });
+        let measured = |mut sum: Value, shards: &[(Option<u16>, Value)]| {
+            let of_shard = |(shard, work): &(Option<u16>, Value)| {
+                let mut work = work.clone();
+                work["shard"] = json!(shard);
+                work
+            };
+            sum["shards"] = shards.iter().map(of_shard).collect();
+            sum
+        };
+        let matched = [(Some(0), work(1_100, 0.001, 0, 0)), (Some(1), work(80, 0.0002, 0, 0))];
+        let given =
+            [(None, work(0, 0.0, 0, 2)), (Some(0), work(1_100, 0.0, 8_800, 0)), (Some(1), work(80, 0.0, 640, 0))];
+        let op = json!({
+            "op": "match ?a <p> ?who", "estimate": 1200.0, "measured": measured(work(1_180, 0.0012, 0, 0), &matched),
+        });
+        let stage = json!({
+            "route": "start at every node", "ops": [op], "handed_on": measured(work(1_180, 0.0001, 9_440, 2), &given),
+        });
+        let node =
+            json!({ "node_id": "07", "name": "node-0", "rows": 1180, "seconds": 0.005, "seconds_at_work": 0.0013 });
+        let branch = json!({ "stages": [stage], "estimate": 1200.0, "fixed": 0, "nodes": [node] });
+        let expected = "\
+";
+        assert_eq!(shown(branch), expected);
+    }
+
+    /// The outline of a plan of one branch.
+    fn shown(branch: Value) -> String {
+        let plan = json!({
+            "variables": ["who"],
+            "coordinator": { "op": "sort", "detail": null, "inputs": [{ "op": "leaf", "leaf": 0, "rows": 7, "seconds": 0.002 }] },
+            "leaves": [{ "leaf": 0, "variables": ["?a", "?who"], "distinct": true, "branches": [branch] }],
+            "shards": ["node-0", "node-1"],
+        });
+        let mut out = Vec::new();
+        outline(&plan, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Admin {
             status.cache_bytes = live.stats.cache_bytes;
             status.disk_bytes = live.stats.disk_bytes;
             status.disk_free_bytes = live.stats.disk_free_bytes;
+            status.queries = live.stats.queries;
             status.epoch = live.epoch.0;
             status.version = live.version;
         }

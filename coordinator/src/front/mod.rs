@@ -15,12 +15,14 @@ pub use query::Queries;
 pub use rules::Rules;
 pub use update::Updates;
 
+use crate::balance::Balancer;
 use crate::members::Members;
 use crate::options::Options;
 use crate::reader::{Reader, Shared, Until};
 use crate::writer::Writer;
 use entail_model::{Fault, Reason};
 use entail_proto::status;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status};
@@ -34,6 +36,8 @@ pub struct House {
     pub started: Instant,
     /// Queries at work.
     pub admission: Arc<tokio::sync::Semaphore>,
+    /// Picks the replica of each shard that answers a query.
+    pub balancer: Box<dyn Balancer>,
 }
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -53,7 +57,10 @@ impl House {
                 format!("epoch {epoch} is not there yet; the latest is {latest}"),
             ));
         }
-        let mut holders = self.members.holders()?;
+        // One choice for the whole query: its parts tell each other by shard who has which rows.
+        // The hasher's keys come from the system's randomness.
+        let random = RandomState::new();
+        let mut holders = self.members.holders()?.picked(&*self.balancer, |shard| random.hash_one(shard));
         if epoch.0 == 0 {
             // Nothing has been committed: nobody needs to be asked.
             holders.links.clear();

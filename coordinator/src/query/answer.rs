@@ -4,6 +4,7 @@
 //! evaluator: DISTINCT works on ids, LIMIT drops the stream, and only what is shown is decoded, a block at a time.
 
 use super::dataset::ClusterDataset;
+use super::explain;
 use super::piece::{Cell, Piece, PieceRows};
 use super::profile::Profiles;
 use super::service::{Leaves, id};
@@ -11,7 +12,7 @@ use super::session::{Session, lock};
 use super::term::{self, EvalTerm, Watch};
 use entail_model::{Fault, Reason, TermId};
 use oxrdf::Term;
-use spareval::{QueryEvaluationError, QueryEvaluator, QueryResults};
+use spareval::{PreparedQuery, QueryEvaluationError, QueryEvaluator, QueryExplanation, QueryResults};
 use spargebra::Query;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -145,13 +146,14 @@ impl Distinct {
 
 /// Evaluates a rewritten query and hands on its solutions.
 pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Sink<'_>) -> Result<(), Fault> {
-    let session = Arc::clone(&dataset.session);
+    let (session, profiles) = (Arc::clone(&dataset.session), Arc::clone(&leaves.profiles));
     guarded(&session, || {
         let evaluator = evaluator(&session, leaves);
-        let QueryResults::Solutions(solutions) = evaluator.prepare(query).execute(dataset).map_err(evaluation_fault)?
-        else {
+        let (results, explanation) = execute(&session, evaluator.prepare(query), dataset);
+        let QueryResults::Solutions(solutions) = results.map_err(evaluation_fault)? else {
             return Err(Fault::internal("a query without solutions"));
         };
+        let _measured = Measured { profiles: &profiles, explanation };
         let mut blocks = Blocks::new(solutions.variables().len(), sink);
         for solution in solutions {
             session.check()?;
@@ -172,10 +174,12 @@ pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Si
 
 /// Evaluates a rewritten ASK.
 pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<bool, Fault> {
-    let session = Arc::clone(&dataset.session);
+    let (session, profiles) = (Arc::clone(&dataset.session), Arc::clone(&leaves.profiles));
     guarded(&session, || {
         let evaluator = evaluator(&session, leaves);
-        match evaluator.prepare(query).execute(dataset).map_err(evaluation_fault)? {
+        let (results, explanation) = execute(&session, evaluator.prepare(query), dataset);
+        let _measured = Measured { profiles: &profiles, explanation };
+        match results.map_err(evaluation_fault)? {
             QueryResults::Boolean(value) => Ok(value),
             _ => Err(Fault::internal("an ASK without an answer")),
         }
@@ -183,7 +187,38 @@ pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<boo
 }
 
 fn evaluator(session: &Session, leaves: Leaves) -> QueryEvaluator {
-    QueryEvaluator::new().with_cancellation_token(session.token.clone()).with_default_service_handler(leaves)
+    let evaluator =
+        QueryEvaluator::new().with_cancellation_token(session.token.clone()).with_default_service_handler(leaves);
+    if session.profile { evaluator.compute_statistics() } else { evaluator }
+}
+
+type Results = Result<QueryResults<'static>, QueryEvaluationError>;
+
+/// Starts an evaluation; it is measured if that is wanted.
+fn execute(
+    session: &Session,
+    query: PreparedQuery<'_>,
+    dataset: ClusterDataset,
+) -> (Results, Option<QueryExplanation>) {
+    if !session.profile {
+        return (query.execute(dataset), None);
+    }
+    let (results, explanation) = query.explain(dataset);
+    (results, Some(explanation))
+}
+
+/// Keeps what the evaluation's operators did when it has ended, however it did.
+struct Measured<'p> {
+    profiles: &'p Mutex<Profiles>,
+    explanation: Option<QueryExplanation>,
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        if let Some(explanation) = &self.explanation {
+            lock(self.profiles).coordinator = explain::measured_tree(explanation);
+        }
+    }
 }
 
 /// Runs an evaluation that the session can stop; what the session knows to have failed comes before what it gave.

@@ -4,11 +4,11 @@
 //! and run on blocking threads.
 
 use entail_logic::eval::Batch;
+pub use entail_logic::eval::meter::Work;
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
 use entail_model::{Fault, NodeId, TermId};
 use oxrdf::Term;
-use serde::Serialize;
 use std::sync::Arc;
 
 /// The cluster at one epoch.
@@ -24,11 +24,25 @@ pub trait Cluster: Send + Sync {
     /// The terms of dictionary and inline ids, in order.
     fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault>;
 
-    /// Starts a plan on all nodes. `rows_max` is how many rows are of use at most: nodes may stop after that many.
-    fn execute(&self, plan: Arc<Plan>, rows_max: Option<u64>) -> Result<Box<dyn Rows>, Fault>;
+    /// Starts a plan on all nodes.
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault>;
 
     /// The named graphs that have facts.
     fn graphs(&self) -> Result<Vec<TermId>, Fault>;
+
+    /// The name of each shard's holder, for explanations; empty where there are no names.
+    fn holders(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What is wanted of a running plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// How many rows are of use at most: nodes may stop after that many.
+    pub rows_max: Option<u64>,
+    /// Is the work to be measured?
+    pub profile: bool,
 }
 
 /// The rows of a running plan. Dropping it cancels the work everywhere.
@@ -36,20 +50,29 @@ pub trait Rows: Send {
     /// The next batch, with the columns of the plan's gathered slots bound; `None` at the end.
     fn next(&mut self) -> Result<Option<Batch>, Fault>;
 
-    /// What each stage did at each node; complete after the end.
-    fn profile(&mut self) -> Vec<StageProfile>;
+    /// What each node did, where that was wanted; complete after the end.
+    fn profile(&mut self) -> Vec<NodeProfile>;
 }
 
-/// What one stage did at one node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct StageProfile {
+/// What one node did for a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeProfile {
     pub node: NodeId,
-    /// The shards that the node holds.
-    pub shards: Vec<u16>,
-    pub stage: usize,
-    pub rows_in: u64,
-    pub rows_out: u64,
-    pub bytes_sent: u64,
-    pub messages_sent: u64,
+    pub name: String,
+    /// Rows of the answer that the node gave.
+    pub rows: u64,
+    /// From the start to the end, waiting included.
     pub seconds: f64,
+    pub work: Vec<OperatorWork>,
+}
+
+/// What one operator did for one shard at one node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OperatorWork {
+    pub stage: usize,
+    /// The position in the stage; one past the last is the handing on of rows.
+    pub operator: usize,
+    /// `None` for rows that belong to no shard.
+    pub shard: Option<u16>,
+    pub work: Work,
 }

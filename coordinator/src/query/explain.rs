@@ -1,13 +1,14 @@
 //! Plans for people: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
 
 use super::estimate;
+use super::leaf::leaf_number;
 use super::piece::{Branch, Cell, Piece};
 use super::profile::Profiles;
-use super::rewrite::leaf_number;
 use super::session::Session;
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Route};
 use entail_model::{Copy, TermId, term};
 use serde_json::{Value, json};
+use spareval::QueryExplanation;
 use spargebra::algebra::GraphPattern;
 use spargebra::term::NamedNodePattern;
 
@@ -26,21 +27,30 @@ pub fn leaf(session: &Session, number: usize, piece: &Piece, profiles: Option<&P
 fn branch(session: &Session, leaf: usize, index: usize, branch: &Branch, profiles: Option<&Profiles>) -> Value {
     let Some(plan) = &branch.plan else { return json!({ "stages": [], "estimate": 1.0 }) };
     let estimates = estimate::of_plan(&session.context, plan);
+    let measured = |place| profiles.map(|profiles| profiles.of_operator((leaf, index), place));
     let stages = plan.stages.iter().zip(&estimates).enumerate().map(|(number, (stage, rows))| {
-        let ops = stage
-            .ops
-            .iter()
-            .zip(rows)
-            .map(|(op, rows)| json!({ "op": words_of(branch, op), "estimate": rounded(*rows) }));
-        let mut value = json!({ "route": words_of_route(branch, &stage.route), "ops": ops.collect::<Vec<_>>() });
-        if let Some(profiles) = profiles {
-            value["nodes"] = json!(profiles.of_stage(leaf, index, number));
-        }
-        value
+        let ops = stage.ops.iter().zip(rows).enumerate().map(|(position, (op, rows))| {
+            with(
+                json!({ "op": words_of(branch, op), "estimate": rounded(*rows) }),
+                "measured",
+                measured((number, position)),
+            )
+        });
+        let value = json!({ "route": words_of_route(branch, &stage.route), "ops": ops.collect::<Vec<_>>() });
+        with(value, "handed_on", measured((number, stage.ops.len())))
     });
     let fixed = branch.cells.iter().filter(|cell| matches!(cell, Cell::Fixed(_) | Cell::Unknown(_))).count();
     let last = estimates.iter().flatten().last().copied().unwrap_or(1.0);
-    json!({ "stages": stages.collect::<Vec<_>>(), "estimate": rounded(last), "fixed": fixed })
+    let value = json!({ "stages": stages.collect::<Vec<_>>(), "estimate": rounded(last), "fixed": fixed });
+    with(value, "nodes", profiles.map(|profiles| profiles.of_nodes((leaf, index))))
+}
+
+/// An object with one more field, if there is one.
+fn with(mut object: Value, name: &str, field: Option<Value>) -> Value {
+    if let Some(field) = field {
+        object[name] = field;
+    }
+    object
 }
 
 fn rounded(rows: f64) -> f64 {
@@ -122,6 +132,32 @@ pub fn tree(pattern: &GraphPattern) -> Value {
     };
     let inputs: Vec<Value> = super::exists::children(pattern).into_iter().map(tree).collect();
     json!({ "op": operator(pattern), "detail": detail, "inputs": inputs })
+}
+
+/// The coordinator's operators as they were evaluated, with the rows that each gave and the time until it had, that of
+/// its inputs included; `None` if they nest too deep to be told.
+pub fn measured_tree(explanation: &QueryExplanation) -> Option<Value> {
+    let mut json = Vec::new();
+    explanation.write_in_json(&mut json).ok()?;
+    let explanation: Value = serde_json::from_slice(&json).ok()?;
+    Some(measured_operator(&explanation["plan"]))
+}
+
+fn measured_operator(node: &Value) -> Value {
+    let name = node["name"].as_str().unwrap_or_default();
+    let leaf = name.strip_prefix("Service(<").and_then(|name| leaf_number(name.strip_suffix(">)")?));
+    let operator = match leaf {
+        Some(leaf) => json!({ "op": "leaf", "leaf": leaf }),
+        None => {
+            let (op, detail) = name.split_once('(').unwrap_or((name, ""));
+            json!({ "op": op, "detail": detail.strip_suffix(')').unwrap_or(detail) })
+        }
+    };
+    let children = node["children"].as_array().into_iter().flatten();
+    let inputs: Vec<Value> = if leaf.is_some() { Vec::new() } else { children.map(measured_operator).collect() };
+    let operator = with(operator, "inputs", Some(json!(inputs)));
+    let operator = with(operator, "rows", Some(node["number of results"].clone()));
+    with(operator, "seconds", Some(node["duration in seconds"].clone()))
 }
 
 fn operator(pattern: &GraphPattern) -> &'static str {

@@ -4,6 +4,7 @@
 //! IRIs and comments counts both, so that no text can overflow a stack. [`run_on_big_stack`] gives the rest of the work
 //! a stack on which everything within the limits fits.
 
+use super::tokens::{Token, tokens};
 use entail_model::{Fault, Reason};
 
 /// How long a query or update text may be, in bytes.
@@ -27,10 +28,7 @@ pub fn check_text(text: &str) -> Result<(), Fault> {
         return Err(Fault::new(Reason::LimitExceeded, message));
     }
     let mut scan = Scan { text, at: 0, depth: 0, operators: 0, data: Data::No };
-    while scan.at < text.len() {
-        scan.step()?;
-    }
-    Ok(())
+    tokens(text).try_for_each(|(at, token)| scan.step(at, token))
 }
 
 /// The line and column of a byte offset, from one, columns in characters.
@@ -58,6 +56,7 @@ pub fn run_on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send)
 
 struct Scan<'a> {
     text: &'a str,
+    /// Where the token begins that is looked at.
     at: usize,
     depth: usize,
     operators: usize,
@@ -75,25 +74,21 @@ enum Data {
 }
 
 impl Scan<'_> {
-    fn step(&mut self) -> Result<(), Fault> {
-        let bytes = self.text.as_bytes();
-        match bytes[self.at] {
-            b'#' => self.skip_comment(),
-            quote @ (b'"' | b'\'') => self.skip_string(quote),
-            b'<' => match iri_length(&bytes[self.at..]) {
-                Some(length) => self.at += length,
-                None => self.at += 1,
-            },
-            bracket @ (b'(' | b'[' | b'{') => self.open(bracket)?,
-            bracket @ (b')' | b']' | b'}') => self.close(bracket),
-            b'|' | b'&' | b'+' | b'-' | b'*' | b'/' | b'^' | b'!' | b'=' => self.operator()?,
-            b'\\' => self.at += 2,
-            byte if byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80 => self.word()?,
-            b':' | b'@' => self.skip_name(true),
-            b'?' | b'$' | b'0'..=b'9' => self.skip_name(false),
-            _ => self.at += 1,
+    fn step(&mut self, at: usize, token: Token<'_>) -> Result<(), Fault> {
+        self.at = at;
+        match token {
+            Token::Open(bracket) => self.open(bracket),
+            Token::Close(bracket) => {
+                if bracket == b'}' && self.data == Data::Within(self.depth) {
+                    self.data = Data::No;
+                }
+                self.depth = self.depth.saturating_sub(1);
+                Ok(())
+            }
+            Token::Operator(_) => self.count(1),
+            Token::Word(word) => self.word(word),
+            Token::Variable(_) => Ok(()),
         }
-        Ok(())
     }
 
     fn open(&mut self, bracket: u8) -> Result<(), Fault> {
@@ -104,32 +99,10 @@ impl Scan<'_> {
         if bracket == b'{' && self.data == Data::Announced {
             self.data = Data::Within(self.depth);
         }
-        self.at += 1;
         Ok(())
     }
 
-    fn close(&mut self, bracket: u8) {
-        if bracket == b'}' && self.data == Data::Within(self.depth) {
-            self.data = Data::No;
-        }
-        self.depth = self.depth.saturating_sub(1);
-        self.at += 1;
-    }
-
-    fn operator(&mut self) -> Result<(), Fault> {
-        let bytes = self.text.as_bytes();
-        let byte = bytes[self.at];
-        self.at += 1;
-        if matches!(byte, b'|' | b'&' | b'^') && bytes.get(self.at) == Some(&byte) {
-            self.at += 1;
-        }
-        self.count(1)
-    }
-
-    fn word(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        self.skip_name(true);
-        let word = self.text.get(start..self.at).unwrap_or_default();
+    fn word(&mut self, word: &str) -> Result<(), Fault> {
         if self.data == Data::No && ["values", "data"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) {
             self.data = Data::Announced;
         }
@@ -157,49 +130,6 @@ impl Scan<'_> {
         let (line, column) = position(self.text, self.at);
         Fault::new(Reason::LimitExceeded, message).at(line, column)
     }
-
-    /// A keyword, prefixed name or language tag, which may have hyphens, or a variable or number, which have none.
-    fn skip_name(&mut self, may_have_hyphens: bool) {
-        let bytes = self.text.as_bytes();
-        self.at += 1;
-        while let Some(byte) = bytes.get(self.at) {
-            match byte {
-                b'\\' => self.at += 2,
-                b'-' if may_have_hyphens => self.at += 1,
-                b'_' | b':' | b'%' | b'.' => self.at += 1,
-                byte if byte.is_ascii_alphanumeric() || *byte >= 0x80 => self.at += 1,
-                _ => break,
-            }
-        }
-        self.at = self.at.min(bytes.len());
-    }
-
-    fn skip_comment(&mut self) {
-        let rest = &self.text.as_bytes()[self.at..];
-        let length = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
-        self.at += length;
-    }
-
-    fn skip_string(&mut self, quote: u8) {
-        let bytes = self.text.as_bytes();
-        let is_long = bytes[self.at..].starts_with(&[quote; 3]);
-        let end: &[u8] = if is_long { &[quote; 3] } else { &[quote] };
-        self.at += end.len();
-        while self.at < bytes.len() && !bytes[self.at..].starts_with(end) {
-            if !is_long && matches!(bytes[self.at], b'\n' | b'\r') {
-                return;
-            }
-            self.at += if bytes[self.at] == b'\\' { 2 } else { 1 };
-        }
-        self.at = (self.at + end.len()).min(bytes.len());
-    }
-}
-
-/// The length of the IRI that starts here, if it is one and not a comparison.
-fn iri_length(bytes: &[u8]) -> Option<usize> {
-    let end = bytes.iter().position(|byte| *byte == b'>')?;
-    let is_iri = bytes[1..end].iter().all(|byte| *byte > b' ' && !b"<\"{}|^`".contains(byte));
-    is_iri.then_some(end + 1)
 }
 
 #[cfg(test)]

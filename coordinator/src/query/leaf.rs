@@ -5,7 +5,7 @@
 //! with a pattern of unknown size that the LIMIT hides.
 
 use super::body::{Body, Pattern, Position, blank_variable};
-use super::rewrite::leaf_name;
+use super::session::INTERNAL;
 use oxrdf::{NamedNode, Term, Variable};
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
@@ -89,4 +89,14 @@ pub fn without_blank_node(pattern: TermPattern) -> TermPattern {
         TermPattern::Triple(triple) => TermPattern::Triple(Box::new(without_blank_nodes(*triple))),
         other => other,
     }
+}
+
+/// The name under which a leaf appears in the algebra.
+pub fn leaf_name(leaf: usize) -> NamedNode {
+    NamedNode::new_unchecked(format!("{INTERNAL}leaf:{leaf}"))
+}
+
+/// The leaf of that name.
+pub fn leaf_number(name: &str) -> Option<usize> {
+    name.strip_prefix(INTERNAL)?.strip_prefix("leaf:")?.parse().ok()
 }

@@ -3,6 +3,7 @@
 //! Each lookup is a plan of one atom. What was found is kept for the query, up to a limit; and a relation that is asked
 //! again and again is fetched once and answered from memory, when it is small enough.
 
+use super::cluster::Wanted;
 use super::session::{Session, lock};
 use entail_logic::eval::Batch;
 use entail_logic::plan::{Arg, Atom, GraphScope, Plan, Slot, compile};
@@ -86,7 +87,7 @@ impl Lookups {
             return Ok(Box::new((0..answer.len()).map(move |index| Ok(answer[index]))));
         }
         let Some((plan, shape)) = self.plan(lookup) else { return Ok(Box::new(std::iter::empty())) };
-        let rows = self.session.cluster.execute(Arc::new(plan), None)?;
+        let rows = self.session.cluster.execute(Arc::new(plan), Wanted::default())?;
         let stream =
             Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
         Ok(Box::new(Recorder { stream, lookup, found: Some(Vec::new()), kept: Arc::clone(&self.kept) }))
@@ -114,7 +115,7 @@ impl Lookups {
             return Ok(None);
         }
         let Some((plan, shape)) = self.plan(whole) else { return Ok(None) };
-        let rows = self.session.cluster.execute(Arc::new(plan), None)?;
+        let rows = self.session.cluster.execute(Arc::new(plan), Wanted::default())?;
         let stream =
             Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
         let mut out =

@@ -1,6 +1,6 @@
 //! Texts to algebra: limits first, then the parser, with errors that have a place.
 
-use super::guard;
+use super::{guard, star};
 use entail_model::{Fault, Reason};
 use oxrdf::Term;
 use spargebra::algebra::{Expression, GraphPattern};
@@ -13,7 +13,9 @@ use spargebra::{Query, SparqlParser, SparqlSyntaxError, Update};
 /// `Syntax` and `LimitExceeded`, with line and column where there are any.
 pub fn parse_query(text: &str, base: Option<&str>) -> Result<Query, Fault> {
     guard::check_text(text)?;
-    parser(base)?.parse_query(text).map_err(|error| syntax_fault(text, &error))
+    let mut query = parser(base)?.parse_query(text).map_err(|error| syntax_fault(text, &error))?;
+    star::order_columns(&mut query, text);
+    Ok(query)
 }
 
 /// Parses an update; errors as for [`parse_query`].

@@ -8,7 +8,7 @@
 //! no rows and asks no node.
 
 use super::body::{Body, Pattern, Position};
-use super::cluster::{Rows, StageProfile};
+use super::cluster::{NodeProfile, Rows, Wanted};
 use super::expression;
 use super::session::Session;
 use entail_logic::eval::{Batch, condition};
@@ -182,7 +182,7 @@ pub struct PieceRows {
     rows_max: Option<u64>,
     seen: HashSet<Vec<Option<TermId>>>,
     /// What ended branches did, with their numbers.
-    pub profiles: Vec<(usize, Vec<StageProfile>)>,
+    pub profiles: Vec<(usize, Vec<NodeProfile>)>,
 }
 
 /// Rows of one branch: its columns and how many there are.
@@ -207,7 +207,8 @@ impl PieceRows {
                 return Ok(Some(Columns { batch: Batch { rows: 1, ..Batch::default() }, branch: self.branch - 1 }));
             };
             if self.rows.is_none() {
-                self.rows = Some(self.session.cluster.execute(Arc::clone(plan), self.rows_max)?);
+                let wanted = Wanted { rows_max: self.rows_max, profile: self.session.profile };
+                self.rows = Some(self.session.cluster.execute(Arc::clone(plan), wanted)?);
             }
             let rows = self.rows.as_mut().expect("the rows were just started");
             match rows.next()? {

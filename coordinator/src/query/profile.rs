@@ -1,35 +1,92 @@
-//! What the stages of a query's plans really did, added up over all runs of a leaf.
+//! What the operators of a query's plans really did, added up over all runs of a leaf.
 
-use super::cluster::StageProfile;
+use super::cluster::{NodeProfile, Work};
 use entail_model::NodeId;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What every stage did, by leaf, branch, stage and node.
+/// A plan of the query: the leaf and the branch.
+type PlanNumber = (usize, usize);
+
+/// What every operator did, by plan, place and shard, and every node in all.
 #[derive(Debug, Default)]
 pub struct Profiles {
-    stages: BTreeMap<(usize, usize, usize, NodeId), StageProfile>,
+    operators: BTreeMap<(PlanNumber, Place), BTreeMap<Option<u16>, Work>>,
+    nodes: BTreeMap<(PlanNumber, NodeId), Node>,
+    /// The coordinator's own operators, if there were any.
+    pub coordinator: Option<Value>,
+}
+
+/// The stage and the position in it; one past the last is the handing on of rows.
+type Place = (usize, usize);
+
+#[derive(Debug, Default)]
+struct Node {
+    name: String,
+    rows: u64,
+    seconds: f64,
+    nanoseconds_at_work: u64,
 }
 
 impl Profiles {
     /// Adds what the branches of a leaf did in one run.
-    pub fn add(&mut self, leaf: usize, branches: Vec<(usize, Vec<StageProfile>)>) {
-        for (branch, stages) in branches {
-            for stage in stages {
-                let sum = self.stages.entry((leaf, branch, stage.stage, stage.node)).or_default();
-                sum.rows_in += stage.rows_in;
-                sum.rows_out += stage.rows_out;
-                sum.bytes_sent += stage.bytes_sent;
-                sum.messages_sent += stage.messages_sent;
-                sum.seconds += stage.seconds;
-                (sum.node, sum.stage, sum.shards) = (stage.node, stage.stage, stage.shards);
+    pub fn add(&mut self, leaf: usize, branches: Vec<(usize, Vec<NodeProfile>)>) {
+        for (branch, profiles) in branches {
+            for profile in profiles {
+                let plan = (leaf, branch);
+                for one in &profile.work {
+                    let shards = self.operators.entry((plan, (one.stage, one.operator))).or_default();
+                    add(shards.entry(one.shard).or_default(), &one.work);
+                }
+                let node = self.nodes.entry((plan, profile.node)).or_default();
+                node.name = profile.name;
+                node.rows += profile.rows;
+                node.seconds += profile.seconds;
+                node.nanoseconds_at_work += profile.work.iter().map(|one| one.work.nanoseconds).sum::<u64>();
             }
         }
     }
 
-    /// What a stage did at each node.
-    pub fn of_stage(&self, leaf: usize, branch: usize, stage: usize) -> Vec<&StageProfile> {
-        let first = (leaf, branch, stage, NodeId(u64::MIN));
-        let last = (leaf, branch, stage, NodeId(u64::MAX));
-        self.stages.range(first..=last).map(|(_, profile)| profile).collect()
+    /// What an operator did, in all and for each shard.
+    pub fn of_operator(&self, plan: PlanNumber, place: Place) -> Value {
+        let none = BTreeMap::new();
+        let shards = self.operators.get(&(plan, place)).unwrap_or(&none);
+        let mut sum = Work::default();
+        shards.values().for_each(|work| add(&mut sum, work));
+        let shards = shards.iter().map(|(shard, work)| {
+            let mut value = of_work(work);
+            value["shard"] = json!(shard);
+            value
+        });
+        let mut value = of_work(&sum);
+        value["shards"] = shards.collect();
+        value
     }
+
+    /// What each node took for a plan.
+    pub fn of_nodes(&self, plan: PlanNumber) -> Value {
+        let nodes = self.nodes.range((plan, NodeId(u64::MIN))..=(plan, NodeId(u64::MAX)));
+        let node = |((_, id), node): (&(PlanNumber, NodeId), &Node)| {
+            json!({
+                "node_id": format!("{:016x}", id.0), "name": node.name, "rows": node.rows,
+                "seconds": node.seconds, "seconds_at_work": seconds(node.nanoseconds_at_work),
+            })
+        };
+        nodes.map(node).collect()
+    }
+}
+
+fn add(sum: &mut Work, more: &Work) {
+    sum.rows += more.rows;
+    sum.bytes += more.bytes;
+    sum.messages += more.messages;
+    sum.nanoseconds += more.nanoseconds;
+}
+
+fn of_work(work: &Work) -> Value {
+    json!({ "rows": work.rows, "seconds": seconds(work.nanoseconds), "bytes": work.bytes, "messages": work.messages })
+}
+
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
 }

@@ -10,22 +10,22 @@
 //! Joins and unions of basic graph patterns, filters over them, small tables and GRAPH all become bodies, as large as
 //! can be; the largest bodies are cut out as *leaves*, which appear in the rest as services under names that no query
 //! can write. Every rewriting keeps the bag of solutions.
+//!
+//! Filters, and what stands beside them in OPTIONAL and MINUS, are in [`filters`](super::filters); GRAPH in
+//! [`graphs`](super::graphs).
 
-use super::body::{self, Body, Graph, Pattern, ground_term};
-use super::semi::Semi;
-use super::session::{INTERNAL, Session};
-use super::{estimate, exists, expression, leaf, pushdown};
+use super::body::{Body, Graph, Pattern, ground_term};
+use super::session::Session;
+use super::{estimate, exists, leaf};
 use entail_model::{Fault, Reason};
-use oxrdf::{NamedNode, Term, Variable};
+use oxrdf::Variable;
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
 use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
 
 /// Bodies in one union. More alternatives are left to the coordinator.
-const BRANCHES_MAX: usize = 64;
+pub(super) const BRANCHES_MAX: usize = 64;
 /// Triple patterns in one body. A larger one is most likely a mistake, and planning takes the square of it.
 const PATTERNS_MAX: usize = 512;
-/// Graphs over which GRAPH with a variable is taken apart when its pattern cannot run over all of them at once.
-const GRAPHS_MAX: usize = 1_000;
 
 /// What is cut out of the algebra.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub struct Rewriter<'s> {
     pub(super) fresh: usize,
 }
 
-type Rewritten = Result<Form, Fault>;
+pub(super) type Rewritten = Result<Form, Fault>;
 
 impl<'s> Rewriter<'s> {
     /// A rewriter with no leaves yet.
@@ -147,7 +147,7 @@ impl<'s> Rewriter<'s> {
         }
     }
 
-    fn leaf(&mut self, bodies: Vec<Body>) -> GraphPattern {
+    pub(super) fn leaf(&mut self, bodies: Vec<Body>) -> GraphPattern {
         if bodies.iter().all(|body| body.patterns.is_empty() && body.filters.is_empty()) {
             return leaf::values(&bodies);
         }
@@ -217,7 +217,7 @@ impl<'s> Rewriter<'s> {
         Variable::new_unchecked(format!("_:path:{}", self.fresh))
     }
 
-    fn join(&mut self, left: Form, right: Form) -> Form {
+    pub(super) fn join(&mut self, left: Form, right: Form) -> Form {
         match (left, right) {
             (Form::Pushed(left), Form::Pushed(right)) => self.join_bodies(left, right),
             // A join with one solution that binds nothing.
@@ -244,7 +244,7 @@ impl<'s> Rewriter<'s> {
     }
 
     /// Bodies are put together, in groups of bounded size; the order of a union's parts does not matter.
-    fn union(&mut self, forms: Vec<Form>) -> Form {
+    pub(super) fn union(&mut self, forms: Vec<Form>) -> Form {
         let mut groups = vec![Vec::new()];
         let mut rest = Vec::new();
         for form in forms {
@@ -268,141 +268,6 @@ impl<'s> Rewriter<'s> {
         Form::Rest(balanced(rest), None)
     }
 
-    fn filter(&mut self, condition: Expression, inner: GraphPattern, graph: &Graph) -> Rewritten {
-        let mut parts = Vec::new();
-        expression::conjuncts(condition, &mut parts);
-        let (inner, parts) = pushdown::push_down(inner, parts);
-        let mut form = self.rewrite(inner, graph)?;
-        let mut left = Vec::new();
-        for part in parts {
-            form = match form {
-                Form::Pushed(bodies) => match push_filter(bodies, &part) {
-                    Ok(bodies) => Form::Pushed(bodies),
-                    Err(bodies) => {
-                        left.push(part);
-                        Form::Pushed(bodies)
-                    }
-                },
-                rest => {
-                    left.push(part);
-                    rest
-                }
-            };
-        }
-        let mut kept = Vec::new();
-        for part in left {
-            form = match self.semi_join(form, part, graph)? {
-                Semi::Joined(form) => form,
-                Semi::Left(form, part) => {
-                    kept.push(self.expression(part, graph)?);
-                    form
-                }
-            };
-        }
-        let Some(expr) = expression::conjunction(kept) else { return Ok(form) };
-        let (inner, certain) = self.settle(form);
-        Ok(Form::Rest(GraphPattern::Filter { expr, inner: Box::new(inner) }, certain))
-    }
-
-    fn left_join(
-        &mut self,
-        left: GraphPattern,
-        right: GraphPattern,
-        condition: Option<Expression>,
-        graph: &Graph,
-    ) -> Rewritten {
-        let (left, certain) = self.rest(left, graph)?;
-        let mut right = self.rewrite(right, graph)?;
-        let mut parts = Vec::new();
-        condition.into_iter().for_each(|condition| expression::conjuncts(condition, &mut parts));
-        let mut kept = Vec::new();
-        for part in parts {
-            right = match right {
-                Form::Pushed(bodies) => match push_filter(bodies, &part) {
-                    Ok(bodies) => Form::Pushed(bodies),
-                    Err(bodies) => {
-                        kept.push(self.expression(part, graph)?);
-                        Form::Pushed(bodies)
-                    }
-                },
-                rest => {
-                    kept.push(self.expression(part, graph)?);
-                    rest
-                }
-            };
-        }
-        let right = self.beside(right, certain.as_ref());
-        let expression = expression::conjunction(kept);
-        Ok(Form::Rest(GraphPattern::LeftJoin { left: Box::new(left), right: Box::new(right), expression }, certain))
-    }
-
-    fn minus(&mut self, left: GraphPattern, right: GraphPattern, graph: &Graph) -> Rewritten {
-        let (left, certain) = self.rest(left, graph)?;
-        let right = self.rewrite(right, graph)?;
-        let right = self.beside(right, certain.as_ref());
-        Ok(Form::Rest(GraphPattern::Minus { left: Box::new(left), right: Box::new(right) }, certain))
-    }
-
-    /// The right side of an OPTIONAL or MINUS whose left side's rows all extend rows of `certain`.
-    ///
-    /// Only the right rows that join with some left row matter, so where that is less, the join with `certain` is made
-    /// in the cluster: its rows, as a set over the right side's variables, are exactly those.
-    pub(super) fn beside(&mut self, right: Form, certain: Option<&Body>) -> GraphPattern {
-        let bodies = match right {
-            Form::Pushed(bodies) => bodies,
-            rest => return self.settle(rest).0,
-        };
-        let Some((reduced, estimate)) = certain.and_then(|certain| estimate::reduce(self.session, &bodies, certain))
-        else {
-            return self.leaf(bodies);
-        };
-        let variables = leaf::variables(&bodies);
-        let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
-        self.leaves.push(Leaf { bodies: vec![reduced], variables, distinct: true });
-        pattern
-    }
-
-    fn graph(&mut self, name: NamedNodePattern, inner: GraphPattern) -> Rewritten {
-        match name {
-            NamedNodePattern::NamedNode(node) => {
-                let graph = Graph::Named(node);
-                self.rewrite(inner, &graph)
-            }
-            NamedNodePattern::Variable(variable) if runs_over_all_graphs(&inner, &variable) => {
-                let graph = Graph::Variable(variable.clone());
-                let form = self.rewrite(inner, &graph)?;
-                let binds = |body: &Body| body.binds(&variable);
-                let is_bound = match &form {
-                    Form::Pushed(bodies) => bodies.iter().all(binds),
-                    Form::Rest(_, certain) => certain.as_ref().is_some_and(binds),
-                };
-                let graphs = graph.wrap(GraphPattern::Bgp { patterns: Vec::new() });
-                Ok(if is_bound { form } else { self.join(Form::Rest(graphs, None), form) })
-            }
-            NamedNodePattern::Variable(variable) => self.each_graph(&variable, &inner),
-        }
-    }
-
-    /// GRAPH with a variable, taken apart: the union over all graphs of the pattern in that graph.
-    fn each_graph(&mut self, variable: &Variable, inner: &GraphPattern) -> Rewritten {
-        let graphs = self.session.named_graphs()?;
-        if graphs.len() > GRAPHS_MAX {
-            let message = format!(
-                "GRAPH {variable} over {} graphs with a subquery, MINUS or aggregate in it; at most {GRAPHS_MAX}",
-                graphs.len()
-            );
-            return Err(Fault::new(Reason::LimitExceeded, message));
-        }
-        let mut union = Vec::new();
-        for graph in graphs {
-            let node = self.session.graph_node(graph)?;
-            let form = self.rewrite(inner.clone(), &Graph::Named(node.clone()))?;
-            let bound = table(vec![variable.clone()], vec![vec![Some(GroundTerm::NamedNode(node))]]);
-            union.push(self.join(bound, form));
-        }
-        Ok(self.union(union))
-    }
-
     fn aggregate(&mut self, aggregate: AggregateExpression, graph: &Graph) -> Result<AggregateExpression, Fault> {
         Ok(match aggregate {
             AggregateExpression::CountSolutions { distinct } => AggregateExpression::CountSolutions { distinct },
@@ -413,7 +278,7 @@ impl<'s> Rewriter<'s> {
     }
 
     /// An expression of the coordinator: the patterns of its EXISTS are told their graph, and looked up row by row.
-    fn expression(&mut self, expression: Expression, graph: &Graph) -> Result<Expression, Fault> {
+    pub(super) fn expression(&mut self, expression: Expression, graph: &Graph) -> Result<Expression, Fault> {
         exists::in_graph(expression, graph)
     }
 }
@@ -440,7 +305,7 @@ fn balanced(mut patterns: Vec<GraphPattern>) -> GraphPattern {
 }
 
 /// A table; a small one that binds everything is a union of bodies.
-fn table(variables: Vec<Variable>, bindings: Vec<Vec<Option<GroundTerm>>>) -> Form {
+pub(super) fn table(variables: Vec<Variable>, bindings: Vec<Vec<Option<GroundTerm>>>) -> Form {
     let is_small = bindings.len() <= BRANCHES_MAX && bindings.iter().flatten().all(Option::is_some);
     if !is_small {
         return Form::Rest(GraphPattern::Values { variables, bindings }, None);
@@ -452,83 +317,10 @@ fn table(variables: Vec<Variable>, bindings: Vec<Vec<Option<GroundTerm>>>) -> Fo
     Form::Pushed(bindings.iter().map(row).collect())
 }
 
-/// The bodies under one more filter; the bodies as they were if it cannot be pushed into all of them.
-fn push_filter(bodies: Vec<Body>, filter: &Expression) -> Result<Vec<Body>, Vec<Body>> {
-    if bodies.is_empty() {
-        return Ok(bodies);
-    }
-    if let Some((variable, nodes)) = expression::iri_choice(filter)
-        && bodies.len() * nodes.len() <= BRANCHES_MAX
-        && bodies.iter().all(|body| body.binds(&variable))
-    {
-        let fix = |body: &Body, node: &NamedNode| body.clone().fix(&variable, &Term::from(node.clone()));
-        return Ok(bodies.iter().flat_map(|body| nodes.iter().filter_map(move |node| fix(body, node))).collect());
-    }
-    let filters: Vec<Option<Expression>> = bodies.iter().map(|body| pushable(body, filter)).collect();
-    if filters.iter().any(Option::is_none) {
-        return Err(bodies);
-    }
-    let bodies = bodies.into_iter().zip(filters.into_iter().flatten());
-    Ok(bodies
-        .map(|(mut body, filter)| {
-            body.filters.push(filter);
-            body
-        })
-        .collect())
-}
-
-/// The filter as the body can run it, with fixed terms in place; `None` if it cannot.
-fn pushable(body: &Body, filter: &Expression) -> Option<Expression> {
-    expression::pushable_text(filter)?;
-    if body.patterns.is_empty() || !expression::variables(filter).iter().all(|variable| body.binds(variable)) {
-        return None;
-    }
-    let fixed = body.fixed.iter().try_fold(filter.clone(), |filter, (variable, term)| {
-        Some(expression::substitute(&filter, variable, &body::constant(term)?))
-    })?;
-    expression::pushable_text(&fixed)?;
-    Some(fixed)
-}
-
-/// Does the pattern mean the same whether its graph variable is bound from inside or the graphs are taken one by one?
-///
-/// From inside the variable is not in scope, so nothing there may look at it. Meeting it in a join is the same either way.
-fn runs_over_all_graphs(pattern: &GraphPattern, graph: &Variable) -> bool {
-    let all = |patterns: [&GraphPattern; 2]| patterns.iter().all(|pattern| runs_over_all_graphs(pattern, graph));
-    let is_blind = |expression: &Expression| {
-        !expression::variables(expression).contains(graph) && expression::exists_patterns(expression).is_empty()
-    };
-    match pattern {
-        GraphPattern::Bgp { .. } | GraphPattern::Path { .. } | GraphPattern::Values { .. } => true,
-        GraphPattern::Graph { inner, .. } => runs_over_all_graphs(inner, graph),
-        GraphPattern::Join { left, right } | GraphPattern::Union { left, right } => all([left, right]),
-        GraphPattern::LeftJoin { left, right, expression } => {
-            let mut binds = false;
-            right.on_in_scope_variable(|variable| binds |= variable == graph);
-            !binds && expression.as_ref().is_none_or(is_blind) && all([left, right])
-        }
-        GraphPattern::Filter { inner, expr } => is_blind(expr) && runs_over_all_graphs(inner, graph),
-        GraphPattern::Extend { inner, variable, expression } => {
-            variable != graph && is_blind(expression) && runs_over_all_graphs(inner, graph)
-        }
-        _ => false,
-    }
-}
-
 fn service(name: &NamedNodePattern, silent: bool) -> Rewritten {
     if silent {
         // A silent service that fails gives one solution that binds nothing.
         return Ok(Form::Pushed(vec![Body::default()]));
     }
     Err(Fault::new(Reason::Unsupported, format!("SERVICE {name}: other endpoints are not asked by this version")))
-}
-
-/// The name under which a leaf appears in the algebra.
-pub fn leaf_name(leaf: usize) -> NamedNode {
-    NamedNode::new_unchecked(format!("{INTERNAL}leaf:{leaf}"))
-}
-
-/// The leaf of that name.
-pub fn leaf_number(name: &str) -> Option<usize> {
-    name.strip_prefix(INTERNAL)?.strip_prefix("leaf:")?.parse().ok()
 }

@@ -1,8 +1,8 @@
 //! The leaves of a query as services that spareval calls.
 
+use super::leaf::leaf_number;
 use super::piece::{Cell, Columns, Piece, PieceRows};
 use super::profile::Profiles;
-use super::rewrite::leaf_number;
 use super::session::{Session, lock};
 use entail_model::{Fault, TermId};
 use oxiri::Iri;

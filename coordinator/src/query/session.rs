@@ -48,6 +48,8 @@ pub struct Session {
     pub stand_in: StandIn,
     pub dataset: Dataset,
     pub tuning: Tuning,
+    /// Is the work to be measured?
+    pub profile: bool,
     /// spareval's own way of being stopped.
     pub token: CancellationToken,
     stop: Stop,
@@ -79,6 +81,7 @@ impl Session {
             stand_in: StandIn::new(),
             dataset: Dataset { default: None, named: None },
             tuning: Tuning::default(),
+            profile: false,
             token: CancellationToken::new(),
             stop,
             fed: AtomicU64::new(0),

@@ -6,7 +6,8 @@
 
 use super::answer;
 use super::cluster::Cluster;
-use super::run::{FED_BYTES_MAX, prepare_pattern};
+use super::prepare::prepare_pattern;
+use super::run::FED_BYTES_MAX;
 use super::session::{Session, Stop};
 use super::template::{self, Filling};
 use super::{DatasetClause, DefaultGraph, guard, parse};

@@ -3,16 +3,14 @@
 //! With the key bound, rows are visited in the order of their keys and gallop through each run (a merge join when both
 //! sides are of like size); with nothing bound, the copy is scanned. A bound value is checked against each match.
 
-use super::{Batch, Facts, PIECE_ROWS};
+use super::{Batch, Output, PIECE_ROWS, Scope};
 use crate::columns::pairs::{self, Pair};
 use crate::plan::{Arg, Atom, GraphScope, Slot, View};
 use entail_model::{Copy, Fault, Relation, TermId};
 use std::collections::BTreeMap;
 
-type Output<'o> = &'o mut dyn FnMut(Batch) -> Result<(), Fault>;
-
 pub(super) struct Step<'a> {
-    pub facts: &'a dyn Facts,
+    pub scope: &'a Scope<'a>,
     pub atom: &'a Atom,
     pub copy: Copy,
     pub view: View,
@@ -30,6 +28,7 @@ impl Step<'_> {
     /// Joins `batch` with the atom's facts.
     pub fn run(&self, batch: &Batch, output: Output<'_>) -> Result<(), Fault> {
         for (choice, graphs, rows) in self.choices(batch) {
+            self.scope.check()?;
             let mut join = Join::new(self, batch, choice, output);
             match self.is_key_bound(batch) {
                 true => self.probe(&graphs, &rows, &mut join)?,
@@ -54,7 +53,7 @@ impl Step<'_> {
             Arg::Const(predicate) => BTreeMap::from([(predicate, all())]),
             Arg::Slot(slot) if batch.is_bound(slot) => group_rows(&batch.columns[slot], all()),
             Arg::Slot(_) => {
-                let mut predicates: Vec<TermId> = self.facts.relations().iter().map(|r| r.predicate).collect();
+                let mut predicates: Vec<TermId> = self.scope.facts.relations().iter().map(|r| r.predicate).collect();
                 predicates.sort_unstable();
                 predicates.dedup();
                 predicates.into_iter().map(|predicate| (predicate, all())).collect()
@@ -85,12 +84,12 @@ impl Step<'_> {
     }
 
     fn graphs_of(&self, predicate: TermId) -> Vec<TermId> {
-        let relations = self.facts.relations();
+        let relations = self.scope.facts.relations();
         relations.into_iter().filter(|r| r.predicate == predicate).map(|r| r.graph).collect()
     }
 
     fn relation_runs(&self, graph: TermId, predicate: TermId) -> Vec<std::sync::Arc<crate::columns::Run>> {
-        self.facts.runs(Relation { graph, predicate }, self.copy, self.view)
+        self.scope.facts.runs(Relation { graph, predicate }, self.copy, self.view)
     }
 
     /// Key bound: sorted rows gallop through each run.
@@ -139,7 +138,13 @@ impl Step<'_> {
         }
         for graph in graphs {
             for run in self.relation_runs(*graph, join.choice.predicate) {
-                run.for_each_piece(|piece| rows.iter().try_for_each(|row| join.add_group(*row, piece)))?;
+                // Bounded work between two looks: a row with one piece of facts.
+                run.for_each_piece(|piece| {
+                    rows.iter().try_for_each(|row| {
+                        self.scope.check()?;
+                        join.add_group(*row, piece)
+                    })
+                })?;
             }
         }
         Ok(())

@@ -237,7 +237,7 @@ impl Reasoner {
 
     /// Runs the single stage of a local plan.
     fn run_source(&self, plan: &Plan, facts: &dyn Facts) -> Result<Heads, Fault> {
-        let scope = Scope { facts, texts: &*self.setup.texts, conditions: &self.conditions };
+        let scope = Scope { facts, texts: &*self.setup.texts, conditions: &self.conditions, stop: None, meter: None };
         let mut heads = Heads::new(plan);
         run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
             self.check_limits()?;
@@ -365,7 +365,13 @@ impl Reasoner {
             let mut heads = Heads::new(plan);
             let mut rows = Batch::empty(plan.width);
             let facts = self.setup.state.shared();
-            let scope = Scope { facts: &facts, texts: &*self.setup.texts, conditions: &self.conditions };
+            let scope = Scope {
+                facts: &facts,
+                texts: &*self.setup.texts,
+                conditions: &self.conditions,
+                stop: None,
+                meter: None,
+            };
             run_stage(&scope, plan, stage, batch, &mut |mut piece| {
                 self.check_limits()?;
                 if last {

@@ -1,0 +1,246 @@
+//! Measuring a plan's work at one node: rows, bytes and time of each operator, by shard.
+//!
+//! Operators hand their pieces on depth first, so at any moment exactly one of them works. The clock is read whenever
+//! the work passes from one to another, and the time since belongs to the one that worked: the times of all operators
+//! add up to what the thread spent, and none counts what others did below it.
+//!
+//! A node evaluates the shards that it holds together, so the time of one run of an operator is *shared* among the
+//! shards of the rows that came out, in proportion; where none came out, of the rows that went in. Rows and bytes are
+//! counted, not shared.
+
+use super::Batch;
+use crate::plan::{Arg, Op, Plan, Route};
+use entail_model::{Copy, ShardId, TermId, fact};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Tells the time; only differences count.
+pub trait Clock: Send + Sync {
+    /// Nanoseconds since some moment.
+    fn nanoseconds(&self) -> u64;
+}
+
+/// An operator: the stage and the position in it. One past the last is the handing on of rows, to the next stage or to
+/// the coordinator.
+pub type Place = (usize, usize);
+
+/// What an operator did for one shard; for none, where rows belong to no shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Rows that came out.
+    pub rows: u64,
+    /// Bytes of rows that left the node.
+    pub bytes: u64,
+    /// Messages with rows that left the node.
+    pub messages: u64,
+    pub nanoseconds: u64,
+}
+
+/// What every operator did, by shard.
+pub type Report = BTreeMap<(Place, Option<ShardId>), Work>;
+
+/// Counts and times of one plan at one node.
+pub struct Meter {
+    clock: Arc<dyn Clock>,
+    rdf_type: Option<TermId>,
+    plan: Arc<Plan>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Who works, and since when.
+    worker: Option<Place>,
+    since: u64,
+    /// Times that are not shared out yet.
+    spent: BTreeMap<Place, u64>,
+    /// The rows that came out of each operator in its present run.
+    given: BTreeMap<Place, Shares>,
+    report: Report,
+}
+
+/// Rows by shard.
+type Shares = BTreeMap<Option<ShardId>, u64>;
+
+impl Meter {
+    /// A meter for a plan; `rdf_type` tells where the facts about classes are.
+    pub fn new(clock: Arc<dyn Clock>, plan: Arc<Plan>, rdf_type: Option<TermId>) -> Self {
+        Self { clock, rdf_type, plan, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes the work on; returns who had it.
+    pub fn pass(&self, to: Option<Place>) -> Option<Place> {
+        let now = self.clock.nanoseconds();
+        let mut state = self.lock();
+        let elapsed = now.saturating_sub(state.since);
+        if let Some(worker) = state.worker {
+            *state.spent.entry(worker).or_default() += elapsed;
+        }
+        state.since = now;
+        std::mem::replace(&mut state.worker, to)
+    }
+
+    /// Counts rows that came out of an operator.
+    pub fn gave(&self, place: Place, piece: &Batch) {
+        let shares = self.shares_of_output(place, piece);
+        let mut state = self.lock();
+        for (shard, rows) in shares {
+            *state.given.entry(place).or_default().entry(shard).or_default() += rows;
+            state.report.entry((place, shard)).or_default().rows += rows;
+        }
+    }
+
+    /// Shares out the time of an operator's run that ends, whose input was `batch`.
+    pub fn ended(&self, place: Place, batch: &Batch) {
+        let given = self.lock().given.remove(&place);
+        let shares = given.unwrap_or_else(|| self.shares_of_input(place, batch));
+        let mut state = self.lock();
+        let spent = state.spent.remove(&place).unwrap_or(0);
+        state.share_out(place, spent, &shares);
+    }
+
+    /// Counts rows that are handed on from a stage, `bytes` of which leave the node.
+    pub fn handed_on(&self, stage: usize, piece: &Batch, bytes: u64) {
+        let place = self.handing_on(stage);
+        let shares = self.shares_of_handed_on(stage, piece);
+        let mut state = self.lock();
+        for (shard, rows) in shares {
+            *state.given.entry(place).or_default().entry(shard).or_default() += rows;
+            let work = state.report.entry((place, shard)).or_default();
+            work.rows += rows;
+            // All rows of a piece are equally wide, but for their texts.
+            work.bytes += bytes * rows / piece.rows as u64;
+        }
+    }
+
+    /// The handing on of a stage's rows, as a place.
+    pub fn handing_on(&self, stage: usize) -> Place {
+        (stage, self.plan.stages[stage].ops.len())
+    }
+
+    /// Counts a message with rows for a stage.
+    pub fn sent(&self, to_stage: usize) {
+        self.lock().report.entry((self.handing_on(to_stage - 1), None)).or_default().messages += 1;
+    }
+
+    /// What was measured; complete when nothing runs any more.
+    pub fn report(&self) -> Report {
+        let state = self.lock();
+        let mut report = state.report.clone();
+        for (place, spent) in &state.spent {
+            report.entry((*place, None)).or_default().nanoseconds += spent;
+        }
+        report.retain(|_, work| *work != Work::default());
+        report
+    }
+
+    fn shares_of_output(&self, place: Place, piece: &Batch) -> Shares {
+        shares(piece.rows, |row| self.home(place, piece, row))
+    }
+
+    /// Where the facts are that an operator looks at for each row, as far as the rows tell.
+    fn shares_of_input(&self, place: Place, batch: &Batch) -> Shares {
+        shares(batch.rows, |row| match self.op(place) {
+            Some(Op::Match { atom, copy, .. }) => value(atom.key_value(*copy).0, batch, row)?.home(),
+            _ => self.home(place, batch, row),
+        })
+    }
+
+    fn shares_of_handed_on(&self, stage: usize, piece: &Batch) -> Shares {
+        let slot = match self.plan.stages.get(stage + 1).map(|next| &next.route) {
+            // To the coordinator: what counts is where the rows come from.
+            None => return self.shares_of_output(self.handing_on(stage), piece),
+            Some(Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot)) => *slot,
+            Some(Route::Everywhere | Route::Broadcast | Route::Shard(_)) => {
+                return Shares::from([(None, piece.rows as u64)]);
+            }
+        };
+        let from = |row| self.home(self.handing_on(stage), piece, row);
+        let to = |row| value(Arg::Slot(slot), piece, row).and_then(TermId::home);
+        match self.plan.stages[stage + 1].route {
+            Route::Texts(_) => shares(piece.rows, |row| to(row).or_else(|| from(row))),
+            _ => shares(piece.rows, to),
+        }
+    }
+
+    fn op(&self, (stage, op): Place) -> Option<&Op> {
+        self.plan.stages[stage].ops.get(op)
+    }
+
+    /// The shard that an operator's row belongs to: where the fact is that was matched last, or where the row was sent.
+    fn home(&self, (stage, op): Place, piece: &Batch, row: usize) -> Option<ShardId> {
+        let ops = &self.plan.stages[stage].ops;
+        for op in ops[..(op + 1).min(ops.len())].iter().rev() {
+            match op {
+                Op::Match { atom, copy, .. } => {
+                    let subject = value(atom.subject, piece, row)?;
+                    return match copy {
+                        Copy::Out => subject.home(),
+                        Copy::In => {
+                            let (predicate, object) =
+                                (value(atom.predicate, piece, row)?, value(atom.object, piece, row)?);
+                            fact::in_home(subject, predicate, object, self.rdf_type)
+                        }
+                    };
+                }
+                Op::Resolve { slot } => match value(Arg::Slot(*slot), piece, row).and_then(TermId::home) {
+                    None => {}
+                    home => return home,
+                },
+                Op::Filter(_) => {}
+            }
+        }
+        match &self.plan.stages[stage].route {
+            Route::Subject(slot) | Route::Object(slot) => value(Arg::Slot(*slot), piece, row)?.home(),
+            // The texts of inline values are everywhere: such rows stay where they come from.
+            Route::Texts(slot) => {
+                let home = value(Arg::Slot(*slot), piece, row).and_then(TermId::home);
+                home.or_else(|| self.home(self.handing_on(stage.checked_sub(1)?), piece, row))
+            }
+            Route::Shard(shard) => Some(*shard),
+            Route::Everywhere | Route::Broadcast => None,
+        }
+    }
+}
+
+impl State {
+    fn share_out(&mut self, place: Place, spent: u64, shares: &Shares) {
+        let total: u64 = shares.values().sum();
+        let mut left = spent;
+        for (shard, rows) in shares {
+            let part = (u128::from(spent) * u128::from(*rows) / u128::from(total.max(1))) as u64;
+            self.report.entry((place, *shard)).or_default().nanoseconds += part;
+            left -= part;
+        }
+        // What rounding leaves, or everything where there were no rows.
+        let rest = shares.keys().next().copied().flatten();
+        self.report.entry((place, rest)).or_default().nanoseconds += left;
+    }
+}
+
+fn shares(rows: usize, home: impl Fn(usize) -> Option<ShardId>) -> Shares {
+    let mut shares = Shares::new();
+    let mut row = 0;
+    while row < rows {
+        // Rows of one shard mostly follow each other.
+        let shard = home(row);
+        let first = row;
+        while row < rows && (row == first || home(row) == shard) {
+            row += 1;
+        }
+        *shares.entry(shard).or_default() += (row - first) as u64;
+    }
+    shares
+}
+
+/// The value of an argument in a row; `None` while it is unbound, or was forgotten as nobody needs it.
+fn value(arg: Arg, batch: &Batch, row: usize) -> Option<TermId> {
+    match arg {
+        Arg::Const(term) => Some(term),
+        Arg::Slot(slot) => batch.columns[slot].get(row).copied(),
+    }
+}
