@@ -21,9 +21,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Runs of more pairs than this are stored while the attempt goes on, so that memory stays bounded.
-const SPILL_ABOVE: u64 = 4 << 20;
-
 /// The one open attempt, if any.
 #[derive(Default)]
 pub struct Attempts {
@@ -146,7 +143,7 @@ impl Open {
     }
 
     fn spill(context: &Context) -> Spill {
-        Spill { store: Some(context.store.chunk_store()), above: SPILL_ABOVE }
+        Spill { store: Some(context.store.chunk_store()), above: context.resident_pairs_max }
     }
 
     /// Stages blocks of asserted facts; a repeated message changes nothing.

@@ -20,6 +20,8 @@ pub struct Context {
     pub membership: OnceLock<Membership>,
     /// Bytes that may wait for one attempt or query.
     pub inbox_bytes_max: u64,
+    /// Runs of more pairs than this are stored while an attempt goes on, so that its memory stays bounded.
+    pub resident_pairs_max: u64,
     /// Evaluates: one pool for all, never the async runtime.
     pub pool: rayon::ThreadPool,
 }

@@ -23,6 +23,7 @@ pub use options::Options;
 
 use attempt::Attempts;
 use context::Context;
+use entail_logic::columns::Pair;
 use entail_model::{Fault, Reason};
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
@@ -38,6 +39,11 @@ use tonic::transport::server::TcpIncoming;
 
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
+
+/// The part of the memory that one run of an attempt may take before it is stored, down to so few pairs that storing
+/// them would cost more than it saves.
+const RUN_SHARE: u64 = 16;
+const RESIDENT_PAIRS_MIN: u64 = 64 << 10;
 
 /// Runs a node until `shutdown` completes.
 ///
@@ -67,6 +73,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         runtime: tokio::runtime::Handle::current(),
         membership: OnceLock::new(),
         inbox_bytes_max: (options.memory / 4).max(64 << 20),
+        resident_pairs_max: (options.memory / RUN_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
         pool,
     });
     let services = Services {

@@ -1,4 +1,4 @@
-//! A graph several times larger than a node's memory: loaded, reasoned over and asked, within bounds.
+//! A graph several times larger than a node's memory: loaded and asked, within bounds.
 
 use crate::harness::{Cluster, Shape, lines};
 use std::fmt::Write;
@@ -7,8 +7,8 @@ use std::fs;
 /// The budget of the node.
 const BUDGET_MIB: u64 = 16;
 
-/// What a node takes beside its budget: the program and its threads' heaps, messages of up to a few MiB on their way in
-/// both directions, the database's buffers that wait to be written, and what the allocator keeps of all that.
+/// What a node takes beside its budget: the program and its threads' heaps, batches of up to 8 MiB on their way, the
+/// database's buffers that wait to be written, and most of all what the allocator holds back of memory that was freed.
 const OVERHEAD_MIB: u64 = 192;
 
 const SUBJECTS: u64 = 400_000;
@@ -34,7 +34,9 @@ fn peak_mib(pid: u32) -> Option<u64> {
 
 #[test]
 fn a_graph_larger_than_memory_is_answered_within_bounds() {
-    let cluster = Cluster::of(Shape { nodes: 1, memory: "16MiB", ..Shape::default() });
+    // The C library's allocator keeps heaps for every processor, which is not what this measures.
+    let node_wrapper = ["env", "MALLOC_ARENA_MAX=2"].map(str::to_owned).to_vec();
+    let cluster = Cluster::of(Shape { nodes: 1, memory: "16MiB", node_wrapper, ..Shape::default() });
     let text = document();
     let document_mib = text.len() as u64 >> 20;
     assert!(document_mib > 5 * BUDGET_MIB, "the text alone is several times larger than the budget");
