@@ -30,7 +30,7 @@ const OWNED: [(&str, &[&str]); 5] = [
     ("opentelemetry_otlp", &["telemetry/"]),
     ("opentelemetry_sdk", &["telemetry/"]),
     // The coordinator keeps a write's answer in its log, as the message that the client gets.
-    ("prost", &["proto/", "coordinator/src/writer.rs"]),
+    ("prost", &["proto/", "coordinator/src/writer/"]),
 ];
 
 /// What no file of ours holds, and what to use instead.

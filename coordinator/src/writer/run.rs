@@ -1,32 +1,24 @@
-//! The one writer: brings changes into epochs, one at a time.
-//!
-//! The protocol is `entail-logic`'s [`EpochMachine`]; this shell makes its calls and feeds back what they gave. Work
-//! waits in line for the writer's lock; too long a line is refused.
+//! One attempt in work: makes the calls that the epoch's machine asks for, and feeds back what they gave.
 
-use crate::members::Members;
-use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RESULT_BYTES_MAX, RequestId, RuleSet, RuleSets, Seal};
+mod prepare;
+
+use super::{Cached, Change, Request, Watch, Writer};
+use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RESULT_BYTES_MAX, RequestId, RuleSets, Seal};
 use crate::nodes::Holders;
-use crate::reader::{Reader, Shared, Until};
-use crate::rules::{Ids, Parsed};
 use crate::staging::Stager;
 use bytes::Bytes;
 use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome};
 use entail_logic::fixpoint::Report;
-use entail_logic::plan::compile::{Context, RelationStats};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
-use futures::future::BoxFuture;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-/// Changes that wait for the writer.
-const WAITING_MAX: usize = 256;
 
 /// Rounds after which rules count as endless.
 const ROUNDS_MAX: u32 = 1_000_000;
@@ -39,110 +31,8 @@ const REASON_CHARS_MAX: usize = 250;
 
 /// How often unanswered control messages are looked after, and lost nodes noticed.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Brings facts to the nodes while the attempt is open.
-pub type Stage = Box<dyn FnOnce(Arc<Stager>) -> BoxFuture<'static, Result<(), Fault>> + Send>;
-
-/// What an epoch changes.
-pub enum Change {
-    /// Adds asserted facts.
-    Facts(Stage),
-    /// Replaces the rule sets of version `based_on`. `added` are the names of sets whose rules are new; with `rebuild`,
-    /// everything is derived anew.
-    Rules { based_on: u64, sets: Vec<RuleSet>, added: BTreeSet<String>, rebuild: bool },
-}
-
-/// Where a running change is.
-#[derive(Debug, Default)]
-pub struct Watch {
-    pub round: AtomicU32,
-    /// 0 before staging has ended, 1 while reasoning, 2 while committing.
-    pub phase: AtomicU32,
-}
-
-/// A change that a client asked for.
-pub struct Request {
-    pub id: String,
-    pub change: Change,
-    pub cancel: CancellationToken,
-    pub watch: Arc<Watch>,
-}
-
-/// The writer.
-pub struct Writer {
-    members: Arc<Members>,
-    shared: Arc<Shared>,
-    turn: Mutex<Cached>,
-    places: Semaphore,
-}
-
-/// What the writer keeps between epochs.
-#[derive(Default)]
-struct Cached {
-    /// The rules of a version, with the ids of their constants.
-    rules: Option<(u64, Arc<Parsed>, Arc<Ids>)>,
-}
-
-impl Writer {
-    /// A writer that nobody uses yet.
-    pub fn new(members: Arc<Members>, shared: Arc<Shared>) -> Self {
-        Self { members, shared, turn: Mutex::default(), places: Semaphore::new(WAITING_MAX) }
-    }
-
-    /// The answer that a request was given before, if it was.
-    pub fn answered(&self, id: &str) -> Result<Option<ChangeSummary>, Fault> {
-        if id.is_empty() {
-            return Ok(None);
-        }
-        let answer =
-            self.members.log.read(|state| state.answer(&RequestId(id.to_owned())).map(|answer| answer.result.clone()));
-        let decode = |bytes: Vec<u8>| ChangeSummary::decode(&bytes[..]);
-        answer.map(decode).transpose().map_err(|error| Fault::corrupt(format!("a kept answer: {error}")))
-    }
-
-    /// Commits a change as one epoch, when its turn has come.
-    ///
-    /// The work is a task of its own: a caller that goes away cancels it, and then the attempt is still given up in an
-    /// orderly way. An attempt that nobody ends stays open in the log, and no other could begin.
-    ///
-    /// # Errors
-    /// Whatever went wrong; unless the reason is `OutcomeUnknown`, nothing was changed.
-    pub async fn commit(self: &Arc<Self>, mut request: Request) -> Result<ChangeSummary, Fault> {
-        request.cancel = request.cancel.child_token();
-        let _stop = request.cancel.clone().drop_guard();
-        let writer = Arc::clone(self);
-        let task = tokio::spawn(async move { writer.take_turn(request).await });
-        task.await.unwrap_or_else(|error| Err(Fault::internal(format!("the writer's task failed: {error}"))))
-    }
-
-    async fn take_turn(&self, request: Request) -> Result<ChangeSummary, Fault> {
-        let _place = self
-            .places
-            .try_acquire()
-            .map_err(|_| Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting")))?;
-        let mut turn = tokio::select! {
-            turn = self.turn.lock() => turn,
-            () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
-        };
-        if let Some(answer) = self.answered(&request.id)? {
-            return Ok(answer);
-        }
-        self.members.ensure_placement().await?;
-        let run = Run::new(self, request)?;
-        run.drive(&mut turn).await
-    }
-}
-
-/// The rule sets of a change: what holds after it.
-fn sets_after(members: &Members, change: &Change) -> Vec<RuleSet> {
-    match change {
-        Change::Rules { sets, .. } => sets.clone(),
-        Change::Facts(_) => members.log.read(|state| state.rules().sets.clone()),
-    }
-}
-
 /// One attempt in work.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     writer: &'a Writer,
     holders: Arc<Holders>,
     request_id: String,
@@ -165,7 +55,7 @@ struct Run<'a> {
 }
 
 /// A compiled program on its way to the nodes.
-struct Program {
+pub(super) struct Program {
     encoded: Bytes,
     labels: Vec<String>,
     mode: ReasonMode,
@@ -179,7 +69,7 @@ const SEAL: u32 = u32::MAX;
 const DECIDE: u32 = u32::MAX - 1;
 
 impl<'a> Run<'a> {
-    fn new(writer: &'a Writer, request: Request) -> Result<Self, Fault> {
+    pub(super) fn new(writer: &'a Writer, request: Request) -> Result<Self, Fault> {
         let holders = Arc::new(writer.members.holders()?);
         let (previous, rules_version) = writer.members.log.read(|state| (state.epoch(), state.rules().version));
         if let Change::Rules { based_on, .. } = request.change
@@ -214,7 +104,7 @@ impl<'a> Run<'a> {
     }
 
     /// Runs the machine until it is over; the answer is given as soon as it is known.
-    async fn drive(mut self, cached: &mut Cached) -> Result<ChangeSummary, Fault> {
+    pub(super) async fn drive(mut self, cached: &mut Cached) -> Result<ChangeSummary, Fault> {
         let mut answer = None;
         let mut pending = vec![Event::Start];
         let mut ticks = tokio::time::interval(TICK);
@@ -313,93 +203,6 @@ impl<'a> Run<'a> {
             rules: self.rules_version,
         };
         self.writer.members.log.append(entry).await.map(Attempt)
-    }
-
-    /// Interns, stages and compiles.
-    async fn stage(&mut self, attempt: Attempt, cached: &mut Cached) -> Result<BTreeMap<NodeId, u64>, Fault> {
-        let shared = &self.writer.shared;
-        let stager = Arc::new(Stager::new(Holders::clone(&self.holders), attempt.0, shared.key, shared.shards));
-        self.stager = Some(Arc::clone(&stager));
-        let nothing = Change::Facts(Box::new(|_| Box::pin(async { Ok(()) })));
-        let sets = sets_after(&self.writer.members, &self.change);
-        let (change, mode, added) = match std::mem::replace(&mut self.change, nothing) {
-            Change::Facts(stage) => (Some(stage), ReasonMode::Increment, BTreeSet::new()),
-            Change::Rules { based_on, sets, added, rebuild } => {
-                self.change = Change::Rules { based_on, sets, added: added.clone(), rebuild };
-                (None, if rebuild { ReasonMode::Rebuild } else { ReasonMode::NewRules }, added)
-            }
-        };
-        if let Some(stage) = change {
-            let cancel = self.cancel.clone();
-            tokio::select! {
-                result = stage(Arc::clone(&stager)) => result?,
-                () = cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
-            }
-        }
-        let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;
-        let context = self.context(&stager).await?;
-        let program = parsed.program(&context, &ids)?;
-        let mut first_rule = 0;
-        let mut new_rules = Vec::new();
-        for (set, size) in sets.iter().zip(parsed.sizes()) {
-            if added.contains(&set.name) {
-                new_rules.extend(first_rule..first_rule + *size as u32);
-            }
-            first_rule += *size as u32;
-        }
-        let encoded = postcard::to_stdvec(&program).map_err(|error| Fault::internal(format!("a program: {error}")))?;
-        let labels = program.rules.into_iter().map(|rule| rule.label).collect();
-        self.program = Some(Program { encoded: encoded.into(), labels, mode, new_rules });
-        Ok(stager.sent())
-    }
-
-    /// The parsed rules and the ids of their constants; kept while the rules stay the same.
-    async fn rules_with_ids(
-        &mut self,
-        sets: &[RuleSet],
-        mode: ReasonMode,
-        cached: &mut Cached,
-        stager: &Stager,
-    ) -> Result<(Arc<Parsed>, Arc<Ids>), Fault> {
-        if let Some((version, parsed, ids)) = &cached.rules
-            && *version == self.rules_version
-            && mode == ReasonMode::Increment
-        {
-            return Ok((Arc::clone(parsed), Arc::clone(ids)));
-        }
-        let parsed = Arc::new(Parsed::new(sets)?);
-        let constants: Vec<Vec<u8>> = parsed.constants().into_iter().collect();
-        let bytes: Vec<Bytes> = constants.iter().map(|text| Bytes::copy_from_slice(text)).collect();
-        let ids = if bytes.is_empty() { Vec::new() } else { stager.intern(&bytes).await? };
-        let ids = Arc::new(constants.into_iter().zip(ids).collect::<Ids>());
-        if mode == ReasonMode::Increment {
-            // An attempt under unchanged rules finds their constants committed: the ids are safe to keep.
-            cached.rules = Some((self.rules_version, Arc::clone(&parsed), Arc::clone(&ids)));
-        }
-        Ok((parsed, ids))
-    }
-
-    /// Statistics for the compiler: the last epoch's, and what was staged.
-    async fn context(&mut self, stager: &Stager) -> Result<Context, Fault> {
-        let reader = Reader {
-            shared: Arc::clone(&self.writer.shared),
-            holders: Arc::clone(&self.holders),
-            epoch: self.previous,
-            runtime: tokio::runtime::Handle::current(),
-            until: Until::default(),
-        };
-        let mut context = Context::clone(&*reader.context().await?);
-        for (relation, facts) in stager.relations() {
-            let stats = context.stats.entry(relation).or_default();
-            let distinct = facts.div_ceil(2);
-            *stats = RelationStats {
-                facts: stats.facts + facts,
-                subjects: stats.subjects + distinct,
-                objects: stats.objects + distinct,
-            };
-        }
-        context.rdf_type = Some(stager.rdf_type().await?);
-        Ok(context)
     }
 
     /// Makes a call in the background, unless the same one is under way.

@@ -1,0 +1,118 @@
+//! The one writer: brings changes into epochs, one at a time.
+//!
+//! The protocol is `entail-logic`'s [`EpochMachine`]; this shell makes its calls and feeds back what they gave. Work
+//! waits in line for the writer's lock; too long a line is refused.
+
+mod run;
+
+use crate::members::Members;
+use crate::metalog::{RequestId, RuleSet};
+use crate::reader::Shared;
+use crate::rules::{Ids, Parsed};
+use crate::staging::Stager;
+use entail_model::{Fault, Reason};
+use entail_proto::v1::ChangeSummary;
+use futures::future::BoxFuture;
+use prost::Message;
+use run::Run;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// Changes that wait for the writer.
+const WAITING_MAX: usize = 256;
+
+/// Brings facts to the nodes while the attempt is open.
+pub type Stage = Box<dyn FnOnce(Arc<Stager>) -> BoxFuture<'static, Result<(), Fault>> + Send>;
+
+/// What an epoch changes.
+pub enum Change {
+    /// Adds asserted facts.
+    Facts(Stage),
+    /// Replaces the rule sets of version `based_on`. `added` are the names of sets whose rules are new; with `rebuild`,
+    /// everything is derived anew.
+    Rules { based_on: u64, sets: Vec<RuleSet>, added: BTreeSet<String>, rebuild: bool },
+}
+
+/// Where a running change is.
+#[derive(Debug, Default)]
+pub struct Watch {
+    pub round: AtomicU32,
+    /// 0 before staging has ended, 1 while reasoning, 2 while committing.
+    pub phase: AtomicU32,
+}
+
+/// A change that a client asked for.
+pub struct Request {
+    pub id: String,
+    pub change: Change,
+    pub cancel: CancellationToken,
+    pub watch: Arc<Watch>,
+}
+
+/// The writer.
+pub struct Writer {
+    members: Arc<Members>,
+    shared: Arc<Shared>,
+    turn: Mutex<Cached>,
+    places: Semaphore,
+}
+
+/// What the writer keeps between epochs.
+#[derive(Default)]
+struct Cached {
+    /// The rules of a version, with the ids of their constants.
+    rules: Option<(u64, Arc<Parsed>, Arc<Ids>)>,
+}
+
+impl Writer {
+    /// A writer that nobody uses yet.
+    pub fn new(members: Arc<Members>, shared: Arc<Shared>) -> Self {
+        Self { members, shared, turn: Mutex::default(), places: Semaphore::new(WAITING_MAX) }
+    }
+
+    /// The answer that a request was given before, if it was.
+    pub fn answered(&self, id: &str) -> Result<Option<ChangeSummary>, Fault> {
+        if id.is_empty() {
+            return Ok(None);
+        }
+        let answer =
+            self.members.log.read(|state| state.answer(&RequestId(id.to_owned())).map(|answer| answer.result.clone()));
+        let decode = |bytes: Vec<u8>| ChangeSummary::decode(&bytes[..]);
+        answer.map(decode).transpose().map_err(|error| Fault::corrupt(format!("a kept answer: {error}")))
+    }
+
+    /// Commits a change as one epoch, when its turn has come.
+    ///
+    /// The work is a task of its own: a caller that goes away cancels it, and then the attempt is still given up in an
+    /// orderly way. An attempt that nobody ends stays open in the log, and no other could begin.
+    ///
+    /// # Errors
+    /// Whatever went wrong; unless the reason is `OutcomeUnknown`, nothing was changed.
+    pub async fn commit(self: &Arc<Self>, mut request: Request) -> Result<ChangeSummary, Fault> {
+        request.cancel = request.cancel.child_token();
+        let _stop = request.cancel.clone().drop_guard();
+        let writer = Arc::clone(self);
+        let task = tokio::spawn(async move { writer.take_turn(request).await });
+        task.await.unwrap_or_else(|error| Err(Fault::internal(format!("the writer's task failed: {error}"))))
+    }
+
+    async fn take_turn(&self, request: Request) -> Result<ChangeSummary, Fault> {
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting")))?;
+        let mut turn = tokio::select! {
+            turn = self.turn.lock() => turn,
+            () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
+        };
+        if let Some(answer) = self.answered(&request.id)? {
+            return Ok(answer);
+        }
+        self.members.ensure_placement().await?;
+        let run = Run::new(self, request)?;
+        run.drive(&mut turn).await
+    }
+}
