@@ -26,7 +26,7 @@ test: tools
 	$(CARGO) test --workspace
 
 test-long: tools
-	PROPTEST_CASES=20000 ENTAIL_SIM_SEEDS=100000 $(CARGO) test --workspace
+	PROPTEST_CASES=20000 ENTAIL_SIM_SEEDS=100000 ENTAIL_CASES=200000 ENTAIL_CLUSTERS=50 $(CARGO) test --workspace
 
 check: tools
 	$(CARGO) fmt --all --check

@@ -3,7 +3,7 @@
 use crate::ask;
 use bytes::Bytes;
 use entail_coordinator::query::update::{UpdateRequest, quads};
-use entail_coordinator::query::{Cluster, Format, Mode, Part, Request, Rows, Stop, Summary, Tuning, run};
+use entail_coordinator::query::{Cluster, Format, Mode, Part, Request, Rows, Stop, Summary, Tuning, Wanted, run};
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
 use entail_model::{Fault, Reason, TermId};
@@ -59,14 +59,18 @@ fn errors_have_their_place() {
     let deep = fault(&format!("SELECT * WHERE {{ FILTER {}1{} }}", "(".repeat(10_000), ")".repeat(10_000)));
     assert_eq!(deep.reason, Reason::LimitExceeded);
     assert!(deep.position.is_some());
-    for service in ["SERVICE <http://e/s> { ?s ?p ?o }", "FILTER EXISTS { SERVICE <http://e/s> { ?s ?p ?o } }", "SERVICE ?s {}"] {
+    for service in
+        ["SERVICE <http://e/s> { ?s ?p ?o }", "FILTER EXISTS { SERVICE <http://e/s> { ?s ?p ?o } }", "SERVICE ?s {}"]
+    {
         assert_eq!(fault(&format!("SELECT * {{ ?s ?p ?o {service} }}")).reason, Reason::Unsupported, "{service}");
     }
 }
 
 #[test]
 fn what_is_within_the_limits_overflows_no_stack() {
-    let deep = |open: &str, inner: &str, close: &str, times: usize| format!("{}{inner}{}", open.repeat(times), close.repeat(times));
+    let deep = |open: &str, inner: &str, close: &str, times: usize| {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    };
     let texts = [
         format!("SELECT * WHERE {{ ?s ?p ?o FILTER {} }}", deep("(", "1 < 2", ")", 150)),
         format!("SELECT * WHERE {}", deep("{ ?s ?p ?o ", "", "}", 150)),
@@ -122,7 +126,8 @@ fn a_pattern_is_one_plan() {
 
 #[test]
 fn answers_are_bounded_and_cut() {
-    let too_many = ask::answer(Request { rows_max: Some(5), ..request("SELECT * WHERE { ?s ?p ?o }") }, cluster(chain(10)));
+    let too_many =
+        ask::answer(Request { rows_max: Some(5), ..request("SELECT * WHERE { ?s ?p ?o }") }, cluster(chain(10)));
     assert_eq!(too_many.expect_err("too many rows").reason, Reason::LimitExceeded);
     let fed = Request { fed_bytes_max: 1_000, ..request("SELECT * WHERE { ?s ?p ?o OPTIONAL { ?o ?q ?r } }") };
     assert_eq!(ask::answer(fed, cluster(chain(100))).expect_err("too much").reason, Reason::LimitExceeded);
@@ -142,14 +147,18 @@ fn answers_are_bounded_and_cut() {
 #[test]
 fn formats_fit_the_kind_of_answer() {
     let bytes = |text: &str, format: Format| {
-        ask::bytes(Request { format, ..request(text) }, Tuning::default(), cluster(chain(3))).map(|(media, bytes, _)| (media, bytes))
+        ask::bytes(Request { format, ..request(text) }, Tuning::default(), cluster(chain(3)))
+            .map(|(media, bytes, _)| (media, bytes))
     };
     let table = "SELECT ?s ?o WHERE { ?s <http://e/next> ?o } ORDER BY ?s";
     let (media, csv) = bytes(table, Format::Csv).expect("CSV");
     assert_eq!(media, "text/csv; charset=utf-8");
     assert_eq!(String::from_utf8(csv).expect("UTF-8"), "s,o\r\nhttp://e/n0,http://e/n1\r\nhttp://e/n1,http://e/n2\r\n");
     assert_eq!(bytes(table, Format::Xml).expect("XML").0, "application/sparql-results+xml");
-    assert_eq!(bytes(table, Format::Tsv).expect("TSV").1, b"?s\t?o\n<http://e/n0>\t<http://e/n1>\n<http://e/n1>\t<http://e/n2>\n");
+    assert_eq!(
+        bytes(table, Format::Tsv).expect("TSV").1,
+        b"?s\t?o\n<http://e/n0>\t<http://e/n1>\n<http://e/n1>\t<http://e/n2>\n"
+    );
     assert_eq!(bytes(table, Format::Turtle).expect_err("a table").reason, Reason::InvalidRequest);
     assert_eq!(bytes("CONSTRUCT WHERE { ?s ?p ?o }", Format::Csv).expect_err("a graph").reason, Reason::InvalidRequest);
     let (media, turtle) = bytes("DESCRIBE <http://e/n2>", Format::Turtle).expect("Turtle");
@@ -157,18 +166,49 @@ fn formats_fit_the_kind_of_answer() {
 }
 
 #[test]
-fn plans_are_explained_and_profiled() {
+fn plans_are_explained() {
     let text = "SELECT ?c WHERE { ?a <http://e/next> ?b . ?b <http://e/value> ?c FILTER(?c > 3) OPTIONAL { ?a <http://e/none> ?d } }";
-    let plan = |mode| -> Summary { ask::bytes(Request { mode, ..request(text) }, Tuning::default(), cluster(chain(10))).expect("a plan").2 };
+    let plan = |mode| -> Summary {
+        ask::bytes(Request { mode, ..request(text) }, Tuning::default(), cluster(chain(10))).expect("a plan").2
+    };
     let explained = plan(Mode::Explain);
     assert_eq!(explained.rows, 0);
     let explained = explained.plan.expect("a plan").to_string();
     for word in ["<http://e/next>", "keep if (?c > ", "optional", "estimate"] {
         assert!(explained.contains(word), "{word} in {explained}");
     }
-    let profiled = plan(Mode::Profile);
-    assert_eq!(profiled.rows, 6);
-    assert!(profiled.plan.expect("a plan").to_string().contains("rows_out"));
+    assert!(!explained.contains("measured"), "{explained}");
+}
+
+/// The columns of an answer.
+fn columns(text: &str) -> Vec<String> {
+    match ask::answer(request(text), cluster(chain(3))).expect("an answer") {
+        Answer::Solutions { variables, .. } => variables,
+        other => panic!("no table: {other:?}"),
+    }
+}
+
+#[test]
+fn columns_come_as_they_were_written() {
+    for (text, expected) in [
+        ("SELECT * { ?s <http://e/next> ?o . ?o ?p ?b }", "s o p b"),
+        (
+            "PREFIX select: <http://e/> # ?a\nselect distinct * { ?z select:value ?y OPTIONAL { ?z select:next $a } } LIMIT 1",
+            "z y a",
+        ),
+        (
+            "SELECT REDUCED * { ?z <http://e/value> ?v FILTER(?v > 0) BIND(?v + 1 AS ?n) VALUES ?m { 1 } } ORDER BY ?n",
+            "z v n m",
+        ),
+        (
+            "SELECT * { { SELECT ?y ?x { ?x <http://e/next> ?y } } \"?a\" ^<http://e/none?b>|^!<http://e/c> ?z . ?x ?p ?a }",
+            "y x z p a",
+        ),
+        ("SELECT ?o ?s { ?s <http://e/next> ?o }", "o s"),
+        ("SELECT (1 * ?v AS ?b) ?a { ?a <http://e/value> ?v }", "b a"),
+    ] {
+        assert_eq!(columns(text).join(" "), expected, "{text}");
+    }
 }
 
 #[test]
@@ -189,7 +229,10 @@ fn the_request_may_choose_the_graphs() {
     assert_eq!(rows(&|request| request.union_default_graph = true), 6);
     assert_eq!(rows(&|request| request.text = "SELECT * { GRAPH ?g { ?a <http://e/next> ?b } }".into()), 10);
     assert_eq!(rows(&|request| request.text = "SELECT * { GRAPH ?g {} }".into()), 2);
-    assert_eq!(rows(&|request| request.text = "SELECT * { GRAPH ?g { SELECT (COUNT(*) AS ?n) { ?s ?p ?o } } }".into()), 2);
+    assert_eq!(
+        rows(&|request| request.text = "SELECT * { GRAPH ?g { SELECT (COUNT(*) AS ?n) { ?s ?p ?o } } }".into()),
+        2
+    );
 }
 
 #[test]
@@ -228,10 +271,13 @@ fn a_fault_of_the_cluster_is_never_fewer_rows() {
 
 #[test]
 fn updates_insert_and_refuse_to_delete() {
-    let update = |text: &str| quads(UpdateRequest { text: text.to_owned(), ..UpdateRequest::default() }, cluster(chain(3)));
-    let data = update("PREFIX e: <http://e/> INSERT DATA { e:a e:b 1 . GRAPH e:g { e:a e:b e:c } } ; CREATE GRAPH e:h").expect("quads");
+    let update =
+        |text: &str| quads(UpdateRequest { text: text.to_owned(), ..UpdateRequest::default() }, cluster(chain(3)));
+    let data = update("PREFIX e: <http://e/> INSERT DATA { e:a e:b 1 . GRAPH e:g { e:a e:b e:c } } ; CREATE GRAPH e:h")
+        .expect("quads");
     assert_eq!(data.len(), 2);
-    let copied = update("PREFIX e: <http://e/> INSERT { ?b e:before ?a . GRAPH e:g { ?a e:x [] } } WHERE { ?a e:next ?b }");
+    let copied =
+        update("PREFIX e: <http://e/> INSERT { ?b e:before ?a . GRAPH e:g { ?a e:x [] } } WHERE { ?a e:next ?b }");
     assert_eq!(copied.expect("quads").len(), 4);
     for (text, name) in [
         ("DELETE DATA { <http://e/a> <http://e/b> 1 }", "DELETE DATA"),
@@ -278,7 +324,7 @@ impl Rows for EndlessRows {
         Ok(Some(self.batch.clone()))
     }
 
-    fn profile(&mut self) -> Vec<entail_coordinator::query::StageProfile> {
+    fn profile(&mut self) -> Vec<entail_coordinator::query::NodeProfile> {
         Vec::new()
     }
 }
@@ -302,8 +348,8 @@ impl Cluster for Endless {
         self.inner.decode(ids)
     }
 
-    fn execute(&self, plan: Arc<Plan>, rows_max: Option<u64>) -> Result<Box<dyn Rows>, Fault> {
-        let batch = self.inner.execute(plan, rows_max)?.next()?.expect("rows");
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
+        let batch = self.inner.execute(plan, wanted)?.next()?.expect("rows");
         Ok(Box::new(EndlessRows { batch, dropped: Arc::clone(&self.dropped) }))
     }
 
@@ -331,11 +377,11 @@ impl Cluster for Failing {
         self.inner.decode(ids)
     }
 
-    fn execute(&self, plan: Arc<Plan>, rows_max: Option<u64>) -> Result<Box<dyn Rows>, Fault> {
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
         if self.good.fetch_sub(1, Ordering::Relaxed) <= 0 {
             return Err(Fault::new(Reason::ShardsUnavailable, "a node is gone"));
         }
-        self.inner.execute(plan, rows_max)
+        self.inner.execute(plan, wanted)
     }
 
     fn graphs(&self) -> Result<Vec<TermId>, Fault> {

@@ -37,6 +37,12 @@ pub fn facts(random: &mut Random) -> Vec<Quad> {
     (0..count).map(|_| fact(random)).collect()
 }
 
+/// Some facts without blank nodes, for clusters that load several times: each load has blank nodes of its own.
+pub fn named_facts(random: &mut Random) -> Vec<Quad> {
+    let is_named = |fact: &Quad| !fact.subject.is_blank_node() && !fact.object.is_blank_node();
+    facts(random).into_iter().filter(is_named).collect()
+}
+
 fn fact(random: &mut Random) -> Quad {
     let subject: NamedOrBlankNode = match random.below(8) {
         0 => BlankNode::new_unchecked(format!("b{}", random.below(2))).into(),
@@ -152,7 +158,10 @@ impl<'r> Writer<'r> {
 
     fn triples(&mut self) -> String {
         let count = self.random.between(1, 3);
-        (0..count).map(|_| format!("{} {} {} .", self.subject(), self.predicate(), self.object())).collect::<Vec<_>>().join(" ")
+        (0..count)
+            .map(|_| format!("{} {} {} .", self.subject(), self.predicate(), self.object()))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn variable(&mut self) -> String {
@@ -162,17 +171,24 @@ impl<'r> Writer<'r> {
     fn subject(&mut self) -> String {
         match self.random.below(6) {
             0 => node(self.random.below(NODES as u64 + 1)).to_string(),
-            1 => "_:x".to_owned() + &{
-                // A label may be used in one basic pattern only.
-                self.fresh += 1;
-                self.fresh.to_string()
-            },
+            1 => {
+                "_:x".to_owned()
+                    + &{
+                        // A label may be used in one basic pattern only.
+                        self.fresh += 1;
+                        self.fresh.to_string()
+                    }
+            }
             _ => self.variable(),
         }
     }
 
     fn predicate(&mut self) -> String {
-        if self.random.below(5) == 0 { self.variable() } else { predicate(self.random.below(PREDICATES as u64)).to_string() }
+        if self.random.below(5) == 0 {
+            self.variable()
+        } else {
+            predicate(self.random.below(PREDICATES as u64)).to_string()
+        }
     }
 
     fn object(&mut self) -> String {
