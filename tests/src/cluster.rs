@@ -1,8 +1,11 @@
 //! A whole cluster in this process: a coordinator and some nodes, as `entail serve` runs them, over loopback.
 
+use crate::w3c::Answer;
 use entail_client::{Client, Options as ClientOptions, Source};
 use entail_model::Fault;
-use entail_proto::v1::{ApplyRulesRequest, ChangeSummary, FileHeader, LoadSummary, QueryRequest, ResultFormat};
+use entail_proto::v1::{
+    ApplyRulesRequest, ChangeSummary, FileHeader, LoadSummary, QueryRequest, ResultFormat, StatusResponse,
+};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -20,7 +23,7 @@ pub struct Cluster {
     _data: tempfile::TempDir,
 }
 
-/// A free port of this machine; somebody else may take it in between, but hardly does.
+/// A free port of this machine; somebody else may take it in between.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound address")
@@ -29,6 +32,19 @@ fn free_address() -> SocketAddr {
 impl Cluster {
     /// Starts a cluster of empty nodes and waits until it serves.
     pub fn start(nodes: usize, shards: u32) -> Self {
+        // Somebody else may have taken a port in between.
+        let tries = (0..5).map(|_| Self::try_start(nodes, shards));
+        let mut failures = Vec::new();
+        for cluster in tries {
+            match cluster {
+                Ok(cluster) => return cluster,
+                Err(why) => failures.push(why),
+            }
+        }
+        panic!("no cluster can be started: {failures:?}");
+    }
+
+    fn try_start(nodes: usize, shards: u32) -> Result<Self, String> {
         let runtime = Runtime::new().expect("a runtime");
         let data = tempfile::tempdir().expect("a directory");
         let (stop, stopped) = watch::channel(false);
@@ -68,21 +84,26 @@ impl Cluster {
             let _inside = runtime.enter();
             Client::connect(&format!("http://{listen}"), ClientOptions::default()).expect("an address")
         };
-        let cluster = Self { runtime, client, stop, roles, _data: data };
-        cluster.wait_until_serving(nodes);
-        cluster
+        let mut cluster = Self { runtime, client, stop, roles, _data: data };
+        cluster.wait_until_serving(nodes)?;
+        Ok(cluster)
     }
 
-    fn wait_until_serving(&self, nodes: usize) {
+    fn wait_until_serving(&mut self, nodes: usize) -> Result<(), String> {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(60) {
             let status = self.runtime.block_on(self.client.status(Default::default()));
+            // First of all: who answers on a port that was taken is another cluster.
+            if let Some(ended) = self.roles.iter().position(|role| role.is_finished()) {
+                let role = self.roles.swap_remove(ended);
+                return Err(format!("a role ended: {:?}", self.runtime.block_on(role)));
+            }
             if status.is_ok_and(|status| status.nodes.iter().filter(|node| node.state == "up").count() == nodes) {
-                return;
+                return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("the cluster does not serve after a minute");
+        Err("the cluster does not serve after a minute".to_owned())
     }
 
     /// Loads a document into the default graph, or where its own graphs say.
@@ -115,6 +136,22 @@ impl Cluster {
         Ok(response.change.unwrap_or_default())
     }
 
+    /// Does something with the cluster's client.
+    pub fn with_client<T, W: Future<Output = T>>(&self, work: impl FnOnce(Client) -> W) -> T {
+        self.runtime.block_on(work(self.client.clone()))
+    }
+
+    /// The whole answer to a request, whose format has to be left open.
+    pub fn answer(&self, request: QueryRequest) -> Result<Answer, Fault> {
+        let answer = self.runtime.block_on(self.client.query_all(request, ANSWER_BYTES_MAX)).map_err(fault)?;
+        Ok(Answer::read(&answer.header.media_type, &answer.data))
+    }
+
+    /// How the cluster is.
+    pub fn status(&self) -> StatusResponse {
+        self.runtime.block_on(self.client.status(Default::default())).expect("the cluster tells its status")
+    }
+
     /// The answer to a query, in a format.
     pub fn query(&self, query: &str, format: ResultFormat) -> Result<Vec<u8>, Fault> {
         let mut request = QueryRequest { query: query.to_owned(), ..QueryRequest::default() };
@@ -138,7 +175,8 @@ impl Cluster {
     }
 }
 
-fn fault(error: entail_client::Error) -> Fault {
+/// What a call failed with.
+pub fn fault(error: entail_client::Error) -> Fault {
     error.fault().cloned().unwrap_or_else(|| Fault::internal(error.to_string()))
 }
 

@@ -1,7 +1,10 @@
-//! The SPARQL front over a cluster in memory: the W3C suites, and random queries beside spareval on the same facts.
+//! SPARQL, over a cluster in memory and over whole clusters on loopback: the W3C suites, random queries beside spareval on
+//! the same facts, plans and their profiles, and queries that have to stop.
 
 mod ask;
 mod front;
 mod oracle;
+mod profile;
 mod random_query;
+mod stopping;
 mod w3c;

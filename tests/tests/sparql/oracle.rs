@@ -1,8 +1,13 @@
-//! Random queries: the front over a cluster in memory against spareval over the same facts in one dataset.
+//! Random queries against spareval over the same facts in one dataset: through the front over a cluster in memory, and
+//! through whole clusters over loopback.
+//!
+//! A case is drawn from its seed; one that fails prints the command that plays it again.
 
 use crate::ask;
 use crate::random_query::{self, Writer};
 use entail_coordinator::query::{Request, Tuning};
+use entail_proto::v1::QueryRequest;
+use entail_tests::cluster::Cluster;
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::random::Random;
 use entail_tests::w3c::Answer;
@@ -10,6 +15,7 @@ use oxrdf::{Dataset, Quad};
 use spareval::{QueryEvaluator, QueryResults};
 use spargebra::SparqlParser;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What spareval says alone; `None` where it refuses.
 fn expected(facts: &[Quad], query: &str) -> Option<Answer> {
@@ -27,14 +33,21 @@ fn expected(facts: &[Quad], query: &str) -> Option<Answer> {
     })
 }
 
-/// An answer as sorted lines.
+/// An answer as sorted lines. Columns are in the order of their names: `SELECT *` leaves it open.
 fn lines(answer: &Answer) -> Vec<String> {
     let mut lines: Vec<String> = match answer {
         Answer::Boolean(value) => vec![value.to_string()],
         Answer::Graph(triples) => triples.iter().map(ToString::to_string).collect(),
-        Answer::Solutions { rows, .. } => {
-            let cell = |cell: &Option<oxrdf::Term>| cell.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-            rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" ")).collect()
+        Answer::Solutions { variables, rows } => {
+            let mut columns: Vec<usize> = (0..variables.len()).collect();
+            columns.sort_by_key(|column| &variables[*column]);
+            let cell = |row: &[Option<oxrdf::Term>], column: usize| {
+                row[column].as_ref().map_or_else(|| "-".to_owned(), ToString::to_string)
+            };
+            let line = |row: &Vec<Option<oxrdf::Term>>| {
+                columns.iter().map(|column| cell(row, *column)).collect::<Vec<_>>().join(" ")
+            };
+            rows.iter().map(line).collect()
         }
     };
     lines.sort();
@@ -45,7 +58,17 @@ fn lines(answer: &Answer) -> Vec<String> {
     lines
 }
 
-/// One random case; `false` if it was not a valid query.
+/// What differs, if anything does.
+fn difference(expected: &Answer, given: &Answer) -> Option<String> {
+    let (expected, given) = (lines(expected), lines(given));
+    (expected != given).then(|| format!("expected\n{}\ngiven\n{}", expected.join("\n"), given.join("\n")))
+}
+
+fn listed(facts: &[Quad]) -> String {
+    facts.iter().map(|fact| format!("{fact} .\n")).collect()
+}
+
+/// One random case in memory; `false` if it was not a valid query.
 fn check(seed: u64) -> bool {
     let mut random = Random::new(seed);
     let facts = random_query::facts(&mut random);
@@ -57,20 +80,73 @@ fn check(seed: u64) -> bool {
     let tuning =
         if seed.is_multiple_of(2) { Tuning { reduce_rows_min: 0.0, reduce_factor: 0.0 } } else { Tuning::default() };
     let request = Request { text: text.clone(), ..Request::default() };
-    let given = ask::tuned_answer(request, tuning, cluster);
-    let given = given.unwrap_or_else(|fault| panic!("seed {seed}, {shards} shards, {nodes} nodes\n{text}\n{fault}"));
-    if lines(&expected) != lines(&given) {
-        let facts = facts.iter().map(|fact| format!("{fact} .\n")).collect::<String>();
-        let (expected, given) = (lines(&expected).join("\n"), lines(&given).join("\n"));
-        panic!("seed {seed}, {shards} shards, {nodes} nodes\n{text}\n{facts}expected\n{expected}\ngiven\n{given}");
+    let replay =
+        format!("ENTAIL_SEED={seed} ENTAIL_CASES=1 cargo test -p entail-tests --test sparql queries_in_memory");
+    let place = format!("{shards} shards, {nodes} nodes\nagain: {replay}\n{text}\n{}", listed(&facts));
+    let given = ask::tuned_answer(request, tuning, cluster).unwrap_or_else(|fault| panic!("{place}{fault}"));
+    if let Some(difference) = difference(&expected, &given) {
+        panic!("{place}{difference}");
     }
     true
 }
 
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().and_then(|number| number.parse().ok())
+}
+
 #[test]
-fn random_queries_are_answered_as_by_one_evaluator() {
-    let first: u64 = std::env::var("ENTAIL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    let count: u64 = std::env::var("ENTAIL_CASES").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
+fn queries_in_memory_are_answered_as_by_one_evaluator() {
+    let first = number("ENTAIL_SEED").unwrap_or(0);
+    let count = number("ENTAIL_CASES").unwrap_or(2_000);
     let valid = (first..first + count).filter(|seed| check(*seed)).count() as u64;
     assert!(valid * 3 > count * 2, "only {valid} of {count} queries are valid");
+}
+
+/// The shapes of real clusters: nodes and shards.
+const SHAPES: [(usize, u32); 3] = [(1, 1), (3, 4), (5, 16)];
+
+/// Loads of one cluster, and the queries after each: the facts grow, epoch by epoch.
+const LOADS: u64 = 4;
+const QUERIES_AFTER_LOAD: u64 = 40;
+
+/// One cluster's life, drawn from a seed; gives the number of queries that were compared.
+fn live(seed: u64, nodes: usize, shards: u32) -> u64 {
+    let mut random = Random::new(seed);
+    let cluster = Cluster::start(nodes, shards);
+    let mut facts = Vec::new();
+    let mut compared = 0;
+    for load in 0..LOADS {
+        let more = random_query::named_facts(&mut random);
+        cluster.load("more.nq", listed(&more));
+        facts.extend(more);
+        for query in 0..QUERIES_AFTER_LOAD {
+            let text = Writer::new(&mut random).query();
+            let Some(expected) = expected(&facts, &text) else { continue };
+            compared += 1;
+            let test = "queries_on_real_clusters";
+            let replay =
+                format!("ENTAIL_SEED={seed} ENTAIL_CLUSTERS=1 cargo test -p entail-tests --test sparql {test}");
+            let place =
+                format!("{shards} shards, {nodes} nodes, load {load}, query {query}\nagain: {replay}\n{text}\n");
+            let request = QueryRequest { query: text, ..QueryRequest::default() };
+            let given = cluster.answer(request).unwrap_or_else(|fault| panic!("{place}{}{fault}", listed(&facts)));
+            if let Some(difference) = difference(&expected, &given) {
+                panic!("{place}{}{difference}", listed(&facts));
+            }
+        }
+    }
+    compared
+}
+
+#[test]
+fn queries_on_real_clusters_are_answered_as_by_one_evaluator() {
+    let first = number("ENTAIL_SEED").unwrap_or(0);
+    let clusters = number("ENTAIL_CLUSTERS").unwrap_or(3);
+    for (nodes, shards) in SHAPES {
+        let started = Instant::now();
+        let compared: u64 = (first..first + clusters).map(|seed| live(seed, nodes, shards)).sum();
+        let seconds = started.elapsed().as_secs_f64();
+        println!("{compared} queries on {clusters} clusters of {nodes} nodes and {shards} shards in {seconds:.1} s");
+        assert!(compared * 3 > clusters * LOADS * QUERIES_AFTER_LOAD * 2, "only {compared} queries are valid");
+    }
 }

@@ -37,6 +37,12 @@ pub fn facts(random: &mut Random) -> Vec<Quad> {
     (0..count).map(|_| fact(random)).collect()
 }
 
+/// Some facts without blank nodes, for clusters that load several times: each load has blank nodes of its own.
+pub fn named_facts(random: &mut Random) -> Vec<Quad> {
+    let is_named = |fact: &Quad| !fact.subject.is_blank_node() && !fact.object.is_blank_node();
+    facts(random).into_iter().filter(is_named).collect()
+}
+
 fn fact(random: &mut Random) -> Quad {
     let subject: NamedOrBlankNode = match random.below(8) {
         0 => BlankNode::new_unchecked(format!("b{}", random.below(2))).into(),

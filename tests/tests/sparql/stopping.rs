@@ -1,0 +1,125 @@
+//! Queries on real clusters that have to end before they are done: enough rows, nobody listens, no time left. And small
+//! ones, which end when they are.
+//!
+//! Each query here would take hours: a product of all facts with themselves, several times over. So what ends in time
+//! was stopped, and the nodes' own count of queries at work tells whether it was stopped *there*.
+
+use entail_client::v1::QueryRequest;
+use entail_model::{Fault, Reason};
+use entail_tests::cluster::{Cluster, fault};
+use std::time::{Duration, Instant};
+
+const NODES: usize = 3;
+
+/// Far more than stopping takes, far less than the queries would.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Rows without end: 2,000 ^ 4.
+const PRODUCT: &str = "SELECT * { ?a <urn:p> ?b . ?c <urn:p> ?d . ?e <urn:p> ?f . ?g <urn:p> ?h }";
+
+/// As much work, and not a single row: nothing that is sent, or that waits, could stop it.
+const BARREN: &str = "SELECT * { ?a <urn:p> ?b . ?c <urn:p> ?d . ?e <urn:p> ?f . ?g <urn:p> ?h \
+                      FILTER(sameTerm(?a, ?d) || sameTerm(?c, ?f) || sameTerm(?e, ?h) || sameTerm(?g, ?b)) }";
+
+/// The same below an operator of the coordinator's.
+const COUNTED: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:p> ?b . ?c <urn:p> ?d . ?e <urn:p> ?f . ?g <urn:p> ?h \
+                       FILTER(sameTerm(?a, ?d) || sameTerm(?c, ?f) || sameTerm(?e, ?h) || sameTerm(?g, ?b)) }";
+
+fn cluster() -> Cluster {
+    let cluster = Cluster::start(NODES, 4);
+    cluster.load("facts.nt", (0..2_000).map(|n| format!("<urn:n:{n}> <urn:p> <urn:o:{n}> .\n")).collect::<String>());
+    cluster
+}
+
+fn request(query: &str) -> QueryRequest {
+    QueryRequest { query: query.to_owned(), ..QueryRequest::default() }
+}
+
+/// Waits until so many nodes say that they are at work.
+fn wait_for_nodes_at_work(cluster: &Cluster, wanted: usize) {
+    let started = Instant::now();
+    loop {
+        let at_work = cluster.status().nodes.iter().filter(|node| node.queries > 0).count();
+        if at_work == wanted {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{at_work} nodes are at work, and not {wanted}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Heartbeats bring the count, so a query that ended before the first of them was never seen.
+fn wait_until_idle(cluster: &Cluster) {
+    std::thread::sleep(Duration::from_millis(600));
+    wait_for_nodes_at_work(cluster, 0);
+}
+
+#[test]
+fn enough_rows_end_the_work_on_all_nodes() {
+    let cluster = cluster();
+    let started = Instant::now();
+    assert_eq!(cluster.rows(&format!("{PRODUCT} LIMIT 5")).len(), 5);
+    assert_eq!(cluster.rows(&format!("SELECT DISTINCT ?a {{ {{ {PRODUCT} }} }} LIMIT 2")).len(), 2);
+    let ask = PRODUCT.replace("SELECT *", "ASK");
+    assert!(String::from_utf8_lossy(&cluster.query(&ask, Default::default()).expect("an answer")).contains("true"));
+    assert!(started.elapsed() < PATIENCE);
+    wait_until_idle(&cluster);
+}
+
+#[test]
+fn a_dropped_stream_ends_the_work_on_all_nodes() {
+    let cluster = cluster();
+    let mut answer =
+        cluster.with_client(|client| async move { client.query(request(PRODUCT)).await.map_err(fault) }).expect("rows");
+    cluster.with_client(|_| async { answer.next().await.map(drop) }).expect("more rows");
+    wait_for_nodes_at_work(&cluster, NODES);
+    drop(answer);
+    wait_for_nodes_at_work(&cluster, 0);
+}
+
+#[test]
+fn a_caller_that_goes_before_the_first_row_ends_the_work_on_all_nodes() {
+    let cluster = cluster();
+    for query in [BARREN, COUNTED] {
+        let waiting = cluster.with_client(|client| async move {
+            tokio::spawn(async move { client.query(request(query)).await.map(drop) })
+        });
+        wait_for_nodes_at_work(&cluster, NODES);
+        waiting.abort();
+        wait_for_nodes_at_work(&cluster, 0);
+    }
+}
+
+#[test]
+fn a_deadline_ends_the_work_on_all_nodes() {
+    let cluster = cluster();
+    let late = |query: &'static str| -> Fault {
+        let time = Some(Duration::from_millis(1_500));
+        let asked = cluster.with_client(|client| async move {
+            let client = client.with_timeout(time);
+            client.query_all(request(query), usize::MAX).await.map_err(fault)
+        });
+        asked.expect_err("there is no time for it")
+    };
+    for query in [PRODUCT, BARREN, COUNTED] {
+        let started = Instant::now();
+        let reason = late(query).reason;
+        assert_eq!(reason, Reason::DeadlineExceeded, "{query}");
+        assert!(started.elapsed() < PATIENCE);
+        wait_until_idle(&cluster);
+    }
+}
+
+/// An answer's last message used to wait for an acknowledgement that the receiver's system holds back for 40 ms.
+#[test]
+fn small_answers_do_not_wait_for_acknowledgements() {
+    let cluster = Cluster::start(1, 1);
+    cluster.load("facts.nt", "<urn:a> <urn:p> <urn:b> .\n");
+    let time = |_| {
+        let started = Instant::now();
+        assert_eq!(cluster.rows("SELECT ?o { <urn:a> <urn:p> ?o }").len(), 1);
+        started.elapsed()
+    };
+    let fastest = (0..40).map(time).min().expect("there were some");
+    assert!(fastest < Duration::from_millis(30), "{fastest:?}");
+}
