@@ -153,6 +153,7 @@ pub fn write_boolean(format: Format, value: bool, output: Output<'_>) -> Result<
     output(Part::Data(bytes.into()))
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one for an answer")]
 enum GraphSerializer {
     NTriples(WriterNTriplesSerializer<Waiting>),
     Turtle(WriterTurtleSerializer<Waiting>),

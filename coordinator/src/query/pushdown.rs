@@ -28,6 +28,7 @@ pub fn push_down(mut pattern: GraphPattern, filters: Vec<Expression>) -> (GraphP
 }
 
 /// The pattern with the filter somewhere below its operator; the pattern as it was if it must stay above.
+#[allow(clippy::result_large_err, reason = "it is the same pattern either way, not a rare failure")]
 fn below(pattern: GraphPattern, filter: &Expression) -> Result<GraphPattern, GraphPattern> {
     let variables = expression::variables(filter);
     let under = |inner: Box<GraphPattern>| Box::new(under(*inner, filter));

@@ -38,6 +38,7 @@ pub struct Leaf {
 }
 
 /// A rewritten pattern.
+#[allow(clippy::large_enum_variant, reason = "there are as many as a query has operators")]
 pub enum Form {
     /// A union of bodies: runs in the cluster.
     Pushed(Vec<Body>),

@@ -41,7 +41,7 @@ pub struct Request {
     pub union_default_graph: bool,
     /// An answer of more rows is refused.
     pub rows_max: Option<u64>,
-    /// Bytes of rows that the coordinator's operators may get. 0: [`FED_BYTES_MAX`].
+    /// Bytes of rows that the coordinator's operators may get. 0: the default.
     pub fed_bytes_max: u64,
     pub stop: Stop,
 }

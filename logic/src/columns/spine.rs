@@ -1,6 +1,6 @@
 //! Spines: a few runs of geometric sizes that together are one set.
 //!
-//! A push merges from the young end as long as a run is less than [`RATIO`] times the one after it, so a pair is copied
+//! A push merges from the young end as long as a run is less than `RATIO` times the one after it, so a pair is copied
 //! a logarithmic number of times and a spine of n pairs has a logarithmic number of runs. Runs of different marks are
 //! never merged.
 

@@ -78,6 +78,7 @@ fn a_dropped_stream_ends_the_work_on_all_nodes() {
 }
 
 #[test]
+#[allow(clippy::async_yields_async, reason = "the task is at work while the test looks")]
 fn a_caller_that_goes_before_the_first_row_ends_the_work_on_all_nodes() {
     let cluster = cluster();
     for query in [BARREN, COUNTED] {
