@@ -154,6 +154,26 @@ leaf 0: ?a ?who, distinct
             json!({ "node_id": "07", "name": "node-0", "rows": 1180, "seconds": 0.005, "seconds_at_work": 0.0013 });
         let branch = json!({ "stages": [stage], "estimate": 1200.0, "fixed": 0, "nodes": [node] });
         let expected = "\
+sort
+  leaf 0  7 rows in 2.0 ms
+
+leaf 0: ?a ?who, distinct
+  about 1,200 rows
+  #  about   rows    time    bytes  messages  operator
+  ─  ─────  ─────  ──────  ───────  ────────  ───────────────────
+                                              start at every node
+  1  1,200  1,180  1.2 ms                     match ?a <p> ?who
+  2         1,180  0.1 ms  9.2 KiB         2  to the coordinator
+
+  shard  node                  1                         2
+  ─────  ──────  ───────────────  ────────────────────────
+      0  node-0  1,100 in 1.0 ms  1,100 in 0.0 ms, 8.6 KiB
+      1  node-1     80 in 0.2 ms       80 in 0.0 ms, 640 B
+   none                                        0 in 0.0 ms
+
+  node    rows given  at work  until done
+  ──────  ──────────  ───────  ──────────
+  node-0       1,180   1.3 ms      5.0 ms
 ";
         assert_eq!(shown(branch), expected);
     }
