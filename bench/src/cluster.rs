@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 /// How long a cluster may take to serve, and to end.
 const START_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(60);
+/// How long nodes may take to report what they have.
+const REPORT_MAX: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_secs(2);
 /// What an answer may weigh.
@@ -39,7 +41,7 @@ pub struct Cluster {
     data: PathBuf,
 }
 
-/// How large a cluster is now.
+/// What a cluster holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
     pub asserted: u64,
@@ -108,13 +110,22 @@ impl Cluster {
         Ok(self.client.query_all(request, ANSWER_BYTES_MAX).await?.summary.rows)
     }
 
-    /// The facts that the cluster says it has.
+    /// The facts that the cluster says it has at an epoch or later. Nodes report from time to time, so that the status
+    /// is a little behind.
     ///
     /// # Errors
-    /// [`Error::Client`].
-    pub async fn content(&self) -> Result<Content, Error> {
-        let status = self.client.status(StatusRequest::default()).await?;
-        Ok(Content { asserted: status.facts_asserted, derived: status.facts_derived })
+    /// [`Error::Client`], and [`Error::Child`] if nodes do not report the epoch.
+    pub async fn content(&self, epoch: u64) -> Result<Content, Error> {
+        let started = Instant::now();
+        while started.elapsed() < REPORT_MAX {
+            let status = self.client.status(StatusRequest::default()).await?;
+            if status.nodes.iter().all(|node| node.epoch >= epoch) {
+                return Ok(Content { asserted: status.facts_asserted, derived: status.facts_derived });
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        let why = format!("no status of epoch {epoch} after {} s", REPORT_MAX.as_secs());
+        Err(Error::Child { name: "entail serve".to_owned(), why })
     }
 
     /// What the process has used.

@@ -116,7 +116,7 @@ impl Drop for Owned {
     }
 }
 
-/// The room that a directory takes on disk.
+/// The room that a directory takes on disk, without what is only reserved: RocksDB allocates its logs ahead.
 ///
 /// # Errors
 /// [`Error::Io`]. Files that vanish meanwhile are left out.
@@ -128,8 +128,9 @@ pub fn disk_bytes(directory: &Path) -> Result<u64, Error> {
         for entry in entries.flatten() {
             match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => open.push(entry.path()),
-                // Blocks are counted in units of 512 bytes, whatever the file system's are.
-                Ok(metadata) => total += metadata.blocks() * 512,
+                // Blocks are counted in units of 512 bytes, whatever the file system's are. There are fewer of them
+                // than bytes in a file with holes, and more where room is reserved.
+                Ok(metadata) => total += metadata.len().min(metadata.blocks() * 512),
                 Err(_) => {}
             }
         }

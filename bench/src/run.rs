@@ -139,7 +139,7 @@ impl Bench<'_> {
         let seconds = load_seconds + rules_seconds;
         let facts = Some(load.asserted + rules.derived);
         self.tell(Measurement { facts, seconds, usage: Some(usage), ..self.step("entail", "total") })?;
-        let content = cluster.content().await?;
+        let content = cluster.content(rules.epoch).await?;
         for (what, said, counted) in
             [("asserted", content.asserted, load.asserted), ("derived", content.derived, rules.derived)]
         {
