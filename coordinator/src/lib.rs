@@ -35,9 +35,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use writer::Writer;
 
 /// Queries at work at once; more wait, up to their deadline.
@@ -83,9 +83,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     });
     let stop = CancellationToken::new();
     let peer_server = Server::builder()
-        .tcp_nodelay(true)
         .add_service(ClusterServiceServer::new(ClusterServer(Arc::clone(&members))))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(peers), stop.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(undelayed(peers), stop.clone().cancelled_owned());
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(peer_server);
     servers.spawn(client_server(Arc::clone(&house), clients, stop.clone())?);
@@ -143,7 +142,6 @@ fn client_server(
     let rules = v1::rule_service_server::RuleServiceServer::new(Rules(Arc::clone(&house)));
     let admin = v1::admin_service_server::AdminServiceServer::new(Admin(house));
     let server = Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .add_service(health)
         .add_service(reflection_v1)
@@ -152,7 +150,13 @@ fn client_server(
         .add_service(updates.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(rules.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(admin);
-    Ok(server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned()))
+    Ok(server.serve_with_incoming_shutdown(undelayed(listener), stop.cancelled_owned()))
+}
+
+/// The connections of a listener, on which what is small does not wait for the acknowledgement of what went before (some
+/// 40 ms). The server's own setting counts only for listeners that it opens itself.
+fn undelayed(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 
 /// Keeps the health of the services true: serving when every shard can be reached, not when stopping.

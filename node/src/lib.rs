@@ -33,8 +33,8 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use store::{OpenOptions, Store};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
@@ -86,10 +86,11 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     tracing::info!(%address, node = %format_args!("{:016x}", context.node.0), "listening for peers");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = Server::builder()
-        .tcp_nodelay(true)
         .add_service(NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
         .add_service(PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+        // What is small must not wait for the acknowledgement of what went before. The server's own setting counts only
+        // for listeners that it opens itself.
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async {
             _ = stopped.await;
         });
     let mut server = tokio::spawn(server);
