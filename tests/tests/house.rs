@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALL: &[&str] = &["model", "logic", "proto", "telemetry", "node", "coordinator", "client", "cli", "tests"];
+const ALL: &[&str] = &["model", "logic", "proto", "telemetry", "node", "coordinator", "client", "bench", "cli", "tests"];
 
 /// Which crate may use which others of ours.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("model", &[]),
     ("logic", &["model"]),
     ("proto", &["model"]),
@@ -19,6 +19,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("node", &["model", "logic", "proto", "telemetry"]),
     ("coordinator", &["model", "logic", "proto", "telemetry"]),
     ("client", &["model", "proto"]),
+    ("bench", &["client"]),
     ("cli", ALL),
     ("tests", ALL),
 ];

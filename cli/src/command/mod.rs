@@ -1,5 +1,6 @@
 //! The commands, one file each. They share a shape: `Arguments` for clap, and `run`.
 
+pub mod bench;
 pub mod convert;
 pub mod coordinator;
 pub mod dump;
@@ -40,6 +41,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Rules(command) => rules::run(command, session).await,
         Command::Status(arguments) => status::run(arguments, session).await,
         Command::Convert(command) => convert::run(command).await,
+        Command::Bench(command) => bench::run(command, session).await,
     }
 }
 

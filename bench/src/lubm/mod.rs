@@ -1,0 +1,76 @@
+//! LUBM, the Lehigh University Benchmark: universities by the published profile, its ontology as rules, its queries.
+//!
+//! ```text
+//! seed, university ──► departments ──► faculty, students ──► publications, courses, assistants ──► N-Triples
+//! ```
+//! The invariant: a university depends on the seed and its own number only, so LUBM-1 is the beginning of LUBM-10.
+//! The numbers are drawn by our own generator, not by Java's, so counts differ a little from those of UBA's files. As
+//! in UBA's files, the type of a university is written with every degree that is from it, so some lines come twice.
+
+mod department;
+pub mod profile;
+
+use crate::ntriples::{TYPE, Writer};
+use crate::random::Random;
+use crate::workload::Query;
+use department::Department;
+use std::io::{self, Write};
+
+/// The namespace of the ontology.
+pub const NAMESPACE: &str = "http://swat.cse.lehigh.edu/onto/univ-bench.owl#";
+
+/// What the ontology entails, as far as rules without new things in their heads can say it.
+pub const RULES: &str = include_str!("../../rules/lubm.srl");
+
+macro_rules! queries {
+    ($($name:literal),*) => {
+        [$(Query { name: $name, text: include_str!(concat!("../../queries/lubm/", $name, ".rq")) }),*]
+    };
+}
+
+/// The queries of the benchmark, in its order.
+pub const QUERIES: [Query; 14] =
+    queries!("q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "q11", "q12", "q13", "q14");
+
+/// Some universities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lubm {
+    pub universities: u32,
+    pub seed: u64,
+}
+
+impl Lubm {
+    /// Writes the universities as N-Triples and gives the number of lines.
+    ///
+    /// # Errors
+    /// What the output fails with.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
+        let mut writer = Writer::new(out);
+        for number in 0..self.universities {
+            let mut random = Random::new(self.seed, u64::from(number));
+            let university = university(u64::from(number));
+            kind(&mut writer, &university, "University")?;
+            writer.text(&university, &term("name"), &format!("University{number}"))?;
+            for index in 0..random.among(profile::DEPARTMENTS) {
+                Department::new(u64::from(number), index, &mut random).write(&mut random, &mut writer)?;
+            }
+        }
+        Ok(writer.triples())
+    }
+}
+
+/// A name of the ontology.
+pub(crate) fn term(name: &str) -> String {
+    format!("{NAMESPACE}{name}")
+}
+
+fn university(number: u64) -> String {
+    format!("http://www.University{number}.edu")
+}
+
+fn kind(writer: &mut Writer<'_>, thing: &str, class: &str) -> io::Result<()> {
+    writer.link(thing, TYPE, &term(class))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! What is measured: an input that can be made again, rules, and queries.
+
+use crate::Error;
+use crate::graphs::{self, Graph};
+use crate::lubm::{self, Lubm};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// The seed that is used where none is given: with it LUBM-1 has 15 departments, as in UBA's files, and LUBM-10 has 191
+/// to UBA's 189, so that figures can be held beside published ones.
+pub const SEED: u64 = 7;
+
+/// A SPARQL query and what to call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Query {
+    pub name: &'static str,
+    pub text: &'static str,
+}
+
+/// A workload with its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    Lubm(Lubm),
+    Closure(Graph),
+}
+
+/// A workload of any size: what decides which rules and queries there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Lubm,
+    Closure,
+}
+
+impl Kind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lubm => "lubm",
+            Self::Closure => "closure",
+        }
+    }
+
+    /// The rules, in SPARQL-RL.
+    pub const fn rules(self) -> &'static str {
+        match self {
+            Self::Lubm => lubm::RULES,
+            Self::Closure => graphs::RULES,
+        }
+    }
+
+    pub const fn queries(self) -> &'static [Query] {
+        match self {
+            Self::Lubm => &lubm::QUERIES,
+            Self::Closure => &graphs::QUERIES,
+        }
+    }
+}
+
+impl Workload {
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Lubm(_) => Kind::Lubm,
+            Self::Closure(_) => Kind::Closure,
+        }
+    }
+
+    /// Its kind and size.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Lubm(lubm) => format!("lubm-{}", lubm.universities),
+            Self::Closure(graph) => format!("closure-{}-{}", graph.vertices, graph.edges),
+        }
+    }
+
+    /// Writes the input to a file and gives its lines.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a size that cannot be, [`Error::Io`].
+    pub fn create(&self, path: &Path) -> Result<u64, Error> {
+        match self {
+            Self::Closure(graph) if !graph.is_possible() => {
+                let Graph { vertices, edges, .. } = graph;
+                return Err(Error::Input(format!("{vertices} vertices cannot have {edges} different edges")));
+            }
+            _ => {}
+        }
+        let create = || -> io::Result<u64> {
+            let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+            let lines = self.write(&mut file)?;
+            file.flush()?;
+            Ok(lines)
+        };
+        create().map_err(|error| Error::io(path.display(), error))
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
+        match self {
+            Self::Lubm(lubm) => lubm.write(out),
+            Self::Closure(graph) => graph.write(out),
+        }
+    }
+}

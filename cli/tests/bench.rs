@@ -1,0 +1,107 @@
+//! `entail bench`, whole: small workloads on real clusters, whose facts and answers must be those of the peer.
+
+#![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_entail");
+
+fn bench(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).arg("bench").args(arguments).output().unwrap()
+}
+
+/// The lines of a benchmark that succeeds. It fails by itself when Entail and the peer do not agree.
+fn lines(arguments: &[&str]) -> Vec<Value> {
+    let output = bench(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn step<'a>(lines: &'a [Value], subject: &str, run: u64, step: &str) -> &'a Value {
+    let fits = |line: &&Value| line["subject"] == subject && line["run"] == run && line["step"] == step;
+    lines.iter().find(fits).unwrap_or_else(|| panic!("no {step} of {subject}"))
+}
+
+#[test]
+fn a_university_is_what_the_peer_makes_of_it() {
+    let lines = lines(&["lubm", "--universities", "1", "--nodes", "2", "--shards", "4", "--against", "ascent"]);
+    assert_eq!(lines[0]["line"], "machine");
+    let entail = |name: &str| step(&lines, "entail", 1, name);
+    assert!(entail("load")["facts"].as_u64().unwrap() > 90_000);
+    assert!(entail("rules")["facts"].as_u64().unwrap() > 30_000);
+    assert!(entail("rules")["bytes_exchanged"].as_u64().unwrap() > 0);
+    assert!(entail("total")["peak_rss_bytes"].as_u64().unwrap() > 1 << 20);
+    assert_eq!(entail("total")["facts"], step(&lines, "ascent", 1, "total")["facts"]);
+    let rows = |query: &str| entail(query)["rows"].as_u64().unwrap();
+    // A query that finds nothing on either side would prove nothing.
+    for query in ["q01", "q03", "q04", "q05", "q07", "q08", "q09", "q10", "q11", "q13", "q14"] {
+        assert!(rows(query) > 0, "{query}");
+    }
+    assert_eq!(rows("q12"), 15, "each department has a chair");
+    assert!(rows("q06") > rows("q14"), "graduates are students by a rule only");
+    assert_eq!(lines.iter().filter(|line| line["line"] == "ratio").count(), 4);
+}
+
+#[test]
+fn a_closure_is_what_the_peer_makes_of_it() {
+    let size = ["--edges", "300", "--vertices", "90"];
+    let shape = ["--nodes", "3", "--shards", "8", "--runs", "2", "--against", "ascent"];
+    let lines = lines(&[&["closure"], &size[..], &shape[..]].concat());
+    for run in [1, 2] {
+        let pairs = &step(&lines, "entail", run, "rules")["facts"];
+        assert_eq!(pairs, &step(&lines, "ascent", run, "fixpoint")["facts"]);
+        assert!(pairs.as_u64().unwrap() > 3_000, "{pairs}");
+    }
+    let subjects = lines.iter().filter(|line| line["step"] == "total").map(|line| line["subject"].as_str().unwrap());
+    assert_eq!(subjects.collect::<Vec<_>>(), ["entail", "ascent", "ascent", "entail"], "they take turns");
+    let ratio = lines.iter().find(|line| line["of"] == "cpu_seconds").unwrap();
+    assert_eq!((&ratio["runs"], &ratio["against"]), (&2.into(), &"ascent".into()));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let output = bench(&["closure", "--edges", "21", "--vertices", "5"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("5 vertices cannot have 21 different edges"), "{said}");
+    let kept = tempfile::tempdir().unwrap();
+    fs::create_dir(kept.path().join("run-1")).unwrap();
+    let keep = kept.path().to_str().unwrap();
+    let output = bench(&["closure", "--edges", "20", "--vertices", "5", "--keep", keep]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("run-1: File exists"), "{said}");
+}
+
+/// The processes of `entail serve` whose data is below a directory.
+fn servers(directory: &Path) -> Vec<String> {
+    let directory = directory.to_str().unwrap();
+    let is_server = |name: &String| {
+        let line = fs::read(format!("/proc/{name}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.split('\0').nth(1) == Some("serve") && line.contains(directory)
+    };
+    let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(is_server).collect()
+}
+
+#[test]
+fn nothing_is_left_running_when_it_is_told_to_end() {
+    let kept = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["bench", "closure", "--keep"]).arg(kept.path());
+    let mut bench = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    while servers(kept.path()).is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(60), "no cluster was started");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(Command::new("kill").arg(bench.id().to_string()).status().unwrap().success());
+    assert_eq!(bench.wait().unwrap().code(), Some(130));
+    assert_eq!(servers(kept.path()), Vec::<String>::new());
+}
