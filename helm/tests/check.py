@@ -1,0 +1,170 @@
+"""Checks the chart: lint, every example rendered, validated and run, and values that must be refused.
+
+    helm lint --strict and helm template           values.yaml, examples/*.yaml and cases/*.yaml
+    kubernetes-validate, strict                    each, against every version of Kubernetes that the chart admits
+    rules.py                                       Pod security, ports, selectors, memory
+    the real program                               every command, flag and variable; some are run as processes, with their
+                                                   probes, the commands of `helm test`, and what Prometheus would ask
+    refused/*.yaml                                 each refused, with the message of its first line
+
+What has no tool here is skipped and said (deploy/tests/report.py).
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent.parent / "deploy" / "tests"))
+
+import cluster  # noqa: E402
+import health  # noqa: E402
+import manifests  # noqa: E402
+import program  # noqa: E402
+import rules  # noqa: E402
+from report import Report  # noqa: E402
+
+CHART = HERE.parent / "entail"
+NAMESPACE = "space"
+# The first version of Kubernetes that Chart.yaml admits.
+KUBERNETES_MIN = (1, 30)
+# Values that are run as processes: small enough for any machine.
+RUN = ("values.yaml", "laptop.yaml", "everything.yaml")
+# What the Prometheus operator adds to Kubernetes has no schema there.
+NOT_KUBERNETES = {"ServiceMonitor"}
+
+
+def helm(*arguments):
+    return subprocess.run([shutil.which("helm"), *map(str, arguments)], capture_output=True, text=True)
+
+
+def template(values, *more):
+    version = ".".join(map(str, KUBERNETES_MIN)) + ".0"
+    return helm("template", "db", CHART, "--namespace", NAMESPACE, "--kube-version", version, "--values", values, *more)
+
+
+def validate(report, where, rendered):
+    """Strictly: a field that Kubernetes does not know is an error."""
+    try:
+        import kubernetes_validate
+    except ImportError:
+        report.skip("validation against Kubernetes' schemas: there is no kubernetes-validate (make check-tools)")
+        return
+    versions = [tuple(map(int, text.split(".")[:2])) for text in kubernetes_validate.utils.all_versions()]
+    for version in sorted(version for version in versions if version >= KUBERNETES_MIN):
+        for item in rendered.objects:
+            if item["kind"] in NOT_KUBERNETES:
+                continue
+            try:
+                kubernetes_validate.validate(item, ".".join(map(str, version)), strict=True)
+                report.check(True, "")
+            except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as error:
+                name = f"{item['kind']} {item['metadata']['name']}"
+                report.check(False, f"{where}: {name} against {version}: {getattr(error, 'message', error)}")
+
+
+def names(report, where, rendered, entail):
+    """Every command, flag and variable against the real program."""
+    for name, _, pod in rendered.pods():
+        for container in manifests.containers(pod):
+            at = f"{where}: {name}/{container['name']}"
+            report.check("command" not in container, f"{at}: replaces the image's entry point")
+            entail.judge(report, at, container["args"], manifests.environment(container, f"{name}-0"))
+
+
+def roles(rendered):
+    """A process for each Pod of the StatefulSets, the coordinator first."""
+    for item in sorted(rendered.of("StatefulSet"), key=lambda item: item["metadata"]["name"]):
+        container = item["spec"]["template"]["spec"]["containers"][0]
+        for replica in range(item["spec"]["replicas"]):
+            name = f"{item['metadata']['name']}-{replica}"
+            yield cluster.Process(name, container["args"], manifests.environment(container, name))
+
+
+def steps(rendered):
+    """The containers of `helm test`, in order."""
+    pod = rendered.of("Pod")[0]
+    texts = rendered.of("ConfigMap")[0]["data"]
+    files = {f"/test/{name}": text for name, text in texts.items()}
+    for container in manifests.containers(pod["spec"]):
+        values = manifests.environment(container, pod["metadata"]["name"])
+        yield cluster.Process(container["name"], container["args"], values, files)
+
+
+def run(report, where, rendered, entail):
+    """The whole release as processes: probes, `helm test` (which must be able to fail), SIGTERM."""
+    with cluster.Cluster(entail, list(roles(rendered)), lambda h, p: rendered.resolve(NAMESPACE, h, p)) as running:
+        commands = list(steps(rendered))
+        for step in commands:
+            code, output = running.run(step)
+            if not report.check(code == 0, f"{where}: helm test: {step.name} ended with {code}\n{output}"):
+                print("\n".join(running.log(name) for name in running.running))
+        last = commands[-1]
+        wrong = [argument.replace("?ancestors != ", "?ancestors != 1") for argument in last.arguments]
+        code, output = running.run(cluster.Process("must-fail", wrong, last.environment, last.files))
+        report.check(code == 1 and "LIMIT_EXCEEDED" in output, f"{where}: helm test accepts wrong counts\n{output}")
+        for item in rendered.of("StatefulSet"):
+            probes(report, where, running, f"{item['metadata']['name']}-0", item["spec"]["template"]["spec"]["containers"][0])
+        for monitor in rendered.of("ServiceMonitor"):
+            path = monitor["spec"]["endpoints"][0]["path"]
+            for role in running.roles:
+                status = running.http(role.name, 7402, path)
+                report.check(status == 200, f"{where}: {role.name}: the ServiceMonitor's {path} gets {status}")
+        running.stop(report)
+
+
+def probes(report, where, running, name, container):
+    ports = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
+    for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+        probe = container[kind]
+        if "httpGet" in probe:
+            port = probe["httpGet"]["port"]
+            status = running.http(name, ports.get(port, port), probe["httpGet"]["path"])
+            report.check(status == 200, f"{where}: {name}: its {kind} gets {status}")
+        elif health.is_at_hand():
+            port = running.ports[name, probe["grpc"]["port"]]
+            status = health.ask_until(port, probe["grpc"].get("service", ""), probe["periodSeconds"] * probe["failureThreshold"])
+            report.check(status == "SERVING", f"{where}: {name}: its {kind} gets: {status}")
+        else:
+            report.skip(f"{name}: {kind}: there is no curl that speaks HTTP/2")
+
+
+def refused(report):
+    for path in sorted((HERE / "refused").glob("*.yaml")):
+        expected = path.read_text().splitlines()[0].removeprefix("# expect: ")
+        done = template(path)
+        report.check(done.returncode != 0, f"{path.name} is accepted")
+        report.check(expected in done.stderr, f"{path.name} is refused without `{expected}`:\n{done.stderr}")
+
+
+def main():
+    report = Report()
+    if not shutil.which("helm"):
+        report.skip("everything: there is no helm (make check-tools)")
+        report.end("check-helm")
+    entail = program.find()
+    if entail is None:
+        report.skip("commands and variables against the program: it is not built (cargo build), and $ENTAIL names none")
+    accepted = [CHART / "values.yaml", *sorted((CHART / "examples").glob("*.yaml")), *sorted((HERE / "cases").glob("*.yaml"))]
+    for path in accepted:
+        done = helm("lint", CHART, "--strict", "--values", path)
+        report.check(done.returncode == 0, f"{path.name}: helm lint: {done.stdout}{done.stderr}")
+        done = template(path)
+        if not report.check(done.returncode == 0, f"{path.name}: helm template: {done.stderr}"):
+            continue
+        rendered = manifests.Manifests(done.stdout)
+        validate(report, path.name, rendered)
+        rules.check(report, path.name, rendered)
+        if entail:
+            names(report, path.name, rendered, entail)
+            if path.name in RUN:
+                run(report, path.name, rendered, entail)
+    refused(report)
+    report.end("check-helm")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HELM_NO_PLUGINS", "1")
+    main()
