@@ -8,13 +8,17 @@ export CARGO_TERM_COLOR ?= auto
 # The simulator must notice each guard that is broken on purpose.
 BROKEN_GUARDS := -p entail-tests --features broken-guards --test simulation broken
 
-.PHONY: help demo test test-long check fix tools
+.PHONY: help demo test test-long check check-deploy check-helm check-tools fix tools
+
+# Where helm and the like are brought to, outside of the clone.
+CHECK_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/entail-check-tools
 
 help:
 	@echo "make demo       build, and answer questions about Debian's packages on a cluster of three nodes"
 	@echo "make test       build and run the tests"
 	@echo "make test-long  the same with many more random cases"
 	@echo "make check      everything that must hold before a commit: format, clippy, tests, docs (writes nothing)"
+	@echo "make check-deploy, check-helm  image, compose file and Helm chart; make check-tools brings what they need"
 	@echo "make fix        what can be mended by tools"
 
 # What RocksDB's build needs. Installs it on Debian; elsewhere it says what is missing.
@@ -40,6 +44,17 @@ check: tools
 	$(CARGO) test --workspace
 	$(CARGO) test $(BROKEN_GUARDS)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	$(MAKE) check-deploy check-helm
+
+# Both use the program that is built ($ENTAIL, or the target directory's), and skip and name what they have no tool for.
+check-deploy:
+	@deploy/tests/run.sh "$(CHECK_TOOLS)" deploy/tests/check.py
+
+check-helm:
+	@deploy/tests/run.sh "$(CHECK_TOOLS)" helm/tests/check.py
+
+check-tools:
+	@deploy/tests/tools.sh "$(CHECK_TOOLS)"
 
 fix:
 	$(CARGO) fmt --all

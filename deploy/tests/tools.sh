@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Brings what the checks of image and chart need to one directory: helm and compose-go as Go modules, kubernetes-validate
+# from PyPI in an environment of its own, promtool out of Debian's package, which need not be installed. What cannot be brought is named, and the checks will skip what needs it.
+set -uo pipefail
+tools=${1:?the directory for the tools}
+mkdir -p "$tools/bin"
+tools=$(cd "$tools" && pwd)
+missing=()
+
+# Helm's own version of Kubernetes, for charts that ask for one, is set by its release build only.
+kubernetes="helm.sh/helm/v3/pkg/chartutil"
+if [ ! -x "$tools/bin/helm" ]; then
+  GOBIN="$tools/bin" go install -ldflags "-X $kubernetes.k8sVersionMajor=1 -X $kubernetes.k8sVersionMinor=34" \
+    helm.sh/helm/v3/cmd/helm@latest || missing+=(helm)
+fi
+if [ ! -x "$tools/bin/compose-go" ]; then
+  # The module calls its program `cmd`.
+  GOBIN="$tools/bin/compose" go install github.com/compose-spec/compose-go/v2/cmd@latest \
+    && mv "$tools/bin/compose/cmd" "$tools/bin/compose-go" && rmdir "$tools/bin/compose" || missing+=(compose-go)
+fi
+if ! "$tools/venv/bin/python" -c 'import kubernetes_validate, yaml' 2>/dev/null; then
+  python3 -m venv "$tools/venv" && "$tools/venv/bin/pip" install --quiet kubernetes-validate pyyaml \
+    || missing+=(kubernetes-validate)
+fi
+if ! command -v promtool >/dev/null && [ ! -x "$tools/bin/promtool" ]; then
+  work=$(mktemp -d)
+  (cd "$work" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && cp usr/bin/promtool "$tools/bin/") \
+    2>/dev/null || missing+=("promtool (Debian's package prometheus)")
+  rm -r "$work"
+fi
+command -v curl >/dev/null || missing+=("curl (Debian's package curl)")
+[ ${#missing[@]} -eq 0 ] || printf 'not at hand: %s\n' "${missing[@]}"
+exit 0
