@@ -217,7 +217,10 @@ def main():
     compose_file(report, compose)
     configuration(report, compose["services"])
     if entail:
-        run(report, compose["services"], entail)
+        try:
+            run(report, compose["services"], entail)
+        except LookupError as error:
+            report.check(False, f"compose.yaml: an address leads nowhere: {error}")
     else:
         report.skip("commands and variables against the program: it is not built (cargo build), and $ENTAIL names none")
     report.end("check-deploy")

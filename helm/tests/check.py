@@ -160,7 +160,10 @@ def main():
         if entail:
             names(report, path.name, rendered, entail)
             if path.name in RUN:
-                run(report, path.name, rendered, entail)
+                try:
+                    run(report, path.name, rendered, entail)
+                except LookupError as error:
+                    report.check(False, f"{path.name}: an address leads nowhere: {error}")
     refused(report)
     report.end("check-helm")
 
