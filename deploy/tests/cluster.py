@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 START_SECONDS_MAX = 60
@@ -48,8 +49,13 @@ class Cluster:
                     self.ports[role.name, int(found[1])] = self.free_port()
         for held in self.reserved:
             held.close()
-        for role in self.roles:
-            self.running[role.name] = self.start(role)
+        try:
+            for role in self.roles:
+                self.running[role.name] = self.start(role)
+        except BaseException:
+            # Nobody else would end those that run already.
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
