@@ -44,7 +44,6 @@ check: tools
 	$(CARGO) test --workspace
 	$(CARGO) test $(BROKEN_GUARDS)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
-	$(MAKE) check-deploy check-helm
 
 # Both use the program that is built ($ENTAIL, or the target directory's), and skip and name what they have no tool for.
 check-deploy:
