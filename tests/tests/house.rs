@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALL: &[&str] = &["model", "logic", "proto", "telemetry", "node", "coordinator", "client", "bench", "cli", "tests"];
+const ALL: &[&str] =
+    &["model", "logic", "proto", "telemetry", "node", "coordinator", "client", "bench", "cli", "tests"];
 
 /// Which crate may use which others of ours.
 const MAY_USE: [(&str, &[&str]); 10] = [
