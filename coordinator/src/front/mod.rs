@@ -4,6 +4,7 @@
 //! [`members`](crate::members)'.
 
 mod admin;
+mod bounds;
 mod dump;
 mod load;
 mod query;
@@ -25,6 +26,7 @@ use entail_proto::status;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
 
 /// What all services share.
@@ -35,7 +37,7 @@ pub struct House {
     pub writer: Arc<Writer>,
     pub started: Instant,
     /// Queries at work.
-    pub admission: Arc<tokio::sync::Semaphore>,
+    pub admission: Arc<Semaphore>,
     /// Picks the replica of each shard that answers a query.
     pub balancer: Box<dyn Balancer>,
 }
@@ -47,6 +49,17 @@ fn refuse(fault: Fault) -> Status {
 }
 
 impl House {
+    /// A place among those who evaluate, once there is one.
+    ///
+    /// # Errors
+    /// `Overloaded` after `time`, `NotReady` when the coordinator is stopping.
+    async fn admitted(&self, time: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+        tokio::time::timeout(time, Arc::clone(&self.admission).acquire_owned())
+            .await
+            .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are at work"))?
+            .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is stopping"))
+    }
+
     /// A reader of the last committed epoch, or of a given one.
     fn reader(&self, epoch: Option<entail_model::Epoch>) -> Result<Reader, Fault> {
         let latest = self.members.log.read(|state| state.epoch());
@@ -75,12 +88,15 @@ impl House {
     }
 }
 
+/// The longest time that a caller can give; more counts as this.
+const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// The time that the caller gave, from the `grpc-timeout` header.
 fn deadline_of<T>(request: &Request<T>) -> Option<Duration> {
     let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let count: u64 = digits.parse().ok()?;
-    Some(match unit {
+    let time = match unit {
         "H" => Duration::from_secs(count.saturating_mul(3600)),
         "M" => Duration::from_secs(count.saturating_mul(60)),
         "S" => Duration::from_secs(count),
@@ -88,7 +104,8 @@ fn deadline_of<T>(request: &Request<T>) -> Option<Duration> {
         "u" => Duration::from_micros(count),
         "n" => Duration::from_nanos(count),
         _ => return None,
-    })
+    };
+    Some(time.min(TIME_MAX))
 }
 
 /// A request id of our own for a client that gave none.
@@ -115,6 +132,7 @@ mod tests {
             ("1500m", Some(Duration::from_millis(1500))),
             ("7u", Some(Duration::from_micros(7))),
             ("1H", Some(Duration::from_secs(3600))),
+            ("18446744073709551615S", Some(TIME_MAX)),
             ("x", None),
             ("", None),
             ("5", None),

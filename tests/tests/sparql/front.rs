@@ -274,8 +274,11 @@ fn a_fault_of_the_cluster_is_never_fewer_rows() {
 
 #[test]
 fn updates_insert_and_refuse_to_delete() {
-    let update =
-        |text: &str| quads(UpdateRequest { text: text.to_owned(), ..UpdateRequest::default() }, cluster(chain(3)));
+    let update = |text: &str| {
+        let request =
+            UpdateRequest { text: text.to_owned(), base: None, stop: Stop::default(), fed_bytes_max: 1 << 20 };
+        quads(request, cluster(chain(3)))
+    };
     let data = update("PREFIX e: <http://e/> INSERT DATA { e:a e:b 1 . GRAPH e:g { e:a e:b e:c } } ; CREATE GRAPH e:h")
         .expect("quads");
     assert_eq!(data.len(), 2);
