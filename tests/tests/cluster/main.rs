@@ -186,3 +186,14 @@ fn updates_see_the_epoch_that_they_build_on() {
     expected.sort_unstable();
     assert_eq!(cluster.rows("SELECT ?value { <urn:counter> <urn:value> ?value }"), expected);
 }
+
+/// Whoever asks right after a change sees it.
+#[test]
+fn status_knows_the_last_change() {
+    let cluster = Cluster::start(3, 4);
+    for count in 1..6 {
+        cluster.load("one.ttl", format!("<urn:a:{count}> <urn:p> <urn:b> ."));
+        let status = cluster.status();
+        assert_eq!((status.epoch, status.facts_asserted), (count, count));
+    }
+}
