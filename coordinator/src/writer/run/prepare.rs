@@ -31,7 +31,7 @@ impl Run<'_> {
         cached: &mut Cached,
     ) -> Result<BTreeMap<NodeId, u64>, Fault> {
         let shared = &self.writer.shared;
-        let stager = Arc::new(Stager::new(Holders::clone(&self.holders), attempt.0, shared.key, shared.shards));
+        let stager = Arc::new(Stager::new(Holders::clone(&self.holders), attempt.0, self.previous, shared));
         self.stager = Some(Arc::clone(&stager));
         let nothing = Change::Facts(Box::new(|_| Box::pin(async { Ok(()) })));
         let sets = sets_after(&self.writer.members, &self.change);
