@@ -19,7 +19,9 @@ use tonic::transport::{Channel, Endpoint};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
-const HEARTBEAT_DEADLINE: Duration = Duration::from_secs(10);
+/// Short beside the 10 s of silence after which the coordinator gives a node up: one that is swallowed must not cost
+/// the node its place.
+const HEARTBEAT_DEADLINE: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// What a node says of itself.
