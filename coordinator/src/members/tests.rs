@@ -1,4 +1,4 @@
-//! What nodes hear when they register and with their heartbeats.
+//! What nodes hear when they register and with their heartbeats, and that nobody waits for the log's disk to be heard.
 
 use super::*;
 use crate::metalog::{Cluster, EpochKind, RequestId};
@@ -57,4 +57,19 @@ async fn a_node_with_another_past_is_refused() {
     let refused = members.register_node(request).await.map(|response| response.incarnation);
     assert_eq!(refused.map_err(|fault| fault.reason), Err(Reason::Corrupt));
     assert_eq!(members.incarnation(NodeId(1)).0, incarnation, "what is refused leaves no trace");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_disk_to_read_the_log() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = Arc::new(members(&directory));
+    let incarnation = register(&members).await;
+    let _written = members.log.0.file.lock().expect("nobody has panicked");
+    let (sender, answer) = std::sync::mpsc::channel();
+    let other = Arc::clone(&members);
+    std::thread::spawn(move || {
+        let response = other.hear(heartbeat(incarnation, &[]));
+        _ = sender.send((response.register_again, other.not_ready().is_none(), other.log.is_poisoned()));
+    });
+    assert_eq!(answer.recv_timeout(Duration::from_secs(10)), Ok((false, true, false)));
 }
