@@ -47,6 +47,8 @@ impl Run<'_> {
             tokio::select! {
                 result = stage(Arc::clone(&stager)) => result?,
                 () = cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
+                // The facts may be long in coming, and what a lost node has staged is lost.
+                fault = self.lives.failure() => return Err(fault),
             }
         }
         let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;
