@@ -207,8 +207,8 @@ impl Link {
     }
 
     /// Stages facts.
-    pub async fn stage(&self, attempt: u64, sequence: u64, blocks: Vec<PairBlock>) -> Result<(), Fault> {
-        let request = StageRequest { cluster: self.cluster.0, attempt, sequence, blocks };
+    pub async fn stage(&self, mut request: StageRequest) -> Result<(), Fault> {
+        request.cluster = self.cluster.0;
         let reply = self.client().stage(self.request(request, Some(SHORT * 4))?).await;
         reply.map(drop).map_err(|error| self.fault(&error))
     }

@@ -95,7 +95,7 @@ impl NodeService for Services {
             let open = services.attempts.open(&services.context, Attempt(request.attempt))?;
             let blocks = request.blocks.iter().map(convert::block_parts);
             let blocks: Vec<(Relation, Copy, Vec<Pair>)> = blocks.collect::<Result<_, Fault>>()?;
-            open.stage(&services.context, request.sequence, &blocks)
+            open.stage(&services.context, Epoch(request.previous), request.sequence, &blocks)
         })
         .await?;
         Ok(Response::new(StageResponse {}))

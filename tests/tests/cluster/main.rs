@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
 mod programs;
+mod trouble;
 
 use entail_model::Reason;
 use entail_proto::v1::{ResultFormat, UpdateRequest};
