@@ -76,7 +76,8 @@ impl Shared {
 pub struct Live {
     pub last_seen: Instant,
     pub epoch: Epoch,
-    pub stats: NodeStats,
+    /// None until its first heartbeat.
+    pub stats: Option<NodeStats>,
     pub version: String,
 }
 
@@ -227,12 +228,7 @@ impl Members {
         let incarnation = self.log.append(entry).await?;
         self.lock().insert(
             node,
-            Live {
-                last_seen: Instant::now(),
-                epoch: Epoch(request.epoch),
-                stats: NodeStats::default(),
-                version: request.version,
-            },
+            Live { last_seen: Instant::now(), epoch: Epoch(request.epoch), stats: None, version: request.version },
         );
         tracing::info!(node = %format_args!("{:016x}", node.0), incarnation, epoch = request.epoch, "a node has registered");
         let decisions = self.decisions(&request.undecided)?;
@@ -264,7 +260,7 @@ impl Members {
         *live = Live {
             last_seen: Instant::now(),
             epoch: Epoch(request.epoch),
-            stats: request.stats.unwrap_or_default(),
+            stats: request.stats,
             version: std::mem::take(&mut live.version),
         };
         // Registering is refused with what is wrong, and ends the node.

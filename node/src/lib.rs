@@ -36,6 +36,7 @@ use store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
@@ -81,6 +82,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         attempts: Arc::new(Attempts::default()),
         queries: Arc::new(Queries::default()),
     };
+    let (health, health_service) = tonic_health::server::health_reporter();
     let member = Member {
         context: Arc::clone(&context),
         attempts: Arc::clone(&services.attempts),
@@ -88,6 +90,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         coordinator: options.coordinator,
         name: options.name.unwrap_or_else(|| address.clone()),
         address: address.clone(),
+        health: health.clone(),
     };
     let compaction = tokio::task::spawn_blocking({
         let context = Arc::clone(&context);
@@ -100,6 +103,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = Server::builder()
         .add_service(NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
+        .add_service(health_service)
         .add_service(PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
         .serve_with_incoming_shutdown(incoming, async {
             _ = stopped.await;
@@ -111,6 +115,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         poisoned = poisoned(&context) => Err(poisoned),
         () = shutdown => Ok(()),
     };
+    health.set_service_status("", ServingStatus::NotServing).await;
     drop(stop);
     // Streams that are still open end with the process: their callers get a typed error and try again.
     _ = tokio::time::timeout(std::time::Duration::from_secs(5), server).await;

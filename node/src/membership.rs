@@ -16,6 +16,8 @@ use entail_proto::status;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
@@ -32,10 +34,12 @@ pub struct Member {
     pub coordinator: String,
     pub address: String,
     pub name: String,
+    pub health: HealthReporter,
 }
 
 impl Member {
-    /// Registers and sends heartbeats until the task is dropped.
+    /// Registers and sends heartbeats until the task is dropped. The node is healthy while it is registered: then it knows
+    /// every outcome and can take part.
     ///
     /// # Errors
     /// Only what no retry mends: another cluster, a damaged store.
@@ -46,7 +50,9 @@ impl Member {
         let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
         let mut client = ClusterServiceClient::new(channel);
         loop {
+            self.health.set_service_status("", ServingStatus::NotServing).await;
             let incarnation = self.register(&mut client).await?;
+            self.health.set_service_status("", ServingStatus::Serving).await;
             self.stay(&mut client, incarnation).await?;
         }
     }

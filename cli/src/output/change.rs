@@ -24,12 +24,13 @@ pub fn json(change: &ChangeSummary) -> Value {
 pub fn table(change: &ChangeSummary, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", line(change))?;
     let worked = change.rules.iter().filter(|rule| rule.derived > 0);
-    let rows: Vec<Vec<String>> = worked.map(|rule| vec![rule.rule.clone(), count(rule.derived)]).collect();
+    let rows: Vec<Vec<String>> = worked.map(|rule| vec![count(rule.derived), rule.rule.clone()]).collect();
     if rows.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
-    Grid::new([("rule", Align::Left), ("derived", Align::Right)]).write(&rows, out)
+    // The rules come last, since they may be long.
+    Grid::new([("derived", Align::Right), ("rule", Align::Left)]).write(&rows, out)
 }
 
 fn line(change: &ChangeSummary) -> String {

@@ -26,8 +26,9 @@ impl Admin {
         let members = &self.0.members;
         let (epoch, holders): (_, BTreeSet<NodeId>) =
             members.log.read(|state| (state.epoch(), state.placement().holders.iter().copied().collect()));
-        let is_behind =
-            |node: &NodeId| members.is_up(*node) && members.live(*node).is_some_and(|live| live.epoch < epoch);
+        let is_behind = |node: &NodeId| {
+            members.is_up(*node) && members.live(*node).is_some_and(|live| live.epoch < epoch || live.stats.is_none())
+        };
         let started = Instant::now();
         while holders.iter().any(is_behind) && started.elapsed() < HEARD_WITHIN {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -46,14 +47,15 @@ impl Admin {
             ..NodeStatus::default()
         };
         if let Some(live) = live {
-            status.facts_asserted = live.stats.shards.iter().map(|shard| shard.asserted).sum();
-            status.facts_derived = live.stats.shards.iter().map(|shard| shard.derived).sum();
-            status.terms = live.stats.shards.iter().map(|shard| shard.terms).sum();
-            status.memory_bytes = live.stats.memory_bytes;
-            status.cache_bytes = live.stats.cache_bytes;
-            status.disk_bytes = live.stats.disk_bytes;
-            status.disk_free_bytes = live.stats.disk_free_bytes;
-            status.queries = live.stats.queries;
+            let stats = live.stats.unwrap_or_default();
+            status.facts_asserted = stats.shards.iter().map(|shard| shard.asserted).sum();
+            status.facts_derived = stats.shards.iter().map(|shard| shard.derived).sum();
+            status.terms = stats.shards.iter().map(|shard| shard.terms).sum();
+            status.memory_bytes = stats.memory_bytes;
+            status.cache_bytes = stats.cache_bytes;
+            status.disk_bytes = stats.disk_bytes;
+            status.disk_free_bytes = stats.disk_free_bytes;
+            status.queries = stats.queries;
             status.epoch = live.epoch.0;
             status.version = live.version;
         }
@@ -63,7 +65,7 @@ impl Admin {
     fn shard_status(&self, holders: &[NodeId]) -> Vec<ShardStatus> {
         let mut stats = HashMap::new();
         for node in holders {
-            for shard in self.0.members.live(*node).map(|live| live.stats.shards).unwrap_or_default() {
+            for shard in self.0.members.live(*node).and_then(|live| live.stats).unwrap_or_default().shards {
                 stats.insert((*node, shard.shard), shard);
             }
         }
