@@ -40,10 +40,10 @@ use tonic::transport::server::TcpIncoming;
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
 
-/// The part of the memory that one run of an attempt may take before it is stored, down to so few pairs that storing
-/// them would cost more than it saves.
-const RUN_SHARE: u64 = 16;
-const RESIDENT_PAIRS_MIN: u64 = 64 << 10;
+/// The part of the memory that all runs of an attempt may take together before the largest are stored, down to so few
+/// pairs that storing them would cost more than it saves.
+const ATTEMPT_SHARE: u64 = 8;
+const RESIDENT_PAIRS_MIN: u64 = 128 << 10;
 
 /// Runs a node until `shutdown` completes.
 ///
@@ -73,7 +73,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         runtime: tokio::runtime::Handle::current(),
         membership: OnceLock::new(),
         inbox_bytes_max: (options.memory / 4).max(64 << 20),
-        resident_pairs_max: (options.memory / RUN_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
+        resident_pairs_max: (options.memory / ATTEMPT_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
         pool,
     });
     let services = Services {
