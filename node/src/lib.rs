@@ -18,6 +18,7 @@ mod queries;
 mod scan;
 mod service;
 pub mod store;
+mod waiting;
 
 pub use options::Options;
 
@@ -32,6 +33,7 @@ use queries::Queries;
 use service::Services;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
@@ -44,6 +46,9 @@ const CACHE_SHARE: u64 = 2;
 /// pairs that storing them would cost more than it saves.
 const ATTEMPT_SHARE: u64 = 8;
 const RESIDENT_PAIRS_MIN: u64 = 128 << 10;
+
+/// How often a silent caller is asked for a sign of life, and how long it has for that.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Runs a node until `shutdown` completes.
 ///
@@ -98,7 +103,10 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     // Without delay: an answer's last message would wait for the caller's acknowledgement, which the caller's system holds
     // back for 40 ms. (The server's own option counts only where it listens itself.)
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
     let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
         .add_service(PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
         .serve_with_incoming_shutdown(incoming, async {
@@ -113,7 +121,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     };
     drop(stop);
     // Streams that are still open end with the process: their callers get a typed error and try again.
-    _ = tokio::time::timeout(std::time::Duration::from_secs(5), server).await;
+    _ = tokio::time::timeout(Duration::from_secs(5), server).await;
     context.store.close();
     _ = compaction.await;
     result
@@ -122,7 +130,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
 /// Completes when the store has failed: nothing it holds can be trusted to last, so the process must end.
 async fn poisoned(context: &Context) -> Fault {
     loop {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         if let Some(fault) = context.store.poisoned() {
             return fault;
         }
@@ -134,10 +142,10 @@ fn compact(context: &Context) {
     while !context.store.is_closed() {
         match context.store.compact_step() {
             Ok(true) => {}
-            Ok(false) => std::thread::sleep(std::time::Duration::from_millis(200)),
+            Ok(false) => std::thread::sleep(Duration::from_millis(200)),
             Err(fault) => {
                 tracing::error!(%fault, "merging runs failed");
-                std::thread::sleep(std::time::Duration::from_secs(5));
+                std::thread::sleep(Duration::from_secs(5));
             }
         }
     }

@@ -3,10 +3,11 @@
 //! The query runs on a thread of its own; when the client's stream is dropped, or the time is over, the token is
 //! cancelled, which wakes the thread wherever it waits and ends the work at every node.
 
-use super::{House, Reply, deadline_of, refuse};
+use super::{House, Reply, refuse};
 use crate::query::{self, Format, Mode, Part, Stop};
 use crate::reader::Until;
 use entail_model::{Epoch, Fault, Reason};
+use entail_proto::deadline::deadline_of;
 use entail_proto::v1::query_response::Part as WirePart;
 use entail_proto::v1::query_service_server::QueryService;
 use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};
