@@ -108,7 +108,7 @@ impl Attempts {
             attempt,
             staging: Mutex::default(),
             reasoning: Mutex::default(),
-            inbox: Inbox::new(context.inbox_bytes_max),
+            inbox: Inbox::new(Arc::clone(&context.room)),
             stop: Arc::default(),
             progress: Mutex::default(),
             changed: Notify::new(),
@@ -231,7 +231,11 @@ impl Open {
         territories: &Territories,
     ) {
         while !self.stop.load(Ordering::Relaxed) {
-            let Some(event) = self.inbox.pop(Duration::from_secs(1)) else { continue };
+            let event = match self.inbox.pop(Duration::from_secs(1)) {
+                Ok(Some(event)) => event,
+                Ok(None) => continue,
+                Err(fault) => return self.fail(fault),
+            };
             let mut reasoner = lock(reasoner);
             // The pool's threads share the work of a step, and one of them waits where a peer is slow to take what is
             // sent: only one attempt is at work, and nothing else uses the pool.

@@ -1,5 +1,6 @@
 //! What every part of a node shares: its store, its place in the cluster, its threads.
 
+use crate::overflow::Room;
 use crate::peers::Peers;
 use crate::store::{Snapshot, Store};
 use entail_logic::exchange::route::Territory;
@@ -22,8 +23,8 @@ pub struct Context {
     pub runtime: Handle,
     /// Set once the node has registered.
     pub membership: OnceLock<Membership>,
-    /// Bytes that may wait for one attempt or query.
-    pub inbox_bytes_max: u64,
+    /// Where messages wait for their attempts and queries.
+    pub room: Arc<Room>,
     /// Pairs of an attempt that may be in memory, of all relations together; the others are stored while it goes on.
     pub resident_pairs_max: u64,
     /// Evaluates: one pool for all, never the async runtime.

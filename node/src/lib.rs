@@ -13,6 +13,7 @@ mod context;
 mod inbox;
 mod membership;
 pub mod options;
+mod overflow;
 mod peers;
 mod queries;
 mod scan;
@@ -29,6 +30,7 @@ use entail_model::{Fault, Reason};
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
 use membership::Member;
+use overflow::Room;
 use queries::Queries;
 use service::Services;
 use std::future::Future;
@@ -46,6 +48,11 @@ const CACHE_SHARE: u64 = 2;
 /// pairs that storing them would cost more than it saves.
 const ATTEMPT_SHARE: u64 = 8;
 const RESIDENT_PAIRS_MIN: u64 = 128 << 10;
+
+/// The part of the memory for messages that wait to be worked on, of all attempts and queries together; others wait on
+/// disk.
+const ROOM_SHARE: u64 = 4;
+const ROOM_BYTES_MIN: u64 = 4 << 20;
 
 /// How often a silent caller is asked for a sign of life, and how long it has for that.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -77,7 +84,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         peers: peers::Peers::default(),
         runtime: tokio::runtime::Handle::current(),
         membership: OnceLock::new(),
-        inbox_bytes_max: (options.memory / 4).max(64 << 20),
+        room: Arc::new(Room::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),
         resident_pairs_max: (options.memory / ATTEMPT_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
         pool,
     });

@@ -116,7 +116,7 @@ impl Queries {
             return Err(Fault::new(Reason::Overloaded, format!("{RUNNING_MAX} queries are running")));
         }
         let running = known.running.entry(query).or_insert_with(|| Running {
-            inbox: Arc::new(Inbox::new(context.inbox_bytes_max)),
+            inbox: Arc::new(Inbox::new(Arc::clone(&context.room))),
             since: Instant::now(),
             is_claimed: false,
         });
@@ -276,7 +276,7 @@ impl Worker {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Fault::new(Reason::Cancelled, "the query was cancelled"));
             }
-            if let Some(event) = self.inbox.pop(LOOK) {
+            if let Some(event) = self.inbox.pop(LOOK)? {
                 answer.step(event, &mut emit)?;
             }
         }
@@ -292,6 +292,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::overflow::Room;
     use crate::peers::Peers;
     use crate::store::{OpenOptions, Store};
     use std::sync::OnceLock;
@@ -304,7 +305,7 @@ mod tests {
             peers: Peers::default(),
             runtime: Handle::current(),
             membership: OnceLock::new(),
-            inbox_bytes_max: 1 << 20,
+            room: Arc::new(Room::new(1 << 20, place.to_owned())),
             resident_pairs_max: 1 << 10,
             pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("threads"),
         }
