@@ -54,7 +54,7 @@ fn many_relations_are_loaded_within_bounds() {
     let cluster = Cluster::of(Shape { nodes: 1, memory: "16MiB", node_wrapper, ..Shape::default() });
     cluster.load("many.ttl", &document_of_many_predicates());
     let facts = TERMS * PREDICATES * FACTS_OF_A_TERM;
-    let pairs_mib = facts * 2 * 16 >> 20;
+    let pairs_mib = (facts * 2 * 16) >> 20;
     let ask = |query: &str| cluster.must(&["query", query, "--output", "csv"]);
     for predicate in [0, PREDICATES - 1] {
         let count = ask(&format!("SELECT (COUNT(*) AS ?n) {{ ?s <urn:p{predicate}> ?o }}"));
