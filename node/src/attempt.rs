@@ -111,7 +111,7 @@ impl Attempts {
             attempt,
             staging: Mutex::default(),
             reasoning: Mutex::default(),
-            inbox: Inbox::new(context.inbox_bytes_max),
+            inbox: Inbox::new(Arc::clone(&context.room)),
             stop: Arc::default(),
             progress: Mutex::default(),
             changed: Notify::new(),
@@ -240,9 +240,14 @@ impl Open {
         territories: &Territories,
     ) {
         while !self.stop.load(Ordering::Relaxed) {
-            let Some(event) = self.inbox.pop(Duration::from_secs(1)) else { continue };
+            let event = match self.inbox.pop(Duration::from_secs(1)) {
+                Ok(Some(event)) => event,
+                Ok(None) => continue,
+                Err(fault) => return self.fail(fault),
+            };
             let mut reasoner = lock(reasoner);
-            // The pool's threads share the work of a step; effects leave from here.
+            // The pool's threads share the work of a step, and one of them waits where a peer is slow to take what is
+            // sent: only one attempt is at work, and nothing else uses the pool.
             let mut emit = |effect| self.perform(context, cluster, territories, effect);
             if let Err(fault) = reasoner.step_in(&context.pool, event, &mut emit) {
                 self.fail(fault);
@@ -271,7 +276,8 @@ impl Open {
                 self.bytes_sent.fetch_add(payload_bytes(&message.payload), Ordering::Relaxed);
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
-                let parcel = Parcel { cluster, owner: Owner::Attempt(self.attempt.0), from: context.node, to, message };
+                let (owner, stop) = (Owner::Attempt(self.attempt.0), &*self.stop);
+                let parcel = Parcel { cluster, owner, from: context.node, to, message, stop };
                 context.peers.send(&context.runtime, territories, parcel, move |result| match result {
                     Ok(()) => _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0),
                     Err(fault) => open.fail(fault),

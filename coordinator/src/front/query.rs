@@ -4,9 +4,10 @@
 //! cancelled, which wakes the thread wherever it waits and ends the work at every node.
 
 use super::bounds::Bounds;
-use super::{House, Reply, deadline_of, refuse};
+use super::{House, Reply, refuse};
 use crate::query::{self, Format, Mode, Part, Stop};
 use entail_model::{Epoch, Fault, Reason};
+use entail_proto::deadline::deadline_of;
 use entail_proto::v1::query_response::Part as WirePart;
 use entail_proto::v1::query_service_server::QueryService;
 use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};

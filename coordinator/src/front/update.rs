@@ -1,12 +1,13 @@
 //! `UpdateService`: SPARQL Update and loads.
 
 use super::bounds::Bounds;
-use super::{House, Reply, deadline_of, load, refuse, request_id};
+use super::{House, Reply, load, refuse, request_id};
 use crate::query::update::{self, UpdateRequest as Parsed};
 use crate::staging::Stager;
 use crate::writer::{Change, Request as WriteRequest, Watch};
 use bytes::Bytes;
 use entail_model::{Fact, Fault, TermId, term};
+use entail_proto::deadline::deadline_of;
 use entail_proto::v1::update_service_server::UpdateService;
 use entail_proto::v1::{ChangeSummary, LoadRequest, LoadResponse, UpdateRequest, UpdateResponse};
 use futures::Stream;

@@ -1,6 +1,7 @@
 //! Which messages of an attempt are taken, by what the store has seen.
 
 use super::*;
+use crate::overflow::Room;
 use crate::peers::Peers;
 use crate::store::{OpenOptions, Store};
 use entail_model::ShardCount;
@@ -30,7 +31,7 @@ impl Node {
             peers: Peers::default(),
             runtime: runtime.handle().clone(),
             membership: OnceLock::new(),
-            inbox_bytes_max: 1 << 20,
+            room: Arc::new(Room::new(1 << 20, data.path().to_owned())),
             resident_pairs_max: 1 << 20,
             pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be made"),
         };
