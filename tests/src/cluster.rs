@@ -176,6 +176,14 @@ impl Cluster {
         self.runtime.block_on(work(self.client.clone()))
     }
 
+    /// Does something beside.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(work)
+    }
+
     /// The whole answer to a request, whose format has to be left open.
     pub fn answer(&self, request: QueryRequest) -> Result<Answer, Fault> {
         let answer = self.runtime.block_on(self.client.query_all(request, ANSWER_BYTES_MAX)).map_err(fault)?;

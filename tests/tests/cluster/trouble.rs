@@ -70,7 +70,7 @@ fn enough_for_a_batch() -> String {
 fn a_silent_client_does_not_stop_the_writers() {
     let cluster = Cluster::start_as(&Setting { load_idle_max: Duration::from_secs(2), ..Setting::new(1, 4) });
     let silent = send_and_fall_silent(format!("http://{}", cluster.address), enough_for_a_batch(), 1_000_000);
-    let other = cluster.with_client(|_| async { tokio::spawn(silent) });
+    let other = cluster.spawn(silent);
     std::thread::sleep(Duration::from_millis(500));
     cluster.load("other.nt", "<urn:a> <urn:p> <urn:b> .");
     let fault = cluster.with_client(|_| other).unwrap();
@@ -82,7 +82,7 @@ fn a_silent_client_does_not_stop_the_writers() {
 fn a_load_that_has_nothing_yet_keeps_nobody_waiting() {
     let cluster = Cluster::start_as(&Setting { load_idle_max: Duration::from_secs(3600), ..Setting::new(1, 4) });
     let silent = send_and_fall_silent(format!("http://{}", cluster.address), "<urn:c> <urn:p>".to_owned(), 0);
-    let other = cluster.with_client(|_| async { tokio::spawn(silent) });
+    let other = cluster.spawn(silent);
     std::thread::sleep(Duration::from_millis(500));
     cluster.load("other.nt", "<urn:a> <urn:p> <urn:b> .");
     assert!(!other.is_finished(), "its client may still go on");
