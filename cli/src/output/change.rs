@@ -65,7 +65,7 @@ mod tests {
         let mut out = Vec::new();
         table(&change, &mut out).unwrap();
         let expected = "epoch 7: 1 fact asserted, 1,500 facts derived in 3 rounds, 2.0 KiB exchanged, 250.0 ms\n\n\
-            rule  derived\n────  ───────\n1:1     1,500\n";
+            derived  rule\n───────  ────\n  1,500  1:1\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(json(&change)["rules"][1]["derived"], 0);
     }
