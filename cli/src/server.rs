@@ -67,6 +67,7 @@ impl Front {
             min_nodes,
             query_timeout_default: self.limits.query_timeout,
             rows_max: self.limits.rows_max,
+            load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX,
             memory,
         }
     }

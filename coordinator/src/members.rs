@@ -3,7 +3,7 @@
 //! What lasts is in the metadata log; what only lives here (heartbeats, statistics) is forgotten at a restart, and nodes
 //! are asked to register again.
 
-use crate::metalog::{Entry, FileLog, Incarnation, MetaLog, Outcome, State};
+use crate::metalog::{Entry, FileLog, Incarnation, MetaLog, State};
 use crate::nodes::{Connections, Holders};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason};
 use entail_proto::convert;
@@ -11,7 +11,8 @@ use entail_proto::internal::cluster_service_server::ClusterService;
 use entail_proto::internal::*;
 use entail_proto::status;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status};
 
@@ -21,36 +22,52 @@ pub const SUSPECT_AFTER: Duration = Duration::from_secs(3);
 /// Without a heartbeat for this long what waits for a node is given up.
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// The metadata log, shared between threads; appends block.
+/// The metadata log, shared between threads. Appends block, reads never wait for a disk: they look at a copy of the
+/// state that applies every entry as soon as it is durable.
 #[derive(Clone)]
-pub struct Log(Arc<Mutex<FileLog>>);
+pub struct Log(Arc<Shared>);
+
+struct Shared {
+    file: Mutex<FileLog>,
+    state: RwLock<State>,
+    is_poisoned: AtomicBool,
+}
 
 impl Log {
     /// A log to share.
     pub fn new(log: FileLog) -> Self {
-        Self(Arc::new(Mutex::new(log)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, FileLog> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let (state, is_poisoned) = (RwLock::new(log.state().clone()), AtomicBool::new(log.is_poisoned()));
+        Self(Arc::new(Shared { file: Mutex::new(log), state, is_poisoned }))
     }
 
     /// Reads the state.
     pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
-        read(self.lock().state())
+        read(&self.0.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Appends an entry, off the async threads.
     pub async fn append(&self, entry: Entry) -> Result<u64, Fault> {
-        let log = self.clone();
-        tokio::task::spawn_blocking(move || log.lock().append(&entry).map(|(index, _)| index))
+        let shared = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || shared.append(&entry))
             .await
             .unwrap_or_else(|error| Err(Fault::internal(format!("the log's task failed: {error}"))))
     }
 
     /// Has a write failed, so that the process must end?
     pub fn is_poisoned(&self) -> bool {
-        self.lock().is_poisoned()
+        self.0.is_poisoned.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn append(&self, entry: &Entry) -> Result<u64, Fault> {
+        // Held until the copy has the entry too, so that entries come to it in order.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = file.append(entry);
+        self.is_poisoned.store(file.is_poisoned(), Ordering::Relaxed);
+        let (index, _) = result?;
+        self.state.write().unwrap_or_else(PoisonError::into_inner).apply(index, entry)?;
+        Ok(index)
     }
 }
 
@@ -59,10 +76,9 @@ impl Log {
 pub struct Live {
     pub last_seen: Instant,
     pub epoch: Epoch,
-    pub stats: NodeStats,
+    /// None until its first heartbeat.
+    pub stats: Option<NodeStats>,
     pub version: String,
-    /// Did the last heartbeat tell of an epoch below the log's, with no attempt open?
-    is_behind: bool,
 }
 
 /// All nodes.
@@ -191,20 +207,18 @@ impl Members {
             let text = format!("the node has epoch {node}, the coordinator's log ends at {log}: it has lost entries");
             return Err(Fault::corrupt(text));
         }
-        Ok(())
+        self.decisions(&request.undecided).map(drop)
     }
 
-    fn decisions(&self, undecided: &[u64]) -> Vec<Decision> {
-        self.log.read(|state| {
-            let decide = |attempt: &u64| match state.outcome(Attempt(*attempt)) {
-                Outcome::Committed(epoch) => Some(Decision { attempt: *attempt, epoch: epoch.0 }),
-                Outcome::Open => None,
-                Outcome::Aborted | Outcome::Forgotten | Outcome::Unknown => {
-                    Some(Decision { attempt: *attempt, epoch: 0 })
-                }
-            };
-            undecided.iter().filter_map(decide).collect()
-        })
+    /// What the log has decided of attempts that a node has sealed.
+    fn decisions(&self, undecided: &[u64]) -> Result<Vec<Decision>, Fault> {
+        let undecided: Vec<Attempt> = undecided.iter().copied().map(Attempt).collect();
+        let decisions = self.log.read(|state| state.decisions(&undecided))?;
+        let decision = |(attempt, epoch): (Attempt, Option<Epoch>)| Decision {
+            attempt: attempt.0,
+            epoch: epoch.map_or(0, |epoch| epoch.0),
+        };
+        Ok(decisions.into_iter().map(decision).collect())
     }
 
     async fn register_node(&self, request: RegisterRequest) -> Result<RegisterResponse, Fault> {
@@ -214,16 +228,10 @@ impl Members {
         let incarnation = self.log.append(entry).await?;
         self.lock().insert(
             node,
-            Live {
-                last_seen: Instant::now(),
-                epoch: Epoch(request.epoch),
-                stats: NodeStats::default(),
-                version: request.version,
-                is_behind: false,
-            },
+            Live { last_seen: Instant::now(), epoch: Epoch(request.epoch), stats: None, version: request.version },
         );
         tracing::info!(node = %format_args!("{:016x}", node.0), incarnation, epoch = request.epoch, "a node has registered");
-        let decisions = self.decisions(&request.undecided);
+        let decisions = self.decisions(&request.undecided)?;
         Ok(self.log.read(|state| {
             let cluster = state.cluster().expect("it was checked above");
             RegisterResponse {
@@ -239,6 +247,26 @@ impl Members {
             }
         }))
     }
+
+    /// Takes a heartbeat. A node that missed an outcome learns it here: the writer tells each node once and goes on.
+    fn hear(&self, request: HeartbeatRequest) -> HeartbeatResponse {
+        let node = NodeId(request.node);
+        let is_known = self.incarnation(node).0 == request.incarnation;
+        let decisions = self.decisions(&request.undecided);
+        let mut live = self.lock();
+        let Some(live) = live.get_mut(&node).filter(|_| is_known) else {
+            return HeartbeatResponse { register_again: true, ..HeartbeatResponse::default() };
+        };
+        *live = Live {
+            last_seen: Instant::now(),
+            epoch: Epoch(request.epoch),
+            stats: request.stats,
+            version: std::mem::take(&mut live.version),
+        };
+        // Registering is refused with what is wrong, and ends the node.
+        let register_again = decisions.is_err();
+        HeartbeatResponse { register_again, placement_version: 0, decisions: decisions.unwrap_or_default() }
+    }
 }
 
 /// The coordinator's service for nodes.
@@ -253,26 +281,9 @@ impl ClusterService for ClusterServer {
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
-        let request = request.into_inner();
-        let node = NodeId(request.node);
-        let is_behind = self.0.log.read(|state| state.open().is_none() && state.epoch() > Epoch(request.epoch));
-        let known = self.0.incarnation(node).0 == request.incarnation;
-        let mut live = self.0.lock();
-        let register_again = match live.get_mut(&node) {
-            Some(live) if known => {
-                // A node that missed an outcome learns it by registering: twice behind is no coincidence.
-                let was_behind = live.is_behind;
-                *live = Live {
-                    last_seen: Instant::now(),
-                    epoch: Epoch(request.epoch),
-                    stats: request.stats.unwrap_or_default(),
-                    is_behind,
-                    version: std::mem::take(&mut live.version),
-                };
-                was_behind && is_behind
-            }
-            _ => true,
-        };
-        Ok(Response::new(HeartbeatResponse { register_again, placement_version: 0 }))
+        Ok(Response::new(self.0.hear(request.into_inner())))
     }
 }
+
+#[cfg(test)]
+mod tests;

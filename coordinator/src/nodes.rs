@@ -9,12 +9,15 @@ use entail_proto::{convert, status};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
 
 /// The deadline of calls that only look something up or change a little.
 const SHORT: Duration = Duration::from_secs(30);
+
+/// Beyond a query's deadline: the query ends by its own clock, and the node's only counts when nobody tells it so.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The largest message from or to a node.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
@@ -168,6 +171,17 @@ impl Link {
         Ok(request)
     }
 
+    /// The same, of a query that ends at `until`: the node is told how much of its time is left.
+    fn request_until<T>(
+        &self,
+        message: T,
+        deadline: Option<Duration>,
+        until: Option<Instant>,
+    ) -> Result<Request<T>, Fault> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()) + GRACE);
+        self.request(message, deadline.into_iter().chain(left).min())
+    }
+
     fn unreachable(&self, why: &str) -> Fault {
         Fault::new(Reason::ShardsUnavailable, format!("node {} {why}", self.name)).with_shards(self.shards.clone())
     }
@@ -193,22 +207,22 @@ impl Link {
     }
 
     /// Ids of known terms; [`TermId::MAX`] for others.
-    pub async fn lookup(&self, terms: Terms) -> Result<Vec<TermId>, Fault> {
+    pub async fn lookup(&self, terms: Terms, until: Option<Instant>) -> Result<Vec<TermId>, Fault> {
         let request = LookupRequest { cluster: self.cluster.0, terms: Some(terms) };
-        let reply = self.client().lookup(self.request(request, Some(SHORT))?).await;
+        let reply = self.client().lookup(self.request_until(request, Some(SHORT), until)?).await;
         convert::ids_from_bytes(&reply.map_err(|error| self.fault(&error))?.get_ref().ids)
     }
 
     /// The canonical bytes of ids.
-    pub async fn decode(&self, ids: &[TermId]) -> Result<Vec<Bytes>, Fault> {
+    pub async fn decode(&self, ids: &[TermId], until: Option<Instant>) -> Result<Vec<Bytes>, Fault> {
         let request = DecodeRequest { cluster: self.cluster.0, ids: convert::ids_to_bytes(ids) };
-        let reply = self.client().decode(self.request(request, Some(SHORT))?).await;
+        let reply = self.client().decode(self.request_until(request, Some(SHORT), until)?).await;
         convert::term_slices(&reply.map_err(|error| self.fault(&error))?.into_inner().terms.unwrap_or_default())
     }
 
     /// Stages facts.
-    pub async fn stage(&self, attempt: u64, sequence: u64, blocks: Vec<PairBlock>) -> Result<(), Fault> {
-        let request = StageRequest { cluster: self.cluster.0, attempt, sequence, blocks };
+    pub async fn stage(&self, mut request: StageRequest) -> Result<(), Fault> {
+        request.cluster = self.cluster.0;
         let reply = self.client().stage(self.request(request, Some(SHORT * 4))?).await;
         reply.map(drop).map_err(|error| self.fault(&error))
     }
@@ -235,9 +249,13 @@ impl Link {
     }
 
     /// Starts a query's part; dropping the stream stops it.
-    pub async fn execute(&self, mut request: ExecuteRequest) -> Result<Streaming<ExecuteResponse>, Fault> {
+    pub async fn execute(
+        &self,
+        mut request: ExecuteRequest,
+        until: Option<Instant>,
+    ) -> Result<Streaming<ExecuteResponse>, Fault> {
         request.cluster = self.cluster.0;
-        let reply = self.client().execute(self.request(request, None)?).await;
+        let reply = self.client().execute(self.request_until(request, None, until)?).await;
         reply.map(|reply| reply.into_inner()).map_err(|error| self.fault(&error))
     }
 
@@ -247,9 +265,9 @@ impl Link {
     }
 
     /// The sizes of the relations at an epoch.
-    pub async fn sizes(&self, epoch: u64) -> Result<Vec<RelationSize>, Fault> {
+    pub async fn sizes(&self, epoch: u64, until: Option<Instant>) -> Result<Vec<RelationSize>, Fault> {
         let request = SizesRequest { cluster: self.cluster.0, epoch };
-        let reply = self.client().sizes(self.request(request, Some(SHORT))?).await;
+        let reply = self.client().sizes(self.request_until(request, Some(SHORT), until)?).await;
         reply.map(|reply| reply.into_inner().relations).map_err(|error| self.fault(&error))
     }
 
@@ -282,6 +300,22 @@ mod tests {
         assert_eq!(picked.map.holders, all.map.holders);
         assert_eq!(picked.links[&NodeId(2)].shards, [ShardId(1), ShardId(3)]);
         assert_eq!(picked.links.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_node_is_told_how_much_time_is_left() {
+        let holders = holders();
+        let link = holders.holder(ShardId(0)).expect("it is placed");
+        let told = |deadline: Option<Duration>, until: Option<Instant>| {
+            entail_proto::deadline::deadline_of(&link.request_until((), deadline, until).expect("it is not lost"))
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(told(None, None), None);
+        assert_eq!(told(Some(SHORT), None), Some(SHORT));
+        assert_eq!(told(Some(SHORT), Some(Instant::now() + SHORT * 2)), Some(SHORT), "no call has more than its own");
+        let left = told(None, Some(Instant::now() + second * 9)).expect("the query has an end");
+        assert!(left > second * 8 && left <= second * 9 + GRACE, "{left:?}");
+        assert!(told(Some(SHORT), Some(Instant::now())).expect("the query has an end") <= GRACE);
     }
 
     #[tokio::test]

@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Long enough for whatever makes the data, short enough for the writers that wait.
+pub const LOAD_IDLE_MAX: Duration = Duration::from_secs(60);
+
 /// The settings of one coordinator. The caller has parsed and defaulted them; nothing is read from the environment.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -21,6 +24,8 @@ pub struct Options {
     pub query_timeout_default: Duration,
     /// The most rows of one answer.
     pub rows_max: u64,
+    /// A load whose client sends nothing for so long is given up; [`LOAD_IDLE_MAX`] unless a test is in a hurry.
+    pub load_idle_max: Duration,
     /// Bytes that queries and loads in flight may hold together.
     pub memory: u64,
 }

@@ -97,7 +97,7 @@ impl Reader {
     }
 
     async fn fetch_context(&self) -> Result<Context, Fault> {
-        let calls = self.holders.links.values().map(|link| link.sizes(self.epoch.0));
+        let calls = self.holders.links.values().map(|link| link.sizes(self.epoch.0, self.until.deadline));
         let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
         for size in try_join_all(calls).await?.into_iter().flatten() {
             let relation = Relation { graph: TermId(size.graph), predicate: TermId(size.predicate) };
@@ -141,7 +141,8 @@ impl Reader {
         }
         let calls = by_node.into_iter().map(|(node, indexes)| async move {
             let link = &self.holders.links[&node];
-            let found = link.lookup(convert::terms(indexes.iter().map(|index| &terms[*index][..]))).await?;
+            let wanted = convert::terms(indexes.iter().map(|index| &terms[*index][..]));
+            let found = link.lookup(wanted, self.until.deadline).await?;
             Ok::<_, Fault>((indexes, found))
         });
         for (indexes, found) in try_join_all(calls).await? {
@@ -167,7 +168,7 @@ impl Reader {
         let calls = by_node.into_iter().map(|(node, mut ids)| async move {
             ids.sort_unstable();
             ids.dedup();
-            let found = self.holders.links[&node].decode(&ids).await?;
+            let found = self.holders.links[&node].decode(&ids, self.until.deadline).await?;
             Ok::<_, Fault>((ids, found))
         });
         for (ids, found) in try_join_all(calls).await? {
@@ -229,12 +230,13 @@ impl Cluster for Reader {
             has_rdf_type: rdf_type.is_some(),
         };
         let (send, batches) = mpsc::channel(BATCHES_WAITING);
+        let until = self.until.deadline;
         let mut tasks = JoinSet::new();
         for link in participants {
             let (request, send) = (request.clone(), send.clone());
             tasks.spawn_on(
                 async move {
-                    if let Err(fault) = follow(&link, request, &send).await {
+                    if let Err(fault) = follow(&link, request, until, &send).await {
                         _ = send.send(Err(fault)).await;
                     }
                 },
@@ -269,9 +271,14 @@ enum Part {
 }
 
 /// Follows one node's stream; ends early, and so stops the node, when nobody listens.
-async fn follow(link: &Link, request: ExecuteRequest, send: &mpsc::Sender<Result<Part, Fault>>) -> Result<(), Fault> {
+async fn follow(
+    link: &Link,
+    request: ExecuteRequest,
+    until: Option<Instant>,
+    send: &mpsc::Sender<Result<Part, Fault>>,
+) -> Result<(), Fault> {
     let _at_work = link.begin();
-    let mut stream = link.execute(request).await?;
+    let mut stream = link.execute(request, until).await?;
     while let Some(part) = link.next(&mut stream).await? {
         let is_last = part.summary.is_some();
         let part = match part.summary {

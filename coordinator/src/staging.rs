@@ -1,11 +1,13 @@
 //! Bringing facts to their homes: terms to ids, facts to the two nodes that keep their copies.
 
 use crate::nodes::Holders;
+use crate::reader::Shared;
 use bytes::Bytes;
 use entail_model::fact::{Pair, in_home};
 use entail_model::term::HashKey;
-use entail_model::{Copy, Fact, Fault, NodeId, Relation, ShardCount, TermId, term};
+use entail_model::{Copy, Epoch, Fact, Fault, NodeId, Relation, ShardCount, TermId, term};
 use entail_proto::convert;
+use entail_proto::internal::StageRequest;
 use futures::future::try_join_all;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +19,8 @@ use tokio::sync::OnceCell;
 pub struct Stager {
     pub holders: Holders,
     pub attempt: u64,
+    /// The epoch that the attempt builds on.
+    pub previous: Epoch,
     pub key: HashKey,
     pub shards: ShardCount,
     rdf_type: OnceCell<TermId>,
@@ -28,9 +32,10 @@ pub struct Stager {
 
 impl Stager {
     /// A stager that has staged nothing.
-    pub fn new(holders: Holders, attempt: u64, key: HashKey, shards: ShardCount) -> Self {
+    pub fn new(holders: Holders, attempt: u64, previous: Epoch, shared: &Shared) -> Self {
         let sent = holders.links.keys().map(|node| (*node, AtomicU64::new(0))).collect();
-        Self { holders, attempt, key, shards, rdf_type: OnceCell::new(), sent, relations: Mutex::default() }
+        let (key, shards) = (shared.key, shared.shards);
+        Self { holders, attempt, previous, key, shards, rdf_type: OnceCell::new(), sent, relations: Mutex::default() }
     }
 
     /// Messages sent to each node.
@@ -117,7 +122,8 @@ impl Stager {
             let blocks = blocks.iter().map(|((relation, copy), pairs)| convert::block(*relation, *copy, pairs));
             let blocks = blocks.collect();
             let link = &self.holders.links[&node];
-            async move { link.stage(self.attempt, sequence, blocks).await }
+            let (attempt, previous) = (self.attempt, self.previous.0);
+            link.stage(StageRequest { attempt, previous, sequence, blocks, ..StageRequest::default() })
         });
         try_join_all(calls).await.map(drop)
     }

@@ -89,7 +89,11 @@ type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
 
 impl Answer {
     /// A part that has not started.
+    ///
+    /// # Errors
+    /// `Corrupt` for a plan that is damaged.
     pub fn new(setup: Setup) -> Result<Self, Fault> {
+        setup.plan.check()?;
         let conditions = Conditions::of([&*setup.plan])?;
         let levels = setup.plan.stages.len() - 1;
         let flow = Flow::new(ROUND, setup.territory.peers(), levels);

@@ -11,6 +11,7 @@
 //! | `fence-attempt` | epoch | reports and seals of an attempt that is over count for the next one |
 //! | `seal-before-commit` | epoch | a commit is asked for with the first seal |
 //! | `log-before-decide` | epoch | nodes are told of a commit before the log has it |
+//! | `answer-undecided` | metadata log | a node that missed an outcome never learns it, and refuses all later attempts |
 
 #[cfg(feature = "broken-guards")]
 mod switch {

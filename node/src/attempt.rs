@@ -1,12 +1,12 @@
 //! An attempt at this node: staging, then a thread that runs the reasoner, then the seal.
 //!
 //! At most one attempt is open. A message of a newer attempt abandons the older one; a message of an older one is
-//! fenced. What was sealed stays until the log's decision is known.
+//! fenced, and so is one of an attempt that is decided. What was sealed stays until the log's decision is known.
 
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::{Owner, Parcel};
-use crate::store::{Removed, SealSummary, Sealed};
+use crate::store::{Removed, SealSummary, Sealed, Snapshot};
 use entail_logic::columns::Pair;
 use entail_logic::columns::spine::Spill;
 use entail_logic::exchange::{Message, Payload};
@@ -89,7 +89,8 @@ impl Attempts {
     /// The attempt, opened if it is newer than what is open.
     ///
     /// # Errors
-    /// `Fenced` for an attempt older than the open one.
+    /// `Fenced` for an attempt older than the open one, or decided, or that cannot begin before the one before it is
+    /// decided.
     pub fn open(&self, context: &Context, attempt: Attempt) -> Result<Arc<Open>, Fault> {
         let mut open = lock(&self.open);
         match &*open {
@@ -98,17 +99,19 @@ impl Attempts {
                 let newer = current.attempt;
                 return Err(Fault::new(Reason::Fenced, format!("attempt {attempt} is over: {newer} is open")));
             }
-            Some(current) => {
-                current.give_up();
-                context.store.abandon(current.attempt)?;
-            }
-            None => {}
+            _ => {}
+        }
+        // The store remembers what is over: a late message must not open that again, to be held for nobody.
+        context.store.admit(attempt)?;
+        if let Some(current) = open.take() {
+            current.give_up();
+            context.store.abandon(current.attempt)?;
         }
         let new = Arc::new(Open {
             attempt,
             staging: Mutex::default(),
             reasoning: Mutex::default(),
-            inbox: Inbox::new(context.inbox_bytes_max),
+            inbox: Inbox::new(Arc::clone(&context.room)),
             stop: Arc::default(),
             progress: Mutex::default(),
             changed: Notify::new(),
@@ -122,7 +125,7 @@ impl Attempts {
     /// Applies the log's decision on an attempt.
     pub fn decide(&self, context: &Context, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault> {
         let mut open = lock(&self.open);
-        if let Some(current) = open.take_if(|current| current.attempt == attempt) {
+        if let Some(current) = open.take_if(|current| current.attempt <= attempt) {
             current.give_up();
         }
         context.store.decide(attempt, epoch)
@@ -146,14 +149,24 @@ impl Open {
         Spill { store: Some(context.store.chunk_store()), above: context.resident_pairs_max }
     }
 
-    /// Stages blocks of asserted facts; a repeated message changes nothing.
-    pub fn stage(&self, context: &Context, sequence: u64, blocks: &[(Relation, Copy, Vec<Pair>)]) -> Result<(), Fault> {
+    /// Stages blocks of asserted facts for the epoch after `previous`; a repeated message changes nothing.
+    ///
+    /// # Errors
+    /// `EpochUnavailable` if the node does not have that epoch: what is new would be told from another state.
+    pub fn stage(
+        &self,
+        context: &Context,
+        previous: Epoch,
+        sequence: u64,
+        blocks: &[(Relation, Copy, Vec<Pair>)],
+    ) -> Result<(), Fault> {
         let mut staging = lock(&self.staging);
+        let base = base(context, previous)?;
         if !staging.sequences.insert(sequence) {
             return Ok(());
         }
         if staging.state.is_none() {
-            staging.state = Some(State::new(&context.store.latest().relations, false, Self::spill(context))?);
+            staging.state = Some(State::new(&base.relations, false, Self::spill(context))?);
         }
         let state = staging.state.as_mut().expect("it was just made");
         blocks.iter().try_for_each(|(relation, copy, pairs)| state.stage(*relation, *copy, pairs))
@@ -182,17 +195,13 @@ impl Open {
             let (got, sent) = (staging.sequences.len(), first.staged);
             return Err(Fault::internal(format!("{got} of {sent} staged messages have come")));
         }
-        let latest = context.store.latest().epoch;
-        if latest != first.previous {
-            let text = format!("the node has epoch {latest}, the attempt builds on {}", first.previous);
-            return Err(Fault::new(Reason::EpochUnavailable, text));
-        }
+        let base = base(context, first.previous)?;
         let rebuild = first.mode == Mode::Rebuild;
         self.is_rebuild.store(rebuild, Ordering::Relaxed);
         let mut state = match staging.state.take() {
             Some(_) if rebuild => return Err(Fault::internal("facts were staged for a rebuild")),
             Some(state) => state,
-            None => State::new(&context.store.latest().relations, rebuild, Self::spill(context))?,
+            None => State::new(&base.relations, rebuild, Self::spill(context))?,
         };
         state.finish_staging()?;
         lock(&self.progress).asserted = state.staged_facts();
@@ -231,9 +240,14 @@ impl Open {
         territories: &Territories,
     ) {
         while !self.stop.load(Ordering::Relaxed) {
-            let Some(event) = self.inbox.pop(Duration::from_secs(1)) else { continue };
+            let event = match self.inbox.pop(Duration::from_secs(1)) {
+                Ok(Some(event)) => event,
+                Ok(None) => continue,
+                Err(fault) => return self.fail(fault),
+            };
             let mut reasoner = lock(reasoner);
-            // The pool's threads share the work of a step; effects leave from here.
+            // The pool's threads share the work of a step, and one of them waits where a peer is slow to take what is
+            // sent: only one attempt is at work, and nothing else uses the pool.
             let mut emit = |effect| self.perform(context, cluster, territories, effect);
             if let Err(fault) = reasoner.step_in(&context.pool, event, &mut emit) {
                 self.fail(fault);
@@ -262,7 +276,8 @@ impl Open {
                 self.bytes_sent.fetch_add(payload_bytes(&message.payload), Ordering::Relaxed);
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
-                let parcel = Parcel { cluster, owner: Owner::Attempt(self.attempt.0), from: context.node, to, message };
+                let (owner, stop) = (Owner::Attempt(self.attempt.0), &*self.stop);
+                let parcel = Parcel { cluster, owner, from: context.node, to, message, stop };
                 context.peers.send(&context.runtime, territories, parcel, move |result| match result {
                     Ok(()) => _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0),
                     Err(fault) => open.fail(fault),
@@ -306,6 +321,16 @@ impl Open {
     }
 }
 
+/// The last committed epoch, if an attempt that builds on `previous` can build on it.
+fn base(context: &Context, previous: Epoch) -> Result<Arc<Snapshot>, Fault> {
+    let latest = context.store.latest();
+    if latest.epoch != previous {
+        let text = format!("the node has epoch {}, the attempt builds on {previous}", latest.epoch);
+        return Err(Fault::new(Reason::EpochUnavailable, text));
+    }
+    Ok(latest)
+}
+
 fn payload_bytes(payload: &Payload) -> u64 {
     match payload {
         Payload::Rows { batch, .. } => batch.bytes(),
@@ -313,3 +338,6 @@ fn payload_bytes(payload: &Payload) -> u64 {
         Payload::Close { .. } => 8,
     }
 }
+
+#[cfg(test)]
+mod tests;

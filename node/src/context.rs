@@ -1,14 +1,19 @@
 //! What every part of a node shares: its store, its place in the cluster, its threads.
 
+use crate::overflow::Room;
 use crate::peers::Peers;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use entail_logic::exchange::route::Territory;
-use entail_model::{ClusterId, Fault, NodeId, Placement, Reason, ShardId, TermId};
+use entail_model::{ClusterId, Epoch, Fault, NodeId, Placement, Reason, ShardId, TermId};
 use entail_proto::convert;
 use entail_proto::internal::PlacementMap;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+
+/// How long a reader waits for an epoch that the log has and this node has not been told of.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 /// A node's shared parts.
 pub struct Context {
@@ -18,9 +23,9 @@ pub struct Context {
     pub runtime: Handle,
     /// Set once the node has registered.
     pub membership: OnceLock<Membership>,
-    /// Bytes that may wait for one attempt or query.
-    pub inbox_bytes_max: u64,
-    /// Runs of more pairs than this are stored while an attempt goes on, so that its memory stays bounded.
+    /// Where messages wait for their attempts and queries.
+    pub room: Arc<Room>,
+    /// Pairs of an attempt that may be in memory, of all relations together; the others are stored while it goes on.
     pub resident_pairs_max: u64,
     /// Evaluates: one pool for all, never the async runtime.
     pub pool: rayon::ThreadPool,
@@ -47,6 +52,29 @@ impl Context {
         match self.cluster()?.0 == cluster {
             true => Ok(()),
             false => Err(Fault::new(Reason::WrongCluster, "the message is of another cluster")),
+        }
+    }
+
+    /// The snapshot of the epoch, on a thread that may wait: a little, for one that was committed and is not yet known
+    /// here, unless nobody wants it any more.
+    ///
+    /// # Errors
+    /// `EpochUnavailable` when the epoch is not kept any more, or does not come; `Cancelled`.
+    pub fn snapshot(&self, epoch: Epoch, is_stopped: &dyn Fn() -> bool) -> Result<Arc<Snapshot>, Fault> {
+        let started = Instant::now();
+        loop {
+            if let Some(snapshot) = self.store.snapshot(epoch) {
+                return Ok(snapshot);
+            }
+            let latest = self.store.latest().epoch;
+            if latest >= epoch || started.elapsed() > UNTOLD {
+                let text = format!("epoch {epoch} is not kept at this node, whose latest is {latest}");
+                return Err(Fault::new(Reason::EpochUnavailable, text));
+            }
+            if is_stopped() {
+                return Err(Fault::new(Reason::Cancelled, "the query was cancelled"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

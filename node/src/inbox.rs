@@ -1,75 +1,200 @@
-//! What waits for a machine's thread: events in order, bounded by their bytes.
+//! What waits for a machine's thread: events in order.
 //!
-//! A full inbox is an error of the attempt or query, never a wait: two nodes that wait for each other's inbox would wait
-//! for ever.
+//! All inboxes of a node share one room in memory; what it does not hold waits on disk (see [`overflow`]). A push never
+//! waits for work: two nodes that wait for each other's inbox would wait for ever.
+//!
+//! [`overflow`]: crate::overflow
 
-use entail_model::{Fault, Reason};
+use crate::overflow::{Kept, Overflow, Room};
+use entail_logic::exchange::{Message, wire};
+use entail_logic::{answer, fixpoint};
+use entail_model::{Fault, NodeId};
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A queue of events with their sizes in bytes.
+/// An event of a machine: a peer's message, or something small.
+pub trait Arrival: Sized {
+    /// The event of a peer's message.
+    fn received(from: NodeId, message: Message) -> Self;
+
+    /// The message, if it is one.
+    fn message(&self) -> Option<(NodeId, &Message)>;
+}
+
+impl Arrival for fixpoint::Event {
+    fn received(from: NodeId, message: Message) -> Self {
+        Self::Received { from, message }
+    }
+
+    fn message(&self) -> Option<(NodeId, &Message)> {
+        match self {
+            Self::Received { from, message } => Some((*from, message)),
+            _ => None,
+        }
+    }
+}
+
+impl Arrival for answer::Event {
+    fn received(from: NodeId, message: Message) -> Self {
+        Self::Received { from, message }
+    }
+
+    fn message(&self) -> Option<(NodeId, &Message)> {
+        match self {
+            Self::Received { from, message } => Some((*from, message)),
+            Self::Start => None,
+        }
+    }
+}
+
+/// A queue of events.
 #[derive(Debug)]
 pub struct Inbox<T> {
     queue: Mutex<Queue<T>>,
     arrived: Condvar,
-    bytes_max: u64,
+    room: Arc<Room>,
 }
 
 #[derive(Debug)]
 struct Queue<T> {
-    events: VecDeque<(T, u64)>,
-    bytes: u64,
+    events: VecDeque<Waiting<T>>,
+    overflow: Option<Overflow>,
     is_closed: bool,
 }
 
-impl<T> Inbox<T> {
-    /// An empty inbox that holds at most `bytes_max` bytes.
-    pub fn new(bytes_max: u64) -> Self {
-        let queue = Queue { events: VecDeque::new(), bytes: 0, is_closed: false };
-        Self { queue: Mutex::new(queue), arrived: Condvar::new(), bytes_max }
+#[derive(Debug)]
+enum Waiting<T> {
+    /// With the bytes of the room that it takes.
+    Here(T, u64),
+    Stored(NodeId, Kept),
+}
+
+impl<T: Arrival> Inbox<T> {
+    /// An empty inbox.
+    pub fn new(room: Arc<Room>) -> Self {
+        let queue = Queue { events: VecDeque::new(), overflow: None, is_closed: false };
+        Self { queue: Mutex::new(queue), arrived: Condvar::new(), room }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event.
+    /// Adds an event of so many bytes; a closed inbox drops it.
     ///
     /// # Errors
-    /// `LimitExceeded` when there is no room.
+    /// `DiskFull` when there is room neither in memory nor on disk.
     pub fn push(&self, event: T, bytes: u64) -> Result<(), Fault> {
         let mut queue = self.lock();
-        if queue.bytes + bytes > self.bytes_max {
-            let max = self.bytes_max;
-            return Err(Fault::new(Reason::LimitExceeded, format!("more than {max} bytes wait to be worked on")));
+        if queue.is_closed {
+            return Ok(());
         }
-        if !queue.is_closed {
-            queue.bytes += bytes;
-            queue.events.push_back((event, bytes));
-        }
+        let waiting = match event.message() {
+            Some((from, message)) if !self.room.take(bytes) => {
+                let overflow = match &mut queue.overflow {
+                    Some(overflow) => overflow,
+                    none => none.insert(Overflow::new(&self.room)?),
+                };
+                Waiting::Stored(from, overflow.put(&wire::encode(message), &self.room)?)
+            }
+            Some(_) => Waiting::Here(event, bytes),
+            None => Waiting::Here(event, 0),
+        };
+        queue.events.push_back(waiting);
         self.arrived.notify_one();
         Ok(())
     }
 
     /// The next event; `None` after `wait` without one, or when the inbox is closed.
-    pub fn pop(&self, wait: Duration) -> Option<T> {
+    ///
+    /// # Errors
+    /// When what was stored cannot be read again.
+    pub fn pop(&self, wait: Duration) -> Result<Option<T>, Fault> {
         let queue = self.lock();
         let (mut queue, _) = self
             .arrived
             .wait_timeout_while(queue, wait, |queue| queue.events.is_empty() && !queue.is_closed)
             .unwrap_or_else(PoisonError::into_inner);
-        let (event, bytes) = queue.events.pop_front()?;
-        queue.bytes -= bytes;
-        Some(event)
+        match queue.events.pop_front() {
+            None => Ok(None),
+            Some(Waiting::Here(event, bytes)) => {
+                self.room.give(bytes);
+                Ok(Some(event))
+            }
+            Some(Waiting::Stored(from, kept)) => {
+                let overflow = queue.overflow.as_mut().ok_or_else(|| Fault::internal("a message without its file"))?;
+                let message = wire::decode(&overflow.take(kept)?)?;
+                Ok(Some(T::received(from, message)))
+            }
+        }
     }
+}
 
+impl<T> Inbox<T> {
     /// Drops what waits and what is still to come.
     pub fn close(&self) {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.is_closed = true;
-        queue.events.clear();
-        queue.bytes = 0;
+        for waiting in queue.events.drain(..) {
+            if let Waiting::Here(_, bytes) = waiting {
+                self.room.give(bytes);
+            }
+        }
+        queue.overflow = None;
         self.arrived.notify_all();
+    }
+}
+
+/// One that nobody has closed (a query that never came) gives its room back, too.
+impl<T> Drop for Inbox<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_logic::exchange::Payload;
+    use entail_model::Round;
+    use fixpoint::Event;
+
+    fn message(sequence: u64) -> Message {
+        Message { round: Round(1), level: 1, sequence, payload: Arc::new(Payload::Close { messages: sequence }) }
+    }
+
+    fn sequences(inbox: &Inbox<Event>) -> Vec<u64> {
+        let next = || inbox.pop(Duration::ZERO).expect("it can be read");
+        let event = |event: Event| event.message().map(|(from, message)| (from, message.sequence));
+        let all: Vec<_> = std::iter::from_fn(next).map(|one| event(one).expect("a message")).collect();
+        assert!(all.iter().all(|(from, sequence)| from.0 == sequence % 3));
+        all.into_iter().map(|(_, sequence)| sequence).collect()
+    }
+
+    #[test]
+    fn all_inboxes_share_one_room_and_what_it_cannot_hold_comes_back_in_order() {
+        let place = tempfile::tempdir().expect("a directory");
+        let room = Arc::new(Room::new(1000, place.path().to_owned()));
+        let (one, other) = (Inbox::new(Arc::clone(&room)), Inbox::new(Arc::clone(&room)));
+        let push = |inbox: &Inbox<Event>, n| inbox.push(Event::received(NodeId(n % 3), message(n)), 300);
+        for _ in 0..3 {
+            for n in 0..20 {
+                push(&one, n).expect("the disk has room");
+                push(&other, n).expect("the disk has room");
+            }
+            assert!(!room.take(101), "three are in memory, of both inboxes");
+            assert_eq!(sequences(&one), (0..20).collect::<Vec<_>>());
+            assert_eq!(sequences(&other), (0..20).collect::<Vec<_>>());
+            assert!(room.take(1000), "all of the room is free again");
+            room.give(1000);
+        }
+        push(&one, 0).expect("there is room");
+        one.close();
+        push(&one, 1).expect("it is dropped");
+        push(&other, 2).expect("there is room");
+        drop(other);
+        assert!(room.take(1000), "what is closed or dropped takes no room");
+        assert_eq!(std::fs::read_dir(place.path()).expect("it is there").count(), 0, "the files have no names");
     }
 }

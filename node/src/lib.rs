@@ -13,11 +13,13 @@ mod context;
 mod inbox;
 mod membership;
 pub mod options;
+mod overflow;
 mod peers;
 mod queries;
 mod scan;
 mod service;
 pub mod store;
+mod waiting;
 
 pub use options::Options;
 
@@ -28,22 +30,33 @@ use entail_model::{Fault, Reason};
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
 use membership::Member;
+use overflow::Room;
 use queries::Queries;
 use service::Services;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
 
-/// The part of the memory that one run of an attempt may take before it is stored, down to so few pairs that storing
-/// them would cost more than it saves.
-const RUN_SHARE: u64 = 16;
-const RESIDENT_PAIRS_MIN: u64 = 64 << 10;
+/// The part of the memory that all runs of an attempt may take together before the largest are stored, down to so few
+/// pairs that storing them would cost more than it saves.
+const ATTEMPT_SHARE: u64 = 8;
+const RESIDENT_PAIRS_MIN: u64 = 128 << 10;
+
+/// The part of the memory for messages that wait to be worked on, of all attempts and queries together; others wait on
+/// disk.
+const ROOM_SHARE: u64 = 4;
+const ROOM_BYTES_MIN: u64 = 4 << 20;
+
+/// How often a silent caller is asked for a sign of life, and how long it has for that.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Runs a node until `shutdown` completes.
 ///
@@ -72,8 +85,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         peers: peers::Peers::default(),
         runtime: tokio::runtime::Handle::current(),
         membership: OnceLock::new(),
-        inbox_bytes_max: (options.memory / 4).max(64 << 20),
-        resident_pairs_max: (options.memory / RUN_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
+        room: Arc::new(Room::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),
+        resident_pairs_max: (options.memory / ATTEMPT_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
         pool,
     });
     let services = Services {
@@ -81,6 +94,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         attempts: Arc::new(Attempts::default()),
         queries: Arc::new(Queries::default()),
     };
+    let (health, health_service) = tonic_health::server::health_reporter();
     let member = Member {
         context: Arc::clone(&context),
         attempts: Arc::clone(&services.attempts),
@@ -88,6 +102,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         coordinator: options.coordinator,
         name: options.name.unwrap_or_else(|| address.clone()),
         address: address.clone(),
+        health: health.clone(),
     };
     let compaction = tokio::task::spawn_blocking({
         let context = Arc::clone(&context);
@@ -98,8 +113,12 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     // Without delay: an answer's last message would wait for the caller's acknowledgement, which the caller's system holds
     // back for 40 ms. (The server's own option counts only where it listens itself.)
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
     let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
+        .add_service(health_service)
         .add_service(PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
         .serve_with_incoming_shutdown(incoming, async {
             _ = stopped.await;
@@ -111,9 +130,10 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         poisoned = poisoned(&context) => Err(poisoned),
         () = shutdown => Ok(()),
     };
+    health.set_service_status("", ServingStatus::NotServing).await;
     drop(stop);
     // Streams that are still open end with the process: their callers get a typed error and try again.
-    _ = tokio::time::timeout(std::time::Duration::from_secs(5), server).await;
+    _ = tokio::time::timeout(Duration::from_secs(5), server).await;
     context.store.close();
     _ = compaction.await;
     result
@@ -122,7 +142,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
 /// Completes when the store has failed: nothing it holds can be trusted to last, so the process must end.
 async fn poisoned(context: &Context) -> Fault {
     loop {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         if let Some(fault) = context.store.poisoned() {
             return fault;
         }
@@ -134,10 +154,10 @@ fn compact(context: &Context) {
     while !context.store.is_closed() {
         match context.store.compact_step() {
             Ok(true) => {}
-            Ok(false) => std::thread::sleep(std::time::Duration::from_millis(200)),
+            Ok(false) => std::thread::sleep(Duration::from_millis(200)),
             Err(fault) => {
                 tracing::error!(%fault, "merging runs failed");
-                std::thread::sleep(std::time::Duration::from_secs(5));
+                std::thread::sleep(Duration::from_secs(5));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Joining a cluster and staying in touch.
 //!
 //! A node that starts registers: it says which cluster it was in, which epoch it has and which sealed attempts it does
-//! not know the outcome of; the coordinator answers from its log. Then it sends heartbeats, and registers again when the
+//! not know the outcome of; the coordinator answers from its log. Then it sends heartbeats, which ask for outcomes too:
+//! the coordinator tells each once, and until a node knows it, it refuses later attempts. It registers again when the
 //! coordinator does not know it (after the coordinator's restart, say).
 
 use crate::attempt::Attempts;
@@ -10,14 +11,19 @@ use crate::queries::Queries;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, ShardCount};
 use entail_proto::internal::cluster_service_client::ClusterServiceClient;
-use entail_proto::internal::{HeartbeatRequest, NodeStats, RegisterRequest, RegisterResponse, ShardStats};
+use entail_proto::internal::{Decision, HeartbeatRequest, NodeStats, RegisterRequest, RegisterResponse, ShardStats};
 use entail_proto::status;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
-const DEADLINE: Duration = Duration::from_secs(10);
+const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
+/// Short beside the 10 s of silence after which the coordinator gives a node up: one that is swallowed must not cost
+/// the node its place.
+const HEARTBEAT_DEADLINE: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// What a node says of itself.
@@ -28,10 +34,12 @@ pub struct Member {
     pub coordinator: String,
     pub address: String,
     pub name: String,
+    pub health: HealthReporter,
 }
 
 impl Member {
-    /// Registers and sends heartbeats until the task is dropped.
+    /// Registers and sends heartbeats until the task is dropped. The node is healthy while it is registered: then it knows
+    /// every outcome and can take part.
     ///
     /// # Errors
     /// Only what no retry mends: another cluster, a damaged store.
@@ -42,7 +50,9 @@ impl Member {
         let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
         let mut client = ClusterServiceClient::new(channel);
         loop {
+            self.health.set_service_status("", ServingStatus::NotServing).await;
             let incarnation = self.register(&mut client).await?;
+            self.health.set_service_status("", ServingStatus::Serving).await;
             self.stay(&mut client, incarnation).await?;
         }
     }
@@ -55,7 +65,7 @@ impl Member {
                 move |context| Ok(register_request(context, name, address))
             });
             let mut request = tonic::Request::new(request.await?);
-            request.set_timeout(DEADLINE);
+            request.set_timeout(REGISTER_DEADLINE);
             match client.register(request).await {
                 Ok(response) => return self.join(response.into_inner()).await,
                 Err(error) => {
@@ -84,10 +94,7 @@ impl Member {
                 let shards = ShardCount::new(response.shards).map_err(Fault::corrupt)?;
                 let cluster = ClusterId(response.cluster);
                 context.store.bind_cluster(cluster, key, shards)?;
-                for decision in &response.decisions {
-                    let epoch = Some(Epoch(decision.epoch)).filter(|epoch| epoch.0 > 0);
-                    attempts.decide(context, Attempt(decision.attempt), epoch)?;
-                }
+                decide(context, &attempts, &response.decisions)?;
                 Ok(cluster)
             })
             .await?;
@@ -109,15 +116,40 @@ impl Member {
                 incarnation,
                 epoch: self.context.store.latest().epoch.0,
                 stats: Some(stats),
+                undecided: undecided(&self.context),
             });
-            request.set_timeout(DEADLINE);
+            request.set_timeout(HEARTBEAT_DEADLINE);
             match client.heartbeat(request).await {
                 Ok(response) if response.get_ref().register_again => return Ok(()),
-                Ok(_) => {}
+                Ok(response) => self.learn(response.into_inner().decisions).await,
                 Err(error) => tracing::debug!(%error, "a heartbeat was not answered"),
             }
         }
     }
+
+    /// Takes in outcomes that came with a heartbeat. What cannot be done now is asked for again with the next one.
+    async fn learn(&self, decisions: Vec<Decision>) {
+        if decisions.is_empty() {
+            return;
+        }
+        let attempts = Arc::clone(&self.attempts);
+        let learned = self.context.blocking(move |context| decide(context, &attempts, &decisions)).await;
+        if let Err(fault) = learned {
+            tracing::warn!(%fault, "an attempt's outcome could not be carried out");
+        }
+    }
+}
+
+fn decide(context: &Context, attempts: &Attempts, decisions: &[Decision]) -> Result<(), Fault> {
+    decisions.iter().try_for_each(|decision| {
+        let epoch = Some(Epoch(decision.epoch)).filter(|epoch| epoch.0 > 0);
+        attempts.decide(context, Attempt(decision.attempt), epoch)
+    })
+}
+
+/// Attempts that are sealed here and whose outcome is not known.
+fn undecided(context: &Context) -> Vec<u64> {
+    context.store.undecided().iter().map(|attempt| attempt.0).collect()
 }
 
 fn register_request(context: &Context, name: String, address: String) -> RegisterRequest {
@@ -127,7 +159,7 @@ fn register_request(context: &Context, name: String, address: String) -> Registe
         name,
         address,
         epoch: context.store.latest().epoch.0,
-        undecided: context.store.undecided().iter().map(|attempt| attempt.0).collect(),
+        undecided: undecided(context),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

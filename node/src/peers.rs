@@ -1,9 +1,11 @@
 //! Messages to other nodes: one unary call each, its answer the receipt.
 //!
 //! The sender's thread waits when too many messages to one peer are under way; a receipt never waits for work, only for
-//! room in the receiver's inbox, so two nodes that send to each other cannot wait in a circle.
+//! the message to be in the receiver's memory or on its disk, so two nodes that send to each other cannot wait in a
+//! circle.
 
 use crate::context::Territories;
+use crate::waiting::wait;
 use entail_logic::exchange::{Message, wire};
 use entail_model::{ClusterId, Fault, NodeId, Reason};
 use entail_proto::internal::ExchangeRequest;
@@ -11,6 +13,7 @@ use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::peer_service_client::PeerServiceClient;
 use entail_proto::status;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -43,12 +46,14 @@ pub enum Owner {
 }
 
 /// One message on its way.
-pub struct Parcel {
+pub struct Parcel<'s> {
     pub cluster: ClusterId,
     pub owner: Owner,
     pub from: NodeId,
     pub to: NodeId,
     pub message: Message,
+    /// Set when nobody needs it any more.
+    pub stop: &'s AtomicBool,
 }
 
 impl Peers {
@@ -67,12 +72,13 @@ impl Peers {
         Ok(connection)
     }
 
-    /// Sends a message; called on a thread that may wait. `done` learns of the receipt or the failure.
+    /// Sends a message; called on a thread that may wait, until `parcel.stop` is set. `done` learns of the receipt or
+    /// the failure.
     pub fn send(
         &self,
         runtime: &Handle,
         territories: &Territories,
-        parcel: Parcel,
+        parcel: Parcel<'_>,
         done: impl FnOnce(Result<(), Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
         let to = parcel.to;
@@ -85,8 +91,7 @@ impl Peers {
         };
         let request = ExchangeRequest { cluster: parcel.cluster.0, flow: Some(flow), from: parcel.from.0, message };
         let shards = territories.shards_of(to);
-        let permit = runtime
-            .block_on(permits.acquire_owned())
+        let permit = wait(runtime, parcel.stop, permits.acquire_owned())?
             .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
         runtime.spawn(async move {
             let result = deliver(channel, request).await;

@@ -1,11 +1,13 @@
 //! Queries at this node: each runs the answering machine on a thread of its own and streams what it finds.
 //!
 //! A peer's message can come before the coordinator's request: it waits in the query's inbox. Dropping the stream stops
-//! the thread within a twentieth of a second, wherever it is.
+//! the thread: every wait looks at the flag within a twentieth of a second, and every operator before each piece of
+//! rows. However a part ends, by a panic too, it leaves its place to others.
 
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::{Owner, Parcel};
+use crate::waiting::{LOOK, wait};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::Batch;
 use entail_logic::eval::meter::{Clock, Meter, Report};
@@ -13,10 +15,13 @@ use entail_logic::exchange::Message;
 use entail_logic::plan::Plan;
 use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, TermId};
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Ended queries whose late messages are recognised.
 const ENDED_KEPT: usize = 10_000;
@@ -26,9 +31,6 @@ const RUNNING_MAX: usize = 256;
 
 /// How long a message waits for its query.
 const UNCLAIMED: Duration = Duration::from_secs(60);
-
-/// How often a waiting thread looks whether it should stop.
-const LOOK: Duration = Duration::from_millis(40);
 
 /// What a query's stream carries.
 pub enum Part {
@@ -69,6 +71,8 @@ pub struct Request {
     pub territories: Territories,
     pub rows_max: Option<u64>,
     pub profile: Option<Profile>,
+    /// Nobody waits for the answer after this.
+    pub deadline: Option<Duration>,
 }
 
 /// All queries that this node knows of.
@@ -112,7 +116,7 @@ impl Queries {
             return Err(Fault::new(Reason::Overloaded, format!("{RUNNING_MAX} queries are running")));
         }
         let running = known.running.entry(query).or_insert_with(|| Running {
-            inbox: Arc::new(Inbox::new(context.inbox_bytes_max)),
+            inbox: Arc::new(Inbox::new(Arc::clone(&context.room))),
             since: Instant::now(),
             is_claimed: false,
         });
@@ -161,23 +165,60 @@ impl Queries {
         request: Request,
     ) -> Result<(mpsc::Receiver<Result<Part, Fault>>, StopOnDrop), Fault> {
         let cluster = context.cluster()?;
-        let inbox = self
-            .inbox(context, request.query, true)?
-            .ok_or_else(|| Fault::new(Reason::Fenced, "the query has ended here"))?;
+        let place = self.place(context, request.query)?;
         let stop = Arc::new(AtomicBool::new(false));
         let (parts, stream) = mpsc::channel(4);
+        let inbox = Arc::clone(&place.inbox);
         let part = Worker { context: Arc::clone(context), cluster, inbox, stop: Arc::clone(&stop), parts };
-        let queries = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let query = request.query;
-            if let Err(fault) = part.run(request) {
-                _ = part.parts.blocking_send(Err(fault));
+        let timer = request.deadline.map(|deadline| stop_after(&context.runtime, deadline, Arc::clone(&stop)));
+        context.runtime.spawn_blocking(move || {
+            let (_place, _timer) = (place, timer);
+            if let Err(fault) = whole(|| part.run(request)) {
+                _ = part.hand_on(Err(fault));
             }
-            part.inbox.close();
-            queries.end(query);
         });
         Ok((stream, StopOnDrop(stop)))
     }
+
+    /// Claims the query's place.
+    fn place(self: &Arc<Self>, context: &Context, query: u64) -> Result<Place, Fault> {
+        let inbox = self.inbox(context, query, true)?;
+        let inbox = inbox.ok_or_else(|| Fault::new(Reason::Fenced, "the query has ended here"))?;
+        Ok(Place { queries: Arc::clone(self), query, inbox })
+    }
+}
+
+/// A query's place among those that run, until this is dropped.
+struct Place {
+    queries: Arc<Queries>,
+    query: u64,
+    inbox: Arc<Inbox<Event>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.inbox.close();
+        self.queries.end(self.query);
+    }
+}
+
+/// A defect in the evaluation ends the query with an error, as every other failure does.
+fn whole(run: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(Fault::internal("the query's part has panicked: see the node's log")))
+}
+
+/// Sets the flag after a while; dropping the timer lets it be.
+fn stop_after(runtime: &Handle, deadline: Duration, stop: Arc<AtomicBool>) -> JoinSet<()> {
+    let mut timer = JoinSet::new();
+    timer.spawn_on(
+        async move {
+            tokio::time::sleep(deadline).await;
+            stop.store(true, Ordering::Relaxed);
+        },
+        runtime,
+    );
+    timer
 }
 
 /// A running part.
@@ -190,9 +231,15 @@ struct Worker {
 }
 
 impl Worker {
+    /// Hands a part on, when there is room; nobody wants it after the stop.
+    fn hand_on(&self, part: Result<Part, Fault>) -> Result<(), Fault> {
+        let sent = wait(&self.context.runtime, &self.stop, self.parts.send(part))?;
+        sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+    }
+
     fn run(&self, request: Request) -> Result<(), Fault> {
         let started = Instant::now();
-        let snapshot = self.snapshot(request.epoch)?;
+        let snapshot = self.context.snapshot(request.epoch, &|| self.stop.load(Ordering::Relaxed))?;
         let plan = Arc::new(request.plan);
         let meter = request
             .profile
@@ -201,20 +248,17 @@ impl Worker {
             territory: request.territories.territory.clone(),
             plan,
             meter: meter.clone(),
-            facts: Arc::new(Committed(snapshot)),
+            facts: Arc::new(Committed(Arc::clone(&snapshot.relations))),
             texts: Arc::new(StoreTexts(Arc::clone(&self.context.store))),
             rows_max: request.rows_max,
             stop: Arc::clone(&self.stop),
         })?;
         let failed: Arc<Mutex<Option<Fault>>> = Arc::default();
         let mut emit = |effect| match effect {
-            Effect::Rows(batch) => {
-                let sent = self.parts.blocking_send(Ok(Part::Rows(batch)));
-                sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
-            }
+            Effect::Rows(batch) => self.hand_on(Ok(Part::Rows(batch))),
             Effect::Send { to, message } => {
-                let owner = Owner::Query(request.query);
-                let parcel = Parcel { cluster: self.cluster, owner, from: self.context.node, to, message };
+                let (owner, stop) = (Owner::Query(request.query), &*self.stop);
+                let parcel = Parcel { cluster: self.cluster, owner, from: self.context.node, to, message, stop };
                 let failed = Arc::clone(&failed);
                 self.context.peers.send(&self.context.runtime, &request.territories, parcel, move |result| {
                     if let Err(fault) = result {
@@ -232,7 +276,7 @@ impl Worker {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Fault::new(Reason::Cancelled, "the query was cancelled"));
             }
-            if let Some(event) = self.inbox.pop(LOOK) {
+            if let Some(event) = self.inbox.pop(LOOK)? {
                 answer.step(event, &mut emit)?;
             }
         }
@@ -241,26 +285,67 @@ impl Worker {
             nanoseconds: started.elapsed().as_nanos() as u64,
             report: meter.map(|meter| meter.report()).unwrap_or_default(),
         };
-        _ = self.parts.blocking_send(Ok(Part::Done(summary)));
-        Ok(())
+        self.hand_on(Ok(Part::Done(summary)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overflow::Room;
+    use crate::peers::Peers;
+    use crate::store::{OpenOptions, Store};
+    use std::sync::OnceLock;
+
+    fn context(place: &std::path::Path) -> Context {
+        let store = Arc::new(Store::open(place, OpenOptions { memory_budget: 1 << 20 }).expect("a new directory"));
+        Context {
+            node: store.node(),
+            store,
+            peers: Peers::default(),
+            runtime: Handle::current(),
+            membership: OnceLock::new(),
+            room: Arc::new(Room::new(1 << 20, place.to_owned())),
+            resident_pairs_max: 1 << 10,
+            pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("threads"),
+        }
     }
 
-    /// The snapshot of the epoch; waits a little for one that was just committed.
-    fn snapshot(&self, epoch: Epoch) -> Result<Arc<entail_logic::fixpoint::state::Base>, Fault> {
-        let started = Instant::now();
-        loop {
-            if let Some(snapshot) = self.context.store.snapshot(epoch) {
-                return Ok(Arc::clone(&snapshot.relations));
-            }
-            let latest = self.context.store.latest().epoch;
-            if latest >= epoch || started.elapsed() > Duration::from_secs(2) {
-                let text = format!("epoch {epoch} is not kept at this node, whose latest is {latest}");
-                return Err(Fault::new(Reason::EpochUnavailable, text));
-            }
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Fault::new(Reason::Cancelled, "the query was cancelled"));
-            }
-            std::thread::sleep(Duration::from_millis(5));
+    #[tokio::test]
+    async fn a_part_that_panics_leaves_its_place() {
+        let place = tempfile::tempdir().expect("a directory");
+        let context = context(place.path());
+        let queries = Arc::new(Queries::default());
+        for query in 0..2 * RUNNING_MAX as u64 {
+            let place = queries.place(&context, query).expect("there is room");
+            assert_eq!(queries.at_work(), 1);
+            let failed = std::thread::spawn(move || {
+                let _place = place;
+                whole(|| panic!("a defect"))
+            });
+            let fault = failed.join().expect("the panic was caught").expect_err("it has failed");
+            assert_eq!(fault.reason, Reason::Internal);
+            assert_eq!(queries.at_work(), 0);
         }
+        assert_eq!(queries.place(&context, 0).map(drop).expect_err("it has ended").reason, Reason::Fenced);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_stops_the_part() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut timer = stop_after(&Handle::current(), Duration::from_millis(20), Arc::clone(&stop));
+        timer.join_next().await;
+        assert!(stop.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn every_reader_waits_for_an_epoch_that_is_not_told_yet() {
+        let place = tempfile::tempdir().expect("a directory");
+        let context = context(place.path());
+        let started = Instant::now();
+        let stopped = || started.elapsed() > Duration::from_millis(100);
+        let fault = context.snapshot(Epoch(1), &stopped).map(drop).expect_err("nobody commits it");
+        assert_eq!(fault.reason, Reason::Cancelled, "it has waited until it was stopped");
+        assert!(context.snapshot(Epoch(0), &|| true).is_ok(), "what is here is given at once");
     }
 }

@@ -1,26 +1,15 @@
 //! Reading a node's facts as they are: for dumps and for statistics.
 
-use crate::store::{Snapshot, Store};
+use crate::store::Snapshot;
 use entail_logic::columns::run::CHUNK_PAIRS;
 use entail_logic::columns::{Pair, Run};
-use entail_model::{Copy, Epoch, Fault, Mark, Reason, Relation, TermId};
+use entail_model::{Copy, Fault, Mark, Relation, TermId};
 use entail_proto::convert;
 use entail_proto::internal::{PairBlock, RelationSize, ScanRequest};
 use std::sync::Arc;
 
-fn snapshot(store: &Store, epoch: Epoch) -> Result<Arc<Snapshot>, Fault> {
-    store.snapshot(epoch).ok_or_else(|| {
-        let latest = store.latest().epoch;
-        Fault::new(
-            Reason::EpochUnavailable,
-            format!("epoch {epoch} is not kept at this node, whose latest is {latest}"),
-        )
-    })
-}
-
 /// The sizes of all relations of an epoch, from their runs.
-pub fn sizes(store: &Store, epoch: Epoch) -> Result<Vec<RelationSize>, Fault> {
-    let snapshot = snapshot(store, epoch)?;
+pub fn sizes(snapshot: &Snapshot) -> Vec<RelationSize> {
     let sizes = snapshot.relations.iter().map(|(relation, copies)| {
         let facts = |copy: Copy| copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
         RelationSize {
@@ -31,16 +20,15 @@ pub fn sizes(store: &Store, epoch: Epoch) -> Result<Vec<RelationSize>, Fault> {
             objects: facts(Copy::In).map(|run| run.keys).sum(),
         }
     });
-    Ok(sizes.collect())
+    sizes.collect()
 }
 
 /// Sends the out copies of the relations and marks that were asked for, in blocks.
 pub fn facts(
-    store: &Store,
+    snapshot: &Snapshot,
     request: &ScanRequest,
     send: &mut dyn FnMut(PairBlock) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let snapshot = snapshot(store, Epoch(request.epoch))?;
     for (relation, copies) in snapshot.relations.iter() {
         if request.one_graph && relation.graph != TermId(request.graph) {
             continue;

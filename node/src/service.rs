@@ -9,6 +9,7 @@ use entail_logic::exchange::wire;
 use entail_logic::fixpoint::Mode;
 use entail_logic::plan::{Plan, Program};
 use entail_model::{Attempt, Copy, Epoch, Fault, NodeId, Reason, Relation, Round, TermId};
+use entail_proto::deadline::deadline_of;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::node_service_server::NodeService;
 use entail_proto::internal::peer_service_server::PeerService;
@@ -95,7 +96,7 @@ impl NodeService for Services {
             let open = services.attempts.open(&services.context, Attempt(request.attempt))?;
             let blocks = request.blocks.iter().map(convert::block_parts);
             let blocks: Vec<(Relation, Copy, Vec<Pair>)> = blocks.collect::<Result<_, Fault>>()?;
-            open.stage(&services.context, request.sequence, &blocks)
+            open.stage(&services.context, Epoch(request.previous), request.sequence, &blocks)
         })
         .await?;
         Ok(Response::new(StageResponse {}))
@@ -152,6 +153,7 @@ impl NodeService for Services {
     type ExecuteStream = Streamed<ExecuteResponse>;
 
     async fn execute(&self, request: Request<ExecuteRequest>) -> Reply<Self::ExecuteStream> {
+        let deadline = deadline_of(&request);
         let request = request.into_inner();
         self.context.check_cluster(request.cluster).map_err(refuse)?;
         let start = || {
@@ -162,7 +164,7 @@ impl NodeService for Services {
             let epoch = Epoch(request.epoch);
             let rdf_type = Some(TermId(request.rdf_type)).filter(|_| request.has_rdf_type);
             let profile = request.profile.then_some(Profile { rdf_type });
-            let request = QueryRequest { query: request.query, epoch, plan, territories, rows_max, profile };
+            let request = QueryRequest { query: request.query, epoch, plan, territories, rows_max, profile, deadline };
             self.queries.start(&self.context, request)
         };
         let (parts, guard) = start().map_err(refuse)?;
@@ -177,7 +179,10 @@ impl NodeService for Services {
     async fn sizes(&self, request: Request<SizesRequest>) -> Reply<SizesResponse> {
         let request = request.into_inner();
         let relations = self
-            .work(request.cluster, move |services| scan::sizes(&services.context.store, Epoch(request.epoch)))
+            .work(request.cluster, move |services| {
+                let snapshot = services.context.snapshot(Epoch(request.epoch), &|| false)?;
+                Ok(scan::sizes(&snapshot))
+            })
             .await?;
         Ok(Response::new(SizesResponse { relations }))
     }
@@ -188,13 +193,14 @@ impl NodeService for Services {
         let request = request.into_inner();
         self.context.check_cluster(request.cluster).map_err(refuse)?;
         let (blocks, stream) = tokio::sync::mpsc::channel(4);
-        let store = Arc::clone(&self.context.store);
+        let context = Arc::clone(&self.context);
         tokio::task::spawn_blocking(move || {
             let mut send = |block| {
                 let sent = blocks.blocking_send(Ok(ScanResponse { block: Some(block) }));
                 sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
             };
-            if let Err(fault) = scan::facts(&store, &request, &mut send) {
+            let snapshot = context.snapshot(Epoch(request.epoch), &|| blocks.is_closed());
+            if let Err(fault) = snapshot.and_then(|snapshot| scan::facts(&snapshot, &request, &mut send)) {
                 _ = blocks.blocking_send(Err(refuse(fault)));
             }
         });

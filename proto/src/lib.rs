@@ -20,4 +20,5 @@ pub mod internal {
 }
 
 pub mod convert;
+pub mod deadline;
 pub mod status;

@@ -1,5 +1,6 @@
 //! A whole cluster in this process: a coordinator and some nodes, as `entail serve` runs them, over loopback.
 
+use crate::door::{self, Refuse};
 use crate::w3c::Answer;
 use entail_client::{Client, Options as ClientOptions, Source};
 use entail_model::Fault;
@@ -14,8 +15,28 @@ use tokio::sync::watch;
 /// What an answer may weigh.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
+/// How a cluster is started.
+#[derive(Clone)]
+pub struct Setting {
+    pub nodes: usize,
+    pub shards: u32,
+    /// After so long a silence of its client a load is given up.
+    pub load_idle_max: Duration,
+    /// Which calls to nodes fail, if any may.
+    pub refuse: Option<Refuse>,
+}
+
+impl Setting {
+    /// Nothing unusual.
+    pub fn new(nodes: usize, shards: u32) -> Self {
+        Self { nodes, shards, load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX, refuse: None }
+    }
+}
+
 /// A running cluster; it stops when it is dropped.
 pub struct Cluster {
+    /// Where clients call.
+    pub address: SocketAddr,
     runtime: Runtime,
     client: Client,
     stop: watch::Sender<bool>,
@@ -32,8 +53,13 @@ fn free_address() -> SocketAddr {
 impl Cluster {
     /// Starts a cluster of empty nodes and waits until it serves.
     pub fn start(nodes: usize, shards: u32) -> Self {
+        Self::start_as(&Setting::new(nodes, shards))
+    }
+
+    /// The same with other settings.
+    pub fn start_as(setting: &Setting) -> Self {
         // Somebody else may have taken a port in between.
-        let tries = (0..5).map(|_| Self::try_start(nodes, shards));
+        let tries = (0..5).map(|_| Self::try_start(setting));
         let mut failures = Vec::new();
         for cluster in tries {
             match cluster {
@@ -44,7 +70,8 @@ impl Cluster {
         panic!("no cluster can be started: {failures:?}");
     }
 
-    fn try_start(nodes: usize, shards: u32) -> Result<Self, String> {
+    fn try_start(setting: &Setting) -> Result<Self, String> {
+        let Setting { nodes, shards, load_idle_max, .. } = *setting;
         let runtime = Runtime::new().expect("a runtime");
         let data = tempfile::tempdir().expect("a directory");
         let (stop, stopped) = watch::channel(false);
@@ -62,16 +89,24 @@ impl Cluster {
                 min_nodes: nodes,
                 query_timeout_default: Duration::from_secs(60),
                 rows_max: 10_000_000,
+                load_idle_max,
                 memory: 1 << 30,
             },
             end(stopped.clone()),
         )));
         for index in 0..nodes {
+            let mut node_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            let mut advertise = None;
+            if let Some(refuse) = &setting.refuse {
+                node_listen = free_address();
+                let door = runtime.block_on(door::open(index, node_listen, Refuse::clone(refuse)))?;
+                advertise = Some(door.to_string());
+            }
             roles.push(runtime.spawn(entail_node::run(
                 entail_node::Options {
                     data: data.path().join(format!("node-{index}")),
-                    peer_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-                    advertise: None,
+                    peer_listen: node_listen,
+                    advertise,
                     coordinator: format!("http://{peer_listen}"),
                     name: Some(format!("node-{index}")),
                     memory: 256 << 20,
@@ -84,7 +119,7 @@ impl Cluster {
             let _inside = runtime.enter();
             Client::connect(&format!("http://{listen}"), ClientOptions::default()).expect("an address")
         };
-        let mut cluster = Self { runtime, client, stop, roles, _data: data };
+        let mut cluster = Self { address: listen, runtime, client, stop, roles, _data: data };
         cluster.wait_until_serving(nodes)?;
         Ok(cluster)
     }
@@ -139,6 +174,14 @@ impl Cluster {
     /// Does something with the cluster's client.
     pub fn with_client<T, W: Future<Output = T>>(&self, work: impl FnOnce(Client) -> W) -> T {
         self.runtime.block_on(work(self.client.clone()))
+    }
+
+    /// Does something beside.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(work)
     }
 
     /// The whole answer to a request, whose format has to be left open.

@@ -1,6 +1,7 @@
 //! Cluster-level suites, and what they share: an oracle and a simulator of whole clusters.
 
 pub mod cluster;
+pub mod door;
 pub mod memory_cluster;
 pub mod oracle;
 pub mod random;

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALL: &[&str] = &["model", "logic", "proto", "telemetry", "node", "coordinator", "client", "bench", "cli", "tests"];
+const ALL: &[&str] =
+    &["model", "logic", "proto", "telemetry", "node", "coordinator", "client", "bench", "cli", "tests"];
 
 /// Which crate may use which others of ours.
 const MAY_USE: [(&str, &[&str]); 10] = [
@@ -52,6 +53,14 @@ fn uses(name: &str) -> BTreeSet<String> {
     let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
     let ours = manifest.lines().filter_map(|line| line.strip_prefix("entail-"));
     ours.map(|line| line.split(['.', ' ', '=']).next().unwrap().to_owned()).collect()
+}
+
+/// Every dependency that a manifest names, as Rust writes it.
+fn dependencies(name: &str) -> BTreeSet<String> {
+    let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+    let sections = manifest.split("\n[").filter(|section| section.lines().next().unwrap().ends_with("dependencies]"));
+    let names = sections.flat_map(|section| section.lines().skip(1)).filter_map(|line| line.split(['.', ' ']).next());
+    names.filter(|name| !name.is_empty() && !name.starts_with('#')).map(|name| name.replace('-', "_")).collect()
 }
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -108,6 +117,25 @@ fn crates_use_only_whom_they_may() {
 fn the_architecture_page_has_the_same_table() {
     let table = MAY_USE.map(|(name, uses)| (name.to_owned(), uses.iter().map(|used| (*used).to_owned()).collect()));
     assert_eq!(documented(), BTreeMap::from(table));
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let sources = sources();
+    for name in ALL {
+        let ours: String = sources
+            .iter()
+            .filter(|(path, _)| path.starts_with(&format!("{name}/")))
+            .map(|(_, text)| text.as_str())
+            .collect();
+        let unused = |dependency: &String| {
+            // Generated code names it.
+            let is_generated = *name == "proto" && dependency == "tonic_prost";
+            !is_generated && !ours.contains(dependency.as_str())
+        };
+        let unused: Vec<String> = dependencies(name).into_iter().filter(unused).collect();
+        assert!(unused.is_empty(), "{name} does not use {unused:?}");
+    }
 }
 
 #[test]

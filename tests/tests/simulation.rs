@@ -156,4 +156,9 @@ mod broken {
     fn logging_before_deciding_is_missed() {
         check("log-before-decide");
     }
+
+    #[test]
+    fn telling_who_missed_an_outcome_is_missed() {
+        check("answer-undecided");
+    }
 }

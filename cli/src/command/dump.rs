@@ -2,11 +2,12 @@
 
 use crate::command::load::Format;
 use crate::failure::Failure;
+use crate::output::lines::Lines;
 use crate::session::Session;
 use crate::units::counted;
 use clap::{Args, ValueEnum};
 use entail_client::v1::{DumpContent, DumpRequest};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,11 +52,11 @@ pub enum Content {
 
 pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let mut answer = session.working()?.dump(request(arguments)).await?;
-    let mut out = BufWriter::new(io::stdout());
+    let mut out = Lines::new(BufWriter::new(io::stdout()));
     while let Some(data) = answer.next().await? {
-        out.write_all(&data).map_err(Failure::Output)?;
+        out.write(&data).map_err(Failure::Output)?;
     }
-    out.flush().map_err(Failure::Output)?;
+    out.finish().map_err(Failure::Output)?;
     let summary = answer.summary().copied().unwrap_or_default();
     session.note(format!("{}, epoch {}", counted(summary.facts, "fact"), summary.epoch));
     Ok(())

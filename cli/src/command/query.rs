@@ -7,6 +7,7 @@
 
 use crate::command::Text;
 use crate::failure::Failure;
+use crate::output::lines::Lines;
 use crate::output::plan;
 use crate::output::solutions::{self, Chunks};
 use crate::output::term::Prefixes;
@@ -169,12 +170,12 @@ fn is_json(answer: &Answer<QueryResponse>) -> bool {
 
 /// Writes the answer as it comes.
 async fn copy(answer: &mut Answer<QueryResponse>) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout());
+    let mut out = Lines::new(BufWriter::new(io::stdout()));
     while let Some(data) = answer.next().await? {
-        out.write_all(&data).map_err(Failure::Output)?;
+        out.write(&data).map_err(Failure::Output)?;
         out.flush().map_err(Failure::Output)?;
     }
-    Ok(())
+    out.finish().map_err(Failure::Output)
 }
 
 /// Makes a table of the answer, in a thread of its own since the parser waits for its input.

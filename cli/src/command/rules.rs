@@ -113,7 +113,7 @@ fn name(given: Option<String>, file: &Path) -> Result<String, Failure> {
 
 async fn list(arguments: List, session: &Session) -> Result<(), Failure> {
     let sets = session.asking()?.list_rules().await?.rule_sets;
-    let object = |set: &RuleSet| json!({ "name": set.name, "graph": set.graph, "rules": set.rules, "epoch": set.epoch, "text": set.text });
+    let object = |set: &RuleSet| json!({ "name": set.name, "graph": set.graph, "rules": set.rules, "version": set.version, "text": set.text });
     let json = json!({ "rule_sets": sets.iter().map(object).collect::<Vec<_>>() });
     output::show(arguments.output, |out| table(&sets, out), &json)
 }
@@ -124,9 +124,9 @@ fn table(sets: &[RuleSet], out: &mut dyn Write) -> io::Result<()> {
     }
     let row = |set: &RuleSet| {
         let graph = if set.graph.is_empty() { "default".to_owned() } else { format!("<{}>", set.graph) };
-        vec![set.name.clone(), count(set.rules.into()), graph, set.epoch.to_string()]
+        vec![set.name.clone(), count(set.rules.into()), graph, set.version.to_string()]
     };
-    let columns = [("name", Align::Left), ("rules", Align::Right), ("graph", Align::Left), ("epoch", Align::Right)];
+    let columns = [("name", Align::Left), ("rules", Align::Right), ("graph", Align::Left), ("version", Align::Right)];
     Grid::new(columns).write(&sets.iter().map(row).collect::<Vec<_>>(), out)
 }
 

@@ -24,12 +24,13 @@ pub fn json(change: &ChangeSummary) -> Value {
 pub fn table(change: &ChangeSummary, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", line(change))?;
     let worked = change.rules.iter().filter(|rule| rule.derived > 0);
-    let rows: Vec<Vec<String>> = worked.map(|rule| vec![rule.rule.clone(), count(rule.derived)]).collect();
+    let rows: Vec<Vec<String>> = worked.map(|rule| vec![count(rule.derived), rule.rule.clone()]).collect();
     if rows.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
-    Grid::new([("rule", Align::Left), ("derived", Align::Right)]).write(&rows, out)
+    // The rules come last, since they may be long.
+    Grid::new([("derived", Align::Right), ("rule", Align::Left)]).write(&rows, out)
 }
 
 fn line(change: &ChangeSummary) -> String {
@@ -64,7 +65,7 @@ mod tests {
         let mut out = Vec::new();
         table(&change, &mut out).unwrap();
         let expected = "epoch 7: 1 fact asserted, 1,500 facts derived in 3 rounds, 2.0 KiB exchanged, 250.0 ms\n\n\
-            rule  derived\n────  ───────\n1:1     1,500\n";
+            derived  rule\n───────  ────\n  1,500  1:1\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(json(&change)["rules"][1]["derived"], 0);
     }

@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod grid;
+pub mod lines;
 pub mod plan;
 pub mod profile;
 pub mod solutions;

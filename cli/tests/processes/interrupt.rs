@@ -44,7 +44,7 @@ fn goes_on(cluster: &Cluster, name: &str) {
 #[test]
 fn an_interrupted_load_leaves_nothing() {
     let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
-    let file = cluster.file("many.nt", many(400_000));
+    let file = cluster.file("many.nt", many(1_500_000));
     for wait in [150, 400, 900] {
         let mut load = cluster.begin(&["load", &file]);
         sleep(Duration::from_millis(wait));

@@ -9,9 +9,16 @@ const BUDGET_MIB: u64 = 16;
 
 /// What a node takes beside its budget: the program and its threads' heaps, batches of up to 8 MiB on their way, the
 /// database's buffers that wait to be written, and most of all what the allocator holds back of memory that was freed.
-const OVERHEAD_MIB: u64 = 192;
+const OVERHEAD_MIB: u64 = 128;
 
 const SUBJECTS: u64 = 400_000;
+
+/// What a node takes beside its budget for the graph of many predicates, whose few terms leave most of the rest unused.
+const OVERHEAD_OF_PAIRS_MIB: u64 = 80;
+
+const PREDICATES: u64 = 300;
+const TERMS: u64 = 2000;
+const FACTS_OF_A_TERM: u64 = 10;
 
 /// Facts with random-looking objects, so that they do not pack well.
 fn document() -> String {
@@ -24,6 +31,42 @@ fn document() -> String {
             .unwrap();
     }
     text
+}
+
+/// Many relations, none of which is large, of the same few terms.
+fn document_of_many_predicates() -> String {
+    let mut text = String::from("@prefix : <urn:> .\n");
+    for n in 0..TERMS {
+        for predicate in 0..PREDICATES {
+            write!(text, ":{n} :p{predicate} ").unwrap();
+            let objects = (0..FACTS_OF_A_TERM).map(|m| format!(":{}", (n * 7919 + predicate * 31 + m * 101) % TERMS));
+            writeln!(text, "{} .", objects.collect::<Vec<_>>().join(",")).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn many_relations_are_loaded_within_bounds() {
+    // Large blocks go back to the system when they are freed: what is left is what the node holds.
+    let settings = ["env", "MALLOC_ARENA_MAX=1", "MALLOC_MMAP_THRESHOLD_=65536"];
+    let node_wrapper = settings.map(str::to_owned).to_vec();
+    let cluster = Cluster::of(Shape { nodes: 1, memory: "16MiB", node_wrapper, ..Shape::default() });
+    cluster.load("many.ttl", &document_of_many_predicates());
+    let facts = TERMS * PREDICATES * FACTS_OF_A_TERM;
+    let pairs_mib = (facts * 2 * 16) >> 20;
+    let ask = |query: &str| cluster.must(&["query", query, "--output", "csv"]);
+    for predicate in [0, PREDICATES - 1] {
+        let count = ask(&format!("SELECT (COUNT(*) AS ?n) {{ ?s <urn:p{predicate}> ?o }}"));
+        assert_eq!(count.lines().nth(1), Some((TERMS * FACTS_OF_A_TERM).to_string().as_str()));
+    }
+    let Some(peak) = peak_mib(cluster.nodes[0].pid()) else {
+        eprintln!("skipped: this system does not tell how much memory a process has used");
+        return;
+    };
+    println!("{pairs_mib} MiB of pairs, a budget of {BUDGET_MIB} MiB, a peak of {peak} MiB");
+    assert!(pairs_mib > BUDGET_MIB + OVERHEAD_OF_PAIRS_MIB, "the pairs alone are larger than what is allowed");
+    assert!(peak <= BUDGET_MIB + OVERHEAD_OF_PAIRS_MIB, "a peak of {peak} MiB for a budget of {BUDGET_MIB} MiB");
 }
 
 fn peak_mib(pid: u32) -> Option<u64> {

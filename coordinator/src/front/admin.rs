@@ -5,9 +5,10 @@ use entail_model::NodeId;
 use entail_proto::v1::admin_service_server::AdminService;
 use entail_proto::v1::{DumpRequest, DumpResponse, NodeStatus, ShardStatus, StatusRequest, StatusResponse};
 use futures::Stream;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -15,7 +16,25 @@ use tonic::{Request, Response, Status};
 #[derive(Clone)]
 pub struct Admin(pub Arc<House>);
 
+/// How long a status waits for nodes to tell what they hold since the last epoch: more than a heartbeat's time.
+const HEARD_WITHIN: Duration = Duration::from_millis(1000);
+
 impl Admin {
+    /// Waits until every node that is up has told what it holds at the last epoch, or does not tell in time: whoever asks
+    /// right after a change wants to see it.
+    async fn hear_nodes(&self) {
+        let members = &self.0.members;
+        let (epoch, holders): (_, BTreeSet<NodeId>) =
+            members.log.read(|state| (state.epoch(), state.placement().holders.iter().copied().collect()));
+        let is_behind = |node: &NodeId| {
+            members.is_up(*node) && members.live(*node).is_some_and(|live| live.epoch < epoch || live.stats.is_none())
+        };
+        let started = Instant::now();
+        while holders.iter().any(is_behind) && started.elapsed() < HEARD_WITHIN {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     fn node_status(&self, node: NodeId, name: String, address: String, shards: u32) -> NodeStatus {
         let live = self.0.members.live(node);
         let is_up = self.0.members.is_up(node);
@@ -28,14 +47,15 @@ impl Admin {
             ..NodeStatus::default()
         };
         if let Some(live) = live {
-            status.facts_asserted = live.stats.shards.iter().map(|shard| shard.asserted).sum();
-            status.facts_derived = live.stats.shards.iter().map(|shard| shard.derived).sum();
-            status.terms = live.stats.shards.iter().map(|shard| shard.terms).sum();
-            status.memory_bytes = live.stats.memory_bytes;
-            status.cache_bytes = live.stats.cache_bytes;
-            status.disk_bytes = live.stats.disk_bytes;
-            status.disk_free_bytes = live.stats.disk_free_bytes;
-            status.queries = live.stats.queries;
+            let stats = live.stats.unwrap_or_default();
+            status.facts_asserted = stats.shards.iter().map(|shard| shard.asserted).sum();
+            status.facts_derived = stats.shards.iter().map(|shard| shard.derived).sum();
+            status.terms = stats.shards.iter().map(|shard| shard.terms).sum();
+            status.memory_bytes = stats.memory_bytes;
+            status.cache_bytes = stats.cache_bytes;
+            status.disk_bytes = stats.disk_bytes;
+            status.disk_free_bytes = stats.disk_free_bytes;
+            status.queries = stats.queries;
             status.epoch = live.epoch.0;
             status.version = live.version;
         }
@@ -45,7 +65,7 @@ impl Admin {
     fn shard_status(&self, holders: &[NodeId]) -> Vec<ShardStatus> {
         let mut stats = HashMap::new();
         for node in holders {
-            for shard in self.0.members.live(*node).map(|live| live.stats.shards).unwrap_or_default() {
+            for shard in self.0.members.live(*node).and_then(|live| live.stats).unwrap_or_default().shards {
                 stats.insert((*node, shard.shard), shard);
             }
         }
@@ -67,6 +87,7 @@ impl Admin {
 #[tonic::async_trait]
 impl AdminService for Admin {
     async fn status(&self, request: Request<StatusRequest>) -> Reply<StatusResponse> {
+        self.hear_nodes().await;
         let house = &self.0;
         let (cluster, epoch, placement, nodes) = house
             .members

@@ -4,8 +4,11 @@
 //! stream ──bytes──► file ──parse (threads)──► batches ──intern, stage──► nodes
 //! ```
 //!
-//! Every channel is bounded, so a fast client waits for the cluster. Whatever fails, in whatever part, ends the attempt
+//! Every channel is bounded, so a fast client waits for the cluster. A slow one does not make others wait for ever: an
+//! attempt begins with the first batch, and ends when the client has sent nothing for a while. Whatever fails, in whatever part, ends the attempt
 //! that is open; epochs that `commit_every` had committed stay.
+
+mod upload;
 
 use super::House;
 use crate::ingest::{self, Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
@@ -21,13 +24,13 @@ use entail_proto::v1::{
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use oxrdf::NamedNode;
-use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
+use upload::{Pieces, Upload};
 
 /// Pieces of a file that wait for the parser.
 const PIECES_WAITING: usize = 8;
@@ -88,10 +91,11 @@ async fn load(
         progress: Arc::clone(&progress),
         batches,
     };
-    let intake = tokio::spawn(intake.run(first, stream));
+    let upload = Upload { stream, idle_max: house.options.load_idle_max };
+    let intake = tokio::spawn(intake.run(first, upload));
     let reporter = tokio::spawn(report(responses.clone(), Arc::clone(&progress), Arc::clone(&watch)));
-    let commits =
-        Commits { house, id, cancel, watch, source: Arc::new(Mutex::new(source)), every: header.commit_every };
+    let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
+    let commits = Commits { house, id, cancel, watch, source, every: header.commit_every };
     let result = commits.run().await;
     reporter.abort();
     let (changes, epochs) = match result {
@@ -126,7 +130,30 @@ async fn report(responses: Responses, progress: Arc<Progress>, watch: Arc<Watch>
     }
 }
 
-type Source = Arc<Mutex<mpsc::Receiver<Result<Batch, Fault>>>>;
+/// What the parser gives, with a look at what comes next.
+struct Batches {
+    waiting: mpsc::Receiver<Result<Batch, Fault>>,
+    first: Option<Batch>,
+}
+
+impl Batches {
+    /// Completes when there is a batch, or when no more come.
+    async fn ready(&mut self) -> Result<(), Fault> {
+        if self.first.is_none() {
+            self.first = self.waiting.recv().await.transpose()?;
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Option<Result<Batch, Fault>> {
+        match self.first.take() {
+            Some(batch) => Some(Ok(batch)),
+            None => self.waiting.recv().await,
+        }
+    }
+}
+
+type Source = Arc<Mutex<Batches>>;
 
 /// Turns batches into epochs.
 struct Commits<'a> {
@@ -144,6 +171,9 @@ impl Commits<'_> {
         let (mut epochs, mut triples) = (0, 0);
         let is_over = Arc::new(AtomicBool::new(false));
         while !is_over.load(Ordering::Relaxed) {
+            // Nobody else has to wait while this client gets its facts together.
+            let ready = self.source.lock().await.ready().await;
+            ready.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
             let id = if self.every == 0 { self.id.clone() } else { format!("{}#{epochs}", self.id) };
             self.watch.phase.store(0, Ordering::Relaxed);
             let staged = Arc::new(AtomicU64::new(0));
@@ -201,7 +231,7 @@ fn stage(source: Source, part: Part) -> Stage {
             let mut source = source.lock().await;
             let mut at_work = FuturesUnordered::new();
             while part.every == 0 || part.staged.load(Ordering::Relaxed) < part.every {
-                let Some(batch) = source.recv().await else {
+                let Some(batch) = source.next().await else {
                     part.is_over.store(true, Ordering::Relaxed);
                     break;
                 };
@@ -237,15 +267,15 @@ struct Intake {
 
 impl Intake {
     /// Parses everything; a fault goes to whoever takes the batches as well.
-    async fn run(self, first: LoadRequest, stream: Streaming<LoadRequest>) -> Result<ParseReport, Fault> {
-        let result = self.files(first, stream).await;
+    async fn run(self, first: LoadRequest, upload: Upload) -> Result<ParseReport, Fault> {
+        let result = self.files(first, upload).await;
         if let Err(fault) = &result {
             _ = self.batches.send(Err(fault.clone())).await;
         }
         result
     }
 
-    async fn files(&self, first: LoadRequest, mut stream: Streaming<LoadRequest>) -> Result<ParseReport, Fault> {
+    async fn files(&self, first: LoadRequest, mut upload: Upload) -> Result<ParseReport, Fault> {
         let mut total = ParseReport::default();
         let mut next = Some(first);
         let mut index = 0;
@@ -253,7 +283,7 @@ impl Intake {
             let header = request.file.ok_or_else(|| Fault::internal("a file without its header"))?;
             let (pieces, waiting) = mpsc::channel(PIECES_WAITING);
             let parser = self.parser(header, index, waiting)?;
-            next = feed(&mut stream, request.data, pieces).await;
+            next = upload.feed(request.data, pieces).await;
             let report = parser.await.map_err(|error| Fault::internal(format!("a parser failed: {error}")))??;
             total.triples += report.triples;
             total.bytes_read += report.bytes_read;
@@ -278,7 +308,7 @@ impl Intake {
                 let sent = batches.blocking_send(Ok(batch));
                 sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was given up"))
             };
-            ingest::parse(request, Pieces { waiting, current: Bytes::new() }, &sink)
+            ingest::parse(request, Pieces::new(waiting), &sink)
         }))
     }
 
@@ -319,54 +349,4 @@ fn compression(name: &str) -> Result<Compression, Fault> {
     known.ok_or_else(|| {
         Fault::new(Reason::InvalidRequest, format!("the compression {name} is not known: none, gzip and zstd are"))
     })
-}
-
-/// Passes a file's bytes on until the next file starts; returns the message that starts it.
-async fn feed(
-    stream: &mut Streaming<LoadRequest>,
-    first: Bytes,
-    pieces: mpsc::Sender<Result<Bytes, Fault>>,
-) -> Option<LoadRequest> {
-    // A send fails when the parser has failed: its own fault is what counts.
-    if !first.is_empty() && pieces.send(Ok(first)).await.is_err() {
-        return None;
-    }
-    loop {
-        match stream.message().await {
-            Ok(Some(message)) if message.file.is_some() => return Some(message),
-            Ok(Some(message)) => {
-                if pieces.send(Ok(message.data)).await.is_err() {
-                    return None;
-                }
-            }
-            Ok(None) => return None,
-            Err(status) => {
-                let fault = entail_proto::status::to_fault(&status);
-                let fault = Fault::new(Reason::Cancelled, format!("the load's stream broke: {}", fault.message));
-                _ = pieces.send(Err(fault)).await;
-                return None;
-            }
-        }
-    }
-}
-
-/// A file as a reader: blocks until the client has sent more.
-struct Pieces {
-    waiting: mpsc::Receiver<Result<Bytes, Fault>>,
-    current: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.waiting.blocking_recv() {
-                Some(Ok(piece)) => self.current = piece,
-                Some(Err(fault)) => return Err(io::Error::other(fault)),
-                None => return Ok(0),
-            }
-        }
-        let count = buffer.len().min(self.current.len());
-        buffer[..count].copy_from_slice(&self.current.split_to(count));
-        Ok(count)
-    }
 }

@@ -4,6 +4,7 @@
 //! [`members`](crate::members)'.
 
 mod admin;
+mod bounds;
 mod dump;
 mod load;
 mod query;
@@ -25,7 +26,8 @@ use entail_proto::status;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tonic::{Request, Response, Status};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::{Response, Status};
 
 /// What all services share.
 pub struct House {
@@ -35,7 +37,7 @@ pub struct House {
     pub writer: Arc<Writer>,
     pub started: Instant,
     /// Queries at work.
-    pub admission: Arc<tokio::sync::Semaphore>,
+    pub admission: Arc<Semaphore>,
     /// Picks the replica of each shard that answers a query.
     pub balancer: Box<dyn Balancer>,
 }
@@ -47,6 +49,17 @@ fn refuse(fault: Fault) -> Status {
 }
 
 impl House {
+    /// A place among those who evaluate, once there is one.
+    ///
+    /// # Errors
+    /// `Overloaded` after `time`, `NotReady` when the coordinator is stopping.
+    async fn admitted(&self, time: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+        tokio::time::timeout(time, Arc::clone(&self.admission).acquire_owned())
+            .await
+            .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are at work"))?
+            .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is stopping"))
+    }
+
     /// A reader of the last committed epoch, or of a given one.
     fn reader(&self, epoch: Option<entail_model::Epoch>) -> Result<Reader, Fault> {
         let latest = self.members.log.read(|state| state.epoch());
@@ -75,22 +88,6 @@ impl House {
     }
 }
 
-/// The time that the caller gave, from the `grpc-timeout` header.
-fn deadline_of<T>(request: &Request<T>) -> Option<Duration> {
-    let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let count: u64 = digits.parse().ok()?;
-    Some(match unit {
-        "H" => Duration::from_secs(count.saturating_mul(3600)),
-        "M" => Duration::from_secs(count.saturating_mul(60)),
-        "S" => Duration::from_secs(count),
-        "m" => Duration::from_millis(count),
-        "u" => Duration::from_micros(count),
-        "n" => Duration::from_nanos(count),
-        _ => return None,
-    })
-}
-
 /// A request id of our own for a client that gave none.
 fn request_id(given: String) -> Result<String, Fault> {
     const LENGTH_MAX: usize = 200;
@@ -101,27 +98,5 @@ fn request_id(given: String) -> Result<String, Fault> {
         Ok(format!("server-{:032x}", crate::random::<16>().map(u128::from_le_bytes)?))
     } else {
         Ok(given)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn deadlines_are_read_in_every_unit() {
-        for (text, expected) in [
-            ("2S", Some(Duration::from_secs(2))),
-            ("1500m", Some(Duration::from_millis(1500))),
-            ("7u", Some(Duration::from_micros(7))),
-            ("1H", Some(Duration::from_secs(3600))),
-            ("x", None),
-            ("", None),
-            ("5", None),
-        ] {
-            let mut request = Request::new(());
-            request.metadata_mut().insert("grpc-timeout", text.parse().expect("ascii"));
-            assert_eq!(deadline_of(&request), expected, "{text}");
-        }
     }
 }

@@ -3,22 +3,21 @@
 //! The query runs on a thread of its own; when the client's stream is dropped, or the time is over, the token is
 //! cancelled, which wakes the thread wherever it waits and ends the work at every node.
 
-use super::{House, Reply, deadline_of, refuse};
+use super::bounds::Bounds;
+use super::{House, Reply, refuse};
 use crate::query::{self, Format, Mode, Part, Stop};
-use crate::reader::Until;
 use entail_model::{Epoch, Fault, Reason};
+use entail_proto::deadline::deadline_of;
 use entail_proto::v1::query_response::Part as WirePart;
 use entail_proto::v1::query_service_server::QueryService;
 use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};
 use futures::Stream;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 /// Messages that wait for the client.
@@ -27,19 +26,6 @@ const PARTS_WAITING: usize = 8;
 /// The service.
 #[derive(Clone)]
 pub struct Queries(pub Arc<House>);
-
-/// Cancels the query when the stream is dropped.
-struct Guard {
-    token: CancellationToken,
-    flag: Arc<AtomicBool>,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.flag.store(true, Ordering::Relaxed);
-        self.token.cancel();
-    }
-}
 
 type Parts = mpsc::Sender<Result<QueryResponse, Status>>;
 
@@ -52,18 +38,12 @@ impl QueryService for Queries {
         let house = Arc::clone(&self.0);
         let time = deadline_of(&request).unwrap_or(house.options.query_timeout_default);
         let request = request.into_inner();
-        let permit = tokio::time::timeout(time, Arc::clone(&house.admission).acquire_owned()).await;
-        let permit = permit
-            .map_err(|_| refuse(Fault::new(Reason::Overloaded, "too many queries are at work")))?
-            .map_err(|_| refuse(Fault::new(Reason::NotReady, "the coordinator is stopping")))?;
-        let token = CancellationToken::new();
-        let deadline = started + time;
-        let stop = Stop { deadline: Some(deadline), ..Stop::default() };
-        let guard = Guard { token: token.clone(), flag: Arc::clone(&stop.cancelled) };
+        let permit = house.admitted(time).await.map_err(refuse)?;
+        let bounds = Bounds::new(started + time);
+        let stop = bounds.stop.clone();
         let mut reader = house.reader(epoch_of(&house, &request).map_err(refuse)?).map_err(refuse)?;
-        reader.until = Until { token: token.clone(), deadline: Some(deadline) };
+        reader.until = bounds.until.clone();
         let (parts, stream) = mpsc::channel(PARTS_WAITING);
-        tokio::spawn(wake_at(deadline, token));
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let epoch = reader.epoch;
@@ -81,19 +61,11 @@ impl QueryService for Queries {
             _ = parts.blocking_send(last);
         });
         let stream = ReceiverStream::new(stream).map(move |part| {
-            // The guard lives as long as the stream.
-            let _alive = &guard;
+            // The work is bounded by the life of the stream.
+            let _alive = &bounds;
             part
         });
         Ok(Response::new(Box::pin(stream)))
-    }
-}
-
-/// Wakes whatever waits when the time is over.
-async fn wake_at(deadline: Instant, token: CancellationToken) {
-    tokio::select! {
-        () = tokio::time::sleep_until(deadline.into()) => token.cancel(),
-        () = token.cancelled() => {}
     }
 }
 

@@ -95,7 +95,7 @@ impl RuleService for Rules {
             name: set.name,
             graph: set.graph.unwrap_or_default(),
             text: set.source,
-            epoch: 0,
+            version: set.version,
         });
         Ok(Response::new(ListRulesResponse { rule_sets: sets.collect() }))
     }

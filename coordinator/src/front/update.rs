@@ -1,12 +1,13 @@
 //! `UpdateService`: SPARQL Update and loads.
 
+use super::bounds::Bounds;
 use super::{House, Reply, load, refuse, request_id};
-use crate::query::Stop;
 use crate::query::update::{self, UpdateRequest as Parsed};
 use crate::staging::Stager;
 use crate::writer::{Change, Request as WriteRequest, Watch};
 use bytes::Bytes;
 use entail_model::{Fact, Fault, TermId, term};
+use entail_proto::deadline::deadline_of;
 use entail_proto::v1::update_service_server::UpdateService;
 use entail_proto::v1::{ChangeSummary, LoadRequest, LoadResponse, UpdateRequest, UpdateResponse};
 use futures::Stream;
@@ -14,6 +15,7 @@ use oxrdf::{GraphName, Quad, Term, TermRef};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -23,23 +25,45 @@ use tonic::{Request, Response, Status, Streaming};
 pub struct Updates(pub Arc<House>);
 
 impl Updates {
-    async fn apply(&self, request: UpdateRequest) -> Result<ChangeSummary, Fault> {
+    async fn apply(&self, request: UpdateRequest, time: Duration) -> Result<ChangeSummary, Fault> {
         let id = request_id(request.request_id)?;
         if let Some(change) = self.0.writer.answered(&id)? {
             return Ok(change);
         }
-        let mut reader = self.0.reader(None)?;
         let base = Some(request.base_iri).filter(|base| !base.is_empty());
-        let parsed = Parsed { text: request.update, base, stop: Stop::default() };
+        // What is wrong with the text is said before anybody waits for a turn.
+        let (text, checked_base) = (request.update.clone(), base.clone());
+        blocking(move || update::check(&text, checked_base.as_deref())).await?;
+        let house = Arc::clone(&self.0);
+        let change = Change::Facts(Box::new(move |stager| {
+            Box::pin(async move {
+                let quads = evaluate(&house, request.update, base, time).await?;
+                stage(stager, quads).await
+            })
+        }));
         let cancel = CancellationToken::new();
         let _stop = cancel.clone().drop_guard();
-        reader.until.token = cancel.clone();
-        let quads = tokio::task::spawn_blocking(move || update::quads(parsed, Arc::new(reader)))
-            .await
-            .map_err(|error| Fault::internal(format!("the update's task failed: {error}")))??;
-        let change = Change::Facts(Box::new(move |stager| Box::pin(stage(stager, quads))));
         self.0.writer.commit(WriteRequest { id, change, cancel, watch: Arc::new(Watch::default()) }).await
     }
+}
+
+/// The quads that an update inserts. This is the writer's turn: WHERE sees the very epoch that the update builds on.
+async fn evaluate(house: &House, text: String, base: Option<String>, time: Duration) -> Result<Vec<Quad>, Fault> {
+    let bounds = Bounds::new(Instant::now() + time);
+    let permit = house.admitted(time).await?;
+    let mut reader = house.reader(None)?;
+    reader.until = bounds.until.clone();
+    let request = Parsed { text, base, stop: bounds.stop.clone(), fed_bytes_max: house.options.memory / 4 };
+    blocking(move || {
+        let _permit = permit;
+        update::quads(request, Arc::new(reader))
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Fault::internal(format!("the update's task failed: {error}")))?
 }
 
 /// Interns and stages quads.
@@ -89,7 +113,8 @@ fn canonical(term: TermRef<'_>) -> Vec<u8> {
 #[tonic::async_trait]
 impl UpdateService for Updates {
     async fn update(&self, request: Request<UpdateRequest>) -> Reply<UpdateResponse> {
-        let change = self.apply(request.into_inner()).await.map_err(refuse)?;
+        let time = deadline_of(&request).unwrap_or(self.0.options.query_timeout_default);
+        let change = self.apply(request.into_inner(), time).await.map_err(refuse)?;
         Ok(Response::new(UpdateResponse { change: Some(change) }))
     }
 

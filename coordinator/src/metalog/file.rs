@@ -11,7 +11,7 @@
 
 use super::directory::Directory;
 use super::entry::Entry;
-use super::journal::Journal;
+use super::journal::{Journal, Medium};
 use super::state::{Applied, State};
 use super::{MetaLog, record};
 use entail_model::{Fault, Reason};
@@ -88,14 +88,22 @@ impl FileLog {
         let bytes = [record::file_header(), record::snapshot(&self.state)?].concat();
         let length = bytes.len() as u64;
         let file = self.directory.write_new(NEW_NAME, &bytes)?;
+        self.replace(Box::new(file), length)?;
+        // A snapshot that is large itself must not be rewritten at every append.
+        self.compact_at = self.compact_at_min.max(length * 2);
+        Ok(())
+    }
+
+    /// Goes on in the new file. Whatever can fail does so before the rename: after it, what is appended to the old file
+    /// is lost.
+    fn replace(&mut self, new: Box<dyn Medium>, length: u64) -> Result<(), Fault> {
+        let journal = open_journal(new, length, length)?;
         if let Err(fault) = self.directory.publish(NEW_NAME, NAME) {
             // A crash might bring back either file: nothing may be written to one of them alone.
             self.journal.poison();
             return Err(fault);
         }
-        self.journal = open_journal(Box::new(file), length, length)?;
-        // A snapshot that is large itself must not be rewritten at every append.
-        self.compact_at = self.compact_at_min.max(length * 2);
+        self.journal = journal;
         Ok(())
     }
 }
@@ -140,7 +148,7 @@ fn reopen(directory: &Directory, bytes: &[u8]) -> Result<(State, Journal), Fault
     Ok((replayed.state, journal))
 }
 
-fn open_journal(medium: Box<dyn super::journal::Medium>, length: u64, found: u64) -> Result<Journal, Fault> {
+fn open_journal(medium: Box<dyn Medium>, length: u64, found: u64) -> Result<Journal, Fault> {
     Journal::open(medium, length, found).map_err(|error| Fault::internal(format!("metadata log: {error}")))
 }
 

@@ -13,7 +13,8 @@
 //!   (incarnation) that the log knows at that place;
 //! - a refused entry changes nothing but the index;
 //! - the answers to the last [`ANSWERS_MAX`] requests and the outcomes since the last [`COMMITS_MAX`] epochs are kept.
-//!   Older attempts are [`Outcome::Forgotten`]; no node can hold a stage of one, since each later commit needed it.
+//!   Older attempts are [`Outcome::Forgotten`]; no node can hold a stage of one, since each later commit needed it. A
+//!   node that says so has another log's data, or damaged data: it gets no decision ([`State::decisions`]).
 
 mod answers;
 mod check;
@@ -25,7 +26,8 @@ pub use refused::Refused;
 
 use super::entry::{Cluster, Entry, EpochKind, Incarnation, RequestId, RuleSets, Seal};
 use answers::Answers;
-use entail_model::{Attempt, Epoch, NodeId, Placement};
+use entail_logic::guard::is_broken;
+use entail_model::{Attempt, Epoch, Fault, NodeId, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -154,6 +156,24 @@ impl State {
             None if attempt <= self.forgotten => Outcome::Forgotten,
             None => Outcome::Aborted,
         }
+    }
+
+    /// What the log has decided of attempts that a node has sealed; those still open are left out.
+    ///
+    /// # Errors
+    /// [`entail_model::Reason::Corrupt`] for attempts that no node can have sealed by this log: any word on them would be a guess.
+    pub fn decisions(&self, sealed: &[Attempt]) -> Result<Vec<(Attempt, Option<Epoch>)>, Fault> {
+        let decision = |attempt: &Attempt| match self.outcome(*attempt) {
+            Outcome::Committed(epoch) => Some(Ok((*attempt, Some(epoch)))),
+            Outcome::Aborted => Some(Ok((*attempt, None))),
+            Outcome::Open => None,
+            Outcome::Forgotten | Outcome::Unknown => {
+                let text = format!("the node has sealed attempt {attempt}, which the log cannot have left undecided");
+                Some(Err(Fault::corrupt(text)))
+            }
+        };
+        let is_silent = is_broken("answer-undecided");
+        sealed.iter().filter(|_| !is_silent).filter_map(decision).collect()
     }
 
     /// Would `entry` be refused as the next one?

@@ -30,6 +30,7 @@ mod expression;
 mod filters;
 mod graphs;
 pub mod guard;
+mod holding;
 mod leaf;
 mod lookups;
 mod output;

@@ -13,7 +13,10 @@ use spargebra::{Query, SparqlParser, SparqlSyntaxError, Update};
 /// `Syntax` and `LimitExceeded`, with line and column where there are any.
 pub fn parse_query(text: &str, base: Option<&str>) -> Result<Query, Fault> {
     guard::check_text(text)?;
-    let mut query = parser(base)?.parse_query(text).map_err(|error| syntax_fault(text, &error))?;
+    let mut query = parser(base)?.parse_query(text).map_err(|error| {
+        let is_update = parser(base).is_ok_and(|parser| parser.parse_update(text).is_ok());
+        if is_update { misplaced("an update", "a query") } else { syntax_fault(text, &error) }
+    })?;
     star::order_columns(&mut query, text);
     Ok(query)
 }
@@ -21,7 +24,14 @@ pub fn parse_query(text: &str, base: Option<&str>) -> Result<Query, Fault> {
 /// Parses an update; errors as for [`parse_query`].
 pub fn parse_update(text: &str, base: Option<&str>) -> Result<Update, Fault> {
     guard::check_text(text)?;
-    parser(base)?.parse_update(text).map_err(|error| syntax_fault(text, &error))
+    parser(base)?.parse_update(text).map_err(|error| {
+        let is_query = parser(base).is_ok_and(|parser| parser.parse_query(text).is_ok());
+        if is_query { misplaced("a query", "an update") } else { syntax_fault(text, &error) }
+    })
+}
+
+fn misplaced(found: &str, wanted: &str) -> Fault {
+    Fault::new(Reason::Syntax, format!("this is {found}, where {wanted} is wanted"))
 }
 
 fn parser(base: Option<&str>) -> Result<SparqlParser, Fault> {
@@ -53,6 +63,9 @@ fn syntax_fault(text: &str, error: &SparqlSyntaxError) -> Fault {
 /// What stands at a place, and what the parser would rather see: its list of tokens without its classes of characters,
 /// which come last.
 fn unexpected(text: &str, line: u64, column: u64, expected: &str) -> String {
+    if expected.contains("Prefix not found") {
+        return undeclared(text, line, column);
+    }
     let nth = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
     let rest = text.split('\n').nth(nth(line)).unwrap_or_default().chars().skip(nth(column));
     let found: String = rest.take_while(|char| !char.is_whitespace()).take(SHOWN_CHARS_MAX).collect();
@@ -60,6 +73,18 @@ fn unexpected(text: &str, line: u64, column: u64, expected: &str) -> String {
     match found.is_empty() {
         true => format!("unexpected end of the line, {wanted}"),
         false => format!("unexpected {found}, {wanted}"),
+    }
+}
+
+/// The parser finds out about a prefix when it has read the whole name.
+fn undeclared(text: &str, line: u64, column: u64) -> String {
+    let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+    let read: String = text.split('\n').nth(index(line)).unwrap_or_default().chars().take(index(column)).collect();
+    let is_in_name = |char: char| char.is_alphanumeric() || matches!(char, ':' | '_' | '-' | '.');
+    let name = read.trim_end().rsplit(|char: char| !is_in_name(char)).next().unwrap_or_default();
+    match name.split_once(':') {
+        Some((prefix, _)) => format!("the prefix `{prefix}:` is not declared"),
+        None => "a prefix is not declared".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::analysis::{self, Needs};
 use super::answer::{self, Direct};
 use super::body::{Body, Graph};
 use super::dataset::ClusterDataset;
+use super::holding::holds_rows;
 use super::leaf::leaf_number;
 use super::lookups::Lookups;
 use super::piece::Piece;
@@ -165,7 +166,7 @@ impl Preparation {
         Ok(self.prepared(kind, variables, Root::Direct(direct), vec![source], false))
     }
 
-    fn prepared_algebra(self, kind: Kind, pattern: GraphPattern) -> Result<Prepared, Fault> {
+    fn prepared_algebra(mut self, kind: Kind, pattern: GraphPattern) -> Result<Prepared, Fault> {
         let mut rewriter = Rewriter::new(&self.session);
         let (pattern, _) = rewriter.rest(pattern, &Graph::Default)?;
         let leaves = rewriter.leaves;
@@ -173,6 +174,9 @@ impl Preparation {
         let needs = analysis::needs(&pattern, &bound);
         let sources = (0..leaves.len()).map(|number| source(&self.session, &leaves, number, &needs));
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        if !holds_rows(&pattern, &|pattern| bound(pattern).is_some()) {
+            self.session.feed_without_limit();
+        }
         let base_iri = self.base.clone();
         let query = match kind {
             Kind::Ask => Query::Ask { dataset: None, pattern: pattern.clone(), base_iri },

@@ -14,7 +14,7 @@ use spargebra::algebra::QueryDataset;
 use std::sync::Arc;
 
 /// Bytes of rows that the coordinator's own operators may get from the cluster in one query, unless told otherwise.
-pub const FED_BYTES_MAX: u64 = 4 << 30;
+const FED_BYTES_MAX: u64 = 4 << 30;
 
 /// What to do with a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -166,6 +166,11 @@ impl Session {
         result.inspect_err(|fault| self.fail(fault.clone()))
     }
 
+    /// Nothing holds the rows that it gets.
+    pub fn feed_without_limit(&mut self) {
+        self.fed_max = u64::MAX;
+    }
+
     /// Counts rows that the coordinator's operators may have to hold.
     pub fn feed(&self, bytes: u64) -> Result<(), Fault> {
         if self.fed.fetch_add(bytes, Ordering::Relaxed) + bytes > self.fed_max {

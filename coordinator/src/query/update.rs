@@ -7,15 +7,14 @@
 use super::answer;
 use super::cluster::Cluster;
 use super::prepare::prepare_pattern;
-use super::run::FED_BYTES_MAX;
 use super::session::{Session, Stop};
 use super::template::{self, Filling};
 use super::{DatasetClause, DefaultGraph, guard, parse};
 use entail_model::{Fault, Reason};
 use oxrdf::{GraphName, Quad};
-use spargebra::GraphUpdateOperation;
 use spargebra::algebra::{GraphPattern, QueryDataset};
 use spargebra::term::QuadPattern;
+use spargebra::{GraphUpdateOperation, Update};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -23,11 +22,28 @@ use std::sync::Arc;
 pub const QUADS_MAX: usize = 4_000_000;
 
 /// An update request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct UpdateRequest {
     pub text: String,
     pub base: Option<String>,
     pub stop: Stop,
+    /// Bytes of rows that the coordinator's operators may get.
+    pub fed_bytes_max: u64,
+}
+
+/// Can the text be parsed, and does it ask only for what is supported?
+///
+/// # Errors
+/// As for [`quads`], as far as they do not depend on facts.
+pub fn check(text: &str, base: Option<&str>) -> Result<(), Fault> {
+    let (text, base) = (text.to_owned(), base.map(str::to_owned));
+    guard::run_on_big_stack(move || parsed(&text, base.as_deref()).map(drop))
+}
+
+fn parsed(text: &str, base: Option<&str>) -> Result<Update, Fault> {
+    let update = parse::parse_update(text, base)?;
+    update.operations.iter().try_for_each(check_supported)?;
+    Ok(update)
 }
 
 /// The quads that a request inserts, blocking, on a thread of its own with a large stack.
@@ -39,8 +55,7 @@ pub fn quads(request: UpdateRequest, cluster: Arc<dyn Cluster>) -> Result<Vec<Qu
 }
 
 fn quads_on_this_thread(request: &UpdateRequest, cluster: &Arc<dyn Cluster>) -> Result<Vec<Quad>, Fault> {
-    let update = parse::parse_update(&request.text, request.base.as_deref())?;
-    update.operations.iter().try_for_each(check_supported)?;
+    let update = parsed(&request.text, request.base.as_deref())?;
     let base = update.base_iri.map(oxiri::Iri::into_inner);
     let mut quads = Vec::new();
     for operation in update.operations {
@@ -51,7 +66,7 @@ fn quads_on_this_thread(request: &UpdateRequest, cluster: &Arc<dyn Cluster>) -> 
                     return Err(unsupported("INSERT .. WHERE after another INSERT in one request; send two requests"));
                 }
                 let insertion = Insertion { insert, using, pattern: *pattern, base: base.clone() };
-                quads = insertion.quads(cluster, &request.stop)?;
+                quads = insertion.quads(cluster, request)?;
             }
             // There is no such thing as an empty graph here, so making one changes nothing.
             GraphUpdateOperation::Create { .. } => {}
@@ -98,12 +113,12 @@ struct Insertion {
 }
 
 impl Insertion {
-    fn quads(self, cluster: &Arc<dyn Cluster>, stop: &Stop) -> Result<Vec<Quad>, Fault> {
+    fn quads(self, cluster: &Arc<dyn Cluster>, request: &UpdateRequest) -> Result<Vec<Quad>, Fault> {
         let clause = match self.using {
             Some(using) => DatasetClause { default: DefaultGraph::Merge(using.default), named: using.named },
             None => DatasetClause { default: DefaultGraph::Own, named: None },
         };
-        let session = Session::new(Arc::clone(cluster), &clause, stop.clone(), FED_BYTES_MAX)?;
+        let session = Session::new(Arc::clone(cluster), &clause, request.stop.clone(), request.fed_bytes_max)?;
         let prepared = prepare_pattern(session, self.pattern, self.base, template::quad_variables(&self.insert))?;
         let mut quads = Vec::new();
         prepared.solutions(&mut |block| {

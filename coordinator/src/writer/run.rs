@@ -1,5 +1,6 @@
 //! One attempt in work: makes the calls that the epoch's machine asks for, and feeds back what they gave.
 
+mod lives;
 mod prepare;
 
 use super::{Cached, Change, Request, Watch, Writer};
@@ -12,11 +13,12 @@ use entail_logic::fixpoint::Report;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
+use lives::{Lives, TICK};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +31,6 @@ const FACTS_MAX: u64 = 2_000_000_000;
 /// Characters of the reason why an attempt was given up, in the log; whatever they are, their bytes fit there.
 const REASON_CHARS_MAX: usize = 250;
 
-/// How often unanswered control messages are looked after, and lost nodes noticed.
-const TICK: Duration = Duration::from_secs(1);
 /// One attempt in work.
 pub(super) struct Run<'a> {
     writer: &'a Writer,
@@ -47,7 +47,7 @@ pub(super) struct Run<'a> {
     incoming: mpsc::Receiver<Event>,
     stager: Option<Arc<Stager>>,
     program: Option<Program>,
-    incarnations: BTreeMap<NodeId, Incarnation>,
+    lives: Lives,
     asserted: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
     /// Rounds and decisions whose calls are under way, so that a tick does not repeat them.
@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
             return Err(Fault::new(Reason::Fenced, "another change of the rules came first"));
         }
         let nodes: Vec<NodeId> = holders.links.keys().copied().collect();
-        let incarnations = nodes.iter().map(|node| (*node, writer.members.incarnation(*node))).collect();
+        let lives = Lives::new(Arc::clone(&writer.members), Arc::clone(&holders));
         let machine = EpochMachine::new(EpochSetup { nodes, previous, rounds_max: ROUNDS_MAX });
         let (events, incoming) = mpsc::channel(1024);
         Ok(Self {
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
             incoming,
             stager: None,
             program: None,
-            incarnations,
+            lives,
             asserted: Arc::default(),
             bytes: Arc::default(),
             calls: Calls::default(),
@@ -126,34 +126,18 @@ impl<'a> Run<'a> {
             if self.machine.is_over() || answer.is_some() {
                 break;
             }
-            pending.push(tokio::select! {
-                event = self.incoming.recv() => event.expect("this run holds a sender"),
+            tokio::select! {
+                event = self.incoming.recv() => pending.push(event.expect("this run holds a sender")),
                 () = cancel.cancelled(), if !is_cancelled => {
                     is_cancelled = true;
-                    Event::Failed { node: None, fault: Fault::new(Reason::Cancelled, "the caller went away") }
+                    let fault = Fault::new(Reason::Cancelled, "the caller went away");
+                    pending.push(Event::Failed { node: None, fault });
                 }
-                _ = ticks.tick() => self.look_after(),
-            });
+                _ = ticks.tick() => pending.extend(self.lives.tick()),
+            }
         }
         let outcome = answer.unwrap_or_else(|| Err(Fault::internal("an epoch ended without an answer")))?;
         Ok(self.summary(&outcome))
-    }
-
-    /// Notices nodes that are lost or were born again; otherwise a tick.
-    fn look_after(&self) -> Event {
-        for (node, incarnation) in &self.incarnations {
-            let link = &self.holders.links[node];
-            let fault = if self.writer.members.incarnation(*node) != *incarnation {
-                format!("node {} has restarted", link.name)
-            } else if self.writer.members.is_lost(*node) {
-                format!("node {} has been silent for too long", link.name)
-            } else {
-                continue;
-            };
-            let fault = Fault::new(Reason::ShardsUnavailable, fault).with_shards(link.shards.clone());
-            return Event::Failed { node: Some(*node), fault };
-        }
-        Event::Tick
     }
 
     async fn perform(&mut self, effect: Effect, cached: &mut Cached) -> Option<Event> {
@@ -248,7 +232,7 @@ impl<'a> Run<'a> {
 
     fn seal(&self, node: NodeId, attempt: Attempt) {
         let link = self.holders.links[&node].clone();
-        let incarnation = self.incarnations[&node].0;
+        let incarnation = self.lives.incarnation(node).0;
         self.call(node, SEAL, async move {
             let seal = link.seal(attempt.0).await?;
             let seal = NodeSeal { incarnation, digest: seal.digest, asserted: seal.asserted, derived: seal.derived };

@@ -90,7 +90,11 @@ pub struct Run {
 
 impl Run {
     /// A run in memory from sorted distinct pairs; `None` when there are none.
-    pub fn resident(mark: Mark, pairs: Vec<Pair>) -> Option<Arc<Self>> {
+    pub fn resident(mark: Mark, mut pairs: Vec<Pair>) -> Option<Arc<Self>> {
+        // What is left of many candidates would keep the room of all of them.
+        if pairs.capacity() > pairs.len() + pairs.len() / 4 {
+            pairs.shrink_to_fit();
+        }
         debug_assert!(pairs.is_sorted_by(|a, b| a < b), "a run is sorted and distinct");
         (!pairs.is_empty()).then(|| {
             let keys = pairs::distinct_keys(&pairs);

@@ -12,13 +12,28 @@ use std::sync::Arc;
 /// How much larger an older run must be to stay apart from the one after it.
 const RATIO: u64 = 4;
 
-/// Where merged runs go: runs above a size are stored in chunks, so that memory stays bounded.
+/// Where runs go: what is above a size is stored in chunks, so that memory stays bounded.
 #[derive(Clone, Debug, Default)]
 pub struct Spill {
     /// Keeps the chunks; `None` keeps everything in memory.
     pub store: Option<Arc<dyn ChunkStore>>,
     /// Runs of more pairs than this are stored.
     pub above: u64,
+}
+
+impl Spill {
+    /// The same with another size.
+    pub fn with_above(&self, above: u64) -> Self {
+        Self { store: self.store.clone(), above }
+    }
+
+    /// The run where it belongs: stored, if it is too large to stay in memory.
+    pub fn place(&self, run: Arc<Run>) -> Result<Arc<Run>, Fault> {
+        match self.store.is_some() && run.len > self.above && run.resident_bytes() > 0 {
+            true => merge_runs(&[&run], self).map(Arc::new),
+            false => Ok(run),
+        }
+    }
 }
 
 /// Runs, oldest and largest first.
@@ -28,18 +43,42 @@ pub struct Spine {
 }
 
 impl Spine {
-    /// Adds a run that is disjoint from all others, and merges where sizes ask for it.
+    /// Adds a run that is disjoint from all others, merges where sizes ask for it, and stores what is too large.
     pub fn push(&mut self, run: Arc<Run>, spill: &Spill) -> Result<(), Fault> {
         let mut run = run;
         while let Some(last) = self.runs.last()
             && last.mark == run.mark
             && last.len < RATIO * run.len
         {
-            run = Arc::new(merge_runs(&[last, &run], spill)?);
+            // What was stored, because of its own size or to make room, does not come back into memory.
+            let is_stored = last.resident_bytes() == 0 || run.resident_bytes() == 0;
+            let above = if is_stored { 0 } else { spill.above };
+            run = Arc::new(merge_runs(&[last, &run], &spill.with_above(above))?);
             self.runs.pop();
         }
-        self.runs.push(run);
+        self.runs.push(spill.place(run)?);
         Ok(())
+    }
+
+    /// Stores every run that is in memory, as far as the spill does. After an error the set is not whole.
+    pub fn store(&mut self, spill: &Spill) -> Result<(), Fault> {
+        if spill.store.is_none() || self.resident_pairs() == 0 {
+            return Ok(());
+        }
+        let all = spill.with_above(0);
+        let runs = std::mem::take(&mut self.runs);
+        let (resident, stored): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.resident_bytes() > 0);
+        self.runs = stored;
+        for runs in resident.chunk_by(|one, next| one.mark == next.mark) {
+            let merged = merge_runs(&runs.iter().collect::<Vec<_>>(), &all)?;
+            self.push(Arc::new(merged), &all)?;
+        }
+        Ok(())
+    }
+
+    /// Pairs that are in memory whatever is cached.
+    pub fn resident_pairs(&self) -> u64 {
+        self.runs.iter().map(|run| run.resident_bytes()).sum::<u64>() / size_of::<Pair>() as u64
     }
 
     /// Pairs in all runs.
@@ -168,6 +207,7 @@ mod tests {
                 if let Some(run) = Run::resident(Mark::Derived, new) {
                     spine.push(run, &spill).expect("in memory");
                 }
+                prop_assert!(spine.runs.iter().all(|run| run.resident_bytes() <= above.saturating_mul(16)));
             }
             let mut found = Vec::new();
             for run in &spine.runs {

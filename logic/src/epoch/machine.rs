@@ -228,7 +228,7 @@ impl EpochMachine {
             Phase::New => self.end(Err(fault), effects),
             Phase::Beginning(failure) => _ = failure.get_or_insert(fault),
             Phase::Staging | Phase::Reasoning(_) | Phase::Sealing(_) => self.abort(fault, effects),
-            // The log has the word now. A node that is away learns it later: from `Decide`, or when it registers.
+            // The log has the word now. A node that is away learns it later: from `Decide`, a heartbeat, or when it registers.
             Phase::Committing(_) | Phase::Aborting { .. } | Phase::Over => {}
             Phase::Deciding(decision) => {
                 match node {

@@ -21,14 +21,14 @@
 //! |---|---|---|
 //! | before the log was asked to begin | nothing happened | the fault is the answer |
 //! | `Begun` fails, or the client leaves meanwhile | the attempt may be open in the log | the fault is the answer; an attempt that did begin is aborted: here, or by the coordinator's next life |
-//! | staging, a round, a seal; a node restarts; a deadline or the client's own end | no commit was asked for | abort in the log, then `Decide(None)` to all nodes; the fault is the answer |
+//! | staging, a round, a seal; a node restarts; a deadline or the client's own end | no commit was asked for | abort in the log, then `Decide(None)` to all nodes, and the fault is the answer at once: a node that misses it asks with its heartbeats |
 //! | the counts of a round disagree | a defect | the same, with an `Internal` fault that names the pair |
 //! | more rounds than allowed | the rules do not end, or not soon | the same, with `LimitExceeded` |
-//! | the log breaks at the abort | no commit was asked for, so the next life of the coordinator aborts | the fault is the answer; no node is told, they ask when they register |
+//! | the log breaks at the abort | no commit was asked for, so the next life of the coordinator aborts | the fault is the answer; no node is told, they ask with their heartbeats |
 //! | the log cannot write the abort now: a full disk | the attempt is open, and no other can begin | asked again with every tick; then as above |
 //! | the log refuses the commit | nothing was written | abort, as above |
 //! | the log breaks at the commit | nobody knows | `OutcomeUnknown` is the answer; the next life answers a retry of the request from the log |
-//! | a node or the deadline fails after the commit | the epoch is committed | the answer is its success, no later than when each node has applied it or is out of reach; a node that was away learns the outcome when it registers |
+//! | a node or the deadline fails after the commit | the epoch is committed | the answer is its success, no later than when each node has applied it or is out of reach; a node that was away learns the outcome when it registers, or from a heartbeat's answer |
 //!
 //! The shell delivers: it makes the calls, retries what may pass, and says [`Event::Failed`] of what failed for good. It
 //! must also say so when a node that takes part registers again before the commit, since its unsealed work is lost with

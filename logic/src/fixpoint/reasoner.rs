@@ -88,9 +88,8 @@ pub struct Reasoner {
     conditions: Conditions,
     round: Round,
     flow: Flow,
-    /// The round's heads and copies that came, to be accepted when it closes.
+    /// The round's heads that came, to be accepted when it closes; copies wait in the state.
     arrived_heads: Candidates,
-    arrived_copies: BTreeMap<Relation, Vec<Pair>>,
     outbox: Outbox,
     /// Messages for the next round, from peers that are ahead.
     early: Vec<(NodeId, Message)>,
@@ -103,7 +102,11 @@ pub(super) type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
 
 impl Reasoner {
     /// A reasoner whose staging has ended.
+    ///
+    /// # Errors
+    /// `Corrupt` for a program that is damaged.
     pub fn new(setup: Setup) -> Result<Self, Fault> {
+        setup.program.check()?;
         let plans = setup.program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
         let conditions = Conditions::of(plans)?;
         let derived = vec![0; setup.program.rules.len()];
@@ -113,7 +116,6 @@ impl Reasoner {
             round: Round(0),
             flow: Flow::new(Round(0), Vec::new(), 0),
             arrived_heads: Candidates::new(),
-            arrived_copies: BTreeMap::new(),
             outbox: Outbox::default(),
             early: Vec::new(),
             derived,
@@ -187,9 +189,7 @@ impl Reasoner {
 
     /// What the last exchange brought becomes the first local step's delta.
     fn take_arrivals(&mut self) -> Result<(), Fault> {
-        for (relation, pairs) in std::mem::take(&mut self.arrived_copies) {
-            self.setup.state.receive_copies(relation, pairs);
-        }
+        self.setup.state.take_copies()?;
         let heads = std::mem::take(&mut self.arrived_heads);
         let found = self.accept_candidates(heads)?;
         self.setup.state.add_recent(found)
@@ -444,7 +444,7 @@ impl Reasoner {
                 self.arrived_heads.entry(*relation).or_default().entry(*rule).or_default().extend_from_slice(pairs);
             }
             Payload::Copies { relation, pairs } => {
-                self.arrived_copies.entry(*relation).or_default().extend_from_slice(pairs);
+                self.setup.state.keep_copies(*relation, pairs)?;
             }
             Payload::Close { .. } => {}
         }
@@ -468,7 +468,7 @@ impl Reasoner {
 
     fn report(&self) -> Report {
         let has_shipped = self.setup.program.rules.iter().any(|rule| !rule.is_local());
-        let arrived = !self.arrived_heads.is_empty() || !self.arrived_copies.is_empty();
+        let arrived = !self.arrived_heads.is_empty() || self.setup.state.has_arrivals();
         Report {
             round: self.round,
             active: arrived || (has_shipped && self.setup.state.has_unpublished()),

@@ -1,6 +1,9 @@
 //! The facts of one attempt at one node: a committed snapshot and what the attempt adds.
+//!
+//! Invariant: what is in memory of all relations together (unsorted pairs and resident runs) stays within one budget,
+//! the `above` of the state's [`Spill`]: what comes beyond it makes the largest columns go to the store.
 
-use crate::columns::spine::Spill;
+use crate::columns::spine::{Spill, merge_runs};
 use crate::columns::{Pair, Run, Spine, pairs};
 use crate::eval::Facts;
 use crate::plan::View;
@@ -10,6 +13,9 @@ use std::sync::Arc;
 
 /// Staged pairs are sorted into runs of at least this many.
 const STAGE_PAIRS: usize = 1 << 20;
+
+/// One run may take this part of the budget: what a merge has in memory is then a small part of it, too.
+const RUN_SHARE: u64 = 4;
 
 /// The committed runs of every relation's two copies, of all marks.
 pub type Base = BTreeMap<Relation, [Vec<Arc<Run>>; 2]>;
@@ -32,6 +38,9 @@ struct CopyState {
     promoted: Spine,
     /// Pairs as they were staged.
     unsorted: Vec<Pair>,
+    /// In copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
+    arrived: Vec<Pair>,
+    arrived_runs: Spine,
 }
 
 impl CopyState {
@@ -65,16 +74,54 @@ impl CopyState {
         let mut staged = std::mem::take(&mut self.unsorted);
         pairs::sort_distinct(&mut staged);
         let derived: Vec<Arc<Run>> = self.base.iter().filter(|run| run.mark == Mark::Derived).cloned().collect();
-        let not_derived = subtract_all(staged.clone(), derived.iter())?;
-        let promoted = pairs::subtract(&staged, &not_derived);
-        let promoted = subtract_all(promoted, self.base_promoted.iter().chain(&self.promoted.runs))?;
-        if let Some(run) = Run::resident(Mark::Promoted, promoted) {
-            self.promoted.push(run, spill)?;
-        }
+        let not_derived = match derived.is_empty() {
+            true => staged,
+            false => {
+                let not_derived = subtract_all(staged.clone(), derived.iter())?;
+                let promoted = pairs::subtract(&staged, &not_derived);
+                let promoted = subtract_all(promoted, self.base_promoted.iter().chain(&self.promoted.runs))?;
+                if let Some(run) = Run::resident(Mark::Promoted, promoted) {
+                    self.promoted.push(run, spill)?;
+                }
+                not_derived
+            }
+        };
         let asserted = self.base.iter().filter(|run| run.mark == Mark::Asserted);
         let new = subtract_all(not_derived, asserted.chain(&self.published.runs))?;
         if let Some(run) = Run::resident(Mark::Asserted, new) {
             self.published.push(run, spill)?;
+        }
+        Ok(())
+    }
+
+    /// Sorts what other nodes have sent: each fact comes once, since only its subject's home accepts it.
+    fn sort_arrived(&mut self, spill: &Spill) -> Result<(), Fault> {
+        let mut pairs = std::mem::take(&mut self.arrived);
+        pairs::sort_distinct(&mut pairs);
+        match Run::resident(Mark::Derived, pairs) {
+            Some(run) => self.arrived_runs.push(run, spill),
+            None => Ok(()),
+        }
+    }
+
+    /// Pairs in memory that are the attempt's.
+    fn held(&self) -> u64 {
+        let spines = [&self.settled, &self.published, &self.pending, &self.promoted, &self.arrived_runs];
+        let recent = self.recent().map(|run| run.resident_bytes()).sum::<u64>() / size_of::<Pair>() as u64;
+        let unsorted = self.unsorted.capacity() + self.arrived.capacity();
+        spines.into_iter().map(Spine::resident_pairs).sum::<u64>() + recent + unsorted as u64
+    }
+
+    /// Stores everything.
+    fn store(&mut self, spill: &Spill) -> Result<(), Fault> {
+        let all = spill.with_above(0);
+        self.sort_staged(&all)?;
+        self.sort_arrived(&all)?;
+        let spines =
+            [&mut self.settled, &mut self.published, &mut self.pending, &mut self.promoted, &mut self.arrived_runs];
+        spines.into_iter().try_for_each(|spine| spine.store(&all))?;
+        for run in self.recent_published.iter_mut().chain(&mut self.recent_pending) {
+            *run = all.place(Arc::clone(run))?;
         }
         Ok(())
     }
@@ -88,59 +135,112 @@ fn subtract_all<'a>(pairs: Vec<Pair>, runs: impl Iterator<Item = &'a Arc<Run>>) 
 #[derive(Debug)]
 pub struct State {
     relations: BTreeMap<Relation, [CopyState; 2]>,
+    /// For single runs.
     spill: Spill,
+    /// Pairs that may be in memory.
+    held_max: u64,
+    /// Pairs that are in memory: the sum over all copies.
+    held: u64,
 }
 
 impl State {
-    /// The state before an attempt changes anything. With `rebuild`, only what users asserted is kept.
+    /// The state before an attempt changes anything, which keeps no more than `spill.above` pairs in memory. With
+    /// `rebuild`, only what users asserted is kept.
     pub fn new(base: &Base, rebuild: bool, spill: Spill) -> Result<Self, Fault> {
         let copies = |runs: &[Vec<Arc<Run>>; 2]| [0, 1].map(|copy| CopyState::new(&runs[copy], rebuild));
         let relations = base.iter().map(|(relation, runs)| (*relation, copies(runs))).collect();
-        let mut state = Self { relations, spill };
+        let (held_max, spill) = (spill.above, spill.with_above(spill.above / RUN_SHARE));
+        let mut state = Self { relations, spill, held_max, held: 0 };
         if rebuild {
             state.assert_promoted(base)?;
         }
         Ok(state)
     }
 
-    /// What was asserted after it had been derived is simply asserted, when derivations are drawn anew.
+    /// What was asserted after it had been derived is simply asserted, when derivations are drawn anew: in runs of the
+    /// attempt's own, since the promoted ones go with their chunks.
     fn assert_promoted(&mut self, base: &Base) -> Result<(), Fault> {
         for (relation, runs) in base {
             for copy in Copy::BOTH {
                 for run in runs[copy as usize].iter().filter(|run| run.mark == Mark::Promoted) {
                     let run = Arc::new(Run { mark: Mark::Asserted, ..Run::clone(run) });
-                    let run = Run::resident(Mark::Asserted, run.to_vec()?).expect("runs are not empty");
-                    self.copy(*relation, copy).settled.push(run, &Spill::default())?;
+                    self.change(*relation, copy, |state, spill| {
+                        state.settled.push(Arc::new(merge_runs(&[&run], spill)?), spill)
+                    })?;
                 }
             }
         }
         Ok(())
     }
 
-    fn copy(&mut self, relation: Relation, copy: Copy) -> &mut CopyState {
-        &mut self.relations.entry(relation).or_default()[copy as usize]
+    /// Changes one copy, and keeps the whole within its budget.
+    fn change(
+        &mut self,
+        relation: Relation,
+        copy: Copy,
+        change: impl FnOnce(&mut CopyState, &Spill) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.change_one(relation, copy, change)?;
+        self.fit()
     }
 
-    fn copies(&mut self) -> impl Iterator<Item = &mut CopyState> {
-        self.relations.values_mut().flatten()
+    fn change_one(
+        &mut self,
+        relation: Relation,
+        copy: Copy,
+        change: impl FnOnce(&mut CopyState, &Spill) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let state = &mut self.relations.entry(relation).or_default()[copy as usize];
+        let before = state.held();
+        change(state, &self.spill)?;
+        self.held = self.held + state.held() - before;
+        Ok(())
+    }
+
+    /// Changes every copy in ways that hold no more than before.
+    fn change_all(&mut self, mut change: impl FnMut(&mut CopyState, &Spill) -> Result<(), Fault>) -> Result<(), Fault> {
+        self.held = 0;
+        for state in self.relations.values_mut().flatten() {
+            change(state, &self.spill)?;
+            self.held += state.held();
+        }
+        Ok(())
+    }
+
+    /// Stores the largest columns when there is too much in memory: until it is half, so that this is seldom needed.
+    fn fit(&mut self) -> Result<(), Fault> {
+        if self.spill.store.is_none() || self.held <= self.held_max {
+            return Ok(());
+        }
+        let mut largest: Vec<(u64, Relation, Copy)> = Vec::new();
+        for (relation, copies) in &self.relations {
+            largest.extend(Copy::BOTH.map(|copy| (copies[copy as usize].held(), *relation, copy)));
+        }
+        largest.sort_unstable_by_key(|(held, ..)| std::cmp::Reverse(*held));
+        for (_, relation, copy) in largest {
+            if self.held <= self.held_max / 2 {
+                break;
+            }
+            self.change_one(relation, copy, CopyState::store)?;
+        }
+        Ok(())
     }
 
     /// Adds asserted facts of one copy, unsorted.
     pub fn stage(&mut self, relation: Relation, copy: Copy, pairs: &[Pair]) -> Result<(), Fault> {
-        let spill = self.spill.clone();
-        let state = self.copy(relation, copy);
-        state.unsorted.extend_from_slice(pairs);
-        if state.unsorted.len() >= STAGE_PAIRS { state.sort_staged(&spill) } else { Ok(()) }
+        self.change(relation, copy, |state, spill| {
+            state.unsorted.extend_from_slice(pairs);
+            if state.unsorted.len() >= STAGE_PAIRS { state.sort_staged(spill) } else { Ok(()) }
+        })
     }
 
     /// Ends staging: what is new is published, and the first local step's delta.
     pub fn finish_staging(&mut self) -> Result<(), Fault> {
-        let spill = self.spill.clone();
-        for copy in self.copies() {
-            copy.sort_staged(&spill)?;
-            copy.recent_published = std::mem::take(&mut copy.published.runs);
-        }
-        Ok(())
+        self.change_all(|state, spill| {
+            state.sort_staged(spill)?;
+            state.recent_published = std::mem::take(&mut state.published.runs);
+            Ok(())
+        })
     }
 
     /// New facts that users asserted, by the out copies.
@@ -168,55 +268,65 @@ impl State {
     }
 
     /// After a local step: what it read is not recent any more, and what it found is.
-    pub fn step(&mut self, mut found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
-        let spill = self.spill.clone();
-        for ((relation, copy), pairs) in &mut found {
-            pairs::sort_distinct(pairs);
-            self.copy(*relation, *copy);
-        }
-        for (relation, copies) in &mut self.relations {
-            for (copy, state) in Copy::BOTH.into_iter().zip(copies) {
-                for run in std::mem::take(&mut state.recent_published) {
-                    state.published.push(run, &spill)?;
-                }
-                if let Some(run) = state.recent_pending.take() {
-                    state.pending.push(run, &spill)?;
-                }
-                if let Some(pairs) = found.remove(&(*relation, copy)) {
-                    state.recent_pending = Run::resident(Mark::Derived, pairs);
-                }
+    pub fn step(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
+        self.change_all(|state, spill| {
+            for run in std::mem::take(&mut state.recent_published) {
+                state.published.push(run, spill)?;
             }
-        }
-        Ok(())
+            match state.recent_pending.take() {
+                Some(run) => state.pending.push(run, spill),
+                None => Ok(()),
+            }
+        })?;
+        self.add_recent(found)
     }
 
-    /// Adds facts that were just accepted from other nodes' heads: found in this round.
+    /// Adds facts that were just accepted, of this node's local step or of other nodes' heads: found in this round.
     pub fn add_recent(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
         for ((relation, copy), mut pairs) in found {
-            pairs::sort_distinct(&mut pairs);
-            self.copy(relation, copy).recent_pending = Run::resident(Mark::Derived, pairs);
+            self.change(relation, copy, |state, spill| {
+                pairs::sort_distinct(&mut pairs);
+                let run = Run::resident(Mark::Derived, pairs);
+                state.recent_pending = run.map(|run| spill.place(run)).transpose()?;
+                Ok(())
+            })?;
         }
         Ok(())
     }
 
     /// At the end of a round: everything found is published in the next one.
     pub fn next_round(&mut self) -> Result<(), Fault> {
-        let spill = self.spill.clone();
-        for copy in self.copies() {
-            debug_assert!(copy.recent().next().is_none(), "a round ends after its local steps");
-            for run in std::mem::take(&mut copy.published.runs) {
-                copy.settled.push(run, &spill)?;
+        self.change_all(|state, spill| {
+            debug_assert!(state.recent().next().is_none(), "a round ends after its local steps");
+            for run in std::mem::take(&mut state.published.runs) {
+                state.settled.push(run, spill)?;
             }
-            copy.published = std::mem::take(&mut copy.pending);
-        }
-        Ok(())
+            state.published = std::mem::take(&mut state.pending);
+            Ok(())
+        })
     }
 
-    /// Takes in copies from other nodes, published in the new round.
-    pub fn receive_copies(&mut self, relation: Relation, mut pairs: Vec<Pair>) {
-        pairs::sort_distinct(&mut pairs);
-        let run = Run::resident(Mark::Derived, pairs);
-        self.copy(relation, Copy::In).recent_published.extend(run);
+    /// Keeps in copies of other nodes until the next round.
+    pub fn keep_copies(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
+        self.change(relation, Copy::In, |state, _| {
+            state.arrived.extend_from_slice(pairs);
+            Ok(())
+        })
+    }
+
+    /// Are there copies that wait for the next round?
+    pub fn has_arrivals(&self) -> bool {
+        let mut copies = self.relations.values().flatten();
+        copies.any(|copy| !copy.arrived.is_empty() || !copy.arrived_runs.is_empty())
+    }
+
+    /// Publishes the copies of other nodes, in the round that begins.
+    pub fn take_copies(&mut self) -> Result<(), Fault> {
+        self.change_all(|state, spill| {
+            state.sort_arrived(spill)?;
+            state.recent_published.append(&mut state.arrived_runs.runs);
+            Ok(())
+        })
     }
 
     /// Every run that the attempt adds.
@@ -283,3 +393,6 @@ impl Facts for SharedFacts<'_> {
         self.0.relations.keys().copied().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

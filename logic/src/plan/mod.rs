@@ -12,6 +12,7 @@
 //! - the row is at home(v) and v is the object, not scattered: the in copy has all facts of v;
 //! - the row is everywhere (stage 0, or routed to all): either copy, each node meets its own facts.
 
+mod check;
 pub mod compile;
 
 use entail_model::{Copy, Relation, ShardId, TermId};

@@ -65,6 +65,14 @@ impl Store {
         }
     }
 
+    /// May work on the attempt begin or go on here?
+    ///
+    /// # Errors
+    /// `Fenced` when it is over, or cannot begin before the one before it is decided.
+    pub fn admit(&self, attempt: Attempt) -> Result<(), Fault> {
+        self.gate().phase(attempt).map(drop)
+    }
+
     /// Opens an attempt; an older one that was never sealed goes.
     fn begin(&self, attempt: Attempt) -> Result<(), Fault> {
         let mut gate = self.gate_mut();

@@ -1,7 +1,15 @@
 //! The simulated coordinator: the real epoch machine and the real log, with one change at work at a time.
 //!
 //! Everything but the log is lost in a crash. A new life aborts, in the log, the attempt that it finds open, before
-//! anything else. An attempt ends when a node that takes part registers anew, or after too long a time.
+//! anything else. An attempt ends when a node that takes part registers anew, or after too long a time. Once it has
+//! answered, an attempt is forgotten: a node that missed its outcome learns it from the answer to a heartbeat.
+//!
+//! Where this is not what `entail-coordinator` does:
+//! - a lost message is sent again with every tick, while a call that breaks fails the shell's attempt: here attempts
+//!   live longer, and more of what is late or comes twice meets them;
+//! - an attempt fails the moment a node registers, and not with the next tick: the log refuses seals of an older life
+//!   in both;
+//! - silent nodes are given up by the attempt's age, and not by their heartbeats.
 
 use super::Cluster;
 use super::program::{first_round, rules_after};
@@ -24,9 +32,6 @@ const ATTEMPT_TICKS: u64 = 600;
 /// Rounds after which rules count as endless; no small graph needs as many.
 const ROUNDS_MAX: u32 = 500;
 
-/// Attempts whose decision has not reached every node; who misses one asks.
-const FINISHING_MAX: usize = 2;
-
 /// How the log's disk fails next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFailure {
@@ -44,7 +49,6 @@ pub struct Coordinator {
     now: u64,
     waiting: VecDeque<Request>,
     run: Option<Run>,
-    finishing: VecDeque<EpochMachine>,
 }
 
 /// A change, and the calls that wait for its answer.
@@ -76,8 +80,7 @@ impl Coordinator {
         crash: Option<Crash>,
     ) -> Result<Self, Fault> {
         let log = MemoryLog::restart(entries)?;
-        let (waiting, finishing) = (VecDeque::new(), VecDeque::new());
-        let mut this = Self { cluster, log, is_full: false, random, now: 0, waiting, run: None, finishing };
+        let mut this = Self { cluster, log, is_full: false, random, now: 0, waiting: VecDeque::new(), run: None };
         this.fail_next(crash.map(LogFailure::Crash));
         // What fails here poisons the log, and so ends the process.
         if this.log.state().cluster().is_none() {
@@ -143,9 +146,9 @@ impl Coordinator {
             (Process::Node(node), Wire::Register { life, undecided }) => self.register(node, life, &undecided, out),
             (Process::Node(node), Wire::Heartbeat { incarnation, undecided }) => {
                 if self.incarnation(node) != Some(incarnation) {
-                    send(from, Wire::RegisterAgain { incarnation }, out);
+                    return send(from, Wire::RegisterAgain { incarnation }, out);
                 }
-                for (attempt, epoch) in self.decisions(&undecided) {
+                for (attempt, epoch) in self.decisions(&undecided, out) {
                     send(from, Wire::Decide { attempt, epoch }, out);
                 }
             }
@@ -156,7 +159,7 @@ impl Coordinator {
             (Process::Node(node), Wire::Sealed { attempt, seal }) => {
                 self.step(Event::Sealed { node, attempt, seal }, out);
             }
-            (Process::Node(node), Wire::Decided { attempt }) => self.decided(node, attempt, out),
+            (Process::Node(node), Wire::Decided { attempt }) => self.step(Event::Decided { node, attempt }, out),
             (Process::Node(node), Wire::Refused { attempt, fault }) if self.attempt() == Some(attempt) => {
                 self.step(Event::Failed { node: Some(node), fault }, out);
             }
@@ -183,7 +186,6 @@ impl Coordinator {
             }
             self.step(Event::Tick, out);
         }
-        self.finish(&Event::Tick, out);
         self.begin_next(out);
     }
 
@@ -242,19 +244,17 @@ impl Coordinator {
         self.log.state().nodes().get(&node).map(|member| member.incarnation)
     }
 
-    fn decisions(&self, undecided: &[Attempt]) -> Vec<(Attempt, Option<Epoch>)> {
-        let outcome = |attempt: &Attempt| match self.log.state().outcome(*attempt) {
-            log::Outcome::Committed(epoch) => Some((*attempt, Some(epoch))),
-            log::Outcome::Aborted => Some((*attempt, None)),
-            log::Outcome::Open | log::Outcome::Forgotten | log::Outcome::Unknown => None,
-        };
-        undecided.iter().filter_map(outcome).collect()
+    fn decisions(&self, undecided: &[Attempt], out: &mut Vec<Action>) -> Vec<(Attempt, Option<Epoch>)> {
+        self.log.state().decisions(undecided).unwrap_or_else(|fault| {
+            out.push(Action::Defect(fault.to_string()));
+            Vec::new()
+        })
     }
 
     fn register(&mut self, node: NodeId, life: u64, undecided: &[Attempt], out: &mut Vec<Action>) {
         let entry = Entry::RegisterNode { node, name: format!("node-{node}"), address: format!("sim:{node}") };
         let Ok((index, _)) = self.append(&entry) else { return };
-        let (incarnation, decisions) = (Incarnation(index), self.decisions(undecided));
+        let (incarnation, decisions) = (Incarnation(index), self.decisions(undecided, out));
         send(Process::Node(node), Wire::Registered { life, incarnation, decisions }, out);
         // Whatever the node had not sealed went with its old life.
         let fault = Fault::new(Reason::ShardsUnavailable, format!("node {node} has restarted"));
@@ -282,26 +282,6 @@ impl Coordinator {
             let staged = run.staged.clone();
             self.step(Event::Staged(Ok(staged)), out);
         }
-    }
-
-    fn decided(&mut self, node: NodeId, attempt: Attempt, out: &mut Vec<Action>) {
-        self.step(Event::Decided { node, attempt }, out);
-        self.finish(&Event::Decided { node, attempt }, out);
-    }
-
-    /// Machines that have answered only tell nodes the outcome.
-    fn finish(&mut self, event: &Event, out: &mut Vec<Action>) {
-        for machine in &mut self.finishing {
-            for effect in machine.step(event.clone()) {
-                match effect {
-                    Effect::Decide { node, attempt, epoch } => {
-                        send(Process::Node(node), Wire::Decide { attempt, epoch }, out);
-                    }
-                    other => out.push(Action::Defect(format!("after its answer an epoch asks for {other:?}"))),
-                }
-            }
-        }
-        self.finishing.retain(|machine| !machine.is_over());
     }
 
     fn begin_next(&mut self, out: &mut Vec<Action>) {
@@ -349,12 +329,7 @@ impl Coordinator {
                 events.extend(run.perform(effect, out));
             }
             if run.machine.is_answered() {
-                let run = self.run.take().expect("it was just used");
-                self.finishing.push_back(run.machine);
-                while self.finishing.len() > FINISHING_MAX {
-                    self.finishing.pop_front();
-                }
-                self.finishing.retain(|machine| !machine.is_over());
+                self.run = None;
             }
         }
     }

@@ -5,9 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
 mod programs;
+mod trouble;
 
 use entail_model::Reason;
-use entail_proto::v1::ResultFormat;
+use entail_proto::v1::{ResultFormat, UpdateRequest};
 use entail_tests::cluster::Cluster;
 use programs::{Case, Rule, Triple, closure, solutions};
 use std::collections::BTreeSet;
@@ -163,4 +164,37 @@ fn large_literals_survive() {
     cluster.load("large.nt", format!("<urn:a> <urn:p> \"{value}\" .\n"));
     let rows = cluster.rows("SELECT (STRLEN(?o) AS ?length) { <urn:a> <urn:p> ?o }");
     assert_eq!(rows, [(16 << 20).to_string()]);
+}
+
+/// Updates that run at the same time see each other as if they had come one by one.
+#[test]
+fn updates_see_the_epoch_that_they_build_on() {
+    const UPDATES: usize = 12;
+    let cluster = Cluster::start(2, 4);
+    let update = "INSERT { <urn:counter> <urn:value> ?next } \
+                  WHERE { SELECT (COUNT(?value) AS ?next) { <urn:counter> <urn:value> ?value } }";
+    cluster.with_client(|client| async move {
+        let one = |client: entail_client::Client| async move {
+            let request = UpdateRequest { update: update.to_owned(), ..UpdateRequest::default() };
+            client.update(request).await.map(drop)
+        };
+        let all: Vec<_> = (0..UPDATES).map(|_| tokio::spawn(one(client.clone()))).collect();
+        for update in all {
+            update.await.unwrap().unwrap();
+        }
+    });
+    let mut expected: Vec<String> = (0..UPDATES).map(|value| value.to_string()).collect();
+    expected.sort_unstable();
+    assert_eq!(cluster.rows("SELECT ?value { <urn:counter> <urn:value> ?value }"), expected);
+}
+
+/// Whoever asks right after a change sees it.
+#[test]
+fn status_knows_the_last_change() {
+    let cluster = Cluster::start(3, 4);
+    for count in 1..6 {
+        cluster.load("one.ttl", format!("<urn:a:{count}> <urn:p> <urn:b> ."));
+        let status = cluster.status();
+        assert_eq!((status.epoch, status.facts_asserted), (count, count));
+    }
 }

@@ -59,6 +59,9 @@ fn errors_have_their_place() {
     let deep = fault(&format!("SELECT * WHERE {{ FILTER {}1{} }}", "(".repeat(10_000), ")".repeat(10_000)));
     assert_eq!(deep.reason, Reason::LimitExceeded);
     assert!(deep.position.is_some());
+    assert_eq!(fault("SELECT * { ?s a foo:Bar }").message, "the prefix `foo:` is not declared");
+    assert_eq!(fault("SELECT * {\n ?s <urn:p> }").message.split(',').next(), Some("unexpected }"));
+    assert_eq!(fault("INSERT DATA { <urn:a> <urn:p> 1 }").message, "this is an update, where a query is wanted");
     for service in
         ["SERVICE <http://e/s> { ?s ?p ?o }", "FILTER EXISTS { SERVICE <http://e/s> { ?s ?p ?o } }", "SERVICE ?s {}"]
     {
@@ -131,6 +134,9 @@ fn answers_are_bounded_and_cut() {
     assert_eq!(too_many.expect_err("too many rows").reason, Reason::LimitExceeded);
     let fed = Request { fed_bytes_max: 1_000, ..request("SELECT * WHERE { ?s ?p ?o OPTIONAL { ?o ?q ?r } }") };
     assert_eq!(ask::answer(fed, cluster(chain(100))).expect_err("too much").reason, Reason::LimitExceeded);
+    let counted = Request { fed_bytes_max: 1_000, ..request("SELECT (COUNT(*) AS ?n) { ?s ?p ?o . ?t ?q ?r }") };
+    let (_, counted, _) = ask::bytes(counted, Tuning::default(), cluster(chain(100))).expect("counting holds nothing");
+    assert!(String::from_utf8_lossy(&counted).contains("39601"), "199 facts, all pairs");
     let large = vec![fact("s", "p", Literal::from("x".repeat(5 << 20)))];
     let mut parts: Vec<Bytes> = Vec::new();
     let request = Request { format: Format::NTriples, ..request("CONSTRUCT WHERE { ?s ?p ?o }") };
@@ -271,8 +277,11 @@ fn a_fault_of_the_cluster_is_never_fewer_rows() {
 
 #[test]
 fn updates_insert_and_refuse_to_delete() {
-    let update =
-        |text: &str| quads(UpdateRequest { text: text.to_owned(), ..UpdateRequest::default() }, cluster(chain(3)));
+    let update = |text: &str| {
+        let request =
+            UpdateRequest { text: text.to_owned(), base: None, stop: Stop::default(), fed_bytes_max: 1 << 20 };
+        quads(request, cluster(chain(3)))
+    };
     let data = update("PREFIX e: <http://e/> INSERT DATA { e:a e:b 1 . GRAPH e:g { e:a e:b e:c } } ; CREATE GRAPH e:h")
         .expect("quads");
     assert_eq!(data.len(), 2);

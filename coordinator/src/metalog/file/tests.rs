@@ -322,3 +322,36 @@ fn memory_crashes_look_the_same_and_differ_after_restart() {
         assert_eq!(log.state().open().is_some(), kept == 1);
     }
 }
+
+/// A file that cannot be synced.
+struct Unsynced;
+
+impl Medium for Unsynced {
+    fn append(&mut self, _bytes: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Other.into())
+    }
+
+    fn truncate(&mut self, _length: u64) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_new_file_that_fails_loses_nothing_that_is_acknowledged_later() {
+    let (directory, _, _) = filled(2);
+    let mut log = FileLog::open(directory.path()).expect("nothing is wrong");
+    let bytes = [record::file_header(), record::snapshot(log.state()).expect("small")].concat();
+    log.directory.write_new(NEW_NAME, &bytes).expect("a temporary file");
+    assert!(log.replace(Box::new(Unsynced), bytes.len() as u64).is_err());
+    let entry = begin(log.state());
+    let acknowledged = log.append(&entry).is_ok();
+    let state = log.state().clone();
+    drop(log);
+    let log = FileLog::open(directory.path()).expect("nothing is wrong");
+    assert!(!acknowledged || log.state() == &state);
+    assert!(acknowledged, "the old file goes on");
+}

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::metalog::entry::{Counts, RuleSet};
-use entail_model::{ClusterId, ShardCount};
+use entail_model::{ClusterId, Reason, ShardCount};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -255,6 +255,22 @@ fn old_commits_are_forgotten_and_never_called_aborted() {
         [5, 7, 9].map(|attempt| state.outcome(Attempt(attempt))),
         [Outcome::Forgotten, Outcome::Forgotten, Outcome::Committed(Epoch(3))]
     );
+    let decisions = |attempt| state.decisions(&[Attempt(attempt)]).map_err(|fault| fault.reason);
+    assert_eq!(decisions(9), Ok(vec![(Attempt(9), Some(Epoch(3)))]));
+    assert_eq!(decisions(7), Err(Reason::Corrupt), "it may have been committed");
+}
+
+#[test]
+fn nodes_are_told_what_the_log_knows() {
+    let mut state = ready();
+    for entry in [begin(0, "one"), abort(5), begin(0, "two")] {
+        apply(&mut state, &entry).expect("each fits the one before");
+    }
+    assert_eq!(state.decisions(&[Attempt(5), Attempt(7)]), Ok(vec![(Attempt(5), None)]), "7 is open");
+    let entry = commit(&state, 7, 1);
+    apply(&mut state, &entry).expect("the attempt is open");
+    assert_eq!(state.decisions(&[Attempt(5), Attempt(7)]), Ok(vec![(Attempt(5), None), (Attempt(7), Some(Epoch(1)))]));
+    assert_eq!(state.decisions(&[Attempt(8)]).map_err(|fault| fault.reason), Err(Reason::Corrupt), "it never began");
 }
 
 #[test]

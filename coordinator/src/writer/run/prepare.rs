@@ -31,7 +31,7 @@ impl Run<'_> {
         cached: &mut Cached,
     ) -> Result<BTreeMap<NodeId, u64>, Fault> {
         let shared = &self.writer.shared;
-        let stager = Arc::new(Stager::new(Holders::clone(&self.holders), attempt.0, shared.key, shared.shards));
+        let stager = Arc::new(Stager::new(Holders::clone(&self.holders), attempt.0, self.previous, shared));
         self.stager = Some(Arc::clone(&stager));
         let nothing = Change::Facts(Box::new(|_| Box::pin(async { Ok(()) })));
         let sets = sets_after(&self.writer.members, &self.change);
@@ -47,6 +47,8 @@ impl Run<'_> {
             tokio::select! {
                 result = stage(Arc::clone(&stager)) => result?,
                 () = cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
+                // The facts may be long in coming, and what a lost node has staged is lost.
+                fault = self.lives.failure() => return Err(fault),
             }
         }
         let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;

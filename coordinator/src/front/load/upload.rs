@@ -1,0 +1,79 @@
+//! The client's side of a load: its messages, piece by piece, to the parser's thread.
+
+use bytes::Bytes;
+use entail_model::{Fault, Reason};
+use entail_proto::v1::LoadRequest;
+use std::io::{self, Read};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tonic::Streaming;
+
+/// What a client sends.
+pub struct Upload {
+    pub stream: Streaming<LoadRequest>,
+    /// A client that sends nothing for so long has gone away, whatever its connection says.
+    pub idle_max: Duration,
+}
+
+impl Upload {
+    /// Passes a file's bytes on until the next file starts; returns the message that starts it.
+    pub async fn feed(&mut self, first: Bytes, pieces: mpsc::Sender<Result<Bytes, Fault>>) -> Option<LoadRequest> {
+        // A send fails when the parser has failed: its own fault is what counts.
+        if !first.is_empty() && pieces.send(Ok(first)).await.is_err() {
+            return None;
+        }
+        loop {
+            match self.message().await {
+                Ok(Some(message)) if message.file.is_some() => return Some(message),
+                Ok(Some(message)) => {
+                    if pieces.send(Ok(message.data)).await.is_err() {
+                        return None;
+                    }
+                }
+                Ok(None) => return None,
+                Err(fault) => {
+                    _ = pieces.send(Err(fault)).await;
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Result<Option<LoadRequest>, Fault> {
+        let Ok(message) = tokio::time::timeout(self.idle_max, self.stream.message()).await else {
+            let text = format!("the load's client has sent nothing for {} s", self.idle_max.as_secs_f64());
+            return Err(Fault::new(Reason::DeadlineExceeded, text));
+        };
+        message.map_err(|status| {
+            let fault = entail_proto::status::to_fault(&status);
+            Fault::new(Reason::Cancelled, format!("the load's stream broke: {}", fault.message))
+        })
+    }
+}
+
+/// A file as a reader: blocks until the client has sent more.
+pub struct Pieces {
+    waiting: mpsc::Receiver<Result<Bytes, Fault>>,
+    current: Bytes,
+}
+
+impl Pieces {
+    pub fn new(waiting: mpsc::Receiver<Result<Bytes, Fault>>) -> Self {
+        Self { waiting, current: Bytes::new() }
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.waiting.blocking_recv() {
+                Some(Ok(piece)) => self.current = piece,
+                Some(Err(fault)) => return Err(io::Error::other(fault)),
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.current.len());
+        buffer[..count].copy_from_slice(&self.current.split_to(count));
+        Ok(count)
+    }
+}

@@ -1,0 +1,75 @@
+//! What nodes hear when they register and with their heartbeats, and that nobody waits for the log's disk to be heard.
+
+use super::*;
+use crate::metalog::{Cluster, EpochKind, RequestId};
+use entail_model::{ClusterId, ShardCount};
+use tempfile::TempDir;
+
+/// A cluster of which nothing is registered yet.
+fn members(directory: &TempDir) -> Members {
+    let mut log = FileLog::open(directory.path()).expect("an empty directory");
+    let shards = ShardCount::new(1).expect("a power of two");
+    let cluster = Cluster { cluster: ClusterId(9), shards, hash_key: [1; 16] };
+    log.append(&Entry::CreateCluster(cluster)).expect("a new log");
+    Members::new(Log::new(log), 1)
+}
+
+async fn register(members: &Members) -> u64 {
+    let request = RegisterRequest { cluster: 9, node: 1, ..RegisterRequest::default() };
+    members.register_node(request).await.expect("the node is of this cluster").incarnation
+}
+
+/// An attempt that began and was given up.
+async fn aborted(members: &Members) -> u64 {
+    let request = RequestId("one".to_owned());
+    let begin = Entry::BeginEpoch { previous: Epoch(0), kind: EpochKind::Facts, request, rules: 0 };
+    let attempt = members.log.append(begin).await.expect("none is open");
+    let abort = Entry::AbortEpoch { attempt: Attempt(attempt), reason: "on purpose".to_owned() };
+    members.log.append(abort).await.expect("it is open");
+    attempt
+}
+
+fn heartbeat(incarnation: u64, undecided: &[u64]) -> HeartbeatRequest {
+    HeartbeatRequest { cluster: 9, node: 1, incarnation, undecided: undecided.to_vec(), ..HeartbeatRequest::default() }
+}
+
+#[tokio::test]
+async fn a_heartbeat_is_answered_with_the_outcome_that_the_node_missed() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    let incarnation = register(&members).await;
+    members.ensure_placement().await.expect("one node is enough");
+    let attempt = aborted(&members).await;
+    let response = members.hear(heartbeat(incarnation, &[attempt]));
+    assert!(!response.register_again, "it would end the attempt that is at work");
+    assert_eq!(response.decisions, [Decision { attempt, epoch: 0 }]);
+    assert_eq!(members.hear(heartbeat(incarnation, &[])).decisions, []);
+    assert!(members.hear(heartbeat(incarnation + 1, &[attempt])).register_again);
+}
+
+#[tokio::test]
+async fn a_node_with_another_past_is_refused() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    let incarnation = register(&members).await;
+    assert!(members.hear(heartbeat(incarnation, &[1_000])).register_again);
+    let request = RegisterRequest { cluster: 9, node: 1, undecided: vec![1_000], ..RegisterRequest::default() };
+    let refused = members.register_node(request).await.map(|response| response.incarnation);
+    assert_eq!(refused.map_err(|fault| fault.reason), Err(Reason::Corrupt));
+    assert_eq!(members.incarnation(NodeId(1)).0, incarnation, "what is refused leaves no trace");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_disk_to_read_the_log() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = Arc::new(members(&directory));
+    let incarnation = register(&members).await;
+    let _written = members.log.0.file.lock().expect("nobody has panicked");
+    let (sender, answer) = std::sync::mpsc::channel();
+    let other = Arc::clone(&members);
+    std::thread::spawn(move || {
+        let response = other.hear(heartbeat(incarnation, &[]));
+        _ = sender.send((response.register_again, other.not_ready().is_none(), other.log.is_poisoned()));
+    });
+    assert_eq!(answer.recv_timeout(Duration::from_secs(10)), Ok((false, true, false)));
+}

@@ -1,0 +1,114 @@
+//! A state's memory stays within its budget, whatever comes and in however many relations.
+
+use super::*;
+use crate::columns::run::tests::VecStore;
+use entail_model::TermId;
+use std::collections::BTreeSet;
+
+const RELATIONS: u64 = 60;
+const BUDGET: u64 = 4000;
+
+/// Pairs that one call brings.
+const BATCH: u64 = 50;
+
+fn relation(n: u64) -> Relation {
+    Relation { graph: TermId(0), predicate: TermId(n) }
+}
+
+/// The pairs of a relation's n-th batch; all are distinct.
+fn batch(relation: u64, n: u64) -> Vec<Pair> {
+    let scatter = |i: u64| (i * 7919) % 100_003;
+    (n * BATCH..(n + 1) * BATCH).map(|i| (TermId(scatter(i)), TermId(i * RELATIONS + relation))).collect()
+}
+
+/// Counted anew, not as the state keeps count.
+#[track_caller]
+fn check(state: &State) {
+    let held: u64 = state.relations.values().flatten().map(CopyState::held).sum();
+    assert_eq!(held, state.held, "the count is kept");
+    assert!(held <= BUDGET, "{held} pairs in memory");
+}
+
+fn state(base: &Base, rebuild: bool) -> State {
+    let spill = Spill { store: Some(Arc::new(VecStore::default())), above: BUDGET };
+    State::new(base, rebuild, spill).expect("in memory")
+}
+
+fn found(n: u64) -> impl Iterator<Item = BTreeMap<(Relation, Copy), Vec<Pair>>> {
+    (0..RELATIONS).map(move |of| BTreeMap::from([((relation(of), Copy::Out), batch(of, n))]))
+}
+
+fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Copy, Pair)> {
+    let mut all = BTreeSet::new();
+    for (relation, copy, run) in state.added().into_iter().filter(|(.., run)| run.mark == mark) {
+        for pair in run.to_vec().expect("in memory") {
+            assert!(all.insert((relation.predicate.0, copy, pair)), "runs are disjoint");
+        }
+    }
+    all
+}
+
+#[test]
+fn what_many_relations_hold_stays_within_one_budget() {
+    let mut state = state(&Base::new(), false);
+    let mut expected = BTreeSet::new();
+    for n in 0..20 {
+        for of in 0..RELATIONS {
+            state.stage(relation(of), Copy::Out, &batch(of, n)).expect("in memory");
+            expected.extend(batch(of, n).into_iter().map(|pair| (of, Copy::Out, pair)));
+            check(&state);
+        }
+    }
+    state.finish_staging().expect("in memory");
+    check(&state);
+    assert_eq!(state.staged_facts(), RELATIONS * 20 * BATCH);
+    assert_eq!(pairs(&state, Mark::Asserted), expected);
+}
+
+#[test]
+fn what_rules_find_and_what_peers_send_stays_within_it_too() {
+    let mut state = state(&Base::new(), false);
+    let mut expected = BTreeSet::new();
+    for round in 0..8 {
+        for step in 0..3 {
+            state.step(BTreeMap::new()).expect("in memory");
+            for found in found(round * 3 + step) {
+                for ((relation, copy), pairs) in &found {
+                    expected.extend(pairs.iter().map(|pair| (relation.predicate.0, *copy, *pair)));
+                }
+                state.add_recent(found).expect("in memory");
+                check(&state);
+            }
+        }
+        state.step(BTreeMap::new()).expect("in memory");
+        for of in 0..RELATIONS {
+            for n in [2 * round, 2 * round + 1] {
+                state.keep_copies(relation(of), &batch(of, n)).expect("in memory");
+                expected.extend(batch(of, n).into_iter().map(|pair| (of, Copy::In, pair)));
+                check(&state);
+            }
+        }
+        assert!(state.has_arrivals());
+        state.next_round().expect("in memory");
+        state.take_copies().expect("in memory");
+        assert!(!state.has_arrivals());
+        check(&state);
+    }
+    assert_eq!(pairs(&state, Mark::Derived), expected);
+}
+
+#[test]
+fn a_rebuild_takes_promoted_facts_within_it() {
+    let mut base = Base::new();
+    let mut expected = BTreeSet::new();
+    for of in 0..RELATIONS {
+        let mut promoted: Vec<Pair> = (0..20).flat_map(|n| batch(of, n)).collect();
+        promoted.sort_unstable();
+        expected.extend(promoted.iter().map(|pair| (of, Copy::Out, *pair)));
+        let runs = [Mark::Derived, Mark::Promoted].map(|mark| Run::resident(mark, promoted.clone()).expect("pairs"));
+        base.insert(relation(of), [runs.to_vec(), Vec::new()]);
+    }
+    let state = state(&base, true);
+    check(&state);
+    assert_eq!(pairs(&state, Mark::Asserted), expected);
+}

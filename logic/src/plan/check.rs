@@ -1,0 +1,92 @@
+//! What a plan that came over the wire must be like before anything runs it.
+//!
+//! The compiler makes no others: a plan that fails here is damaged, and would index beyond its own columns.
+
+use super::{Arg, Op, Plan, Program, Route, Sink, Slot};
+use entail_model::Fault;
+
+impl Plan {
+    /// Has the plan stages, and are all its slots columns?
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.stages.is_empty() {
+            return Err(Fault::corrupt("a plan without stages"));
+        }
+        match self.slots().into_iter().find(|slot| *slot >= self.width) {
+            Some(slot) => Err(Fault::corrupt(format!("a plan of {} columns that uses column {slot}", self.width))),
+            None => Ok(()),
+        }
+    }
+
+    /// Every slot that is mentioned, as often as it is.
+    fn slots(&self) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        for stage in &self.stages {
+            slots.extend_from_slice(&stage.live);
+            match &stage.route {
+                Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot) => slots.push(*slot),
+                Route::Everywhere | Route::Shard(_) | Route::Broadcast => {}
+            }
+            for op in &stage.ops {
+                match op {
+                    Op::Match { atom, .. } => slots.extend(atom.slots()),
+                    Op::Resolve { slot } => slots.push(*slot),
+                    Op::Filter(condition) => slots.extend(condition.variables.iter().map(|(_, slot)| *slot)),
+                }
+            }
+        }
+        match &self.sink {
+            Sink::Gather(gathered) => slots.extend_from_slice(gathered),
+            Sink::Emit { heads, .. } => {
+                let arguments = heads.iter().flat_map(|head| [head.subject, head.predicate, head.object]);
+                slots.extend(arguments.filter_map(Arg::slot));
+            }
+        }
+        slots
+    }
+}
+
+impl Program {
+    /// Checks the plans of all rules.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn check(&self) -> Result<(), Fault> {
+        for (index, rule) in self.rules.iter().enumerate() {
+            for plan in rule.deltas.iter().chain([&rule.full]) {
+                plan.check()?;
+                if !matches!(plan.sink, Sink::Emit { rule, .. } if rule == index) {
+                    return Err(Fault::corrupt(format!("a plan of rule {index} that is not for its facts")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Stage;
+    use entail_model::Reason;
+
+    fn plan(routes: &[Route], gathered: Slot) -> Plan {
+        let stage = |route: &Route| Stage { route: route.clone(), ops: Vec::new(), live: vec![0] };
+        Plan { width: 2, stages: routes.iter().map(stage).collect(), sink: Sink::Gather(vec![gathered]) }
+    }
+
+    #[test]
+    fn damaged_plans_are_corrupt() {
+        let sound = [Route::Everywhere, Route::Subject(1), Route::Broadcast];
+        assert_eq!(plan(&sound, 1).check(), Ok(()));
+        for (damaged, what) in [
+            (plan(&[], 0), "no stages"),
+            (plan(&[Route::Everywhere, Route::Object(2)], 0), "a route by a column that is not there"),
+            (plan(&sound, 2), "a column that is not there"),
+        ] {
+            assert_eq!(damaged.check().expect_err(what).reason, Reason::Corrupt, "{what}");
+        }
+    }
+}

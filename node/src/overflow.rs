@@ -1,0 +1,111 @@
+//! Where messages wait that memory has no room for: a file without a name, which is gone when its owner is.
+//!
+//! A peer has its receipt when the message is written, so a disk that is slow holds the sender back, and work that takes
+//! long does not: nodes that all work and all send never wait for each other.
+
+use entail_model::{Fault, Reason};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The disk keeps so many bytes, or this part of itself if that is less, for what has been accepted.
+const FREE_MIN: u64 = 1 << 30;
+const FREE_SHARE: u64 = 10;
+
+/// The room of all inboxes of a node.
+#[derive(Debug)]
+pub struct Room {
+    bytes_max: u64,
+    bytes: AtomicU64,
+    place: PathBuf,
+    next_file: AtomicU64,
+}
+
+impl Room {
+    /// Room for `bytes_max` bytes in memory; the rest waits in files in `place`.
+    pub fn new(bytes_max: u64, place: PathBuf) -> Self {
+        Self { bytes_max, bytes: AtomicU64::new(0), place, next_file: AtomicU64::new(0) }
+    }
+
+    /// Takes room in memory, if there is so much.
+    pub fn take(&self, bytes: u64) -> bool {
+        let taken = |used: u64| used.checked_add(bytes).filter(|used| *used <= self.bytes_max);
+        self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
+    }
+
+    /// Gives room back.
+    pub fn give(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn check_disk(&self, bytes: u64) -> Result<(), Fault> {
+        let disk = rustix::fs::statvfs(&self.place).map_err(|error| failed(&error.into()))?;
+        let (free, total) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
+        match free.saturating_sub(bytes) < FREE_MIN.min(total / FREE_SHARE) {
+            true => Err(Fault::new(Reason::DiskFull, "no room on the disk for messages that wait to be worked on")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Where a message is in its file.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    offset: u64,
+    len: usize,
+}
+
+/// A file of messages.
+#[derive(Debug)]
+pub struct Overflow {
+    file: File,
+    end: u64,
+    waiting: usize,
+}
+
+impl Overflow {
+    /// An empty file.
+    pub fn new(room: &Room) -> Result<Self, Fault> {
+        let path = room.place.join(format!("overflow-{}", room.next_file.fetch_add(1, Ordering::Relaxed)));
+        // One of a process that was killed at the wrong moment may be there.
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = file.map_err(|error| failed(&error))?;
+        fs::remove_file(&path).map_err(|error| failed(&error))?;
+        Ok(Self { file, end: 0, waiting: 0 })
+    }
+
+    /// Writes a message.
+    ///
+    /// # Errors
+    /// `DiskFull`.
+    pub fn put(&mut self, message: &[u8], room: &Room) -> Result<Kept, Fault> {
+        room.check_disk(message.len() as u64)?;
+        self.file.write_all_at(message, self.end).map_err(|error| failed(&error))?;
+        let kept = Kept { offset: self.end, len: message.len() };
+        self.end += message.len() as u64;
+        self.waiting += 1;
+        Ok(kept)
+    }
+
+    /// Reads a message, once; the file is emptied after the last one.
+    pub fn take(&mut self, kept: Kept) -> Result<Vec<u8>, Fault> {
+        let mut message = vec![0; kept.len];
+        self.file.read_exact_at(&mut message, kept.offset).map_err(|error| failed(&error))?;
+        self.waiting -= 1;
+        if self.waiting == 0 {
+            self.file.set_len(0).map_err(|error| failed(&error))?;
+            self.end = 0;
+        }
+        Ok(message)
+    }
+}
+
+fn failed(error: &Error) -> Fault {
+    let reason = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Reason::DiskFull,
+        _ => Reason::Internal,
+    };
+    Fault::new(reason, format!("keeping messages that wait to be worked on: {error}"))
+}
