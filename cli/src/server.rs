@@ -26,7 +26,7 @@ pub struct Http {
 #[derive(Args, Clone, Debug)]
 pub struct QueryLimits {
     /// The deadline of queries that come without one
-    #[arg(long, value_name = "TIME", env = "ENTAIL_QUERY_TIMEOUT", default_value = "30s", value_parser = units::time)]
+    #[arg(long, value_name = "TIME", env = "ENTAIL_QUERY_TIMEOUT", default_value = "30s", value_parser = units::some_time)]
     query_timeout: Duration,
 
     /// The most rows of one answer
@@ -49,7 +49,7 @@ pub struct Front {
     pub http: Http,
 
     /// Shards of a new cluster, a power of two; read once, when the cluster is created
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", default_value_t = 16)]
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", default_value = "16", value_parser = units::shards)]
     shards: u32,
 
     #[command(flatten)]

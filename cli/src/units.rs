@@ -1,8 +1,11 @@
 //! Times, sizes and counts, as people write and read them.
 
+use entail_model::ShardCount;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
+
+const MEMORY_MIN: u64 = 1 << 20;
 
 /// How long something may take; `none` is as long as it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,22 @@ pub fn size(text: &str) -> Result<u64, String> {
         _ => return Err(bad()),
     };
     number.checked_mul(factor).ok_or_else(bad)
+}
+
+/// Reads a time that is not nothing.
+pub fn some_time(text: &str) -> Result<Duration, String> {
+    time(text).and_then(|time| if time.is_zero() { Err("no time at all".to_owned()) } else { Ok(time) })
+}
+
+/// Reads the size of a memory that one can work with.
+pub fn memory(text: &str) -> Result<u64, String> {
+    size(text).and_then(|size| if size < MEMORY_MIN { Err("less than 1MiB".to_owned()) } else { Ok(size) })
+}
+
+/// Reads a number of shards.
+pub fn shards(text: &str) -> Result<u32, String> {
+    let number = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    ShardCount::new(number).map(|_| number)
 }
 
 /// A whole number and its unit.

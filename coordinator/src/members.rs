@@ -85,6 +85,8 @@ pub struct Live {
 pub struct Members {
     pub log: Log,
     live: Mutex<HashMap<NodeId, Live>>,
+    /// Nodes that seemed to have lost the epoch that is given here.
+    behind: Mutex<HashMap<NodeId, Epoch>>,
     connections: Connections,
     min_nodes: usize,
 }
@@ -92,7 +94,13 @@ pub struct Members {
 impl Members {
     /// The members of a log's cluster, none of them seen yet.
     pub fn new(log: Log, min_nodes: usize) -> Self {
-        Self { log, live: Mutex::default(), connections: Connections::default(), min_nodes: min_nodes.max(1) }
+        Self {
+            log,
+            live: Mutex::default(),
+            behind: Mutex::default(),
+            connections: Connections::default(),
+            min_nodes: min_nodes.max(1),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, Live>> {
@@ -184,7 +192,8 @@ impl Members {
             (state.cluster().map(|cluster| cluster.cluster), state.placement().clone(), addresses, names)
         });
         let cluster = cluster.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
-        known.iter_mut().for_each(|(node, (_, is_lost))| *is_lost = self.has_fallen_silent(*node));
+        let is_lost = |node: NodeId| self.has_fallen_silent(node) || self.log.read(|state| state.is_replaced(node));
+        known.iter_mut().for_each(|(node, (_, lost))| *lost = is_lost(*node));
         Holders::new(&self.connections, cluster, convert::placement_map(&placement, &addresses), &known)
     }
 
@@ -207,7 +216,30 @@ impl Members {
             let text = format!("the node has epoch {node}, the coordinator's log ends at {log}: it has lost entries");
             return Err(Fault::corrupt(text));
         }
-        self.decisions(&request.undecided).map(drop)
+        let decisions = self.decisions(&request.undecided)?;
+        let has_latest = request.epoch == epoch.0 || decisions.iter().any(|decision| decision.epoch == epoch.0);
+        self.check_past(NodeId(request.node), Epoch(request.epoch), has_latest)
+    }
+
+    /// Refuses a node that has sealed the last epoch in an earlier life and knows nothing of it now: its directory is an
+    /// older copy. A request may have been on its way while the epoch was sealed and committed; only one that was made
+    /// after the node had been told so counts.
+    fn check_past(&self, node: NodeId, has: Epoch, has_latest: bool) -> Result<(), Fault> {
+        let (epoch, has_sealed) =
+            self.log.read(|state| (state.epoch(), state.seals().iter().any(|seal| seal.node == node)));
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        if has_latest || !has_sealed {
+            behind.remove(&node);
+            return Ok(());
+        }
+        let text = format!("the node has epoch {has}, but it had sealed epoch {epoch}");
+        match behind.insert(node, epoch) {
+            Some(told) if has < told => {
+                let text = format!("{text}: its directory is an older copy; its shards need the newest one");
+                Err(Fault::corrupt(text))
+            }
+            _ => Err(Fault::new(Reason::NotReady, format!("{text}; asked once more"))),
+        }
     }
 
     /// What the log has decided of attempts that a node has sealed.
@@ -241,9 +273,6 @@ impl Members {
                 incarnation,
                 epoch: state.epoch().0,
                 decisions,
-                placement: None,
-                rdf_type: 0,
-                has_rdf_type: false,
             }
         }))
     }
@@ -265,7 +294,7 @@ impl Members {
         };
         // Registering is refused with what is wrong, and ends the node.
         let register_again = decisions.is_err();
-        HeartbeatResponse { register_again, placement_version: 0, decisions: decisions.unwrap_or_default() }
+        HeartbeatResponse { register_again, decisions: decisions.unwrap_or_default() }
     }
 }
 

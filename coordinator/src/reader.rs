@@ -225,7 +225,6 @@ impl Cluster for Reader {
             participants: participants.iter().map(|link| link.node.0).collect(),
             rows_max: wanted.rows_max.unwrap_or(0),
             profile: wanted.profile,
-            memory_max: 0,
             rdf_type: rdf_type.map_or(0, |id| id.0),
             has_rdf_type: rdf_type.is_some(),
         };

@@ -153,13 +153,15 @@ fn undecided(context: &Context) -> Vec<u64> {
 }
 
 fn register_request(context: &Context, name: String, address: String) -> RegisterRequest {
+    // Before the epoch: an attempt that is decided in between must not be missing in both.
+    let undecided = undecided(context);
     RegisterRequest {
         cluster: context.store.cluster().map_or(0, |cluster| cluster.0),
         node: context.node.0,
         name,
         address,
         epoch: context.store.latest().epoch.0,
-        undecided: undecided(context),
+        undecided,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -178,7 +180,6 @@ fn node_stats(context: &Context) -> Result<NodeStats, Fault> {
         disk_bytes: disk.used,
         disk_free_bytes: disk.free,
         shards: shards.collect(),
-        chunks: 0,
         queries: 0,
     })
 }

@@ -133,7 +133,7 @@ impl NodeService for Services {
                 services.attempts.open(&services.context, Attempt(request.attempt))?.seal(&services.context)
             })
             .await?;
-        let (asserted, derived) = (summary.asserted(), summary.derived());
+        let (asserted, derived) = (summary.after.facts_asserted(), summary.after.facts_derived());
         Ok(Response::new(SealResponse { digest: summary.digest, asserted, derived }))
     }
 

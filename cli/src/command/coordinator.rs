@@ -24,18 +24,18 @@ pub struct Arguments {
     front: Front,
 
     /// Shards are placed, and writes wait, until this many nodes have registered
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_MIN_NODES", default_value_t = 1)]
-    min_nodes: usize,
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_MIN_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    min_nodes: u16,
 
     /// Memory for queries and loads on their way
-    #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::size)]
+    #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]
     memory: u64,
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = server::shutdown()?;
     health::start(arguments.front.http.http_listen, &stop).await?;
-    let options = arguments.front.coordinator(arguments.data, arguments.min_nodes, arguments.memory);
+    let options = arguments.front.coordinator(arguments.data, usize::from(arguments.min_nodes), arguments.memory);
     let mut roles = JoinSet::new();
     roles.spawn(entail_coordinator::run(options, stop.clone().cancelled_owned()));
     server::supervise(roles, &stop).await

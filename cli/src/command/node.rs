@@ -41,12 +41,12 @@ pub struct Arguments {
     name: Option<String>,
 
     /// Memory for chunks of facts and for work
-    #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::size)]
+    #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]
     memory: u64,
 
     /// Threads for evaluation [default: one per processor]
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_THREADS")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -63,7 +63,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         coordinator: server::with_scheme(&arguments.coordinator),
         name: arguments.name,
         memory: arguments.memory,
-        threads: arguments.threads.unwrap_or_else(server::threads),
+        threads: arguments.threads.map_or_else(server::threads, usize::from),
     };
     let mut roles = JoinSet::new();
     roles.spawn(entail_node::run(options, stop.clone().cancelled_owned()));

@@ -36,17 +36,22 @@ pub struct Arguments {
     nodes: u16,
 
     /// Memory of each node for chunks of facts and for work, and of the coordinator for queries and loads
-    #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::size)]
+    #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]
     memory: u64,
 
     /// Threads of each node for evaluation [default: the processors, shared out]
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_THREADS")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.front.peer_listen.port() == 0 {
         return Err(Failure::Usage("--peer-listen needs a port: the nodes have to find it".to_owned()));
+    }
+    let index = arguments.nodes;
+    if arguments.data.join(format!("node-{index}")).exists() {
+        let text = format!("{} was created with more nodes than --nodes {index}", arguments.data.display());
+        return Err(Failure::Usage(text));
     }
     let stop = server::shutdown()?;
     health::start(arguments.front.http.http_listen, &stop).await?;
@@ -76,7 +81,7 @@ fn node(arguments: &Arguments, index: u16) -> entail_node::Options {
         coordinator: format!("http://{}", reachable(arguments.front.peer_listen)),
         name: Some(name),
         memory: arguments.memory,
-        threads: arguments.threads.unwrap_or(share),
+        threads: arguments.threads.map_or(share, usize::from),
     }
 }
 

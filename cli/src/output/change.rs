@@ -13,6 +13,7 @@ pub fn json(change: &ChangeSummary) -> Value {
         "epoch": change.epoch,
         "asserted": change.asserted,
         "derived": change.derived,
+        "derived_net": change.derived_net,
         "rounds": change.rounds,
         "seconds": change.seconds,
         "bytes_exchanged": change.bytes_exchanged,
@@ -34,8 +35,14 @@ pub fn table(change: &ChangeSummary, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn line(change: &ChangeSummary) -> String {
+    // Whoever drops or replaces rules wants to know what is gone, beside what was derived anew.
+    let net = match change.derived_net {
+        net if net.cast_unsigned() == change.derived => String::new(),
+        net if net < 0 => format!(" ({} fewer than before)", count(net.unsigned_abs())),
+        net => format!(" ({} more than before)", count(net.unsigned_abs())),
+    };
     format!(
-        "epoch {}: {} asserted, {} derived in {}, {} exchanged, {}",
+        "epoch {}: {} asserted, {} derived in {}{net}, {} exchanged, {}",
         change.epoch,
         counted(change.asserted, "fact"),
         counted(change.derived, "fact"),
@@ -57,6 +64,7 @@ mod tests {
             epoch: 7,
             asserted: 1,
             derived: 1500,
+            derived_net: 1500,
             rounds: 3,
             seconds: 0.25,
             bytes_exchanged: 2048,
@@ -68,5 +76,11 @@ mod tests {
             derived  rule\n───────  ────\n  1,500  1:1\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(json(&change)["rules"][1]["derived"], 0);
+        let dropped = ChangeSummary { derived_net: -20, rules: Vec::new(), ..change };
+        assert!(
+            line(&dropped).contains("1,500 facts derived in 3 rounds (20 fewer than before), "),
+            "{}",
+            line(&dropped)
+        );
     }
 }

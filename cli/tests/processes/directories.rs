@@ -75,6 +75,54 @@ fn a_node_of_another_cluster_is_refused() {
     assert_eq!(cluster.dump("asserted"), lines(&loaded));
 }
 
+/// A node with an older copy of its directory (from a backup, say) lacks what it has sealed since: it says so and ends, and
+/// nothing is answered without its shards. With the newest copy everything is there again.
+#[test]
+fn an_older_copy_is_refused() {
+    let mut cluster = Cluster::start(2);
+    let loaded = facts(&Random::new(3), 300);
+    cluster.load("first.nt", &document(&loaded));
+    let (data, copy, newest) = (cluster.data("node-0"), cluster.data("copy"), cluster.data("newest"));
+    cluster.nodes[0].kill();
+    copied(&data, &copy);
+    cluster.nodes[0].start();
+    cluster.ready();
+    cluster.load("more.nt", "<urn:a> <urn:p> <urn:b> .\n<urn:b> <urn:p> <urn:c> .\n<urn:c> <urn:p> <urn:d> .\n");
+    let expected = cluster.dump("asserted");
+    cluster.nodes[0].kill();
+    fs::rename(&data, &newest).unwrap();
+    fs::rename(&copy, &data).unwrap();
+    cluster.nodes[0].start();
+    assert_eq!(cluster.nodes[0].ended().code(), Some(1), "{}", cluster.nodes[0].log());
+    let log = cluster.nodes[0].log();
+    let said = log.lines().last().unwrap_or_default();
+    assert_eq!(
+        said,
+        "error: the node has epoch 1, but it had sealed epoch 2: its directory is an older copy; its shards need the \
+         newest one (CORRUPT)"
+    );
+    let asked = cluster.run(&["query", "SELECT * { ?s ?p ?o }", "--timeout", "2s"]);
+    assert!(asked.err.contains("SHARDS_UNAVAILABLE"), "{}", asked.err);
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&newest, &data).unwrap();
+    cluster.nodes[0].start();
+    cluster.ready();
+    assert_eq!(cluster.dump("asserted"), expected);
+}
+
+fn copied(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copied(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_directory_of_the_other_role_is_refused() {
     let mut cluster = Cluster::start(1);

@@ -22,3 +22,50 @@ fn rule_sets_that_come_together_are_all_kept() {
     let listed = cluster.must(&["rules", "list"]);
     assert!(RULE_SETS.iter().all(|set| listed.contains(set.name)), "{listed}");
 }
+
+/// Who drops rules is told what is gone, not only what was derived anew.
+#[test]
+fn a_drop_tells_what_is_gone() {
+    let cluster = Cluster::start(1);
+    cluster.load("facts.nt", "<urn:a> <urn:p> <urn:b> .\n<urn:b> <urn:p> <urn:c> .\n");
+    for (name, head) in [("turned", "?y <urn:q> ?x"), ("named", "?x <urn:r> ?y . ?y <urn:r> ?x")] {
+        let rules = cluster.file(&format!("{name}.srl"), format!("RULE {{ {head} }} WHERE {{ ?x <urn:p> ?y }}"));
+        let said = cluster.must(&["rules", "apply", &rules]);
+        assert!(!said.contains("than before"), "{said}");
+    }
+    let said = cluster.must(&["rules", "drop", "named"]);
+    assert!(said.contains("2 facts derived in") && said.contains("(4 fewer than before)"), "{said}");
+}
+
+/// An id is of one request: the same again gets the first answer, another one is refused.
+#[test]
+fn a_request_id_is_of_one_request() {
+    let cluster = Cluster::start(1);
+    let one = cluster.file("one.nt", "<urn:a> <urn:p> <urn:b> .\n");
+    let other = cluster.file("other.nt", "<urn:c> <urn:p> <urn:d> .\n");
+    let rules = cluster.file("r.srl", "RULE { ?y <urn:q> ?x } WHERE { ?x <urn:p> ?y }");
+    let insert = "INSERT DATA { <urn:e> <urn:p> <urn:f> }";
+    for again in
+        [["load", &one, "--request-id", "1"], ["update", insert, "--request-id", "3"]].into_iter().flat_map(|c| [c, c])
+    {
+        cluster.must(&again);
+    }
+    let applied = ["rules", "apply", &rules, "--request-id", "2"];
+    for _ in 0..2 {
+        assert!(cluster.must(&applied).contains("epoch 3: 0 facts asserted, 2 facts derived"));
+    }
+    for other in [
+        &["load", &other, "--request-id", "1"][..],
+        &["load", &one, "--graph", "urn:g", "--request-id", "1"],
+        &["update", insert, "--request-id", "1"],
+        &["rules", "apply", &rules, "--name", "s", "--request-id", "2"],
+        &["rules", "drop", "r", "--request-id", "2"],
+        &["update", "INSERT DATA { <urn:e> <urn:p> <urn:g> }", "--request-id", "3"],
+    ] {
+        let done = cluster.run(other);
+        assert_eq!(done.code, Some(1), "{other:?}: {}", done.err);
+        assert!(done.err.contains("belongs to another request, which became epoch "), "{other:?}: {}", done.err);
+        assert!(done.err.contains("ALREADY_EXISTS"), "{other:?}: {}", done.err);
+    }
+    assert_eq!(cluster.dump("asserted").len(), 2);
+}

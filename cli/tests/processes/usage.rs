@@ -27,7 +27,7 @@ fn check(server: &str, (arguments, code, expected): Case<'_>) {
 #[test]
 fn wrong_command_lines_are_told() {
     let nobody = format!("http://{}", free_address());
-    let cases: [Case<'_>; 19] = [
+    let cases: [Case<'_>; 24] = [
         (&["load", "/nowhere/data.nt"], 1, "/nowhere/data.nt: No such file or directory"),
         (&["load", "/"], 1, "/: is a directory"),
         (&["load", "-"], 2, "use --format"),
@@ -49,6 +49,11 @@ fn wrong_command_lines_are_told() {
         ),
         (&["serve", "--data", "/tmp/x", "--nodes", "0"], 2, "--nodes"),
         (&["serve"], 2, "--data"),
+        (&["serve", "--data", "/tmp/x", "--shards", "3"], 2, "must be a power of two between 1 and 32768, not 3"),
+        (&["serve", "--data", "/tmp/x", "--memory", "0"], 2, "less than 1MiB"),
+        (&["serve", "--data", "/tmp/x", "--query-timeout", "0s"], 2, "no time at all"),
+        (&["serve", "--data", "/tmp/x", "--threads", "0"], 2, "--threads"),
+        (&["coordinator", "--data", "/tmp/x", "--min-nodes", "0"], 2, "--min-nodes"),
         (&["elephant"], 2, "elephant"),
         (&["query", "ASK {}", "--config", "/nowhere/entail.toml"], 2, "/nowhere/entail.toml"),
     ];
@@ -77,7 +82,7 @@ fn roles_that_cannot_start_say_why() {
         );
     };
     coordinator(data, &taken, "4", 1, &format!("cannot listen on {taken}"));
-    coordinator(&format!("{data}/c"), &free, "12", 1, "12");
+    coordinator(&format!("{data}/c"), &free, "12", 2, "12");
     coordinator(&format!("{file}/c"), &free, "4", 1, &format!("data directory {file}/c"));
     let node = |data: &str, coordinator: &str, listen: &str, code, expected: &str| {
         run(&["node", "--data", data, "--coordinator", coordinator, "--peer-listen", listen], code, expected);

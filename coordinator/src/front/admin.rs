@@ -1,11 +1,12 @@
 //! `AdminService`: how the cluster is, and what it holds.
 
 use super::{House, Reply, dump, refuse};
+use crate::metalog::{Member, State};
 use entail_model::NodeId;
 use entail_proto::v1::admin_service_server::AdminService;
 use entail_proto::v1::{DumpRequest, DumpResponse, NodeStatus, ShardStatus, StatusRequest, StatusResponse};
 use futures::Stream;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,6 +85,13 @@ impl Admin {
     }
 }
 
+/// The nodes, without those whose place another has taken and who hold nothing.
+fn listed(state: &State) -> BTreeMap<NodeId, Member> {
+    let holders = state.placement().nodes();
+    let is_listed = |node: &NodeId| holders.contains(node) || !state.is_replaced(*node);
+    state.nodes().iter().filter(|(node, _)| is_listed(node)).map(|(node, member)| (*node, member.clone())).collect()
+}
+
 #[tonic::async_trait]
 impl AdminService for Admin {
     async fn status(&self, request: Request<StatusRequest>) -> Reply<StatusResponse> {
@@ -92,7 +100,7 @@ impl AdminService for Admin {
         let (cluster, epoch, placement, nodes) = house
             .members
             .log
-            .read(|state| (state.cluster().cloned(), state.epoch(), state.placement().clone(), state.nodes().clone()));
+            .read(|state| (state.cluster().cloned(), state.epoch(), state.placement().clone(), listed(state)));
         let state = house.members.not_ready().map_or_else(|| "serving".to_owned(), |fault| fault.message);
         let nodes = nodes.into_iter().map(|(node, member)| {
             let shards = placement.holders.iter().filter(|holder| **holder == node).count() as u32;

@@ -13,7 +13,7 @@ mod upload;
 use super::House;
 use crate::ingest::{self, Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
 use crate::staging::Stager;
-use crate::writer::{Change, Request, Stage, Watch};
+use crate::writer::{Change, Identity, Request, Stage, Watch};
 use bytes::Bytes;
 use entail_model::term::HashKey;
 use entail_model::{Fault, Reason};
@@ -77,8 +77,12 @@ async fn load(
         .file
         .clone()
         .ok_or_else(|| Fault::new(Reason::InvalidRequest, "the first message of a load has no file header"))?;
-    let id = super::request_id(header.request_id.clone())?;
-    if let Some(change) = house.writer.answered(&id)? {
+    // What is in the files is not known yet: their name and how they are read has to do.
+    let numbers = format!("{} {} {}", header.on_error, header.skip_max, header.commit_every);
+    let FileHeader { name, format, compression, graph, base_iri, .. } = &header;
+    let parts = ["load", name, format, compression, graph, base_iri, &numbers].map(str::as_bytes);
+    let identity = house.identity(header.request_id.clone(), &parts)?;
+    if let Some(change) = house.writer.answered(&identity)? {
         return Ok(LoadSummary { change: Some(change), epochs: 1, ..LoadSummary::default() });
     }
     let progress = Arc::new(Progress::default());
@@ -87,7 +91,7 @@ async fn load(
     let intake = Intake {
         key: house.shared.key,
         every: header.commit_every,
-        scope: house.shared.key.hash(id.as_bytes()).0,
+        scope: house.shared.key.hash(identity.id.as_bytes()).0,
         progress: Arc::clone(&progress),
         batches,
     };
@@ -95,7 +99,7 @@ async fn load(
     let intake = tokio::spawn(intake.run(first, upload));
     let reporter = tokio::spawn(report(responses.clone(), Arc::clone(&progress), Arc::clone(&watch)));
     let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
-    let commits = Commits { house, id, cancel, watch, source, every: header.commit_every };
+    let commits = Commits { house, identity, cancel, watch, source, every: header.commit_every };
     let result = commits.run().await;
     reporter.abort();
     let (changes, epochs) = match result {
@@ -158,7 +162,7 @@ type Source = Arc<Mutex<Batches>>;
 /// Turns batches into epochs.
 struct Commits<'a> {
     house: &'a House,
-    id: String,
+    identity: Identity,
     cancel: CancellationToken,
     watch: Arc<Watch>,
     source: Source,
@@ -174,12 +178,15 @@ impl Commits<'_> {
             // Nobody else has to wait while this client gets its facts together.
             let ready = self.source.lock().await.ready().await;
             ready.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
-            let id = if self.every == 0 { self.id.clone() } else { format!("{}#{epochs}", self.id) };
+            let mut identity = self.identity.clone();
+            if self.every > 0 {
+                identity.id.push_str(&format!("#{epochs}"));
+            }
             self.watch.phase.store(0, Ordering::Relaxed);
             let staged = Arc::new(AtomicU64::new(0));
             let part = Part { every: self.every, staged: Arc::clone(&staged), is_over: Arc::clone(&is_over) };
             let change = Change::Facts(stage(Arc::clone(&self.source), part));
-            let request = Request { id, change, cancel: self.cancel.clone(), watch: Arc::clone(&self.watch) };
+            let request = Request { identity, change, cancel: self.cancel.clone(), watch: Arc::clone(&self.watch) };
             let change = self.house.writer.commit(request).await;
             let change = change.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
             add(&mut total, change);
@@ -197,6 +204,7 @@ fn add(total: &mut ChangeSummary, change: ChangeSummary) {
     total.epoch = change.epoch;
     total.asserted += change.asserted;
     total.derived += change.derived;
+    total.derived_net += change.derived_net;
     total.rounds += change.rounds;
     total.seconds += change.seconds;
     total.bytes_exchanged += change.bytes_exchanged;

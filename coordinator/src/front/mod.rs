@@ -20,7 +20,7 @@ use crate::balance::Balancer;
 use crate::members::Members;
 use crate::options::Options;
 use crate::reader::{Reader, Shared, Until};
-use crate::writer::Writer;
+use crate::writer::{Identity, Writer};
 use entail_model::{Fault, Reason};
 use entail_proto::status;
 use std::hash::{BuildHasher, RandomState};
@@ -88,15 +88,22 @@ impl House {
     }
 }
 
-/// A request id of our own for a client that gave none.
-fn request_id(given: String) -> Result<String, Fault> {
-    const LENGTH_MAX: usize = 200;
-    if given.len() > LENGTH_MAX {
-        return Err(Fault::new(Reason::InvalidRequest, format!("a request id has at most {LENGTH_MAX} bytes")));
-    }
-    if given.is_empty() {
-        Ok(format!("server-{:032x}", crate::random::<16>().map(u128::from_le_bytes)?))
-    } else {
-        Ok(given)
+impl House {
+    /// The identity of a request that asks for `parts`; a client that gave no id gets one of ours.
+    fn identity(&self, id: String, parts: &[&[u8]]) -> Result<Identity, Fault> {
+        const LENGTH_MAX: usize = 200;
+        if id.len() > LENGTH_MAX {
+            return Err(Fault::new(Reason::InvalidRequest, format!("a request id has at most {LENGTH_MAX} bytes")));
+        }
+        let id = match id.is_empty() {
+            true => format!("server-{:032x}", crate::random::<16>().map(u128::from_le_bytes)?),
+            false => id,
+        };
+        let mut text = Vec::new();
+        for part in parts {
+            text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            text.extend_from_slice(part);
+        }
+        Ok(Identity { id, fingerprint: self.shared.key.hash(&text).0 as u64 })
     }
 }

@@ -1,8 +1,8 @@
 //! `RuleService`: rule sets in, their closure out.
 
-use super::{House, Reply, refuse, request_id};
+use super::{House, Reply, refuse};
 use crate::metalog::RuleSet;
-use crate::writer::{Change, Request as WriteRequest, Watch};
+use crate::writer::{Change, Identity, Request as WriteRequest, Watch};
 use entail_logic::rules;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::rule_service_server::RuleService;
@@ -25,10 +25,10 @@ impl Rules {
         self.0.members.log.read(|state| (state.rules().version, state.rules().sets.clone()))
     }
 
-    async fn commit(&self, id: String, change: Change) -> Result<ChangeSummary, Fault> {
+    async fn commit(&self, identity: Identity, change: Change) -> Result<ChangeSummary, Fault> {
         let cancel = CancellationToken::new();
         let _stop = cancel.clone().drop_guard();
-        self.0.writer.commit(WriteRequest { id, change, cancel, watch: Arc::new(Watch::default()) }).await
+        self.0.writer.commit(WriteRequest { identity, change, cancel, watch: Arc::new(Watch::default()) }).await
     }
 
     async fn apply_set(&self, request: ApplyRulesRequest) -> Result<ApplyRulesResponse, Fault> {
@@ -37,8 +37,9 @@ impl Rules {
         }
         let parsed = rules::parse(&request.text)?;
         let count = parsed.rules.len() as u32;
-        let id = request_id(request.request_id)?;
-        if let Some(change) = self.0.writer.answered(&id)? {
+        let parts = ["apply", &request.name, &request.graph, &request.text].map(str::as_bytes);
+        let identity = self.0.identity(request.request_id, &parts)?;
+        if let Some(change) = self.0.writer.answered(&identity)? {
             return Ok(ApplyRulesResponse { change: Some(change), rules: count });
         }
         let (based_on, mut sets) = self.sets();
@@ -62,23 +63,25 @@ impl Rules {
             None => sets.push(set),
         }
         sets.sort_by(|a, b| a.name.cmp(&b.name));
-        let change = self.commit(id, Change::Rules { based_on, sets, added, rebuild: replaced.is_some() }).await?;
+        let change =
+            self.commit(identity, Change::Rules { based_on, sets, added, rebuild: replaced.is_some() }).await?;
         Ok(ApplyRulesResponse { change: Some(change), rules: count })
     }
 
     async fn drop_set(&self, request: DropRulesRequest) -> Result<DropRulesResponse, Fault> {
-        let id = request_id(request.request_id)?;
-        if let Some(change) = self.0.writer.answered(&id)? {
+        let identity = self.0.identity(request.request_id, &[b"drop", request.name.as_bytes()])?;
+        if let Some(change) = self.0.writer.answered(&identity)? {
             return Ok(DropRulesResponse { change: Some(change) });
         }
         let (based_on, mut sets) = self.sets();
         let index = sets.iter().position(|set| set.name == request.name).ok_or_else(|| {
             let known: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
-            let text = format!("there is no rule set {}; there are: {}", request.name, known.join(", "));
-            Fault::new(Reason::NotFound, text)
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Fault::new(Reason::NotFound, format!("there is no rule set {}; there are: {known}", request.name))
         })?;
         sets.remove(index);
-        let change = self.commit(id, Change::Rules { based_on, sets, added: BTreeSet::new(), rebuild: true }).await?;
+        let change =
+            self.commit(identity, Change::Rules { based_on, sets, added: BTreeSet::new(), rebuild: true }).await?;
         Ok(DropRulesResponse { change: Some(change) })
     }
 }

@@ -1,7 +1,7 @@
 //! `UpdateService`: SPARQL Update and loads.
 
 use super::bounds::Bounds;
-use super::{House, Reply, load, refuse, request_id};
+use super::{House, Reply, load, refuse};
 use crate::query::update::{self, UpdateRequest as Parsed};
 use crate::staging::Stager;
 use crate::writer::{Change, Request as WriteRequest, Watch};
@@ -26,8 +26,9 @@ pub struct Updates(pub Arc<House>);
 
 impl Updates {
     async fn apply(&self, request: UpdateRequest, time: Duration) -> Result<ChangeSummary, Fault> {
-        let id = request_id(request.request_id)?;
-        if let Some(change) = self.0.writer.answered(&id)? {
+        let parts = ["update", &request.base_iri, &request.update].map(str::as_bytes);
+        let identity = self.0.identity(request.request_id, &parts)?;
+        if let Some(change) = self.0.writer.answered(&identity)? {
             return Ok(change);
         }
         let base = Some(request.base_iri).filter(|base| !base.is_empty());
@@ -43,7 +44,7 @@ impl Updates {
         }));
         let cancel = CancellationToken::new();
         let _stop = cancel.clone().drop_guard();
-        self.0.writer.commit(WriteRequest { id, change, cancel, watch: Arc::new(Watch::default()) }).await
+        self.0.writer.commit(WriteRequest { identity, change, cancel, watch: Arc::new(Watch::default()) }).await
     }
 }
 

@@ -126,9 +126,17 @@ impl Directory {
 }
 
 fn fault(path: &Path, error: &io::Error) -> Fault {
-    match is_full(error) {
-        true => disk_full(error),
-        false => Fault::internal(format!("data directory {}: {error}", path.display())),
+    if is_full(error) {
+        return disk_full(error);
+    }
+    let message = format!("data directory {}: {error}", path.display());
+    match error.kind() {
+        // Whoever gave the path can mend this.
+        ErrorKind::NotFound
+        | ErrorKind::NotADirectory
+        | ErrorKind::PermissionDenied
+        | ErrorKind::ReadOnlyFilesystem => Fault::new(Reason::InvalidRequest, message),
+        _ => Fault::internal(message),
     }
 }
 

@@ -117,6 +117,12 @@ impl State {
         &self.nodes
     }
 
+    /// Has another node registered at the address of this one since?
+    pub fn is_replaced(&self, node: NodeId) -> bool {
+        let Some(own) = self.nodes.get(&node) else { return false };
+        self.nodes.values().any(|other| other.address == own.address && other.incarnation > own.incarnation)
+    }
+
     /// Who holds which shard.
     pub fn placement(&self) -> &Placement {
         &self.placement

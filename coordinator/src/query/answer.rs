@@ -4,12 +4,12 @@
 //! evaluator: DISTINCT works on ids, LIMIT drops the stream, and only what is shown is decoded, a block at a time.
 
 use super::dataset::ClusterDataset;
-use super::explain;
 use super::piece::{Cell, Piece, PieceRows};
 use super::profile::Profiles;
 use super::service::{Leaves, id};
 use super::session::{Session, lock};
 use super::term::{self, EvalTerm, Watch};
+use super::{explain, order};
 use entail_model::{Fault, Reason, TermId};
 use oxrdf::Term;
 use spareval::{PreparedQuery, QueryEvaluationError, QueryEvaluator, QueryExplanation, QueryResults};
@@ -189,6 +189,7 @@ pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<boo
 fn evaluator(session: &Session, leaves: Leaves) -> QueryEvaluator {
     let evaluator =
         QueryEvaluator::new().with_cancellation_token(session.token.clone()).with_default_service_handler(leaves);
+    let evaluator = order::with_sort_keys(evaluator);
     if session.profile { evaluator.compute_statistics() } else { evaluator }
 }
 

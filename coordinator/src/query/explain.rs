@@ -1,10 +1,10 @@
 //! Plans for people: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
 
-use super::estimate;
 use super::leaf::leaf_number;
 use super::piece::{Branch, Cell, Piece};
 use super::profile::Profiles;
 use super::session::Session;
+use super::{estimate, order};
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Route};
 use entail_model::{Copy, TermId, term};
 use serde_json::{Value, json};
@@ -119,7 +119,10 @@ pub fn tree(pattern: &GraphPattern) -> Value {
         GraphPattern::Values { bindings, .. } => Some(format!("{} rows", bindings.len())),
         GraphPattern::Graph { name, .. } => Some(name.to_string()),
         GraphPattern::Filter { expr, .. } => Some(expr.to_string()),
-        GraphPattern::Extend { variable, expression, .. } => Some(format!("{variable} := {expression}")),
+        GraphPattern::Extend { variable, expression, .. } => Some(match order::keyed(expression) {
+            Some(by) => by.to_string(),
+            None => format!("{variable} := {expression}"),
+        }),
         GraphPattern::LeftJoin { expression, .. } => expression.as_ref().map(ToString::to_string),
         GraphPattern::Slice { start, length, .. } => Some(format!("from {start}, {length:?}")),
         GraphPattern::Project { variables, .. } => {
@@ -169,6 +172,7 @@ fn operator(pattern: &GraphPattern) -> &'static str {
         GraphPattern::Filter { .. } => "filter",
         GraphPattern::Union { .. } => "union",
         GraphPattern::Graph { .. } => "graph",
+        GraphPattern::Extend { expression, .. } if order::keyed(expression).is_some() => "sort key",
         GraphPattern::Extend { .. } => "bind",
         GraphPattern::Minus { .. } => "minus",
         GraphPattern::Values { .. } => "table",

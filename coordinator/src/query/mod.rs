@@ -33,6 +33,7 @@ pub mod guard;
 mod holding;
 mod leaf;
 mod lookups;
+mod order;
 mod output;
 mod parse;
 mod piece;

@@ -48,7 +48,7 @@ impl Format {
             Self::Tsv => Ok(QueryResultsFormat::Tsv),
             Self::NTriples | Self::Turtle => {
                 let message =
-                    format!("{self:?} is for graphs, and the answer is a table; ask for JSON, XML, CSV or TSV");
+                    "N-Triples and Turtle are for graphs, and the answer is a table; ask for JSON, XML, CSV or TSV";
                 Err(Fault::new(Reason::InvalidRequest, message))
             }
         }
@@ -60,7 +60,8 @@ impl Format {
             Self::Default | Self::NTriples => Ok(false),
             Self::Turtle => Ok(true),
             Self::Json | Self::Xml | Self::Csv | Self::Tsv => {
-                let message = format!("{self:?} is for tables, and the answer is a graph; ask for N-Triples or Turtle");
+                let message =
+                    "JSON, XML, CSV and TSV are for tables, and the answer is a graph; ask for N-Triples or Turtle";
                 Err(Fault::new(Reason::InvalidRequest, message))
             }
         }

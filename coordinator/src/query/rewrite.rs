@@ -16,7 +16,7 @@
 
 use super::body::{Body, Graph, Pattern, ground_term};
 use super::session::Session;
-use super::{estimate, exists, leaf};
+use super::{estimate, exists, leaf, order};
 use entail_model::{Fault, Reason};
 use oxrdf::Variable;
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
@@ -96,7 +96,8 @@ impl<'s> Rewriter<'s> {
                     })
                 });
                 let expression = keys.collect::<Result<Vec<_>, Fault>>()?;
-                self.around(*inner, graph, |inner| GraphPattern::OrderBy { inner, expression })
+                let (inner, certain) = self.rest(*inner, graph)?;
+                Ok(Form::Rest(order::sorted(inner, expression, || self.fresh("order")), certain))
             }
             GraphPattern::Project { inner, variables } => {
                 // What a subquery does not show is unknown outside, whatever its name.
@@ -196,7 +197,7 @@ impl<'s> Rewriter<'s> {
             }
             PropertyPathExpression::Reverse(inner) => self.path(object, *inner, subject, graph),
             PropertyPathExpression::Sequence(first, second) => {
-                let middle = TermPattern::Variable(self.fresh());
+                let middle = TermPattern::Variable(self.fresh("path"));
                 let first = self.path(subject, *first, middle.clone(), graph)?;
                 let second = self.path(middle, *second, object, graph)?;
                 Ok(self.join(first, second))
@@ -213,9 +214,9 @@ impl<'s> Rewriter<'s> {
         }
     }
 
-    fn fresh(&mut self) -> Variable {
+    fn fresh(&mut self, purpose: &str) -> Variable {
         self.fresh += 1;
-        Variable::new_unchecked(format!("_:path:{}", self.fresh))
+        Variable::new_unchecked(format!("_:{purpose}:{}", self.fresh))
     }
 
     pub(super) fn join(&mut self, left: Form, right: Form) -> Form {

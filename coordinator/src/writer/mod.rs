@@ -3,6 +3,7 @@
 //! The protocol is `entail-logic`'s [`EpochMachine`]; this shell makes its calls and feeds back what they gave. Work
 //! waits in line for the writer's lock; too long a line is refused.
 
+mod kept;
 mod run;
 
 use crate::members::Members;
@@ -13,7 +14,6 @@ use crate::staging::Stager;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::ChangeSummary;
 use futures::future::BoxFuture;
-use prost::Message;
 use run::Run;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -44,9 +44,18 @@ pub struct Watch {
     pub phase: AtomicU32,
 }
 
+/// What tells requests apart.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The client's name for the request, the same on every retry.
+    pub id: String,
+    /// A hash of what is asked for, so that another request under the same id is not taken for a retry.
+    pub fingerprint: u64,
+}
+
 /// A change that a client asked for.
 pub struct Request {
-    pub id: String,
+    pub identity: Identity,
     pub change: Change,
     pub cancel: CancellationToken,
     pub watch: Arc<Watch>,
@@ -74,14 +83,18 @@ impl Writer {
     }
 
     /// The answer that a request was given before, if it was.
-    pub fn answered(&self, id: &str) -> Result<Option<ChangeSummary>, Fault> {
-        if id.is_empty() {
-            return Ok(None);
+    ///
+    /// # Errors
+    /// `AlreadyExists` if another request had this id.
+    pub fn answered(&self, identity: &Identity) -> Result<Option<ChangeSummary>, Fault> {
+        let id = RequestId(identity.id.clone());
+        let Some(answer) = self.members.log.read(|state| state.answer(&id).cloned()) else { return Ok(None) };
+        let (change, fingerprint) = kept::decode(&answer.result)?;
+        if fingerprint != identity.fingerprint {
+            let text = format!("the request id {id} belongs to another request, which became epoch {}", answer.epoch);
+            return Err(Fault::new(Reason::AlreadyExists, text));
         }
-        let answer =
-            self.members.log.read(|state| state.answer(&RequestId(id.to_owned())).map(|answer| answer.result.clone()));
-        let decode = |bytes: Vec<u8>| ChangeSummary::decode(&bytes[..]);
-        answer.map(decode).transpose().map_err(|error| Fault::corrupt(format!("a kept answer: {error}")))
+        Ok(Some(change))
     }
 
     /// Commits a change as one epoch, when its turn has come.
@@ -108,7 +121,7 @@ impl Writer {
             turn = self.turn.lock() => turn,
             () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
         };
-        if let Some(answer) = self.answered(&request.id)? {
+        if let Some(answer) = self.answered(&request.identity)? {
             return Ok(answer);
         }
         self.members.ensure_placement().await?;

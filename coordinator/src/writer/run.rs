@@ -3,8 +3,8 @@
 mod lives;
 mod prepare;
 
-use super::{Cached, Change, Request, Watch, Writer};
-use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RESULT_BYTES_MAX, RequestId, RuleSets, Seal};
+use super::{Cached, Change, Identity, Request, Watch, Writer, kept};
+use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RequestId, RuleSets, Seal};
 use crate::nodes::Holders;
 use crate::staging::Stager;
 use bytes::Bytes;
@@ -14,7 +14,6 @@ use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
 use lives::{Lives, TICK};
-use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +34,7 @@ const REASON_CHARS_MAX: usize = 250;
 pub(super) struct Run<'a> {
     writer: &'a Writer,
     holders: Arc<Holders>,
-    request_id: String,
+    identity: Identity,
     change: Change,
     cancel: CancellationToken,
     watch: Arc<Watch>,
@@ -50,6 +49,8 @@ pub(super) struct Run<'a> {
     lives: Lives,
     asserted: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
+    /// By how much the number of derived facts has changed.
+    derived_net: i64,
     /// Rounds and decisions whose calls are under way, so that a tick does not repeat them.
     calls: Calls,
 }
@@ -84,7 +85,7 @@ impl<'a> Run<'a> {
         Ok(Self {
             writer,
             holders,
-            request_id: request.id,
+            identity: request.identity,
             change: request.change,
             cancel: request.cancel,
             watch: request.watch,
@@ -99,6 +100,7 @@ impl<'a> Run<'a> {
             lives,
             asserted: Arc::default(),
             bytes: Arc::default(),
+            derived_net: 0,
             calls: Calls::default(),
         })
     }
@@ -183,7 +185,7 @@ impl<'a> Run<'a> {
         let entry = Entry::BeginEpoch {
             previous: self.previous,
             kind,
-            request: RequestId(self.request_id.clone()),
+            request: RequestId(self.identity.id.clone()),
             rules: self.rules_version,
         };
         self.writer.members.log.append(entry).await.map(Attempt)
@@ -259,14 +261,18 @@ impl<'a> Run<'a> {
             Change::Rules { sets, .. } => Some(RuleSets { version: self.rules_version + 1, sets: sets.clone() }),
             Change::Facts(_) => None,
         };
+        let before =
+            self.writer.members.log.read(|state| state.seals().iter().map(|seal| seal.counts.derived).sum::<u64>());
+        let after = seals.values().map(|seal| seal.derived).sum::<u64>();
+        self.derived_net = after.cast_signed() - before.cast_signed();
         let nodes = seals.iter().map(|(node, seal)| Seal {
             node: *node,
             incarnation: Incarnation(seal.incarnation),
             digest: seal.digest,
             counts: Counts { asserted: seal.asserted, derived: seal.derived },
         });
-        let entry =
-            Entry::CommitEpoch { attempt, epoch, nodes: nodes.collect(), result: kept(self.summary(outcome)), rules };
+        let result = kept::encode(self.summary(outcome), self.identity.fingerprint);
+        let entry = Entry::CommitEpoch { attempt, epoch, nodes: nodes.collect(), result, rules };
         self.writer.members.log.append(entry).await.map(|_| epoch)
     }
 
@@ -279,22 +285,13 @@ impl<'a> Run<'a> {
             epoch: outcome.epoch.0,
             asserted: self.asserted.load(Ordering::Relaxed),
             derived: outcome.derived.iter().sum(),
+            derived_net: self.derived_net,
             rounds: outcome.rounds,
             seconds: self.started.elapsed().as_secs_f64(),
             bytes_exchanged: self.bytes.load(Ordering::Relaxed),
             rules: rules.take(1000).collect(),
         }
     }
-}
-
-/// The answer as the log keeps it, for when the request comes again: without the rules that derived nothing, and with as
-/// many others as fit.
-fn kept(mut summary: ChangeSummary) -> Vec<u8> {
-    summary.rules.retain(|rule| rule.derived > 0);
-    while summary.encoded_len() > RESULT_BYTES_MAX {
-        summary.rules.truncate(summary.rules.len() / 2);
-    }
-    summary.encode_to_vec()
 }
 
 fn report(round: Round, response: ReasonResponse) -> Report {

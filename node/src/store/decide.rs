@@ -25,23 +25,18 @@ pub struct SealSummary {
     pub digest: u64,
     /// Pairs of out copies, by the subject's home and by mark.
     pub shards: Vec<(ShardId, Counts)>,
+    /// Pairs of out copies of the whole node once the attempt is committed.
+    pub after: Counts,
 }
 
 impl SealSummary {
-    /// Facts that users asserted, whether rules had said so before or not.
-    pub fn asserted(&self) -> u64 {
-        self.shards.iter().map(|(_, counts)| counts.facts_asserted()).sum()
-    }
-
-    /// Facts that only rules say.
-    pub fn derived(&self) -> u64 {
-        self.shards.iter().map(|(_, counts)| counts.derived).sum()
-    }
-}
-
-impl From<&SealRecord> for SealSummary {
-    fn from(sealed: &SealRecord) -> Self {
-        Self { digest: sealed.digest, shards: sealed.facts.clone() }
+    fn of(catalog: &Catalog, sealed: &SealedAttempt) -> Self {
+        let SealRecord { digest, facts, .. } = &sealed.record;
+        let mut shards = catalog.shards.clone();
+        shards.extend(Change::of(catalog, sealed).shards);
+        let mut after = Counts::default();
+        shards.values().for_each(|record| after += record.facts);
+        Self { digest: *digest, shards: facts.clone(), after }
     }
 }
 
@@ -97,7 +92,7 @@ impl Store {
         let mut sealed = self.sealed();
         self.begin(attempt)?;
         if let Some(sealed) = sealed.as_ref().filter(|sealed| sealed.attempt == attempt) {
-            return Ok(SealSummary::from(&sealed.record));
+            return Ok(SealSummary::of(&self.catalog(), sealed));
         }
         self.gate_mut().enter(attempt, Phase::Sealing);
         let sealing = Sealing { table: &*self.table, chunks: &self.chunks, next_run: &self.next_run };
@@ -106,7 +101,7 @@ impl Store {
         let phase = if outcome.is_ok() { Phase::Sealed } else { Phase::Open };
         self.gate_mut().enter(attempt, phase);
         let new = sealed.insert(outcome?);
-        Ok(SealSummary::from(&new.record))
+        Ok(SealSummary::of(&self.catalog(), new))
     }
 
     /// Carries out the outcome of an attempt: visible as `epoch`, or gone. Repeating it does nothing.

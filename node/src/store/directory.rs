@@ -195,6 +195,11 @@ fn fault(path: &Path, error: &io::Error) -> Fault {
     let message = format!("data directory {}: {error}", path.display());
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::new(Reason::DiskFull, message),
+        // Whoever gave the path can mend this.
+        ErrorKind::NotFound
+        | ErrorKind::NotADirectory
+        | ErrorKind::PermissionDenied
+        | ErrorKind::ReadOnlyFilesystem => Fault::new(Reason::InvalidRequest, message),
         _ => Fault::internal(message),
     }
 }

@@ -4,6 +4,7 @@
 mod ask;
 mod front;
 mod oracle;
+mod order;
 mod profile;
 mod random_query;
 mod stopping;

@@ -227,7 +227,13 @@ impl Life {
         self.restart_if(killed);
         if self.store().latest().epoch == epoch {
             self.store().decide(attempt, Some(epoch)).expect("decided so before");
-            (self.model.facts, _) = self.model.sealed.take().expect("sealed");
+            let (facts, summary) = self.model.sealed.take().expect("sealed");
+            self.model.facts = facts;
+            let counts = self.store().shard_counts();
+            let asserted: u64 = counts.iter().map(|(_, counts)| counts.asserted).sum();
+            let derived: u64 = counts.iter().map(|(_, counts)| counts.derived).sum();
+            let said = (summary.after.facts_asserted(), summary.after.facts_derived());
+            assert_eq!(said, (asserted, derived), "the seal tells what is there once it is committed");
             self.model.facts.retain(|_, pairs| !pairs.is_empty());
             self.model.epoch = epoch;
             let staged = std::mem::take(&mut self.model.staged);
