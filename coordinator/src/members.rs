@@ -5,6 +5,7 @@
 
 use crate::metalog::{Entry, FileLog, Incarnation, MetaLog, State};
 use crate::nodes::{Connections, Holders};
+use crate::uses::Uses;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason};
 use entail_proto::convert;
 use entail_proto::internal::cluster_service_server::ClusterService;
@@ -75,10 +76,29 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct Live {
     pub last_seen: Instant,
+    /// It has said that it is going to end.
+    pub has_left: bool,
     pub epoch: Epoch,
     /// None until its first heartbeat.
     pub stats: Option<NodeStats>,
     pub version: String,
+}
+
+/// How many nodes and shards are how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    pub up: usize,
+    pub leaving: usize,
+    pub down: usize,
+    pub available: usize,
+    pub missing: usize,
+}
+
+impl Live {
+    /// Was it heard of lately, and is it going to stay?
+    fn is_up(&self) -> bool {
+        !self.has_left && self.last_seen.elapsed() < SUSPECT_AFTER
+    }
 }
 
 /// All nodes.
@@ -86,13 +106,20 @@ pub struct Members {
     pub log: Log,
     live: Mutex<HashMap<NodeId, Live>>,
     connections: Connections,
+    uses: Uses,
     min_nodes: usize,
 }
 
 impl Members {
     /// The members of a log's cluster, none of them seen yet.
     pub fn new(log: Log, min_nodes: usize) -> Self {
-        Self { log, live: Mutex::default(), connections: Connections::default(), min_nodes: min_nodes.max(1) }
+        Self {
+            log,
+            live: Mutex::default(),
+            connections: Connections::default(),
+            uses: Uses::default(),
+            min_nodes: min_nodes.max(1),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<NodeId, Live>> {
@@ -106,7 +133,12 @@ impl Members {
 
     /// Was the node heard of lately?
     pub fn is_up(&self, node: NodeId) -> bool {
-        self.lock().get(&node).is_some_and(|live| live.last_seen.elapsed() < SUSPECT_AFTER)
+        self.lock().get(&node).is_some_and(Live::is_up)
+    }
+
+    /// Has the node said that it is going to end, and has not ended yet?
+    pub fn is_leaving(&self, node: NodeId) -> bool {
+        self.lock().get(&node).is_some_and(|live| live.has_left && live.last_seen.elapsed() < SUSPECT_AFTER)
     }
 
     /// Has the node been silent for so long that waiting for it makes no sense?
@@ -114,17 +146,38 @@ impl Members {
         self.lock().get(&node).is_none_or(|live| live.last_seen.elapsed() > LOST_AFTER)
     }
 
-    /// Was the node heard of since the coordinator started, and then not for too long?
-    fn has_fallen_silent(&self, node: NodeId) -> bool {
-        self.lock().get(&node).is_some_and(|live| live.last_seen.elapsed() > LOST_AFTER)
+    /// Why a node is not there that was heard of since the coordinator started.
+    fn absence(&self, node: NodeId) -> Option<&'static str> {
+        let live = self.lock();
+        let live = live.get(&node)?;
+        if live.has_left {
+            return Some("is shutting down");
+        }
+        (live.last_seen.elapsed() > LOST_AFTER).then_some("has been silent for too long")
     }
 
     fn up_nodes(&self) -> Vec<NodeId> {
         let live = self.lock();
-        let up = live.iter().filter(|(_, live)| live.last_seen.elapsed() < SUSPECT_AFTER);
+        let up = live.iter().filter(|(_, live)| live.is_up());
         let mut nodes: Vec<NodeId> = up.map(|(node, _)| *node).collect();
         nodes.sort_unstable();
         nodes
+    }
+
+    /// The nodes by their state, and the shards by whether theirs is up.
+    pub fn census(&self) -> Census {
+        let (placement, nodes) =
+            self.log.read(|state| (state.placement().clone(), state.nodes().keys().copied().collect::<Vec<_>>()));
+        let up = self.up_nodes();
+        let leaving = nodes.iter().filter(|node| self.is_leaving(**node)).count();
+        let available = placement.holders.iter().filter(|node| up.contains(node)).count();
+        Census {
+            up: up.len(),
+            leaving,
+            down: nodes.len().saturating_sub(up.len() + leaving),
+            available,
+            missing: placement.holders.len() - available,
+        }
     }
 
     /// Why the cluster cannot be written to now; `None` when it can.
@@ -179,13 +232,16 @@ impl Members {
         let (cluster, placement, addresses, mut known) = self.log.read(|state| {
             let addresses: BTreeMap<NodeId, String> =
                 state.nodes().iter().map(|(node, member)| (*node, member.address.clone())).collect();
-            let names: BTreeMap<NodeId, (String, bool)> =
-                state.nodes().iter().map(|(node, member)| (*node, (member.name.clone(), false))).collect();
+            let names: BTreeMap<NodeId, (String, Option<&'static str>)> =
+                state.nodes().iter().map(|(node, member)| (*node, (member.name.clone(), None))).collect();
             (state.cluster().map(|cluster| cluster.cluster), state.placement().clone(), addresses, names)
         });
         let cluster = cluster.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
-        known.iter_mut().for_each(|(node, (_, is_lost))| *is_lost = self.has_fallen_silent(*node));
-        Holders::new(&self.connections, cluster, convert::placement_map(&placement, &addresses), &known)
+        // Before anything is asked about the nodes: one that leaves meanwhile waits for this use.
+        let in_use = self.uses.begin();
+        known.iter_mut().for_each(|(node, (_, absence))| *absence = self.absence(*node));
+        let map = convert::placement_map(&placement, &addresses);
+        Ok(Holders::new(&self.connections, cluster, map, &known)?.in_use(in_use))
     }
 
     /// The life of a node that the log knows.
@@ -228,7 +284,13 @@ impl Members {
         let incarnation = self.log.append(entry).await?;
         self.lock().insert(
             node,
-            Live { last_seen: Instant::now(), epoch: Epoch(request.epoch), stats: None, version: request.version },
+            Live {
+                last_seen: Instant::now(),
+                has_left: false,
+                epoch: Epoch(request.epoch),
+                stats: None,
+                version: request.version,
+            },
         );
         tracing::info!(node = %format_args!("{:016x}", node.0), incarnation, epoch = request.epoch, "a node has registered");
         let decisions = self.decisions(&request.undecided)?;
@@ -259,6 +321,7 @@ impl Members {
         };
         *live = Live {
             last_seen: Instant::now(),
+            has_left: live.has_left,
             epoch: Epoch(request.epoch),
             stats: request.stats,
             version: std::mem::take(&mut live.version),
@@ -266,6 +329,22 @@ impl Members {
         // Registering is refused with what is wrong, and ends the node.
         let register_again = decisions.is_err();
         HeartbeatResponse { register_again, placement_version: 0, decisions: decisions.unwrap_or_default() }
+    }
+}
+
+impl Members {
+    /// A node is going to end: nothing new is asked of it. Completes when what was begun before is over.
+    async fn leave(&self, request: LeaveRequest) -> Result<LeaveResponse, Fault> {
+        let node = NodeId(request.node);
+        if self.incarnation(node).0 != request.incarnation {
+            return Err(Fault::new(Reason::Fenced, "the node has registered anew"));
+        }
+        if let Some(live) = self.lock().get_mut(&node) {
+            live.has_left = true;
+        }
+        tracing::info!(node = %format_args!("{:016x}", node.0), "a node is leaving");
+        self.uses.over().await;
+        Ok(LeaveResponse {})
     }
 }
 
@@ -282,6 +361,11 @@ impl ClusterService for ClusterServer {
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
         Ok(Response::new(self.0.hear(request.into_inner())))
+    }
+
+    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveResponse>, Status> {
+        let response = self.0.leave(request.into_inner()).await;
+        response.map(Response::new).map_err(|fault| status::from_fault(&fault))
     }
 }
 

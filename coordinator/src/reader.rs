@@ -1,5 +1,8 @@
 //! The cluster as a query sees it: one pinned epoch, calls to the nodes that hold it.
 
+use crate::fanout::FanOut;
+use crate::metalog;
+use crate::metrics::Metrics;
 use crate::nodes::{Holders, Link};
 use crate::query::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Wanted, Work};
 use bytes::Bytes;
@@ -39,20 +42,32 @@ pub struct Shared {
     ids: Cache<Vec<u8>, TermId>,
     stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
     next_query: AtomicU64,
+    pub metrics: Arc<Metrics>,
+    bytes_max: u64,
 }
 
 impl Shared {
     /// Empty caches of about `bytes` bytes.
-    pub fn new(key: HashKey, shards: ShardCount, bytes: u64, first_query: u64) -> Self {
+    pub fn new(cluster: &metalog::Cluster, bytes: u64, first_query: u64, metrics: Metrics) -> Self {
         let weigh = |_: &TermId, text: &Bytes| text.len() as u32 + 80;
         Self {
-            key,
-            shards,
+            key: HashKey(cluster.hash_key),
+            shards: cluster.shards,
             terms: Cache::builder().max_capacity(bytes / 2).weigher(weigh).build(),
             ids: Cache::builder().max_capacity(bytes / 2).weigher(|text: &Vec<u8>, _| text.len() as u32 + 80).build(),
             stats: Mutex::default(),
             next_query: AtomicU64::new(first_query),
+            metrics: Arc::new(metrics),
+            bytes_max: bytes,
         }
+    }
+
+    /// The caches: name, budget and use in bytes.
+    pub fn pools(&self) -> [(&'static str, u64, u64); 2] {
+        self.terms.run_pending_tasks();
+        self.ids.run_pending_tasks();
+        let budget = self.bytes_max / 2;
+        [("term_texts", budget, self.terms.weighted_size()), ("term_ids", budget, self.ids.weighted_size())]
     }
 }
 
@@ -131,6 +146,7 @@ impl Reader {
     /// The ids of terms by their canonical bytes.
     pub async fn fetch_ids(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
         let mut ids: Vec<Option<TermId>> = terms.iter().map(|text| self.shared.ids.get(text)).collect();
+        self.shared.metrics.cached("ids", ids.len(), ids.iter().flatten().count());
         if self.holders.links.is_empty() {
             return Ok(ids);
         }
@@ -165,6 +181,8 @@ impl Reader {
                 None => by_node.entry(self.holders.holder(home)?.node).or_default().push(*id),
             }
         }
+        let missing: usize = by_node.values().map(Vec::len).sum();
+        self.shared.metrics.cached("texts", texts.len() + missing, texts.len());
         let calls = by_node.into_iter().map(|(node, mut ids)| async move {
             ids.sort_unstable();
             ids.dedup();
@@ -232,12 +250,15 @@ impl Cluster for Reader {
         let (send, batches) = mpsc::channel(BATCHES_WAITING);
         let until = self.until.deadline;
         let mut tasks = JoinSet::new();
+        let fan_out = FanOut::new(&self.shared.metrics, participants.len());
         for link in participants {
-            let (request, send) = (request.clone(), send.clone());
+            let (request, send, fan_out) = (request.clone(), send.clone(), Arc::clone(&fan_out));
             tasks.spawn_on(
                 async move {
-                    if let Err(fault) = follow(&link, request, until, &send).await {
-                        _ = send.send(Err(fault)).await;
+                    match follow(&link, request, until, &send).await {
+                        Ok(End::Whole) => fan_out.ended(&link.name),
+                        Ok(End::Unwanted) => {}
+                        Err(fault) => _ = send.send(Err(fault)).await,
                     }
                 },
                 &self.runtime,
@@ -270,13 +291,20 @@ enum Part {
     Done(NodeProfile),
 }
 
+/// How a node's stream ended.
+enum End {
+    Whole,
+    /// Nobody wanted the rest.
+    Unwanted,
+}
+
 /// Follows one node's stream; ends early, and so stops the node, when nobody listens.
 async fn follow(
     link: &Link,
     request: ExecuteRequest,
     until: Option<Instant>,
     send: &mpsc::Sender<Result<Part, Fault>>,
-) -> Result<(), Fault> {
+) -> Result<End, Fault> {
     let _at_work = link.begin();
     let mut stream = link.execute(request, until).await?;
     while let Some(part) = link.next(&mut stream).await? {
@@ -285,8 +313,11 @@ async fn follow(
             Some(summary) => Part::Done(profile(link, &summary)),
             None => Part::Rows(part.rows),
         };
-        if send.send(Ok(part)).await.is_err() || is_last {
-            return Ok(());
+        if send.send(Ok(part)).await.is_err() {
+            return Ok(End::Unwanted);
+        }
+        if is_last {
+            return Ok(End::Whole);
         }
     }
     Err(Fault::new(Reason::ShardsUnavailable, format!("node {} ended its stream early", link.name))
