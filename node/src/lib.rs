@@ -140,8 +140,14 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
             _ = stopped.await;
         });
     let mut server = tokio::spawn(server);
+    let mut membership = tokio::spawn({
+        let member = Arc::clone(&member);
+        async move { member.run().await }
+    });
     let result = tokio::select! {
-        result = member.run() => result,
+        ended = &mut membership => {
+            ended.unwrap_or_else(|error| Err(Fault::internal(format!("the membership failed: {error}"))))
+        }
         served = &mut server => Err(Fault::internal(format!("the server ended: {served:?}"))),
         poisoned = poisoned(&context) => Err(poisoned),
         () = shutdown => Ok(()),
@@ -151,6 +157,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     }
     gate.shut();
     gate.cut();
+    membership.abort();
     drop(stop);
     _ = tokio::time::timeout(ENDING_MAX, server).await;
     let closed = context.store.close();
@@ -173,16 +180,11 @@ fn show(instruments: &Instruments, services: &Services, presence: &Arc<Presence>
 
 /// Says goodbye, and lets what is going on come to its end, as long as there is time. Whoever still needs this node is
 /// served meanwhile, and heartbeats go on, so that nobody takes it for lost.
-async fn farewell(member: &Arc<Member>, gate: &Gate, grace: Duration) {
+async fn farewell(member: &Member, gate: &Gate, grace: Duration) {
     let started = Instant::now();
-    let beating = tokio::spawn({
-        let member = Arc::clone(member);
-        async move { member.run().await }
-    });
     member.leave(grace).await;
     gate.shut();
     _ = tokio::time::timeout(grace.saturating_sub(started.elapsed()), gate.empty()).await;
-    beating.abort();
 }
 
 /// What is said to those who come too late, or cannot wait until they have what they came for: the coordinator makes of it

@@ -75,7 +75,7 @@ impl Member {
         let Ok(mut client) = self.client() else { return };
         match tokio::time::timeout(grace, client.leave(request)).await {
             Ok(Ok(_)) => tracing::info!("nothing needs this node any more"),
-            Ok(Err(status)) => tracing::info!(code = ?status.code(), "left without a farewell: {}", status.message()),
+            Ok(Err(status)) => tracing::debug!(%status, "nobody to say goodbye to"),
             Err(_) => tracing::warn!(?grace, "what needs this node has not ended in time"),
         }
     }
