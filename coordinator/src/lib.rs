@@ -44,6 +44,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::pb::health_server::{Health, HealthServer};
 use writer::Writer;
 
 /// Queries at work at once; more wait, up to their deadline.
@@ -102,7 +103,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(peer_server);
     let door = Door { listener: clients, requests, gate: gate.clone(), stop: stop.clone() };
-    servers.spawn(client_server(Arc::clone(&house), door)?);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let told = tokio::spawn(report_health(Arc::clone(&house), reporter));
+    servers.spawn(client_server(Arc::clone(&house), door, health)?);
     let result = tokio::select! {
         ended = servers.join_next() => Err(Fault::internal(format!("a server ended: {ended:?}"))),
         fault = poisoned(&members) => Err(fault),
@@ -110,6 +113,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     };
     // First everybody is told, then nobody is let in any more, then what is left is cut off.
     house.leaving.cancel();
+    _ = told.await;
     gate.shut();
     if result.is_ok() {
         _ = tokio::time::timeout(grace, gate.empty()).await;
@@ -185,6 +189,7 @@ struct Door {
 fn client_server(
     house: Arc<House>,
     door: Door,
+    health: HealthServer<impl Health>,
 ) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static, Fault> {
     let reflection = |service: Result<_, tonic_reflection::server::Error>| {
         service.map_err(|error| Fault::internal(format!("reflection: {error}")))
@@ -198,8 +203,6 @@ fn client_server(
     let reflection_v1 = reflection(descriptors().build_v1())?;
     let reflection_v1alpha = descriptors().build_v1alpha();
     let reflection_v1alpha = reflection_v1alpha.map_err(|error| Fault::internal(format!("reflection: {error}")))?;
-    let (reporter, health) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(Arc::clone(&house), reporter));
     let queries = v1::query_service_server::QueryServiceServer::new(Queries(Arc::clone(&house)));
     let updates = v1::update_service_server::UpdateServiceServer::new(Updates(Arc::clone(&house)));
     let rules = v1::rule_service_server::RuleServiceServer::new(Rules(Arc::clone(&house)));

@@ -66,7 +66,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{/* ENTAIL_GRACE: what is left of the grace period for what is going on, when preStop has waited and some seconds are kept
 for the end itself. Takes a role's values. */}}
 {{- define "entail.grace" -}}
-{{- sub .terminationGracePeriodSeconds .preStopSeconds 6 -}}s
+{{- sub (sub .terminationGracePeriodSeconds .preStopSeconds) 6 -}}s
 {{- end -}}
 
 {{- define "entail.minNodes" -}}

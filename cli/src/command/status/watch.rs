@@ -7,7 +7,7 @@ use super::{Arguments, json, shown, table};
 use crate::failure::Failure;
 use crate::output::Form;
 use crate::session::Session;
-use crate::units::{count, seconds};
+use crate::units::count;
 use entail_client::v1::{StatusRequest, StatusResponse};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -165,10 +165,10 @@ fn height() -> usize {
     rustix::termios::tcgetwinsize(io::stdout()).map_or(24, |size| usize::from(size.ws_row).max(1))
 }
 
-/// Seconds of Unix time: what follows one picture from the next in a log.
+/// The time of day, which tells one picture from the next.
 fn clock() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("at {}", seconds(now.as_secs_f64()))
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    format!("at {:02}:{:02}:{:02} UTC", now / 3600 % 24, now / 60 % 60, now % 60)
 }
 
 #[cfg(test)]
