@@ -19,5 +19,6 @@ mod metrics;
 mod rolling;
 mod rules;
 mod shutdown;
+mod startup;
 mod usage;
 mod watch;

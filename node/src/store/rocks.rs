@@ -286,6 +286,24 @@ mod tests {
         assert_eq!(table.failure(), None);
     }
 
+    #[test]
+    fn what_is_written_is_seen_in_the_gauges() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let table = RocksTable::open(directory.path(), 16 << 20).expect("an empty directory");
+        let before = table.gauges();
+        assert_eq!((before.wal_bytes, before.wal_syncs), (0, 0));
+        let mut batch = Batch::default();
+        batch.put(Key::Chunk(ChunkKey(1)), vec![1; 1 << 20]);
+        table.commit(batch, Durability::Now).expect("there is room");
+        let after = table.gauges();
+        assert!(after.wal_bytes > 1 << 20 && after.wal_syncs > 0, "{after:?}");
+        let chunks = |gauges: &TableGauges| gauges.families.iter().map(|family| family.memtable_bytes).max();
+        assert!(chunks(&after) > chunks(&before).map(|bytes| bytes + (1 << 20)), "{after:?}");
+        assert!(after.reserve > 0 && after.memory_budget >= 5 << 20, "{after:?}");
+        assert!(!after.is_write_stopped);
+        table.sync().expect("the disk works");
+    }
+
     /// The directory vanishes, so the next file cannot be made: a real failure to write.
     #[test]
     fn a_failed_write_is_final() {
