@@ -1,8 +1,10 @@
 //! The cluster as a query sees it: one pinned epoch, calls to the nodes that hold it.
 
+mod shared;
+
+pub use shared::Shared;
+
 use crate::fanout::FanOut;
-use crate::metalog;
-use crate::metrics::Metrics;
 use crate::nodes::{Holders, Link};
 use crate::query::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Wanted, Work};
 use bytes::Bytes;
@@ -10,17 +12,15 @@ use entail_logic::eval::Batch;
 use entail_logic::exchange::wire;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_logic::plan::{Plan, Route};
-use entail_model::term::HashKey;
-use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId, term};
+use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
 use futures::future::try_join_all;
-use moka::sync::Cache;
 use oxrdf::Term;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -32,44 +32,6 @@ const BATCHES_WAITING: usize = 8;
 
 /// Statistics of epochs that are kept.
 const STATS_KEPT: usize = 4;
-
-/// What queries share: caches over committed terms, and the statistics of the last epochs.
-pub struct Shared {
-    pub key: HashKey,
-    pub shards: ShardCount,
-    /// Canonical bytes by id. Ids are never given twice, so entries never go stale.
-    terms: Cache<TermId, Bytes>,
-    ids: Cache<Vec<u8>, TermId>,
-    stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
-    next_query: AtomicU64,
-    pub metrics: Arc<Metrics>,
-    bytes_max: u64,
-}
-
-impl Shared {
-    /// Empty caches of about `bytes` bytes.
-    pub fn new(cluster: &metalog::Cluster, bytes: u64, first_query: u64, metrics: Metrics) -> Self {
-        let weigh = |_: &TermId, text: &Bytes| text.len() as u32 + 80;
-        Self {
-            key: HashKey(cluster.hash_key),
-            shards: cluster.shards,
-            terms: Cache::builder().max_capacity(bytes / 2).weigher(weigh).build(),
-            ids: Cache::builder().max_capacity(bytes / 2).weigher(|text: &Vec<u8>, _| text.len() as u32 + 80).build(),
-            stats: Mutex::default(),
-            next_query: AtomicU64::new(first_query),
-            metrics: Arc::new(metrics),
-            bytes_max: bytes,
-        }
-    }
-
-    /// The caches: name, budget and use in bytes.
-    pub fn pools(&self) -> [(&'static str, u64, u64); 2] {
-        self.terms.run_pending_tasks();
-        self.ids.run_pending_tasks();
-        let budget = self.bytes_max / 2;
-        [("term_texts", budget, self.terms.weighted_size()), ("term_ids", budget, self.ids.weighted_size())]
-    }
-}
 
 /// The cluster at one epoch.
 pub struct Reader {
