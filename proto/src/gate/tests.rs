@@ -1,3 +1,5 @@
+//! Who is let in, who may finish, and what those hear who may not.
+
 use super::*;
 use entail_model::Reason;
 use http_body_util::{BodyExt, StreamBody};
