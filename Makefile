@@ -12,13 +12,16 @@ BROKEN_GUARDS := -p entail-tests --features broken-guards --test simulation brok
 
 # Where helm and the like are brought to, outside of the clone.
 CHECK_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/entail-check-tools
+# Tests use what is there: prometheus and promtool.
+export PATH := $(CHECK_TOOLS)/bin:$(PATH)
 
 help:
 	@echo "make demo       build, and answer questions about Debian's packages on a cluster of three nodes"
 	@echo "make test       build and run the tests"
 	@echo "make test-long  the same with many more random cases"
 	@echo "make check      everything that must hold before a commit: format, clippy, tests, docs (writes nothing)"
-	@echo "make check-deploy, check-helm  image, compose file and Helm chart; make check-tools brings what they need"
+	@echo "make check-deploy, check-helm  image, compose file and Helm chart; make check-tools brings what they, and the test"
+	@echo "                of the dashboard, need"
 	@echo "make fix        what can be mended by tools"
 
 # What RocksDB's build needs. Installs it on Debian; elsewhere it says what is missing.

@@ -1,11 +1,12 @@
-//! What the roles share: signals, the end of one role that ends the others, and health.
+//! What the roles share: signals, the end of one role that ends the others, and what is seen of them.
 
-pub mod health;
+pub mod http;
 
 use crate::failure::Failure;
 use crate::units;
 use clap::Args;
 use entail_model::Fault;
+use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -14,12 +15,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Where a role answers HTTP.
+/// How a role shows itself, and how it ends.
 #[derive(Args, Clone, Debug)]
-pub struct Http {
-    /// Where to answer HTTP: GET /healthz [default: nowhere]
+pub struct Running {
+    /// Where to answer HTTP: GET /healthz, /readyz and /metrics [default: nowhere]
     #[arg(long, value_name = "ADDR", env = "ENTAIL_HTTP_LISTEN")]
     pub http_listen: Option<SocketAddr>,
+
+    /// How long what is going on may take after SIGTERM or Ctrl-C; what is left then is cut off
+    #[arg(long, value_name = "TIME", env = "ENTAIL_GRACE", default_value = "20s", value_parser = units::time)]
+    pub grace: Duration,
 }
 
 /// The limits of queries.
@@ -46,7 +51,7 @@ pub struct Front {
     pub peer_listen: SocketAddr,
 
     #[command(flatten)]
-    pub http: Http,
+    pub running: Running,
 
     /// Shards of a new cluster, a power of two; read once, when the cluster is created
     #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", default_value = "16", value_parser = units::shards)]
@@ -69,6 +74,8 @@ impl Front {
             rows_max: self.limits.rows_max,
             load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX,
             memory,
+            grace: self.running.grace,
+            instruments: Instruments::default(),
         }
     }
 }

@@ -55,6 +55,11 @@ impl Session {
         self.timeout(Some(ASK_MAX))
     }
 
+    /// The default of commands that take as long as they take.
+    pub fn working_max(&self) -> Option<Duration> {
+        self.timeout(None)
+    }
+
     /// May progress move on the standard error?
     pub fn shows_progress(&self) -> bool {
         !self.globals.quiet && io::stderr().is_terminal()

@@ -6,10 +6,12 @@
 //! ```
 
 pub mod balance;
+mod fanout;
 mod front;
 pub mod ingest;
 mod members;
 pub mod metalog;
+mod metrics;
 mod nodes;
 pub mod options;
 pub mod query;
@@ -17,17 +19,21 @@ mod reader;
 mod rules;
 pub mod serialize;
 mod staging;
+mod uses;
 mod writer;
 
 pub use options::Options;
 
-use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
+use entail_proto::gate::{Gate, Refusal};
 use entail_proto::internal::cluster_service_server::ClusterServiceServer;
 use entail_proto::v1;
+use entail_telemetry::Instruments;
+use entail_telemetry::metrics::rpc::Requests;
 use front::{Admin, House, Queries, Rules, Updates};
 use members::{ClusterServer, Log, Members};
 use metalog::{Cluster, Entry, FileLog, MetaLog};
+use metrics::{METHODS, Metrics};
 use reader::Shared;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -38,6 +44,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::pb::health_server::{Health, HealthServer};
 use writer::Writer;
 
 /// Queries at work at once; more wait, up to their deadline.
@@ -46,10 +53,10 @@ const QUERIES_AT_WORK: usize = 64;
 /// The largest message from a client.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
 
-/// How long requests may go on after the shutdown began.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long it may take to give up what was cut off, and connections to close.
+const ENDING_MAX: Duration = Duration::from_secs(2);
 
-/// Runs a coordinator until `shutdown` completes.
+/// Runs a coordinator until `shutdown` completes, and then until what is going on has ended, as long as its grace allows.
 ///
 /// # Errors
 /// `DirectoryInUse`, `WrongCluster`, `Corrupt` and `DiskFull` from the log; `InvalidRequest` for addresses that cannot be
@@ -72,7 +79,9 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     );
     let members = Arc::new(Members::new(Log::new(log), options.min_nodes));
     let first_query = u64::from_le_bytes(random()?);
-    let shared = Arc::new(Shared::new(HashKey(cluster.hash_key), cluster.shards, options.memory / 4, first_query));
+    let (instruments, grace) = (options.instruments.clone(), options.grace);
+    let metrics = Metrics::new(&instruments.metrics);
+    let shared = Arc::new(Shared::new(&cluster, options.memory / 4, first_query, metrics));
     let house = Arc::new(House {
         options,
         members: Arc::clone(&members),
@@ -80,24 +89,68 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         writer: Arc::new(Writer::new(Arc::clone(&members), shared)),
         started: Instant::now(),
         admission: Arc::new(Semaphore::new(QUERIES_AT_WORK)),
+        leaving: CancellationToken::new(),
         balancer: balance::Strategy::default().balancer(),
     });
+    show(&house, &instruments);
     let stop = CancellationToken::new();
+    let requests = Requests::new(&instruments.metrics, METHODS);
     let peer_server = Server::builder()
+        .layer(requests.clone())
         .add_service(ClusterServiceServer::new(ClusterServer(Arc::clone(&members))))
         .serve_with_incoming_shutdown(incoming(peers), stop.clone().cancelled_owned());
+    let gate = Gate::new(refusal);
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(peer_server);
-    servers.spawn(client_server(Arc::clone(&house), clients, stop.clone())?);
+    let door = Door { listener: clients, requests, gate: gate.clone(), stop: stop.clone() };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let told = tokio::spawn(report_health(Arc::clone(&house), reporter));
+    servers.spawn(client_server(Arc::clone(&house), door, health)?);
     let result = tokio::select! {
         ended = servers.join_next() => Err(Fault::internal(format!("a server ended: {ended:?}"))),
         fault = poisoned(&members) => Err(fault),
         () = shutdown => Ok(()),
     };
+    // First everybody is told, then nobody is let in any more, then what is left is cut off.
+    house.leaving.cancel();
+    _ = told.await;
+    gate.shut();
+    if result.is_ok() {
+        _ = tokio::time::timeout(grace, gate.empty()).await;
+    }
+    gate.cut();
+    _ = tokio::time::timeout(ENDING_MAX, given_up(&house.writer)).await;
     stop.cancel();
     let all = async { while servers.join_next().await.is_some() {} };
-    _ = tokio::time::timeout(GRACE, all).await;
+    _ = tokio::time::timeout(ENDING_MAX, all).await;
     result
+}
+
+/// What becomes of the coordinator's metrics and readiness.
+fn show(house: &Arc<House>, instruments: &Instruments) {
+    let told = Arc::downgrade(house);
+    instruments
+        .readiness
+        .tell(move || told.upgrade().map_or_else(|| Err("it has ended".to_owned()), |house| house.check()));
+    metrics::read(house, &instruments.metrics);
+}
+
+/// What is said to a request that comes too late, or cannot wait until it is answered.
+fn refusal(refusal: Refusal, path: &str) -> Fault {
+    let changes = ["/entail.v1.UpdateService/", "/entail.v1.RuleService/"];
+    match refusal {
+        Refusal::Cut if changes.iter().any(|service| path.starts_with(service)) => {
+            Fault::new(Reason::OutcomeUnknown, "the coordinator is shutting down, and the change may have been made")
+        }
+        _ => Fault::new(Reason::NotReady, "the coordinator is shutting down"),
+    }
+}
+
+/// Completes when no change is at work: those that were cut off are given up in the log.
+async fn given_up(writer: &Writer) {
+    while writer.in_flight() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Opens the log, creates the cluster the first time, and gives up what an earlier life left open.
@@ -124,11 +177,19 @@ fn incoming(listener: TcpListener) -> TcpIncoming {
     TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 
+/// How clients come in.
+struct Door {
+    listener: TcpListener,
+    requests: Requests,
+    gate: Gate,
+    stop: CancellationToken,
+}
+
 /// The services for clients, with health and reflection.
 fn client_server(
     house: Arc<House>,
-    listener: TcpListener,
-    stop: CancellationToken,
+    door: Door,
+    health: HealthServer<impl Health>,
 ) -> Result<impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static, Fault> {
     let reflection = |service: Result<_, tonic_reflection::server::Error>| {
         service.map_err(|error| Fault::internal(format!("reflection: {error}")))
@@ -142,14 +203,14 @@ fn client_server(
     let reflection_v1 = reflection(descriptors().build_v1())?;
     let reflection_v1alpha = descriptors().build_v1alpha();
     let reflection_v1alpha = reflection_v1alpha.map_err(|error| Fault::internal(format!("reflection: {error}")))?;
-    let (reporter, health) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(Arc::clone(&house), reporter, stop.clone()));
     let queries = v1::query_service_server::QueryServiceServer::new(Queries(Arc::clone(&house)));
     let updates = v1::update_service_server::UpdateServiceServer::new(Updates(Arc::clone(&house)));
     let rules = v1::rule_service_server::RuleServiceServer::new(Rules(Arc::clone(&house)));
     let admin = v1::admin_service_server::AdminServiceServer::new(Admin(house));
     let server = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .layer(door.requests)
+        .layer(door.gate)
         .add_service(health)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)
@@ -157,18 +218,18 @@ fn client_server(
         .add_service(updates.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(rules.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(admin);
-    Ok(server.serve_with_incoming_shutdown(incoming(listener), stop.cancelled_owned()))
+    Ok(server.serve_with_incoming_shutdown(incoming(door.listener), door.stop.cancelled_owned()))
 }
 
 /// Keeps the health of the services true: serving when every shard can be reached, not when stopping.
-async fn report_health(house: Arc<House>, reporter: tonic_health::server::HealthReporter, stop: CancellationToken) {
+async fn report_health(house: Arc<House>, reporter: tonic_health::server::HealthReporter) {
     use tonic_health::ServingStatus::{NotServing, Serving};
     let names =
         ["", "entail.v1.QueryService", "entail.v1.UpdateService", "entail.v1.RuleService", "entail.v1.AdminService"];
     let mut last = None;
     loop {
-        let is_stopping = stop.is_cancelled();
-        let is_ready = !is_stopping && house.members.not_ready().is_none();
+        let is_stopping = house.leaving.is_cancelled();
+        let is_ready = house.check().is_ok();
         if last != Some(is_ready) || is_stopping {
             for name in names {
                 // The admin service answers whatever the nodes do.
@@ -181,7 +242,7 @@ async fn report_health(house: Arc<House>, reporter: tonic_health::server::Health
             return;
         }
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = house.leaving.cancelled() => {}
             () = tokio::time::sleep(Duration::from_millis(200)) => {}
         }
     }

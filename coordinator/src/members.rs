@@ -3,16 +3,20 @@
 //! What lasts is in the metadata log; what only lives here (heartbeats, statistics) is forgotten at a restart, and nodes
 //! are asked to register again.
 
-use crate::metalog::{Entry, FileLog, Incarnation, MetaLog, State};
+mod log;
+
+pub use log::Log;
+
+use crate::metalog::{Entry, Incarnation};
 use crate::nodes::{Connections, Holders};
+use crate::uses::Uses;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason};
 use entail_proto::convert;
 use entail_proto::internal::cluster_service_server::ClusterService;
 use entail_proto::internal::*;
 use entail_proto::status;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status};
 
@@ -22,63 +26,33 @@ pub const SUSPECT_AFTER: Duration = Duration::from_secs(3);
 /// Without a heartbeat for this long what waits for a node is given up.
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// The metadata log, shared between threads. Appends block, reads never wait for a disk: they look at a copy of the
-/// state that applies every entry as soon as it is durable.
-#[derive(Clone)]
-pub struct Log(Arc<Shared>);
-
-struct Shared {
-    file: Mutex<FileLog>,
-    state: RwLock<State>,
-    is_poisoned: AtomicBool,
-}
-
-impl Log {
-    /// A log to share.
-    pub fn new(log: FileLog) -> Self {
-        let (state, is_poisoned) = (RwLock::new(log.state().clone()), AtomicBool::new(log.is_poisoned()));
-        Self(Arc::new(Shared { file: Mutex::new(log), state, is_poisoned }))
-    }
-
-    /// Reads the state.
-    pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
-        read(&self.0.state.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Appends an entry, off the async threads.
-    pub async fn append(&self, entry: Entry) -> Result<u64, Fault> {
-        let shared = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || shared.append(&entry))
-            .await
-            .unwrap_or_else(|error| Err(Fault::internal(format!("the log's task failed: {error}"))))
-    }
-
-    /// Has a write failed, so that the process must end?
-    pub fn is_poisoned(&self) -> bool {
-        self.0.is_poisoned.load(Ordering::Relaxed)
-    }
-}
-
-impl Shared {
-    fn append(&self, entry: &Entry) -> Result<u64, Fault> {
-        // Held until the copy has the entry too, so that entries come to it in order.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = file.append(entry);
-        self.is_poisoned.store(file.is_poisoned(), Ordering::Relaxed);
-        let (index, _) = result?;
-        self.state.write().unwrap_or_else(PoisonError::into_inner).apply(index, entry)?;
-        Ok(index)
-    }
-}
-
 /// What heartbeats tell of a node.
 #[derive(Clone, Debug)]
 pub struct Live {
     pub last_seen: Instant,
+    /// It has said that it is going to end.
+    pub has_left: bool,
     pub epoch: Epoch,
     /// None until its first heartbeat.
     pub stats: Option<NodeStats>,
     pub version: String,
+}
+
+/// How many nodes and shards are how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    pub up: usize,
+    pub leaving: usize,
+    pub down: usize,
+    pub available: usize,
+    pub missing: usize,
+}
+
+impl Live {
+    /// Was it heard of lately, and is it going to stay?
+    fn is_up(&self) -> bool {
+        !self.has_left && self.last_seen.elapsed() < SUSPECT_AFTER
+    }
 }
 
 /// All nodes.
@@ -88,6 +62,7 @@ pub struct Members {
     /// Nodes that seemed to have lost the epoch that is given here.
     behind: Mutex<HashMap<NodeId, Epoch>>,
     connections: Connections,
+    uses: Uses,
     min_nodes: usize,
 }
 
@@ -99,6 +74,7 @@ impl Members {
             live: Mutex::default(),
             behind: Mutex::default(),
             connections: Connections::default(),
+            uses: Uses::default(),
             min_nodes: min_nodes.max(1),
         }
     }
@@ -114,7 +90,12 @@ impl Members {
 
     /// Was the node heard of lately?
     pub fn is_up(&self, node: NodeId) -> bool {
-        self.lock().get(&node).is_some_and(|live| live.last_seen.elapsed() < SUSPECT_AFTER)
+        self.lock().get(&node).is_some_and(Live::is_up)
+    }
+
+    /// Has the node said that it is going to end, and has not ended yet?
+    pub fn is_leaving(&self, node: NodeId) -> bool {
+        self.lock().get(&node).is_some_and(|live| live.has_left && live.last_seen.elapsed() < SUSPECT_AFTER)
     }
 
     /// Has the node been silent for so long that waiting for it makes no sense?
@@ -122,17 +103,41 @@ impl Members {
         self.lock().get(&node).is_none_or(|live| live.last_seen.elapsed() > LOST_AFTER)
     }
 
-    /// Was the node heard of since the coordinator started, and then not for too long?
-    fn has_fallen_silent(&self, node: NodeId) -> bool {
-        self.lock().get(&node).is_some_and(|live| live.last_seen.elapsed() > LOST_AFTER)
+    /// Why a node is known not to be there.
+    fn absence(&self, node: NodeId) -> Option<&'static str> {
+        if self.log.read(|state| state.is_replaced(node)) {
+            return Some("is gone: another has registered at its address");
+        }
+        let live = self.lock();
+        let live = live.get(&node)?;
+        if live.has_left {
+            return Some("is shutting down");
+        }
+        (live.last_seen.elapsed() > LOST_AFTER).then_some("has been silent for too long")
     }
 
     fn up_nodes(&self) -> Vec<NodeId> {
         let live = self.lock();
-        let up = live.iter().filter(|(_, live)| live.last_seen.elapsed() < SUSPECT_AFTER);
+        let up = live.iter().filter(|(_, live)| live.is_up());
         let mut nodes: Vec<NodeId> = up.map(|(node, _)| *node).collect();
         nodes.sort_unstable();
         nodes
+    }
+
+    /// The nodes by their state, and the shards by whether theirs is up.
+    pub fn census(&self) -> Census {
+        let (placement, nodes) =
+            self.log.read(|state| (state.placement().clone(), state.nodes().keys().copied().collect::<Vec<_>>()));
+        let up = self.up_nodes();
+        let leaving = nodes.iter().filter(|node| self.is_leaving(**node)).count();
+        let available = placement.holders.iter().filter(|node| up.contains(node)).count();
+        Census {
+            up: up.len(),
+            leaving,
+            down: nodes.len().saturating_sub(up.len() + leaving),
+            available,
+            missing: placement.holders.len() - available,
+        }
     }
 
     /// Why the cluster cannot be written to now; `None` when it can.
@@ -187,14 +192,16 @@ impl Members {
         let (cluster, placement, addresses, mut known) = self.log.read(|state| {
             let addresses: BTreeMap<NodeId, String> =
                 state.nodes().iter().map(|(node, member)| (*node, member.address.clone())).collect();
-            let names: BTreeMap<NodeId, (String, bool)> =
-                state.nodes().iter().map(|(node, member)| (*node, (member.name.clone(), false))).collect();
+            let names: BTreeMap<NodeId, (String, Option<&'static str>)> =
+                state.nodes().iter().map(|(node, member)| (*node, (member.name.clone(), None))).collect();
             (state.cluster().map(|cluster| cluster.cluster), state.placement().clone(), addresses, names)
         });
         let cluster = cluster.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
-        let is_lost = |node: NodeId| self.has_fallen_silent(node) || self.log.read(|state| state.is_replaced(node));
-        known.iter_mut().for_each(|(node, (_, lost))| *lost = is_lost(*node));
-        Holders::new(&self.connections, cluster, convert::placement_map(&placement, &addresses), &known)
+        // Before anything is asked about the nodes: one that leaves meanwhile waits for this use.
+        let in_use = self.uses.begin();
+        known.iter_mut().for_each(|(node, (_, absence))| *absence = self.absence(*node));
+        let map = convert::placement_map(&placement, &addresses);
+        Ok(Holders::new(&self.connections, cluster, map, &known)?.in_use(in_use))
     }
 
     /// The life of a node that the log knows.
@@ -260,7 +267,13 @@ impl Members {
         let incarnation = self.log.append(entry).await?;
         self.lock().insert(
             node,
-            Live { last_seen: Instant::now(), epoch: Epoch(request.epoch), stats: None, version: request.version },
+            Live {
+                last_seen: Instant::now(),
+                has_left: false,
+                epoch: Epoch(request.epoch),
+                stats: None,
+                version: request.version,
+            },
         );
         tracing::info!(node = %format_args!("{:016x}", node.0), incarnation, epoch = request.epoch, "a node has registered");
         let decisions = self.decisions(&request.undecided)?;
@@ -288,6 +301,7 @@ impl Members {
         };
         *live = Live {
             last_seen: Instant::now(),
+            has_left: live.has_left,
             epoch: Epoch(request.epoch),
             stats: request.stats,
             version: std::mem::take(&mut live.version),
@@ -295,6 +309,22 @@ impl Members {
         // Registering is refused with what is wrong, and ends the node.
         let register_again = decisions.is_err();
         HeartbeatResponse { register_again, decisions: decisions.unwrap_or_default() }
+    }
+}
+
+impl Members {
+    /// A node is going to end: nothing new is asked of it. Completes when what was begun before is over.
+    async fn leave(&self, request: LeaveRequest) -> Result<LeaveResponse, Fault> {
+        let node = NodeId(request.node);
+        if self.incarnation(node).0 != request.incarnation {
+            return Err(Fault::new(Reason::Fenced, "the node has registered anew"));
+        }
+        if let Some(live) = self.lock().get_mut(&node) {
+            live.has_left = true;
+        }
+        tracing::info!(node = %format_args!("{:016x}", node.0), "a node is leaving");
+        self.uses.over().await;
+        Ok(LeaveResponse {})
     }
 }
 
@@ -311,6 +341,11 @@ impl ClusterService for ClusterServer {
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
         Ok(Response::new(self.0.hear(request.into_inner())))
+    }
+
+    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveResponse>, Status> {
+        let response = self.0.leave(request.into_inner()).await;
+        response.map(Response::new).map_err(|fault| status::from_fault(&fault))
     }
 }
 

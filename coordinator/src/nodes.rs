@@ -1,6 +1,7 @@
 //! Calls to nodes: one typed function per call, with its deadline, and faults instead of status.
 
 use crate::balance::{Balancer, Candidate, PickRequest};
+use crate::uses::Use;
 use bytes::Bytes;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};
 use entail_proto::internal::node_service_client::NodeServiceClient;
@@ -62,6 +63,8 @@ pub struct Holders {
     pub cluster: ClusterId,
     pub map: PlacementMap,
     pub links: BTreeMap<NodeId, Link>,
+    /// Tells that the nodes are used, for as long as there is a clone of this.
+    _in_use: Use,
 }
 
 /// One node to call.
@@ -72,8 +75,8 @@ pub struct Link {
     pub shards: Vec<ShardId>,
     cluster: ClusterId,
     connection: Connection,
-    /// Was it silent for too long when the link was made?
-    is_lost: bool,
+    /// Why it is not there, if that was known when the link was made.
+    absence: Option<&'static str>,
 }
 
 /// A query's part at a node, counted for as long as this lives.
@@ -86,26 +89,32 @@ impl Drop for AtWork {
 }
 
 impl Holders {
-    /// Links to every holder of the placement; what is known of each node is its name and whether it is lost.
+    /// Links to every holder of the placement; what is known of each node is its name and why it is not there, if so.
     pub fn new(
         connections: &Connections,
         cluster: ClusterId,
         map: PlacementMap,
-        known: &BTreeMap<NodeId, (String, bool)>,
+        known: &BTreeMap<NodeId, (String, Option<&'static str>)>,
     ) -> Result<Self, Fault> {
         let mut links = BTreeMap::new();
         let (placement, addresses) = convert::placement_parts(&map);
         for (shard, node) in placement.holders.iter().enumerate() {
             if !links.contains_key(node) {
                 let address = addresses.get(node).ok_or_else(|| Fault::internal("a holder without an address"))?;
-                let (name, is_lost) = known.get(node).cloned().unwrap_or_else(|| (address.clone(), false));
+                let (name, absence) = known.get(node).cloned().unwrap_or_else(|| (address.clone(), None));
                 let connection = connections.connection(address)?;
-                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, connection, is_lost });
+                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, connection, absence });
             }
             let link = links.get_mut(node).expect("it was just inserted");
             link.shards.push(ShardId(shard as u16));
         }
-        Ok(Self { cluster, map, links })
+        Ok(Self { cluster, map, links, _in_use: Use::default() })
+    }
+
+    /// The same, counted as a use of the nodes.
+    pub fn in_use(mut self, one: Use) -> Self {
+        self._in_use = one;
+        self
     }
 
     /// The node that holds a shard.
@@ -159,10 +168,10 @@ impl Link {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// A request to the node, unless it has not been heard of for so long that waiting for it makes no sense.
+    /// A request to the node, unless it is known that it is not there.
     fn request<T>(&self, message: T, deadline: Option<Duration>) -> Result<Request<T>, Fault> {
-        if self.is_lost {
-            return Err(self.unreachable("has been silent for too long"));
+        if let Some(absence) = self.absence {
+            return Err(self.unreachable(absence));
         }
         let mut request = Request::new(message);
         if let Some(deadline) = deadline {

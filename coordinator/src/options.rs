@@ -1,5 +1,6 @@
 //! What a coordinator is started with.
 
+use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,4 +29,8 @@ pub struct Options {
     pub load_idle_max: Duration,
     /// Bytes that queries and loads in flight may hold together.
     pub memory: u64,
+    /// How long work that is going on may take after the shutdown has begun.
+    pub grace: Duration,
+    /// Where the coordinator's metrics and its readiness are shown.
+    pub instruments: Instruments,
 }

@@ -1,5 +1,10 @@
 //! The cluster as a query sees it: one pinned epoch, calls to the nodes that hold it.
 
+mod shared;
+
+pub use shared::Shared;
+
+use crate::fanout::FanOut;
 use crate::nodes::{Holders, Link};
 use crate::query::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Wanted, Work};
 use bytes::Bytes;
@@ -7,17 +12,15 @@ use entail_logic::eval::Batch;
 use entail_logic::exchange::wire;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_logic::plan::{Plan, Route};
-use entail_model::term::HashKey;
-use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId, term};
+use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
 use futures::future::try_join_all;
-use moka::sync::Cache;
 use oxrdf::Term;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -29,32 +32,6 @@ const BATCHES_WAITING: usize = 8;
 
 /// Statistics of epochs that are kept.
 const STATS_KEPT: usize = 4;
-
-/// What queries share: caches over committed terms, and the statistics of the last epochs.
-pub struct Shared {
-    pub key: HashKey,
-    pub shards: ShardCount,
-    /// Canonical bytes by id. Ids are never given twice, so entries never go stale.
-    terms: Cache<TermId, Bytes>,
-    ids: Cache<Vec<u8>, TermId>,
-    stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
-    next_query: AtomicU64,
-}
-
-impl Shared {
-    /// Empty caches of about `bytes` bytes.
-    pub fn new(key: HashKey, shards: ShardCount, bytes: u64, first_query: u64) -> Self {
-        let weigh = |_: &TermId, text: &Bytes| text.len() as u32 + 80;
-        Self {
-            key,
-            shards,
-            terms: Cache::builder().max_capacity(bytes / 2).weigher(weigh).build(),
-            ids: Cache::builder().max_capacity(bytes / 2).weigher(|text: &Vec<u8>, _| text.len() as u32 + 80).build(),
-            stats: Mutex::default(),
-            next_query: AtomicU64::new(first_query),
-        }
-    }
-}
 
 /// The cluster at one epoch.
 pub struct Reader {
@@ -131,6 +108,7 @@ impl Reader {
     /// The ids of terms by their canonical bytes.
     pub async fn fetch_ids(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
         let mut ids: Vec<Option<TermId>> = terms.iter().map(|text| self.shared.ids.get(text)).collect();
+        self.shared.metrics.cached("ids", ids.len(), ids.iter().flatten().count());
         if self.holders.links.is_empty() {
             return Ok(ids);
         }
@@ -165,6 +143,8 @@ impl Reader {
                 None => by_node.entry(self.holders.holder(home)?.node).or_default().push(*id),
             }
         }
+        let missing: usize = by_node.values().map(Vec::len).sum();
+        self.shared.metrics.cached("texts", texts.len() + missing, texts.len());
         let calls = by_node.into_iter().map(|(node, mut ids)| async move {
             ids.sort_unstable();
             ids.dedup();
@@ -231,12 +211,15 @@ impl Cluster for Reader {
         let (send, batches) = mpsc::channel(BATCHES_WAITING);
         let until = self.until.deadline;
         let mut tasks = JoinSet::new();
+        let fan_out = FanOut::new(&self.shared.metrics, participants.len());
         for link in participants {
-            let (request, send) = (request.clone(), send.clone());
+            let (request, send, fan_out) = (request.clone(), send.clone(), Arc::clone(&fan_out));
             tasks.spawn_on(
                 async move {
-                    if let Err(fault) = follow(&link, request, until, &send).await {
-                        _ = send.send(Err(fault)).await;
+                    match follow(&link, request, until, &send).await {
+                        Ok(End::Whole) => fan_out.ended(&link.name),
+                        Ok(End::Unwanted) => {}
+                        Err(fault) => _ = send.send(Err(fault)).await,
                     }
                 },
                 &self.runtime,
@@ -269,13 +252,20 @@ enum Part {
     Done(NodeProfile),
 }
 
+/// How a node's stream ended.
+enum End {
+    Whole,
+    /// Nobody wanted the rest.
+    Unwanted,
+}
+
 /// Follows one node's stream; ends early, and so stops the node, when nobody listens.
 async fn follow(
     link: &Link,
     request: ExecuteRequest,
     until: Option<Instant>,
     send: &mpsc::Sender<Result<Part, Fault>>,
-) -> Result<(), Fault> {
+) -> Result<End, Fault> {
     let _at_work = link.begin();
     let mut stream = link.execute(request, until).await?;
     while let Some(part) = link.next(&mut stream).await? {
@@ -284,8 +274,11 @@ async fn follow(
             Some(summary) => Part::Done(profile(link, &summary)),
             None => Part::Rows(part.rows),
         };
-        if send.send(Ok(part)).await.is_err() || is_last {
-            return Ok(());
+        if send.send(Ok(part)).await.is_err() {
+            return Ok(End::Unwanted);
+        }
+        if is_last {
+            return Ok(End::Whole);
         }
     }
     Err(Fault::new(Reason::ShardsUnavailable, format!("node {} ended its stream early", link.name))

@@ -2,7 +2,9 @@
 
     Dockerfiles        stages, sources of COPY, user, ports, labels, entry point
     compose.yaml       the schema and its references, by compose-go, which is what Docker uses; paths, ports, volumes, images
-    config/            Prometheus', the collector's and Grafana's addresses lead to services that listen there
+    config/            Prometheus', the collector's and Grafana's addresses lead to services that listen there; alerts
+                       fire when they should
+    dashboards/        ask for metrics that docs/metrics.md has
     the real program   every command, flag and variable; the cluster runs as processes, healthcheck included
 
 What has no tool here is skipped and said (report.py).
@@ -171,8 +173,28 @@ def configuration(report, services):
     if promtool := shutil.which("promtool"):
         done = subprocess.run([promtool, "check", "config", DEPLOY / "config" / "prometheus.yaml"], capture_output=True, text=True)
         report.check(done.returncode == 0, f"prometheus.yaml: {done.stdout}{done.stderr}")
+        rules = DEPLOY / "tests" / "alerts.yaml"
+        done = subprocess.run([promtool, "test", "rules", rules.name], cwd=rules.parent, capture_output=True, text=True)
+        report.check(done.returncode == 0, f"alerts.yaml: {done.stdout}{done.stderr}")
+        tested = {test["alertname"] for suite in yaml.safe_load(rules.read_text())["tests"] for test in suite["alert_rule_test"]}
+        groups = yaml.safe_load((DEPLOY / "config" / "alerts.yaml").read_text())["groups"]
+        alerts = {rule["alert"] for group in groups for rule in group["rules"]}
+        report.check(alerts == tested, f"alerts.yaml: without a test, or without a rule: {alerts ^ tested}")
     else:
         report.skip("prometheus.yaml against Prometheus itself: there is no promtool (Debian's package prometheus)")
+
+
+def dashboards(report):
+    """Every dashboard is whole, and asks for nothing that docs/metrics.md does not have."""
+    documented = set(re.findall(r"^\| `(entail_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    asked = [(path.name, panel["title"], target["expr"]) for path in (DEPLOY / "dashboards").glob("*.json")
+             for panel in json.loads(path.read_text())["panels"] for target in panel.get("targets", [])]
+    groups = yaml.safe_load((DEPLOY / "config" / "alerts.yaml").read_text())["groups"]
+    asked += [("alerts.yaml", rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
+    report.check(len(asked) > 50, f"only {len(asked)} queries in dashboards and alerts")
+    for name, title, query in asked:
+        families = {re.sub(r"_(bucket|sum|count)$", "", family) for family in re.findall(r"entail_\w+", query)}
+        report.check(families <= documented, f"{name}: {title}: asks for {families - documented}, which docs/metrics.md has not")
 
 
 def ours(services):
@@ -184,6 +206,8 @@ def run(report, services, entail):
     roles = []
     for name, service in ours(services).items():
         entail.judge(report, f"compose.yaml: {name}", service["command"], service["environment"])
+        grace, limit = (int(value.removesuffix("s")) for value in (service["environment"]["ENTAIL_GRACE"], service["stop_grace_period"]))
+        report.check(grace + 5 <= limit, f"compose.yaml: {name}: a grace of {grace} s leaves too little of {limit} s")
         budget = int(service["environment"]["ENTAIL_MEMORY"].removesuffix("MiB")) << 20
         limit = int(service["mem_limit"].removesuffix("g")) * GIBIBYTE
         report.check(budget + BESIDE_BYTES <= limit, f"compose.yaml: {name}: its budget leaves less than 256 MiB")
@@ -203,6 +227,8 @@ def run(report, services, entail):
         for name in ours(services):
             status = running.http(name, 7402, "/healthz")
             report.check(status == 200, f"compose.yaml: {name}: /healthz gets {status}")
+            status = running.http(name, 7402, "/readyz")
+            report.check(status == 200, f"compose.yaml: {name}: /readyz gets {status}")
             status = running.http(name, 7402, "/metrics")
             report.check(status == 200, f"prometheus.yaml: {name}: /metrics gets {status}")
         running.stop(report)
@@ -216,6 +242,7 @@ def main():
     schema(report)
     compose_file(report, compose)
     configuration(report, compose["services"])
+    dashboards(report)
     if entail:
         try:
             run(report, compose["services"], entail)

@@ -1,6 +1,6 @@
 """What a check finds: failures, and parts that were skipped because a tool is not at hand.
 
-A skipped part is told, and fails the check where ENTAIL_TOOLS_REQUIRED is set, as it is in `.ci/run`.
+A skipped part is told, and fails the check where ENTAIL_TOOLS_REQUIRED is set.
 """
 
 import os

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Brings what the checks of image and chart need to one directory: helm and compose-go as Go modules, kubernetes-validate
-# from PyPI in an environment of its own, promtool out of Debian's package, which need not be installed. What cannot be brought is named, and the checks will skip what needs it.
+# Brings what the checks of image and chart, and the test of the dashboard, need to one directory: helm and compose-go as Go
+# modules, kubernetes-validate from PyPI in an environment of its own, prometheus and promtool out of Debian's package, which
+# need not be installed. What cannot be brought is named, and the checks will skip what needs it.
 set -uo pipefail
 tools=${1:?the directory for the tools}
 mkdir -p "$tools/bin"
@@ -22,10 +23,11 @@ if ! "$tools/venv/bin/python" -c 'import kubernetes_validate, yaml' 2>/dev/null;
   python3 -m venv "$tools/venv" && "$tools/venv/bin/pip" install --quiet kubernetes-validate pyyaml \
     || missing+=(kubernetes-validate)
 fi
-if ! command -v promtool >/dev/null && [ ! -x "$tools/bin/promtool" ]; then
+if ! { command -v promtool && command -v prometheus; } >/dev/null && [ ! -x "$tools/bin/prometheus" ]; then
   work=$(mktemp -d)
-  (cd "$work" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && cp usr/bin/promtool "$tools/bin/") \
-    2>/dev/null || missing+=("promtool (Debian's package prometheus)")
+  (cd "$work" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . \
+    && cp usr/bin/promtool usr/bin/prometheus "$tools/bin/") \
+    2>/dev/null || missing+=("prometheus and promtool (Debian's package prometheus)")
   rm -r "$work"
 fi
 command -v curl >/dev/null || missing+=("curl (Debian's package curl)")

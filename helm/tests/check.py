@@ -10,6 +10,7 @@
 What has no tool here is skipped and said (deploy/tests/report.py).
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -27,6 +28,7 @@ import rules  # noqa: E402
 from report import Report  # noqa: E402
 
 CHART = HERE.parent / "entail"
+DEPLOY = HERE.parent.parent / "deploy"
 NAMESPACE = "space"
 # The first version of Kubernetes that Chart.yaml admits.
 KUBERNETES_MIN = (1, 30)
@@ -86,7 +88,7 @@ def roles(rendered):
 def steps(rendered):
     """The containers of `helm test`, in order."""
     pod = rendered.of("Pod")[0]
-    texts = rendered.of("ConfigMap")[0]["data"]
+    texts = next(item["data"] for item in rendered.of("ConfigMap") if item["metadata"]["name"].endswith("-test"))
     files = {f"/test/{name}": text for name, text in texts.items()}
     for container in manifests.containers(pod["spec"]):
         values = manifests.environment(container, pod["metadata"]["name"])
@@ -107,6 +109,9 @@ def run(report, where, rendered, entail):
         report.check(code == 1 and "LIMIT_EXCEEDED" in output, f"{where}: helm test accepts wrong counts\n{output}")
         for item in rendered.of("StatefulSet"):
             probes(report, where, running, f"{item['metadata']['name']}-0", item["spec"]["template"]["spec"]["containers"][0])
+        for role in running.roles:
+            status = running.http(role.name, 7402, "/readyz")
+            report.check(status == 200, f"{where}: {role.name}: /readyz gets {status}")
         for monitor in rendered.of("ServiceMonitor"):
             path = monitor["spec"]["endpoints"][0]["path"]
             for role in running.roles:
@@ -129,6 +134,21 @@ def probes(report, where, running, name, container):
             report.check(status == "SERVING", f"{where}: {name}: its {kind} gets: {status}")
         else:
             report.skip(f"{name}: {kind}: there is no curl that speaks HTTP/2")
+
+
+def dashboards(report):
+    """The chart cannot reach beyond its directory: it has a copy."""
+    names = {path.name for directory in (CHART, DEPLOY) for path in (directory / "dashboards").glob("*.json")}
+    for name in names:
+        texts = [path.read_text() if path.exists() else None for path in (CHART / "dashboards" / name, DEPLOY / "dashboards" / name)]
+        report.check(texts[0] == texts[1], f"{name} differs in deploy/dashboards and helm/entail/dashboards: copy it")
+    done = template(HERE / "cases" / "everything.yaml")
+    shown = [item for item in manifests.Manifests(done.stdout).of("ConfigMap") if item["metadata"]["name"].endswith("-dashboard")]
+    report.check(len(shown) == 1, "everything.yaml: there is no dashboard")
+    for text in shown[0]["data"].values() if shown else []:
+        report.check(json.loads(text)["uid"] == "entail-overview", "everything.yaml: the dashboard is not the overview")
+    labels = shown[0]["metadata"]["labels"] if shown else {}
+    report.check(labels.get("grafana_dashboard") == "1", "everything.yaml: the dashboard has no label for Grafana's sidecar")
 
 
 def refused(report):
@@ -164,6 +184,7 @@ def main():
                     run(report, path.name, rendered, entail)
                 except LookupError as error:
                     report.check(False, f"{path.name}: an address leads nowhere: {error}")
+    dashboards(report)
     refused(report)
     report.end("check-helm")
 

@@ -59,7 +59,9 @@ def stateful_set(report, where, spec):
         port = probe.get("grpc", probe.get("httpGet", {})).get("port")
         report.check(names.get(port, port) in ports, f"{where}: its {kind} asks port {port}")
     wait = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    report.check(pod["terminationGracePeriodSeconds"] >= wait + 10, f"{where}: preStop takes the grace period")
+    grace = int(values["ENTAIL_GRACE"].removesuffix("s"))
+    whole = pod["terminationGracePeriodSeconds"]
+    report.check(1 <= grace <= whole - wait - 5, f"{where}: a grace of {grace} s in {whole} s, of which preStop takes {wait} s")
 
 
 def services(report, where, manifests):

@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// The one open attempt, if any.
@@ -63,6 +63,8 @@ pub struct Open {
     progress: Mutex<Progress>,
     changed: Notify,
     bytes_sent: AtomicU64,
+    /// Bytes in memory that are the attempt's.
+    held_bytes: AtomicU64,
     is_rebuild: AtomicBool,
 }
 
@@ -75,6 +77,8 @@ struct Staging {
 #[derive(Default)]
 struct Progress {
     asserted: u64,
+    /// When the round was asked for that is not closed yet.
+    began: Option<Instant>,
     closed: Option<Report>,
     /// Bytes that the closed round sent to other nodes.
     round_bytes: u64,
@@ -116,10 +120,16 @@ impl Attempts {
             progress: Mutex::default(),
             changed: Notify::new(),
             bytes_sent: AtomicU64::new(0),
+            held_bytes: AtomicU64::new(0),
             is_rebuild: AtomicBool::new(false),
         });
         *open = Some(Arc::clone(&new));
         Ok(new)
+    }
+
+    /// Bytes in memory that are the open attempt's.
+    pub fn held_bytes(&self) -> u64 {
+        lock(&self.open).as_ref().map_or(0, |open| open.held_bytes.load(Ordering::Relaxed))
     }
 
     /// Applies the log's decision on an attempt.
@@ -143,6 +153,11 @@ impl Open {
     fn fail(&self, fault: Fault) {
         lock(&self.progress).failed.get_or_insert(fault);
         self.changed.notify_waiters();
+    }
+
+    /// Remembers what is in memory, for whoever asks.
+    fn hold(&self, state: &State) {
+        self.held_bytes.store(state.held_pairs() * size_of::<Pair>() as u64, Ordering::Relaxed);
     }
 
     fn spill(context: &Context) -> Spill {
@@ -169,11 +184,14 @@ impl Open {
             staging.state = Some(State::new(&base.relations, false, Self::spill(context))?);
         }
         let state = staging.state.as_mut().expect("it was just made");
-        blocks.iter().try_for_each(|(relation, copy, pairs)| state.stage(*relation, *copy, pairs))
+        blocks.iter().try_for_each(|(relation, copy, pairs)| state.stage(*relation, *copy, pairs))?;
+        self.hold(state);
+        Ok(())
     }
 
     /// Takes a message of a peer.
-    pub fn receive(&self, from: NodeId, message: Message, bytes: u64) -> Result<(), Fault> {
+    pub fn receive(&self, context: &Context, from: NodeId, message: Message, bytes: u64) -> Result<(), Fault> {
+        context.metrics.attempts_received.count(bytes);
         self.inbox.push(Event::Received { from, message }, bytes)
     }
 
@@ -182,6 +200,7 @@ impl Open {
         if let Some(first) = request.first {
             self.start_reasoner(context, first)?;
         }
+        lock(&self.progress).began.get_or_insert_with(Instant::now);
         self.inbox.push(Event::Open(request.round), 0)
     }
 
@@ -253,6 +272,7 @@ impl Open {
                 self.fail(fault);
                 return;
             }
+            self.hold(reasoner.state());
         }
     }
 
@@ -265,7 +285,11 @@ impl Open {
     ) -> Result<(), Fault> {
         match effect {
             Effect::Closed(report) => {
+                context.metrics.round_facts.observe(report.derived.iter().sum::<u64>() as f64);
                 let mut progress = lock(&self.progress);
+                if let Some(began) = progress.began.take() {
+                    context.metrics.round_seconds.observe(began.elapsed().as_secs_f64());
+                }
                 progress.closed = Some(report);
                 progress.round_bytes = self.bytes_sent.swap(0, Ordering::Relaxed);
                 drop(progress);
@@ -277,7 +301,8 @@ impl Open {
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
                 let (owner, stop) = (Owner::Attempt(self.attempt.0), &*self.stop);
-                let parcel = Parcel { cluster, owner, from: context.node, to, message, stop };
+                let metrics = &context.metrics;
+                let parcel = Parcel { cluster, owner, from: context.node, to, message, stop, metrics };
                 context.peers.send(&context.runtime, territories, parcel, move |result| match result {
                     Ok(()) => _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0),
                     Err(fault) => open.fail(fault),
@@ -317,6 +342,7 @@ impl Open {
             None => return Err(Fault::internal("an attempt is sealed before it has reasoned")),
         };
         let removed = if self.is_rebuild.load(Ordering::Relaxed) { Removed::DerivedAndPromoted } else { Removed::None };
+        let _timed = context.metrics.seal_seconds.start_timer();
         context.store.seal(self.attempt, Sealed { added, removed })
     }
 }

@@ -1,8 +1,10 @@
 //! What every part of a node shares: its store, its place in the cluster, its threads.
 
+use crate::metrics::Metrics;
 use crate::overflow::Room;
 use crate::peers::Peers;
 use crate::store::{Snapshot, Store};
+use entail_logic::columns::Pair;
 use entail_logic::exchange::route::Territory;
 use entail_model::{ClusterId, Epoch, Fault, NodeId, Placement, Reason, ShardId, TermId};
 use entail_proto::convert;
@@ -27,6 +29,7 @@ pub struct Context {
     pub room: Arc<Room>,
     /// Pairs of an attempt that may be in memory, of all relations together; the others are stored while it goes on.
     pub resident_pairs_max: u64,
+    pub metrics: Metrics,
     /// Evaluates: one pool for all, never the async runtime.
     pub pool: rayon::ThreadPool,
 }
@@ -38,6 +41,11 @@ pub struct Membership {
 }
 
 impl Context {
+    /// The same in bytes.
+    pub fn resident_bytes_max(&self) -> u64 {
+        self.resident_pairs_max * size_of::<Pair>() as u64
+    }
+
     /// The cluster that this node belongs to.
     ///
     /// # Errors

@@ -12,9 +12,11 @@ mod attempt;
 mod context;
 mod inbox;
 mod membership;
+mod metrics;
 pub mod options;
 mod overflow;
 mod peers;
+mod presence;
 mod queries;
 mod scan;
 mod service;
@@ -27,20 +29,24 @@ use attempt::Attempts;
 use context::Context;
 use entail_logic::columns::Pair;
 use entail_model::{Fault, Reason};
+use entail_proto::gate::{Gate, Refusal};
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
+use entail_telemetry::Instruments;
+use entail_telemetry::metrics::rpc::Requests;
 use membership::Member;
+use metrics::{METHODS, Metrics, Sources};
 use overflow::Room;
+use presence::Presence;
 use queries::Queries;
 use service::Services;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic_health::ServingStatus;
 
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
@@ -58,7 +64,10 @@ const ROOM_BYTES_MIN: u64 = 4 << 20;
 /// How often a silent caller is asked for a sign of life, and how long it has for that.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// Runs a node until `shutdown` completes.
+/// How long the server's connections may take to close when nobody is served any more.
+const ENDING_MAX: Duration = Duration::from_secs(1);
+
+/// Runs a node until `shutdown` completes, and then until what is going on has ended, as long as its grace allows.
 ///
 /// # Errors
 /// `DirectoryInUse`, `WrongCluster`, `Corrupt` and `DiskFull` from the store; `InvalidRequest` for addresses that cannot
@@ -79,6 +88,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         .thread_name(|index| format!("evaluate-{index}"))
         .build()
         .map_err(|error| Fault::internal(format!("no threads: {error}")))?;
+    let metrics = Metrics::new(&options.instruments.metrics);
     let context = Arc::new(Context {
         node: store.node(),
         store,
@@ -87,6 +97,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         membership: OnceLock::new(),
         room: Arc::new(Room::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),
         resident_pairs_max: (options.memory / ATTEMPT_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
+        metrics,
         pool,
     });
     let services = Services {
@@ -95,15 +106,17 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         queries: Arc::new(Queries::default()),
     };
     let (health, health_service) = tonic_health::server::health_reporter();
-    let member = Member {
+    let presence = Arc::new(Presence::new(health));
+    show(&options.instruments, &services, &presence);
+    let member = Arc::new(Member {
         context: Arc::clone(&context),
         attempts: Arc::clone(&services.attempts),
         queries: Arc::clone(&services.queries),
         coordinator: options.coordinator,
         name: options.name.unwrap_or_else(|| address.clone()),
         address: address.clone(),
-        health: health.clone(),
-    };
+        presence,
+    });
     let compaction = tokio::task::spawn_blocking({
         let context = Arc::clone(&context);
         move || compact(&context)
@@ -113,10 +126,13 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     // Without delay: an answer's last message would wait for the caller's acknowledgement, which the caller's system holds
     // back for 40 ms. (The server's own option counts only where it listens itself.)
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let gate = Gate::new(refusal);
     // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        .layer(Requests::new(&options.instruments.metrics, METHODS))
+        .layer(gate.clone())
         .add_service(NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
         .add_service(health_service)
         .add_service(PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
@@ -124,19 +140,57 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
             _ = stopped.await;
         });
     let mut server = tokio::spawn(server);
+    let mut membership = tokio::spawn({
+        let member = Arc::clone(&member);
+        async move { member.run().await }
+    });
     let result = tokio::select! {
-        result = member.run() => result,
+        ended = &mut membership => {
+            ended.unwrap_or_else(|error| Err(Fault::internal(format!("the membership failed: {error}"))))
+        }
         served = &mut server => Err(Fault::internal(format!("the server ended: {served:?}"))),
         poisoned = poisoned(&context) => Err(poisoned),
         () = shutdown => Ok(()),
     };
-    health.set_service_status("", ServingStatus::NotServing).await;
+    if result.is_ok() {
+        farewell(&member, &gate, options.grace).await;
+    }
+    gate.shut();
+    gate.cut();
+    membership.abort();
     drop(stop);
-    // Streams that are still open end with the process: their callers get a typed error and try again.
-    _ = tokio::time::timeout(Duration::from_secs(5), server).await;
-    context.store.close();
+    _ = tokio::time::timeout(ENDING_MAX, server).await;
+    let closed = context.store.close();
     _ = compaction.await;
-    result
+    result.and(closed)
+}
+
+/// What becomes of the node's metrics and readiness.
+fn show(instruments: &Instruments, services: &Services, presence: &Arc<Presence>) {
+    let told = Arc::clone(presence);
+    instruments.readiness.tell(move || told.check());
+    let sources = Sources {
+        context: Arc::downgrade(&services.context),
+        attempts: Arc::downgrade(&services.attempts),
+        queries: Arc::clone(&services.queries),
+        presence: Arc::clone(presence),
+    };
+    sources.register(&instruments.metrics);
+}
+
+/// Says goodbye, and lets what is going on come to its end, as long as there is time. Whoever still needs this node is
+/// served meanwhile, and heartbeats go on, so that nobody takes it for lost.
+async fn farewell(member: &Member, gate: &Gate, grace: Duration) {
+    let started = Instant::now();
+    member.leave(grace).await;
+    gate.shut();
+    _ = tokio::time::timeout(grace.saturating_sub(started.elapsed()), gate.empty()).await;
+}
+
+/// What is said to those who come too late, or cannot wait until they have what they came for: the coordinator makes of it
+/// that the node's shards cannot be reached.
+fn refusal(_: Refusal, _: &str) -> Fault {
+    Fault::new(Reason::ShardsUnavailable, "the node is shutting down")
 }
 
 /// Completes when the store has failed: nothing it holds can be trusted to last, so the process must end.
@@ -153,7 +207,7 @@ async fn poisoned(context: &Context) -> Fault {
 fn compact(context: &Context) {
     while !context.store.is_closed() {
         match context.store.compact_step() {
-            Ok(true) => {}
+            Ok(true) => context.metrics.merges.inc(),
             Ok(false) => std::thread::sleep(Duration::from_millis(200)),
             Err(fault) => {
                 tracing::error!(%fault, "merging runs failed");

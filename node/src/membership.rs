@@ -7,17 +7,18 @@
 
 use crate::attempt::Attempts;
 use crate::context::{Context, Membership};
+use crate::presence::{Presence, State};
 use crate::queries::Queries;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, ShardCount};
 use entail_proto::internal::cluster_service_client::ClusterServiceClient;
-use entail_proto::internal::{Decision, HeartbeatRequest, NodeStats, RegisterRequest, RegisterResponse, ShardStats};
+use entail_proto::internal::{
+    Decision, HeartbeatRequest, LeaveRequest, NodeStats, RegisterRequest, RegisterResponse, ShardStats,
+};
 use entail_proto::status;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
@@ -34,7 +35,7 @@ pub struct Member {
     pub coordinator: String,
     pub address: String,
     pub name: String,
-    pub health: HealthReporter,
+    pub presence: Arc<Presence>,
 }
 
 impl Member {
@@ -43,17 +44,39 @@ impl Member {
     ///
     /// # Errors
     /// Only what no retry mends: another cluster, a damaged store.
-    pub async fn run(self) -> Result<(), Fault> {
+    pub async fn run(&self) -> Result<(), Fault> {
+        let mut client = self.client()?;
+        loop {
+            self.presence.change(State::lose_touch).await;
+            let incarnation = self.register(&mut client).await?;
+            self.presence.change(|state| state.registered(incarnation)).await;
+            self.stay(&mut client, incarnation).await?;
+        }
+    }
+
+    fn client(&self) -> Result<ClusterServiceClient<Channel>, Fault> {
         let endpoint = Endpoint::from_shared(self.coordinator.clone()).map_err(|error| {
             Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator))
         })?;
         let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
-        let mut client = ClusterServiceClient::new(channel);
-        loop {
-            self.health.set_service_status("", ServingStatus::NotServing).await;
-            let incarnation = self.register(&mut client).await?;
-            self.health.set_service_status("", ServingStatus::Serving).await;
-            self.stay(&mut client, incarnation).await?;
+        Ok(ClusterServiceClient::new(channel))
+    }
+
+    /// Tells the coordinator that the node is going to end, and waits until nothing needs it any more, for as long as
+    /// `grace` allows. A coordinator that cannot be reached is not waited for: whoever needs the node finds out.
+    pub async fn leave(&self, grace: Duration) {
+        self.presence.change(State::leave).await;
+        let (Some(incarnation), Some(membership)) = (self.presence.incarnation(), self.context.membership.get()) else {
+            return;
+        };
+        let message = LeaveRequest { cluster: membership.cluster.0, node: self.context.node.0, incarnation };
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(grace);
+        let Ok(mut client) = self.client() else { return };
+        match tokio::time::timeout(grace, client.leave(request)).await {
+            Ok(Ok(_)) => tracing::info!("nothing needs this node any more"),
+            Ok(Err(status)) => tracing::debug!(%status, "nobody to say goodbye to"),
+            Err(_) => tracing::warn!(?grace, "what needs this node has not ended in time"),
         }
     }
 

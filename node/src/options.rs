@@ -1,7 +1,9 @@
 //! What a node is started with.
 
+use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The settings of one node. The caller has parsed and defaulted them; nothing is read from the environment.
 #[derive(Clone, Debug)]
@@ -20,4 +22,8 @@ pub struct Options {
     pub memory: u64,
     /// Threads for evaluation.
     pub threads: usize,
+    /// How long work that is going on may take after the shutdown has begun.
+    pub grace: Duration,
+    /// Where the node's metrics and its readiness are shown.
+    pub instruments: Instruments,
 }

@@ -21,12 +21,14 @@ pub struct Room {
     bytes: AtomicU64,
     place: PathBuf,
     next_file: AtomicU64,
+    /// Bytes that went to disk since the start.
+    stored: AtomicU64,
 }
 
 impl Room {
     /// Room for `bytes_max` bytes in memory; the rest waits in files in `place`.
     pub fn new(bytes_max: u64, place: PathBuf) -> Self {
-        Self { bytes_max, bytes: AtomicU64::new(0), place, next_file: AtomicU64::new(0) }
+        Self { bytes_max, bytes: AtomicU64::new(0), place, next_file: AtomicU64::new(0), stored: AtomicU64::new(0) }
     }
 
     /// Takes room in memory, if there is so much.
@@ -40,6 +42,15 @@ impl Room {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// The room in memory, what is taken of it, and the bytes that had to go to disk since the start.
+    pub fn use_of(&self) -> RoomUse {
+        RoomUse {
+            budget: self.bytes_max,
+            used: self.bytes.load(Ordering::Relaxed),
+            stored: self.stored.load(Ordering::Relaxed),
+        }
+    }
+
     fn check_disk(&self, bytes: u64) -> Result<(), Fault> {
         let disk = rustix::fs::statvfs(&self.place).map_err(|error| failed(&error.into()))?;
         let (free, total) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
@@ -48,6 +59,14 @@ impl Room {
             false => Ok(()),
         }
     }
+}
+
+/// How a room is used, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomUse {
+    pub budget: u64,
+    pub used: u64,
+    pub stored: u64,
 }
 
 /// Where a message is in its file.
@@ -86,6 +105,7 @@ impl Overflow {
         let kept = Kept { offset: self.end, len: message.len() };
         self.end += message.len() as u64;
         self.waiting += 1;
+        room.stored.fetch_add(message.len() as u64, Ordering::Relaxed);
         Ok(kept)
     }
 

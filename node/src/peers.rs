@@ -5,7 +5,9 @@
 //! circle.
 
 use crate::context::Territories;
+use crate::metrics::Metrics;
 use crate::waiting::wait;
+use bytes::Bytes;
 use entail_logic::exchange::{Message, wire};
 use entail_model::{ClusterId, Fault, NodeId, Reason};
 use entail_proto::internal::ExchangeRequest;
@@ -54,6 +56,7 @@ pub struct Parcel<'s> {
     pub message: Message,
     /// Set when nobody needs it any more.
     pub stop: &'s AtomicBool,
+    pub metrics: &'s Metrics,
 }
 
 impl Peers {
@@ -84,11 +87,12 @@ impl Peers {
         let to = parcel.to;
         let address = territories.address(to)?;
         let (channel, permits) = self.connection(runtime, &address)?;
-        let message = wire::encode(&parcel.message).into();
-        let flow = match parcel.owner {
-            Owner::Attempt(attempt) => Flow::Attempt(attempt),
-            Owner::Query(query) => Flow::Query(query),
+        let message: Bytes = wire::encode(&parcel.message).into();
+        let (flow, traffic) = match parcel.owner {
+            Owner::Attempt(attempt) => (Flow::Attempt(attempt), &parcel.metrics.attempts_sent),
+            Owner::Query(query) => (Flow::Query(query), &parcel.metrics.queries_sent),
         };
+        traffic.count(message.len() as u64);
         let request = ExchangeRequest { cluster: parcel.cluster.0, flow: Some(flow), from: parcel.from.0, message };
         let shards = territories.shards_of(to);
         let permit = wait(runtime, parcel.stop, permits.acquire_owned())?

@@ -133,6 +133,7 @@ impl Queries {
         message: Message,
         bytes: u64,
     ) -> Result<(), Fault> {
+        context.metrics.queries_received.count(bytes);
         match self.inbox(context, query, false)? {
             Some(inbox) => inbox.push(Event::Received { from, message }, bytes),
             None => Ok(()),
@@ -173,6 +174,7 @@ impl Queries {
         let timer = request.deadline.map(|deadline| stop_after(&context.runtime, deadline, Arc::clone(&stop)));
         context.runtime.spawn_blocking(move || {
             let (_place, _timer) = (place, timer);
+            let _timed = part.context.metrics.part_seconds.start_timer();
             if let Err(fault) = whole(|| part.run(request)) {
                 _ = part.hand_on(Err(fault));
             }
@@ -258,7 +260,8 @@ impl Worker {
             Effect::Rows(batch) => self.hand_on(Ok(Part::Rows(batch))),
             Effect::Send { to, message } => {
                 let (owner, stop) = (Owner::Query(request.query), &*self.stop);
-                let parcel = Parcel { cluster: self.cluster, owner, from: self.context.node, to, message, stop };
+                let (cluster, from, metrics) = (self.cluster, self.context.node, &self.context.metrics);
+                let parcel = Parcel { cluster, owner, from, to, message, stop, metrics };
                 let failed = Arc::clone(&failed);
                 self.context.peers.send(&self.context.runtime, &request.territories, parcel, move |result| {
                     if let Err(fault) = result {
@@ -280,6 +283,7 @@ impl Worker {
                 answer.step(event, &mut emit)?;
             }
         }
+        self.context.metrics.part_rows.inc_by(answer.rows());
         let summary = Summary {
             rows: answer.rows(),
             nanoseconds: started.elapsed().as_nanos() as u64,
@@ -292,6 +296,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
     use crate::overflow::Room;
     use crate::peers::Peers;
     use crate::store::{OpenOptions, Store};
@@ -307,6 +312,7 @@ mod tests {
             membership: OnceLock::new(),
             room: Arc::new(Room::new(1 << 20, place.to_owned())),
             resident_pairs_max: 1 << 10,
+            metrics: Metrics::new(&entail_telemetry::metrics::Registry::default()),
             pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("threads"),
         }
     }

@@ -250,9 +250,12 @@ impl PeerService for Services {
             let message = wire::decode(&request.message)?;
             let from = NodeId(request.from);
             match request.flow {
-                Some(Flow::Attempt(attempt)) => {
-                    services.attempts.open(&services.context, Attempt(attempt))?.receive(from, message, bytes)
-                }
+                Some(Flow::Attempt(attempt)) => services.attempts.open(&services.context, Attempt(attempt))?.receive(
+                    &services.context,
+                    from,
+                    message,
+                    bytes,
+                ),
                 Some(Flow::Query(query)) => services.queries.receive(&services.context, query, from, message, bytes),
                 None => Err(Fault::new(Reason::InvalidRequest, "a message of nothing")),
             }

@@ -21,4 +21,5 @@ pub mod internal {
 
 pub mod convert;
 pub mod deadline;
+pub mod gate;
 pub mod status;

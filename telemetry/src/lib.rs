@@ -1,15 +1,19 @@
-//! Logs and traces of one process. Nobody else names OpenTelemetry.
+//! Logs, traces and metrics of one process. Nobody else names OpenTelemetry or Prometheus.
 //!
 //! ```text
 //! tracing ──► filter (ENTAIL_LOG) ──► stderr, as text or JSON
 //!                              └────► bounded queue ──► OTLP    (only with OTEL_EXPORTER_OTLP_ENDPOINT)
+//! roles ──► Instruments: metrics, readiness ──► whoever asks over HTTP
 //! ```
 //! Telemetry never holds up the work: when the queue is full, or the collector is gone, spans are dropped.
 
 mod context;
 mod export;
+pub mod metrics;
+mod readiness;
 
 pub use context::{adopt, inject};
+pub use readiness::{Instruments, Readiness};
 
 use std::fmt;
 use std::io::{self, IsTerminal};

@@ -7,6 +7,7 @@ use entail_model::Fault;
 use entail_proto::v1::{
     ApplyRulesRequest, ChangeSummary, FileHeader, LoadSummary, QueryRequest, ResultFormat, StatusResponse,
 };
+use entail_telemetry::Instruments;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -14,6 +15,9 @@ use tokio::sync::watch;
 
 /// What an answer may weigh.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// How long what is going on may take when a cluster ends.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How a cluster is started.
 #[derive(Clone)]
@@ -91,6 +95,8 @@ impl Cluster {
                 rows_max: 10_000_000,
                 load_idle_max,
                 memory: 1 << 30,
+                grace: GRACE,
+                instruments: Instruments::default(),
             },
             end(stopped.clone()),
         )));
@@ -111,6 +117,8 @@ impl Cluster {
                     name: Some(format!("node-{index}")),
                     memory: 256 << 20,
                     threads: 2,
+                    grace: GRACE,
+                    instruments: Instruments::default(),
                 },
                 end(stopped.clone()),
             )));

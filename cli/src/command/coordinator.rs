@@ -1,7 +1,8 @@
 //! `entail coordinator`: the conductor, which answers clients and orders changes.
 
 use crate::failure::Failure;
-use crate::server::{self, Front, health};
+use crate::server::http::View;
+use crate::server::{self, Front};
 use crate::units;
 use clap::Args;
 use std::path::PathBuf;
@@ -34,8 +35,9 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = server::shutdown()?;
-    health::start(arguments.front.http.http_listen, &stop).await?;
     let options = arguments.front.coordinator(arguments.data, usize::from(arguments.min_nodes), arguments.memory);
+    let view = View::new(vec![("coordinator".to_owned(), options.instruments.clone())], &stop);
+    view.start(arguments.front.running.http_listen).await?;
     let mut roles = JoinSet::new();
     roles.spawn(entail_coordinator::run(options, stop.clone().cancelled_owned()));
     server::supervise(roles, &stop).await

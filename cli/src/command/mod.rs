@@ -20,12 +20,13 @@ use std::io::{self, Read};
 use std::path::Path;
 use tokio::signal::ctrl_c;
 
-/// Does what was asked for. Ctrl-C drops a command, which stops its work on every node; roles end by themselves.
+/// Does what was asked for. Ctrl-C drops a command, which stops its work on every node; roles, and what
+/// is watched, end by themselves.
 pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
-    let is_role = command.role().is_some();
+    let ends_itself = command.role().is_some() || matches!(&command, Command::Status(status) if status.watch);
     tokio::select! {
         result = dispatch(command, session) => result,
-        _ = ctrl_c(), if !is_role => Err(Failure::Interrupted),
+        _ = ctrl_c(), if !ends_itself => Err(Failure::Interrupted),
     }
 }
 

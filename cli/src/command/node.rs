@@ -1,9 +1,11 @@
 //! `entail node`: a worker, which holds shards and works on them.
 
 use crate::failure::Failure;
-use crate::server::{self, Http, health};
+use crate::server::http::View;
+use crate::server::{self, Running};
 use crate::units;
 use clap::Args;
+use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::task::JoinSet;
@@ -34,7 +36,7 @@ pub struct Arguments {
     advertise: Option<String>,
 
     #[command(flatten)]
-    http: Http,
+    running: Running,
 
     /// What people call this node [default: its address]
     #[arg(long, value_name = "NAME", env = "ENTAIL_NAME")]
@@ -55,7 +57,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::Usage(why));
     }
     let stop = server::shutdown()?;
-    health::start(arguments.http.http_listen, &stop).await?;
+    let known = arguments.name.clone().or_else(|| arguments.advertise.clone());
+    let name = known.unwrap_or_else(|| arguments.peer_listen.to_string());
     let options = entail_node::Options {
         data: arguments.data,
         peer_listen: arguments.peer_listen,
@@ -64,7 +67,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         name: arguments.name,
         memory: arguments.memory,
         threads: arguments.threads.map_or_else(server::threads, usize::from),
+        grace: arguments.running.grace,
+        instruments: Instruments::new(&[("node", &name)]),
     };
+    View::new(vec![(name, options.instruments.clone())], &stop).start(arguments.running.http_listen).await?;
     let mut roles = JoinSet::new();
     roles.spawn(entail_node::run(options, stop.clone().cancelled_owned()));
     server::supervise(roles, &stop).await

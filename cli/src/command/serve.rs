@@ -7,9 +7,11 @@
 //! The coordinator ends first, so that requests on their way still find the nodes.
 
 use crate::failure::Failure;
-use crate::server::{self, Front, health};
+use crate::server::http::View;
+use crate::server::{self, Front};
 use crate::units;
 use clap::Args;
+use entail_telemetry::Instruments;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use tokio::task::JoinSet;
@@ -54,10 +56,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::Usage(text));
     }
     let stop = server::shutdown()?;
-    health::start(arguments.front.http.http_listen, &stop).await?;
     let mut roles = JoinSet::new();
     let data = arguments.data.join("coordinator");
     let options = arguments.front.coordinator(data, usize::from(arguments.nodes), arguments.memory);
+    let nodes: Vec<entail_node::Options> = (0..arguments.nodes).map(|index| node(&arguments, index)).collect();
+    let of_nodes = nodes.iter().map(|node| (node.name.clone().unwrap_or_default(), node.instruments.clone()));
+    let shown = [("coordinator".to_owned(), options.instruments.clone())].into_iter().chain(of_nodes).collect();
+    View::new(shown, &stop).start(arguments.front.running.http_listen).await?;
     let coordinator = entail_coordinator::run(options, stop.clone().cancelled_owned());
     let nodes_stop = CancellationToken::new();
     let coordinator_ended = nodes_stop.clone().drop_guard();
@@ -65,8 +70,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         let _ended = coordinator_ended;
         coordinator.await
     });
-    for index in 0..arguments.nodes {
-        roles.spawn(entail_node::run(node(&arguments, index), nodes_stop.clone().cancelled_owned()));
+    for node in nodes {
+        roles.spawn(entail_node::run(node, nodes_stop.clone().cancelled_owned()));
     }
     server::supervise(roles, &stop).await
 }
@@ -79,6 +84,8 @@ fn node(arguments: &Arguments, index: u16) -> entail_node::Options {
         peer_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         advertise: None,
         coordinator: format!("http://{}", reachable(arguments.front.peer_listen)),
+        grace: arguments.front.running.grace,
+        instruments: Instruments::new(&[("node", &name)]),
         name: Some(name),
         memory: arguments.memory,
         threads: arguments.threads.map_or(share, usize::from),

@@ -1,4 +1,6 @@
-//! `entail status`: how the cluster is; with `--wait`, when it is ready.
+//! `entail status`: how the cluster is; with `--wait`, when it is ready; with `--watch`, again and again.
+
+mod watch;
 
 use crate::failure::Failure;
 use crate::output::grid::{Align, Grid};
@@ -18,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   entail status
   entail status --shards --output json
+  entail status --watch
   entail status --wait --wait-nodes 3 --timeout 1m     until the cluster serves with three nodes";
 
 /// How often a cluster that is not ready is asked again.
@@ -44,12 +47,19 @@ pub struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
     wait_nodes: usize,
 
+    /// Shows it anew every second, with rates, until Ctrl-C or --timeout
+    #[arg(long, conflicts_with_all = ["wait", "wait_nodes"])]
+    pub watch: bool,
+
     /// How the answer is shown
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
 
 pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    if arguments.watch {
+        return watch::run(&arguments, session).await;
+    }
     let request = StatusRequest { shards: arguments.shards };
     let mut status = if arguments.wait || arguments.wait_nodes > 0 {
         ready(request, arguments.wait_nodes, session).await?
@@ -192,6 +202,10 @@ fn json(status: &StatusResponse) -> Value {
         "version": status.version,
         "placement_version": status.placement_version,
         "uptime_seconds": status.uptime_seconds,
+        "queries_at_work": status.queries_at_work,
+        "changes_at_work": status.changes_at_work,
+        "queries_total": status.queries_total,
+        "rows_total": status.rows_total,
         "nodes": status.nodes.iter().map(node).collect::<Vec<_>>(),
         "shards": status.shards.iter().map(shard).collect::<Vec<_>>(),
     })

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -30,11 +31,20 @@ pub struct Shape {
     /// A program and its arguments that start the first node and the coordinator in other surroundings.
     pub node_wrapper: Vec<String>,
     pub coordinator_wrapper: Vec<String>,
+    /// More arguments of every role.
+    pub arguments: Vec<&'static str>,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { nodes: 3, shards: 8, memory: "64MiB", node_wrapper: Vec::new(), coordinator_wrapper: Vec::new() }
+        Self {
+            nodes: 3,
+            shards: 8,
+            memory: "64MiB",
+            node_wrapper: Vec::new(),
+            coordinator_wrapper: Vec::new(),
+            arguments: Vec::new(),
+        }
     }
 }
 
@@ -91,6 +101,17 @@ impl Process {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
+    /// What a role answers over HTTP: the status and the body. None if nobody listens.
+    pub fn http(&self, path: &str) -> Option<(u16, String)> {
+        get(self.http_address(), path)
+    }
+
+    /// Where a role answers HTTP.
+    pub fn http_address(&self) -> &str {
+        let flag = self.line.iter().position(|word| word == "--http-listen").expect("roles answer HTTP");
+        self.line[flag + 1].to_str().expect("addresses are plain")
+    }
+
     /// Everything that it has said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -132,12 +153,13 @@ impl Cluster {
 
     /// A cluster whose files are in a directory that the test has prepared.
     pub fn within(place: TempDir, shape: Shape) -> Self {
-        let (listen, peers) = (free_address(), free_address());
+        let (listen, peers, http) = (free_address(), free_address(), free_address());
         let data = place.path().join("coordinator");
         let (shards, min_nodes) = (shape.shards.to_string(), shape.nodes.to_string());
         let arguments = [
             &["coordinator", "--data", text(&data), "--listen", &listen, "--peer-listen", &peers][..],
-            &["--shards", &shards, "--min-nodes", &min_nodes, "--memory", "256MiB"],
+            &["--shards", &shards, "--min-nodes", &min_nodes, "--memory", "256MiB", "--http-listen", &http],
+            &shape.arguments,
         ];
         let coordinator = Process::new("coordinator", place.path(), &shape.coordinator_wrapper, &arguments.concat());
         let server = format!("http://{listen}");
@@ -157,9 +179,11 @@ impl Cluster {
 
     /// A node of this cluster that is not started yet.
     pub fn node(&self, name: &str, data: &Path, wrapper: &[String]) -> Process {
+        let http = free_address();
         let arguments = [
             &["node", "--data", text(data), "--coordinator", &self.peers, "--peer-listen", "127.0.0.1:0"][..],
-            &["--name", name, "--memory", self.shape.memory, "--threads", "2"],
+            &["--name", name, "--memory", self.shape.memory, "--threads", "2", "--http-listen", &http],
+            &self.shape.arguments,
         ];
         Process::new(name, self.place.path(), wrapper, &arguments.concat())
     }
@@ -319,6 +343,16 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "{what}: not within {PATIENCE:?}");
         sleep(Duration::from_millis(20));
     }
+}
+
+/// Asks over HTTP 1.0, whose answer ends with the connection.
+pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: entail\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
 fn send(pid: u32, signal: &str) {

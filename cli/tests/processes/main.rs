@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
+mod dashboard;
 mod directories;
 mod disk;
 mod dump;
@@ -14,5 +15,10 @@ mod kill;
 mod load;
 mod lost_node;
 mod memory;
+mod metrics;
+mod rolling;
 mod rules;
+mod shutdown;
+mod startup;
 mod usage;
+mod watch;

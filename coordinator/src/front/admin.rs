@@ -38,12 +38,17 @@ impl Admin {
 
     fn node_status(&self, node: NodeId, name: String, address: String, shards: u32) -> NodeStatus {
         let live = self.0.members.live(node);
-        let is_up = self.0.members.is_up(node);
+        let members = &self.0.members;
+        let state = match (members.is_up(node), members.is_leaving(node)) {
+            (true, _) => "up",
+            (_, true) => "leaving",
+            _ => "down",
+        };
         let mut status = NodeStatus {
             node_id: format!("{:016x}", node.0),
             name,
             address,
-            state: if is_up { "up" } else { "down" }.to_owned(),
+            state: state.to_owned(),
             shards,
             ..NodeStatus::default()
         };
@@ -119,6 +124,10 @@ impl AdminService for Admin {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             placement_version: placement.version,
             uptime_seconds: house.started.elapsed().as_secs_f64(),
+            queries_at_work: house.queries_at_work() as u32,
+            changes_at_work: house.writer.in_flight() as u32,
+            queries_total: house.shared.metrics.queries.get(),
+            rows_total: house.shared.metrics.query_rows.get(),
         }))
     }
 

@@ -21,6 +21,7 @@ use entail_proto::v1::load_response::Part as Response;
 use entail_proto::v1::{
     ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
 };
+use entail_telemetry::metrics::Counter;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use oxrdf::NamedNode;
@@ -95,7 +96,8 @@ async fn load(
         progress: Arc::clone(&progress),
         batches,
     };
-    let upload = Upload { stream, idle_max: house.options.load_idle_max };
+    let metrics = &house.shared.metrics;
+    let upload = Upload { stream, idle_max: house.options.load_idle_max, bytes: metrics.load_bytes.clone() };
     let intake = tokio::spawn(intake.run(first, upload));
     let reporter = tokio::spawn(report(responses.clone(), Arc::clone(&progress), Arc::clone(&watch)));
     let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
@@ -184,7 +186,9 @@ impl Commits<'_> {
             }
             self.watch.phase.store(0, Ordering::Relaxed);
             let staged = Arc::new(AtomicU64::new(0));
-            let part = Part { every: self.every, staged: Arc::clone(&staged), is_over: Arc::clone(&is_over) };
+            let triples_total = self.house.shared.metrics.load_triples.clone();
+            let part =
+                Part { every: self.every, staged: Arc::clone(&staged), is_over: Arc::clone(&is_over), triples_total };
             let change = Change::Facts(stage(Arc::clone(&self.source), part));
             let request = Request { identity, change, cancel: self.cancel.clone(), watch: Arc::clone(&self.watch) };
             let change = self.house.writer.commit(request).await;
@@ -230,6 +234,8 @@ struct Part {
     staged: Arc<AtomicU64>,
     /// Set when the load has no more facts.
     is_over: Arc<AtomicBool>,
+    /// Of all loads.
+    triples_total: Counter,
 }
 
 /// Stages batches until there are no more, or the part is full.
@@ -245,6 +251,7 @@ fn stage(source: Source, part: Part) -> Stage {
                 };
                 let batch = batch?;
                 part.staged.fetch_add(batch.facts.len() as u64, Ordering::Relaxed);
+                part.triples_total.inc_by(batch.facts.len() as u64);
                 if at_work.len() >= BATCHES_AT_WORK {
                     at_work.next().await.expect("some are at work")?;
                 }

@@ -16,6 +16,7 @@ pub use query::Queries;
 pub use rules::Rules;
 pub use update::Updates;
 
+use crate::QUERIES_AT_WORK;
 use crate::balance::Balancer;
 use crate::members::Members;
 use crate::options::Options;
@@ -27,6 +28,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
 /// What all services share.
@@ -38,6 +40,8 @@ pub struct House {
     pub started: Instant,
     /// Queries at work.
     pub admission: Arc<Semaphore>,
+    /// Cancelled when the coordinator is going to end.
+    pub leaving: CancellationToken,
     /// Picks the replica of each shard that answers a query.
     pub balancer: Box<dyn Balancer>,
 }
@@ -49,6 +53,22 @@ fn refuse(fault: Fault) -> Status {
 }
 
 impl House {
+    /// Can the cluster be asked now?
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check(&self) -> Result<(), String> {
+        if self.leaving.is_cancelled() {
+            return Err("shutting down".to_owned());
+        }
+        self.members.not_ready().map_or(Ok(()), |fault| Err(fault.message))
+    }
+
+    /// Queries that were admitted and have not ended.
+    pub fn queries_at_work(&self) -> usize {
+        QUERIES_AT_WORK - self.admission.available_permits().min(QUERIES_AT_WORK)
+    }
+
     /// A place among those who evaluate, once there is one.
     ///
     /// # Errors

@@ -48,6 +48,10 @@ impl QueryService for Queries {
             let _permit = permit;
             let epoch = reader.epoch;
             let result = run(&house, request, reader, stop, &parts);
+            if let Ok(summary) = &result {
+                house.shared.metrics.queries.inc();
+                house.shared.metrics.query_rows.inc_by(summary.rows);
+            }
             let last = match result {
                 Ok(summary) => Ok(response(WirePart::Summary(QuerySummary {
                     epoch: epoch.0,
@@ -116,7 +120,10 @@ fn run(
             Part::Header { media_type, variables } => {
                 WirePart::Header(QueryHeader { epoch: epoch.0, media_type: media_type.to_owned(), variables })
             }
-            Part::Data(data) => WirePart::Data(data),
+            Part::Data(data) => {
+                house.shared.metrics.query_bytes.inc_by(data.len() as u64);
+                WirePart::Data(data)
+            }
         };
         let sent = parts.blocking_send(Ok(response(part)));
         sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))

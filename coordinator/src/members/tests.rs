@@ -1,7 +1,7 @@
 //! What nodes hear when they register and with their heartbeats, and that nobody waits for the log's disk to be heard.
 
 use super::*;
-use crate::metalog::{Cluster, EpochKind, RequestId};
+use crate::metalog::{Cluster, EpochKind, FileLog, MetaLog, RequestId};
 use entail_model::{ClusterId, ShardCount};
 use tempfile::TempDir;
 
@@ -72,4 +72,30 @@ async fn nobody_waits_for_the_disk_to_read_the_log() {
         _ = sender.send((response.register_again, other.not_ready().is_none(), other.log.is_poisoned()));
     });
     assert_eq!(answer.recv_timeout(Duration::from_secs(10)), Ok((false, true, false)));
+}
+
+/// A node that leaves is known to be away at once, and is let go when what began before is over.
+#[tokio::test]
+async fn a_node_that_leaves_waits_for_those_who_use_it() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    let registered =
+        members.register_node(RegisterRequest { node: 1, ..Default::default() }).await.expect("a new node");
+    assert!(members.is_up(NodeId(1)));
+    let begun = members.uses.begin();
+    let request = LeaveRequest { cluster: 9, node: 1, incarnation: registered.incarnation };
+    let leave = members.leave(request);
+    tokio::pin!(leave);
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut leave).await.is_err(), "it is still used");
+    assert!(!members.is_up(NodeId(1)) && members.is_leaving(NodeId(1)));
+    assert_eq!(members.absence(NodeId(1)), Some("is shutting down"));
+    assert!(!members.is_lost(NodeId(1)), "what runs goes on");
+    let beat = HeartbeatRequest { node: 1, incarnation: registered.incarnation, ..Default::default() };
+    assert!(!members.hear(beat).register_again);
+    assert!(members.is_leaving(NodeId(1)), "a heartbeat does not bring it back");
+    drop(begun);
+    leave.await.expect("nobody uses it");
+    members.register_node(RegisterRequest { node: 1, ..Default::default() }).await.expect("the node again");
+    assert!(members.is_up(NodeId(1)));
+    assert_eq!(members.leave(request).await.expect_err("an earlier life").reason, Reason::Fenced);
 }

@@ -18,6 +18,7 @@ use run::Run;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Instant;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,16 @@ pub enum Change {
     /// Replaces the rule sets of version `based_on`. `added` are the names of sets whose rules are new; with `rebuild`,
     /// everything is derived anew.
     Rules { based_on: u64, sets: Vec<RuleSet>, added: BTreeSet<String>, rebuild: bool },
+}
+
+impl Change {
+    /// What people call it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Facts(_) => "facts",
+            Self::Rules { .. } => "rules",
+        }
+    }
 }
 
 /// Where a running change is.
@@ -82,6 +93,11 @@ impl Writer {
         Self { members, shared, turn: Mutex::default(), places: Semaphore::new(WAITING_MAX) }
     }
 
+    /// Changes that are at work or wait.
+    pub fn in_flight(&self) -> usize {
+        WAITING_MAX - self.places.available_permits().min(WAITING_MAX)
+    }
+
     /// The answer that a request was given before, if it was.
     ///
     /// # Errors
@@ -125,7 +141,10 @@ impl Writer {
             return Ok(answer);
         }
         self.members.ensure_placement().await?;
+        let (kind, started) = (request.change.kind(), Instant::now());
         let run = Run::new(self, request)?;
-        run.drive(&mut turn).await
+        let result = run.drive(&mut turn).await;
+        self.shared.metrics.epoch(kind, started.elapsed(), &result);
+        result
     }
 }

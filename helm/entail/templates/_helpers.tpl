@@ -63,6 +63,12 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- min (div (mul $limit .memoryShare) 100) (sub $limit 256) -}}MiB
 {{- end -}}
 
+{{/* ENTAIL_GRACE: what is left of the grace period for what is going on, when preStop has waited and some seconds are kept
+for the end itself. Takes a role's values. */}}
+{{- define "entail.grace" -}}
+{{- sub (sub .terminationGracePeriodSeconds .preStopSeconds) 6 -}}s
+{{- end -}}
+
 {{- define "entail.minNodes" -}}
 {{- if kindIs "invalid" .Values.cluster.minNodes -}}
 {{- .Values.node.replicas -}}
@@ -131,6 +137,8 @@ priorityClassName: {{ . }}
   value: /var/lib/entail
 - name: ENTAIL_HTTP_LISTEN
   value: 0.0.0.0:7402
+- name: ENTAIL_GRACE
+  value: {{ include "entail.grace" $role }}
 - name: ENTAIL_MEMORY
   value: {{ include "entail.memory" $role }}
 - name: ENTAIL_LOG_FORMAT

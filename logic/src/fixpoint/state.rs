@@ -243,6 +243,11 @@ impl State {
         })
     }
 
+    /// Pairs in memory that are the attempt's.
+    pub fn held_pairs(&self) -> u64 {
+        self.held
+    }
+
     /// New facts that users asserted, by the out copies.
     pub fn staged_facts(&self) -> u64 {
         let out = self.relations.values().map(|copies| &copies[Copy::Out as usize]);

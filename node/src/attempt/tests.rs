@@ -1,11 +1,13 @@
 //! Which messages of an attempt are taken, by what the store has seen.
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::overflow::Room;
 use crate::peers::Peers;
 use crate::store::{OpenOptions, Store};
 use entail_model::ShardCount;
 use entail_model::term::HashKey;
+use entail_telemetry::metrics::Registry;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -33,6 +35,7 @@ impl Node {
             membership: OnceLock::new(),
             room: Arc::new(Room::new(1 << 20, data.path().to_owned())),
             resident_pairs_max: 1 << 20,
+            metrics: Metrics::new(&Registry::default()),
             pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be made"),
         };
         Self { context, attempts: Attempts::default(), _runtime: runtime, _data: data }

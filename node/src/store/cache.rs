@@ -19,7 +19,7 @@ use entail_model::Fault;
 use moka::sync::Cache;
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a cached chunk takes beside its pairs.
@@ -32,7 +32,19 @@ const SWEEP_KEYS: usize = 8192;
 pub struct ChunkCache {
     table: Arc<dyn Table>,
     decoded: Cache<ChunkKey, Arc<Vec<Pair>>>,
+    budget: u64,
+    hits: AtomicU64,
+    misses: AtomicU64,
     ledger: Mutex<Ledger>,
+}
+
+/// How the cache is used: bytes, and chunks that were found in it or had to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheUse {
+    pub budget: u64,
+    pub used: u64,
+    pub hits: u64,
+    pub misses: u64,
 }
 
 /// Which chunks are not, or not any more, part of a run in the manifest.
@@ -55,13 +67,30 @@ impl ChunkCache {
             .max_capacity(budget)
             .weigher(|_, pairs: &Arc<Vec<Pair>>| (pairs.capacity() * size_of::<Pair>() + OVERHEAD) as u32)
             .build();
-        Arc::new(Self { table, decoded, ledger: Mutex::new(Ledger { next_key, ..Ledger::default() }) })
+        Arc::new(Self {
+            table,
+            decoded,
+            budget,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            ledger: Mutex::new(Ledger { next_key, ..Ledger::default() }),
+        })
     }
 
     /// Bytes of decoded chunks in memory.
     pub fn bytes(&self) -> u64 {
         self.decoded.run_pending_tasks();
         self.decoded.weighted_size()
+    }
+
+    /// What it may take, and what it is good for.
+    pub fn use_of(&self) -> CacheUse {
+        CacheUse {
+            budget: self.budget,
+            used: self.bytes(),
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+        }
     }
 
     /// A place for new chunks.
@@ -110,8 +139,10 @@ impl ChunkCache {
 
     fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
         if let Some(pairs) = self.decoded.get(&key) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(pairs);
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let loaded = self.decoded.try_get_with(key, || self.read(key).map(Arc::new));
         // The cache evicts when it tidies up, which it would otherwise put off beyond the budget.
         self.decoded.run_pending_tasks();

@@ -1,7 +1,7 @@
 //! A table in memory, for tests: clones share their contents, as processes that open one directory in turn do.
 
 use super::schema::{Family, Key, KeyRange};
-use super::table::{Batch, Durability, Table, Visit, Write};
+use super::table::{Batch, Durability, Table, TableGauges, Visit, Write};
 use entail_model::Fault;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -65,6 +65,14 @@ impl Table for MemoryTable {
 
     fn failure(&self) -> Option<Fault> {
         None
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn gauges(&self) -> TableGauges {
+        TableGauges::default()
     }
 }
 

@@ -34,10 +34,12 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use cache::CacheUse;
 pub use decide::SealSummary;
 pub use schema::Counts;
 pub use seal::{Removed, Sealed};
 pub use snapshot::{RelationSize, Relations, Snapshot};
+pub use table::{FamilyGauges, TableGauges};
 
 use cache::ChunkCache;
 use catalog::Catalog;
@@ -61,6 +63,9 @@ use table::{Batch, Durability, Table};
 
 /// How many epochs can be read: long enough for queries that have just pinned one to reach this node.
 const RETENTION: Retention = Retention { epochs_max: 64, age_max: Duration::from_secs(60) };
+
+/// The dictionary's part of a store's memory.
+const DICTIONARY_SHARE: u64 = 8;
 
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +151,7 @@ impl Store {
     /// Puts the dictionary in place: what is committed, what is sealed, and nothing else.
     fn open_dictionary(&self, cluster: &Cluster) -> Result<(), Fault> {
         let (table, chunks) = (Arc::clone(&self.table), Arc::clone(&self.chunks));
-        let dictionary = Dictionary::new(cluster, table, chunks, self.options.memory_budget / 8);
+        let dictionary = Dictionary::new(cluster, table, chunks, self.dictionary_budget());
         let sealed = self.sealed();
         let catalog = self.catalog();
         for (shard, record) in &catalog.shards {
@@ -248,6 +253,21 @@ impl Store {
         self.chunks.bytes()
     }
 
+    /// How the cache of decoded chunks is used.
+    pub fn cache_use(&self) -> CacheUse {
+        self.chunks.use_of()
+    }
+
+    /// What the database tells of itself.
+    pub fn table_gauges(&self) -> TableGauges {
+        self.table.gauges()
+    }
+
+    /// What the dictionary may take of the memory.
+    pub fn dictionary_budget(&self) -> u64 {
+        self.options.memory_budget / DICTIONARY_SHARE
+    }
+
     /// Bytes that the dictionary holds in memory.
     pub fn dictionary_bytes(&self) -> u64 {
         self.dictionary.get().map_or(0, Dictionary::bytes)
@@ -270,9 +290,11 @@ impl Store {
         self.table.failure()
     }
 
-    /// The process is about to end: background work stops at the next step. Whatever is committed is safe without this.
-    pub fn close(&self) {
+    /// The process is about to end: background work stops at the next step, and what could wait for the disk goes there
+    /// now. Whatever is committed is safe without this.
+    pub fn close(&self) -> Result<(), Fault> {
         self.is_closed.store(true, Ordering::Relaxed);
+        self.table.sync()
     }
 
     /// Has the store been closed?

@@ -11,8 +11,10 @@
 
 use super::directory;
 use super::schema::{Family, Key, KeyRange};
-use super::table::{Batch, Durability, Table, Visit, Write};
+use super::table::{Batch, Durability, FamilyGauges, Table, TableGauges, Visit, Write};
 use entail_model::{Fault, Reason};
+use rocksdb::properties::{self, PropName};
+use rocksdb::statistics::{StatsLevel, Ticker};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
     ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
@@ -24,9 +26,17 @@ use std::sync::OnceLock;
 /// Open tables of the database; each takes a little memory beside the file.
 const FILES_MAX: i32 = 512;
 
+/// Levels of each family, as RocksDB has them unless it is told otherwise.
+const LEVELS: usize = 7;
+
 /// A RocksDB database of the three families.
 pub struct RocksTable {
     db: DB,
+    /// What the database was opened with: its statistics are there.
+    options: Options,
+    cache: Cache,
+    /// Bytes for buffers and the cache.
+    memory: u64,
     path: PathBuf,
     /// Bytes that must stay free for data to be taken in.
     reserve: u64,
@@ -43,17 +53,43 @@ impl RocksTable {
     /// Opens or creates a database that uses about `memory` bytes for its buffers and caches.
     pub fn open(path: &Path, memory: u64) -> Result<Self, Fault> {
         let buffers = (memory / 2).clamp(4 << 20, 128 << 20);
-        let cache = Cache::new_lru_cache((memory / 2).clamp(1 << 20, 512 << 20) as usize);
+        let cached = (memory / 2).clamp(1 << 20, 512 << 20);
+        let cache = Cache::new_lru_cache(cached as usize);
         let families = Family::ALL
             .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
-        let db = DB::open_cf_descriptors(&database_options(buffers), path, families).map_err(|error| fault(&error))?;
+        let options = database_options(buffers);
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| fault(&error))?;
         // A twentieth of a small disk is enough, unless what is in the buffers and in their log does not fit in there.
         let reserve = (buffers * 3 + (64 << 20)).min((directory::disk(path)?.total / 20).max(buffers * 3));
-        Ok(Self { db, path: path.to_owned(), reserve, failure: OnceLock::new() })
+        let memory = buffers + cached;
+        Ok(Self { db, options, cache, memory, path: path.to_owned(), reserve, failure: OnceLock::new() })
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
         self.db.cf_handle(family.name()).expect("opened with all families")
+    }
+
+    /// A property of the database; 0 where it does not tell.
+    fn number(&self, property: &PropName) -> u64 {
+        self.db.property_int_value(property).ok().flatten().unwrap_or(0)
+    }
+
+    fn family_gauges(&self, family: Family) -> FamilyGauges {
+        let handle = self.family(family);
+        let number = |property: &PropName| self.db.property_int_value_cf(handle, property).ok().flatten().unwrap_or(0);
+        // A level's number is a text to RocksDB.
+        let files = |level| {
+            let found = self.db.property_value_cf(handle, &*properties::num_files_at_level(level));
+            found.ok().flatten().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+        };
+        FamilyGauges {
+            name: family.name(),
+            files: (0..LEVELS).map(files).sum(),
+            file_bytes: number(properties::TOTAL_SST_FILES_SIZE),
+            live_bytes: number(properties::ESTIMATE_LIVE_DATA_SIZE),
+            memtable_bytes: number(properties::CUR_SIZE_ALL_MEM_TABLES),
+            pending_compaction_bytes: number(properties::ESTIMATE_PENDING_COMPACTION_BYTES),
+        }
     }
 
     /// Refuses data while there is little room. Others write to the disk too, so this looks each time.
@@ -88,6 +124,9 @@ fn database_options(buffers: u64) -> Options {
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
+    // Counters only: what takes time, or a lock, to find out is left out.
+    options.enable_statistics();
+    options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
     options
 }
 
@@ -178,6 +217,32 @@ impl Table for RocksTable {
     fn failure(&self) -> Option<Fault> {
         self.failure.get().cloned()
     }
+
+    fn sync(&self) -> Result<(), Fault> {
+        self.db.flush_wal(true).map_err(|error| self.fail(&error))
+    }
+
+    fn gauges(&self) -> TableGauges {
+        let ticker = |ticker| self.options.get_ticker_count(ticker);
+        TableGauges {
+            families: Family::ALL.map(|family| self.family_gauges(family)).to_vec(),
+            memory_budget: self.memory,
+            block_cache_bytes: self.cache.get_usage() as u64,
+            block_cache_hits: ticker(Ticker::BlockCacheHit),
+            block_cache_misses: ticker(Ticker::BlockCacheMiss),
+            compactions_running: self.number(properties::NUM_RUNNING_COMPACTIONS),
+            flushes_running: self.number(properties::NUM_RUNNING_FLUSHES),
+            compaction_read_bytes: ticker(Ticker::CompactReadBytes),
+            compaction_written_bytes: ticker(Ticker::CompactWriteBytes),
+            flushed_bytes: ticker(Ticker::FlushWriteBytes),
+            wal_bytes: ticker(Ticker::WalFileBytes),
+            wal_syncs: ticker(Ticker::WalFileSynced),
+            stall_seconds: ticker(Ticker::StallMicros) as f64 / 1e6,
+            is_write_stopped: self.number(properties::IS_WRITE_STOPPED) > 0,
+            delayed_write_rate: self.number(properties::ACTUAL_DELAYED_WRITE_RATE),
+            reserve: self.reserve,
+        }
+    }
 }
 
 fn fault(error: &rocksdb::Error) -> Fault {
@@ -219,6 +284,24 @@ mod tests {
         table.reserve = 0;
         table.commit(data, Durability::Later).expect("room again");
         assert_eq!(table.failure(), None);
+    }
+
+    #[test]
+    fn what_is_written_is_seen_in_the_gauges() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let table = RocksTable::open(directory.path(), 16 << 20).expect("an empty directory");
+        let before = table.gauges();
+        assert_eq!((before.wal_bytes, before.wal_syncs), (0, 0));
+        let mut batch = Batch::default();
+        batch.put(Key::Chunk(ChunkKey(1)), vec![1; 1 << 20]);
+        table.commit(batch, Durability::Now).expect("there is room");
+        let after = table.gauges();
+        assert!(after.wal_bytes > 1 << 20 && after.wal_syncs > 0, "{after:?}");
+        let chunks = |gauges: &TableGauges| gauges.families.iter().map(|family| family.memtable_bytes).max();
+        assert!(chunks(&after) > chunks(&before).map(|bytes| bytes + (1 << 20)), "{after:?}");
+        assert!(after.reserve > 0 && after.memory_budget >= 5 << 20, "{after:?}");
+        assert!(!after.is_write_stopped);
+        table.sync().expect("the disk works");
     }
 
     /// The directory vanishes, so the next file cannot be made: a real failure to write.

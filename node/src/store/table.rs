@@ -71,6 +71,46 @@ pub trait Table: Send + Sync + Debug {
 
     /// The failure that ended all writing, if there was one.
     fn failure(&self) -> Option<Fault>;
+
+    /// Brings to disk what was committed [`Durability::Later`].
+    fn sync(&self) -> Result<(), Fault>;
+
+    /// What the database tells of itself.
+    fn gauges(&self) -> TableGauges;
+}
+
+/// How the database is: sizes are in bytes, counts since it was opened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableGauges {
+    pub families: Vec<FamilyGauges>,
+    pub memory_budget: u64,
+    pub block_cache_bytes: u64,
+    pub block_cache_hits: u64,
+    pub block_cache_misses: u64,
+    pub compactions_running: u64,
+    pub flushes_running: u64,
+    pub compaction_read_bytes: u64,
+    pub compaction_written_bytes: u64,
+    pub flushed_bytes: u64,
+    pub wal_bytes: u64,
+    pub wal_syncs: u64,
+    pub stall_seconds: f64,
+    pub is_write_stopped: bool,
+    /// Writers are held back to so many bytes a second; 0 when they are not.
+    pub delayed_write_rate: u64,
+    /// Bytes that stay free on the disk.
+    pub reserve: u64,
+}
+
+/// One family of the database.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FamilyGauges {
+    pub name: &'static str,
+    pub files: u64,
+    pub file_bytes: u64,
+    pub live_bytes: u64,
+    pub memtable_bytes: u64,
+    pub pending_compaction_bytes: u64,
 }
 
 #[cfg(test)]

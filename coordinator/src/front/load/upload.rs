@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::LoadRequest;
+use entail_telemetry::metrics::Counter;
 use std::io::{self, Read};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -13,11 +14,14 @@ pub struct Upload {
     pub stream: Streaming<LoadRequest>,
     /// A client that sends nothing for so long has gone away, whatever its connection says.
     pub idle_max: Duration,
+    /// The bytes that came.
+    pub bytes: Counter,
 }
 
 impl Upload {
     /// Passes a file's bytes on until the next file starts; returns the message that starts it.
     pub async fn feed(&mut self, first: Bytes, pieces: mpsc::Sender<Result<Bytes, Fault>>) -> Option<LoadRequest> {
+        self.bytes.inc_by(first.len() as u64);
         // A send fails when the parser has failed: its own fault is what counts.
         if !first.is_empty() && pieces.send(Ok(first)).await.is_err() {
             return None;
@@ -26,6 +30,7 @@ impl Upload {
             match self.message().await {
                 Ok(Some(message)) if message.file.is_some() => return Some(message),
                 Ok(Some(message)) => {
+                    self.bytes.inc_by(message.data.len() as u64);
                     if pieces.send(Ok(message.data)).await.is_err() {
                         return None;
                     }

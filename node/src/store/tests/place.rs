@@ -4,7 +4,7 @@ use crate::store::directory::Directory;
 use crate::store::memory::MemoryTable;
 use crate::store::rocks::RocksTable;
 use crate::store::schema::{Family, Key, KeyRange};
-use crate::store::table::{Batch, Durability, Table, Visit, Write};
+use crate::store::table::{Batch, Durability, Table, TableGauges, Visit, Write};
 use crate::store::{OpenOptions, Store};
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
@@ -59,6 +59,14 @@ impl Table for Mortal {
 
     fn failure(&self) -> Option<Fault> {
         self.table.failure()
+    }
+
+    fn sync(&self) -> Result<(), Fault> {
+        self.table.sync()
+    }
+
+    fn gauges(&self) -> TableGauges {
+        self.table.gauges()
     }
 }
 

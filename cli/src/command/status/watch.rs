@@ -1,0 +1,196 @@
+//! `entail status --watch`: the status every second, with what has changed since the one before.
+//!
+//! On a terminal the picture stays in its place, on a screen of its own: the last one remains when the command ends.
+//! Elsewhere one picture follows the other.
+
+use super::{Arguments, json, shown, table};
+use crate::failure::Failure;
+use crate::output::Form;
+use crate::session::Session;
+use crate::units::count;
+use entail_client::v1::{StatusRequest, StatusResponse};
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// How often the cluster is asked.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long one question may take.
+const ASK_MAX: Duration = Duration::from_secs(5);
+
+/// What grows, as of one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Totals {
+    at: Instant,
+    queries: u64,
+    rows: u64,
+    asserted: u64,
+    derived: u64,
+}
+
+impl Totals {
+    fn of(status: &StatusResponse, at: Instant) -> Self {
+        let (queries, rows) = (status.queries_total, status.rows_total);
+        Self { at, queries, rows, asserted: status.facts_asserted, derived: status.facts_derived }
+    }
+
+    /// What has come since an earlier moment, in a second. A count that is smaller than before began anew.
+    fn since(&self, earlier: &Self) -> [u64; 4] {
+        let time = self.at.duration_since(earlier.at).as_secs_f64().max(1e-3);
+        let rate = |now: u64, before: u64| (now.saturating_sub(before) as f64 / time).round() as u64;
+        [
+            rate(self.queries, earlier.queries),
+            rate(self.rows, earlier.rows),
+            rate(self.asserted, earlier.asserted),
+            rate(self.derived, earlier.derived),
+        ]
+    }
+}
+
+/// Shows the status until the time is up, or somebody ends it.
+pub async fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
+    let client = session.polling(ASK_MAX)?;
+    let request = StatusRequest { shards: arguments.shards };
+    let mut screen = Screen::new(arguments.output);
+    let mut last: Option<Totals> = None;
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::input("the signals", error))?;
+    let over = async {
+        match session.working_max() {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(over);
+    loop {
+        let asked = async {
+            ticks.tick().await;
+            client.status(request).await
+        };
+        let answer = tokio::select! {
+            answer = asked => answer,
+            _ = ctrl_c() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            () = &mut over => return Ok(()),
+        };
+        let picture = match answer {
+            Ok(mut status) => {
+                status.nodes.sort_by_cached_key(shown);
+                let now = Totals::of(&status, Instant::now());
+                let rates = last.map(|last| now.since(&last));
+                last = Some(now);
+                match arguments.output {
+                    Form::Json => format!("{}\n", json(&status)),
+                    Form::Table => picture(&status, rates).map_err(Failure::Output)?,
+                }
+            }
+            // It may be on its way up, or down: that is worth watching, too.
+            Err(error) => match Failure::from(error) {
+                Failure::Fault(fault) => format!("the cluster does not answer: {fault}\n"),
+                failure => return Err(failure),
+            },
+        };
+        screen.show(&picture).map_err(Failure::Output)?;
+    }
+}
+
+/// A status with its rates.
+fn picture(status: &StatusResponse, rates: Option<[u64; 4]>) -> io::Result<String> {
+    let mut out = Vec::new();
+    table(status, &mut out)?;
+    let text = String::from_utf8_lossy(&out).into_owned();
+    let (head, rest) = text.split_once("\nserver").unwrap_or((&text, ""));
+    let [queries, rows, asserted, derived] =
+        rates.map_or_else(|| ["-"; 4].map(str::to_owned), |rates| rates.map(count));
+    Ok(format!(
+        "{head}\nwork    {} queries and {} changes at work\nrates   {queries} queries/s, {rows} rows/s, {asserted} \
+         asserted/s, {derived} derived/s\nserver{rest}",
+        count(status.queries_at_work.into()),
+        count(status.changes_at_work.into()),
+    ))
+}
+
+/// Where pictures are shown.
+struct Screen {
+    is_own: bool,
+    form: Form,
+    last: String,
+}
+
+/// The other screen of the terminal, without cursor and without wrapping lines; and back.
+const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?7l";
+const LEAVE: &str = "\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l";
+
+impl Screen {
+    fn new(form: Form) -> Self {
+        let is_own = form == Form::Table && io::stdout().is_terminal();
+        if is_own {
+            print!("{ENTER}");
+        }
+        Self { is_own, form, last: String::new() }
+    }
+
+    fn show(&mut self, picture: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.is_own {
+            // Each line is cleared to its end, then all below: nothing flickers.
+            write!(out, "\u{1b}[H")?;
+            let lines: Vec<&str> = picture.lines().take(height()).collect();
+            write!(out, "{}\u{1b}[K\u{1b}[J", lines.join("\u{1b}[K\r\n"))?;
+            picture.clone_into(&mut self.last);
+        } else if self.form == Form::Table {
+            write!(out, "{}\n{picture}\n", clock())?;
+        } else {
+            write!(out, "{picture}")?;
+        }
+        out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if self.is_own {
+            print!("{LEAVE}{}", self.last);
+            // A terminal that went away needs no mending.
+            let _ = io::stdout().flush();
+        }
+    }
+}
+
+/// Lines that the terminal has.
+fn height() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout()).map_or(24, |size| usize::from(size.ws_row).max(1))
+}
+
+/// The time of day, which tells one picture from the next.
+fn clock() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    format!("at {:02}:{:02}:{:02} UTC", now / 3600 % 24, now / 60 % 60, now % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_a_second_and_never_below_nothing() {
+        let start = Instant::now();
+        let earlier = Totals { at: start, queries: 10, rows: 1000, asserted: 5, derived: 7 };
+        let later = Totals { at: start + Duration::from_secs(2), queries: 30, rows: 1001, asserted: 5, derived: 0 };
+        assert_eq!(later.since(&earlier), [10, 1, 0, 0]);
+    }
+
+    #[test]
+    fn work_and_rates_are_told_between_the_nodes_and_the_server() {
+        let status = StatusResponse { state: "serving".to_owned(), queries_at_work: 3, ..Default::default() };
+        let lines = |rates| picture(&status, rates).unwrap();
+        assert!(lines(None).contains("\nrates   - queries/s, - rows/s"), "{}", lines(None));
+        let told = lines(Some([1200, 34_000, 0, 5]));
+        let expected = "\nwork    3 queries and 0 changes at work\n\
+                        rates   1,200 queries/s, 34,000 rows/s, 0 asserted/s, 5 derived/s\nserver  version";
+        assert!(told.contains(expected), "{told}");
+    }
+}

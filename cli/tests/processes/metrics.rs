@@ -1,0 +1,156 @@
+//! docs/metrics.md tells exactly what a working cluster shows: names, types, labels, meanings and roles, both ways.
+
+use crate::harness::{Cluster, Shape};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
+
+/// A family of metrics, as it is shown or as it is documented.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Family {
+    kind: String,
+    meaning: String,
+    labels: BTreeSet<String>,
+}
+
+type Families = BTreeMap<String, Family>;
+
+/// The families of a page, and its samples by what stands before the value.
+fn parse(page: &str) -> (Families, BTreeMap<String, f64>) {
+    let mut families = Families::new();
+    let mut samples = BTreeMap::new();
+    for line in page.lines() {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "HELP", name, help] => families.entry(name.to_owned()).or_default().meaning = help.to_owned(),
+            ["#", "TYPE", name, kind] => families.entry(name.to_owned()).or_default().kind = kind.to_owned(),
+            _ => {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+                let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+                let name = base.filter(|base| families.contains_key(*base)).unwrap_or(name);
+                let labels = labels.trim_end_matches('}').split(',').filter_map(|label| label.split_once('='));
+                let labels = labels.map(|(label, _)| label.to_owned()).filter(|label| label != "le");
+                families.get_mut(name).expect("told before it is used").labels.extend(labels);
+                assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{series} comes twice");
+            }
+        }
+    }
+    (families, samples)
+}
+
+/// The rows of the document's table whose metrics a role has.
+fn documented(role: &str) -> Families {
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.strip_prefix("| `entail_")?.trim_end_matches(" |").split(" | ").collect();
+        let [name, kind, labels, unit, from, meaning] = cells[..] else { panic!("{line} has other columns") };
+        let name = format!("entail_{}", name.trim_end_matches('`'));
+        assert_eq!(unit_of(&name), unit, "the unit of {name}");
+        let labels = labels.split(", ").filter(|label| *label != "-").map(|label| label.trim_matches('`').to_owned());
+        let family = Family { kind: kind.to_owned(), meaning: meaning.to_owned(), labels: labels.collect() };
+        from.split(", ").any(|from| from == role).then_some((name, family))
+    };
+    DOCUMENT.lines().filter_map(row).collect()
+}
+
+/// The unit that a name tells.
+fn unit_of(name: &str) -> &'static str {
+    let name = name.trim_end_matches("_total");
+    match () {
+        () if name.ends_with("_bytes_per_second") => "bytes/second",
+        () if name.ends_with("_seconds") => "seconds",
+        () if name.ends_with("_bytes") => "bytes",
+        () if name.ends_with("_ratio") => "ratio",
+        () => "count",
+    }
+}
+
+/// Everything that the cluster does: loads, rules, changes, queries, dumps, and what goes wrong.
+fn work(cluster: &mut Cluster) {
+    let mut people = String::new();
+    for n in 0..2000 {
+        writeln!(people, "<urn:p:{n}> <urn:parent> <urn:p:{}> .", n / 2).unwrap();
+    }
+    cluster.load("people.nt", &people);
+    let rule = "RULE { ?a <urn:ancestor> ?b } WHERE { ?a <urn:parent> ?b }\n\
+                RULE { ?a <urn:ancestor> ?c } WHERE { ?a <urn:ancestor> ?b . ?b <urn:parent> ?c }";
+    let file = cluster.file("ancestor.srl", rule);
+    cluster.must(&["rules", "apply", &file]);
+    cluster.must(&["rules", "list"]);
+    cluster.must(&["update", "INSERT DATA { <urn:p:1> <urn:name> \"one\" }"]);
+    for _ in 0..3 {
+        cluster.must(&["query", "SELECT * { ?a <urn:parent> ?b . ?b <urn:parent> ?c }"]);
+    }
+    cluster.must(&["dump", "--all-graphs"]);
+    assert_eq!(cluster.run(&["query", "SELECT nonsense"]).code, Some(1));
+    cluster.nodes[2].kill();
+    assert_eq!(cluster.run(&["query", "SELECT * { ?a <urn:parent> ?b }", "--timeout", "2s"]).code, Some(3));
+    cluster.nodes[2].start();
+    cluster.ready();
+    cluster.must(&["query", "SELECT * { ?a <urn:ancestor> ?b }"]);
+    cluster.must(&["rules", "drop", "ancestor"]);
+}
+
+#[test]
+fn the_document_tells_what_a_cluster_shows() {
+    let mut cluster = Cluster::of(Shape { shards: 4, ..Shape::default() });
+    work(&mut cluster);
+    let mut facts = 0.0;
+    for process in cluster.processes() {
+        let started = Instant::now();
+        let (status, page) = process.http("/metrics").unwrap();
+        println!("{}: {} bytes in {:?}", process.name, page.len(), started.elapsed());
+        assert_eq!(status, 200);
+        let (mut shown, samples) = parse(&page);
+        let role = process.name.split('-').next().unwrap();
+        // Told once for all metrics of a node.
+        for (name, family) in &mut shown {
+            let is_own = !["entail_process_", "entail_tokio_", "entail_build_"].iter().any(|of| name.starts_with(of));
+            assert_eq!(family.labels.remove("node"), role == "node" && is_own, "{name}");
+        }
+        assert_eq!(shown, documented(role), "of a {role}, shown and documented");
+        assert!(!page.contains("method=\"other\""), "a method is missing in the list:\n{page}");
+        let sum = |start: &str| samples.iter().filter(|(name, _)| name.starts_with(start)).map(|(_, n)| n).sum::<f64>();
+        let grows = match role {
+            "node" => {
+                &["entail_query_part_rows_total", "entail_exchange_bytes_total", "entail_rocksdb_wal_syncs_total"][..]
+            }
+            _ => &["entail_query_rows_total", "entail_query_answer_bytes_total", "entail_fanout_slowest_ratio_count"],
+        };
+        for name in grows.iter().chain(&["entail_process_cpu_seconds_total", "entail_tokio_busy_seconds_total"]) {
+            assert!(sum(name) > 0.0, "{name} is nothing:\n{page}");
+        }
+        assert_eq!(sum("entail_ready"), 1.0);
+        match role {
+            "node" => facts += sum("entail_shard_facts"),
+            _ => {
+                let of = |labels: &str| samples[&format!("entail_rpc_server_requests_total{{{labels}}}")];
+                assert!(of(r#"code="UNAVAILABLE",method="Query",service="entail.v1.QueryService""#) >= 1.0);
+                assert_eq!(of(r#"code="INVALID_ARGUMENT",method="Query",service="entail.v1.QueryService""#), 1.0);
+                assert_eq!(of(r#"code="OK",method="Query",service="entail.v1.QueryService""#), 4.0);
+                assert_eq!(samples["entail_load_triples_total"], 2000.0);
+                assert_eq!(samples["entail_facts_asserted_total"], 2001.0);
+                assert_eq!(sum("entail_epochs_total"), 4.0);
+                assert_eq!(samples["entail_epoch"], 4.0);
+            }
+        }
+        promtool(&page);
+    }
+    assert_eq!(facts, 2001.0, "what was derived is gone again");
+}
+
+/// Prometheus' own opinion, where its tool is at hand.
+fn promtool(page: &str) {
+    let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut tool) = tool else {
+        eprintln!("SKIPPED promtool check metrics: there is no promtool (make check-tools)");
+        return;
+    };
+    tool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let done = tool.wait_with_output().unwrap();
+    assert!(done.status.success(), "promtool: {}", String::from_utf8_lossy(&done.stdout));
+}

@@ -1,0 +1,139 @@
+//! SIGTERM: nobody new is let in, what is going on comes to its end as long as there is time, and whoever is turned away
+//! or cut off is told so in a way that can be acted on.
+
+use crate::harness::{Cluster, Done, Running, Shape, eventually};
+use std::fmt::Write as _;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Every pair of so many facts is looked at: some seconds.
+const FACTS: usize = 4000;
+const PAIRS: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d FILTER(?b != ?d) }";
+/// Longer than anybody waits.
+const ENDLESS: &str =
+    "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f FILTER(?b != ?d) }";
+/// Needs every node.
+const ASK: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b }";
+
+fn cluster(grace: &'static str) -> Cluster {
+    let cluster = Cluster::of(Shape { nodes: 2, arguments: vec!["--grace", grace], ..Shape::default() });
+    let mut ring = String::new();
+    (0..FACTS).for_each(|n| writeln!(ring, "<urn:n:{n}> <urn:next> <urn:n:{}> .", (n + 1) % FACTS).unwrap());
+    cluster.load("ring.nt", &ring);
+    cluster
+}
+
+fn under_way(cluster: &Cluster, query: &str) -> Running {
+    let mut running = cluster.begin(&["query", query, "--output", "csv", "--timeout", "60s"]);
+    sleep(Duration::from_millis(400));
+    assert!(running.is_running(), "the query is over before anything could happen to it");
+    running
+}
+
+fn counted(done: &Done) {
+    let expected = (FACTS * (FACTS - 1)).to_string();
+    assert_eq!((done.code, done.out.lines().nth(1)), (Some(0), Some(&*expected)), "{}", done.err);
+}
+
+/// A failure that may pass, by its reason.
+fn refused(done: &Done, reason: &str) {
+    assert_eq!(done.code, Some(3), "{}{}", done.out, done.err);
+    assert!(done.err.contains(reason) && done.err.contains("safe to retry"), "{}", done.err);
+}
+
+#[test]
+fn a_node_that_ends_serves_what_has_begun() {
+    let mut cluster = cluster("40s");
+    let mut query = under_way(&cluster, PAIRS);
+    cluster.nodes[0].signal("TERM");
+    eventually("the node is not ready any more", || {
+        cluster.nodes[0].http("/readyz") == Some((503, "node-0: shutting down\n".to_owned()))
+    });
+    assert!(query.is_running(), "the query is over before the node was told to end");
+    let started = Instant::now();
+    refused(&cluster.run(&["query", ASK, "--timeout", "1s"]), "SHARDS_UNAVAILABLE");
+    assert!(started.elapsed() < Duration::from_secs(3), "known at once, not found out");
+    assert!(cluster.must(&["status"]).contains("leaving"), "status tells");
+    let (_, ready) = cluster.coordinator.http("/readyz").unwrap();
+    assert_eq!(ready, "coordinator: 4 of 8 shards are on nodes that are down\n");
+    counted(&query.done());
+    let waited = Instant::now();
+    assert_eq!(cluster.nodes[0].ended().code(), Some(0));
+    println!("the node ended {:?} after the last query that needed it", waited.elapsed());
+    assert!(waited.elapsed() < Duration::from_secs(3), "nothing is left to wait for");
+    cluster.nodes[0].start();
+    cluster.ready();
+    counted(&cluster.run(&["query", PAIRS, "--output", "csv"]));
+}
+
+#[test]
+fn a_coordinator_that_ends_answers_what_has_begun() {
+    let mut cluster = cluster("40s");
+    let query = under_way(&cluster, PAIRS);
+    cluster.coordinator.signal("TERM");
+    eventually("the coordinator is not ready any more", || {
+        cluster.coordinator.http("/readyz") == Some((503, "coordinator: shutting down\n".to_owned()))
+    });
+    refused(&cluster.run(&["query", ASK, "--timeout", "1s"]), "NOT_READY");
+    refused(&cluster.run(&["update", "INSERT DATA { <urn:a> <urn:b> <urn:c> }", "--timeout", "1s"]), "NOT_READY");
+    counted(&query.done());
+    assert_eq!(cluster.coordinator.ended().code(), Some(0));
+    cluster.coordinator.start();
+    cluster.ready();
+    assert_eq!(cluster.dump("all").len(), FACTS);
+}
+
+#[test]
+fn what_does_not_end_in_time_is_cut_off() {
+    let mut cluster = cluster("1s");
+    for role in ["coordinator", "node-1"] {
+        let query = under_way(&cluster, ENDLESS);
+        let process = cluster.processes().find(|process| process.name == role).unwrap();
+        let started = Instant::now();
+        process.signal("TERM");
+        assert_eq!(process.ended().code(), Some(0), "{}", process.log());
+        let took = started.elapsed();
+        println!("{role} ended after {took:?}");
+        assert!((Duration::from_secs(1)..Duration::from_secs(6)).contains(&took), "{role} took {took:?}");
+        process.start();
+        // An answer that has begun is not asked for again, and this one has not: the client asks until its time is up.
+        query.signal("INT");
+        drop(query);
+        cluster.ready();
+    }
+}
+
+#[test]
+fn whoever_is_cut_off_is_told_why() {
+    let mut cluster = cluster("500ms");
+    for (role, reason) in [("coordinator", "NOT_READY"), ("node-1", "SHARDS_UNAVAILABLE")] {
+        let query = under_way(&cluster, ENDLESS);
+        let process = cluster.processes().find(|process| process.name == role).unwrap();
+        process.signal("TERM");
+        assert_eq!(process.ended().code(), Some(0), "{}", process.log());
+        refused(&query.done(), reason);
+        cluster.processes().find(|process| process.name == role).unwrap().start();
+        cluster.ready();
+    }
+    assert_eq!(cluster.dump("all").len(), FACTS);
+}
+
+#[test]
+fn a_second_signal_ends_a_role_at_once() {
+    let mut cluster = cluster("50s");
+    for role in ["node-0", "coordinator"] {
+        let query = under_way(&cluster, ENDLESS);
+        let process = cluster.processes().find(|process| process.name == role).unwrap();
+        process.signal("TERM");
+        sleep(Duration::from_millis(700));
+        assert!(process.is_running(), "{role} has something to wait for");
+        let started = Instant::now();
+        process.signal("TERM");
+        assert_eq!(process.ended().code(), Some(130), "{role}");
+        assert!(started.elapsed() < Duration::from_secs(1));
+        drop(query);
+        process.start();
+        cluster.ready();
+    }
+    assert_eq!(cluster.dump("all").len(), FACTS, "whatever was committed is there");
+}

@@ -1,0 +1,56 @@
+//! How soon things are there.
+
+use crate::harness::{Cluster, PATIENCE, Process, Shape, entail};
+use std::fmt::Write as _;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const FACTS: usize = 1_000_000;
+
+/// The least of a few times, since others use the machine as well.
+fn least(times: usize, mut measured: impl FnMut() -> Duration) -> Duration {
+    (0..times).map(|_| measured()).min().expect("it was measured")
+}
+
+#[test]
+fn the_program_is_there_at_once() {
+    let version = least(5, || {
+        let started = Instant::now();
+        assert!(entail(&["--version"]).output().unwrap().status.success());
+        started.elapsed()
+    });
+    println!("entail --version: {version:?}");
+    assert!(version < Duration::from_millis(50), "{version:?}");
+}
+
+/// A node of a million facts, and its coordinator, each started anew.
+#[test]
+fn roles_are_ready_soon_after_a_restart() {
+    let mut cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
+    let mut many = String::new();
+    for n in 0..FACTS {
+        writeln!(many, "<urn:n:{n}> <urn:p:{}> <urn:n:{}> .", n % 7, n * 31 % FACTS).unwrap();
+    }
+    cluster.load("many.nt", &many);
+    let coordinator = least(3, || restart(&mut cluster.coordinator));
+    println!("entail coordinator: {coordinator:?}");
+    assert!(coordinator < Duration::from_secs(1), "{coordinator:?}");
+    let node = least(3, || restart(&mut cluster.nodes[0]));
+    println!("entail node with {FACTS} facts: {node:?}");
+    assert!(node < Duration::from_secs(2), "{node:?}");
+    let count = cluster.must(&["query", "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }", "--output", "csv"]);
+    assert_eq!(count.lines().nth(1), Some(FACTS.to_string().as_str()));
+}
+
+/// How long a role takes from its start until it is ready: the coordinator too, whose nodes have to find it again.
+fn restart(role: &mut Process) -> Duration {
+    role.signal("TERM");
+    assert_eq!(role.ended().code(), Some(0), "{}", role.log());
+    let started = Instant::now();
+    role.start();
+    while role.http("/readyz").is_none_or(|(status, _)| status != 200) {
+        assert!(started.elapsed() < PATIENCE, "{} is not ready: {}", role.name, role.log());
+        sleep(Duration::from_millis(2));
+    }
+    started.elapsed()
+}

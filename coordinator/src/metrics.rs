@@ -1,0 +1,169 @@
+//! What the coordinator tells of itself in numbers. docs/metrics.md has the list, and a test compares both.
+//!
+//! Counted here: once for each query, call to a node, batch of a load and epoch. Read when somebody asks: the rest.
+
+use crate::QUERIES_AT_WORK;
+use crate::front::House;
+use entail_model::Fault;
+use entail_proto::v1::ChangeSummary;
+use entail_telemetry::metrics::roles::{self, pool};
+use entail_telemetry::metrics::{Counter, Counters, Family, Histogram, Histograms, Reading, Registry, SECONDS};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many times as long as the median the slowest call of a fan-out took.
+const RATIOS: [f64; 10] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
+
+const CLUSTER: &str = "entail.internal.v1.ClusterService";
+const QUERY: &str = "entail.v1.QueryService";
+const UPDATE: &str = "entail.v1.UpdateService";
+const RULES: &str = "entail.v1.RuleService";
+const ADMIN: &str = "entail.v1.AdminService";
+const HEALTH: &str = "grpc.health.v1.Health";
+
+/// The methods of the coordinator's servers.
+pub const METHODS: &[(&str, &str)] = &[
+    (QUERY, "Query"),
+    (UPDATE, "Update"),
+    (UPDATE, "Load"),
+    (RULES, "Apply"),
+    (RULES, "List"),
+    (RULES, "Drop"),
+    (ADMIN, "Status"),
+    (ADMIN, "Dump"),
+    (HEALTH, "Check"),
+    (HEALTH, "Watch"),
+    ("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo"),
+    ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo"),
+    (CLUSTER, "Register"),
+    (CLUSTER, "Heartbeat"),
+    (CLUSTER, "Leave"),
+];
+
+/// What is counted where the work is done.
+#[derive(Debug)]
+pub struct Metrics {
+    pub queries: Counter,
+    pub query_rows: Counter,
+    pub query_bytes: Counter,
+    pub load_triples: Counter,
+    pub load_bytes: Counter,
+    pub fan_out_seconds: Histogram,
+    pub fan_out_ratio: Histogram,
+    pub call_seconds: Histograms,
+    pub cache_hits: Counters,
+    pub cache_misses: Counters,
+    epochs: Counters,
+    epoch_seconds: Histograms,
+    rounds: Counter,
+    asserted: Counter,
+    derived: Counter,
+}
+
+impl Metrics {
+    /// Registers what is counted.
+    pub fn new(registry: &Registry) -> Self {
+        let counter = |name, help| registry.counter(name, help);
+        Self {
+            queries: counter("entail_queries_total", "Queries whose answers were complete."),
+            query_rows: counter("entail_query_rows_total", "Rows of answers that were complete."),
+            query_bytes: counter("entail_query_answer_bytes_total", "Bytes of answers, as they were sent."),
+            load_triples: counter("entail_load_triples_total", "Triples of loads that were brought to the nodes."),
+            load_bytes: counter("entail_load_bytes_total", "Bytes of loads that clients sent."),
+            fan_out_seconds: registry.histogram(
+                "entail_fanout_duration_seconds",
+                "Time from asking the nodes for the parts of a query's pattern until the last has ended.",
+                &SECONDS,
+            ),
+            fan_out_ratio: registry.histogram(
+                "entail_fanout_slowest_ratio",
+                "Time of a fan-out's slowest node over the median of its nodes, where it asked two or more.",
+                &RATIOS,
+            ),
+            call_seconds: registry.histograms(
+                "entail_fanout_call_duration_seconds",
+                "Time of one node's part of a query's pattern, as the coordinator sees it.",
+                &["to"],
+                &SECONDS,
+            ),
+            cache_hits: registry.counters(
+                "entail_term_cache_hits_total",
+                "Terms whose text or id the coordinator knew already.",
+                &["cache"],
+            ),
+            cache_misses: registry.counters(
+                "entail_term_cache_misses_total",
+                "Terms whose text or id the coordinator had to ask a node for.",
+                &["cache"],
+            ),
+            epochs: registry.counters(
+                "entail_epochs_total",
+                "Changes that were brought into an epoch, by what became of them.",
+                &["kind", "outcome"],
+            ),
+            epoch_seconds: registry.histograms(
+                "entail_epoch_duration_seconds",
+                "Time of a change from its turn to its answer.",
+                &["kind"],
+                &SECONDS,
+            ),
+            rounds: counter("entail_rounds_total", "Rounds of reasoning in epochs that were committed."),
+            asserted: counter("entail_facts_asserted_total", "New facts that committed epochs asserted."),
+            derived: counter("entail_facts_derived_total", "New facts that rules derived in committed epochs."),
+        }
+    }
+
+    /// Counts a change that is over.
+    pub fn epoch(&self, kind: &str, time: Duration, result: &Result<ChangeSummary, Fault>) {
+        let outcome = if result.is_ok() { "committed" } else { "aborted" };
+        self.epochs.with_label_values(&[kind, outcome]).inc();
+        self.epoch_seconds.with_label_values(&[kind]).observe(time.as_secs_f64());
+        if let Ok(change) = result {
+            self.rounds.inc_by(change.rounds.into());
+            self.asserted.inc_by(change.asserted);
+            self.derived.inc_by(change.derived);
+        }
+    }
+
+    /// Counts terms that were looked for in one of the caches.
+    pub fn cached(&self, cache: &str, looked_for: usize, found: usize) {
+        self.cache_hits.with_label_values(&[cache]).inc_by(found as u64);
+        self.cache_misses.with_label_values(&[cache]).inc_by((looked_for - found) as u64);
+    }
+}
+
+const QUERIES: Family = Family::gauge("entail_queries_in_flight", "Queries that were admitted and have not ended.");
+const QUERIES_MAX: Family =
+    Family::gauge("entail_queries_in_flight_limit", "Queries that are admitted at once; others wait.");
+const WRITES: Family = Family::gauge("entail_writes_in_flight", "Changes that are at work or wait for their turn.");
+const NODES: Family = Family::gauge("entail_nodes", "Registered nodes by their state.");
+const SHARDS: Family = Family::gauge("entail_shards", "Shards of the placement by whether they can be reached.");
+
+/// Registers what is read.
+pub fn read(house: &Arc<House>, registry: &Registry) {
+    let house = Arc::downgrade(house);
+    registry.at_scrape(move |reading| {
+        if let Some(house) = house.upgrade() {
+            whole(reading, &house);
+        }
+    });
+}
+
+fn whole(reading: &mut Reading, house: &House) {
+    let members = &house.members;
+    roles::state(reading, house.check().is_ok(), members.log.read(|state| state.epoch().0));
+    reading.add(&QUERIES, &[], house.queries_at_work() as f64);
+    reading.add(&QUERIES_MAX, &[], QUERIES_AT_WORK as f64);
+    reading.add(&WRITES, &[], house.writer.in_flight() as f64);
+    let census = members.census();
+    for (state, count) in [("up", census.up), ("leaving", census.leaving), ("down", census.down)] {
+        reading.add(&NODES, &[("state", state)], count as f64);
+    }
+    for (state, count) in [("available", census.available), ("missing", census.missing)] {
+        reading.add(&SHARDS, &[("state", state)], count as f64);
+    }
+    for (name, budget, used) in house.shared.pools() {
+        pool(reading, name, budget, used);
+    }
+    roles::directory(reading, &house.options.data);
+}

@@ -1,0 +1,216 @@
+//! The gate of a server that is to end: requests that are inside may finish, others are refused, and in the end those
+//! that are left are cut off. Whoever is refused or cut off gets a typed fault, not a broken connection.
+//!
+//! ```text
+//! open ──shut──► new requests are refused ──cut──► what is left ends: unary calls, streams (health's as well)
+//! ```
+//! Health and reflection are let in as long as there is a server: who asks whether it is ending must get an answer.
+
+use crate::status;
+use entail_model::Fault;
+use http_body::{Body, Frame, SizeHint};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::codegen::http::{HeaderMap, Request, Response, header};
+use tower::{Layer, Service};
+
+/// Requests of these are let in at all times and not waited for.
+const ALWAYS: &str = "/grpc.";
+
+/// What is said to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It came when the gate was shut: nothing of it has been done.
+    Shut,
+    /// It was inside, and is cut off.
+    Cut,
+}
+
+/// The fault for a request, by its path.
+pub type Say = fn(Refusal, &str) -> Fault;
+
+/// A gate. Clones are the same one.
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    say: Say,
+    is_shut: AtomicBool,
+    cut: CancellationToken,
+    inside: AtomicUsize,
+    left: Notify,
+}
+
+impl Gate {
+    /// An open gate.
+    pub fn new(say: Say) -> Self {
+        Self(Arc::new(Inner {
+            say,
+            is_shut: AtomicBool::new(false),
+            cut: CancellationToken::new(),
+            inside: AtomicUsize::new(0),
+            left: Notify::new(),
+        }))
+    }
+
+    /// Lets nobody in any more.
+    pub fn shut(&self) {
+        self.0.is_shut.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends what is inside.
+    pub fn cut(&self) {
+        self.0.cut.cancel();
+    }
+
+    /// Completes when nobody is inside.
+    pub async fn empty(&self) {
+        loop {
+            let left = self.0.left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            if self.0.inside.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// Lets a request in, unless the gate is shut.
+    fn enter(&self, path: &str) -> Option<Inside> {
+        if path.starts_with(ALWAYS) {
+            return Some(Inside(None));
+        }
+        self.0.inside.fetch_add(1, Ordering::SeqCst);
+        let inside = Inside(Some(Arc::clone(&self.0)));
+        (!self.0.is_shut.load(Ordering::SeqCst)).then_some(inside)
+    }
+}
+
+/// A request that is inside.
+struct Inside(Option<Arc<Inner>>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        if let Some(gate) = &self.0
+            && gate.inside.fetch_sub(1, Ordering::SeqCst) == 1
+        {
+            gate.left.notify_waiters();
+        }
+    }
+}
+
+impl<S> Layer<S> for Gate {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        Gated { inner, gate: self.clone() }
+    }
+}
+
+/// A service behind a gate.
+#[derive(Clone)]
+pub struct Gated<S> {
+    inner: S,
+    gate: Gate,
+}
+
+/// An answer without a body, or instead of the rest of one.
+fn headers(fault: &Fault) -> HeaderMap {
+    status::from_fault(fault).into_http::<()>().into_parts().0.headers
+}
+
+fn refused<B>(fault: &Fault) -> Response<GatedBody<B>> {
+    let mut response = Response::new(GatedBody(State::Ended));
+    *response.headers_mut() = headers(fault);
+    response
+}
+
+impl<S, B, T> Service<Request<T>> for Gated<S>
+where
+    S: Service<Request<T>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<GatedBody<B>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<T>) -> Self::Future {
+        let gate = &self.gate.0;
+        let Some(inside) = self.gate.enter(request.uri().path()) else {
+            let fault = (gate.say)(Refusal::Shut, request.uri().path());
+            return Box::pin(async move { Ok(refused(&fault)) });
+        };
+        let fault = (gate.say)(Refusal::Cut, request.uri().path());
+        let cut = gate.cut.clone();
+        let response = self.inner.call(request);
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                response = response => Ok(response?.map(|inner| {
+                    let cut = Box::pin(cut.cancelled_owned());
+                    GatedBody(State::Open { inner, cut, fault, _inside: inside })
+                })),
+                () = cut.cancelled() => Ok(refused(&fault)),
+            }
+        })
+    }
+}
+
+/// A body that can be cut off.
+pub struct GatedBody<B>(State<B>);
+
+enum State<B> {
+    Open { inner: B, cut: Pin<Box<WaitForCancellationFutureOwned>>, fault: Fault, _inside: Inside },
+    Ended,
+}
+
+impl<B: Body + Unpin> Body for GatedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let State::Open { inner, cut, fault, .. } = &mut self.0 else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        if cut.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        let mut trailers = headers(fault);
+        trailers.remove(header::CONTENT_TYPE);
+        // Dropping the body ends the work behind it.
+        self.0 = State::Ended;
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            State::Open { inner, .. } => inner.is_end_stream(),
+            State::Ended => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            State::Open { inner, .. } => inner.size_hint(),
+            State::Ended => SizeHint::with_exact(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

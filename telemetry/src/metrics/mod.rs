@@ -1,0 +1,147 @@
+//! Metrics for Prometheus. Nobody else names its library.
+//!
+//! ```text
+//! a role ──► Registry (node="node-1") ─ families: counters and histograms, counted where the work is done
+//!                                     └ sources: read when somebody asks
+//! all registries of the process ──text──► one page, each family once
+//! ```
+//!
+//! Invariant: labels have few values, all known beforehand: methods, codes, nodes, shards, pools. Nothing that a client
+//! sends becomes one.
+
+mod process;
+mod reading;
+pub mod roles;
+pub mod rpc;
+
+pub use process::process;
+pub use prometheus::{Histogram, HistogramVec as Histograms, IntCounter as Counter, IntCounterVec as Counters};
+pub use reading::{Family, Reading, text};
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{HistogramOpts, Opts};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// From a tenth of a millisecond to a minute: calls, fan-outs, rounds.
+pub const SECONDS: [f64; 15] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];
+
+/// The type of the page, for HTTP.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+type Source = Box<dyn Fn(&mut Reading) + Send + Sync>;
+
+/// The metrics of one role. Clones are the same registry.
+#[derive(Clone, Default)]
+pub struct Registry(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    families: prometheus::Registry,
+    labels: Vec<(String, String)>,
+    sources: Mutex<Vec<Source>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registry").field(&self.0.labels).finish()
+    }
+}
+
+impl Registry {
+    /// A registry whose metrics all have these labels.
+    pub fn new(labels: &[(&str, &str)]) -> Self {
+        let labels: Vec<(String, String)> =
+            labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let constant = labels.iter().cloned().collect();
+        let families = prometheus::Registry::new_custom(None, Some(constant)).expect("no prefix, which could be empty");
+        Self(Arc::new(Inner { families, labels, sources: Mutex::default() }))
+    }
+
+    fn register<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let family = made.expect("names of metrics are constants of ours");
+        self.0.families.register(Box::new(family.clone())).expect("each family is registered once");
+        family
+    }
+
+    /// Something that is counted.
+    ///
+    /// # Panics
+    /// For a name that is no metric's, or is taken.
+    pub fn counter(&self, name: &str, help: &str) -> Counter {
+        self.register(Counter::new(name, help))
+    }
+
+    /// The same, by labels.
+    pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Counters {
+        self.register(Counters::new(Opts::new(name, help), labels))
+    }
+
+    /// How values are spread over buckets.
+    pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
+    }
+
+    /// The same, by labels.
+    pub fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Histograms {
+        self.register(Histograms::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
+    }
+
+    /// Reads something whenever somebody asks for the metrics. It may take a few milliseconds, on a thread that may wait.
+    pub fn at_scrape(&self, read: impl Fn(&mut Reading) + Send + Sync + 'static) {
+        self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(read));
+    }
+
+    fn gather(&self) -> Vec<MetricFamily> {
+        let mut reading = Reading::new(&self.0.labels);
+        let sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.iter().for_each(|read| read(&mut reading));
+        let mut families = self.0.families.gather();
+        families.extend(reading.finish());
+        families
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK: Family = Family::gauge("entail_disk_free_bytes", "Room.");
+
+    fn role(node: &str, calls: u64) -> Registry {
+        let registry = Registry::new(&[("node", node)]);
+        registry.counters("entail_calls_total", "Calls.", &["method"]).with_label_values(&["Ask"]).inc_by(calls);
+        registry.histogram("entail_call_seconds", "Time.", &[0.1, 1.0]).observe(0.5);
+        registry.at_scrape(|reading| reading.add(&DISK, &[("disk", "a\"b")], 1.5));
+        registry
+    }
+
+    #[test]
+    fn roles_share_a_page_on_which_each_family_is_told_once() {
+        let page = text(&[role("n-0", 3), role("n-1", 4)]);
+        let expected = r#"# HELP entail_call_seconds Time.
+# TYPE entail_call_seconds histogram
+entail_call_seconds_bucket{node="n-0",le="0.1"} 0
+entail_call_seconds_bucket{node="n-0",le="1"} 1
+entail_call_seconds_bucket{node="n-0",le="+Inf"} 1
+entail_call_seconds_sum{node="n-0"} 0.5
+entail_call_seconds_count{node="n-0"} 1
+entail_call_seconds_bucket{node="n-1",le="0.1"} 0
+entail_call_seconds_bucket{node="n-1",le="1"} 1
+entail_call_seconds_bucket{node="n-1",le="+Inf"} 1
+entail_call_seconds_sum{node="n-1"} 0.5
+entail_call_seconds_count{node="n-1"} 1
+# HELP entail_calls_total Calls.
+# TYPE entail_calls_total counter
+entail_calls_total{method="Ask",node="n-0"} 3
+entail_calls_total{method="Ask",node="n-1"} 4
+# HELP entail_disk_free_bytes Room.
+# TYPE entail_disk_free_bytes gauge
+entail_disk_free_bytes{disk="a\"b",node="n-0"} 1.5
+entail_disk_free_bytes{disk="a\"b",node="n-1"} 1.5
+"#;
+        assert_eq!(page, expected);
+    }
+}

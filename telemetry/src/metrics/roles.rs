@@ -1,0 +1,38 @@
+//! Metrics that more than one role has: told in the same words.
+
+use super::{Family, Reading};
+use std::fs;
+use std::path::Path;
+
+const READY: Family =
+    Family::gauge("entail_ready", "1 if the role is ready for requests, as /readyz says; otherwise 0.");
+const EPOCH: Family = Family::gauge("entail_epoch", "The last committed epoch that the role knows.");
+const BUDGET: Family = Family::gauge("entail_memory_budget_bytes", "What a pool of memory may take.");
+const USED: Family = Family::gauge("entail_memory_used_bytes", "What a pool of memory takes.");
+const DISK_USED: Family = Family::gauge("entail_disk_used_bytes", "What the data directory takes.");
+const DISK_FREE: Family = Family::gauge("entail_disk_free_bytes", "What is free on the disk of the data directory.");
+
+/// Whether it is ready, and its epoch.
+pub fn state(reading: &mut Reading, is_ready: bool, epoch: u64) {
+    reading.add(&READY, &[], f64::from(u8::from(is_ready)));
+    reading.add(&EPOCH, &[], epoch as f64);
+}
+
+/// A pool of memory.
+pub fn pool(reading: &mut Reading, name: &str, budget: u64, used: u64) {
+    reading.add(&BUDGET, &[("pool", name)], budget as f64);
+    reading.add(&USED, &[("pool", name)], used as f64);
+}
+
+/// Room on disk.
+pub fn disk(reading: &mut Reading, used: u64, free: u64) {
+    reading.add(&DISK_USED, &[], used as f64);
+    reading.add(&DISK_FREE, &[], free as f64);
+}
+
+/// The same for a flat directory. What the system does not tell is not told.
+pub fn directory(reading: &mut Reading, path: &Path) {
+    let (Ok(entries), Ok(whole)) = (fs::read_dir(path), rustix::fs::statvfs(path)) else { return };
+    let sizes = entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len());
+    disk(reading, sizes.sum(), whole.f_bavail * whole.f_frsize);
+}
