@@ -5,9 +5,9 @@ use bytes::Bytes;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};
 use entail_proto::internal::node_service_client::NodeServiceClient;
 use entail_proto::internal::*;
-use entail_proto::{convert, status};
+use entail_proto::{addressee, connection, convert, status};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tonic::transport::{Channel, Endpoint};
@@ -33,24 +33,22 @@ pub struct Connections {
 struct Connection {
     channel: Channel,
     at_work: Arc<AtomicU32>,
+    /// It has led to another node: the next link connects anew.
+    is_misled: Arc<AtomicBool>,
 }
 
 impl Connections {
     fn connection(&self, address: &str) -> Result<Connection, Fault> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = channels.get(address) {
+        if let Some(connection) = channels.get(address).filter(|known| !known.is_misled.load(Ordering::Relaxed)) {
             return Ok(connection.clone());
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("a node's address {address}: {error}")))?;
-        let endpoint = endpoint
-            .connect_timeout(Duration::from_secs(3))
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(5))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(16 << 20);
-        let connection = Connection { channel: endpoint.connect_lazy(), at_work: Arc::default() };
+        let endpoint =
+            connection::watched(endpoint).initial_stream_window_size(4 << 20).initial_connection_window_size(16 << 20);
+        let connection =
+            Connection { channel: endpoint.connect_lazy(), at_work: Arc::default(), is_misled: Arc::default() };
         channels.insert(address.to_owned(), connection.clone());
         Ok(connection)
     }
@@ -165,6 +163,7 @@ impl Link {
             return Err(self.unreachable("has been silent for too long"));
         }
         let mut request = Request::new(message);
+        addressee::address(&mut request, self.node);
         if let Some(deadline) = deadline {
             request.set_timeout(deadline);
         }
@@ -189,6 +188,9 @@ impl Link {
     /// A failure of this node's, naming it where somebody has to look after it, and its shards when it cannot be reached.
     fn fault(&self, error: &Status) -> Fault {
         let mut fault = status::to_fault(error);
+        if addressee::is_misled(error) {
+            self.connection.is_misled.store(true, Ordering::Relaxed);
+        }
         let is_silent = matches!(fault.reason, Reason::ShardsUnavailable | Reason::DeadlineExceeded);
         if is_silent && fault.shards.is_empty() {
             return self.unreachable(&format!("cannot be reached: {}", fault.message));

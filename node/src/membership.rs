@@ -12,7 +12,7 @@ use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, ShardCount};
 use entail_proto::internal::cluster_service_client::ClusterServiceClient;
 use entail_proto::internal::{Decision, HeartbeatRequest, NodeStats, RegisterRequest, RegisterResponse, ShardStats};
-use entail_proto::status;
+use entail_proto::{connection, status};
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
@@ -47,7 +47,7 @@ impl Member {
         let endpoint = Endpoint::from_shared(self.coordinator.clone()).map_err(|error| {
             Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator))
         })?;
-        let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
+        let channel = connection::watched(endpoint).connect_lazy();
         let mut client = ClusterServiceClient::new(channel);
         loop {
             self.health.set_service_status("", ServingStatus::NotServing).await;

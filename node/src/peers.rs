@@ -11,9 +11,9 @@ use entail_model::{ClusterId, Fault, NodeId, Reason};
 use entail_proto::internal::ExchangeRequest;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::peer_service_client::PeerServiceClient;
-use entail_proto::status;
+use entail_proto::{addressee, connection, status};
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -35,7 +35,16 @@ pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Connections to other nodes, by address.
 #[derive(Debug, Default)]
 pub struct Peers {
-    connections: Mutex<HashMap<String, (Channel, Arc<Semaphore>)>>,
+    connections: Mutex<HashMap<String, Connection>>,
+}
+
+#[derive(Clone, Debug)]
+struct Connection {
+    channel: Channel,
+    /// For messages under way.
+    permits: Arc<Semaphore>,
+    /// It has led to another node: the next message connects anew.
+    is_misled: Arc<AtomicBool>,
 }
 
 /// What a message belongs to.
@@ -58,16 +67,19 @@ pub struct Parcel<'s> {
 
 impl Peers {
     /// The connection to an address; made inside the runtime, since the caller's thread is not one of its own.
-    fn connection(&self, runtime: &Handle, address: &str) -> Result<(Channel, Arc<Semaphore>), Fault> {
+    fn connection(&self, runtime: &Handle, address: &str) -> Result<Connection, Fault> {
         let _inside = runtime.enter();
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = connections.get(address) {
+        if let Some(connection) = connections.get(address).filter(|known| !known.is_misled.load(Ordering::Relaxed)) {
             return Ok(connection.clone());
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the address {address}: {error}")))?;
-        let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
-        let connection = (channel, Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
+        let connection = Connection {
+            channel: connection::watched(endpoint).connect_lazy(),
+            permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            is_misled: Arc::default(),
+        };
         connections.insert(address.to_owned(), connection.clone());
         Ok(connection)
     }
@@ -83,7 +95,7 @@ impl Peers {
     ) -> Result<(), Fault> {
         let to = parcel.to;
         let address = territories.address(to)?;
-        let (channel, permits) = self.connection(runtime, &address)?;
+        let connection = self.connection(runtime, &address)?;
         let message = wire::encode(&parcel.message).into();
         let flow = match parcel.owner {
             Owner::Attempt(attempt) => Flow::Attempt(attempt),
@@ -91,10 +103,10 @@ impl Peers {
         };
         let request = ExchangeRequest { cluster: parcel.cluster.0, flow: Some(flow), from: parcel.from.0, message };
         let shards = territories.shards_of(to);
-        let permit = wait(runtime, parcel.stop, permits.acquire_owned())?
+        let permit = wait(runtime, parcel.stop, Arc::clone(&connection.permits).acquire_owned())?
             .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
         runtime.spawn(async move {
-            let result = deliver(channel, request).await;
+            let result = deliver(connection, to, request).await;
             drop(permit);
             done(result.map_err(|fault| match fault.reason {
                 Reason::ShardsUnavailable | Reason::DeadlineExceeded => {
@@ -109,14 +121,19 @@ impl Peers {
 }
 
 /// Tries a few times: messages are counted once however often they come.
-async fn deliver(channel: Channel, request: ExchangeRequest) -> Result<(), Fault> {
-    let mut client = PeerServiceClient::new(channel).max_encoding_message_size(MESSAGE_BYTES_MAX);
+async fn deliver(connection: Connection, to: NodeId, request: ExchangeRequest) -> Result<(), Fault> {
+    let mut client = PeerServiceClient::new(connection.channel).max_encoding_message_size(MESSAGE_BYTES_MAX);
     let mut wait = Duration::from_millis(50);
     for attempt in 1.. {
         let mut request = tonic::Request::new(request.clone());
+        addressee::address(&mut request, to);
         request.set_timeout(DEADLINE);
         let fault = match client.exchange(request).await {
             Ok(_) => return Ok(()),
+            Err(error) if addressee::is_misled(&error) => {
+                connection.is_misled.store(true, Ordering::Relaxed);
+                return Err(status::to_fault(&error));
+            }
             Err(error) => status::to_fault(&error),
         };
         let may_pass = matches!(fault.reason, Reason::ShardsUnavailable | Reason::NotReady | Reason::DeadlineExceeded);

@@ -14,5 +14,7 @@ mod kill;
 mod load;
 mod lost_node;
 mod memory;
+mod network;
+mod partition;
 mod rules;
 mod usage;
