@@ -10,12 +10,13 @@ use crate::context::{Context, Membership};
 use crate::queries::Queries;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, ShardCount};
+use entail_proto::connection::Connection;
 use entail_proto::internal::cluster_service_client::ClusterServiceClient;
 use entail_proto::internal::{Decision, HeartbeatRequest, NodeStats, RegisterRequest, RegisterResponse, ShardStats};
-use entail_proto::{connection, status};
+use entail_proto::status;
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -47,8 +48,7 @@ impl Member {
         let endpoint = Endpoint::from_shared(self.coordinator.clone()).map_err(|error| {
             Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator))
         })?;
-        let channel = connection::watched(endpoint).connect_lazy();
-        let mut client = ClusterServiceClient::new(channel);
+        let mut client = ClusterServiceClient::new(Connection::new(endpoint));
         loop {
             self.health.set_service_status("", ServingStatus::NotServing).await;
             let incarnation = self.register(&mut client).await?;
@@ -57,7 +57,7 @@ impl Member {
         }
     }
 
-    async fn register(&self, client: &mut ClusterServiceClient<Channel>) -> Result<u64, Fault> {
+    async fn register(&self, client: &mut ClusterServiceClient<Connection>) -> Result<u64, Fault> {
         let mut wait = Duration::from_millis(100);
         loop {
             let request = self.context.blocking({
@@ -104,7 +104,7 @@ impl Member {
     }
 
     /// Sends heartbeats until the coordinator asks for a new registration.
-    async fn stay(&self, client: &mut ClusterServiceClient<Channel>, incarnation: u64) -> Result<(), Fault> {
+    async fn stay(&self, client: &mut ClusterServiceClient<Connection>, incarnation: u64) -> Result<(), Fault> {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             self.queries.sweep();

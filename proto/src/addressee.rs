@@ -6,6 +6,7 @@
 
 use crate::status;
 use entail_model::{Fault, NodeId, Reason};
+use tonic::codegen::http::HeaderMap;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
@@ -32,9 +33,9 @@ pub fn check(metadata: &MetadataMap, me: NodeId) -> Result<(), Status> {
     Err(refusal)
 }
 
-/// Has a node refused a call that was for another one?
-pub fn is_misled(status: &Status) -> bool {
-    status.metadata().contains_key(KEY)
+/// Has a node refused a call that was for another one? Takes the headers of its reply.
+pub fn is_refused(headers: &HeaderMap) -> bool {
+    headers.contains_key(KEY)
 }
 
 #[cfg(test)]
@@ -44,13 +45,13 @@ mod tests {
     #[test]
     fn a_call_is_for_one_node() {
         let mut request = Request::new(());
-        let refusal = check(request.metadata(), NodeId(7)).expect_err("it is for nobody");
-        assert!(is_misled(&refusal));
+        assert!(check(request.metadata(), NodeId(7)).is_err());
         address(&mut request, NodeId(u64::MAX));
         assert!(check(request.metadata(), NodeId(u64::MAX)).is_ok());
         let refusal = check(request.metadata(), NodeId(7)).expect_err("it is for another node");
-        assert!(is_misled(&refusal));
         assert!(status::to_fault(&refusal).is_retryable());
-        assert!(!is_misled(&status::from_fault(&Fault::new(Reason::ShardsUnavailable, "gone"))));
+        assert!(is_refused(refusal.into_http::<()>().headers()));
+        let other = status::from_fault(&Fault::new(Reason::ShardsUnavailable, "gone"));
+        assert!(!is_refused(other.into_http::<()>().headers()));
     }
 }

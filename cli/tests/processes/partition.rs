@@ -211,7 +211,7 @@ fn a_node_is_cut_off_and_comes_back() {
     let Some(spread) = Spread::start() else { return };
     let shards = shards_of(&spread.cluster, "node-1");
     let questions = spread.ask(QUESTION);
-    let long = format!("{}{}", ring("x").replace("urn:next", "urn:edge"), ring("m"));
+    let long = ring("x").replace("urn:next", "urn:edge");
     let closure = "RULE { ?a <urn:path> ?b } WHERE { ?a <urn:edge> ?b }\n\
                    RULE { ?a <urn:path> ?c } WHERE { ?a <urn:path> ?b . ?b <urn:edge> ?c }\n";
     let (facts, rules) = (spread.cluster.file("long.nt", long), spread.cluster.file("path.srl", closure));
@@ -252,6 +252,8 @@ fn two_nodes_do_not_reach_each_other() {
     let refused = spread.cluster.run(&["load", &file, "--timeout", "25s"]);
     println!("a load ends after {:?}: {}", parted.elapsed(), refused.err.trim());
     assert!(matches!(refused.code, Some(3 | 4)), "{refused:?}");
+    let log = spread.cluster.coordinator.log();
+    assert!(log.contains("is given up") && log.contains("cannot be reached"), "{log}");
     assert_eq!(pair.map(|node| spread.state(node)), ["up", "up"]);
     spread.network.join(&pair);
     let healing = spread.goes_on();

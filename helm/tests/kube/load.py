@@ -74,6 +74,11 @@ class Tally:
         self.outage = max((later - earlier for earlier, later in zip(times, times[1:])), default=0)
         self.wrong = [line for line in answers if line["answer"] != expected]
 
+    def cells(self):
+        """How many, how many failed and why, the slowest, and the longest time without an answer."""
+        failed = ", ".join(f"{count} {code}" for code, count in sorted(self.codes.items())) or "none"
+        return [str(self.questions), failed, f"{self.longest:.1f} s", f"{self.outage:.1f} s"]
+
     def judge(self):
         if self.wrong:
             raise Failed(f"{len(self.wrong)} wrong answers, such as {self.wrong[0]}")
@@ -93,6 +98,8 @@ class Load:
 
     def start(self):
         self.thread.start()
+        # Questions of before the facts were there have other answers.
+        until("the right answer comes", lambda: self.lines and self.lines[-1].get("answer") == self.expected)
         self.settle()
 
     def follow(self):

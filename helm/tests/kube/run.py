@@ -70,8 +70,8 @@ class Test:
 
     def row(self, name, seconds, tally, note):
         self.rows.append((name, seconds, tally, note))
-        asked = "" if tally is None else f", {tally.questions} questions, {shown(tally.codes)}, outage {tally.outage:.1f} s"
-        self.tell(f"{name}: {seconds:.0f} s{asked}{': ' if note else ''}{note}")
+        asked = "; questions, failures, slowest, outage: " + ", ".join(tally.cells()) if tally else ""
+        self.tell(f"{name}: {seconds:.0f} s{'; ' if note else ''}{note}{asked}")
 
     def step(self, name, action):
         mark, started = self.load.mark(), time.monotonic()
@@ -107,11 +107,11 @@ class Test:
         self.tell(f"all {after[0]} facts are the same, checksum {after[1]}")
 
     def table(self):
-        head = ("step", "seconds", "questions", "failed, by reason", "longest outage", "what there was to see")
-        print("\n| " + " | ".join(head) + " |\n|---|---:|---:|---|---:|---|")
+        head = ("step", "time", "questions", "failed, by reason", "slowest", "longest outage", "what there was to see")
+        print("\n| " + " | ".join(head) + " |\n|---|---:|---:|---|---:|---:|---|")
         for name, seconds, tally, note in self.rows:
-            asked = ("", "", "") if tally is None else (tally.questions, shown(tally.codes), f"{tally.outage:.1f} s")
-            print(f"| {name} | {seconds:.0f} | {asked[0]} | {asked[1]} | {asked[2]} | {note} |")
+            asked = tally.cells() if tally else [""] * 4
+            print("| " + " | ".join([name, f"{seconds:.0f} s", *asked, note]) + " |")
         for what in self.skipped:
             print(f"SKIPPED {what}")
 
@@ -121,10 +121,6 @@ class Test:
         self.lubm.stop()
         if not setting("KEEP"):
             self.kubernetes.delete()
-
-
-def shown(codes):
-    return ", ".join(f"{count} {code}" for code, count in sorted(codes.items())) or "none"
 
 
 def main():
