@@ -116,10 +116,11 @@ struct Questions(Running);
 #[derive(Debug)]
 struct Tally {
     answers: usize,
-    /// Those that failed, by reason.
+    /// Those that failed for want of shards, and those that did not reach the coordinator.
     failures: usize,
+    unheard: usize,
     shards: BTreeSet<u64>,
-    /// The longest time between two answers, in seconds.
+    /// The longest time without an answer, from the first one on, in seconds.
     outage: f64,
 }
 
@@ -127,16 +128,20 @@ impl Questions {
     /// Stops asking, and checks each answer and each failure.
     fn tally(self) -> Tally {
         self.0.signal("TERM");
-        let mut tally = Tally { answers: 0, failures: 0, shards: BTreeSet::new(), outage: 0.0 };
-        let mut answered = None;
+        let mut tally = Tally { answers: 0, failures: 0, unheard: 0, shards: BTreeSet::new(), outage: 0.0 };
+        let mut answered: Option<f64> = None;
         for line in self.0.done().out.lines() {
             let asked: Value = serde_json::from_str(line).unwrap();
             let (at, took) = (asked["at"].as_f64().unwrap(), asked["seconds"].as_f64().unwrap());
             assert!(took < SILENCE_MAX, "nothing may take so long: {line}");
+            tally.outage = tally.outage.max(at - answered.unwrap_or(at));
             if let Some(answer) = asked["answer"].as_str() {
                 assert_eq!(answer, RING.to_string(), "{line}");
                 tally.answers += 1;
-                tally.outage = tally.outage.max(at - answered.replace(at).unwrap_or(at));
+                answered = Some(at);
+            } else if asked["reason"] == "NOT_READY" {
+                assert_eq!(asked["retryable"], true, "{line}");
+                tally.unheard += 1;
             } else {
                 assert_eq!(asked["reason"], "SHARDS_UNAVAILABLE", "{line}");
                 assert_eq!(asked["retryable"], true, "{line}");
@@ -168,7 +173,9 @@ fn a_node_comes_back_at_another_address() {
     spread.network.name("node-2", 22);
     spread.cluster.nodes[2].start();
     let sudden = spread.goes_on();
-    println!("{orderly:?} after an orderly end, {sudden:?} after a sudden one: {:?}", questions.tally());
+    let tally = questions.tally();
+    println!("{orderly:?} after an orderly end, {sudden:?} after a sudden one: {tally:?}");
+    assert_eq!(tally.unheard, 0);
     assert!(orderly < HEALING_MAX && sudden < HEALING_MAX);
     spread.takes_changes();
 }
@@ -231,12 +238,29 @@ fn a_node_is_cut_off_and_comes_back() {
     let healing = spread.goes_on();
     let tally = questions.tally();
     println!("{healing:?} until everything is answered again: {tally:?}");
-    assert_eq!(tally.shards, shards.into_iter().collect());
+    assert_eq!((tally.unheard, tally.shards), (0, shards.into_iter().collect()));
     assert!(healing < HEALING_MAX);
     assert_eq!(spread.cluster.must(&["rules", "list"]).lines().filter(|line| line.contains("path")).count(), 0);
     spread.cluster.must(&["rules", "apply", &rules]);
     let count = spread.cluster.must(&["query", "SELECT (COUNT(*) AS ?n) { ?a <urn:path> ?b }", "--output", "csv"]);
     assert_eq!(count.lines().nth(1), Some((RING * RING).to_string().as_str()));
+}
+
+/// The coordinator's host is without network: clients learn it in time, and everything goes on when it is back.
+#[test]
+fn the_coordinator_is_cut_off_and_comes_back() {
+    let Some(spread) = Spread::start() else { return };
+    let questions = spread.ask(QUESTION);
+    sleep(Duration::from_millis(300));
+    spread.network.cut("coordinator");
+    // Longer than it takes until nodes count as lost.
+    sleep(Duration::from_secs(16));
+    spread.network.heal("coordinator");
+    let healing = spread.goes_on();
+    let tally = questions.tally();
+    println!("{healing:?} until everything is answered again: {tally:?}");
+    assert!(tally.unheard > 0 && healing < HEALING_MAX);
+    spread.takes_changes();
 }
 
 /// Two nodes do not reach each other, while the coordinator sees both: what needs both fails, the rest goes on.
@@ -260,7 +284,11 @@ fn two_nodes_do_not_reach_each_other() {
     let (joins, lookups) = (joins.tally(), lookups.tally());
     println!("{healing:?} until everything is answered again: {joins:?}; each for itself: {lookups:?}");
     assert!(joins.failures > 0 && joins.shards.is_subset(&shards), "{joins:?} beside {shards:?}");
-    assert_eq!(lookups.failures, 0, "what needs only one node at a time does not fail");
+    assert_eq!(
+        lookups.failures + lookups.unheard + joins.unheard,
+        0,
+        "what needs only one node at a time does not fail"
+    );
     assert!(healing < HEALING_MAX);
     spread.takes_changes();
 }
