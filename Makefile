@@ -8,7 +8,7 @@ export CARGO_TERM_COLOR ?= auto
 # The simulator must notice each guard that is broken on purpose.
 BROKEN_GUARDS := -p entail-tests --features broken-guards --test simulation broken
 
-.PHONY: help demo test test-long check check-deploy check-helm check-tools fix tools
+.PHONY: help demo test test-long check check-deploy check-helm check-tools test-kube fix tools
 
 # Where helm and the like are brought to, outside of the clone.
 CHECK_TOOLS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/entail-check-tools
@@ -22,6 +22,7 @@ help:
 	@echo "make check      everything that must hold before a commit: format, clippy, tests, docs (writes nothing)"
 	@echo "make check-deploy, check-helm  image, compose file and Helm chart; make check-tools brings what they, and the test"
 	@echo "                of the dashboard, need"
+	@echo "make test-kube  the Helm chart on the Kubernetes cluster that KUBECONFIG names (docs/kubernetes.md)"
 	@echo "make fix        what can be mended by tools"
 
 # What RocksDB's build needs. Installs it on Debian; elsewhere it says what is missing.
@@ -57,6 +58,10 @@ check-helm:
 
 check-tools:
 	@deploy/tests/tools.sh "$(CHECK_TOOLS)"
+
+# Uses the program that is built, kubectl, and helm; helm/tests/kube/run.py says which settings there are.
+test-kube:
+	@PATH="$(CHECK_TOOLS)/bin:$$PATH" PYTHONDONTWRITEBYTECODE=1 python3 helm/tests/kube/run.py
 
 fix:
 	$(CARGO) fmt --all

@@ -7,8 +7,10 @@
 //! ```
 //! A workload is a generator (`lubm`, `graphs`), a rule text and queries; a peer is a module below `peer` that solves
 //! it another way. The invariant: whatever is compared is measured around processes of their own, over the same file,
-//! and ends with the same facts, or there is an error instead of a result.
+//! and ends with the same facts, or there is an error instead of a result. `ask` measures nothing: it asks clusters that
+//! somebody else runs.
 
+pub mod ask;
 pub mod cluster;
 pub mod graphs;
 pub mod lubm;

@@ -33,8 +33,8 @@ impl Session {
     }
 
     /// A client for callers that ask again themselves: each call is sent once.
-    pub fn polling(&self, call_max: Duration) -> Result<Client, Failure> {
-        self.connect(Options { timeout: Some(call_max), retry: Policy::never(), ..Options::default() })
+    pub fn polling(&self, call_max: Option<Duration>) -> Result<Client, Failure> {
+        self.connect(Options { timeout: call_max, retry: Policy::never(), ..Options::default() })
     }
 
     fn client(&self, default: Option<Duration>) -> Result<Client, Failure> {

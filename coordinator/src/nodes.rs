@@ -4,14 +4,15 @@ use crate::balance::{Balancer, Candidate, PickRequest};
 use crate::uses::Use;
 use bytes::Bytes;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};
+use entail_proto::connection::Connection;
 use entail_proto::internal::node_service_client::NodeServiceClient;
 use entail_proto::internal::*;
-use entail_proto::{convert, status};
+use entail_proto::{addressee, convert, status};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Request, Status, Streaming};
 
 /// The deadline of calls that only look something up or change a little.
@@ -26,34 +27,28 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Connections to nodes, by address.
 #[derive(Debug, Default)]
 pub struct Connections {
-    channels: Mutex<HashMap<String, Connection>>,
+    peers: Mutex<HashMap<String, Peer>>,
 }
 
 /// A connection, and how many queries are at work behind it.
 #[derive(Clone, Debug)]
-struct Connection {
-    channel: Channel,
+struct Peer {
+    connection: Connection,
     at_work: Arc<AtomicU32>,
 }
 
 impl Connections {
-    fn connection(&self, address: &str) -> Result<Connection, Fault> {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = channels.get(address) {
-            return Ok(connection.clone());
+    fn peer(&self, address: &str) -> Result<Peer, Fault> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(peer) = peers.get(address).filter(|peer| !peer.connection.is_misled()) {
+            return Ok(peer.clone());
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("a node's address {address}: {error}")))?;
-        let endpoint = endpoint
-            .connect_timeout(Duration::from_secs(3))
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(5))
-            .keep_alive_timeout(Duration::from_secs(5))
-            .initial_stream_window_size(4 << 20)
-            .initial_connection_window_size(16 << 20);
-        let connection = Connection { channel: endpoint.connect_lazy(), at_work: Arc::default() };
-        channels.insert(address.to_owned(), connection.clone());
-        Ok(connection)
+        let endpoint = endpoint.initial_stream_window_size(4 << 20).initial_connection_window_size(16 << 20);
+        let peer = Peer { connection: Connection::new(endpoint), at_work: Arc::default() };
+        peers.insert(address.to_owned(), peer.clone());
+        Ok(peer)
     }
 }
 
@@ -74,7 +69,7 @@ pub struct Link {
     pub name: String,
     pub shards: Vec<ShardId>,
     cluster: ClusterId,
-    connection: Connection,
+    peer: Peer,
     /// Why it is not there, if that was known when the link was made.
     absence: Option<&'static str>,
 }
@@ -102,8 +97,8 @@ impl Holders {
             if !links.contains_key(node) {
                 let address = addresses.get(node).ok_or_else(|| Fault::internal("a holder without an address"))?;
                 let (name, absence) = known.get(node).cloned().unwrap_or_else(|| (address.clone(), None));
-                let connection = connections.connection(address)?;
-                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, connection, absence });
+                let peer = connections.peer(address)?;
+                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, peer, absence });
             }
             let link = links.get_mut(node).expect("it was just inserted");
             link.shards.push(ShardId(shard as u16));
@@ -131,7 +126,7 @@ impl Holders {
         let link = node.and_then(|node| self.links.get(&node));
         let candidate = |link: &Link| Candidate {
             node: link.node,
-            in_flight: link.connection.at_work.load(Ordering::Relaxed),
+            in_flight: link.peer.at_work.load(Ordering::Relaxed),
             weight: 1,
         };
         link.map(candidate).into_iter().collect()
@@ -158,12 +153,12 @@ impl Holders {
 impl Link {
     /// Counts a query's part at this node.
     pub fn begin(&self) -> AtWork {
-        self.connection.at_work.fetch_add(1, Ordering::Relaxed);
-        AtWork(Arc::clone(&self.connection.at_work))
+        self.peer.at_work.fetch_add(1, Ordering::Relaxed);
+        AtWork(Arc::clone(&self.peer.at_work))
     }
 
-    fn client(&self) -> NodeServiceClient<Channel> {
-        NodeServiceClient::new(self.connection.channel.clone())
+    fn client(&self) -> NodeServiceClient<Connection> {
+        NodeServiceClient::new(self.peer.connection.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
@@ -174,6 +169,7 @@ impl Link {
             return Err(self.unreachable(absence));
         }
         let mut request = Request::new(message);
+        addressee::address(&mut request, self.node);
         if let Some(deadline) = deadline {
             request.set_timeout(deadline);
         }
@@ -198,8 +194,9 @@ impl Link {
     /// A failure of this node's, naming it where somebody has to look after it, and its shards when it cannot be reached.
     fn fault(&self, error: &Status) -> Fault {
         let mut fault = status::to_fault(error);
-        let is_silent = matches!(fault.reason, Reason::ShardsUnavailable | Reason::DeadlineExceeded);
-        if is_silent && fault.shards.is_empty() {
+        // One that has not registered yet is as good as away.
+        let is_away = matches!(fault.reason, Reason::ShardsUnavailable | Reason::DeadlineExceeded | Reason::NotReady);
+        if is_away && fault.shards.is_empty() {
             return self.unreachable(&format!("cannot be reached: {}", fault.message));
         }
         if matches!(fault.reason, Reason::DiskFull | Reason::Corrupt) {

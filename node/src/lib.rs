@@ -29,6 +29,7 @@ use attempt::Attempts;
 use context::Context;
 use entail_logic::columns::Pair;
 use entail_model::{Fault, Reason};
+use entail_proto::addressee;
 use entail_proto::gate::{Gate, Refusal};
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
@@ -45,6 +46,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use store::{OpenOptions, Store};
 use tokio::net::TcpListener;
+use tonic::Request;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -127,15 +130,20 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     // back for 40 ms. (The server's own option counts only where it listens itself.)
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let gate = Gate::new(refusal);
+    // Only what is for this node: its address may have been another's.
+    let node = context.node;
+    let mine = move |request: Request<()>| addressee::check(request.metadata(), node).map(|()| request);
+    let node_service = NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX);
+    let peer_service = PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX);
     // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(Requests::new(&options.instruments.metrics, METHODS))
         .layer(gate.clone())
-        .add_service(NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
+        .add_service(InterceptedService::new(node_service, mine))
         .add_service(health_service)
-        .add_service(PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))
+        .add_service(InterceptedService::new(peer_service, mine))
         .serve_with_incoming_shutdown(incoming, async {
             _ = stopped.await;
         });

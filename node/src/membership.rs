@@ -11,6 +11,7 @@ use crate::presence::{Presence, State};
 use crate::queries::Queries;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, ShardCount};
+use entail_proto::connection::Connection;
 use entail_proto::internal::cluster_service_client::ClusterServiceClient;
 use entail_proto::internal::{
     Decision, HeartbeatRequest, LeaveRequest, NodeStats, RegisterRequest, RegisterResponse, ShardStats,
@@ -18,7 +19,7 @@ use entail_proto::internal::{
 use entail_proto::status;
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
@@ -54,12 +55,11 @@ impl Member {
         }
     }
 
-    fn client(&self) -> Result<ClusterServiceClient<Channel>, Fault> {
+    fn client(&self) -> Result<ClusterServiceClient<Connection>, Fault> {
         let endpoint = Endpoint::from_shared(self.coordinator.clone()).map_err(|error| {
             Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator))
         })?;
-        let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
-        Ok(ClusterServiceClient::new(channel))
+        Ok(ClusterServiceClient::new(Connection::new(endpoint)))
     }
 
     /// Tells the coordinator that the node is going to end, and waits until nothing needs it any more, for as long as
@@ -80,7 +80,7 @@ impl Member {
         }
     }
 
-    async fn register(&self, client: &mut ClusterServiceClient<Channel>) -> Result<u64, Fault> {
+    async fn register(&self, client: &mut ClusterServiceClient<Connection>) -> Result<u64, Fault> {
         let mut wait = Duration::from_millis(100);
         loop {
             let request = self.context.blocking({
@@ -127,7 +127,7 @@ impl Member {
     }
 
     /// Sends heartbeats until the coordinator asks for a new registration.
-    async fn stay(&self, client: &mut ClusterServiceClient<Channel>, incarnation: u64) -> Result<(), Fault> {
+    async fn stay(&self, client: &mut ClusterServiceClient<Connection>, incarnation: u64) -> Result<(), Fault> {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             self.queries.sweep();

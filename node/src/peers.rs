@@ -10,23 +10,25 @@ use crate::waiting::wait;
 use bytes::Bytes;
 use entail_logic::exchange::{Message, wire};
 use entail_model::{ClusterId, Fault, NodeId, Reason};
+use entail_proto::connection::Connection;
 use entail_proto::internal::ExchangeRequest;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::peer_service_client::PeerServiceClient;
-use entail_proto::status;
+use entail_proto::{addressee, status};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 /// Messages under way to one peer.
 const IN_FLIGHT_MAX: usize = 8;
 
-/// Tries before a peer counts as unreachable.
-const TRIES: u32 = 4;
+/// How long after its first failure a message is tried again: a peer that starts anew is there by then, and whoever waits
+/// for a peer that is not learns it soon.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The deadline of one try.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -37,7 +39,7 @@ pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Connections to other nodes, by address.
 #[derive(Debug, Default)]
 pub struct Peers {
-    connections: Mutex<HashMap<String, (Channel, Arc<Semaphore>)>>,
+    connections: Mutex<HashMap<String, (Connection, Arc<Semaphore>)>>,
 }
 
 /// What a message belongs to.
@@ -61,16 +63,15 @@ pub struct Parcel<'s> {
 
 impl Peers {
     /// The connection to an address; made inside the runtime, since the caller's thread is not one of its own.
-    fn connection(&self, runtime: &Handle, address: &str) -> Result<(Channel, Arc<Semaphore>), Fault> {
+    fn connection(&self, runtime: &Handle, address: &str) -> Result<(Connection, Arc<Semaphore>), Fault> {
         let _inside = runtime.enter();
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = connections.get(address) {
+        if let Some(connection) = connections.get(address).filter(|(connection, _)| !connection.is_misled()) {
             return Ok(connection.clone());
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the address {address}: {error}")))?;
-        let channel = endpoint.connect_timeout(Duration::from_secs(5)).tcp_nodelay(true).connect_lazy();
-        let connection = (channel, Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
+        let connection = (Connection::new(endpoint), Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
         connections.insert(address.to_owned(), connection.clone());
         Ok(connection)
     }
@@ -86,7 +87,7 @@ impl Peers {
     ) -> Result<(), Fault> {
         let to = parcel.to;
         let address = territories.address(to)?;
-        let (channel, permits) = self.connection(runtime, &address)?;
+        let (connection, permits) = self.connection(runtime, &address)?;
         let message: Bytes = wire::encode(&parcel.message).into();
         let (flow, traffic) = match parcel.owner {
             Owner::Attempt(attempt) => (Flow::Attempt(attempt), &parcel.metrics.attempts_sent),
@@ -98,10 +99,10 @@ impl Peers {
         let permit = wait(runtime, parcel.stop, permits.acquire_owned())?
             .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
         runtime.spawn(async move {
-            let result = deliver(channel, request).await;
+            let result = deliver(connection, to, request).await;
             drop(permit);
             done(result.map_err(|fault| match fault.reason {
-                Reason::ShardsUnavailable | Reason::DeadlineExceeded => {
+                Reason::ShardsUnavailable | Reason::DeadlineExceeded | Reason::NotReady => {
                     let message = format!("the node at {address} cannot be reached: {}", fault.message);
                     Fault::new(Reason::ShardsUnavailable, message).with_shards(shards)
                 }
@@ -113,22 +114,23 @@ impl Peers {
 }
 
 /// Tries a few times: messages are counted once however often they come.
-async fn deliver(channel: Channel, request: ExchangeRequest) -> Result<(), Fault> {
-    let mut client = PeerServiceClient::new(channel).max_encoding_message_size(MESSAGE_BYTES_MAX);
+async fn deliver(connection: Connection, to: NodeId, request: ExchangeRequest) -> Result<(), Fault> {
+    let mut client = PeerServiceClient::new(connection).max_encoding_message_size(MESSAGE_BYTES_MAX);
     let mut wait = Duration::from_millis(50);
-    for attempt in 1.. {
+    let mut failing: Option<Instant> = None;
+    loop {
         let mut request = tonic::Request::new(request.clone());
+        addressee::address(&mut request, to);
         request.set_timeout(DEADLINE);
         let fault = match client.exchange(request).await {
             Ok(_) => return Ok(()),
             Err(error) => status::to_fault(&error),
         };
         let may_pass = matches!(fault.reason, Reason::ShardsUnavailable | Reason::NotReady | Reason::DeadlineExceeded);
-        if attempt == TRIES || !may_pass {
+        if !may_pass || failing.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
             return Err(fault);
         }
         tokio::time::sleep(wait).await;
         wait *= 2;
     }
-    unreachable!("the loop ends by returning")
 }

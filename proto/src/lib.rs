@@ -19,6 +19,8 @@ pub mod internal {
     tonic::include_proto!("entail.internal.v1");
 }
 
+pub mod addressee;
+pub mod connection;
 pub mod convert;
 pub mod deadline;
 pub mod gate;

@@ -1,10 +1,11 @@
-//! `entail bench`: measures clusters of this program, beside others.
+//! `entail bench`: measures clusters of this program, beside others, and asks those that run already.
 
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::units;
 use clap::{Args, Subcommand, ValueEnum};
 use entail_bench::Error;
+use entail_bench::ask;
 use entail_bench::cluster::Shape;
 use entail_bench::graphs::Graph;
 use entail_bench::lubm::Lubm;
@@ -15,16 +16,18 @@ use entail_bench::workload::{Kind, SEED, Workload};
 use entail_model::{Fault, Reason};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLES: &str = "\
 Examples:
   entail bench lubm --universities 10 --runs 5 --against ascent
-  entail bench closure --edges 12000 --vertices 3500 --nodes 3 > results.jsonl";
+  entail bench closure --edges 12000 --vertices 3500 --nodes 3 > results.jsonl
+  entail bench ask 'SELECT (COUNT(*) AS ?n) { ?s ?p ?o }' --for 10m > answers.jsonl";
 
 /// Measures loading, rules and queries on clusters that it starts itself, beside other programs.
 ///
-/// The input is made anew from a seed. Each line of the output is a JSON object.
+/// The input is made anew from a seed. `ask` asks a cluster that runs already. Each line of the output is a JSON object.
 #[derive(Subcommand, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub enum Command {
@@ -32,6 +35,8 @@ pub enum Command {
     Lubm(LubmArguments),
     /// All paths of a random graph
     Closure(ClosureArguments),
+    /// Asks a cluster the same question again and again, and tells what came of each
+    Ask(AskArguments),
     /// Solves a workload with a peer in this process, and prints its report
     #[command(hide = true)]
     Peer(PeerArguments),
@@ -97,6 +102,24 @@ struct Common {
 }
 
 #[derive(Args, Clone, Debug)]
+pub struct AskArguments {
+    /// A SPARQL query whose answer is small
+    query: String,
+
+    /// How many ask at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    clients: u16,
+
+    /// How long each waits between an answer and its next question
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = units::time)]
+    every: Duration,
+
+    /// When to stop [default: on Ctrl-C or SIGTERM]
+    #[arg(long = "for", value_name = "TIME", value_parser = units::time)]
+    time: Option<Duration>,
+}
+
+#[derive(Args, Clone, Debug)]
 pub struct PeerArguments {
     #[arg(value_enum)]
     peer: PeerName,
@@ -135,6 +158,7 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
             let seed = common.seed;
             measure(common.request(Workload::Closure(Graph { vertices, edges, seed })), session).await
         }
+        Command::Ask(arguments) => ask(arguments, session).await,
         Command::Peer(arguments) => solve(&arguments),
     }
 }
@@ -147,13 +171,26 @@ impl Common {
     }
 }
 
-/// Measures until it is done. SIGTERM ends it as Ctrl-C does, so that no process of ours is left behind.
+/// Measures until it is done.
 async fn measure(request: Request, session: &Session) -> Result<(), Failure> {
+    let mut shown = Shown { session };
+    until_told(entail_bench::run::run(&request, &mut shown)).await
+}
+
+/// Asks until the time is over. Each question is sent once, and may take as long as a query may.
+async fn ask(arguments: AskArguments, session: &Session) -> Result<(), Failure> {
+    let AskArguments { query, clients, every, time } = arguments;
+    let client = session.polling(session.ask_max())?;
+    let request = ask::Request { query, clients: clients.into(), pause: every, time };
+    until_told(ask::run(&client, &request, show)).await
+}
+
+/// SIGTERM ends the work as Ctrl-C does, so that no process of ours is left behind.
+async fn until_told(work: impl Future<Output = Result<(), Error>>) -> Result<(), Failure> {
     let told = signal(SignalKind::terminate());
     let mut told = told.map_err(|error| Failure::input("the signals of this process", error))?;
-    let mut shown = Shown { session };
     tokio::select! {
-        result = entail_bench::run::run(&request, &mut shown) => result.map_err(failure),
+        result = work => result.map_err(failure),
         _ = told.recv() => Err(Failure::Interrupted),
     }
 }
@@ -175,6 +212,10 @@ fn print(value: &impl serde::Serialize) -> io::Result<()> {
     out.flush()
 }
 
+fn show(value: &impl serde::Serialize) -> Result<(), Error> {
+    print(value).map_err(|error| Error::Io { name: OUTPUT.to_owned(), error })
+}
+
 /// Results go to the standard output, the rest to the standard error.
 struct Shown<'a> {
     session: &'a Session,
@@ -182,7 +223,7 @@ struct Shown<'a> {
 
 impl Listener for Shown<'_> {
     fn line(&mut self, line: &Line) -> Result<(), Error> {
-        print(line).map_err(|error| Error::Io { name: OUTPUT.to_owned(), error })
+        show(line)
     }
 
     fn note(&mut self, text: &str) {

@@ -74,7 +74,7 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
 async fn ready(request: StatusRequest, nodes: usize, session: &Session) -> Result<StatusResponse, Failure> {
     let started = Instant::now();
     let limit = session.ask_max();
-    let client = session.polling(POLL_MAX)?;
+    let client = session.polling(Some(POLL_MAX))?;
     loop {
         let lack = match poll(&client, request, nodes).await? {
             Ok(status) => return Ok(status),

@@ -138,6 +138,8 @@ pub struct Cluster {
     server: String,
     peers: String,
     shape: Shape,
+    /// A program and its arguments that start commands in other surroundings.
+    command_wrapper: Vec<String>,
     place: TempDir,
 }
 
@@ -164,17 +166,30 @@ impl Cluster {
         let coordinator = Process::new("coordinator", place.path(), &shape.coordinator_wrapper, &arguments.concat());
         let server = format!("http://{listen}");
         let peers = format!("http://{peers}");
-        let mut cluster = Self { coordinator, nodes: Vec::new(), server, peers, shape: shape.clone(), place };
+        let nodes = Vec::new();
+        let command_wrapper = Vec::new();
+        let mut cluster = Self { coordinator, nodes, server, peers, shape: shape.clone(), command_wrapper, place };
         for index in 0..shape.nodes {
             let wrapper = if index == 0 { shape.node_wrapper.clone() } else { Vec::new() };
             let name = format!("node-{index}");
             let node = cluster.node(&name, &cluster.data(&name), &wrapper);
             cluster.nodes.push(node);
         }
-        cluster.coordinator.start();
-        cluster.nodes.iter_mut().for_each(Process::start);
-        cluster.ready();
-        cluster
+        cluster.serving()
+    }
+
+    /// A cluster of processes that the test has put together; commands are started by a wrapper.
+    pub fn assembled(place: TempDir, roles: (Process, Vec<Process>), server: String, wrapper: Vec<String>) -> Self {
+        let (coordinator, nodes) = roles;
+        let shape = Shape { nodes: nodes.len(), ..Shape::default() };
+        Self { coordinator, nodes, server, peers: String::new(), shape, command_wrapper: wrapper, place }.serving()
+    }
+
+    /// The same cluster, started.
+    fn serving(mut self) -> Self {
+        self.processes().for_each(Process::start);
+        self.ready();
+        self
     }
 
     /// A node of this cluster that is not started yet.
@@ -221,8 +236,8 @@ impl Cluster {
 
     /// A command that talks to this cluster, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = entail(arguments);
-        command.args(["--server", &self.server]);
+        let mut command = within(&self.command_wrapper);
+        command.args(arguments).args(["--server", &self.server]);
         command
     }
 
@@ -257,8 +272,17 @@ impl Cluster {
 
 /// `entail` with arguments, without the settings of whoever runs the tests.
 pub fn entail(arguments: &[&str]) -> Command {
-    let mut command = clean(Command::new(env!("CARGO_BIN_EXE_entail")));
+    let mut command = within(&[]);
     command.args(arguments);
+    command
+}
+
+/// The same without arguments, started by a wrapper if there is one.
+fn within(wrapper: &[String]) -> Command {
+    let program = env!("CARGO_BIN_EXE_entail");
+    let Some((first, rest)) = wrapper.split_first() else { return clean(Command::new(program)) };
+    let mut command = clean(Command::new(first));
+    command.args(rest).arg(program);
     command
 }
 

@@ -24,7 +24,7 @@ fn ring() -> (Cluster, BTreeSet<String>) {
 }
 
 /// The shards of a node, as a message lists them.
-fn shards_of(cluster: &Cluster, node: &str) -> Vec<u64> {
+pub fn shards_of(cluster: &Cluster, node: &str) -> Vec<u64> {
     let status: serde_json::Value =
         serde_json::from_str(&cluster.must(&["status", "--shards", "--output", "json"])).unwrap();
     let nodes = status["nodes"].as_array().unwrap();
@@ -34,7 +34,7 @@ fn shards_of(cluster: &Cluster, node: &str) -> Vec<u64> {
 }
 
 /// A typed failure that may pass, naming exactly these shards.
-fn names_shards(done: &Done, shards: &[u64]) {
+pub fn names_shards(done: &Done, shards: &[u64]) {
     assert_eq!(done.code, Some(3), "{}", done.err);
     let shards: Vec<String> = shards.iter().map(ToString::to_string).collect();
     let expected = format!("(SHARDS_UNAVAILABLE; shards {}; safe to retry)", shards.join(","));

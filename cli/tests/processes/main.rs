@@ -16,6 +16,8 @@ mod load;
 mod lost_node;
 mod memory;
 mod metrics;
+mod network;
+mod partition;
 mod rolling;
 mod rules;
 mod shutdown;

@@ -51,7 +51,7 @@ impl Totals {
 
 /// Shows the status until the time is up, or somebody ends it.
 pub async fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
-    let client = session.polling(ASK_MAX)?;
+    let client = session.polling(Some(ASK_MAX))?;
     let request = StatusRequest { shards: arguments.shards };
     let mut screen = Screen::new(arguments.output);
     let mut last: Option<Totals> = None;

@@ -1,0 +1,57 @@
+//! Whom a call is for: an address may lead to another node than it did when it was learnt.
+//!
+//! A name that a cache still resolves as it was, an address that was given to somebody else: both lead to a process of
+//! the same cluster that would answer for its own shards. So every call to a node carries the id of the node that it is
+//! for, and whoever is not that node refuses it and says who it is; then the caller drops the connection.
+
+use crate::status;
+use entail_model::{Fault, NodeId, Reason};
+use tonic::codegen::http::HeaderMap;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Status};
+
+/// In a request the id of the node that it is for, in a refusal the id of the node that refuses.
+const KEY: &str = "entail-node";
+
+/// Says whom a request is for.
+pub fn address<T>(request: &mut Request<T>, node: NodeId) {
+    request.metadata_mut().insert(KEY, node.0.into());
+}
+
+/// Refuses what is not for this node.
+///
+/// # Errors
+/// `ShardsUnavailable`: the node that is meant may be found again.
+pub fn check(metadata: &MetadataMap, me: NodeId) -> Result<(), Status> {
+    let addressee = metadata.get(KEY).and_then(|text| text.to_str().ok()?.parse().ok());
+    if addressee == Some(me.0) {
+        return Ok(());
+    }
+    let fault = Fault::new(Reason::ShardsUnavailable, "its address leads to another node");
+    let mut refusal = status::from_fault(&fault);
+    refusal.metadata_mut().insert(KEY, me.0.into());
+    Err(refusal)
+}
+
+/// Has a node refused a call that was for another one? Takes the headers of its reply.
+pub fn is_refused(headers: &HeaderMap) -> bool {
+    headers.contains_key(KEY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_for_one_node() {
+        let mut request = Request::new(());
+        assert!(check(request.metadata(), NodeId(7)).is_err());
+        address(&mut request, NodeId(u64::MAX));
+        assert!(check(request.metadata(), NodeId(u64::MAX)).is_ok());
+        let refusal = check(request.metadata(), NodeId(7)).expect_err("it is for another node");
+        assert!(status::to_fault(&refusal).is_retryable());
+        assert!(is_refused(refusal.into_http::<()>().headers()));
+        let other = status::from_fault(&Fault::new(Reason::ShardsUnavailable, "gone"));
+        assert!(!is_refused(other.into_http::<()>().headers()));
+    }
+}

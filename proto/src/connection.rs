@@ -1,0 +1,134 @@
+//! How the processes of a cluster keep a connection: nobody waits for a host that has vanished.
+//!
+//! A host that lost its power, or its address, says no goodbye, and TCP by itself goes on for a quarter of an hour. So
+//! each connection is asked for a sign of life, also while nobody uses it: what replaces the host is then found by the
+//! next call, which connects anew and looks the name up again. Calls that wait for a connection fail together when it
+//! cannot be made; by itself the transport would try once for each, one after the other.
+
+use crate::addressee;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tonic::ConnectError;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Service, StdError, http};
+use tonic::transport::{Channel, Endpoint};
+
+/// How long to wait for a connection, names and all.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long a connection may be silent until it is asked for a sign of life, and how long that may take.
+const SILENT: Duration = Duration::from_secs(2);
+const SIGN: Duration = Duration::from_secs(4);
+
+/// A way to another process of the cluster; clones share it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    channel: Channel,
+    /// Tells all who wait that there is no connection.
+    failed: Arc<Notify>,
+    is_misled: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Connects when the first call needs it, and again when the connection is lost. Has to be called inside a tokio
+    /// runtime.
+    pub fn new(endpoint: Endpoint) -> Self {
+        let channel = endpoint
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(SILENT)
+            .keep_alive_timeout(SIGN)
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        Self { channel, failed: Arc::default(), is_misled: Arc::default() }
+    }
+
+    /// Has a node answered here for which a call was not? Then it is time for a new connection.
+    pub fn is_misled(&self) -> bool {
+        self.is_misled.load(Ordering::Relaxed)
+    }
+}
+
+impl Service<http::Request<Body>> for Connection {
+    type Response = http::Response<Body>;
+    type Error = StdError;
+    type Future = BoxFuture<Self::Response, StdError>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+        self.channel.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let failed = Arc::clone(&self.failed).notified_owned();
+        let call = self.channel.call(request);
+        let connection = self.clone();
+        Box::pin(async move {
+            let reply = tokio::select! {
+                reply = call => reply,
+                () = failed => return Err(ConnectError(Box::new(NoConnection)).into()),
+            };
+            match &reply {
+                Ok(response) if addressee::is_refused(response.headers()) => {
+                    connection.is_misled.store(true, Ordering::Relaxed);
+                }
+                Err(error) if is_about_connecting(error) => connection.failed.notify_waiters(),
+                _ => {}
+            }
+            reply.map_err(Into::into)
+        })
+    }
+}
+
+fn is_about_connecting(error: &tonic::transport::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// What those are told who waited with the one whose attempt failed.
+#[derive(Debug)]
+struct NoConnection;
+
+impl fmt::Display for NoConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no connection can be made")
+    }
+}
+
+impl Error for NoConnection {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::internal::HeartbeatRequest;
+    use crate::internal::cluster_service_client::ClusterServiceClient;
+    use crate::status;
+    use entail_model::Reason;
+    use std::time::Instant;
+
+    /// Ten calls to a host that does not answer: each alone would wait for an attempt of its own.
+    #[tokio::test]
+    async fn calls_that_wait_for_a_connection_fail_together() {
+        // For documentation (RFC 5737): nobody has it. Where there is no way to it at all, attempts fail at once.
+        let connection = Connection::new(Endpoint::from_static("http://192.0.2.1:7401"));
+        let started = Instant::now();
+        let calls = (0..10).map(|_| {
+            let mut client = ClusterServiceClient::new(connection.clone());
+            tokio::spawn(async move { client.heartbeat(HeartbeatRequest::default()).await })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            let error = call.await.expect("no panic").expect_err("nobody is there");
+            assert_eq!(status::to_fault(&error).reason, Reason::ShardsUnavailable, "{error:?}");
+        }
+        assert!(started.elapsed() < CONNECT * 3, "{:?}", started.elapsed());
+    }
+}
