@@ -25,7 +25,9 @@ if ! "$tools/venv/bin/python" -c 'import kubernetes_validate, yaml' 2>/dev/null;
 fi
 if ! { command -v promtool && command -v prometheus; } >/dev/null && [ ! -x "$tools/bin/prometheus" ]; then
   work=$(mktemp -d)
-  (cd "$work" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . \
+  fetch() { apt-get download -qq prometheus; }
+  # Where the lists of packages were thrown away, as in images, they are fetched first.
+  (cd "$work" && { fetch || { apt-get update -qq && fetch; }; } && dpkg -x prometheus_*.deb . \
     && cp usr/bin/promtool usr/bin/prometheus "$tools/bin/") \
     2>/dev/null || missing+=("prometheus and promtool (Debian's package prometheus)")
   rm -r "$work"

@@ -2,6 +2,10 @@
 //! or cut off is told so in a way that can be acted on.
 
 use crate::harness::{Cluster, Done, Running, Shape, eventually};
+use entail_client::retry::Policy;
+use entail_client::v1::ApplyRulesRequest;
+use entail_client::{Client, Options};
+use entail_model::{Fault, Reason};
 use std::fmt::Write as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -116,6 +120,35 @@ fn whoever_is_cut_off_is_told_why() {
         cluster.ready();
     }
     assert_eq!(cluster.dump("all").len(), FACTS);
+}
+
+/// A change is not just gone: whoever asked for it is told that it may have been made, and may ask again.
+#[test]
+fn a_change_that_is_cut_off_is_in_doubt() {
+    let mut cluster = cluster("500ms");
+    let before = cluster.dump("all");
+    let rules = "RULE { ?a <urn:reach> ?c } WHERE { ?a <urn:next> ?c }\n\
+                 RULE { ?a <urn:reach> ?c } WHERE { ?a <urn:reach> ?b . ?b <urn:next> ?c }";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (role, reason) in [("coordinator", Reason::OutcomeUnknown), ("node-1", Reason::ShardsUnavailable)] {
+        let server = cluster.server().to_owned();
+        let applied = runtime.spawn(async move {
+            let client = Client::connect(&server, Options { retry: Policy::never(), ..Options::default() }).unwrap();
+            let request = ApplyRulesRequest { name: "reach".to_owned(), text: rules.to_owned(), ..Default::default() };
+            client.apply_rules(request).await.map_err(Fault::from)
+        });
+        sleep(Duration::from_millis(500));
+        assert!(!applied.is_finished(), "the closure is too small to be cut off");
+        let process = cluster.processes().find(|process| process.name == role).unwrap();
+        process.signal("TERM");
+        assert_eq!(process.ended().code(), Some(0), "{}", process.log());
+        let fault = runtime.block_on(applied).unwrap().expect_err("it was cut off");
+        assert_eq!((fault.reason, fault.is_retryable()), (reason, true), "{fault:?}");
+        process.start();
+        cluster.ready();
+        assert_eq!(cluster.must(&["rules", "list"]), "no rules\n", "this one was not made");
+    }
+    assert_eq!(cluster.dump("all"), before);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How soon things are there.
 
-use crate::harness::{Cluster, PATIENCE, Process, Shape, entail};
+use crate::harness::{Cluster, PATIENCE, Process, Shape, entail, eventually};
 use std::fmt::Write as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -40,6 +40,28 @@ fn roles_are_ready_soon_after_a_restart() {
     assert!(node < Duration::from_secs(2), "{node:?}");
     let count = cluster.must(&["query", "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }", "--output", "csv"]);
     assert_eq!(count.lines().nth(1), Some(FACTS.to_string().as_str()));
+}
+
+/// What each process says of itself while the other is missing.
+#[test]
+fn roles_that_wait_for_each_other_say_so() {
+    let mut cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
+    cluster.coordinator.kill();
+    cluster.nodes[0].kill();
+    cluster.nodes[0].start();
+    let says = |process: &Process, path: &str, status: u16, text: &str| {
+        let expected = Some((status, text.to_owned()));
+        eventually(&format!("{path} of {} says {text}", process.name), || process.http(path) == expected);
+    };
+    says(&cluster.nodes[0], "/readyz", 503, "node-0: not registered with the coordinator\n");
+    says(&cluster.nodes[0], "/healthz", 200, "ok\n");
+    cluster.nodes[0].kill();
+    cluster.coordinator.start();
+    says(&cluster.coordinator, "/readyz", 503, "coordinator: waiting for nodes (0 of 1 have registered)\n");
+    says(&cluster.coordinator, "/healthz", 200, "ok\n");
+    cluster.nodes[0].start();
+    says(&cluster.nodes[0], "/readyz", 200, "ready\n");
+    says(&cluster.coordinator, "/readyz", 200, "ready\n");
 }
 
 /// How long a role takes from its start until it is ready: the coordinator too, whose nodes have to find it again.

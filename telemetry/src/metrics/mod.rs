@@ -25,8 +25,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// From a tenth of a millisecond to a minute: calls, fan-outs, rounds.
-pub const SECONDS: [f64; 15] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];
+pub const SECONDS: [f64; 18] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The type of the page, for HTTP.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
