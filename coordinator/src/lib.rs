@@ -25,6 +25,7 @@ use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
 use entail_proto::internal::cluster_service_server::ClusterServiceServer;
 use entail_proto::v1;
+use entail_telemetry::{Calls, ServerSpans};
 use front::{Admin, House, Queries, Rules, Updates};
 use members::{ClusterServer, Log, Members};
 use metalog::{Cluster, Entry, FileLog, MetaLog};
@@ -149,6 +150,7 @@ fn client_server(
     let rules = v1::rule_service_server::RuleServiceServer::new(Rules(Arc::clone(&house)));
     let admin = v1::admin_service_server::AdminServiceServer::new(Admin(house));
     let server = Server::builder()
+        .layer(ServerSpans::new("coordinator", Calls::Always(front::is_traced)))
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .add_service(health)
         .add_service(reflection_v1)

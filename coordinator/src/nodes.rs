@@ -6,6 +6,7 @@ use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};
 use entail_proto::internal::node_service_client::NodeServiceClient;
 use entail_proto::internal::*;
 use entail_proto::{convert, status};
+use entail_telemetry::{ClientSpans, Peer};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,9 @@ use tonic::{Request, Status, Streaming};
 
 /// The deadline of calls that only look something up or change a little.
 const SHORT: Duration = Duration::from_secs(30);
+
+/// The deadline of looking at a trace, for which somebody waits who has an answer already.
+const TRACE: Duration = Duration::from_secs(2);
 
 /// Beyond a query's deadline: the query ends by its own clock, and the node's only counts when nobody tells it so.
 const GRACE: Duration = Duration::from_secs(1);
@@ -31,7 +35,7 @@ pub struct Connections {
 /// A connection, and how many queries are at work behind it.
 #[derive(Clone, Debug)]
 struct Connection {
-    channel: Channel,
+    channel: ClientSpans<Channel>,
     at_work: Arc<AtomicU32>,
 }
 
@@ -50,7 +54,8 @@ impl Connections {
             .keep_alive_timeout(Duration::from_secs(5))
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(16 << 20);
-        let connection = Connection { channel: endpoint.connect_lazy(), at_work: Arc::default() };
+        let channel = ClientSpans::new(endpoint.connect_lazy(), Peer::new(address));
+        let connection = Connection { channel, at_work: Arc::default() };
         channels.insert(address.to_owned(), connection.clone());
         Ok(connection)
     }
@@ -153,7 +158,7 @@ impl Link {
         AtWork(Arc::clone(&self.connection.at_work))
     }
 
-    fn client(&self) -> NodeServiceClient<Channel> {
+    fn client(&self) -> NodeServiceClient<ClientSpans<Channel>> {
         NodeServiceClient::new(self.connection.channel.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
@@ -269,6 +274,13 @@ impl Link {
         let request = SizesRequest { cluster: self.cluster.0, epoch };
         let reply = self.client().sizes(self.request_until(request, Some(SHORT), until)?).await;
         reply.map(|reply| reply.into_inner().relations).map_err(|error| self.fault(&error))
+    }
+
+    /// What the node still has of a trace.
+    pub async fn trace(&self, trace: [u8; 16]) -> Result<Bytes, Fault> {
+        let request = TraceRequest { trace: trace.to_vec().into() };
+        let reply = self.client().trace(self.request(request, Some(TRACE))?).await;
+        reply.map(|reply| reply.into_inner().spans).map_err(|error| self.fault(&error))
     }
 
     /// Streams the node's facts.

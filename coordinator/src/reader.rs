@@ -23,12 +23,17 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info_span};
 
 /// Batches that wait for the query's thread, of all nodes together.
 const BATCHES_WAITING: usize = 8;
 
 /// Statistics of epochs that are kept.
 const STATS_KEPT: usize = 4;
+
+/// Plans of one query whose calls have spans. A property path or EXISTS may make any number of lookups, which nobody would
+/// look at one by one.
+const PLANS_TRACED_MAX: u64 = 64;
 
 /// What queries share: caches over committed terms, and the statistics of the last epochs.
 pub struct Shared {
@@ -63,6 +68,8 @@ pub struct Reader {
     pub epoch: Epoch,
     pub runtime: Handle,
     pub until: Until,
+    /// Plans that were started.
+    pub started: AtomicU64,
 }
 
 /// When to stop waiting.
@@ -165,13 +172,17 @@ impl Reader {
                 None => by_node.entry(self.holders.holder(home)?.node).or_default().push(*id),
             }
         }
+        if by_node.is_empty() {
+            return Ok(texts);
+        }
+        let span = info_span!("decode", "entail.terms" = by_node.values().map(Vec::len).sum::<usize>() as i64);
         let calls = by_node.into_iter().map(|(node, mut ids)| async move {
             ids.sort_unstable();
             ids.dedup();
             let found = self.holders.links[&node].decode(&ids, self.until.deadline).await?;
             Ok::<_, Fault>((ids, found))
         });
-        for (ids, found) in try_join_all(calls).await? {
+        for (ids, found) in try_join_all(calls).instrument(span).await? {
             if ids.len() != found.len() {
                 return Err(Fault::corrupt("a node gave texts of other terms"));
             }
@@ -232,6 +243,8 @@ impl Cluster for Reader {
         let (send, batches) = mpsc::channel(BATCHES_WAITING);
         let until = self.until.deadline;
         let mut tasks = JoinSet::new();
+        let is_traced = self.started.fetch_add(1, Ordering::Relaxed) < PLANS_TRACED_MAX;
+        let span = if is_traced { info_span!("fan-out") } else { Span::none() };
         for link in participants {
             let (request, send) = (request.clone(), send.clone());
             tasks.spawn_on(
@@ -239,7 +252,8 @@ impl Cluster for Reader {
                     if let Err(fault) = follow(&link, request, until, &send).await {
                         _ = send.send(Err(fault)).await;
                     }
-                },
+                }
+                .instrument(span.clone()),
                 &self.runtime,
             );
         }
@@ -281,6 +295,10 @@ async fn follow(
     let mut stream = link.execute(request, until).await?;
     while let Some(part) = link.next(&mut stream).await? {
         let is_last = part.summary.is_some();
+        if is_last {
+            // The call is over when the query hears that it is.
+            _ = link.next(&mut stream).await?;
+        }
         let part = match part.summary {
             Some(summary) => Part::Done(profile(link, &summary)),
             None => Part::Rows(part.rows),

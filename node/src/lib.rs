@@ -19,6 +19,7 @@ mod queries;
 mod scan;
 mod service;
 pub mod store;
+mod traffic;
 mod waiting;
 
 pub use options::Options;
@@ -29,6 +30,7 @@ use entail_logic::columns::Pair;
 use entail_model::{Fault, Reason};
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
+use entail_telemetry::{Calls, ServerSpans};
 use membership::Member;
 use overflow::Room;
 use queries::Queries;
@@ -95,12 +97,13 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         queries: Arc::new(Queries::default()),
     };
     let (health, health_service) = tonic_health::server::health_reporter();
+    let name = options.name.unwrap_or_else(|| address.clone());
     let member = Member {
         context: Arc::clone(&context),
         attempts: Arc::clone(&services.attempts),
         queries: Arc::clone(&services.queries),
         coordinator: options.coordinator,
-        name: options.name.unwrap_or_else(|| address.clone()),
+        name: name.clone(),
         address: address.clone(),
         health: health.clone(),
     };
@@ -115,6 +118,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
     let server = Server::builder()
+        .layer(ServerSpans::new(&name, Calls::InTrace(service::is_traced)))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX))

@@ -12,13 +12,17 @@ use entail_proto::internal::ExchangeRequest;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::peer_service_client::PeerServiceClient;
 use entail_proto::status;
+use entail_telemetry::inject;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tonic::Extensions;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
+use tracing::Span;
 
 /// Messages under way to one peer.
 const IN_FLIGHT_MAX: usize = 8;
@@ -52,6 +56,8 @@ pub struct Parcel<'s> {
     pub from: NodeId,
     pub to: NodeId,
     pub message: Message,
+    /// The exchange that it is part of.
+    pub span: Span,
     /// Set when nobody needs it any more.
     pub stop: &'s AtomicBool,
 }
@@ -93,8 +99,10 @@ impl Peers {
         let shards = territories.shards_of(to);
         let permit = wait(runtime, parcel.stop, permits.acquire_owned())?
             .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
+        let mut metadata = MetadataMap::new();
+        parcel.span.in_scope(|| inject(&mut metadata));
         runtime.spawn(async move {
-            let result = deliver(channel, request).await;
+            let result = deliver(channel, request, metadata).await;
             drop(permit);
             done(result.map_err(|fault| match fault.reason {
                 Reason::ShardsUnavailable | Reason::DeadlineExceeded => {
@@ -109,11 +117,11 @@ impl Peers {
 }
 
 /// Tries a few times: messages are counted once however often they come.
-async fn deliver(channel: Channel, request: ExchangeRequest) -> Result<(), Fault> {
+async fn deliver(channel: Channel, request: ExchangeRequest, metadata: MetadataMap) -> Result<(), Fault> {
     let mut client = PeerServiceClient::new(channel).max_encoding_message_size(MESSAGE_BYTES_MAX);
     let mut wait = Duration::from_millis(50);
     for attempt in 1.. {
-        let mut request = tonic::Request::new(request.clone());
+        let mut request = tonic::Request::from_parts(metadata.clone(), Extensions::new(), request.clone());
         request.set_timeout(DEADLINE);
         let fault = match client.exchange(request).await {
             Ok(_) => return Ok(()),

@@ -1,9 +1,11 @@
 //! `AdminService`: how the cluster is, and what it holds.
 
-use super::{House, Reply, dump, refuse};
+use super::{House, Reply, dump, refuse, trace};
 use entail_model::NodeId;
 use entail_proto::v1::admin_service_server::AdminService;
-use entail_proto::v1::{DumpRequest, DumpResponse, NodeStatus, ShardStatus, StatusRequest, StatusResponse};
+use entail_proto::v1::{
+    DumpRequest, DumpResponse, NodeStatus, ShardStatus, StatusRequest, StatusResponse, TraceRequest, TraceResponse,
+};
 use futures::Stream;
 use std::collections::{BTreeSet, HashMap};
 use std::pin::Pin;
@@ -112,6 +114,14 @@ impl AdminService for Admin {
             placement_version: placement.version,
             uptime_seconds: house.started.elapsed().as_secs_f64(),
         }))
+    }
+
+    type TraceStream = Pin<Box<dyn Stream<Item = Result<TraceResponse, Status>> + Send>>;
+
+    async fn trace(&self, request: Request<TraceRequest>) -> Reply<Self::TraceStream> {
+        let trace = trace::id(&request.get_ref().trace_id).map_err(refuse)?;
+        let links = self.0.members.holders().map(|holders| holders.links).unwrap_or_default();
+        Ok(Response::new(Box::pin(trace::collect(trace, links.into_values().collect()))))
     }
 
     type DumpStream = Pin<Box<dyn Stream<Item = Result<DumpResponse, Status>> + Send>>;

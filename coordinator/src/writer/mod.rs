@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 
 /// Changes that wait for the writer.
 const WAITING_MAX: usize = 256;
@@ -95,7 +96,7 @@ impl Writer {
         request.cancel = request.cancel.child_token();
         let _stop = request.cancel.clone().drop_guard();
         let writer = Arc::clone(self);
-        let task = tokio::spawn(async move { writer.take_turn(request).await });
+        let task = tokio::spawn(async move { writer.take_turn(request).await }.in_current_span());
         task.await.unwrap_or_else(|error| Err(Fault::internal(format!("the writer's task failed: {error}"))))
     }
 
@@ -105,7 +106,7 @@ impl Writer {
             .try_acquire()
             .map_err(|_| Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting")))?;
         let mut turn = tokio::select! {
-            turn = self.turn.lock() => turn,
+            turn = self.turn.lock().instrument(info_span!("admission")) => turn,
             () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
         };
         if let Some(answer) = self.answered(&request.id)? {
@@ -113,6 +114,6 @@ impl Writer {
         }
         self.members.ensure_placement().await?;
         let run = Run::new(self, request)?;
-        run.drive(&mut turn).await
+        run.drive(&mut turn).instrument(info_span!("epoch")).await
     }
 }
