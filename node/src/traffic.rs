@@ -1,5 +1,5 @@
 //! Exchanges as a trace shows them: one span for everything that goes to one peer in a round or a query, never one for
-//! each message.
+//! each message, and none where only the word goes that there is nothing.
 
 use entail_logic::exchange::Payload;
 use entail_model::NodeId;
@@ -29,6 +29,9 @@ impl Traffic {
 
     /// Counts a message to a node at an address, and gives the span that it belongs to.
     pub fn goes(&mut self, to: NodeId, address: &str, payload: &Payload) -> Span {
+        if matches!(payload, Payload::Close { .. }) {
+            return self.peers.get(&to).map_or_else(Span::none, |exchange| exchange.span.clone());
+        }
         let exchange = self.peers.entry(to).or_insert_with(|| {
             let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
             let port: i64 = port.parse().unwrap_or(0);

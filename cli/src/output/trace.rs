@@ -21,6 +21,12 @@ const ROWS_MAX: usize = 250;
 /// How wide the time of the whole request is drawn, in characters.
 const BAR: usize = 24;
 
+/// A call's time on its way and back that is told of.
+const WAY_TOLD: Duration = Duration::from_micros(300);
+
+/// Calls that are a node's share of the work: of each group the slowest is marked.
+const SHARES: [&str; 3] = ["Execute", "Reason", "Seal"];
+
 /// What a row tells of its span, in this order.
 const TOLD: [&str; 17] = [
     "entail.round",
@@ -49,6 +55,8 @@ pub struct Tree {
     children: HashMap<[u8; 8], Vec<usize>>,
     /// Without a parent, or without the one that they name.
     roots: Vec<usize>,
+    /// Who answers where.
+    names: HashMap<String, String>,
 }
 
 /// One line of the waterfall.
@@ -62,13 +70,16 @@ impl Tree {
         let mut known = HashSet::new();
         spans.retain(|span| known.insert(span.id));
         spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
-        let mut tree = Self { spans, children: HashMap::new(), roots: Vec::new() };
+        let mut tree = Self { spans, children: HashMap::new(), roots: Vec::new(), names: HashMap::new() };
         for (index, span) in tree.spans.iter().enumerate() {
             match span.parent.filter(|parent| known.contains(parent)) {
                 Some(parent) => tree.children.entry(parent).or_default().push(index),
                 None => tree.roots.push(index),
             }
         }
+        let calls = (0..tree.spans.len())
+            .filter_map(|index| Some((address(&tree.spans[index])?, tree.process_of_call(index)?)));
+        tree.names = calls.map(|(address, process)| (address, process.to_owned())).collect();
         tree
     }
 
@@ -181,10 +192,11 @@ impl<'t> Drawing<'t> {
         if let Some(answering) = answering {
             notes.extend(told(&tree.spans[answering]));
             let way = span.duration().saturating_sub(tree.spans[answering].duration());
-            notes.push(format!("way {}", time(way)));
-        } else if span.kind == "client" && depth > 0 {
-            let port = span.number("server.port").unwrap_or(0);
-            notes.push(format!("to {}:{port}", span.text("server.address").unwrap_or("?")));
+            if way >= WAY_TOLD {
+                notes.push(format!("way {}", time(way)));
+            }
+        } else if let Some(address) = address(span).filter(|_| depth > 0) {
+            notes.insert(0, format!("to {}", tree.names.get(&address).unwrap_or(&address)));
         }
         if let Some(error) = &span.error {
             notes.push(format!("failed: {} {error}", span.text("error.type").unwrap_or_default()));
@@ -208,7 +220,7 @@ impl<'t> Drawing<'t> {
         for group in alike.values_mut() {
             group.sort_by_key(|index| std::cmp::Reverse(tree.weight(*index)));
             let processes: HashSet<&str> = group.iter().filter_map(|index| tree.process_of_call(*index)).collect();
-            if processes.len() > 1 {
+            if processes.len() > 1 && SHARES.contains(&short(&tree.spans[group[0]].name)) {
                 slowest.insert(group[0]);
             }
             if group.len() >= SIBLINGS_FOLDED {
@@ -284,11 +296,18 @@ fn short(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
+/// Where a span's call or exchange goes to.
+fn address(span: &Span) -> Option<String> {
+    Some(format!("{}:{}", span.text("server.address")?, span.number("server.port")?))
+}
+
 fn told(span: &Span) -> Vec<String> {
     let tell = |key: &&str| {
         let value = span.attributes.get(*key)?;
         let label = key.rsplit('.').next().unwrap_or(key);
         Some(match (label, value) {
+            // What did not happen needs no place.
+            (_, Value::Number(0)) => return None,
             ("bytes", Value::Number(number)) => units::bytes(*number as u64),
             ("busy_us", Value::Number(number)) => format!("busy {}", time(Duration::from_micros(*number as u64))),
             ("returned_rows", Value::Number(number)) => units::counted(*number as u64, "row"),

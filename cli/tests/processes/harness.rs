@@ -30,11 +30,20 @@ pub struct Shape {
     /// A program and its arguments that start the first node and the coordinator in other surroundings.
     pub node_wrapper: Vec<String>,
     pub coordinator_wrapper: Vec<String>,
+    /// Variables of all its processes.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { nodes: 3, shards: 8, memory: "64MiB", node_wrapper: Vec::new(), coordinator_wrapper: Vec::new() }
+        Self {
+            nodes: 3,
+            shards: 8,
+            memory: "64MiB",
+            node_wrapper: Vec::new(),
+            coordinator_wrapper: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -43,6 +52,7 @@ pub struct Process {
     pub name: String,
     line: Vec<OsString>,
     log: PathBuf,
+    environment: Vec<(&'static str, String)>,
     child: Option<Child>,
 }
 
@@ -52,13 +62,20 @@ impl Process {
         let mut line: Vec<OsString> = wrapper.iter().map(OsString::from).collect();
         line.push(env!("CARGO_BIN_EXE_entail").into());
         line.extend(arguments.iter().map(OsString::from));
-        Self { name: name.to_owned(), line, log: place.join(format!("{name}.log")), child: None }
+        Self {
+            name: name.to_owned(),
+            line,
+            log: place.join(format!("{name}.log")),
+            environment: Vec::new(),
+            child: None,
+        }
     }
 
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "{} is running", self.name);
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = clean(Command::new(&self.line[0]));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.line[1..]).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
     }
@@ -149,6 +166,7 @@ impl Cluster {
             let node = cluster.node(&name, &cluster.data(&name), &wrapper);
             cluster.nodes.push(node);
         }
+        cluster.processes().for_each(|process| process.environment.clone_from(&shape.environment));
         cluster.coordinator.start();
         cluster.nodes.iter_mut().for_each(Process::start);
         cluster.ready();
@@ -199,6 +217,7 @@ impl Cluster {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = entail(arguments);
         command.args(["--server", &self.server]);
+        command.envs(self.shape.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

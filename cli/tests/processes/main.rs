@@ -14,5 +14,7 @@ mod kill;
 mod load;
 mod lost_node;
 mod memory;
+mod receiver;
 mod rules;
+mod tracing;
 mod usage;

@@ -55,8 +55,9 @@ fn a_call_is_one_row_and_the_slowest_of_several_is_marked() {
     let expected = "\
 trace 07070707070707070707070707070707: 10.00 ms, 7 spans
 span           process        start      time
+─────────────  ───────────  ───────  ────────  ──────────────────────────  ────────────────────────
 query          client       0.00 ms  10.00 ms  |========================|
-  Query        coordinator  1.00 ms   8.50 ms  |  ===================== |  way 1.50 ms
+  Query        coordinator  1.00 ms   8.50 ms  |  ===================== |
     Execute    node-1       2.00 ms   7.00 ms  |    ==================  |  way 0.60 ms, <- slowest
       execute  node-1       2.60 ms   6.20 ms  |      ================  |  rows 1,234
     Execute    node-0       2.00 ms   2.00 ms  |    ======              |  way 1.00 ms
