@@ -105,6 +105,8 @@ impl Arguments {
             instance: self.command.instance(),
             log,
             default_level,
+            asks: self.command.wants_trace(),
+            serves: role.is_some(),
             // Somebody waits for a command to end; a role has a grace period.
             flush_max: Duration::from_secs(if role.is_some() { 2 } else { 1 }),
         }
@@ -112,6 +114,19 @@ impl Arguments {
 }
 
 impl Command {
+    /// Has the user asked for the trace of what the command does?
+    fn wants_trace(&self) -> bool {
+        match self {
+            Self::Load(load::Arguments { trace, .. })
+            | Self::Query(query::Arguments { trace, .. })
+            | Self::Update(update::Arguments { trace, .. })
+            | Self::Rules(
+                rules::Command::Apply(rules::Apply { trace, .. }) | rules::Command::Drop(rules::Remove { trace, .. }),
+            ) => *trace,
+            _ => false,
+        }
+    }
+
     /// Tells this process from others of its role: a node's name, or something that nobody else has.
     fn instance(&self) -> String {
         match self {

@@ -32,6 +32,11 @@ pub fn adopt(span: &Span, headers: &HeaderMap) {
     }
 }
 
+/// Is a span's trace kept?
+pub fn is_recorded(span: &Span) -> bool {
+    !span.is_disabled() && span.context().span().is_recording()
+}
+
 /// The trace that a span belongs to; none when tracing is off.
 pub fn trace_id(span: &Span) -> Option<[u8; 16]> {
     let context = span.context();

@@ -1,8 +1,11 @@
-//! The way of ended spans: into the ring, and those that are sampled to an OpenTelemetry collector as well, through a
-//! bounded queue and a thread of its own.
+//! Which spans are made, and where they go when they end: into the ring, and those that are sampled to an OpenTelemetry
+//! collector as well, through a bounded queue and a thread of its own.
+//!
+//! A request is kept when it is sampled, or when somebody has asked for its trace (`--trace`). Of others no span is made
+//! but the first, in which that is found out: recording all of them would take a twentieth of a small query's time.
 //!
 //! ```text
-//! ended span ──► ring (all of them)
+//! ended span ──► ring
 //!      └ sampled ──► queue, bounded ──► thread ──► OTLP
 //!                       └ full: dropped, counted
 //! ```
@@ -23,9 +26,11 @@ use opentelemetry_sdk::trace::{
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tracing::Subscriber;
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::filter::{DynFilterFn, LevelFilter};
+use tracing_subscriber::layer::Context as LayerContext;
 use tracing_subscriber::registry::LookupSpan;
 
 /// How often the log says that spans are dropped, at most.
@@ -36,7 +41,15 @@ pub struct Identity<'a> {
     pub service_name: &'a str,
     /// Tells this process from others of the same service.
     pub instance: &'a str,
+    /// Does this process want the traces that it begins to be kept everywhere?
+    pub asks: bool,
 }
+
+/// How `tracestate` says that a trace is to be kept by everybody, sampled or not.
+const KEEP: (&str, &str) = ("entail", "keep");
+
+/// Spans that are made outside of others: a command, the two ends of a call, and what knows its parent itself.
+const STANDING_ALONE: [&str; 3] = ["command", "call", "exchange"];
 
 /// Makes the provider of spans: what ends goes to `ring`, and to the collector if there is one.
 pub fn provider(
@@ -58,7 +71,7 @@ pub fn provider(
     ring.set_resource(&resource);
     let queue = settings.exports.then(|| Queue::start(settings.queue_max, Arc::clone(&drops))).transpose()?;
     let provider = SdkTracerProvider::builder()
-        .with_sampler(KeepAll(settings.sampler.clone()))
+        .with_sampler(Keeping { sampler: settings.sampler.clone(), asks: who.asks })
         .with_span_processor(Processor { ring, queue })
         .with_resource(resource)
         .build();
@@ -71,7 +84,15 @@ pub fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + Send + Sync + u
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
-    let ours = filter_fn(|about| about.is_span() && about.target().starts_with("entail"));
+    let is_ours = |about: &Metadata<'_>| about.is_span() && about.target().starts_with("entail");
+    // What is inside of nothing is part of a request that is not kept.
+    let is_kept = |about: &Metadata<'_>, context: &LayerContext<'_, S>| {
+        STANDING_ALONE.contains(&about.name()) || context.lookup_current().is_some()
+    };
+    let kept = DynFilterFn::new(is_kept).with_callsite_filter(move |about| match is_ours(about) {
+        true => Interest::sometimes(),
+        false => Interest::never(),
+    });
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer("entail"))
         .with_location(false)
@@ -79,14 +100,19 @@ where
         .with_target(false)
         .with_level(false)
         .with_tracked_inactivity(false)
-        .with_filter(ours.with_max_level_hint(LevelFilter::INFO))
+        .with_filter(kept.with_max_level_hint(LevelFilter::INFO))
 }
 
-/// Has every span recorded, for the ring; only those that the sampler takes are sent.
+/// Has spans recorded for the ring that the sampler leaves out, where somebody has asked for the trace: that is said to
+/// other processes in `tracestate`.
 #[derive(Clone, Debug)]
-struct KeepAll(Sampler);
+struct Keeping {
+    sampler: Sampler,
+    /// Is it this process that asks?
+    asks: bool,
+}
 
-impl ShouldSample for KeepAll {
+impl ShouldSample for Keeping {
     fn should_sample(
         &self,
         parent: Option<&Context>,
@@ -96,8 +122,12 @@ impl ShouldSample for KeepAll {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let mut result = self.0.should_sample(parent, trace, name, kind, attributes, links);
-        if result.decision == SamplingDecision::Drop {
+        let mut result = self.sampler.should_sample(parent, trace, name, kind, attributes, links);
+        if self.asks {
+            result.trace_state = result.trace_state.insert(KEEP.0, KEEP.1).unwrap_or(result.trace_state);
+        }
+        let is_asked_for = result.trace_state.get(KEEP.0) == Some(KEEP.1);
+        if is_asked_for && result.decision == SamplingDecision::Drop {
             result.decision = SamplingDecision::RecordOnly;
         }
         result
@@ -227,7 +257,7 @@ impl Drops {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry::trace::Tracer;
+    use opentelemetry::trace::{Span as _, TraceContextExt, Tracer};
     use std::sync::mpsc;
 
     /// A collector that takes nothing until it is told, and then fails.
@@ -261,16 +291,25 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_not_sampled_is_kept_here_alone() {
+    fn a_request_that_is_not_sampled_is_kept_where_somebody_asks() {
         let settings = Settings { exports: false, sampler: Sampler::AlwaysOff, queue_max: 1, service_name: None };
-        let ring = Arc::new(Ring::default());
-        let who = Identity { service_name: "entail", instance: "one" };
-        let (provider, _) = provider(&settings, &who, Arc::clone(&ring)).unwrap();
-        let span = provider.tracer("test").start("one");
-        let context = opentelemetry::trace::Span::span_context(&span).clone();
-        assert!(!context.is_sampled());
-        drop(span);
-        let kept = crate::trace::decode(&ring.trace(context.trace_id().to_bytes())).unwrap();
-        assert_eq!((kept.len(), kept[0].service.as_str()), (1, "entail"));
+        let begin = |asks| {
+            let ring = Arc::new(Ring::default());
+            let who = Identity { service_name: "entail", instance: "one", asks };
+            let (provider, _) = provider(&settings, &who, Arc::clone(&ring)).unwrap();
+            (ring, provider)
+        };
+        for (asks, spans) in [(true, 1), (false, 0)] {
+            let ((here, client), (there, server)) = (begin(asks), begin(false));
+            let root = client.tracer("test").start("root");
+            let context = Context::new().with_remote_span_context(root.span_context().clone());
+            assert!(!root.span_context().is_sampled());
+            drop(server.tracer("test").start_with_context("call", &context));
+            let trace = root.span_context().trace_id().to_bytes();
+            drop(root);
+            for ring in [here, there] {
+                assert_eq!(crate::trace::decode(&ring.trace(trace)).unwrap().len(), spans);
+            }
+        }
     }
 }

@@ -22,7 +22,7 @@ pub use calls::{Calls, ClientSpans, Peer, ServerSpans};
 pub use context::{inject, trace_id};
 
 use export::{Drops, Identity};
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use ring::Ring;
 use settings::Settings;
 use std::fmt;
@@ -46,6 +46,10 @@ pub struct Options {
     pub log: LogFormat,
     /// What is logged of Entail when [`FILTER`] is not set; of libraries only warnings are.
     pub default_level: LevelFilter,
+    /// Are the traces that this process begins to be kept, here and by all whom it calls?
+    pub asks: bool,
+    /// Does it serve? Of a process that only asks others there is nothing to tell unless spans are sent or asked for.
+    pub serves: bool,
     /// How long the end of the process may wait for the collector to take the last spans.
     pub flush_max: Duration,
 }
@@ -116,19 +120,30 @@ impl Drop for Guard {
 /// For a filter or settings of OpenTelemetry that cannot be met, and the second time.
 pub fn init(options: &Options) -> Result<Guard, Error> {
     let filter = log::filter(std::env::var(FILTER).ok().as_deref(), options.default_level)?;
-    let provider = match Settings::read(&|name| std::env::var(name).ok())? {
-        Some(settings) => {
+    let settings = Settings::read(&|name| std::env::var(name).ok())?;
+    let provider = match settings.filter(|settings| options.serves || options.asks || settings.exports) {
+        Some(mut settings) => {
+            if !settings.exports && !options.serves {
+                // Whoever sends its own spans would miss the one that they are below.
+                settings.sampler = Sampler::AlwaysOff;
+            }
             let ring = Arc::new(Ring::default());
-            let who = Identity { service_name: &options.service_name, instance: &options.instance };
+            let who = Identity { service_name: &options.service_name, instance: &options.instance, asks: options.asks };
             let (provider, drops) = export::provider(&settings, &who, Arc::clone(&ring))?;
             KEPT.set(Kept { ring, drops }).map_err(|_| Error::Twice)?;
             Some(provider)
         }
         None => None,
     };
-    let traces = provider.as_ref().map(export::layer);
-    let subscriber = Registry::default().with(traces).with(log::layer(options.log, filter));
-    subscriber.try_init().map_err(|_| Error::Twice)?;
+    // Not a layer that may be none: one without a filter has everything recorded, the spans of libraries as well.
+    let started = match &provider {
+        Some(provider) => {
+            let log = log::layer(options.log, filter);
+            Registry::default().with(export::layer(provider)).with(log).try_init()
+        }
+        None => Registry::default().with(log::layer(options.log, filter)).try_init(),
+    };
+    started.map_err(|_| Error::Twice)?;
     Ok(Guard { provider, flush_max: options.flush_max })
 }
 

@@ -14,6 +14,9 @@ const QUEUE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
+/// The part of requests that is kept where nothing is said and nothing sent: something to look at, at no cost.
+const RATIO_KEPT: f64 = 0.05;
+
 /// Spans that wait to be sent, if nothing else is said: the standard's number.
 const QUEUE_DEFAULT: usize = 2048;
 
@@ -22,7 +25,7 @@ const QUEUE_DEFAULT: usize = 2048;
 pub struct Settings {
     /// Are spans sent to a collector? The exporter itself reads where it is.
     pub exports: bool,
-    /// Which requests are sent; all are kept here for a while.
+    /// Which requests are kept here for a while, and sent; those that ask for it are kept anyway.
     pub sampler: Sampler,
     /// Spans that wait to be sent at most; others are dropped.
     pub queue_max: usize,
@@ -59,7 +62,10 @@ impl Settings {
         };
         Ok(Some(Self {
             exports,
-            sampler: sampler(value(SAMPLER).as_deref(), value(SAMPLER_ARGUMENT).as_deref())?,
+            sampler: match value(SAMPLER) {
+                None if !exports => Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(RATIO_KEPT))),
+                name => sampler(name.as_deref(), value(SAMPLER_ARGUMENT).as_deref())?,
+            },
             queue_max,
             service_name: value(SERVICE_NAME),
         }))
@@ -107,11 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn without_variables_everything_is_sampled_and_nothing_sent() {
-        let settings = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]);
-        assert!(!settings.exports && settings.service_name.is_none());
-        assert_eq!(settings.queue_max, QUEUE_DEFAULT);
-        assert!(format!("{:?}", settings.sampler).starts_with("ParentBased(AlwaysOn"));
+    fn without_variables_nothing_is_sent_and_a_part_is_kept() {
+        let silent = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]);
+        assert!(!silent.exports && silent.service_name.is_none());
+        assert_eq!(silent.queue_max, QUEUE_DEFAULT);
+        assert_eq!(format!("{:?}", silent.sampler), "ParentBased(TraceIdRatioBased(0.05))");
+        let sent = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")]).sampler;
+        assert_eq!(format!("{sent:?}"), "ParentBased(AlwaysOn)", "as the standard has it");
     }
 
     #[test]

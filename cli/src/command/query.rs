@@ -61,7 +61,7 @@ pub struct Arguments {
 
     /// Shows afterwards, on the standard error, where the time went: in which process, and when
     #[arg(long)]
-    trace: bool,
+    pub trace: bool,
 
     /// Answers at this epoch or a later one
     #[arg(long, value_name = "EPOCH", default_value_t = 0, hide_default_value = true)]

@@ -38,7 +38,7 @@ pub struct Arguments {
 
     /// Shows afterwards, on the standard error, where the time went: in which process, and when
     #[arg(long)]
-    trace: bool,
+    pub trace: bool,
 
     /// How the answer is shown
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]

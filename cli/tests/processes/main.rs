@@ -17,4 +17,5 @@ mod memory;
 mod receiver;
 mod rules;
 mod tracing;
+mod tracing_cost;
 mod usage;

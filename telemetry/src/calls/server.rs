@@ -20,7 +20,7 @@ pub enum Calls {
     InTrace(fn(&str) -> bool),
 }
 
-/// Opens a span for each call, as a child of the caller's.
+/// Opens a span for each call, as a child of the caller's, if the trace is kept.
 #[derive(Clone, Debug)]
 pub struct ServerSpans<S = ()> {
     inner: S,
@@ -65,7 +65,7 @@ impl<S> ServerSpans<S> {
             "entail.process" = &*self.process,
         );
         context::adopt(&span, request.headers());
-        (!span.is_disabled()).then(|| Call::new(span, End::Server))
+        context::is_recorded(&span).then(|| Call::new(span, End::Server))
     }
 }
 

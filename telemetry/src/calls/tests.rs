@@ -58,17 +58,18 @@ impl Body for Frames {
     }
 }
 
-/// What a call leaves in the ring, by name and kind; `read` says whether the answer is read to its end.
+/// What a call inside a trace leaves in the ring; `read` says whether the answer is read to its end.
 fn spans(code: Code, calls: Calls, is_inside: bool, read: bool) -> Vec<Ended> {
-    let settings = Settings::read(&|_| None).unwrap().unwrap();
+    let all = |name: &str| Some("always_on".to_owned()).filter(|_| name == "OTEL_TRACES_SAMPLER");
+    let settings = Settings::read(&all).unwrap().unwrap();
     let ring = Arc::new(Ring::default());
-    let who = Identity { service_name: "entail", instance: "one" };
+    let who = Identity { service_name: "entail", instance: "one", asks: false };
     let (provider, _) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
     let subscriber = Registry::default().with(export::layer(&provider));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let trace = tracing::subscriber::with_default(subscriber, || {
         let mut server = ServerSpans::new("node-1", calls).layer(Handler(code));
-        let outer = if is_inside { info_span!("outer") } else { Span::none() };
+        let outer = if is_inside { info_span!("command", otel.name = "outer") } else { Span::none() };
         let trace = crate::context::trace_id(&outer);
         let mut client = ClientSpans::new(&mut server, Peer::new("10.0.0.1:7401"));
         let request = Request::get("http://node/a.Service/Method").body(()).unwrap();
