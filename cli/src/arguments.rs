@@ -4,7 +4,10 @@ use crate::command::{bench, convert, coordinator, dump, load, node, query, rules
 use crate::units::Timeout;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use entail_telemetry::LogFormat;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::path::PathBuf;
+use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 const EXAMPLES: &str = "\
@@ -97,11 +100,42 @@ impl Arguments {
             (_, 1, Some(_)) => LevelFilter::DEBUG,
             (_, _, _) => LevelFilter::TRACE,
         };
-        entail_telemetry::Options { service_name: role.unwrap_or("entail-cli").to_owned(), log, default_level }
+        entail_telemetry::Options {
+            service_name: role.unwrap_or("entail-cli").to_owned(),
+            instance: self.command.instance(),
+            log,
+            default_level,
+            asks: self.command.wants_trace(),
+            serves: role.is_some(),
+            // Somebody waits for a command to end; a role has a grace period.
+            flush_max: Duration::from_secs(if role.is_some() { 2 } else { 1 }),
+        }
     }
 }
 
 impl Command {
+    /// Has the user asked for the trace of what the command does?
+    fn wants_trace(&self) -> bool {
+        match self {
+            Self::Load(load::Arguments { trace, .. })
+            | Self::Query(query::Arguments { trace, .. })
+            | Self::Update(update::Arguments { trace, .. })
+            | Self::Rules(
+                rules::Command::Apply(rules::Apply { trace, .. }) | rules::Command::Drop(rules::Remove { trace, .. }),
+            ) => *trace,
+            _ => false,
+        }
+    }
+
+    /// Tells this process from others of its role: a node's name, or something that nobody else has.
+    fn instance(&self) -> String {
+        match self {
+            Self::Node(node::Arguments { name: Some(name), .. }) => name.clone(),
+            // The hasher's keys come from the system's randomness.
+            _ => format!("{:016x}", RandomState::new().hash_one(std::process::id())),
+        }
+    }
+
     /// The name of a role that serves; none for commands.
     pub fn role(&self) -> Option<&'static str> {
         match self {

@@ -68,6 +68,17 @@ impl Failure {
         }
     }
 
+    /// What kind of failure it is, in a word for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage(_) | Self::Clap(_) => "USAGE",
+            Self::Fault(fault) | Self::Text { fault, .. } => fault.reason.name(),
+            Self::Input { .. } => "INPUT",
+            Self::Output(_) => "OUTPUT",
+            Self::Interrupted => "INTERRUPTED",
+        }
+    }
+
     /// Says what went wrong, and gives the exit code.
     pub fn report(self) -> ExitCode {
         let code = ExitCode::from(self.exit_code());

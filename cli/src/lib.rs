@@ -19,6 +19,7 @@ mod progress;
 mod prologue;
 mod server;
 mod session;
+mod traced;
 pub mod units;
 
 use arguments::Arguments;

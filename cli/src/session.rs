@@ -46,6 +46,14 @@ impl Session {
         Ok(Client::connect(&self.globals.server, Options { outgoing, ..options })?)
     }
 
+    /// The host and port of the cluster.
+    pub fn address(&self) -> (&str, u16) {
+        let server = self.globals.server.as_str();
+        let place = server.split_once("://").map_or(server, |(_, rest)| rest).trim_end_matches('/');
+        let (host, port) = place.rsplit_once(':').unwrap_or((place, "80"));
+        (host, port.parse().unwrap_or(80))
+    }
+
     fn timeout(&self, default: Option<Duration>) -> Option<Duration> {
         self.globals.timeout.map_or(default, |timeout| timeout.0)
     }

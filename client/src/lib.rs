@@ -157,6 +157,25 @@ impl Client {
         self.unary(Kind::Read, request, |channel, request| async move { admin(channel).status(request).await }).await
     }
 
+    /// What the coordinator and the nodes still have of a recent trace, a message of each.
+    ///
+    /// # Errors
+    /// [`Error::Failed`].
+    pub async fn trace(&self, request: v1::TraceRequest) -> Result<Vec<v1::TraceResponse>, Error> {
+        let collect = |attempt: Attempt| {
+            let request = attempt.request(request.clone());
+            async move {
+                let mut stream = admin(attempt.channel).trace(request).await?.into_inner();
+                let mut parts = Vec::new();
+                while let Some(part) = stream.message().await? {
+                    parts.push(part);
+                }
+                Ok(parts)
+            }
+        };
+        self.connection.call(self.timeout, Kind::Read, collect).await
+    }
+
     /// Streams a graph as RDF.
     ///
     /// # Errors

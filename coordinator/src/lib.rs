@@ -28,8 +28,8 @@ use entail_model::{ClusterId, Fault, Reason, ShardCount};
 use entail_proto::gate::{Gate, Refusal};
 use entail_proto::internal::cluster_service_server::ClusterServiceServer;
 use entail_proto::v1;
-use entail_telemetry::Instruments;
 use entail_telemetry::metrics::rpc::Requests;
+use entail_telemetry::{Calls, Instruments, ServerSpans};
 use front::{Admin, House, Queries, Rules, Updates};
 use members::{ClusterServer, Log, Members};
 use metalog::{Cluster, Entry, FileLog, MetaLog};
@@ -208,6 +208,7 @@ fn client_server(
     let rules = v1::rule_service_server::RuleServiceServer::new(Rules(Arc::clone(&house)));
     let admin = v1::admin_service_server::AdminServiceServer::new(Admin(house));
     let server = Server::builder()
+        .layer(ServerSpans::new("coordinator", Calls::Always(front::is_traced)))
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .layer(door.requests)
         .layer(door.gate)

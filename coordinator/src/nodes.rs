@@ -8,6 +8,7 @@ use entail_proto::connection::Connection;
 use entail_proto::internal::node_service_client::NodeServiceClient;
 use entail_proto::internal::*;
 use entail_proto::{addressee, convert, status};
+use entail_telemetry::ClientSpans;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,9 @@ use tonic::{Request, Status, Streaming};
 
 /// The deadline of calls that only look something up or change a little.
 const SHORT: Duration = Duration::from_secs(30);
+
+/// The deadline of looking at a trace, for which somebody waits who has an answer already.
+const TRACE: Duration = Duration::from_secs(2);
 
 /// Beyond a query's deadline: the query ends by its own clock, and the node's only counts when nobody tells it so.
 const GRACE: Duration = Duration::from_secs(1);
@@ -33,20 +37,21 @@ pub struct Connections {
 /// A connection, and how many queries are at work behind it.
 #[derive(Clone, Debug)]
 struct Peer {
-    connection: Connection,
+    connection: ClientSpans<Connection>,
     at_work: Arc<AtomicU32>,
 }
 
 impl Connections {
     fn peer(&self, address: &str) -> Result<Peer, Fault> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(peer) = peers.get(address).filter(|peer| !peer.connection.is_misled()) {
+        if let Some(peer) = peers.get(address).filter(|peer| !peer.connection.get_ref().is_misled()) {
             return Ok(peer.clone());
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("a node's address {address}: {error}")))?;
         let endpoint = endpoint.initial_stream_window_size(4 << 20).initial_connection_window_size(16 << 20);
-        let peer = Peer { connection: Connection::new(endpoint), at_work: Arc::default() };
+        let connection = ClientSpans::new(Connection::new(endpoint), entail_telemetry::Peer::new(address));
+        let peer = Peer { connection, at_work: Arc::default() };
         peers.insert(address.to_owned(), peer.clone());
         Ok(peer)
     }
@@ -157,7 +162,7 @@ impl Link {
         AtWork(Arc::clone(&self.peer.at_work))
     }
 
-    fn client(&self) -> NodeServiceClient<Connection> {
+    fn client(&self) -> NodeServiceClient<ClientSpans<Connection>> {
         NodeServiceClient::new(self.peer.connection.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
@@ -275,6 +280,13 @@ impl Link {
         let request = SizesRequest { cluster: self.cluster.0, epoch };
         let reply = self.client().sizes(self.request_until(request, Some(SHORT), until)?).await;
         reply.map(|reply| reply.into_inner().relations).map_err(|error| self.fault(&error))
+    }
+
+    /// What the node still has of a trace.
+    pub async fn trace(&self, trace: [u8; 16]) -> Result<Bytes, Fault> {
+        let request = TraceRequest { trace: trace.to_vec().into() };
+        let reply = self.client().trace(self.request(request, Some(TRACE))?).await;
+        reply.map(|reply| reply.into_inner().spans).map_err(|error| self.fault(&error))
     }
 
     /// Streams the node's facts.

@@ -19,19 +19,24 @@ use futures::future::try_join_all;
 use oxrdf::Term;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info_span};
 
 /// Batches that wait for the query's thread, of all nodes together.
 const BATCHES_WAITING: usize = 8;
 
 /// Statistics of epochs that are kept.
 const STATS_KEPT: usize = 4;
+
+/// Plans of one query whose calls have spans. A property path or EXISTS may make any number of lookups, which nobody would
+/// look at one by one.
+const PLANS_TRACED_MAX: u64 = 64;
 
 /// The cluster at one epoch.
 pub struct Reader {
@@ -40,6 +45,8 @@ pub struct Reader {
     pub epoch: Epoch,
     pub runtime: Handle,
     pub until: Until,
+    /// Plans that were started.
+    pub started: AtomicU64,
 }
 
 /// When to stop waiting.
@@ -145,13 +152,17 @@ impl Reader {
         }
         let missing: usize = by_node.values().map(Vec::len).sum();
         self.shared.metrics.cached("texts", texts.len() + missing, texts.len());
+        if missing == 0 {
+            return Ok(texts);
+        }
+        let span = info_span!("decode", "entail.terms" = missing as i64);
         let calls = by_node.into_iter().map(|(node, mut ids)| async move {
             ids.sort_unstable();
             ids.dedup();
             let found = self.holders.links[&node].decode(&ids, self.until.deadline).await?;
             Ok::<_, Fault>((ids, found))
         });
-        for (ids, found) in try_join_all(calls).await? {
+        for (ids, found) in try_join_all(calls).instrument(span).await? {
             if ids.len() != found.len() {
                 return Err(Fault::corrupt("a node gave texts of other terms"));
             }
@@ -212,6 +223,8 @@ impl Cluster for Reader {
         let until = self.until.deadline;
         let mut tasks = JoinSet::new();
         let fan_out = FanOut::new(&self.shared.metrics, participants.len());
+        let is_traced = self.started.fetch_add(1, Ordering::Relaxed) < PLANS_TRACED_MAX;
+        let span = if is_traced { info_span!("fan-out") } else { Span::none() };
         for link in participants {
             let (request, send, fan_out) = (request.clone(), send.clone(), Arc::clone(&fan_out));
             tasks.spawn_on(
@@ -221,7 +234,8 @@ impl Cluster for Reader {
                         Ok(End::Unwanted) => {}
                         Err(fault) => _ = send.send(Err(fault)).await,
                     }
-                },
+                }
+                .instrument(span.clone()),
                 &self.runtime,
             );
         }
@@ -270,6 +284,10 @@ async fn follow(
     let mut stream = link.execute(request, until).await?;
     while let Some(part) = link.next(&mut stream).await? {
         let is_last = part.summary.is_some();
+        if is_last {
+            // The call is over when the query hears that it is.
+            _ = link.next(&mut stream).await?;
+        }
         let part = match part.summary {
             Some(summary) => Part::Done(profile(link, &summary)),
             None => Part::Rows(part.rows),

@@ -7,6 +7,7 @@ use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::{Owner, Parcel};
 use crate::store::{Removed, SealSummary, Sealed, Snapshot};
+use crate::traffic::{self, Traffic};
 use entail_logic::columns::Pair;
 use entail_logic::columns::spine::Spill;
 use entail_logic::exchange::{Message, Payload};
@@ -14,12 +15,14 @@ use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Copy, Epoch, Fault, NodeId, Reason, Relation, Round};
+use entail_telemetry::{count, fail};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tracing::{Span, info_span};
 
 /// The one open attempt, if any.
 #[derive(Default)]
@@ -66,6 +69,34 @@ pub struct Open {
     /// Bytes in memory that are the attempt's.
     held_bytes: AtomicU64,
     is_rebuild: AtomicBool,
+    /// The round that is open here, as its trace shows it.
+    underway: Mutex<Option<Underway>>,
+}
+
+/// A round under way.
+struct Underway {
+    round: Round,
+    span: Span,
+    traffic: Traffic,
+    /// The time that the reasoner has worked in it, and since when it works.
+    busy: Duration,
+    since: Option<Instant>,
+}
+
+impl Underway {
+    fn works(&mut self, since: Option<Instant>) {
+        self.busy += std::mem::replace(&mut self.since, since).map_or(Duration::ZERO, |since| since.elapsed());
+    }
+
+    /// Tells what the round came to, and ends its span.
+    fn close(mut self, report: &Report, bytes: u64) {
+        self.works(None);
+        count(&self.span, "entail.derived", report.derived.iter().sum());
+        count(&self.span, "entail.sent", report.sent.values().sum());
+        count(&self.span, "entail.received", report.received.values().sum());
+        count(&self.span, "entail.bytes", bytes);
+        count(&self.span, "entail.busy_us", self.busy.as_micros() as u64);
+    }
 }
 
 #[derive(Default)]
@@ -122,6 +153,7 @@ impl Attempts {
             bytes_sent: AtomicU64::new(0),
             held_bytes: AtomicU64::new(0),
             is_rebuild: AtomicBool::new(false),
+            underway: Mutex::default(),
         });
         *open = Some(Arc::clone(&new));
         Ok(new)
@@ -151,6 +183,9 @@ impl Open {
     }
 
     fn fail(&self, fault: Fault) {
+        if let Some(underway) = lock(&self.underway).take() {
+            fail(&underway.span, fault.reason.name(), &fault.message);
+        }
         lock(&self.progress).failed.get_or_insert(fault);
         self.changed.notify_waiters();
     }
@@ -201,7 +236,30 @@ impl Open {
             self.start_reasoner(context, first)?;
         }
         lock(&self.progress).began.get_or_insert_with(Instant::now);
+        self.open_span(request.round);
         self.inbox.push(Event::Open(request.round), 0)
+    }
+
+    /// The span of a round, inside that of the call that asked for it.
+    fn open_span(&self, round: Round) {
+        let mut underway = lock(&self.underway);
+        let progress = lock(&self.progress);
+        let is_closed = progress.closed.as_ref().is_some_and(|report| report.round >= round);
+        if is_closed || underway.as_ref().is_some_and(|underway| underway.round >= round) {
+            return;
+        }
+        // What is new since the round before.
+        let delta = progress.closed.as_ref().map_or(progress.asserted, |report| report.derived.iter().sum());
+        let span = info_span!("round", "entail.round" = i64::from(round.0), "entail.delta" = delta as i64);
+        let traffic = Traffic::new(span.clone());
+        *underway = Some(Underway { round, span, traffic, busy: Duration::ZERO, since: None });
+    }
+
+    /// The reasoner works, or waits.
+    fn works(&self, since: Option<Instant>) {
+        if let Some(underway) = &mut *lock(&self.underway) {
+            underway.works(since);
+        }
     }
 
     fn start_reasoner(self: &Arc<Self>, context: &Arc<Context>, first: FirstRound) -> Result<(), Fault> {
@@ -268,10 +326,12 @@ impl Open {
             // The pool's threads share the work of a step, and one of them waits where a peer is slow to take what is
             // sent: only one attempt is at work, and nothing else uses the pool.
             let mut emit = |effect| self.perform(context, cluster, territories, effect);
+            self.works(Some(Instant::now()));
             if let Err(fault) = reasoner.step_in(&context.pool, event, &mut emit) {
                 self.fail(fault);
                 return;
             }
+            self.works(None);
             self.hold(reasoner.state());
         }
     }
@@ -286,28 +346,42 @@ impl Open {
         match effect {
             Effect::Closed(report) => {
                 context.metrics.round_facts.observe(report.derived.iter().sum::<u64>() as f64);
+                let bytes = self.bytes_sent.swap(0, Ordering::Relaxed);
+                // Before the caller hears of it.
+                if let Some(underway) = lock(&self.underway).take() {
+                    underway.close(&report, bytes);
+                }
                 let mut progress = lock(&self.progress);
                 if let Some(began) = progress.began.take() {
                     context.metrics.round_seconds.observe(began.elapsed().as_secs_f64());
                 }
                 progress.closed = Some(report);
-                progress.round_bytes = self.bytes_sent.swap(0, Ordering::Relaxed);
+                progress.round_bytes = bytes;
                 drop(progress);
                 self.changed.notify_waiters();
                 Ok(())
             }
             Effect::Send { to, message } => {
-                self.bytes_sent.fetch_add(payload_bytes(&message.payload), Ordering::Relaxed);
+                self.bytes_sent.fetch_add(traffic::bytes(&message.payload), Ordering::Relaxed);
+                let span = self.exchange(to, territories, &message.payload)?;
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
                 let (owner, stop) = (Owner::Attempt(self.attempt.0), &*self.stop);
                 let metrics = &context.metrics;
-                let parcel = Parcel { cluster, owner, from: context.node, to, message, stop, metrics };
+                let parcel = Parcel { cluster, owner, from: context.node, to, message, span, stop, metrics };
                 context.peers.send(&context.runtime, territories, parcel, move |result| match result {
                     Ok(()) => _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0),
                     Err(fault) => open.fail(fault),
                 })
             }
+        }
+    }
+
+    /// The span of what goes to a node in this round.
+    fn exchange(&self, to: NodeId, territories: &Territories, payload: &Payload) -> Result<Span, Fault> {
+        match &mut *lock(&self.underway) {
+            Some(underway) => Ok(underway.traffic.goes(to, &territories.address(to)?, payload)),
+            None => Ok(Span::none()),
         }
     }
 
@@ -355,14 +429,6 @@ fn base(context: &Context, previous: Epoch) -> Result<Arc<Snapshot>, Fault> {
         return Err(Fault::new(Reason::EpochUnavailable, text));
     }
     Ok(latest)
-}
-
-fn payload_bytes(payload: &Payload) -> u64 {
-    match payload {
-        Payload::Rows { batch, .. } => batch.bytes(),
-        Payload::Heads { pairs, .. } | Payload::Copies { pairs, .. } => pairs.len() as u64 * 16,
-        Payload::Close { .. } => 8,
-    }
 }
 
 #[cfg(test)]

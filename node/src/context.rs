@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use tracing::Span;
 
 /// How long a reader waits for an epoch that the log has and this node has not been told of.
 const UNTOLD: Duration = Duration::from_secs(2);
@@ -86,13 +87,14 @@ impl Context {
         }
     }
 
-    /// Runs work that takes time off the async threads.
+    /// Runs work that takes time off the async threads, in the span of whoever asks for it.
     pub async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let context = Arc::clone(self);
-        tokio::task::spawn_blocking(move || work(&context))
+        let span = Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| work(&context)))
             .await
             .unwrap_or_else(|error| Err(Fault::internal(format!("a task failed: {error}"))))
     }
@@ -123,6 +125,12 @@ impl Territories {
         self.addresses.get(&node).cloned().ok_or_else(|| {
             Fault::new(Reason::ShardsUnavailable, "a node's address is not known").with_shards(self.shards_of(node))
         })
+    }
+
+    /// The shards that this node holds, as people write them: `0,3,7`.
+    pub fn own_shards(&self) -> String {
+        let shards: Vec<String> = self.shards_of(self.territory.me).iter().map(ToString::to_string).collect();
+        shards.join(",")
     }
 
     /// The shards that a node holds.

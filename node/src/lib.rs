@@ -21,6 +21,7 @@ mod queries;
 mod scan;
 mod service;
 pub mod store;
+mod traffic;
 mod waiting;
 
 pub use options::Options;
@@ -33,8 +34,8 @@ use entail_proto::addressee;
 use entail_proto::gate::{Gate, Refusal};
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
-use entail_telemetry::Instruments;
 use entail_telemetry::metrics::rpc::Requests;
+use entail_telemetry::{Calls, Instruments, ServerSpans};
 use membership::Member;
 use metrics::{METHODS, Metrics, Sources};
 use overflow::Room;
@@ -109,6 +110,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         queries: Arc::new(Queries::default()),
     };
     let (health, health_service) = tonic_health::server::health_reporter();
+    let name = options.name.unwrap_or_else(|| address.clone());
     let presence = Arc::new(Presence::new(health));
     show(&options.instruments, &services, &presence);
     let member = Arc::new(Member {
@@ -116,7 +118,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         attempts: Arc::clone(&services.attempts),
         queries: Arc::clone(&services.queries),
         coordinator: options.coordinator,
-        name: options.name.unwrap_or_else(|| address.clone()),
+        name: name.clone(),
         address: address.clone(),
         presence,
     });
@@ -137,6 +139,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let peer_service = PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX);
     // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
     let server = Server::builder()
+        .layer(ServerSpans::new(&name, Calls::InTrace(service::is_traced)))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(Requests::new(&options.instruments.metrics, METHODS))

@@ -7,6 +7,7 @@
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::{Owner, Parcel};
+use crate::traffic::Traffic;
 use crate::waiting::{LOOK, wait};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::Batch;
@@ -14,6 +15,7 @@ use entail_logic::eval::meter::{Clock, Meter, Report};
 use entail_logic::exchange::Message;
 use entail_logic::plan::Plan;
 use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, TermId};
+use entail_telemetry::{count, fail, text};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::{Span, info_span};
 
 /// Ended queries whose late messages are recognised.
 const ENDED_KEPT: usize = 10_000;
@@ -172,12 +175,24 @@ impl Queries {
         let inbox = Arc::clone(&place.inbox);
         let part = Worker { context: Arc::clone(context), cluster, inbox, stop: Arc::clone(&stop), parts };
         let timer = request.deadline.map(|deadline| stop_after(&context.runtime, deadline, Arc::clone(&stop)));
+        let span = info_span!("execute", "entail.epoch" = request.epoch.0 as i64);
+        if !span.is_disabled() {
+            text(&span, "entail.shards", &request.territories.own_shards());
+        }
         context.runtime.spawn_blocking(move || {
             let (_place, _timer) = (place, timer);
-            let _timed = part.context.metrics.part_seconds.start_timer();
-            if let Err(fault) = whole(|| part.run(request)) {
-                _ = part.hand_on(Err(fault));
+            let timed = part.context.metrics.part_seconds.start_timer();
+            let result = span.in_scope(|| whole(|| part.run(request)));
+            drop(timed);
+            if let Err(fault) = &result
+                // Being stopped is how a query ends that has enough.
+                && fault.reason != Reason::Cancelled
+            {
+                fail(&span, fault.reason.name(), &fault.message);
             }
+            // Before the caller hears of it.
+            drop(span);
+            _ = part.hand_on(result.map(Part::Done));
         });
         Ok((stream, StopOnDrop(stop)))
     }
@@ -205,7 +220,7 @@ impl Drop for Place {
 }
 
 /// A defect in the evaluation ends the query with an error, as every other failure does.
-fn whole(run: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+fn whole<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|_| Err(Fault::internal("the query's part has panicked: see the node's log")))
 }
@@ -239,7 +254,7 @@ impl Worker {
         sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
     }
 
-    fn run(&self, request: Request) -> Result<(), Fault> {
+    fn run(&self, request: Request) -> Result<Summary, Fault> {
         let started = Instant::now();
         let snapshot = self.context.snapshot(request.epoch, &|| self.stop.load(Ordering::Relaxed))?;
         let plan = Arc::new(request.plan);
@@ -256,12 +271,19 @@ impl Worker {
             stop: Arc::clone(&self.stop),
         })?;
         let failed: Arc<Mutex<Option<Fault>>> = Arc::default();
+        let span = Span::current();
+        let mut traffic = Traffic::new(span.clone());
+        let mut bytes = 0;
         let mut emit = |effect| match effect {
-            Effect::Rows(batch) => self.hand_on(Ok(Part::Rows(batch))),
+            Effect::Rows(batch) => {
+                bytes += batch.bytes();
+                self.hand_on(Ok(Part::Rows(batch)))
+            }
             Effect::Send { to, message } => {
                 let (owner, stop) = (Owner::Query(request.query), &*self.stop);
+                let span = traffic.goes(to, &request.territories.address(to)?, &message.payload);
                 let (cluster, from, metrics) = (self.cluster, self.context.node, &self.context.metrics);
-                let parcel = Parcel { cluster, owner, from, to, message, stop, metrics };
+                let parcel = Parcel { cluster, owner, from, to, message, span, stop, metrics };
                 let failed = Arc::clone(&failed);
                 self.context.peers.send(&self.context.runtime, &request.territories, parcel, move |result| {
                     if let Err(fault) = result {
@@ -289,7 +311,10 @@ impl Worker {
             nanoseconds: started.elapsed().as_nanos() as u64,
             report: meter.map(|meter| meter.report()).unwrap_or_default(),
         };
-        self.hand_on(Ok(Part::Done(summary)))
+        drop(traffic);
+        count(&span, "entail.rows", summary.rows);
+        count(&span, "entail.bytes", bytes);
+        Ok(summary)
     }
 }
 
@@ -327,7 +352,7 @@ mod tests {
             assert_eq!(queries.at_work(), 1);
             let failed = std::thread::spawn(move || {
                 let _place = place;
-                whole(|| panic!("a defect"))
+                whole::<()>(|| panic!("a defect"))
             });
             let fault = failed.join().expect("the panic was caught").expect_err("it has failed");
             assert_eq!(fault.reason, Reason::Internal);

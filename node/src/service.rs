@@ -34,6 +34,11 @@ pub struct Services {
 type Reply<T> = Result<Response<T>, Status>;
 type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// Calls with a span of their own: not the messages of an exchange, which are many, nor looking at a trace.
+pub fn is_traced(path: &str) -> bool {
+    path.starts_with("/entail.internal.v1.NodeService/") && !path.ends_with("/Trace")
+}
+
 fn refuse(fault: Fault) -> Status {
     status::from_fault(&fault)
 }
@@ -205,6 +210,12 @@ impl NodeService for Services {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn trace(&self, request: Request<TraceRequest>) -> Reply<TraceResponse> {
+        let trace = <[u8; 16]>::try_from(&request.get_ref().trace[..])
+            .map_err(|_| refuse(Fault::new(Reason::InvalidRequest, "a trace's id has 16 bytes")))?;
+        Ok(Response::new(TraceResponse { spans: entail_telemetry::recent(trace).into() }))
     }
 }
 

@@ -1,46 +1,315 @@
-//! The way of spans to an OpenTelemetry collector: a bounded queue and a thread of its own.
+//! Which spans are made, and where they go when they end: into the ring, and those that are sampled to an OpenTelemetry
+//! collector as well, through a bounded queue and a thread of its own.
+//!
+//! A request is kept when it is sampled, or when somebody has asked for its trace (`--trace`). Of others no span is made
+//! but the first, in which that is found out: recording all of them would take a twentieth of a small query's time.
+//!
+//! ```text
+//! ended span ──► ring
+//!      └ sampled ──► queue, bounded ──► thread ──► OTLP
+//!                       └ full: dropped, counted
+//! ```
 
 use crate::Error;
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::SpanExporter;
+use crate::ring::Ring;
+use crate::settings::Settings;
+use opentelemetry::trace::{Link, SpanKind, TraceId, TracerProvider};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::SpanExporter as Otlp;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
-use std::time::Duration;
-use tracing::Subscriber;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::resource::EnvResourceDetector;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+    Span, SpanData, SpanExporter, SpanProcessor,
+};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{DynFilterFn, LevelFilter};
+use tracing_subscriber::layer::Context as LayerContext;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where the collector listens, as OpenTelemetry names it.
-const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-/// Spans that wait to be sent; more are dropped.
-const SPANS_QUEUED_MAX: usize = 4096;
-const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+/// How often the log says that spans are dropped, at most.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Sends what is still queued when it is dropped.
-#[derive(Debug)]
-pub struct Exporter(SdkTracerProvider);
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        // Spans that could not be sent by now are lost, which the work does not depend on.
-        let _ = self.0.shutdown_with_timeout(SHUTDOWN_MAX);
-    }
+/// What a process says of itself with every span.
+pub struct Identity<'a> {
+    pub service_name: &'a str,
+    /// Tells this process from others of the same service.
+    pub instance: &'a str,
+    /// Does this process want the traces that it begins to be kept everywhere?
+    pub asks: bool,
 }
 
-/// The layer that exports spans; none without an endpoint.
-pub fn layer<S>(service_name: &str) -> Result<Option<(impl Layer<S> + Send + Sync + use<S>, Exporter)>, Error>
+/// How `tracestate` says that a trace is to be kept by everybody, sampled or not.
+const KEEP: (&str, &str) = ("entail", "keep");
+
+/// Spans that are made outside of others: a command, the two ends of a call, and what knows its parent itself.
+const STANDING_ALONE: [&str; 3] = ["command", "call", "exchange"];
+
+/// Makes the provider of spans: what ends goes to `ring`, and to the collector if there is one.
+pub fn provider(
+    settings: &Settings,
+    who: &Identity<'_>,
+    ring: Arc<Ring>,
+) -> Result<(SdkTracerProvider, Arc<Drops>), Error> {
+    let drops = Arc::new(Drops::default());
+    let mut resource = Resource::builder_empty()
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(KeyValue::new("service.instance.id", who.instance.to_owned()))
+        .with_attribute(KeyValue::new("service.name", who.service_name.to_owned()));
+    // After ours, so that what is in the environment counts.
+    resource = resource.with_detector(Box::new(EnvResourceDetector::new()));
+    if let Some(name) = &settings.service_name {
+        resource = resource.with_service_name(name.clone());
+    }
+    let resource = resource.build();
+    ring.set_resource(&resource);
+    let queue = settings.exports.then(|| Queue::start(settings.queue_max, Arc::clone(&drops))).transpose()?;
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(Keeping { sampler: settings.sampler.clone(), asks: who.asks })
+        .with_span_processor(Processor { ring, queue })
+        .with_resource(resource)
+        .build();
+    Ok((provider, drops))
+}
+
+/// The layer that makes OpenTelemetry's spans of ours. Entail's alone: an exporter that traced its own calls would never
+/// be done.
+pub fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + Send + Sync + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
-    if std::env::var_os(ENDPOINT).is_none_or(|value| value.is_empty()) {
-        return Ok(None);
+    let is_ours = |about: &Metadata<'_>| about.is_span() && about.target().starts_with("entail");
+    // What is inside of nothing is part of a request that is not kept.
+    let is_kept = |about: &Metadata<'_>, context: &LayerContext<'_, S>| {
+        STANDING_ALONE.contains(&about.name()) || context.lookup_current().is_some()
+    };
+    let kept = DynFilterFn::new(is_kept).with_callsite_filter(move |about| match is_ours(about) {
+        true => Interest::sometimes(),
+        false => Interest::never(),
+    });
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("entail"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_level(false)
+        .with_tracked_inactivity(false)
+        .with_filter(kept.with_max_level_hint(LevelFilter::INFO))
+}
+
+/// Has spans recorded for the ring that the sampler leaves out, where somebody has asked for the trace: that is said to
+/// other processes in `tracestate`.
+#[derive(Clone, Debug)]
+struct Keeping {
+    sampler: Sampler,
+    /// Is it this process that asks?
+    asks: bool,
+}
+
+impl ShouldSample for Keeping {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let mut result = self.sampler.should_sample(parent, trace, name, kind, attributes, links);
+        if self.asks {
+            result.trace_state = result.trace_state.insert(KEEP.0, KEEP.1).unwrap_or(result.trace_state);
+        }
+        let is_asked_for = result.trace_state.get(KEEP.0) == Some(KEEP.1);
+        if is_asked_for && result.decision == SamplingDecision::Drop {
+            result.decision = SamplingDecision::RecordOnly;
+        }
+        result
     }
-    let exporter = SpanExporter::builder().with_tonic().build().map_err(|error| Error::Exporter(error.to_string()))?;
-    let queue = BatchConfigBuilder::default().with_max_queue_size(SPANS_QUEUED_MAX).build();
-    let provider = SdkTracerProvider::builder()
-        .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(queue).build())
-        .with_resource(Resource::builder().with_service_name(service_name.to_owned()).build())
-        .build();
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("entail"));
-    Ok(Some((layer, Exporter(provider))))
+}
+
+#[derive(Debug)]
+struct Processor {
+    ring: Arc<Ring>,
+    queue: Option<Queue>,
+}
+
+impl SpanProcessor for Processor {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if let Some(queue) = self.queue.as_ref().filter(|_| span.span_context.is_sampled()) {
+            queue.push(span.clone());
+        }
+        self.ring.keep(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.queue.as_ref().map_or(Ok(()), |queue| queue.batches.force_flush())
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.queue.as_ref().map_or(Ok(()), |queue| queue.batches.shutdown_with_timeout(timeout))
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        if let Some(queue) = &mut self.queue {
+            queue.batches.set_resource(resource);
+        }
+    }
+}
+
+/// The SDK's own queue, with a bound in front of it that counts what it turns away.
+#[derive(Debug)]
+struct Queue {
+    batches: BatchSpanProcessor,
+    waiting: Arc<AtomicUsize>,
+    waiting_max: usize,
+    drops: Arc<Drops>,
+}
+
+impl Queue {
+    fn start(waiting_max: usize, drops: Arc<Drops>) -> Result<Self, Error> {
+        let exporter = Otlp::builder().with_tonic().build().map_err(|error| Error::Exporter(error.to_string()))?;
+        Ok(Self::before(exporter, waiting_max, drops))
+    }
+
+    fn before<E: SpanExporter + 'static>(exporter: E, waiting_max: usize, drops: Arc<Drops>) -> Self {
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let counted = Counted { exporter, waiting: Arc::clone(&waiting), drops: Arc::clone(&drops) };
+        // Batch sizes and delays are the environment's (`OTEL_BSP_*`); the SDK reads them.
+        let config = BatchConfigBuilder::default().with_max_queue_size(waiting_max).build();
+        let batches = BatchSpanProcessor::builder(counted).with_batch_config(config).build();
+        Self { batches, waiting, waiting_max, drops }
+    }
+
+    fn push(&self, span: SpanData) {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) < self.waiting_max {
+            self.batches.on_end(span);
+        } else {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.drops.add(1);
+        }
+    }
+}
+
+/// An exporter that tells what it has taken, and what it could not deliver.
+#[derive(Debug)]
+struct Counted<E> {
+    exporter: E,
+    waiting: Arc<AtomicUsize>,
+    drops: Arc<Drops>,
+}
+
+impl<E: SpanExporter> SpanExporter for Counted<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        self.waiting.fetch_sub(spans, Ordering::AcqRel);
+        let result = self.exporter.export(batch).await;
+        if result.is_err() {
+            self.drops.add(spans as u64);
+        }
+        result
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
+
+/// How many spans were lost on their way to the collector.
+#[derive(Debug, Default)]
+pub struct Drops {
+    spans: AtomicU64,
+    warned: Mutex<Option<Instant>>,
+}
+
+impl Drops {
+    pub fn spans(&self) -> u64 {
+        self.spans.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, spans: u64) {
+        let total = self.spans.fetch_add(spans, Ordering::Relaxed) + spans;
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|last| last.elapsed() >= WARN_EVERY) {
+            *warned = Some(Instant::now());
+            drop(warned);
+            tracing::warn!(dropped = total, "spans are dropped: the collector is missing or too slow");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::trace::{Span as _, TraceContextExt, Tracer};
+    use std::sync::mpsc;
+
+    /// A collector that takes nothing until it is told, and then fails.
+    #[derive(Debug)]
+    struct Hanging(Mutex<mpsc::Receiver<()>>);
+
+    impl SpanExporter for Hanging {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            _ = self.0.lock().unwrap().recv();
+            Err(opentelemetry_sdk::error::OTelSdkError::InternalFailure("nobody there".to_owned()))
+        }
+    }
+
+    #[test]
+    fn what_a_hanging_collector_does_not_take_is_dropped_and_counted() {
+        let (go_on, hanging) = mpsc::channel();
+        let drops = Arc::new(Drops::default());
+        let queue = Queue::before(Hanging(Mutex::new(hanging)), 100, Arc::clone(&drops));
+        let ring = Arc::new(Ring::default());
+        let processor = Processor { ring: Arc::clone(&ring), queue: Some(queue) };
+        let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+        let tracer = provider.tracer("test");
+        let started = Instant::now();
+        (0..1000).for_each(|_| drop(tracer.start("one")));
+        assert!(started.elapsed() < Duration::from_secs(2), "nobody waits for the collector");
+        // One batch may be with the exporter beside those that wait.
+        assert!((500..=900).contains(&drops.spans()), "{}", drops.spans());
+        drop(go_on);
+        _ = provider.shutdown_with_timeout(Duration::from_secs(5));
+        assert_eq!(drops.spans(), 1000, "what the collector refused is dropped as well");
+    }
+
+    #[test]
+    fn a_request_that_is_not_sampled_is_kept_where_somebody_asks() {
+        let settings = Settings { exports: false, sampler: Sampler::AlwaysOff, queue_max: 1, service_name: None };
+        let begin = |asks| {
+            let ring = Arc::new(Ring::default());
+            let who = Identity { service_name: "entail", instance: "one", asks };
+            let (provider, _) = provider(&settings, &who, Arc::clone(&ring)).unwrap();
+            (ring, provider)
+        };
+        for (asks, spans) in [(true, 1), (false, 0)] {
+            let ((here, client), (there, server)) = (begin(asks), begin(false));
+            let root = client.tracer("test").start("root");
+            let context = Context::new().with_remote_span_context(root.span_context().clone());
+            assert!(!root.span_context().is_sampled());
+            drop(server.tracer("test").start_with_context("call", &context));
+            let trace = root.span_context().trace_id().to_bytes();
+            drop(root);
+            for ring in [here, there] {
+                assert_eq!(crate::trace::decode(&ring.trace(trace)).unwrap().len(), spans);
+            }
+        }
+    }
 }

@@ -1,28 +1,41 @@
 //! Logs, traces and metrics of one process. Nobody else names OpenTelemetry or Prometheus.
 //!
 //! ```text
-//! tracing ──► filter (ENTAIL_LOG) ──► stderr, as text or JSON
-//!                              └────► bounded queue ──► OTLP    (only with OTEL_EXPORTER_OTLP_ENDPOINT)
-//! roles ──► Instruments: metrics, readiness ──► whoever asks over HTTP
+//! events ──► filter (ENTAIL_LOG) ──► stderr, as text or JSON, with the ids of the span
+//! spans  ──► ring: the last ones of this process
+//!              └ sampled ──► bounded queue ──► OTLP    (only with OTEL_EXPORTER_OTLP_ENDPOINT)
+//! calls: ClientSpans ──traceparent──► ServerSpans
+//! roles  ──► Instruments: metrics, readiness ──► whoever asks over HTTP
 //! ```
-//! Telemetry never holds up the work: when the queue is full, or the collector is gone, spans are dropped.
+//! Telemetry never holds up the work: when the queue is full, or the collector is gone, spans are dropped and counted.
 
+mod attributes;
+mod calls;
 mod context;
 mod export;
+mod log;
 pub mod metrics;
 mod readiness;
+mod ring;
+mod settings;
+pub mod trace;
 
-pub use context::{adopt, inject};
+pub use attributes::{count, fail, text};
+pub use calls::{Calls, ClientSpans, Peer, ServerSpans};
+pub use context::{inject, trace_id};
 pub use readiness::{Instruments, Readiness};
 
+use export::{Drops, Identity};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use ring::Ring;
+use settings::Settings;
 use std::fmt;
-use std::io::{self, IsTerminal};
-use tracing::Subscriber;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry};
 
 /// The environment variable with the filter, in the syntax of `tracing-subscriber`: `debug`, `warn,entail_node=trace`.
 pub const FILTER: &str = "ENTAIL_LOG";
@@ -30,11 +43,19 @@ pub const FILTER: &str = "ENTAIL_LOG";
 /// What to set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The name that traces carry: `entail-node`.
+    /// The name that traces carry, unless the environment has another: `entail-node`.
     pub service_name: String,
+    /// Tells this process from others of the same service: a name that people gave it, or anything else.
+    pub instance: String,
     pub log: LogFormat,
     /// What is logged of Entail when [`FILTER`] is not set; of libraries only warnings are.
     pub default_level: LevelFilter,
+    /// Are the traces that this process begins to be kept, here and by all whom it calls?
+    pub asks: bool,
+    /// Does it serve? Of a process that only asks others there is nothing to tell unless spans are sent or asked for.
+    pub serves: bool,
+    /// How long the end of the process may wait for the collector to take the last spans.
+    pub flush_max: Duration,
 }
 
 /// How a line of the log looks.
@@ -51,6 +72,8 @@ pub enum LogFormat {
 pub enum Error {
     /// [`FILTER`] cannot be understood.
     Filter(String),
+    /// A variable of OpenTelemetry asks for what cannot be had.
+    Setting(String),
     /// The exporter refuses its settings.
     Exporter(String),
     /// This process has been set up already.
@@ -61,6 +84,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filter(why) => write!(f, "{FILTER} is not a filter: {why}"),
+            Self::Setting(why) => f.write_str(why),
             Self::Exporter(why) => write!(f, "traces cannot be exported: {why}"),
             Self::Twice => f.write_str("telemetry has been set up already"),
         }
@@ -69,64 +93,71 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Keeps telemetry going; dropping it sends what is still queued, for two seconds at most.
+/// What this process keeps and counts.
+struct Kept {
+    ring: Arc<Ring>,
+    drops: Arc<Drops>,
+}
+
+static KEPT: OnceLock<Kept> = OnceLock::new();
+
+/// Keeps telemetry going; dropping it sends what is still queued, as long as that may take.
 #[derive(Debug)]
 #[must_use]
 pub struct Guard {
-    _exporter: Option<export::Exporter>,
+    provider: Option<SdkTracerProvider>,
+    flush_max: Duration,
 }
 
-/// Sets up logs and, where an endpoint is configured, traces. Once per process, inside a tokio runtime.
-///
-/// # Errors
-/// For a filter or exporter settings that cannot be understood, and the second time.
-pub fn init(options: &Options) -> Result<Guard, Error> {
-    let filter = filter(std::env::var(FILTER).ok().as_deref(), options.default_level)?;
-    let (traces, exporter) = match export::layer(&options.service_name)? {
-        Some((layer, exporter)) => (Some(layer), Some(exporter)),
-        None => (None, None),
-    };
-    let subscriber = Registry::default().with(filter).with(lines(options.log)).with(traces);
-    subscriber.try_init().map_err(|_| Error::Twice)?;
-    Ok(Guard { _exporter: exporter })
-}
-
-fn filter(wanted: Option<&str>, default_level: LevelFilter) -> Result<EnvFilter, Error> {
-    match wanted.filter(|text| !text.trim().is_empty()) {
-        Some(text) => EnvFilter::try_new(text).map_err(|error| Error::Filter(error.to_string())),
-        None => {
-            let libraries = default_level.min(LevelFilter::WARN);
-            EnvFilter::try_new(format!("{libraries},entail={default_level}"))
-                .map_err(|error| Error::Filter(error.to_string()))
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(provider) = &self.provider {
+            // Spans that could not be sent by now are lost, which the work does not depend on.
+            let _ = provider.shutdown_with_timeout(self.flush_max);
         }
     }
 }
 
-fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    match format {
-        LogFormat::Text => layer.with_ansi(has_colours()).boxed(),
-        LogFormat::Json => layer.json().boxed(),
-    }
+/// Sets up logs and traces. Once per process, inside a tokio runtime.
+///
+/// # Errors
+/// For a filter or settings of OpenTelemetry that cannot be met, and the second time.
+pub fn init(options: &Options) -> Result<Guard, Error> {
+    let filter = log::filter(std::env::var(FILTER).ok().as_deref(), options.default_level)?;
+    let settings = Settings::read(&|name| std::env::var(name).ok())?;
+    let provider = match settings.filter(|settings| options.serves || options.asks || settings.exports) {
+        Some(mut settings) => {
+            if !settings.exports && !options.serves {
+                // Whoever sends its own spans would miss the one that they are below.
+                settings.sampler = Sampler::AlwaysOff;
+            }
+            let ring = Arc::new(Ring::default());
+            let who = Identity { service_name: &options.service_name, instance: &options.instance, asks: options.asks };
+            let (provider, drops) = export::provider(&settings, &who, Arc::clone(&ring))?;
+            KEPT.set(Kept { ring, drops }).map_err(|_| Error::Twice)?;
+            Some(provider)
+        }
+        None => None,
+    };
+    // Not a layer that may be none: one without a filter has everything recorded, the spans of libraries as well.
+    let started = match &provider {
+        Some(provider) => {
+            let log = log::layer(options.log, filter);
+            Registry::default().with(export::layer(provider)).with(log).try_init()
+        }
+        None => Registry::default().with(log::layer(options.log, filter)).try_init(),
+    };
+    started.map_err(|_| Error::Twice)?;
+    Ok(Guard { provider, flush_max: options.flush_max })
 }
 
-/// Colours are for people: on a terminal, unless `NO_COLOR` is set.
-fn has_colours() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// What this process still has of a trace, as bytes for [`trace::decode`]; several such answers, one after the other,
+/// are one.
+pub fn recent(trace: [u8; 16]) -> Vec<u8> {
+    KEPT.get().map(|kept| kept.ring.trace(trace)).unwrap_or_default()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_are_checked() {
-        assert_eq!(filter(None, LevelFilter::INFO).unwrap().to_string(), "entail=info,warn");
-        assert_eq!(filter(Some(" "), LevelFilter::OFF).unwrap().to_string(), "entail=off,off");
-        assert_eq!(filter(Some("entail_node=trace"), LevelFilter::INFO).unwrap().to_string(), "entail_node=trace");
-        assert!(matches!(filter(Some("entail=loud"), LevelFilter::INFO), Err(Error::Filter(_))));
-    }
+/// How many spans have been lost on their way to the collector since this process began.
+pub fn spans_dropped() -> u64 {
+    KEPT.get().map_or(0, |kept| kept.drops.spans())
 }

@@ -26,14 +26,17 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Dependencies that one part of the house hides from the others: its name in Rust, and the only files that name it.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 8] = [
     ("rocksdb", &["node/src/store/rocks.rs"]),
     ("opentelemetry", &["telemetry/"]),
     ("opentelemetry_otlp", &["telemetry/"]),
+    // A test has a collector of its own.
+    ("opentelemetry_proto", &["telemetry/", "cli/tests/processes/receiver.rs"]),
     ("opentelemetry_sdk", &["telemetry/"]),
     ("prometheus", &["telemetry/src/metrics/"]),
-    // The coordinator keeps a write's answer in its log, as the message that the client gets.
-    ("prost", &["proto/", "coordinator/src/writer/"]),
+    ("tracing_opentelemetry", &["telemetry/"]),
+    // The coordinator keeps a write's answer in its log, as the message that the client gets; spans travel as OTLP.
+    ("prost", &["proto/", "coordinator/src/writer/", "telemetry/"]),
 ];
 
 /// What no file of ours holds, and what to use instead.

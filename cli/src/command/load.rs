@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::output::{self, Form, change};
 use crate::progress::Moving;
 use crate::session::Session;
+use crate::traced::Shown;
 use crate::units::{bytes, count, counted, rate, seconds};
 use clap::{Args, ValueEnum};
 use entail_client::Source;
@@ -61,6 +62,10 @@ pub struct Arguments {
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
+    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    #[arg(long)]
+    pub trace: bool,
+
     /// How the answer is shown
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
@@ -116,6 +121,11 @@ pub enum OnError {
 }
 
 pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let shown = Shown::of(arguments.trace, arguments.output == Form::Table);
+    session.traced("load", shown, load(arguments, session)).await
+}
+
+async fn load(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let sources = sources(&arguments)?;
     let started = Instant::now();
     let bar = Moving::load(session, size(&arguments.files)?);

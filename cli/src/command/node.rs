@@ -40,7 +40,7 @@ pub struct Arguments {
 
     /// What people call this node [default: its address]
     #[arg(long, value_name = "NAME", env = "ENTAIL_NAME")]
-    name: Option<String>,
+    pub name: Option<String>,
 
     /// Memory for chunks of facts and for work
     #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]

@@ -13,6 +13,7 @@ use crate::output::solutions::{self, Chunks};
 use crate::output::term::Prefixes;
 use crate::prologue;
 use crate::session::Session;
+use crate::traced::Shown;
 use crate::units::{counted, seconds};
 use clap::{Args, ValueEnum};
 use entail_client::Answer;
@@ -28,7 +29,8 @@ Examples:
   entail query 'SELECT * { ?s ?p ?o } LIMIT 10'
   entail query -f question.rq --output csv > answer.csv
   entail query 'ASK { <urn:a> <urn:p> <urn:b> }'
-  entail query --explain -f question.rq";
+  entail query --explain -f question.rq
+  entail query --trace -f question.rq                 which process took how long";
 
 /// Chunks of an answer that wait for the table.
 const CHUNKS_WAITING: usize = 4;
@@ -56,6 +58,10 @@ pub struct Arguments {
     /// Runs the query, and then tells on the standard error what each part of the plan really took
     #[arg(long)]
     profile: bool,
+
+    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    #[arg(long)]
+    pub trace: bool,
 
     /// Answers at this epoch or a later one
     #[arg(long, value_name = "EPOCH", default_value_t = 0, hide_default_value = true)]
@@ -141,6 +147,11 @@ impl Arguments {
 }
 
 pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let shown = Shown::of(arguments.trace, arguments.output == Output::Table);
+    session.traced("query", shown, ask(arguments, session)).await
+}
+
+async fn ask(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let text = Text::of(arguments.query.clone(), arguments.file.as_deref(), "query")?;
     let (output, mode) = (arguments.output, arguments.mode());
     let request = arguments.request(text.content.clone());

@@ -6,6 +6,7 @@ use crate::output::grid::{Align, Grid};
 use crate::output::{self, Form, change};
 use crate::progress::Moving;
 use crate::session::Session;
+use crate::traced::Shown;
 use crate::units::{count, counted};
 use clap::{Args, Subcommand};
 use entail_client::v1::{ApplyRulesRequest, DropRulesRequest, RuleSet};
@@ -48,6 +49,10 @@ pub struct Apply {
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
+    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    #[arg(long)]
+    pub trace: bool,
+
     /// How the answer is shown
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
@@ -72,6 +77,10 @@ pub struct Remove {
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
+    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    #[arg(long)]
+    pub trace: bool,
+
     /// How the answer is shown
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
@@ -79,9 +88,15 @@ pub struct Remove {
 
 pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
-        Command::Apply(arguments) => apply(arguments, session).await,
+        Command::Apply(arguments) => {
+            let shown = Shown::of(arguments.trace, arguments.output == Form::Table);
+            session.traced("rules apply", shown, apply(arguments, session)).await
+        }
         Command::List(arguments) => list(arguments, session).await,
-        Command::Drop(arguments) => remove(arguments, session).await,
+        Command::Drop(arguments) => {
+            let shown = Shown::of(arguments.trace, arguments.output == Form::Table);
+            session.traced("rules drop", shown, remove(arguments, session)).await
+        }
     }
 }
 
@@ -131,7 +146,7 @@ fn table(sets: &[RuleSet], out: &mut dyn Write) -> io::Result<()> {
 }
 
 async fn remove(arguments: Remove, session: &Session) -> Result<(), Failure> {
-    let Remove { name, request_id, output } = arguments;
+    let Remove { name, request_id, output, .. } = arguments;
     let wheel = Moving::wheel(session, "reasoning");
     let response = session.working()?.drop_rules(DropRulesRequest { name, request_id }).await;
     drop(wheel);

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::output::{self, Form, change};
 use crate::progress::Moving;
 use crate::session::Session;
+use crate::traced::Shown;
 use clap::Args;
 use entail_client::v1::UpdateRequest;
 use std::path::PathBuf;
@@ -35,13 +36,22 @@ pub struct Arguments {
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
+    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    #[arg(long)]
+    pub trace: bool,
+
     /// How the answer is shown
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
 
 pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
-    let Arguments { update, file, base, request_id, output } = arguments;
+    let shown = Shown::of(arguments.trace, arguments.output == Form::Table);
+    session.traced("update", shown, change(arguments, session)).await
+}
+
+async fn change(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let Arguments { update, file, base, request_id, output, .. } = arguments;
     let text = Text::of(update, file.as_deref(), "update")?;
     let request = UpdateRequest { update: text.content.clone(), request_id, base_iri: base };
     let wheel = Moving::wheel(session, "updating");

@@ -7,6 +7,7 @@ pub mod plan;
 pub mod profile;
 pub mod solutions;
 pub mod term;
+pub mod trace;
 
 use crate::failure::Failure;
 use clap::ValueEnum;

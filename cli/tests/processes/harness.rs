@@ -33,6 +33,8 @@ pub struct Shape {
     pub coordinator_wrapper: Vec<String>,
     /// More arguments of every role.
     pub arguments: Vec<&'static str>,
+    /// Variables of all its processes.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Shape {
@@ -44,6 +46,7 @@ impl Default for Shape {
             node_wrapper: Vec::new(),
             coordinator_wrapper: Vec::new(),
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -53,6 +56,7 @@ pub struct Process {
     pub name: String,
     line: Vec<OsString>,
     log: PathBuf,
+    environment: Vec<(&'static str, String)>,
     child: Option<Child>,
 }
 
@@ -62,13 +66,20 @@ impl Process {
         let mut line: Vec<OsString> = wrapper.iter().map(OsString::from).collect();
         line.push(env!("CARGO_BIN_EXE_entail").into());
         line.extend(arguments.iter().map(OsString::from));
-        Self { name: name.to_owned(), line, log: place.join(format!("{name}.log")), child: None }
+        Self {
+            name: name.to_owned(),
+            line,
+            log: place.join(format!("{name}.log")),
+            environment: Vec::new(),
+            child: None,
+        }
     }
 
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "{} is running", self.name);
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = clean(Command::new(&self.line[0]));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.line[1..]).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
     }
@@ -187,6 +198,8 @@ impl Cluster {
 
     /// The same cluster, started.
     fn serving(mut self) -> Self {
+        let environment = self.shape.environment.clone();
+        self.processes().for_each(|process| process.environment.extend(environment.iter().cloned()));
         self.processes().for_each(Process::start);
         self.ready();
         self
@@ -238,6 +251,7 @@ impl Cluster {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = within(&self.command_wrapper);
         command.args(arguments).args(["--server", &self.server]);
+        command.envs(self.shape.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,10 +1,12 @@
 //! `AdminService`: how the cluster is, and what it holds.
 
-use super::{House, Reply, dump, refuse};
+use super::{House, Reply, dump, refuse, trace};
 use crate::metalog::{Member, State};
 use entail_model::NodeId;
 use entail_proto::v1::admin_service_server::AdminService;
-use entail_proto::v1::{DumpRequest, DumpResponse, NodeStatus, ShardStatus, StatusRequest, StatusResponse};
+use entail_proto::v1::{
+    DumpRequest, DumpResponse, NodeStatus, ShardStatus, StatusRequest, StatusResponse, TraceRequest, TraceResponse,
+};
 use futures::Stream;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::Pin;
@@ -129,6 +131,14 @@ impl AdminService for Admin {
             queries_total: house.shared.metrics.queries.get(),
             rows_total: house.shared.metrics.query_rows.get(),
         }))
+    }
+
+    type TraceStream = Pin<Box<dyn Stream<Item = Result<TraceResponse, Status>> + Send>>;
+
+    async fn trace(&self, request: Request<TraceRequest>) -> Reply<Self::TraceStream> {
+        let trace = trace::id(&request.get_ref().trace_id).map_err(refuse)?;
+        let links = self.0.members.holders().map(|holders| holders.links).unwrap_or_default();
+        Ok(Response::new(Box::pin(trace::collect(trace, links.into_values().collect()))))
     }
 
     type DumpStream = Pin<Box<dyn Stream<Item = Result<DumpResponse, Status>> + Send>>;

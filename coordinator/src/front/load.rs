@@ -21,6 +21,7 @@ use entail_proto::v1::load_response::Part as Response;
 use entail_proto::v1::{
     ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
 };
+use entail_telemetry::count;
 use entail_telemetry::metrics::Counter;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
+use tracing::{Instrument, info_span};
 use upload::{Pieces, Upload};
 
 /// Pieces of a file that wait for the parser.
@@ -98,7 +100,8 @@ async fn load(
     };
     let metrics = &house.shared.metrics;
     let upload = Upload { stream, idle_max: house.options.load_idle_max, bytes: metrics.load_bytes.clone() };
-    let intake = tokio::spawn(intake.run(first, upload));
+    let parsing = info_span!("parse");
+    let intake = tokio::spawn(intake.run(first, upload).instrument(parsing.clone()));
     let reporter = tokio::spawn(report(responses.clone(), Arc::clone(&progress), Arc::clone(&watch)));
     let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
     let commits = Commits { house, identity, cancel, watch, source, every: header.commit_every };
@@ -110,6 +113,8 @@ async fn load(
         Err(fault) => return Err(fault),
     };
     let report = intake.await.map_err(|error| Fault::internal(format!("reading the load failed: {error}")))??;
+    count(&parsing, "entail.triples", report.triples);
+    count(&parsing, "entail.bytes", report.bytes_read);
     Ok(LoadSummary {
         change: Some(changes),
         triples: report.triples,

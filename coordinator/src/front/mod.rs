@@ -9,6 +9,7 @@ mod dump;
 mod load;
 mod query;
 mod rules;
+mod trace;
 mod update;
 
 pub use admin::Admin;
@@ -26,10 +27,12 @@ use entail_model::{Fault, Reason};
 use entail_proto::status;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
+use tracing::{Instrument, Span, info_span};
 
 /// What all services share.
 pub struct House {
@@ -44,6 +47,21 @@ pub struct House {
     pub leaving: CancellationToken,
     /// Picks the replica of each shard that answers a query.
     pub balancer: Box<dyn Balancer>,
+}
+
+/// Requests that have traces: not those that look at the cluster, or at a trace.
+pub fn is_traced(path: &str) -> bool {
+    path.starts_with("/entail.v1.") && !["/Status", "/Trace"].iter().any(|method| path.ends_with(method))
+}
+
+/// What a request's span says of it, by OpenTelemetry's names for databases.
+fn describe(operation: &str, text: &str) {
+    let span = Span::current();
+    entail_telemetry::text(&span, "db.system.name", "entail");
+    entail_telemetry::text(&span, "db.operation.name", operation);
+    if !text.is_empty() {
+        entail_telemetry::text(&span, "db.query.text", text);
+    }
 }
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -75,6 +93,7 @@ impl House {
     /// `Overloaded` after `time`, `NotReady` when the coordinator is stopping.
     async fn admitted(&self, time: Duration) -> Result<OwnedSemaphorePermit, Fault> {
         tokio::time::timeout(time, Arc::clone(&self.admission).acquire_owned())
+            .instrument(info_span!("admission"))
             .await
             .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are at work"))?
             .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is stopping"))
@@ -104,6 +123,7 @@ impl House {
             epoch,
             runtime: tokio::runtime::Handle::current(),
             until: Until::default(),
+            started: AtomicU64::new(0),
         })
     }
 }

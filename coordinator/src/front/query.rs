@@ -11,6 +11,7 @@ use entail_proto::deadline::deadline_of;
 use entail_proto::v1::query_response::Part as WirePart;
 use entail_proto::v1::query_service_server::QueryService;
 use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};
+use entail_telemetry::count;
 use futures::Stream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use tracing::Span;
 
 /// Messages that wait for the client.
 const PARTS_WAITING: usize = 8;
@@ -38,20 +40,26 @@ impl QueryService for Queries {
         let house = Arc::clone(&self.0);
         let time = deadline_of(&request).unwrap_or(house.options.query_timeout_default);
         let request = request.into_inner();
+        super::describe("query", &request.query);
         let permit = house.admitted(time).await.map_err(refuse)?;
         let bounds = Bounds::new(started + time);
         let stop = bounds.stop.clone();
         let mut reader = house.reader(epoch_of(&house, &request).map_err(refuse)?).map_err(refuse)?;
         reader.until = bounds.until.clone();
         let (parts, stream) = mpsc::channel(PARTS_WAITING);
+        let span = Span::current();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let epoch = reader.epoch;
-            let result = run(&house, request, reader, stop, &parts);
+            let result = span.in_scope(|| run(&house, request, reader, stop, &parts));
+            count(&span, "entail.epoch", epoch.0);
             if let Ok(summary) = &result {
+                count(&span, "db.response.returned_rows", summary.rows);
                 house.shared.metrics.queries.inc();
                 house.shared.metrics.query_rows.inc_by(summary.rows);
             }
+            // Before the caller has its answer.
+            drop(span);
             let last = match result {
                 Ok(summary) => Ok(response(WirePart::Summary(QuerySummary {
                     epoch: epoch.0,

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response};
+use tracing::info_span;
 
 /// The service.
 #[derive(Clone)]
@@ -35,7 +36,8 @@ impl Rules {
         if request.name.is_empty() {
             return Err(Fault::new(Reason::InvalidRequest, "a rule set needs a name"));
         }
-        let parsed = rules::parse(&request.text)?;
+        super::describe("apply_rules", "");
+        let parsed = info_span!("parse").in_scope(|| rules::parse(&request.text))?;
         let count = parsed.rules.len() as u32;
         let parts = ["apply", &request.name, &request.graph, &request.text].map(str::as_bytes);
         let identity = self.0.identity(request.request_id, &parts)?;
@@ -69,6 +71,7 @@ impl Rules {
     }
 
     async fn drop_set(&self, request: DropRulesRequest) -> Result<DropRulesResponse, Fault> {
+        super::describe("drop_rules", "");
         let identity = self.0.identity(request.request_id, &[b"drop", request.name.as_bytes()])?;
         if let Some(change) = self.0.writer.answered(&identity)? {
             return Ok(DropRulesResponse { change: Some(change) });

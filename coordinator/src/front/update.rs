@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::{Instrument, Span, info_span};
 
 /// The service.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub struct Updates(pub Arc<House>);
 
 impl Updates {
     async fn apply(&self, request: UpdateRequest, time: Duration) -> Result<ChangeSummary, Fault> {
+        super::describe("update", &request.update);
         let parts = ["update", &request.base_iri, &request.update].map(str::as_bytes);
         let identity = self.0.identity(request.request_id, &parts)?;
         if let Some(change) = self.0.writer.answered(&identity)? {
@@ -34,7 +36,7 @@ impl Updates {
         let base = Some(request.base_iri).filter(|base| !base.is_empty());
         // What is wrong with the text is said before anybody waits for a turn.
         let (text, checked_base) = (request.update.clone(), base.clone());
-        blocking(move || update::check(&text, checked_base.as_deref())).await?;
+        blocking(move || info_span!("parse").in_scope(|| update::check(&text, checked_base.as_deref()))).await?;
         let house = Arc::clone(&self.0);
         let change = Change::Facts(Box::new(move |stager| {
             Box::pin(async move {
@@ -63,7 +65,8 @@ async fn evaluate(house: &House, text: String, base: Option<String>, time: Durat
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let span = Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     done.map_err(|error| Fault::internal(format!("the update's task failed: {error}")))?
 }
 
@@ -123,7 +126,8 @@ impl UpdateService for Updates {
 
     async fn load(&self, request: Request<Streaming<LoadRequest>>) -> Reply<Self::LoadStream> {
         let (responses, stream) = tokio::sync::mpsc::channel(4);
-        tokio::spawn(load::run(Arc::clone(&self.0), request.into_inner(), responses));
+        super::describe("load", "");
+        tokio::spawn(load::run(Arc::clone(&self.0), request.into_inner(), responses).in_current_span());
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }

@@ -6,6 +6,7 @@
 
 use super::tokens::{Token, tokens};
 use entail_model::{Fault, Reason};
+use tracing::Span;
 
 /// How long a query or update text may be, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -45,6 +46,8 @@ pub fn position(text: &str, offset: usize) -> (u64, u64) {
 /// # Errors
 /// `Overloaded` when no thread can be had, `Internal` when `work` panics; otherwise what `work` gives.
 pub fn run_on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
+    let span = Span::current();
+    let work = move || span.in_scope(work);
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("query".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
         let thread = thread.map_err(|error| {

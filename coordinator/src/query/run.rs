@@ -12,6 +12,7 @@ use serde_json::Value;
 use spargebra::Query;
 use spargebra::algebra::QueryDataset;
 use std::sync::Arc;
+use tracing::info_span;
 
 /// Bytes of rows that the coordinator's own operators may get from the cluster in one query, unless told otherwise.
 const FED_BYTES_MAX: u64 = 4 << 30;
@@ -80,18 +81,20 @@ fn run_on_this_thread(
     cluster: Arc<dyn Cluster>,
     output: Output<'_>,
 ) -> Result<Summary, Fault> {
-    let query = parse::parse_query(&request.text, request.base.as_deref())?;
+    let query = info_span!("parse").in_scope(|| parse::parse_query(&request.text, request.base.as_deref()))?;
     check_format(&query, request.format)?;
     let dataset = dataset_clause(request, query.dataset())?;
     let fed_max = if request.fed_bytes_max == 0 { FED_BYTES_MAX } else { request.fed_bytes_max };
-    let mut session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
-    session.tuning = tuning;
-    session.profile = request.mode == Mode::Profile;
-    let query = prepare(session, query)?;
+    let query = info_span!("plan").in_scope(|| {
+        let mut session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
+        session.tuning = tuning;
+        session.profile = request.mode == Mode::Profile;
+        prepare(session, query)
+    })?;
     if request.mode == Mode::Explain {
         return Ok(Summary { rows: 0, plan: Some(query.explain()) });
     }
-    let rows = query.write(request, output)?;
+    let rows = info_span!("evaluate").in_scope(|| query.write(request, output))?;
     let plan = (request.mode == Mode::Profile).then(|| query.explain());
     Ok(Summary { rows, plan })
 }

@@ -21,6 +21,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 
 /// Changes that wait for the writer.
 const WAITING_MAX: usize = 256;
@@ -124,7 +125,7 @@ impl Writer {
         request.cancel = request.cancel.child_token();
         let _stop = request.cancel.clone().drop_guard();
         let writer = Arc::clone(self);
-        let task = tokio::spawn(async move { writer.take_turn(request).await });
+        let task = tokio::spawn(async move { writer.take_turn(request).await }.in_current_span());
         task.await.unwrap_or_else(|error| Err(Fault::internal(format!("the writer's task failed: {error}"))))
     }
 
@@ -134,7 +135,7 @@ impl Writer {
             .try_acquire()
             .map_err(|_| Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting")))?;
         let mut turn = tokio::select! {
-            turn = self.turn.lock() => turn,
+            turn = self.turn.lock().instrument(info_span!("admission")) => turn,
             () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
         };
         if let Some(answer) = self.answered(&request.identity)? {
@@ -143,7 +144,7 @@ impl Writer {
         self.members.ensure_placement().await?;
         let (kind, started) = (request.change.kind(), Instant::now());
         let run = Run::new(self, request)?;
-        let result = run.drive(&mut turn).await;
+        let result = run.drive(&mut turn).instrument(info_span!("epoch")).await;
         self.shared.metrics.epoch(kind, started.elapsed(), &result);
         result
     }

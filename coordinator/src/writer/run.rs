@@ -1,6 +1,7 @@
 //! One attempt in work: makes the calls that the epoch's machine asks for, and feeds back what they gave.
 
 mod lives;
+mod phase;
 mod prepare;
 
 use super::{Cached, Change, Identity, Request, Watch, Writer, kept};
@@ -13,13 +14,16 @@ use entail_logic::fixpoint::Report;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
+use entail_telemetry::{count, fail};
 use lives::{Lives, TICK};
+use phase::Phase;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info_span};
 
 /// Rounds after which rules count as endless.
 const ROUNDS_MAX: u32 = 1_000_000;
@@ -53,6 +57,8 @@ pub(super) struct Run<'a> {
     derived_net: i64,
     /// Rounds and decisions whose calls are under way, so that a tick does not repeat them.
     calls: Calls,
+    /// What the nodes are asked for at present, as the trace shows it.
+    phase: Option<Phase>,
 }
 
 /// A compiled program on its way to the nodes.
@@ -102,6 +108,7 @@ impl<'a> Run<'a> {
             bytes: Arc::default(),
             derived_net: 0,
             calls: Calls::default(),
+            phase: None,
         })
     }
 
@@ -138,15 +145,22 @@ impl<'a> Run<'a> {
                 _ = ticks.tick() => pending.extend(self.lives.tick()),
             }
         }
-        let outcome = answer.unwrap_or_else(|| Err(Fault::internal("an epoch ended without an answer")))?;
-        Ok(self.summary(&outcome))
+        let span = Span::current();
+        let outcome = answer.unwrap_or_else(|| Err(Fault::internal("an epoch ended without an answer")));
+        let outcome = outcome.inspect_err(|fault| fail(&span, fault.reason.name(), &fault.message))?;
+        let summary = self.summary(&outcome);
+        count(&span, "entail.epoch", summary.epoch);
+        count(&span, "entail.asserted", summary.asserted);
+        count(&span, "entail.derived", summary.derived);
+        count(&span, "entail.rounds", summary.rounds.into());
+        Ok(summary)
     }
 
     async fn perform(&mut self, effect: Effect, cached: &mut Cached) -> Option<Event> {
         match effect {
             Effect::LogBegin => Some(Event::Begun(self.log_begin().await)),
             Effect::Stage { attempt, .. } => {
-                let result = self.stage(attempt, cached).await;
+                let result = self.stage(attempt, cached).instrument(info_span!("stage")).await;
                 self.watch.phase.store(1, Ordering::Relaxed);
                 Some(Event::Staged(result))
             }
@@ -167,7 +181,8 @@ impl<'a> Run<'a> {
                 tracing::warn!(attempt = attempt.0, %fault, "an epoch's attempt is given up");
                 let entry =
                     Entry::AbortEpoch { attempt, reason: fault.to_string().chars().take(REASON_CHARS_MAX).collect() };
-                Some(Event::Aborted(self.writer.members.log.append(entry).await.map(drop)))
+                let append = self.writer.members.log.append(entry).instrument(info_span!("log abort"));
+                Some(Event::Aborted(append.await.map(drop)))
             }
             Effect::Decide { node, attempt, epoch } => {
                 self.decide(node, attempt, epoch);
@@ -188,7 +203,7 @@ impl<'a> Run<'a> {
             request: RequestId(self.identity.id.clone()),
             rules: self.rules_version,
         };
-        self.writer.members.log.append(entry).await.map(Attempt)
+        self.writer.members.log.append(entry).instrument(info_span!("log begin")).await.map(Attempt)
     }
 
     /// Makes a call in the background, unless the same one is under way.
@@ -208,7 +223,7 @@ impl<'a> Run<'a> {
         });
     }
 
-    fn open_round(&self, node: NodeId, attempt: Attempt, round: Round, first: bool, staged: u64) {
+    fn open_round(&mut self, node: NodeId, attempt: Attempt, round: Round, first: bool, staged: u64) {
         let program = self.program.as_ref().expect("rounds open after staging");
         let mut request =
             ReasonRequest { attempt: attempt.0, round: round.0, previous: self.previous.0, ..Default::default() };
@@ -222,32 +237,40 @@ impl<'a> Run<'a> {
         }
         let link = self.holders.links[&node].clone();
         let (asserted, bytes) = (Arc::clone(&self.asserted), Arc::clone(&self.bytes));
-        self.call(node, round.0, async move {
+        let phase = Phase::enter(&mut self.phase, round.0, || info_span!("round", "entail.round" = i64::from(round.0)));
+        let (span, derived) = (phase.span.clone(), Arc::clone(&phase.derived));
+        let call = async move {
             let response = link.reason(request).await?;
             if round == Round(1) {
                 asserted.fetch_add(response.asserted, Ordering::Relaxed);
             }
             bytes.fetch_add(response.bytes_sent, Ordering::Relaxed);
+            derived.fetch_add(response.new_facts, Ordering::Relaxed);
             Ok(Event::RoundClosed { node, attempt, report: report(round, response) })
-        });
+        };
+        self.call(node, round.0, call.instrument(span));
     }
 
-    fn seal(&self, node: NodeId, attempt: Attempt) {
+    fn seal(&mut self, node: NodeId, attempt: Attempt) {
         let link = self.holders.links[&node].clone();
         let incarnation = self.lives.incarnation(node).0;
-        self.call(node, SEAL, async move {
+        let span = Phase::enter(&mut self.phase, SEAL, || info_span!("seal")).span.clone();
+        let call = async move {
             let seal = link.seal(attempt.0).await?;
             let seal = NodeSeal { incarnation, digest: seal.digest, asserted: seal.asserted, derived: seal.derived };
             Ok(Event::Sealed { node, attempt, seal })
-        });
+        };
+        self.call(node, SEAL, call.instrument(span));
     }
 
-    fn decide(&self, node: NodeId, attempt: Attempt, epoch: Option<Epoch>) {
+    fn decide(&mut self, node: NodeId, attempt: Attempt, epoch: Option<Epoch>) {
         let link = self.holders.links[&node].clone();
-        self.call(node, DECIDE, async move {
+        let span = Phase::enter(&mut self.phase, DECIDE, || info_span!("tell")).span.clone();
+        let call = async move {
             link.decide(Decision { attempt: attempt.0, epoch: epoch.map_or(0, |epoch| epoch.0) }).await?;
             Ok(Event::Decided { node, attempt })
-        });
+        };
+        self.call(node, DECIDE, call.instrument(span));
     }
 
     async fn log_commit(
@@ -273,7 +296,7 @@ impl<'a> Run<'a> {
         });
         let result = kept::encode(self.summary(outcome), self.identity.fingerprint);
         let entry = Entry::CommitEpoch { attempt, epoch, nodes: nodes.collect(), result, rules };
-        self.writer.members.log.append(entry).await.map(|_| epoch)
+        self.writer.members.log.append(entry).instrument(info_span!("log commit")).await.map(|_| epoch)
     }
 
     fn summary(&self, outcome: &Outcome) -> ChangeSummary {

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tracing::info_span;
 
 /// What an attempt changes.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +60,8 @@ impl Sealing<'_> {
     pub fn seal(&self, attempt: Attempt, changes: &Sealed, terms: &[ShardTerms]) -> Result<SealedAttempt, Fault> {
         let scratch = self.chunks.scratch();
         let groups = group(changes, terms);
-        let stored = groups.par_iter().map(|group| store(group, &scratch)).collect::<Result<Vec<_>, Fault>>()?;
+        let stored = info_span!("store runs", "entail.runs" = changes.added.len() as i64)
+            .in_scope(|| groups.par_iter().map(|group| store(group, &scratch)).collect::<Result<Vec<_>, Fault>>())?;
         let mut tally = Tally::default();
         let mut records = Vec::new();
         for (group, (runs, sums)) in groups.iter().zip(stored) {
@@ -84,7 +86,7 @@ impl Sealing<'_> {
         let mut batch = Batch::default();
         runs.iter().for_each(|(id, run)| batch.put(Key::Run(*id), encode_value(run)));
         batch.put(Key::Sealed(attempt), encode_value(record));
-        self.table.commit(batch, Durability::Now)?;
+        info_span!("sync").in_scope(|| self.table.commit(batch, Durability::Now))?;
         self.chunks.adopt(runs.iter().flat_map(|(_, run)| &run.chunks).map(|chunk| chunk.key));
         Ok(())
     }

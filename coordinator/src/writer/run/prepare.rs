@@ -14,6 +14,8 @@ use entail_model::{Attempt, Fault, NodeId, Reason};
 use entail_proto::internal::ReasonMode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tracing::info_span;
 
 /// The rule sets of a change: what holds after it.
 fn sets_after(members: &Members, change: &Change) -> Vec<RuleSet> {
@@ -53,7 +55,7 @@ impl Run<'_> {
         }
         let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;
         let context = self.context(&stager).await?;
-        let program = parsed.program(&context, &ids)?;
+        let program = info_span!("plan").in_scope(|| parsed.program(&context, &ids))?;
         let mut first_rule = 0;
         let mut new_rules = Vec::new();
         for (set, size) in sets.iter().zip(parsed.sizes()) {
@@ -102,6 +104,7 @@ impl Run<'_> {
             epoch: self.previous,
             runtime: tokio::runtime::Handle::current(),
             until: Until::default(),
+            started: AtomicU64::new(0),
         };
         let mut context = Context::clone(&*reader.context().await?);
         for (relation, facts) in stager.relations() {

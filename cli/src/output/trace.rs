@@ -1,0 +1,343 @@
+//! A request's spans as a waterfall: what ran inside what, where, from when and for how long.
+//!
+//! ```text
+//! spans, from all processes ──► tree ──► rows: a call and its answering side are one, many siblings are folded
+//! ```
+
+use crate::output::grid::{Align, Grid};
+use crate::units;
+use entail_telemetry::trace::{Span, Value};
+use serde_json::{Map, Value as Json, json};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Of siblings of the same name and process, so many are shown: the longest. The others are one row together.
+const SIBLINGS_SHOWN: usize = 3;
+/// From so many on.
+const SIBLINGS_FOLDED: usize = 7;
+/// Rows, whatever the trace holds.
+const ROWS_MAX: usize = 250;
+/// How wide the time of the whole request is drawn, in characters.
+const BAR: usize = 24;
+
+/// A call's time on its way and back that is told of.
+const WAY_TOLD: Duration = Duration::from_micros(300);
+
+/// Calls that are a node's share of the work: of each group the slowest is marked.
+const SHARES: [&str; 3] = ["Execute", "Reason", "Seal"];
+
+/// What a row tells of its span, in this order.
+const TOLD: [&str; 17] = [
+    "entail.round",
+    "entail.epoch",
+    "entail.rounds",
+    "entail.delta",
+    "entail.asserted",
+    "entail.derived",
+    "entail.triples",
+    "entail.terms",
+    "entail.runs",
+    "entail.rows",
+    "db.response.returned_rows",
+    "entail.bytes",
+    "entail.messages",
+    "entail.sent",
+    "entail.received",
+    "entail.busy_us",
+    "entail.shards",
+];
+
+/// The spans of one trace, as a tree.
+pub struct Tree {
+    spans: Vec<Span>,
+    /// By parent, in the order of their start.
+    children: HashMap<[u8; 8], Vec<usize>>,
+    /// Without a parent, or without the one that they name.
+    roots: Vec<usize>,
+    /// Who answers where.
+    names: HashMap<String, String>,
+}
+
+/// One line of the waterfall.
+struct Row {
+    cells: Vec<String>,
+}
+
+impl Tree {
+    /// A tree of spans, each of which may have come several times.
+    pub fn new(mut spans: Vec<Span>) -> Self {
+        let mut known = HashSet::new();
+        spans.retain(|span| known.insert(span.id));
+        spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+        let mut tree = Self { spans, children: HashMap::new(), roots: Vec::new(), names: HashMap::new() };
+        for (index, span) in tree.spans.iter().enumerate() {
+            match span.parent.filter(|parent| known.contains(parent)) {
+                Some(parent) => tree.children.entry(parent).or_default().push(index),
+                None => tree.roots.push(index),
+            }
+        }
+        let calls = (0..tree.spans.len())
+            .filter_map(|index| Some((address(&tree.spans[index])?, tree.process_of_call(index)?)));
+        tree.names = calls.map(|(address, process)| (address, process.to_owned())).collect();
+        tree
+    }
+
+    /// Is every span below the one root, and did anybody but the client say something?
+    pub fn is_whole(&self) -> bool {
+        self.roots.len() == 1 && self.spans.iter().any(|span| span.kind == "server")
+    }
+
+    fn children(&self, index: usize) -> &[usize] {
+        self.children.get(&self.spans[index].id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The side of a call that answers.
+    fn answering(&self, index: usize) -> Option<usize> {
+        match (self.spans[index].kind, self.children(index)) {
+            ("client", [only])
+                if self.spans[*only].kind == "server" && self.spans[*only].name == self.spans[index].name =>
+            {
+                Some(*only)
+            }
+            _ => None,
+        }
+    }
+
+    /// How long a span kept somebody busy: of a round, the work in it, since its nodes wait for each other.
+    fn weight(&self, index: usize) -> Duration {
+        let busy = |index: usize| self.spans[index].number("entail.busy_us").map(|us| Duration::from_micros(us as u64));
+        let inner = self.answering(index).map_or(&[][..], |inner| self.children(inner));
+        inner.iter().find_map(|child| busy(*child)).unwrap_or_else(|| self.spans[index].duration())
+    }
+
+    /// The waterfall, for people.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(root) = self.roots.first().map(|root| &self.spans[*root]) else {
+            return writeln!(out, "nothing is kept of this trace");
+        };
+        let mut drawing = Drawing { tree: self, from: root.start, whole: root.duration(), rows: Vec::new(), hidden: 0 };
+        self.roots.iter().for_each(|root| drawing.add(*root, 0, "client", false));
+        let (rows, hidden) = (drawing.rows, drawing.hidden);
+        writeln!(
+            out,
+            "trace {}: {}, {}",
+            hex(&root.trace),
+            time(root.duration()),
+            units::counted(self.spans.len() as u64, "span")
+        )?;
+        let columns = [
+            ("span", Align::Left),
+            ("process", Align::Left),
+            ("start", Align::Right),
+            ("time", Align::Right),
+            ("", Align::Left),
+            ("", Align::Left),
+        ];
+        Grid::new(columns).write(&rows.into_iter().map(|row| row.cells).collect::<Vec<_>>(), out)?;
+        match hidden {
+            0 => Ok(()),
+            more => writeln!(out, "and {} more", units::count(more)),
+        }
+    }
+
+    /// The spans, for programs: times in nanoseconds, from the start of the first.
+    pub fn json(&self) -> Json {
+        let from = self.roots.first().map_or(0, |root| self.spans[*root].start);
+        let mut processes: HashMap<[u8; 8], &str> = HashMap::new();
+        let mut all = Vec::new();
+        for span in &self.spans {
+            let inherited = span.parent.and_then(|parent| processes.get(&parent).copied()).unwrap_or("client");
+            let process = span.text("entail.process").unwrap_or(inherited);
+            processes.insert(span.id, process);
+            let attributes: Map<String, Json> =
+                span.attributes.iter().map(|(key, value)| (key.clone(), value_json(value))).collect();
+            all.push(json!({
+                "span_id": hex(&span.id),
+                "parent_span_id": span.parent.map(|parent| hex(&parent)),
+                "name": span.name,
+                "kind": span.kind,
+                "process": process,
+                "start": span.start as i64 - from as i64,
+                "duration": span.end.saturating_sub(span.start),
+                "error": span.error,
+                "attributes": attributes,
+            }));
+        }
+        json!({ "trace_id": self.spans.first().map(|span| hex(&span.trace)), "spans": all })
+    }
+}
+
+/// A tree on its way to becoming rows.
+struct Drawing<'t> {
+    tree: &'t Tree,
+    from: u64,
+    whole: Duration,
+    rows: Vec<Row>,
+    hidden: u64,
+}
+
+impl<'t> Drawing<'t> {
+    fn add(&mut self, index: usize, depth: usize, process: &'t str, is_slowest: bool) {
+        let tree = self.tree;
+        if self.rows.len() >= ROWS_MAX {
+            self.hidden += tree.size(index);
+            return;
+        }
+        let span = &tree.spans[index];
+        let answering = tree.answering(index);
+        let inner = answering.unwrap_or(index);
+        let process = tree.spans[inner].text("entail.process").unwrap_or(process);
+        let mut notes = told(span);
+        if let Some(answering) = answering {
+            notes.extend(told(&tree.spans[answering]));
+            let way = span.duration().saturating_sub(tree.spans[answering].duration());
+            if way >= WAY_TOLD {
+                notes.push(format!("way {}", time(way)));
+            }
+        } else if let Some(address) = address(span).filter(|_| depth > 0) {
+            notes.insert(0, format!("to {}", tree.names.get(&address).unwrap_or(&address)));
+        }
+        if let Some(error) = &span.error {
+            notes.push(format!("failed: {} {error}", span.text("error.type").unwrap_or_default()));
+        }
+        if is_slowest {
+            notes.push("<- slowest".to_owned());
+        }
+        self.row(depth, short(&span.name), process, (span.start, span.end), span.duration(), notes.join(", "));
+        self.add_all(tree.children(inner), depth + 1, process);
+    }
+
+    /// Siblings, in the order of their start; of many alike only the longest.
+    fn add_all(&mut self, siblings: &'t [usize], depth: usize, process: &'t str) {
+        let tree = self.tree;
+        let mut alike: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for index in siblings {
+            alike.entry(&tree.spans[*index].name).or_default().push(*index);
+        }
+        let mut folded: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut slowest = HashSet::new();
+        for group in alike.values_mut() {
+            group.sort_by_key(|index| std::cmp::Reverse(tree.weight(*index)));
+            let processes: HashSet<&str> = group.iter().filter_map(|index| tree.process_of_call(*index)).collect();
+            if processes.len() > 1 && SHARES.contains(&short(&tree.spans[group[0]].name)) {
+                slowest.insert(group[0]);
+            }
+            if group.len() >= SIBLINGS_FOLDED {
+                let mut rest = group.split_off(SIBLINGS_SHOWN);
+                rest.sort_unstable();
+                folded.insert(rest[0], rest);
+            }
+        }
+        let hidden: HashSet<usize> = folded.values().flatten().copied().collect();
+        for index in siblings {
+            match folded.get(index) {
+                Some(rest) => self.fold(rest, depth, process),
+                None if hidden.contains(index) => {}
+                None => self.add(*index, depth, process, slowest.contains(index)),
+            }
+        }
+    }
+
+    fn fold(&mut self, rest: &[usize], depth: usize, process: &str) {
+        let spans = rest.iter().map(|index| &self.tree.spans[*index]);
+        let start = spans.clone().map(|span| span.start).min().unwrap_or(self.from);
+        let end = spans.clone().map(|span| span.end).max().unwrap_or(start);
+        let total = spans.clone().map(Span::duration).sum();
+        let longest = spans.clone().map(Span::duration).max().unwrap_or_default();
+        let name = format!("{} x{}", short(&self.tree.spans[rest[0]].name), rest.len());
+        self.row(depth, &name, process, (start, end), total, format!("together, {} at most", time(longest)));
+    }
+
+    fn row(
+        &mut self,
+        depth: usize,
+        name: &str,
+        process: &str,
+        (start, end): (u64, u64),
+        took: Duration,
+        notes: String,
+    ) {
+        let offset = start.saturating_sub(self.from);
+        let cells = vec![
+            format!("{}{name}", "  ".repeat(depth)),
+            process.to_owned(),
+            time(Duration::from_nanos(offset)),
+            time(took),
+            self.bar(offset, end.saturating_sub(self.from)),
+            notes,
+        ];
+        self.rows.push(Row { cells });
+    }
+
+    fn bar(&self, start: u64, end: u64) -> String {
+        let whole = (self.whole.as_nanos() as u64).max(1) as f64;
+        let cell = |at: u64| (at as f64 / whole * BAR as f64) as usize;
+        let first = cell(start).min(BAR - 1);
+        let last = (end as f64 / whole * BAR as f64).ceil() as usize;
+        let last = last.clamp(first + 1, BAR);
+        format!("|{}{}{}|", " ".repeat(first), "=".repeat(last - first), " ".repeat(BAR - last))
+    }
+}
+
+impl Tree {
+    fn process_of_call(&self, index: usize) -> Option<&str> {
+        self.spans[self.answering(index)?].text("entail.process")
+    }
+
+    /// How many spans there are from one on downwards.
+    fn size(&self, index: usize) -> u64 {
+        1 + self.children(index).iter().map(|child| self.size(*child)).sum::<u64>()
+    }
+}
+
+/// The method of a call without its service.
+fn short(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// Where a span's call or exchange goes to.
+fn address(span: &Span) -> Option<String> {
+    Some(format!("{}:{}", span.text("server.address")?, span.number("server.port")?))
+}
+
+fn told(span: &Span) -> Vec<String> {
+    let tell = |key: &&str| {
+        let value = span.attributes.get(*key)?;
+        let label = key.rsplit('.').next().unwrap_or(key);
+        Some(match (label, value) {
+            // What did not happen needs no place.
+            (_, Value::Number(0)) => return None,
+            ("bytes", Value::Number(number)) => units::bytes(*number as u64),
+            ("busy_us", Value::Number(number)) => format!("busy {}", time(Duration::from_micros(*number as u64))),
+            ("returned_rows", Value::Number(number)) => units::counted(*number as u64, "row"),
+            (label, Value::Number(number)) => format!("{label} {}", units::count(*number as u64)),
+            (label, Value::Text(text)) => format!("{label} {text}"),
+            _ => return None,
+        })
+    };
+    TOLD.iter().filter_map(tell).collect()
+}
+
+fn value_json(value: &Value) -> Json {
+    match value {
+        Value::Text(text) => Json::from(text.as_str()),
+        Value::Number(number) => Json::from(*number),
+        Value::Fraction(number) => Json::from(*number),
+        Value::Truth(truth) => Json::from(*truth),
+    }
+}
+
+fn time(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds < 1.0 => format!("{:.2} ms", seconds * 1e3),
+        seconds => units::seconds(seconds),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

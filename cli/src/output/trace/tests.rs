@@ -1,0 +1,112 @@
+//! Waterfalls of spans that a test makes up.
+
+use super::*;
+
+/// A span of a trace, from and to in microseconds.
+fn span(id: u8, parent: u8, name: &str, kind: &'static str, times: (u64, u64)) -> Span {
+    Span {
+        trace: [7; 16],
+        id: [id; 8],
+        parent: Some([parent; 8]).filter(|_| parent > 0),
+        name: name.to_owned(),
+        kind,
+        start: 1_000_000_000 + times.0 * 1000,
+        end: 1_000_000_000 + times.1 * 1000,
+        service: "entail".to_owned(),
+        attributes: BTreeMap::new(),
+        error: None,
+    }
+}
+
+fn with(mut span: Span, key: &str, value: Value) -> Span {
+    span.attributes.insert(key.to_owned(), value);
+    span
+}
+
+fn at(span: Span, process: &str) -> Span {
+    with(span, "entail.process", Value::Text(process.to_owned()))
+}
+
+fn drawn(spans: Vec<Span>) -> String {
+    let mut out = Vec::new();
+    Tree::new(spans).write(&mut out).unwrap();
+    String::from_utf8(out).unwrap().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+const EXECUTE: &str = "entail.internal.v1.NodeService/Execute";
+
+/// A query on two nodes, of which the second is slower.
+fn query() -> Vec<Span> {
+    vec![
+        span(1, 0, "query", "client", (0, 10_000)),
+        at(span(2, 1, "entail.v1.QueryService/Query", "server", (1_000, 9_500)), "coordinator"),
+        span(3, 2, EXECUTE, "client", (2_000, 4_000)),
+        at(span(4, 3, EXECUTE, "server", (2_500, 3_500)), "node-0"),
+        span(5, 2, EXECUTE, "client", (2_000, 9_000)),
+        at(span(6, 5, EXECUTE, "server", (2_500, 8_900)), "node-1"),
+        with(span(7, 6, "execute", "internal", (2_600, 8_800)), "entail.rows", Value::Number(1234)),
+    ]
+}
+
+#[test]
+fn a_call_is_one_row_and_the_slowest_of_several_is_marked() {
+    // Some processes are asked twice when several roles share one.
+    let spans = [query(), query()].concat();
+    let expected = "\
+trace 07070707070707070707070707070707: 10.00 ms, 7 spans
+span           process        start      time
+─────────────  ───────────  ───────  ────────  ──────────────────────────  ────────────────────────
+query          client       0.00 ms  10.00 ms  |========================|
+  Query        coordinator  1.00 ms   8.50 ms  |  ===================== |
+    Execute    node-1       2.00 ms   7.00 ms  |    ==================  |  way 0.60 ms, <- slowest
+      execute  node-1       2.60 ms   6.20 ms  |      ================  |  rows 1,234
+    Execute    node-0       2.00 ms   2.00 ms  |    ======              |  way 1.00 ms
+";
+    assert_eq!(drawn(spans), expected);
+}
+
+#[test]
+fn many_siblings_are_folded() {
+    let round =
+        |n: u8| span(10 + n, 2, "round", "internal", (u64::from(n) * 100, u64::from(n) * 100 + 10 + u64::from(n)));
+    let head = [span(1, 0, "load", "client", (0, 10_000)), span(2, 1, "epoch", "internal", (0, 9_000))];
+    let text = drawn(head.into_iter().chain((0..90).map(round)).collect());
+    assert_eq!(text.lines().count(), 2 + 2 + SIBLINGS_SHOWN + 1, "{text}");
+    assert!(text.contains("round x87") && text.contains("together, 0.10 ms at most"), "{text}");
+}
+
+#[test]
+fn what_does_not_belong_is_shown_and_noticed() {
+    let mut spans = query();
+    assert!(Tree::new(spans.clone()).is_whole());
+    assert!(!Tree::new(spans[..1].to_vec()).is_whole(), "nobody has answered");
+    spans.push(span(9, 8, "lost", "internal", (3_000, 4_000)));
+    assert!(!Tree::new(spans.clone()).is_whole());
+    assert!(drawn(spans).contains("lost"));
+    assert_eq!(drawn(Vec::new()), "nothing is kept of this trace\n");
+}
+
+#[test]
+fn a_failed_call_says_where_it_went() {
+    let mut failed = span(3, 2, EXECUTE, "client", (2_000, 4_000));
+    failed.error = Some("connection refused".to_owned());
+    let failed = with(failed, "error.type", Value::Text("UNAVAILABLE".to_owned()));
+    let failed =
+        with(with(failed, "server.address", Value::Text("10.0.0.1".to_owned())), "server.port", Value::Number(7401));
+    let text = drawn([&query()[..2], &[failed]].concat());
+    assert!(text.contains("to 10.0.0.1:7401, failed: UNAVAILABLE connection refused"), "{text}");
+}
+
+#[test]
+fn programs_get_every_span() {
+    let json = Tree::new(query()).json();
+    assert_eq!(json["trace_id"], hex(&[7; 16]));
+    let spans = json["spans"].as_array().unwrap();
+    assert_eq!(spans.len(), 7);
+    let execute = spans.iter().find(|span| span["name"] == "execute").unwrap();
+    assert_eq!((&execute["process"], &execute["start"]), (&Json::from("node-1"), &Json::from(2_600_000)));
+    assert_eq!(
+        (&execute["duration"], &execute["attributes"]["entail.rows"]),
+        (&Json::from(6_200_000), &Json::from(1234))
+    );
+}

@@ -1,0 +1,111 @@
+//! Spans of gRPC calls, as tower services: one at each end, from the request to the last byte of the answer.
+//!
+//! ```text
+//! ClientSpans: current span ──► client span ──► headers  ┄┄►  ServerSpans: server span ──► the handler
+//! ```
+//! The names are OpenTelemetry's for RPC; a call's status is read from its headers or trailers.
+
+mod body;
+mod client;
+mod server;
+
+pub use client::{ClientSpans, Peer};
+pub use server::{Calls, ServerSpans};
+
+use crate::attributes;
+use http::HeaderMap;
+use tonic::{Code, Status};
+use tracing::Span;
+
+/// A call under way. When nobody has told how it ended, it was given up.
+#[derive(Debug)]
+struct Call {
+    span: Span,
+    end: End,
+    is_told: bool,
+}
+
+/// Which end of the call this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Client,
+    Server,
+}
+
+impl Call {
+    fn new(span: Span, end: End) -> Self {
+        Self { span, end, is_told: false }
+    }
+
+    /// Takes the status from headers or trailers, if it is there.
+    fn read(&mut self, headers: &HeaderMap) {
+        if let Some(status) = Status::from_header_map(headers) {
+            self.tell(status.code(), status.message());
+        }
+    }
+
+    fn tell(&mut self, code: Code, message: &str) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        attributes::text(&self.span, "rpc.response.status_code", name(code));
+        if is_error(self.end, code) {
+            attributes::fail(&self.span, name(code), message);
+        }
+    }
+
+    /// The call failed in the transport.
+    fn broken(&mut self, why: &impl ToString) {
+        self.tell(Code::Unavailable, &why.to_string());
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // Dropping a stream is how its reader stops it: no error.
+        if !std::mem::replace(&mut self.is_told, true) {
+            attributes::text(&self.span, "rpc.response.status_code", name(Code::Cancelled));
+        }
+    }
+}
+
+/// To whom asked every status but one is an error; to whom answers only what is not the caller's own doing.
+fn is_error(end: End, code: Code) -> bool {
+    match end {
+        End::Client => code != Code::Ok,
+        End::Server => matches!(
+            code,
+            Code::Unknown
+                | Code::DeadlineExceeded
+                | Code::Unimplemented
+                | Code::Internal
+                | Code::Unavailable
+                | Code::DataLoss
+        ),
+    }
+}
+
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests;
