@@ -19,6 +19,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+/// Stands above figures that are not those of all the work.
+const STOPPED: &str = "stopped when there were rows enough: of nodes that had not come to their end nothing is measured";
+
 /// A measured operator: a line of the table.
 struct Operator<'a> {
     words: String,
@@ -29,6 +32,9 @@ struct Operator<'a> {
 /// Writes what was measured of a branch; `holders` are the names of the shards' nodes.
 pub fn write(branch: &Value, holders: &Value, out: &mut dyn Write) -> io::Result<()> {
     let mut tables = Vec::new();
+    if branch["stopped"] == true {
+        writeln!(tables, "{STOPPED}")?;
+    }
     operators_table(branch, &mut tables)?;
     shards_table(branch, holders, &mut tables)?;
     nodes_table(&branch["nodes"], &mut tables)?;

@@ -109,7 +109,8 @@ fn the_document_tells_what_a_cluster_shows() {
         let role = process.name.split('-').next().unwrap();
         // Told once for all metrics of a node.
         for (name, family) in &mut shown {
-            let is_own = !["entail_process_", "entail_tokio_", "entail_build_"].iter().any(|of| name.starts_with(of));
+            let of_process = ["entail_process_", "entail_tokio_", "entail_build_", "entail_trace_"];
+            let is_own = !of_process.iter().any(|of| name.starts_with(of));
             assert_eq!(family.labels.remove("node"), role == "node" && is_own, "{name}");
         }
         assert_eq!(shown, documented(role), "of a {role}, shown and documented");

@@ -185,6 +185,9 @@ fn a_collector_that_is_missing_or_hangs_holds_nobody_up() {
         assert!(cluster.coordinator.log().contains("spans are dropped"), "{what}: {}", cluster.coordinator.log());
         let warnings = cluster.coordinator.log().matches("spans are dropped").count();
         assert_eq!(warnings, 1, "{what}: once a minute");
+        let (_, metrics) = cluster.coordinator.http("/metrics").unwrap();
+        let dropped = metrics.lines().find_map(|line| line.strip_prefix("entail_trace_spans_dropped_total "));
+        assert!(dropped.unwrap().parse::<f64>().unwrap() > 0.0, "{what}");
         for process in cluster.processes() {
             process.signal("TERM");
             let started = Instant::now();

@@ -84,7 +84,7 @@ impl Direct {
         let rows_max = if self.distinct { None } else { wanted.map(|wanted| wanted as u64) };
         let mut rows = PieceRows::new(Arc::clone(session), Arc::clone(&self.piece), rows_max);
         let result = self.stream(session, &mut rows, wanted, sink);
-        lock(profiles).add(0, std::mem::take(&mut rows.profiles));
+        lock(profiles).add(0, rows.measured());
         result
     }
 

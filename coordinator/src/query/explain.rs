@@ -42,6 +42,7 @@ fn branch(session: &Session, leaf: usize, index: usize, branch: &Branch, profile
     let fixed = branch.cells.iter().filter(|cell| matches!(cell, Cell::Fixed(_) | Cell::Unknown(_))).count();
     let last = estimates.iter().flatten().last().copied().unwrap_or(1.0);
     let value = json!({ "stages": stages.collect::<Vec<_>>(), "estimate": rounded(last), "fixed": fixed });
+    let value = with(value, "stopped", profiles.map(|profiles| profiles.is_stopped((leaf, index)).into()));
     with(value, "nodes", profiles.map(|profiles| profiles.of_nodes((leaf, index))))
 }
 

@@ -181,8 +181,17 @@ pub struct PieceRows {
     rows: Option<Box<dyn Rows>>,
     rows_max: Option<u64>,
     seen: HashSet<Vec<Option<TermId>>>,
-    /// What ended branches did, with their numbers.
-    pub profiles: Vec<(usize, Vec<NodeProfile>)>,
+    /// What branches did, with their numbers.
+    profiles: Vec<(usize, Vec<NodeProfile>)>,
+}
+
+/// What was measured of a run of a piece.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// By branch, what the nodes did that had come to their end.
+    pub branches: Vec<(usize, Vec<NodeProfile>)>,
+    /// The branch that was stopped, since there were rows enough.
+    pub stopped: Option<usize>,
 }
 
 /// Rows of one branch: its columns and how many there are.
@@ -222,6 +231,15 @@ impl PieceRows {
             }
         }
         Ok(None)
+    }
+
+    /// What the run has done; to be asked for when no more rows are wanted.
+    pub fn measured(&mut self) -> Measured {
+        let stopped = self.rows.take().map(|mut rows| {
+            self.profiles.push((self.branch, rows.profile()));
+            self.branch
+        });
+        Measured { branches: std::mem::take(&mut self.profiles), stopped }
     }
 
     /// Is the row one that was not given before, or may rows repeat?

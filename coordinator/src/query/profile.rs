@@ -1,9 +1,10 @@
 //! What the operators of a query's plans really did, added up over all runs of a leaf.
 
-use super::cluster::{NodeProfile, Work};
+use super::cluster::Work;
+use super::piece::Measured;
 use entail_model::NodeId;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A plan of the query: the leaf and the branch.
 type PlanNumber = (usize, usize);
@@ -13,6 +14,8 @@ type PlanNumber = (usize, usize);
 pub struct Profiles {
     operators: BTreeMap<(PlanNumber, Place), BTreeMap<Option<u16>, Work>>,
     nodes: BTreeMap<(PlanNumber, NodeId), Node>,
+    /// Plans that were stopped at least once. A node that is stopped does not tell what it has done.
+    stopped: BTreeSet<PlanNumber>,
     /// The coordinator's own operators, if there were any.
     pub coordinator: Option<Value>,
 }
@@ -30,8 +33,9 @@ struct Node {
 
 impl Profiles {
     /// Adds what the branches of a leaf did in one run.
-    pub fn add(&mut self, leaf: usize, branches: Vec<(usize, Vec<NodeProfile>)>) {
-        for (branch, profiles) in branches {
+    pub fn add(&mut self, leaf: usize, measured: Measured) {
+        self.stopped.extend(measured.stopped.map(|branch| (leaf, branch)));
+        for (branch, profiles) in measured.branches {
             for profile in profiles {
                 let plan = (leaf, branch);
                 for one in &profile.work {
@@ -61,6 +65,11 @@ impl Profiles {
         let mut value = of_work(&sum);
         value["shards"] = shards.collect();
         value
+    }
+
+    /// Was the work on a plan stopped, at least once, before all nodes had done their part?
+    pub fn is_stopped(&self, plan: PlanNumber) -> bool {
+        self.stopped.contains(&plan)
     }
 
     /// What each node took for a plan.

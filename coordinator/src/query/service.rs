@@ -126,6 +126,6 @@ impl Iterator for LeafRows {
 
 impl Drop for LeafRows {
     fn drop(&mut self) {
-        lock(&self.profiles).add(self.number, std::mem::take(&mut self.rows.profiles));
+        lock(&self.profiles).add(self.number, self.rows.measured());
     }
 }

@@ -19,6 +19,8 @@ const BUSY: Family =
     Family::counter("entail_tokio_busy_seconds_total", "Time that the runtime's threads were at work, all together.");
 const TASKS: Family = Family::gauge("entail_tokio_tasks", "Tasks of the async runtime that have not ended.");
 const QUEUED: Family = Family::gauge("entail_tokio_queued_tasks", "Tasks that wait in the runtime's common queue.");
+const SPANS_DROPPED: Family =
+    Family::counter("entail_trace_spans_dropped_total", "Spans that were lost on their way to the collector.");
 
 /// A registry of the process's own metrics; to be called inside its runtime, when it starts.
 pub fn process(version: &'static str) -> Registry {
@@ -31,6 +33,7 @@ pub fn process(version: &'static str) -> Registry {
         reading.add(&STARTED, &[], started);
         system(reading);
         tokio(reading, &runtime);
+        reading.add(&SPANS_DROPPED, &[], crate::spans_dropped() as f64);
     });
     registry
 }

@@ -4,7 +4,7 @@
 //! Each query here would take hours: a product of all facts with themselves, several times over. So what ends in time
 //! was stopped, and the nodes' own count of queries at work tells whether it was stopped *there*.
 
-use entail_client::v1::QueryRequest;
+use entail_client::v1::{QueryMode, QueryRequest};
 use entail_model::{Fault, Reason};
 use entail_tests::cluster::{Cluster, fault};
 use std::time::{Duration, Instant};
@@ -64,6 +64,19 @@ fn enough_rows_end_the_work_on_all_nodes() {
     assert!(String::from_utf8_lossy(&cluster.query(&ask, Default::default()).expect("an answer")).contains("true"));
     assert!(started.elapsed() < PATIENCE);
     wait_until_idle(&cluster);
+}
+
+#[test]
+fn a_profile_says_that_the_work_was_stopped() {
+    let cluster = cluster();
+    for (text, stopped) in [(format!("{PRODUCT} LIMIT 5"), true), ("SELECT ?a { ?a <urn:p> ?b }".to_owned(), false)] {
+        let mut request = request(&text);
+        request.set_mode(QueryMode::Profile);
+        let answer = cluster.with_client(|client| async move { client.query_all(request, 1 << 20).await.map_err(fault) });
+        let plan = answer.expect("an answer").summary.plan_json;
+        let plan: serde_json::Value = serde_json::from_str(&plan).expect("JSON");
+        assert_eq!(plan["leaves"][0]["branches"][0]["stopped"], stopped, "{text}");
+    }
 }
 
 #[test]

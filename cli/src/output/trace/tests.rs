@@ -55,7 +55,7 @@ fn a_call_is_one_row_and_the_slowest_of_several_is_marked() {
     let expected = "\
 trace 07070707070707070707070707070707: 10.00 ms, 7 spans
 span           process        start      time
-─────────────  ───────────  ───────  ────────  ──────────────────────────  ────────────────────────
+─────────────  ───────────  ───────  ────────  ──────────────────────────  ───────────────────────
 query          client       0.00 ms  10.00 ms  |========================|
   Query        coordinator  1.00 ms   8.50 ms  |  ===================== |
     Execute    node-1       2.00 ms   7.00 ms  |    ==================  |  way 0.60 ms, <- slowest
@@ -71,7 +71,7 @@ fn many_siblings_are_folded() {
         |n: u8| span(10 + n, 2, "round", "internal", (u64::from(n) * 100, u64::from(n) * 100 + 10 + u64::from(n)));
     let head = [span(1, 0, "load", "client", (0, 10_000)), span(2, 1, "epoch", "internal", (0, 9_000))];
     let text = drawn(head.into_iter().chain((0..90).map(round)).collect());
-    assert_eq!(text.lines().count(), 2 + 2 + SIBLINGS_SHOWN + 1, "{text}");
+    assert_eq!(text.lines().count(), 3 + 2 + SIBLINGS_SHOWN + 1, "{text}");
     assert!(text.contains("round x87") && text.contains("together, 0.10 ms at most"), "{text}");
 }
 

@@ -9,7 +9,7 @@ use crate::store::{OpenOptions, Store};
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tempfile::TempDir;
@@ -109,11 +109,21 @@ impl Place {
         self.is_full.store(is_full, Ordering::Relaxed);
     }
 
-    /// Another place with what is on disk at this moment, as a killed process leaves it.
+    /// Another place with what is on disk at one moment, as a killed process leaves it. Nobody else stops meanwhile, so it
+    /// is copied until nothing has come, gone or grown: files of two moments are no state that ever was.
     pub fn copy(&self) -> Self {
-        let copy = Self::on_disk();
-        copy_directory(self.path(), copy.path());
-        copy
+        loop {
+            let copy = Self::on_disk();
+            let before = files(self.path());
+            for (file, _) in &before {
+                let target = copy.path().join(file.strip_prefix(self.path()).expect("it is in there"));
+                fs::create_dir_all(target.parent().expect("it is in a directory")).expect("room");
+                _ = fs::copy(file, target);
+            }
+            if files(self.path()) == before {
+                return copy;
+            }
+        }
     }
 }
 
@@ -122,16 +132,21 @@ pub fn bind(store: &Store) {
     store.bind_cluster(ClusterId(1), HashKey([9; 16]), shards).expect("one cluster");
 }
 
-fn copy_directory(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("a directory of ours") {
-        let entry = entry.expect("readable");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            fs::create_dir_all(&target).expect("room");
-            copy_directory(&entry.path(), &target);
-        } else {
-            // Background work may delete a file between listing and copying; it was obsolete then.
-            _ = fs::copy(entry.path(), target);
+/// The files in a directory and below it, in order, with their sizes.
+fn files(directory: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(directory).expect("a directory of ours") {
+            let entry = entry.expect("readable");
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => waiting.push(entry.path()),
+                Ok(metadata) => found.push((entry.path(), metadata.len())),
+                // It has gone since it was listed.
+                Err(_) => {}
+            }
         }
     }
+    found.sort();
+    found
 }
