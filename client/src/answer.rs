@@ -84,6 +84,9 @@ pub(crate) async fn open<M: Message>(response: Result<Response<Streaming<M>>, St
         opened.first = pieces.data;
         opened.summary = pieces.summary;
     }
+    if opened.summary.is_some() {
+        _ = opened.stream.message().await;
+    }
     Ok(opened)
 }
 
@@ -122,6 +125,10 @@ impl<M: Message> Answer<M> {
             let pieces = message.split();
             data = pieces.data;
             self.summary = pieces.summary;
+            if self.summary.is_some() {
+                // The call is over when the server has ended it, too; the answer is whole, whatever comes.
+                _ = self.deadline.within(self.stream.message()).await;
+            }
         }
         self.bytes += data.len() as u64;
         Ok(Some(data))

@@ -182,7 +182,11 @@ async fn receive(
     let mut responses = client.load(request).await?.into_inner();
     while let Some(response) = responses.message().await? {
         match response.part {
-            Some(Part::Summary(summary)) => return Ok(summary),
+            Some(Part::Summary(summary)) => {
+                // The call is over when the server has ended it, too; nothing more can go wrong with the load.
+                _ = responses.message().await;
+                return Ok(summary);
+            }
             Some(Part::Progress(progress)) => {
                 let LoadProgress { bytes: _, triples, phase, round } = progress;
                 on_progress(&Progress { bytes_sent: sent.load(Ordering::Relaxed), triples, phase, round });

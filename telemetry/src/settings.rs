@@ -49,6 +49,11 @@ impl Settings {
             Some("none") => false,
             Some(other) => return Err(refused(EXPORTER, other, "otlp and none are supported")),
         };
+        let mut endpoints = ENDPOINTS.iter().filter_map(|name| Some((name, value(name)?)));
+        let encrypted = endpoints.find(|(_, endpoint)| exports && !endpoint.starts_with("http://"));
+        if let Some((name, endpoint)) = encrypted {
+            return Err(refused(name, &endpoint, "only http:// is supported, for example to a collector nearby"));
+        }
         let protocol = PROTOCOLS.iter().rev().find_map(|name| Some((name, value(name)?)));
         if let Some((name, protocol)) = protocol.filter(|(_, protocol)| exports && protocol != "grpc") {
             return Err(refused(name, &protocol, "only grpc is supported"));
@@ -144,6 +149,10 @@ mod tests {
             (
                 vec![endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
                 "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+            ),
+            (
+                vec![("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector:4317")],
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://collector:4317",
             ),
             (vec![("OTEL_TRACES_EXPORTER", "zipkin")], "OTEL_TRACES_EXPORTER=zipkin"),
             (vec![("OTEL_TRACES_SAMPLER", "xray")], "OTEL_TRACES_SAMPLER=xray"),

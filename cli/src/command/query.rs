@@ -155,16 +155,17 @@ async fn ask(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let text = Text::of(arguments.query.clone(), arguments.file.as_deref(), "query")?;
     let (output, mode) = (arguments.output, arguments.mode());
     let request = arguments.request(text.content.clone());
+    let prefixes = Prefixes::new(prologue::prefixes(&text.content));
     let mut answer = session.asking()?.query(request).await.map_err(|error| text.failure(error))?;
     match (mode, output, is_json(&answer)) {
         (QueryMode::Explain, ..) => while answer.next().await?.is_some() {},
-        (_, Output::Table, true) => table(&mut answer, Prefixes::new(prologue::prefixes(&text.content))).await?,
+        (_, Output::Table, true) => table(&mut answer, prefixes.clone()).await?,
         _ => copy(&mut answer).await?,
     }
     let summary = answer.summary().cloned().unwrap_or_default();
     match mode {
-        QueryMode::Explain => show_plan(&summary, output, &mut io::stdout().lock())?,
-        QueryMode::Profile => show_plan(&summary, output, &mut io::stderr().lock())?,
+        QueryMode::Explain => show_plan(&summary, output, &prefixes, &mut io::stdout().lock())?,
+        QueryMode::Profile => show_plan(&summary, output, &prefixes, &mut io::stderr().lock())?,
         QueryMode::Unspecified => {}
     }
     if mode != QueryMode::Explain {
@@ -206,9 +207,9 @@ async fn table(answer: &mut Answer<QueryResponse>, prefixes: Prefixes) -> Result
 }
 
 /// Writes the plan of an answer.
-fn show_plan(summary: &QuerySummary, output: Output, out: &mut dyn Write) -> Result<(), Failure> {
+fn show_plan(summary: &QuerySummary, output: Output, prefixes: &Prefixes, out: &mut dyn Write) -> Result<(), Failure> {
     let written = match output {
-        Output::Table => plan::write(&summary.plan_json, out),
+        Output::Table => plan::write(&summary.plan_json, prefixes, out),
         _ => writeln!(out, "{}", summary.plan_json),
     };
     written.and_then(|()| out.flush()).map_err(Failure::Output)

@@ -13,6 +13,7 @@
 //! Where the work was measured, tables of [what was done](super::profile) stand in place of the stages.
 
 use super::profile;
+use super::term::Prefixes;
 use crate::units::{count, counted, seconds};
 use serde_json::Value;
 use std::io::{self, Write};
@@ -20,11 +21,23 @@ use std::io::{self, Write};
 /// How deep a plan is drawn.
 const DEPTH_MAX: usize = 100;
 
-/// Writes a plan as an indented outline; one that is nested too deep for that, as it came.
-pub fn write(json: &str, out: &mut dyn Write) -> io::Result<()> {
+/// Writes a plan as an indented outline, with short IRIs; one that is nested too deep for that, as it came.
+pub fn write(json: &str, prefixes: &Prefixes, out: &mut dyn Write) -> io::Result<()> {
     match serde_json::from_str(json) {
-        Ok(plan) => outline(&plan, out),
+        Ok(mut plan) => {
+            shorten(&mut plan, prefixes);
+            outline(&plan, out)
+        }
         Err(_) => writeln!(out, "{json}"),
+    }
+}
+
+fn shorten(value: &mut Value, prefixes: &Prefixes) {
+    match value {
+        Value::String(text) => *text = prefixes.shorten(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| shorten(value, prefixes)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| shorten(value, prefixes)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -199,7 +212,7 @@ leaf 0: ?a ?who, distinct
         }
         for plan in [json!(null), json!([1]), json!({ "coordinator": deep })] {
             outline(&plan, &mut Vec::new()).unwrap();
-            write(&plan.to_string(), &mut Vec::new()).unwrap();
+            write(&plan.to_string(), &Prefixes::new(Vec::new()), &mut Vec::new()).unwrap();
         }
     }
 }

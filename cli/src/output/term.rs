@@ -50,6 +50,24 @@ impl Prefixes {
         text
     }
 
+    /// A text with its IRIs, which stand in angle brackets, made short. What is in quotes stays as it is.
+    pub fn shorten(&self, text: &str) -> String {
+        let mut short = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['<', '"']) {
+            short.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let end = if rest.starts_with('"') { end_of_quoted(rest) } else { end_of_iri(rest) };
+            match end {
+                Some(end) if rest.starts_with('<') => self.iri(NamedNodeRef::new_unchecked(&rest[1..end]), &mut short),
+                // Quoted, or an operator.
+                end => short.push_str(&rest[..=end.unwrap_or(0)]),
+            }
+            rest = &rest[end.unwrap_or(0) + 1..];
+        }
+        short + rest
+    }
+
     fn term(&self, term: TermRef<'_>, depth: u32, text: &mut String) {
         match term {
             TermRef::NamedNode(node) => self.iri(node, text),
@@ -107,6 +125,23 @@ impl Prefixes {
             }
         }
     }
+}
+
+/// Where the quotation that the text begins with ends.
+fn end_of_quoted(text: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    let ends = |(_, c): &(usize, char)| {
+        let ends = *c == '"' && !is_escaped;
+        is_escaped = *c == '\\' && !is_escaped;
+        ends
+    };
+    text.char_indices().skip(1).find(ends).map(|(at, _)| at)
+}
+
+/// Where the IRI that the text begins with ends; none if the bracket is an operator.
+fn end_of_iri(text: &str) -> Option<usize> {
+    let end = text.find(|c: char| matches!(c, '>' | '"') || c.is_whitespace())?;
+    (end > 1 && text[end..].starts_with('>')).then_some(end)
 }
 
 /// May this follow a prefix without any escape?
@@ -182,6 +217,25 @@ mod tests {
         ];
         for (term, expected) in cases {
             assert_eq!(prefixes.shown(term.as_ref()), expected);
+        }
+    }
+
+    #[test]
+    fn texts_keep_what_is_no_iri() {
+        let prefixes = Prefixes::new(vec![("ex".to_owned(), "http://e/".to_owned())]);
+        let cases = [
+            ("match ?a <http://e/p> <urn:o> by subject", "match ?a ex:p <urn:o> by subject"),
+            ("keep if ?a < 3 && ?b > <http://e/x>", "keep if ?a < 3 && ?b > ex:x"),
+            (
+                r#"keep if ?a = "<http://e/x> \" <http://e/x>" || ?a<?b"#,
+                r#"keep if ?a = "<http://e/x> \" <http://e/x>" || ?a<?b"#,
+            ),
+            (r#"?a = "x"^^<http://e/t>"#, r#"?a = "x"^^ex:t"#),
+            ("<", "<"),
+            ("\"open <http://e/x>", "\"open ex:x"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(prefixes.shorten(text), expected);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What tracing costs: the processor time of whole clusters that differ in nothing else, measured in turns.
 //!
-//! `cargo test -p entail-cli --test processes tracing_cost -- --ignored --nocapture`; docs/observability.md has figures.
+//! `cargo test -p entail-cli --test processes tracing_cost -- --ignored --nocapture`; docs/tracing.md has figures.
 
 use crate::harness::{Cluster, Shape};
 use crate::receiver::Receiver;
