@@ -6,17 +6,25 @@ use entail_model::term::{self, HashKey, TermHash};
 use entail_model::{Fault, Reason};
 use hashbrown::HashTable;
 use oxrdf::{
-    BlankNode, GraphNameRef, NamedNode, NamedOrBlankNode, NamedOrBlankNodeRef, QuadRef, Term, TermRef, Triple,
+    BlankNode, GraphNameRef, NamedNode, NamedNodeRef, NamedOrBlankNode, NamedOrBlankNodeRef, QuadRef, Term, TermRef,
+    Triple,
 };
 
 /// Triple terms inside triple terms, at most. Encoding and dropping them is recursive.
 pub(super) const TRIPLE_DEPTH_MAX: usize = 64;
+
+/// How many IRIs are found without their hash; a power of two.
+const RECENT: usize = 1024;
+const NOT_THERE: u32 = u32::MAX;
 
 /// A batch in the making.
 pub(super) struct BatchBuilder {
     batch: Batch,
     /// Places in the table by the low half of their hash.
     index: HashTable<u32>,
+    /// Places of IRIs that were met a short while ago, by a hash of little worth: most predicates and classes are found
+    /// here, without the hash that the term needs once.
+    recent: Box<[u32; RECENT]>,
     key: HashKey,
     graph: Option<NamedNode>,
     term_bytes_max: usize,
@@ -35,7 +43,8 @@ pub(super) struct Mark {
 impl BatchBuilder {
     pub(super) fn new(key: HashKey, graph: Option<NamedNode>, term_bytes_max: usize, names: BlankNames) -> Self {
         let index = HashTable::new();
-        Self { batch: Batch::default(), index, key, graph, term_bytes_max, last: None, names }
+        let recent = Box::new([NOT_THERE; RECENT]);
+        Self { batch: Batch::default(), index, recent, key, graph, term_bytes_max, last: None, names }
     }
 
     pub(super) fn fact_count(&self) -> usize {
@@ -60,12 +69,14 @@ impl BatchBuilder {
         }
         self.batch.terms.truncate(mark.terms);
         self.batch.facts.truncate(mark.facts);
+        self.recent.fill(NOT_THERE);
         self.last = None;
     }
 
     /// Takes the facts so far and begins the next batch.
     pub(super) fn take(&mut self) -> Batch {
         self.index.clear();
+        self.recent.fill(NOT_THERE);
         self.last = None;
         std::mem::take(&mut self.batch)
     }
@@ -106,28 +117,56 @@ impl BatchBuilder {
 
     /// The slot of a term; `hint` is a slot that the term may well have.
     fn intern(&mut self, term: TermRef<'_>, hint: Option<Slot>) -> Result<Slot, Fault> {
+        if let TermRef::NamedNode(node) = term {
+            return self.intern_iri(node, hint);
+        }
         if let Some(id) = term::inline_id(term) {
             return Ok(Slot::inline(id));
         }
         self.encode(term)?;
+        let table = &mut self.batch.terms;
+        if let Some(place) = hint.and_then(Slot::index).filter(|place| table.bytes(*place) == table.tail()) {
+            table.drop_tail();
+            return Ok(Slot::term(place));
+        }
+        self.keep_tail().map(Slot::term)
+    }
+
+    fn intern_iri(&mut self, node: NamedNodeRef<'_>, hint: Option<Slot>) -> Result<Slot, Fault> {
+        let iri = node.as_str().as_bytes();
+        let table = &mut self.batch.terms;
+        let is_it =
+            |place: usize| table.bytes(place).split_first().is_some_and(|(kind, rest)| *kind == b'I' && rest == iri);
+        if let Some(place) = hint.and_then(Slot::index).filter(|place| is_it(*place)) {
+            return Ok(Slot::term(place));
+        }
+        let recent = recent(iri);
+        let place = self.recent[recent];
+        if place != NOT_THERE && is_it(place as usize) {
+            return Ok(Slot::term(place as usize));
+        }
+        term::encode(node.into(), table.tail_buffer());
+        let place = self.keep_tail()?;
+        self.recent[recent] = place as u32;
+        Ok(Slot::term(place))
+    }
+
+    /// The place of the term whose bytes were appended to the table.
+    fn keep_tail(&mut self) -> Result<usize, Fault> {
         let table = &mut self.batch.terms;
         if table.tail().len() > self.term_bytes_max {
             let message = format!("a term of {} bytes; the limit is {}", table.tail().len(), self.term_bytes_max);
             table.drop_tail();
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
-        if let Some(place) = hint.and_then(Slot::index).filter(|place| table.bytes(*place) == table.tail()) {
-            table.drop_tail();
-            return Ok(Slot::term(place));
-        }
         let hash = self.key.hash(table.tail());
         if let Some(place) = self.index.find(short(hash), |place| table.hash(*place as usize) == hash) {
             table.drop_tail();
-            return Ok(Slot::term(*place as usize));
+            return Ok(*place as usize);
         }
         let place = table.keep(hash);
         self.index.insert_unique(short(hash), place as u32, |place| short(table.hash(*place as usize)));
-        Ok(Slot::term(place))
+        Ok(place)
     }
 
     /// Appends the canonical bytes of a term, its blank nodes renamed, to the table's tail.
@@ -146,6 +185,13 @@ impl BatchBuilder {
         }
         Ok(())
     }
+}
+
+/// Where a recent IRI is looked for: by its length and its last bytes, in which IRIs differ most.
+fn recent(iri: &[u8]) -> usize {
+    let tail = iri.last_chunk::<8>().map_or(0, |tail| u64::from_le_bytes(*tail));
+    let mixed = (tail ^ iri.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 54) as usize % RECENT
 }
 
 /// The half of a hash that the index sorts by. The other half picks the home shard, so both are needed to tell terms
@@ -182,7 +228,7 @@ pub(super) fn too_deep() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oxrdf::{Literal, NamedNodeRef, Quad};
+    use oxrdf::{Literal, Quad};
 
     fn builder() -> BatchBuilder {
         BatchBuilder::new(HashKey([3; 16]), None, 1 << 20, BlankNames::labelled(1))

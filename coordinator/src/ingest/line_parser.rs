@@ -1,10 +1,12 @@
 //! N-Triples and N-Quads, one block of whole lines at a time.
 //!
-//! A block is parsed in one go; only if something is wrong in it, it is parsed again line by line, so that each bad line
-//! is known by its number and gives nothing, and every other line gives its fact.
+//! Most lines are [plain](super::plain_line) and read in place; oxttl reads the others, a run of them at a time. Only if
+//! something is wrong in a block, it is parsed again line by line, so that each bad line is known by its number and gives
+//! nothing, and every other line gives its fact.
 
 use super::builder::TRIPLE_DEPTH_MAX;
 use super::outlet::Outlet;
+use super::plain_line::{self, PlainLine};
 use entail_model::{Fault, Reason};
 use memchr::memmem;
 use oxrdf::{GraphName, Quad};
@@ -33,10 +35,37 @@ pub(super) struct BadLine {
 /// None but that something is wrong: the outlet then has some of the facts, to be rolled back, and
 /// [`parse_each_line`] tells what.
 pub(super) fn parse_lines(block: &[u8], format: LineFormat, outlet: &mut Outlet<'_, '_>) -> Result<(), ()> {
-    if nests_too_deep(block) {
+    let text = std::str::from_utf8(block).map_err(|_| ())?;
+    let mut rest = text;
+    // Where lines begin that are not plain, and not read yet.
+    let mut others: Option<&str> = None;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
+        let line = rest[..end].trim_end_matches('\n');
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let plain = plain_line::parse(line, format);
+        match (&plain, others) {
+            (Some(_), Some(begin)) => {
+                parse_others(&begin[..begin.len() - rest.len()], format, outlet)?;
+                others = None;
+            }
+            (None, None) => others = Some(rest),
+            _ => {}
+        }
+        if let Some(PlainLine::Fact(quad)) = plain {
+            outlet.push(quad).map_err(|_| ())?;
+        }
+        rest = &rest[end..];
+    }
+    others.map_or(Ok(()), |text| parse_others(text, format, outlet))
+}
+
+/// Pushes the facts of lines that are not plain.
+fn parse_others(lines: &str, format: LineFormat, outlet: &mut Outlet<'_, '_>) -> Result<(), ()> {
+    if nests_too_deep(lines.as_bytes()) {
         return Err(());
     }
-    each_quad(block, format, |quad| outlet.push(quad.map_err(|_| ())?.as_ref()).map_err(|_| ()))
+    each_quad(lines.as_bytes(), format, |quad| outlet.push(quad.map_err(|_| ())?.as_ref()).map_err(|_| ()))
 }
 
 /// Pushes the facts of the well-formed lines of a block and tells of the others, until `on_bad` returns false.
@@ -92,7 +121,7 @@ pub(super) fn earlier(one: TurtleSyntaxError, next: TurtleSyntaxError) -> Turtle
     if next.location().start.offset <= one.location().start.offset { next } else { one }
 }
 
-fn each_quad<E>(
+pub(super) fn each_quad<E>(
     text: &[u8],
     format: LineFormat,
     mut take: impl FnMut(Result<Quad, TurtleSyntaxError>) -> Result<(), E>,

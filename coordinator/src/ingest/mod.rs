@@ -24,6 +24,7 @@ mod line_parser;
 mod lines;
 mod log;
 mod outlet;
+mod plain_line;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,363 @@
+//! Plain lines of N-Triples and N-Quads, read without copying: the way in for nearly all lines of nearly all files.
+//!
+//! ```text
+//! <http://a/x1> <http://b/p#q> "text"@en .        terms are slices of the line
+//! ```
+//!
+//! Plain is what needs no rewriting and no tables to be judged: IRIs of ASCII letters, digits and punctuation with a
+//! host name or none, literals without escapes, short language tags in lower case, blank nodes named by letters and
+//! digits, one or more blanks between terms. Everything else is somebody else's: oxttl reads it, or tells what is wrong.
+//!
+//! Invariant: a line that is plain is well-formed, and oxttl reads the same fact from it.
+
+use super::line_parser::LineFormat;
+use memchr::{memchr2, memchr3};
+use oxrdf::vocab::rdf;
+use oxrdf::{BlankNodeRef, GraphNameRef, LiteralRef, NamedNodeRef, NamedOrBlankNodeRef, QuadRef, TermRef};
+
+/// What a plain line holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PlainLine<'t> {
+    /// Blanks only.
+    Nothing,
+    Fact(QuadRef<'t>),
+}
+
+/// Bytes that may stand in the path, the query and the fragment of an IRI: RFC 3986's `pchar` without `%`, `/` and `?`.
+const PATH: u8 = 1;
+/// Bytes of a host name: RFC 3986's `reg-name` without `%`.
+const HOST: u8 = 2;
+/// Bytes of a scheme after its first.
+const SCHEME: u8 = 4;
+/// Bytes of a plain blank node's name.
+const LABEL: u8 = 8;
+/// Digits.
+const DIGIT: u8 = 16;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let at = byte as u8;
+        if at.is_ascii_alphanumeric() {
+            classes[byte] = PATH | HOST | SCHEME | LABEL;
+        }
+        if at.is_ascii_digit() {
+            classes[byte] |= DIGIT;
+        }
+        if matches!(at, b'-' | b'.') {
+            classes[byte] = PATH | HOST | SCHEME;
+        }
+        if at == b'+' {
+            classes[byte] = PATH | HOST | SCHEME;
+        }
+        if matches!(at, b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b',' | b';' | b'=') {
+            classes[byte] = PATH | HOST;
+        }
+        if matches!(at, b':' | b'@' | b'/' | b'?') {
+            classes[byte] = PATH;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// Reads a line without its line end; `None` if it is not plain.
+pub(super) fn parse(line: &str, format: LineFormat) -> Option<PlainLine<'_>> {
+    let mut rest = Cursor(line);
+    rest.skip_blanks();
+    if rest.0.is_empty() {
+        return Some(PlainLine::Nothing);
+    }
+    let subject = rest.node()?;
+    rest.blanks()?;
+    let predicate = rest.iri()?;
+    rest.blanks()?;
+    let object = rest.object()?;
+    rest.blanks()?;
+    let mut graph_name = GraphNameRef::DefaultGraph;
+    if format == LineFormat::NQuads && !rest.0.starts_with('.') {
+        graph_name = match rest.node()? {
+            NamedOrBlankNodeRef::NamedNode(node) => node.into(),
+            NamedOrBlankNodeRef::BlankNode(node) => node.into(),
+        };
+        rest.blanks()?;
+    }
+    rest.take(b'.')?;
+    rest.skip_blanks();
+    rest.0.is_empty().then_some(PlainLine::Fact(QuadRef { subject, predicate, object, graph_name }))
+}
+
+/// What is left of a line.
+struct Cursor<'t>(&'t str);
+
+impl<'t> Cursor<'t> {
+    /// Goes on after so many bytes, which are followed by one of ASCII or nothing.
+    fn advance(&mut self, bytes: usize) -> &'t str {
+        let (taken, rest) = self.0.split_at(bytes);
+        self.0 = rest;
+        taken
+    }
+
+    fn first(&self) -> Option<u8> {
+        self.0.as_bytes().first().copied()
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.first() == Some(byte)).then(|| _ = self.advance(1))
+    }
+
+    fn skip_blanks(&mut self) {
+        let blanks = self.0.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        self.advance(blanks);
+    }
+
+    /// At least one blank.
+    fn blanks(&mut self) -> Option<()> {
+        matches!(self.first(), Some(b' ' | b'\t')).then(|| self.skip_blanks())
+    }
+
+    fn node(&mut self) -> Option<NamedOrBlankNodeRef<'t>> {
+        match self.first()? {
+            b'<' => self.iri().map(Into::into),
+            b'_' => self.blank_node().map(Into::into),
+            _ => None,
+        }
+    }
+
+    fn object(&mut self) -> Option<TermRef<'t>> {
+        match self.first()? {
+            b'<' => self.iri().map(Into::into),
+            b'_' => self.blank_node().map(Into::into),
+            b'"' => self.literal().map(Into::into),
+            _ => None,
+        }
+    }
+
+    fn iri(&mut self) -> Option<NamedNodeRef<'t>> {
+        self.take(b'<')?;
+        let length = iri_len(self.0.as_bytes())?;
+        let iri = self.advance(length);
+        self.take(b'>')?;
+        Some(NamedNodeRef::new_unchecked(iri))
+    }
+
+    fn blank_node(&mut self) -> Option<BlankNodeRef<'t>> {
+        self.take(b'_')?;
+        self.take(b':')?;
+        let length = run_len(self.0.as_bytes(), LABEL);
+        // What follows has to be a blank, and is checked to be one.
+        (length > 0).then(|| BlankNodeRef::new_unchecked(self.advance(length)))
+    }
+
+    fn literal(&mut self) -> Option<LiteralRef<'t>> {
+        self.take(b'"')?;
+        let bytes = self.0.as_bytes();
+        let end = memchr3(b'"', b'\\', b'\r', bytes).filter(|end| bytes[*end] == b'"')?;
+        let value = self.advance(end);
+        self.take(b'"')?;
+        match self.first()? {
+            b'@' => {
+                self.take(b'@')?;
+                let end = memchr2(b' ', b'\t', self.0.as_bytes())?;
+                let language = self.advance(end);
+                is_plain_language(language).then(|| LiteralRef::new_language_tagged_literal_unchecked(value, language))
+            }
+            b'^' => {
+                self.take(b'^')?;
+                self.take(b'^')?;
+                let datatype = self.iri()?;
+                // Types of this vocabulary have values of forms of their own.
+                let is_special = datatype.as_str().starts_with(RDF);
+                (!is_special).then(|| LiteralRef::new_typed_literal(value, datatype))
+            }
+            _ => Some(LiteralRef::new_simple_literal(value)),
+        }
+    }
+}
+
+const RDF: &str = {
+    let (namespace, _) = rdf::TYPE.as_str().split_at(43);
+    namespace
+};
+
+/// The length of a plain absolute IRI that the bytes begin with, up to where it has to end.
+fn iri_len(bytes: &[u8]) -> Option<usize> {
+    let scheme = run_len(bytes, SCHEME);
+    if !bytes.first()?.is_ascii_alphabetic() || bytes.get(scheme) != Some(&b':') {
+        return None;
+    }
+    let mut at = scheme + 1;
+    if bytes[at..].starts_with(b"//") {
+        at += 2;
+        at += run_len(&bytes[at..], HOST);
+        if bytes.get(at) == Some(&b':') {
+            at += 1;
+            at += run_len(&bytes[at..], DIGIT);
+        }
+        if !matches!(bytes.get(at)?, b'/' | b'?' | b'#' | b'>') {
+            return None;
+        }
+    }
+    at += run_len(&bytes[at..], PATH);
+    if bytes.get(at) == Some(&b'#') {
+        at += 1;
+        at += run_len(&bytes[at..], PATH);
+    }
+    Some(at)
+}
+
+/// How many of the first bytes are of a class.
+fn run_len(bytes: &[u8], class: u8) -> usize {
+    bytes.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0).unwrap_or(bytes.len())
+}
+
+/// Two or three letters, perhaps followed by a region of two; in lower case, as tags are kept.
+fn is_plain_language(tag: &str) -> bool {
+    let (language, region) = tag.split_once('-').unwrap_or((tag, "xx"));
+    let are_letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase());
+    matches!(language.len(), 2 | 3) && region.len() == 2 && are_letters(language) && are_letters(region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line_parser::each_quad;
+    use super::*;
+    use oxrdf::Quad;
+    use proptest::prelude::*;
+
+    /// What oxttl reads from a line: its facts, or that something is wrong.
+    fn oracle(line: &str, format: LineFormat) -> Option<Vec<Quad>> {
+        let mut quads = Vec::new();
+        each_quad(line.as_bytes(), format, |quad| quad.map(|quad| quads.push(quad)).map_err(drop)).ok().map(|()| quads)
+    }
+
+    /// Checks a line; tells whether it was plain.
+    fn check(line: &str) -> bool {
+        let mut is_plain = false;
+        for format in [LineFormat::NTriples, LineFormat::NQuads] {
+            let expected = match parse(line, format) {
+                None => continue,
+                Some(PlainLine::Nothing) => vec![],
+                Some(PlainLine::Fact(quad)) => vec![quad.into_owned()],
+            };
+            is_plain = true;
+            assert_eq!(Some(expected), oracle(line, format), "{line:?} as {format:?}");
+        }
+        is_plain
+    }
+
+    #[test]
+    fn usual_lines_are_plain() {
+        let lines = [
+            "<http://www.example.org/a/b?c=d&e=(f)#g:h/i> <urn:isbn:1-2_3> <http://localhost:8080> .",
+            "<http://e/> <http://e/p> \"two words, \u{e9}\u{1F600}\"@en .",
+            "\t<a:b>\t<a:>  \"x\"@pt-br\t.\t",
+            "<a:b> <mailto:x@y.z> \"1\"^^<http://www.w3.org/2001/XMLSchema#integer> .",
+            "<a:b> <a:p> \"text\"^^<http://www.w3.org/2001/XMLSchema#string> .",
+            "_:b0 <a:p> _:x7Y .",
+            "<http:///path> <a://?q> \"\" .",
+            "<file:///a//b> <a:/b> \"<a:b> . # \t'\" .",
+            "",
+            "  \t",
+        ];
+        for line in lines {
+            assert!(check(line), "{line:?}");
+        }
+        assert!(check("<a:s> <a:p> <a:o> <a:g> .") && check("<a:s> <a:p> \"x\" _:g ."));
+    }
+
+    #[test]
+    fn unusual_lines_are_not() {
+        let lines = [
+            "<a:s> <a:p> \"a\\nb\" .",
+            "<a:s> <a:p> \"x\"@EN .",
+            "<a:s> <a:p> \"x\"@en--ltr .",
+            "<a:s> <a:p> \"x\"@en-latn-de .",
+            "<a:s> <a:p> \"x\"^^<http://www.w3.org/1999/02/22-rdf-syntax-ns#langString> .",
+            "<a:s> <a:p> <<( <a:s> <a:p> <a:o> )>> .",
+            "<a:s> <a:p> <a:o> . # why",
+            "<a:s><a:p><a:o>.",
+            "<a:s> <a:p> <http://[::1]/> .",
+            "<a:s> <a:p> <http://user@host/> .",
+            "<a:s> <a:p> <http://e/%20> .",
+            "<a:s> <a:p> <http://e/\u{e9}> .",
+            "<a:s> <a:p> <http://e/\\u00e9> .",
+            "<a:s> <a:p> <relative> .",
+            "<a:s> <a:p> <http://e/#a#b> .",
+            "<a:s> <a:p> <http://e:80x/> .",
+            "<1:s> <a:p> <a:o> .",
+            "<a:s> <a:p> <a:o .",
+            "<a:s> <a:p> <a:o>",
+            "<a:s> <a:p> .",
+            "<a:s> \"p\" <a:o> .",
+            "_:b.1 <a:p> <a:o> .",
+            "_: <a:p> <a:o> .",
+            "<a:s> <a:p> \"open .",
+            "<a:s> <a:p> \"x\r\" .",
+            "<a:s> <a:p> <a:o> .\r<a:s> <a:p> <a:o> .",
+            "# all of it",
+            "VERSION \"1.2\"",
+        ];
+        for line in lines {
+            assert!(!check(line), "{line:?}");
+        }
+    }
+
+    /// Pieces that lines are made of, some of them wrong, and single characters between and within them.
+    fn piece() -> impl Strategy<Value = String> {
+        let whole = prop::sample::select(vec![
+            "<http://e/a>",
+            "<urn:x:1>",
+            "<a:b#c>",
+            "<a://h:1/?#>",
+            "<a:b",
+            "_:b1",
+            "_:x",
+            "\"text\"",
+            "\"t\"@en",
+            "\"t\"@en-us",
+            "\"1\"^^<a:t>",
+            "\"\u{e9}\"",
+            "\"\\t\"",
+            " ",
+            "\t",
+            " . ",
+            ".",
+            "#",
+            "<",
+            ">",
+            "\"",
+            "@",
+            "^^",
+        ]);
+        prop_oneof![
+            4 => whole.prop_map(str::to_owned),
+            1 => "[ -~]{1,3}",
+            1 => r#"<[a-z]{1,2}:(//)?[a-zA-Z0-9:/?#@!$&'()*+,;=._~%\[\]-]{0,8}>"#,
+            1 => any::<char>().prop_filter("one line", |c| *c != '\n').prop_map(String::from),
+        ]
+    }
+
+    /// A fact of pieces in their places, most of them right, with the blanks that belong between them.
+    fn fact() -> impl Strategy<Value = String> {
+        (piece(), piece(), piece(), prop::option::weighted(0.3, piece()), "[ \t]{0,2}").prop_map(
+            |(subject, predicate, object, graph, blanks)| {
+                let graph = graph.map_or_else(String::new, |graph| format!("{graph} "));
+                format!("{subject} {predicate} {object}{blanks} {graph}.{blanks}")
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn plain_lines_are_read_as_oxttl_reads_them(line in prop_oneof![
+            prop::collection::vec(piece(), 0..12).prop_map(|pieces| pieces.concat()),
+            fact(),
+        ]) {
+            check(&line);
+        }
+    }
+}
