@@ -215,3 +215,18 @@ fn table(reading: &mut Reading, table: &TableGauges) {
     whole.into_iter().for_each(|(family, value)| reading.add(family, &[], value as f64));
     reading.add(&STALLED, &[], table.stall_seconds);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_proto::internal::cluster_service_server::SERVICE_NAME as CLUSTER_SERVICE;
+
+    #[test]
+    fn every_method_between_the_roles_is_one_of_a_known_server() {
+        let known: Vec<_> = methods().collect();
+        let unknown: Vec<_> = internal::METHODS.iter().filter(|method| !known.contains(method)).collect();
+        // The coordinator has that one.
+        assert!(unknown.iter().all(|(service, _)| *service == CLUSTER_SERVICE), "{unknown:?}");
+        assert!(known.contains(&(NODE_SERVICE, "Trace")) && unknown.contains(&&(CLUSTER_SERVICE, "Leave")));
+    }
+}
