@@ -10,17 +10,21 @@ use crate::output::trace::Tree;
 use crate::session::Session;
 use entail_client::v1::TraceRequest;
 use entail_telemetry::trace;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{Instrument, Span, info_span};
 
 /// How often is asked for spans that have not ended yet, and how long is waited in between.
 const TRIES: u32 = 12;
 const WAIT: Duration = Duration::from_millis(50);
 
-/// How long the coordinator may take to collect a trace.
+/// How long the command, whose work is done, may take to collect its trace.
 const COLLECT_MAX: Duration = Duration::from_secs(5);
+
+/// What one try has brought: spans, and whose could not be had.
+type Brought = (Vec<u8>, Vec<String>);
 
 /// How the trace is shown afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +88,7 @@ impl Session {
         let Some(id) = id else {
             return eprintln!("there is no trace: OTEL_SDK_DISABLED is set");
         };
-        let (tree, missing) = self.collect(id).await;
+        let (tree, missing) = collect(COLLECT_MAX, async |left| self.spans(id, left).await).await;
         let mut out = io::stderr().lock();
         let written = match shown {
             Shown::Json => writeln!(out, "{:#}", tree.json()),
@@ -97,29 +101,10 @@ impl Session {
         _ = written;
     }
 
-    /// The spans of all processes, as soon as nothing is missing between them, or as they are after a while; and whose
-    /// could not be had.
-    async fn collect(&self, id: [u8; 16]) -> (Tree, Vec<String>) {
-        let mut tries = 1;
-        loop {
-            let (bytes, missing) = self.spans(id).await;
-            let tree = match trace::decode(&bytes) {
-                Ok(spans) => Tree::new(spans),
-                Err(why) => return (Tree::new(Vec::new()), vec![why]),
-            };
-            if tree.is_whole() || tries == TRIES {
-                return (tree, missing);
-            }
-            tries += 1;
-            sleep(WAIT).await;
-        }
-    }
-
-    async fn spans(&self, id: [u8; 16]) -> (Vec<u8>, Vec<String>) {
+    async fn spans(&self, id: [u8; 16], left: Duration) -> Brought {
         let trace_id = format!("{:032x}", u128::from_be_bytes(id));
         let mut bytes = entail_telemetry::recent(id);
-        let answer =
-            async { Ok::<_, Failure>(self.polling(Some(COLLECT_MAX))?.trace(TraceRequest { trace_id }).await?) };
+        let answer = async { Ok::<_, Failure>(self.polling(Some(left))?.trace(TraceRequest { trace_id }).await?) };
         match answer.await {
             Ok(parts) => {
                 parts.iter().for_each(|part| bytes.extend_from_slice(&part.spans));
@@ -128,5 +113,59 @@ impl Session {
             }
             Err(failure) => (bytes, failure.message().into_iter().collect()),
         }
+    }
+}
+
+/// The spans of all processes, as soon as nothing is missing between them, or as they are after a while; and whose could
+/// not be had, for which is not asked again. `ask` gets the time that is left.
+async fn collect(time: Duration, ask: impl AsyncFn(Duration) -> Brought) -> (Tree, Vec<String>) {
+    let until = Instant::now() + time;
+    let mut tries = 1;
+    // Also of the tries before: the last one may find less.
+    let mut known = BTreeMap::new();
+    loop {
+        let (bytes, mut missing) = ask(until - Instant::now()).await;
+        match trace::decode(&bytes) {
+            Ok(spans) => known.extend(spans.into_iter().map(|span| (span.id, span))),
+            Err(why) => missing.push(why),
+        }
+        let tree = Tree::new(known.values().cloned().collect());
+        let is_over = tries == TRIES || Instant::now() + WAIT >= until;
+        if tree.is_whole() || !missing.is_empty() || is_over {
+            return (tree, missing);
+        }
+        tries += 1;
+        sleep(WAIT).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// How often is asked, when each answer has nothing but names of those that are missing, and takes a part of the time.
+    fn tries(time: Duration, missing: &[&str], part: u32) -> u32 {
+        let asked = Cell::new(0);
+        let ask = async |left: Duration| {
+            asked.set(asked.get() + 1);
+            if part > 0 {
+                sleep(left / part).await;
+            }
+            (Vec::new(), missing.iter().map(|&name| name.to_owned()).collect())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (_, told) = runtime.block_on(collect(time, ask));
+        assert_eq!(told, missing);
+        asked.get()
+    }
+
+    #[test]
+    fn spans_that_have_not_ended_are_asked_for_again_and_nobody_waits_for_what_does_not_come() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(tries(minute, &[], 0), TRIES, "nobody has answered: it may have gone on");
+        assert_eq!(tries(minute, &["node-1: it is down"], 0), 1, "it will be down again");
+        assert_eq!(tries(Duration::from_millis(100), &[], 1), 1, "the first answer has taken all the time");
+        assert!(tries(Duration::from_millis(400), &[], 2) < 5, "the time is one for all tries");
     }
 }

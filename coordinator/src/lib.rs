@@ -33,7 +33,7 @@ use entail_telemetry::{Calls, Instruments, ServerSpans};
 use front::{Admin, House, Queries, Rules, Updates};
 use members::{ClusterServer, Log, Members};
 use metalog::{Cluster, Entry, FileLog, MetaLog};
-use metrics::{METHODS, Metrics};
+use metrics::Metrics;
 use reader::Shared;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -94,7 +94,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     });
     show(&house, &instruments);
     let stop = CancellationToken::new();
-    let requests = Requests::new(&instruments.metrics, METHODS);
+    let requests = Requests::new(&instruments.metrics, metrics::methods());
     let peer_server = Server::builder()
         .layer(requests.clone())
         .add_service(ClusterServiceServer::new(ClusterServer(Arc::clone(&members))))

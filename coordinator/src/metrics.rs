@@ -5,7 +5,8 @@
 use crate::QUERIES_AT_WORK;
 use crate::front::House;
 use entail_model::Fault;
-use entail_proto::v1::ChangeSummary;
+use entail_proto::internal::{self, cluster_service_server};
+use entail_proto::v1::{self, ChangeSummary};
 use entail_telemetry::metrics::roles::{self, pool};
 use entail_telemetry::metrics::{Counter, Counters, Family, Histogram, Histograms, Reading, Registry, SECONDS};
 use std::sync::Arc;
@@ -14,31 +15,19 @@ use std::time::Duration;
 /// How many times as long as the median the slowest call of a fan-out took.
 const RATIOS: [f64; 10] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 
-const CLUSTER: &str = "entail.internal.v1.ClusterService";
-const QUERY: &str = "entail.v1.QueryService";
-const UPDATE: &str = "entail.v1.UpdateService";
-const RULES: &str = "entail.v1.RuleService";
-const ADMIN: &str = "entail.v1.AdminService";
-const HEALTH: &str = "grpc.health.v1.Health";
-
-/// The methods of the coordinator's servers.
-pub const METHODS: &[(&str, &str)] = &[
-    (QUERY, "Query"),
-    (UPDATE, "Update"),
-    (UPDATE, "Load"),
-    (RULES, "Apply"),
-    (RULES, "List"),
-    (RULES, "Drop"),
-    (ADMIN, "Status"),
-    (ADMIN, "Dump"),
-    (HEALTH, "Check"),
-    (HEALTH, "Watch"),
+/// The methods of the coordinator's servers that come with its libraries.
+const OF_LIBRARIES: [(&str, &str); 4] = [
+    ("grpc.health.v1.Health", "Check"),
+    ("grpc.health.v1.Health", "Watch"),
     ("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo"),
     ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo"),
-    (CLUSTER, "Register"),
-    (CLUSTER, "Heartbeat"),
-    (CLUSTER, "Leave"),
 ];
+
+/// The methods of the coordinator's servers.
+pub fn methods() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_cluster = internal::METHODS.iter().filter(|(service, _)| *service == cluster_service_server::SERVICE_NAME);
+    v1::METHODS.iter().chain(of_cluster).chain(&OF_LIBRARIES).copied()
+}
 
 /// What is counted where the work is done.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::{Owner, Parcel};
 use crate::store::{Removed, SealSummary, Sealed, Snapshot};
-use crate::traffic::{self, Traffic};
+use crate::traffic::{self, Receipt, Traffic};
 use entail_logic::columns::Pair;
 use entail_logic::columns::spine::Spill;
 use entail_logic::exchange::{Message, Payload};
@@ -363,25 +363,29 @@ impl Open {
             }
             Effect::Send { to, message } => {
                 self.bytes_sent.fetch_add(traffic::bytes(&message.payload), Ordering::Relaxed);
-                let span = self.exchange(to, territories, &message.payload)?;
+                let receipt = self.exchange(to, territories, &message.payload)?;
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
                 let (owner, stop) = (Owner::Attempt(self.attempt.0), &*self.stop);
                 let metrics = &context.metrics;
-                let parcel = Parcel { cluster, owner, from: context.node, to, message, span, stop, metrics };
+                let parcel = Parcel { cluster, owner, from: context.node, to, message, stop, metrics };
                 context.peers.send(&context.runtime, territories, parcel, move |result| match result {
-                    Ok(()) => _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0),
+                    Ok(()) => {
+                        // Before the round can be closed by it.
+                        receipt.came();
+                        _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0);
+                    }
                     Err(fault) => open.fail(fault),
                 })
             }
         }
     }
 
-    /// The span of what goes to a node in this round.
-    fn exchange(&self, to: NodeId, territories: &Territories, payload: &Payload) -> Result<Span, Fault> {
+    /// Tells the round's trace what goes to a node.
+    fn exchange(&self, to: NodeId, territories: &Territories, payload: &Payload) -> Result<Receipt, Fault> {
         match &mut *lock(&self.underway) {
-            Some(underway) => Ok(underway.traffic.goes(to, &territories.address(to)?, payload)),
-            None => Ok(Span::none()),
+            Some(underway) => underway.traffic.goes(to, || territories.address(to), payload),
+            None => Ok(Receipt::default()),
         }
     }
 

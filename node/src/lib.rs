@@ -37,7 +37,7 @@ use entail_proto::internal::peer_service_server::PeerServiceServer;
 use entail_telemetry::metrics::rpc::Requests;
 use entail_telemetry::{Calls, Instruments, ServerSpans};
 use membership::Member;
-use metrics::{METHODS, Metrics, Sources};
+use metrics::{Metrics, Sources};
 use overflow::Room;
 use presence::Presence;
 use queries::Queries;
@@ -142,7 +142,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         .layer(ServerSpans::new(&name, Calls::InTrace(service::is_traced)))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .layer(Requests::new(&options.instruments.metrics, METHODS))
+        .layer(Requests::new(&options.instruments.metrics, metrics::methods()))
         .layer(gate.clone())
         .add_service(InterceptedService::new(node_service, mine))
         .add_service(health_service)

@@ -7,6 +7,9 @@ use crate::context::Context;
 use crate::presence::Presence;
 use crate::queries::Queries;
 use crate::store::{Store, TableGauges};
+use entail_proto::internal;
+use entail_proto::internal::node_service_server::SERVICE_NAME as NODE_SERVICE;
+use entail_proto::internal::peer_service_server::SERVICE_NAME as PEER_SERVICE;
 use entail_telemetry::metrics::roles::{self, pool};
 use entail_telemetry::metrics::{Counter, Family, Histogram, Reading, Registry, SECONDS};
 use std::sync::{Arc, Weak};
@@ -15,23 +18,10 @@ use std::sync::{Arc, Weak};
 const FACTS: [f64; 9] = [0.0, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7];
 
 /// The methods of a node's server.
-pub const METHODS: &[(&str, &str)] = &[
-    (NODE_SERVICE, "Intern"),
-    (NODE_SERVICE, "Lookup"),
-    (NODE_SERVICE, "Decode"),
-    (NODE_SERVICE, "Stage"),
-    (NODE_SERVICE, "Reason"),
-    (NODE_SERVICE, "Seal"),
-    (NODE_SERVICE, "Decide"),
-    (NODE_SERVICE, "Execute"),
-    (NODE_SERVICE, "Sizes"),
-    (NODE_SERVICE, "Scan"),
-    (PEER_SERVICE, "Exchange"),
-    ("grpc.health.v1.Health", "Check"),
-    ("grpc.health.v1.Health", "Watch"),
-];
-pub const NODE_SERVICE: &str = "entail.internal.v1.NodeService";
-pub const PEER_SERVICE: &str = "entail.internal.v1.PeerService";
+pub fn methods() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = internal::METHODS.iter().filter(|(service, _)| [NODE_SERVICE, PEER_SERVICE].contains(service));
+    own.chain(&[("grpc.health.v1.Health", "Check"), ("grpc.health.v1.Health", "Watch")]).copied()
+}
 
 /// Messages of one kind in one direction.
 #[derive(Debug)]
@@ -224,4 +214,19 @@ fn table(reading: &mut Reading, table: &TableGauges) {
     ];
     whole.into_iter().for_each(|(family, value)| reading.add(family, &[], value as f64));
     reading.add(&STALLED, &[], table.stall_seconds);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_proto::internal::cluster_service_server::SERVICE_NAME as CLUSTER_SERVICE;
+
+    #[test]
+    fn every_method_between_the_roles_is_one_of_a_known_server() {
+        let known: Vec<_> = methods().collect();
+        let unknown: Vec<_> = internal::METHODS.iter().filter(|method| !known.contains(method)).collect();
+        // The coordinator has that one.
+        assert!(unknown.iter().all(|(service, _)| *service == CLUSTER_SERVICE), "{unknown:?}");
+        assert!(known.contains(&(NODE_SERVICE, "Trace")) && unknown.contains(&&(CLUSTER_SERVICE, "Leave")));
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The sender's thread waits when too many messages to one peer are under way; a receipt never waits for work, only for
 //! the message to be in the receiver's memory or on its disk, so two nodes that send to each other cannot wait in a
-//! circle.
+//! circle. Messages carry no trace: they are too many for spans, and [`Traffic`](crate::traffic::Traffic) has one for all.
 
 use crate::context::Territories;
 use crate::metrics::Metrics;
@@ -15,17 +15,13 @@ use entail_proto::internal::ExchangeRequest;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::peer_service_client::PeerServiceClient;
 use entail_proto::{addressee, status};
-use entail_telemetry::inject;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tonic::Extensions;
-use tonic::metadata::MetadataMap;
 use tonic::transport::Endpoint;
-use tracing::Span;
 
 /// Messages under way to one peer.
 const IN_FLIGHT_MAX: usize = 8;
@@ -60,8 +56,6 @@ pub struct Parcel<'s> {
     pub from: NodeId,
     pub to: NodeId,
     pub message: Message,
-    /// The exchange that it is part of.
-    pub span: Span,
     /// Set when nobody needs it any more.
     pub stop: &'s AtomicBool,
     pub metrics: &'s Metrics,
@@ -104,10 +98,8 @@ impl Peers {
         let shards = territories.shards_of(to);
         let permit = wait(runtime, parcel.stop, permits.acquire_owned())?
             .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
-        let mut metadata = MetadataMap::new();
-        parcel.span.in_scope(|| inject(&mut metadata));
         runtime.spawn(async move {
-            let result = deliver(connection, to, request, metadata).await;
+            let result = deliver(connection, to, request).await;
             drop(permit);
             done(result.map_err(|fault| match fault.reason {
                 Reason::ShardsUnavailable | Reason::DeadlineExceeded | Reason::NotReady => {
@@ -122,17 +114,12 @@ impl Peers {
 }
 
 /// Tries a few times: messages are counted once however often they come.
-async fn deliver(
-    connection: Connection,
-    to: NodeId,
-    request: ExchangeRequest,
-    metadata: MetadataMap,
-) -> Result<(), Fault> {
+async fn deliver(connection: Connection, to: NodeId, request: ExchangeRequest) -> Result<(), Fault> {
     let mut client = PeerServiceClient::new(connection).max_encoding_message_size(MESSAGE_BYTES_MAX);
     let mut wait = Duration::from_millis(50);
     let mut failing: Option<Instant> = None;
     loop {
-        let mut request = tonic::Request::from_parts(metadata.clone(), Extensions::new(), request.clone());
+        let mut request = tonic::Request::new(request.clone());
         addressee::address(&mut request, to);
         request.set_timeout(DEADLINE);
         let fault = match client.exchange(request).await {

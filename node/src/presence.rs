@@ -1,6 +1,7 @@
 //! Whether a node is there for others: the one truth behind gRPC health, `/readyz` and its metric.
 
-use crate::metrics::{NODE_SERVICE, PEER_SERVICE};
+use entail_proto::internal::node_service_server::SERVICE_NAME as NODE_SERVICE;
+use entail_proto::internal::peer_service_server::SERVICE_NAME as PEER_SERVICE;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;

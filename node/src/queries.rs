@@ -281,12 +281,14 @@ impl Worker {
             }
             Effect::Send { to, message } => {
                 let (owner, stop) = (Owner::Query(request.query), &*self.stop);
-                let span = traffic.goes(to, &request.territories.address(to)?, &message.payload);
+                let receipt = traffic.goes(to, || request.territories.address(to), &message.payload)?;
                 let (cluster, from, metrics) = (self.cluster, self.context.node, &self.context.metrics);
-                let parcel = Parcel { cluster, owner, from, to, message, span, stop, metrics };
+                let parcel = Parcel { cluster, owner, from, to, message, stop, metrics };
                 let failed = Arc::clone(&failed);
-                self.context.peers.send(&self.context.runtime, &request.territories, parcel, move |result| {
-                    if let Err(fault) = result {
+                self.context.peers.send(&self.context.runtime, &request.territories, parcel, move |result| match result
+                {
+                    Ok(()) => receipt.came(),
+                    Err(fault) => {
                         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
                     }
                 })

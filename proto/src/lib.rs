@@ -7,6 +7,9 @@
 pub mod v1 {
     tonic::include_proto!("entail.v1");
 
+    /// Every method, after its service.
+    pub const METHODS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/entail.v1.methods.rs"));
+
     /// The encoded descriptors of this interface, for reflection.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/entail.v1.bin"));
 }
@@ -17,6 +20,9 @@ pub const ERROR_DETAILS_DESCRIPTORS: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SE
 /// Between coordinators and nodes.
 pub mod internal {
     tonic::include_proto!("entail.internal.v1");
+
+    /// Every method, after its service.
+    pub const METHODS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/entail.internal.v1.methods.rs"));
 }
 
 pub mod addressee;

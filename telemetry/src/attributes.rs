@@ -3,7 +3,7 @@
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The longest text that an attribute takes, in characters: queries may have a megabyte.
+/// The longest text that a span takes, in characters: queries may have a megabyte, and a failure may show one.
 const TEXT_CHARS_MAX: usize = 2048;
 
 /// Adds a number to a span.
@@ -16,8 +16,7 @@ pub fn count(span: &Span, key: &'static str, number: u64) {
 /// Adds a text to a span; one that is too long is cut.
 pub fn text(span: &Span, key: &'static str, text: &str) {
     if !span.is_disabled() {
-        let cut = text.char_indices().nth(TEXT_CHARS_MAX).map_or(text, |(at, _)| &text[..at]);
-        span.set_attribute(key, cut.to_owned());
+        span.set_attribute(key, cut(text).to_owned());
     }
 }
 
@@ -25,6 +24,42 @@ pub fn text(span: &Span, key: &'static str, text: &str) {
 pub fn fail(span: &Span, error: &str, message: &str) {
     if !span.is_disabled() {
         span.set_attribute("error.type", error.to_owned());
-        span.set_status(opentelemetry::trace::Status::error(message.to_owned()));
+        span.set_status(opentelemetry::trace::Status::error(cut(message).to_owned()));
+    }
+}
+
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(TEXT_CHARS_MAX).map_or(text, |(at, _)| &text[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::{self, Identity};
+    use crate::ring::Ring;
+    use crate::settings::Settings;
+    use opentelemetry_sdk::trace::Sampler;
+    use std::sync::Arc;
+    use tracing::info_span;
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    #[test]
+    fn long_texts_and_messages_are_cut() {
+        let settings = Settings { exports: false, sampler: Sampler::AlwaysOn, queue_max: 1, service_name: None };
+        let ring = Arc::new(Ring::default());
+        let who = Identity { service_name: "entail", instance: "one", asks: false };
+        let (provider, _) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
+        let long = "\u{e9}".repeat(10 * TEXT_CHARS_MAX);
+        let trace = tracing::subscriber::with_default(Registry::default().with(export::layer(&provider)), || {
+            let span = info_span!("command");
+            text(&span, "db.query.text", &long);
+            fail(&span, "SYNTAX", &long);
+            crate::trace_id(&span).unwrap()
+        });
+        let span = crate::trace::decode(&ring.trace(trace)).unwrap().remove(0);
+        let texts = [span.text("db.query.text"), span.error.as_deref()];
+        assert_eq!(texts.map(|text| text.unwrap().chars().count()), [TEXT_CHARS_MAX; 2]);
+        assert_eq!(span.text("error.type"), Some("SYNTAX"));
     }
 }

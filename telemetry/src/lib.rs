@@ -11,6 +11,7 @@
 
 mod attributes;
 mod calls;
+mod codes;
 mod context;
 mod export;
 mod log;

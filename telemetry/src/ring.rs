@@ -3,7 +3,8 @@
 //! Bounded in number and bytes; the oldest go first. A span ends after its children, so what is missing of a trace that
 //! is too large are leaves.
 
-use opentelemetry::{Array, StringValue, Value};
+use opentelemetry::trace::{SpanContext, Status};
+use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
@@ -85,23 +86,38 @@ impl Ring {
 
 /// About how many bytes a span takes.
 fn bytes(span: &SpanData) -> usize {
+    let events = span.events.iter().map(|event| size_of_val(event) + event.name.len() + pairs(&event.attributes));
+    let links = span.links.iter().map(|link| size_of_val(link) + state(&link.span_context) + pairs(&link.attributes));
+    let status = match &span.status {
+        Status::Error { description } => description.len(),
+        Status::Ok | Status::Unset => 0,
+    };
+    let own = size_of::<(SpanData, usize)>() + span.name.len() + status + state(&span.span_context);
+    own + pairs(&span.attributes) + events.sum::<usize>() + links.sum::<usize>()
+}
+
+fn pairs(attributes: &[KeyValue]) -> usize {
     let text = |text: &StringValue| text.as_str().len();
     let value = |value: &Value| match value {
         Value::String(one) => text(one),
         Value::Array(Array::String(all)) => all.iter().map(text).sum(),
         _ => 0,
     };
-    let attributes =
-        span.attributes.iter().map(|pair| size_of_val(pair) + pair.key.as_str().len() + value(&pair.value));
-    size_of::<(SpanData, usize)>() + span.name.len() + attributes.sum::<usize>()
+    attributes.iter().map(|pair| size_of_val(pair) + pair.key.as_str().len() + value(&pair.value)).sum()
+}
+
+/// Callers may have much to say in `tracestate`, and each span has a copy of it.
+fn state(context: &SpanContext) -> usize {
+    context.trace_state().header().len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::trace;
-    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId};
-    use opentelemetry::{InstrumentationScope, KeyValue};
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::trace::{Event, Link, SpanId, SpanKind, TraceFlags, TraceId, TraceState};
+    use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
     use std::time::{Duration, SystemTime};
 
     fn span(trace: u128, id: u64, text: String) -> SpanData {
@@ -147,6 +163,33 @@ mod tests {
         ring.keep(span(1, 101, "x".repeat(200_000)));
         assert_eq!(kept(&ring, 1), Vec::<u64>::new(), "one that is too large alone is not kept");
         assert_eq!(ring.lock().bytes, 0);
+    }
+
+    #[test]
+    fn everything_that_a_span_carries_counts() {
+        let long = || "x".repeat(10_000);
+        let plain = bytes(&span(1, 1, String::new()));
+        let context = |state: &str| {
+            let state = TraceState::from_key_value([("other", state)]).unwrap();
+            SpanContext::new(TraceId::from(1), SpanId::from(1), TraceFlags::default(), true, state)
+        };
+        let with = |change: &dyn Fn(&mut SpanData)| {
+            let mut span = span(1, 1, String::new());
+            change(&mut span);
+            bytes(&span) - plain
+        };
+        let mut events = SpanEvents::default();
+        events.events.push(Event::new("one", SystemTime::now(), vec![KeyValue::new("text", long())], 0));
+        let mut links = SpanLinks::default();
+        links.links.push(Link::new(context("here"), vec![KeyValue::new("text", long())], 0));
+        let carried = [
+            with(&|span| span.status = Status::error(long())),
+            with(&|span| span.events = events.clone()),
+            with(&|span| span.links = links.clone()),
+            with(&|span| span.attributes.push(KeyValue::new("text", long()))),
+        ];
+        assert!(carried.iter().all(|bytes| (9_900..10_500).contains(bytes)), "{carried:?}");
+        assert_eq!(with(&|span| span.span_context = context("here")), "other=here".len());
     }
 
     #[test]

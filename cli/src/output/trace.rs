@@ -8,12 +8,14 @@ use crate::output::grid::{Align, Grid};
 use crate::units;
 use entail_telemetry::trace::{Span, Value};
 use serde_json::{Map, Value as Json, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Of siblings of the same name and process, so many are shown: the longest. The others are one row together.
+/// Of siblings of the same name, so many are shown: the longest, and of those with a failure in them the first. The
+/// others are one row together.
 const SIBLINGS_SHOWN: usize = 3;
+const FAILURES_SHOWN: usize = 10;
 /// From so many on.
 const SIBLINGS_FOLDED: usize = 7;
 /// Rows, whatever the trace holds.
@@ -187,7 +189,7 @@ impl<'t> Drawing<'t> {
         let span = &tree.spans[index];
         let answering = tree.answering(index);
         let inner = answering.unwrap_or(index);
-        let process = tree.spans[inner].text("entail.process").unwrap_or(process);
+        let process = tree.process(index).unwrap_or(process);
         let mut notes = told(span);
         if let Some(answering) = answering {
             notes.extend(told(&tree.spans[answering]));
@@ -208,7 +210,7 @@ impl<'t> Drawing<'t> {
         self.add_all(tree.children(inner), depth + 1, process);
     }
 
-    /// Siblings, in the order of their start; of many alike only the longest.
+    /// Siblings, in the order of their start; of many alike only the longest, and those that failed.
     fn add_all(&mut self, siblings: &'t [usize], depth: usize, process: &'t str) {
         let tree = self.tree;
         let mut alike: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -226,7 +228,15 @@ impl<'t> Drawing<'t> {
             if group.len() >= SIBLINGS_FOLDED {
                 let mut rest = group.split_off(SIBLINGS_SHOWN);
                 rest.sort_unstable();
-                folded.insert(rest[0], rest);
+                let mut shown = 0;
+                rest.retain(|index| {
+                    let is_shown = shown < FAILURES_SHOWN && tree.has_failed(*index);
+                    shown += usize::from(is_shown);
+                    !is_shown
+                });
+                if let Some(first) = rest.first() {
+                    folded.insert(*first, rest);
+                }
             }
         }
         let hidden: HashSet<usize> = folded.values().flatten().copied().collect();
@@ -246,7 +256,17 @@ impl<'t> Drawing<'t> {
         let total = spans.clone().map(Span::duration).sum();
         let longest = spans.clone().map(Span::duration).max().unwrap_or_default();
         let name = format!("{} x{}", short(&self.tree.spans[rest[0]].name), rest.len());
-        self.row(depth, &name, process, (start, end), total, format!("together, {} at most", time(longest)));
+        let processes: BTreeSet<&str> = rest.iter().map(|index| self.tree.process(*index).unwrap_or(process)).collect();
+        let process = match processes.first() {
+            Some(only) if processes.len() == 1 => (*only).to_owned(),
+            _ => format!("{} processes", processes.len()),
+        };
+        let mut notes = format!("together, {} at most", time(longest));
+        match rest.iter().filter(|index| self.tree.has_failed(**index)).count() {
+            0 => {}
+            failed => notes += &format!(", {} failed", units::count(failed as u64)),
+        }
+        self.row(depth, &name, &process, (start, end), total, notes);
     }
 
     fn row(
@@ -283,6 +303,16 @@ impl<'t> Drawing<'t> {
 impl Tree {
     fn process_of_call(&self, index: usize) -> Option<&str> {
         self.spans[self.answering(index)?].text("entail.process")
+    }
+
+    /// Who did a span's work, where that is said: of a call, who answered.
+    fn process(&self, index: usize) -> Option<&str> {
+        self.spans[self.answering(index).unwrap_or(index)].text("entail.process")
+    }
+
+    /// Has anything failed from a span on downwards?
+    fn has_failed(&self, index: usize) -> bool {
+        self.spans[index].error.is_some() || self.children(index).iter().any(|child| self.has_failed(*child))
     }
 
     /// How many spans there are from one on downwards.

@@ -60,6 +60,15 @@ impl Prometheus {
     }
 }
 
+/// Ends the work when it is dropped.
+struct Stopping<'s>(&'s AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Queries, good and bad, changes, loads and rules, one after the other.
 fn work(cluster: &Cluster, stop: &AtomicBool) {
     let random = Random::new(7);
@@ -108,6 +117,8 @@ fn no_panel_is_empty() {
     };
     let stop = AtomicBool::new(false);
     scope(|threads| {
+        // The scope waits for the work, also when something below fails.
+        let stopping = Stopping(&stop);
         threads.spawn(|| work(&cluster, &stop));
         eventually("Prometheus sees all roles", || prometheus.ask("up == 1").is_ok_and(|up| up.len() == targets.len()));
         sleep(SOAK);
@@ -130,7 +141,7 @@ fn no_panel_is_empty() {
             }
         }
         println!("{} queries in {:?}", panels.len(), started.elapsed());
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         assert!(empty.is_empty(), "{}", empty.join("\n"));
     });
 }

@@ -18,6 +18,9 @@ use tempfile::TempDir;
 /// Nothing that is waited for takes longer, unless it will never come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// For how long nothing may come of an answer over HTTP.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// Lines of each log that a failure shows.
 const LOG_LINES: usize = 40;
 
@@ -115,6 +118,14 @@ impl Process {
     /// What a role answers over HTTP: the status and the body. None if nobody listens.
     pub fn http(&self, path: &str) -> Option<(u16, String)> {
         get(self.http_address(), path)
+    }
+
+    /// A metric that a role has now, all its series together.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, page) = self.http("/metrics").expect("the role answers");
+        let series = page.lines().filter_map(|line| line.strip_prefix(name));
+        let values = series.filter(|rest| rest.starts_with([' ', '{'])).filter_map(|rest| rest.rsplit(' ').next());
+        values.map(|value| value.parse::<f64>().expect("a number")).sum()
     }
 
     /// Where a role answers HTTP.
@@ -347,6 +358,11 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// What it has written so far.
+    pub fn out(&self) -> String {
+        fs::read_to_string(self.place.path().join("out")).unwrap()
+    }
+
     /// Waits until it ends.
     pub fn done(mut self) -> Done {
         let status = wait_for_end(&mut self.child, &self.line);
@@ -383,9 +399,10 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Asks over HTTP 1.0, whose answer ends with the connection.
+/// Asks over HTTP 1.0, whose answer ends with the connection. Whoever says nothing for long does not answer.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(SILENCE_MAX)).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: entail\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

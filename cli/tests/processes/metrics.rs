@@ -85,6 +85,7 @@ fn work(cluster: &mut Cluster) {
     for _ in 0..3 {
         cluster.must(&["query", "SELECT * { ?a <urn:parent> ?b . ?b <urn:parent> ?c }"]);
     }
+    cluster.must(&["query", "ASK { <urn:p:1> <urn:name> ?name }", "--trace"]);
     cluster.must(&["dump", "--all-graphs"]);
     assert_eq!(cluster.run(&["query", "SELECT nonsense"]).code, Some(1));
     cluster.nodes[2].kill();
@@ -132,7 +133,8 @@ fn the_document_tells_what_a_cluster_shows() {
                 let of = |labels: &str| samples[&format!("entail_rpc_server_requests_total{{{labels}}}")];
                 assert!(of(r#"code="UNAVAILABLE",method="Query",service="entail.v1.QueryService""#) >= 1.0);
                 assert_eq!(of(r#"code="INVALID_ARGUMENT",method="Query",service="entail.v1.QueryService""#), 1.0);
-                assert_eq!(of(r#"code="OK",method="Query",service="entail.v1.QueryService""#), 4.0);
+                assert_eq!(of(r#"code="OK",method="Query",service="entail.v1.QueryService""#), 5.0);
+                assert!(of(r#"code="OK",method="Trace",service="entail.v1.AdminService""#) >= 1.0);
                 assert_eq!(samples["entail_load_triples_total"], 2000.0);
                 assert_eq!(samples["entail_facts_asserted_total"], 2001.0);
                 assert_eq!(sum("entail_epochs_total"), 4.0);

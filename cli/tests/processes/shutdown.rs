@@ -7,7 +7,6 @@ use entail_client::v1::ApplyRulesRequest;
 use entail_client::{Client, Options};
 use entail_model::{Fault, Reason};
 use std::fmt::Write as _;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Every pair of so many facts is looked at: some seconds.
@@ -27,10 +26,19 @@ fn cluster(grace: &'static str) -> Cluster {
     cluster
 }
 
-fn under_way(cluster: &Cluster, query: &str) -> Running {
+/// A query that every role is at work for, and no other.
+fn under_way(cluster: &mut Cluster, query: &str) -> Running {
+    let parts = |cluster: &Cluster, is_there: fn(f64) -> bool| {
+        let mut nodes = cluster.nodes.iter();
+        is_there(cluster.coordinator.metric("entail_queries_in_flight"))
+            && nodes.all(|node| is_there(node.metric("entail_query_parts_in_flight")))
+    };
+    eventually("nothing is at work", || parts(cluster, |number| number == 0.0));
     let mut running = cluster.begin(&["query", query, "--output", "csv", "--timeout", "60s"]);
-    sleep(Duration::from_millis(400));
-    assert!(running.is_running(), "the query is over before anything could happen to it");
+    eventually("the query is at work everywhere", || {
+        assert!(running.is_running(), "the query is over before anything could happen to it");
+        parts(cluster, |number| number > 0.0)
+    });
     running
 }
 
@@ -48,7 +56,7 @@ fn refused(done: &Done, reason: &str) {
 #[test]
 fn a_node_that_ends_serves_what_has_begun() {
     let mut cluster = cluster("40s");
-    let mut query = under_way(&cluster, PAIRS);
+    let mut query = under_way(&mut cluster, PAIRS);
     cluster.nodes[0].signal("TERM");
     eventually("the node is not ready any more", || {
         cluster.nodes[0].http("/readyz") == Some((503, "node-0: shutting down\n".to_owned()))
@@ -64,7 +72,7 @@ fn a_node_that_ends_serves_what_has_begun() {
     let waited = Instant::now();
     assert_eq!(cluster.nodes[0].ended().code(), Some(0));
     println!("the node ended {:?} after the last query that needed it", waited.elapsed());
-    assert!(waited.elapsed() < Duration::from_secs(3), "nothing is left to wait for");
+    assert!(waited.elapsed() < Duration::from_secs(10), "nothing is left to wait for");
     cluster.nodes[0].start();
     cluster.ready();
     counted(&cluster.run(&["query", PAIRS, "--output", "csv"]));
@@ -73,7 +81,7 @@ fn a_node_that_ends_serves_what_has_begun() {
 #[test]
 fn a_coordinator_that_ends_answers_what_has_begun() {
     let mut cluster = cluster("40s");
-    let query = under_way(&cluster, PAIRS);
+    let query = under_way(&mut cluster, PAIRS);
     cluster.coordinator.signal("TERM");
     eventually("the coordinator is not ready any more", || {
         cluster.coordinator.http("/readyz") == Some((503, "coordinator: shutting down\n".to_owned()))
@@ -91,14 +99,14 @@ fn a_coordinator_that_ends_answers_what_has_begun() {
 fn what_does_not_end_in_time_is_cut_off() {
     let mut cluster = cluster("1s");
     for role in ["coordinator", "node-1"] {
-        let query = under_way(&cluster, ENDLESS);
+        let query = under_way(&mut cluster, ENDLESS);
         let process = cluster.processes().find(|process| process.name == role).unwrap();
         let started = Instant::now();
         process.signal("TERM");
         assert_eq!(process.ended().code(), Some(0), "{}", process.log());
         let took = started.elapsed();
         println!("{role} ended after {took:?}");
-        assert!((Duration::from_secs(1)..Duration::from_secs(6)).contains(&took), "{role} took {took:?}");
+        assert!((Duration::from_secs(1)..Duration::from_secs(15)).contains(&took), "{role} took {took:?}");
         process.start();
         // An answer that has begun is not asked for again, and this one has not: the client asks until its time is up.
         query.signal("INT");
@@ -111,7 +119,7 @@ fn what_does_not_end_in_time_is_cut_off() {
 fn whoever_is_cut_off_is_told_why() {
     let mut cluster = cluster("500ms");
     for (role, reason) in [("coordinator", "NOT_READY"), ("node-1", "SHARDS_UNAVAILABLE")] {
-        let query = under_way(&cluster, ENDLESS);
+        let query = under_way(&mut cluster, ENDLESS);
         let process = cluster.processes().find(|process| process.name == role).unwrap();
         process.signal("TERM");
         assert_eq!(process.ended().code(), Some(0), "{}", process.log());
@@ -132,13 +140,21 @@ fn a_change_that_is_cut_off_is_in_doubt() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (role, reason) in [("coordinator", Reason::OutcomeUnknown), ("node-1", Reason::ShardsUnavailable)] {
         let server = cluster.server().to_owned();
+        let rounds = |cluster: &Cluster| {
+            let nodes = cluster.nodes.iter();
+            nodes.map(|node| node.metric("entail_round_duration_seconds_count")).fold(f64::INFINITY, f64::min)
+        };
+        // A node that has just started counts from nothing.
+        let before = rounds(&cluster);
         let applied = runtime.spawn(async move {
             let client = Client::connect(&server, Options { retry: Policy::never(), ..Options::default() }).unwrap();
             let request = ApplyRulesRequest { name: "reach".to_owned(), text: rules.to_owned(), ..Default::default() };
             client.apply_rules(request).await.map_err(Fault::from)
         });
-        sleep(Duration::from_millis(500));
-        assert!(!applied.is_finished(), "the closure is too small to be cut off");
+        eventually("the rules are at work everywhere", || {
+            assert!(!applied.is_finished(), "the closure is too small to be cut off");
+            rounds(&cluster) > before + 1.0
+        });
         let process = cluster.processes().find(|process| process.name == role).unwrap();
         process.signal("TERM");
         assert_eq!(process.ended().code(), Some(0), "{}", process.log());
@@ -155,15 +171,17 @@ fn a_change_that_is_cut_off_is_in_doubt() {
 fn a_second_signal_ends_a_role_at_once() {
     let mut cluster = cluster("50s");
     for role in ["node-0", "coordinator"] {
-        let query = under_way(&cluster, ENDLESS);
+        let query = under_way(&mut cluster, ENDLESS);
         let process = cluster.processes().find(|process| process.name == role).unwrap();
         process.signal("TERM");
-        sleep(Duration::from_millis(700));
-        assert!(process.is_running(), "{role} has something to wait for");
+        eventually("the first signal has been heard", || {
+            assert!(process.is_running(), "{role} has something to wait for");
+            process.http("/readyz").is_some_and(|(status, text)| status == 503 && text.contains("shutting down"))
+        });
         let started = Instant::now();
         process.signal("TERM");
         assert_eq!(process.ended().code(), Some(130), "{role}");
-        assert!(started.elapsed() < Duration::from_secs(1));
+        assert!(started.elapsed() < Duration::from_secs(10), "long before the grace is over");
         drop(query);
         process.start();
         cluster.ready();

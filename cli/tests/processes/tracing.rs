@@ -29,31 +29,38 @@ fn lubm(cluster: &Cluster) -> (String, String) {
 /// The traces of a collector, by the name of their root.
 struct Traces(BTreeMap<String, Vec<Span>>);
 
+/// For so long nothing must come before everything has: ten times the delay with which processes send.
+const QUIET: Duration = Duration::from_secs(1);
+
 impl Traces {
-    /// Waits until every trace that a request began has its root and no gaps.
+    /// Waits until every trace that a request began has its root and no gaps, and nothing comes any more.
     fn wait(receiver: &Receiver, requests: usize) -> Self {
-        let mut found = BTreeMap::new();
+        let mut traces: HashMap<[u8; 16], Vec<Span>> = HashMap::new();
+        let mut last = (0, Instant::now());
         eventually("whole traces", || {
-            let mut traces: HashMap<[u8; 16], Vec<Span>> = HashMap::new();
-            receiver.spans().iter().for_each(|span| traces.entry(span.trace).or_default().push(span.clone()));
-            let is_whole = |spans: &Vec<Span>| {
-                let ids: BTreeSet<[u8; 8]> = spans.iter().map(|span| span.id).collect();
-                spans.iter().all(|span| span.parent.is_none_or(|parent| ids.contains(&parent)))
-            };
-            let done = traces.len() == requests && traces.values().all(is_whole);
-            let root = |spans: &[Span]| spans.iter().find(|span| span.parent.is_none()).map(|span| span.name.clone());
-            found = traces.into_values().map(|spans| (root(&spans).unwrap_or_default(), spans)).collect();
-            done
+            let spans = receiver.spans().clone();
+            if spans.len() != last.0 {
+                last = (spans.len(), Instant::now());
+            }
+            traces.clear();
+            spans.into_iter().for_each(|span| traces.entry(span.trace).or_default().push(span));
+            last.1.elapsed() >= QUIET && traces.len() >= requests && traces.values().all(|spans| is_whole(spans))
         });
-        // What comes late would be one more trace.
-        std::thread::sleep(Duration::from_millis(700));
-        assert_eq!(found.len(), requests, "{:?}", found.keys());
-        Self(found)
+        let root = |spans: &[Span]| spans.iter().find(|span| span.parent.is_none()).map(|span| span.name.clone());
+        let roots: Vec<Option<String>> = traces.values().map(|spans| root(spans)).collect();
+        assert_eq!(traces.len(), requests, "{roots:?}");
+        Self(traces.into_values().map(|spans| (root(&spans).unwrap_or_default(), spans)).collect())
     }
 
     fn of(&self, root: &str) -> &[Span] {
         self.0.get(root).unwrap_or_else(|| panic!("no {root}: {:?}", self.0.keys()))
     }
+}
+
+/// Has every span the one that it names as its parent?
+fn is_whole(spans: &[Span]) -> bool {
+    let ids: BTreeSet<[u8; 8]> = spans.iter().map(|span| span.id).collect();
+    spans.iter().all(|span| span.parent.is_none_or(|parent| ids.contains(&parent)))
 }
 
 fn named<'s>(spans: &'s [Span], name: &str) -> Vec<&'s Span> {
@@ -175,19 +182,24 @@ fn a_collector_that_is_missing_or_hangs_holds_nobody_up() {
     let ends = [("missing", free_address()), ("hanging", hanging.local_addr().unwrap().to_string())];
     for (what, address) in ends {
         let queue = ("OTEL_BSP_MAX_QUEUE_SIZE", "16".to_owned());
+        let started = Instant::now();
         let mut cluster = cluster(vec![("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}")), queue]);
         // A command says goodbye to its collector for a second at most; its answer does not wait.
         let took = fastest(&cluster);
         assert!(took < plain + Duration::from_millis(1500), "{what}: {took:?} instead of {plain:?}");
         let seconds = |err: &str| err.lines().find_map(|line| line.split("epoch 0, ").nth(1).map(str::to_owned));
-        let answered = cluster.run(&["query", "SELECT * { ?s ?p ?o } LIMIT 1"]);
-        assert!(seconds(&answered.err).is_some_and(|took| took.ends_with(" ms")), "{what}: {}", answered.err);
-        assert!(cluster.coordinator.log().contains("spans are dropped"), "{what}: {}", cluster.coordinator.log());
-        let warnings = cluster.coordinator.log().matches("spans are dropped").count();
-        assert_eq!(warnings, 1, "{what}: once a minute");
-        let (_, metrics) = cluster.coordinator.http("/metrics").unwrap();
-        let dropped = metrics.lines().find_map(|line| line.strip_prefix("entail_trace_spans_dropped_total "));
-        assert!(dropped.unwrap().parse::<f64>().unwrap() > 0.0, "{what}");
+        // Of several, since others use the machine as well.
+        let is_soon = |_| {
+            let answered = cluster.run(&["query", "SELECT * { ?s ?p ?o } LIMIT 1"]);
+            seconds(&answered.err).expect("it tells its time").ends_with(" ms")
+        };
+        assert!((0..10).any(is_soon), "{what}: no answer within a second");
+        let warnings = || cluster.coordinator.log().matches("spans are dropped").count();
+        eventually(&format!("{what}: a warning"), || warnings() > 0);
+        assert!(cluster.coordinator.metric("entail_trace_spans_dropped_total") > 0.0, "{what}");
+        // Not one for each batch: once a minute.
+        let minutes = started.elapsed().as_secs() as usize / 60;
+        assert!(warnings() <= 1 + minutes, "{what}: {}", cluster.coordinator.log());
         for process in cluster.processes() {
             process.signal("TERM");
             let started = Instant::now();

@@ -12,9 +12,9 @@ mod server;
 pub use client::{ClientSpans, Peer};
 pub use server::{Calls, ServerSpans};
 
-use crate::attributes;
+use crate::{attributes, codes};
 use http::HeaderMap;
-use tonic::{Code, Status};
+use tonic::Code;
 use tracing::Span;
 
 /// A call under way. When nobody has told how it ended, it was given up.
@@ -39,24 +39,24 @@ impl Call {
 
     /// Takes the status from headers or trailers, if it is there.
     fn read(&mut self, headers: &HeaderMap) {
-        if let Some(status) = Status::from_header_map(headers) {
-            self.tell(status.code(), status.message());
+        if let Some(code) = codes::read(headers) {
+            self.tell(code, || codes::message(headers));
         }
     }
 
-    fn tell(&mut self, code: Code, message: &str) {
+    fn tell(&mut self, code: Code, message: impl FnOnce() -> String) {
         if std::mem::replace(&mut self.is_told, true) {
             return;
         }
-        attributes::text(&self.span, "rpc.response.status_code", name(code));
+        attributes::text(&self.span, "rpc.response.status_code", codes::name(code));
         if is_error(self.end, code) {
-            attributes::fail(&self.span, name(code), message);
+            attributes::fail(&self.span, codes::name(code), &message());
         }
     }
 
     /// The call failed in the transport.
     fn broken(&mut self, why: &impl ToString) {
-        self.tell(Code::Unavailable, &why.to_string());
+        self.tell(Code::Unavailable, || why.to_string());
     }
 }
 
@@ -64,7 +64,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         // Dropping a stream is how its reader stops it: no error.
         if !std::mem::replace(&mut self.is_told, true) {
-            attributes::text(&self.span, "rpc.response.status_code", name(Code::Cancelled));
+            attributes::text(&self.span, "rpc.response.status_code", codes::name(Code::Cancelled));
         }
     }
 }
@@ -82,28 +82,6 @@ fn is_error(end: End, code: Code) -> bool {
                 | Code::Unavailable
                 | Code::DataLoss
         ),
-    }
-}
-
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -4,6 +4,7 @@
 //! A method that the server does not know counts as `other`, so that nobody can make series by asking for nonsense.
 
 use super::{Counters, Histograms, Registry, SECONDS};
+use crate::codes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use prometheus::IntGaugeVec;
@@ -20,7 +21,7 @@ use tower::{Layer, Service};
 pub struct Requests(Arc<Families>);
 
 struct Families {
-    known: &'static [(&'static str, &'static str)],
+    known: Vec<(&'static str, &'static str)>,
     total: Counters,
     seconds: Histograms,
     in_flight: IntGaugeVec,
@@ -31,7 +32,8 @@ const OTHER: (&str, &str) = ("other", "other");
 
 impl Requests {
     /// Of a role whose servers have these methods, by service.
-    pub fn new(registry: &Registry, known: &'static [(&'static str, &'static str)]) -> Self {
+    pub fn new(registry: &Registry, known: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
+        let known = known.into_iter().collect();
         let [service, method] = LABELS;
         let total = registry.counters(
             "entail_rpc_server_requests_total",
@@ -69,42 +71,17 @@ struct Observation {
 
 impl Observation {
     fn look(&mut self, headers: &HeaderMap) {
-        if let Some(status) = headers.get("grpc-status") {
-            self.code = Some(Code::from_bytes(status.as_bytes()));
-        }
+        self.code = codes::read(headers).or(self.code);
     }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
         let [service, method] = self.method;
-        let code = name(self.code.unwrap_or(Code::Cancelled));
+        let code = codes::name(self.code.unwrap_or(Code::Cancelled));
         self.families.in_flight.with_label_values(&self.method).dec();
         self.families.total.with_label_values(&[service, method, code]).inc();
         self.families.seconds.with_label_values(&self.method).observe(self.started.elapsed().as_secs_f64());
-    }
-}
-
-/// The code as gRPC's documents write it.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
@@ -187,7 +164,7 @@ mod tests {
     use http_body_util::{BodyExt, Full};
     use std::convert::Infallible;
 
-    const KNOWN: &[(&str, &str)] = &[("entail.v1.QueryService", "Query")];
+    const KNOWN: [(&str, &str); 1] = [("entail.v1.QueryService", "Query")];
 
     async fn ask(requests: &Requests, path: &str, status: Option<&'static str>, reads: bool) {
         let service = tower::service_fn(move |_: Request<()>| async move {

@@ -3,11 +3,11 @@
 use entail_tests::cluster::Cluster;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
-use tonic_health::pb::HealthCheckRequest;
+use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus::{self, NotServing, Serving};
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 const OF_COORDINATOR: [&str; 5] =
     ["", "entail.v1.QueryService", "entail.v1.UpdateService", "entail.v1.RuleService", "entail.v1.AdminService"];
@@ -32,10 +32,16 @@ async fn serves(health: &mut HealthClient<Channel>, service: &str) -> bool {
     false
 }
 
-/// Every status that is told, until the server ends.
-async fn watch(address: String, service: &'static str) -> Vec<ServingStatus> {
+/// A watch of which the first status has been told.
+async fn watch(address: &str, service: &str) -> (ServingStatus, Streaming<HealthCheckResponse>) {
+    let mut stream = client(address).await.watch(request(service)).await.unwrap().into_inner();
+    let first = stream.message().await.unwrap().unwrap();
+    (first.status(), stream)
+}
+
+/// Every status that is told from then on, until the server ends.
+async fn rest(mut stream: Streaming<HealthCheckResponse>) -> Vec<ServingStatus> {
     let mut told = Vec::new();
-    let mut stream = client(&address).await.watch(request(service)).await.unwrap().into_inner();
     while let Ok(Some(response)) = stream.message().await {
         told.push(response.status());
     }
@@ -54,15 +60,15 @@ fn health_is_told_and_its_changes_are_seen() {
         let mut health = runtime.block_on(client(address));
         for service in services {
             assert!(runtime.block_on(serves(&mut health, service)), "{service} at {address}");
-            watches.push((*service, runtime.spawn(watch(address.clone(), service))));
+            let (first, stream) = runtime.block_on(watch(address, service));
+            assert_eq!(first, Serving, "{service} at {address}");
+            watches.push((*service, runtime.spawn(rest(stream))));
         }
         let unknown = runtime.block_on(health.check(request("entail.v1.Nonsense"))).unwrap_err();
         assert_eq!(unknown.code(), Code::NotFound);
     }
-    // Time for the watches to begin.
-    std::thread::sleep(Duration::from_millis(300));
     drop(cluster);
     for (service, watch) in watches {
-        assert_eq!(runtime.block_on(watch).unwrap(), [Serving, NotServing], "{service}");
+        assert_eq!(runtime.block_on(watch).unwrap(), [NotServing], "{service}");
     }
 }

@@ -75,6 +75,34 @@ fn many_siblings_are_folded() {
     assert!(text.contains("round x87") && text.contains("together, 0.10 ms at most"), "{text}");
 }
 
+/// A call of the coordinator to a node, and below it what fails if `fails`.
+fn call(n: u8, node: &str, fails: bool) -> [Span; 3] {
+    let times = (u64::from(n) * 10, u64::from(n) * 10 + 10 + u64::from(n));
+    let mut work = span(n * 4 + 12, n * 4 + 11, "intern", "internal", times);
+    work.error = fails.then(|| "no room".to_owned());
+    [
+        span(n * 4 + 10, 2, EXECUTE, "client", times),
+        at(span(n * 4 + 11, n * 4 + 10, EXECUTE, "server", times), node),
+        work,
+    ]
+}
+
+#[test]
+fn failures_are_not_folded_away() {
+    let head = || query()[..2].to_vec();
+    let calls =
+        |fails: fn(u8) -> bool| (0..40).flat_map(move |n| call(n, ["node-0", "node-1"][usize::from(n % 2)], fails(n)));
+    let one = drawn(head().into_iter().chain(calls(|n| n == 5)).collect());
+    assert_eq!(one.matches("failed:").count(), 1, "it is shown, though it is short:\n{one}");
+    assert!(one.contains("Execute x36  2 processes") && !one.contains("at most, "), "{one}");
+    let all = drawn(head().into_iter().chain(calls(|_| true)).collect());
+    let shown = SIBLINGS_SHOWN + FAILURES_SHOWN;
+    assert_eq!(all.matches("failed: ").count(), shown, "{all}");
+    assert!(all.contains(&format!("at most, {} failed", 40 - shown)), "{all}");
+    let even = drawn(head().into_iter().chain((0..40).flat_map(|n| call(n, "node-0", false))).collect());
+    assert!(even.contains("Execute x37  node-0"), "{even}");
+}
+
 #[test]
 fn what_does_not_belong_is_shown_and_noticed() {
     let mut spans = query();
