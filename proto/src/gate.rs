@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::codegen::http::{HeaderMap, Request, Response, header};
+use tonic::codegen::http::{HeaderMap, Request, Response, Uri, header};
 use tower::{Layer, Service};
 
 /// Requests of these are let in at all times and not waited for.
@@ -151,7 +151,7 @@ where
             let fault = (gate.say)(Refusal::Shut, request.uri().path());
             return Box::pin(async move { Ok(refused(&fault)) });
         };
-        let fault = (gate.say)(Refusal::Cut, request.uri().path());
+        let last_words = LastWords { say: gate.say, uri: request.uri().clone() };
         let cut = gate.cut.clone();
         let response = self.inner.call(request);
         Box::pin(async move {
@@ -159,11 +159,23 @@ where
                 biased;
                 response = response => Ok(response?.map(|inner| {
                     let cut = Box::pin(cut.cancelled_owned());
-                    GatedBody(State::Open { inner, cut, fault, _inside: inside })
+                    GatedBody(State::Open { inner, cut, last_words, _inside: inside })
                 })),
-                () = cut.cancelled() => Ok(refused(&fault)),
+                () = cut.cancelled() => Ok(refused(&last_words.fault())),
             }
         })
+    }
+}
+
+/// What is said to a request if it is cut off, which few are.
+struct LastWords {
+    say: Say,
+    uri: Uri,
+}
+
+impl LastWords {
+    fn fault(&self) -> Fault {
+        (self.say)(Refusal::Cut, self.uri.path())
     }
 }
 
@@ -171,7 +183,7 @@ where
 pub struct GatedBody<B>(State<B>);
 
 enum State<B> {
-    Open { inner: B, cut: Pin<Box<WaitForCancellationFutureOwned>>, fault: Fault, _inside: Inside },
+    Open { inner: B, cut: Pin<Box<WaitForCancellationFutureOwned>>, last_words: LastWords, _inside: Inside },
     Ended,
 }
 
@@ -183,14 +195,12 @@ impl<B: Body + Unpin> Body for GatedBody<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let State::Open { inner, cut, fault, .. } = &mut self.0 else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) {
-            return Poll::Ready(frame);
-        }
+        let State::Open { inner, cut, last_words, .. } = &mut self.0 else { return Poll::Ready(None) };
+        // First: a body whose next part is always there would never be cut off.
         if cut.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
+            return Pin::new(inner).poll_frame(context);
         }
-        let mut trailers = headers(fault);
+        let mut trailers = headers(&last_words.fault());
         trailers.remove(header::CONTENT_TYPE);
         // Dropping the body ends the work behind it.
         self.0 = State::Ended;
