@@ -20,7 +20,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// Stands above figures that are not those of all the work.
-const STOPPED: &str = "stopped when there were rows enough: of nodes that had not come to their end nothing is measured";
+const STOPPED: &str =
+    "stopped when there were rows enough: of nodes that had not come to their end nothing is measured";
 
 /// A measured operator: a line of the table.
 struct Operator<'a> {

@@ -72,7 +72,8 @@ fn a_profile_says_that_the_work_was_stopped() {
     for (text, stopped) in [(format!("{PRODUCT} LIMIT 5"), true), ("SELECT ?a { ?a <urn:p> ?b }".to_owned(), false)] {
         let mut request = request(&text);
         request.set_mode(QueryMode::Profile);
-        let answer = cluster.with_client(|client| async move { client.query_all(request, 1 << 20).await.map_err(fault) });
+        let answer =
+            cluster.with_client(|client| async move { client.query_all(request, 1 << 20).await.map_err(fault) });
         let plan = answer.expect("an answer").summary.plan_json;
         let plan: serde_json::Value = serde_json::from_str(&plan).expect("JSON");
         assert_eq!(plan["leaves"][0]["branches"][0]["stopped"], stopped, "{text}");
