@@ -4,6 +4,7 @@
 
 use crate::QUERIES_AT_WORK;
 use crate::front::House;
+use crate::members::NodeState;
 use entail_model::Fault;
 use entail_proto::v1::ChangeSummary;
 use entail_telemetry::metrics::roles::{self, pool};
@@ -156,8 +157,8 @@ fn whole(reading: &mut Reading, house: &House) {
     reading.add(&QUERIES_MAX, &[], QUERIES_AT_WORK as f64);
     reading.add(&WRITES, &[], house.writer.in_flight() as f64);
     let census = members.census();
-    for (state, count) in [("up", census.up), ("leaving", census.leaving), ("down", census.down)] {
-        reading.add(&NODES, &[("state", state)], count as f64);
+    for (state, count) in NodeState::ALL.into_iter().zip(census.nodes) {
+        reading.add(&NODES, &[("state", state.name())], count as f64);
     }
     for (state, count) in [("available", census.available), ("missing", census.missing)] {
         reading.add(&SHARDS, &[("state", state)], count as f64);
