@@ -57,8 +57,8 @@ pub struct Metrics {
     epochs: Counters,
     epoch_seconds: Histograms,
     rounds: Counter,
-    asserted: Counter,
-    derived: Counter,
+    pub asserted: Counter,
+    pub derived: Counter,
 }
 
 impl Metrics {

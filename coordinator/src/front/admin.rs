@@ -115,6 +115,8 @@ impl AdminService for Admin {
             changes_at_work: house.writer.in_flight() as u32,
             queries_total: house.shared.metrics.queries.get(),
             rows_total: house.shared.metrics.query_rows.get(),
+            asserted_total: house.shared.metrics.asserted.get(),
+            derived_total: house.shared.metrics.derived.get(),
         }))
     }
 
