@@ -12,7 +12,7 @@ use entail_telemetry::metrics::{Counter, Counters, Family, Histogram, Histograms
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many times as long as the median the slowest call of a fan-out took.
+/// How many times as long as the median of the others the slowest call of a fan-out took.
 const RATIOS: [f64; 10] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 
 const CLUSTER: &str = "entail.internal.v1.ClusterService";
@@ -73,17 +73,17 @@ impl Metrics {
             load_bytes: counter("entail_load_bytes_total", "Bytes of loads that clients sent."),
             fan_out_seconds: registry.histogram(
                 "entail_fanout_duration_seconds",
-                "Time from asking the nodes for the parts of a query's pattern until the last has ended.",
+                "Time of the slowest part of a query's pattern, without waiting for whoever reads the answer.",
                 &SECONDS,
             ),
             fan_out_ratio: registry.histogram(
                 "entail_fanout_slowest_ratio",
-                "Time of a fan-out's slowest node over the median of its nodes, where it asked two or more.",
+                "Time of a fan-out's slowest node over the median of the others, where it asked two or more.",
                 &RATIOS,
             ),
             call_seconds: registry.histograms(
                 "entail_fanout_call_duration_seconds",
-                "Time of one node's part of a query's pattern, as the coordinator sees it.",
+                "Time of one node's part of a query's pattern, without waiting for whoever reads the answer.",
                 &["to"],
                 &SECONDS,
             ),
