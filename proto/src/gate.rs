@@ -22,6 +22,10 @@ use tower::{Layer, Service};
 /// Requests of these are let in at all times and not waited for.
 const ALWAYS: &str = "/grpc.";
 
+/// How many parts of an answer still go after the cut if they are there, and its end if that is: a message that is done, the
+/// last news of a watch.
+const LAST_PARTS: u8 = 2;
+
 /// What is said to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -159,7 +163,7 @@ where
                 biased;
                 response = response => Ok(response?.map(|inner| {
                     let cut = Box::pin(cut.cancelled_owned());
-                    GatedBody(State::Open { inner, cut, last_words, _inside: inside })
+                    GatedBody(State::Open { inner, cut, parts_left: LAST_PARTS, last_words, _inside: inside })
                 })),
                 () = cut.cancelled() => Ok(refused(&last_words.fault())),
             }
@@ -183,7 +187,14 @@ impl LastWords {
 pub struct GatedBody<B>(State<B>);
 
 enum State<B> {
-    Open { inner: B, cut: Pin<Box<WaitForCancellationFutureOwned>>, last_words: LastWords, _inside: Inside },
+    Open {
+        inner: B,
+        cut: Pin<Box<WaitForCancellationFutureOwned>>,
+        /// After the cut.
+        parts_left: u8,
+        last_words: LastWords,
+        _inside: Inside,
+    },
     Ended,
 }
 
@@ -195,10 +206,18 @@ impl<B: Body + Unpin> Body for GatedBody<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let State::Open { inner, cut, last_words, .. } = &mut self.0 else { return Poll::Ready(None) };
-        // First: a body whose next part is always there would never be cut off.
-        if cut.as_mut().poll(context).is_pending() {
-            return Pin::new(inner).poll_frame(context);
+        let State::Open { inner, cut, parts_left, last_words, .. } = &mut self.0 else { return Poll::Ready(None) };
+        // Whether or not there is a next part: where there always is one, nothing else would end the answer.
+        let is_cut = cut.as_mut().poll(context).is_ready();
+        if !is_cut || *parts_left > 0 {
+            match Pin::new(inner).poll_frame(context) {
+                Poll::Pending if is_cut => {}
+                polled => {
+                    let is_part = matches!(&polled, Poll::Ready(Some(Ok(frame))) if frame.is_data());
+                    *parts_left -= u8::from(is_cut && is_part);
+                    return polled;
+                }
+            }
         }
         let mut trailers = headers(&last_words.fault());
         trailers.remove(header::CONTENT_TYPE);

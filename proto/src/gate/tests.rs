@@ -17,6 +17,8 @@ enum Answer {
     Never,
     /// With one frame, then nothing.
     Once,
+    /// With one frame and its end.
+    Whole,
     /// With frames that are always there.
     Endless,
 }
@@ -31,6 +33,7 @@ async fn call(
         let frames = match answer {
             Answer::Never => std::future::pending().await,
             Answer::Once => stream::once(async move { row() }).chain(stream::pending()).boxed(),
+            Answer::Whole => stream::iter([row(), Ok(Frame::trailers(HeaderMap::new()))]).boxed(),
             Answer::Endless => stream::repeat_with(row).boxed(),
         };
         Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
@@ -91,9 +94,33 @@ async fn an_answer_that_always_has_a_next_part_is_cut_off() {
         assert_eq!(frame.into_data().expect("data"), "row");
     }
     gate.cut();
-    let last = body.frame().await.expect("a frame").expect("it never fails");
-    assert_eq!(fault(&last.into_trailers().expect("the end")), say(Refusal::Cut, "/entail/Dump"));
+    let mut rows = 0;
+    let last = loop {
+        match body.frame().await.expect("a frame").expect("it never fails").into_trailers() {
+            Ok(last) => break last,
+            Err(_) => rows += 1,
+        }
+        assert!(rows <= LAST_PARTS, "it goes on and on");
+    };
+    assert_eq!(fault(&last), say(Refusal::Cut, "/entail/Dump"));
     assert!(body.frame().await.is_none());
     // The body is still there, but nothing works for it any more.
     gate.empty().await;
+}
+
+/// Whoever watches hears that the server ends, and what is done is not said to be in doubt.
+#[tokio::test]
+async fn what_is_there_at_the_cut_still_goes() {
+    let gate = Gate::new(say);
+    let mut watch = call(&gate, "/grpc.health.v1.Health/Watch", Answer::Once).await.into_body();
+    let mut whole = call(&gate, "/entail/Apply", Answer::Whole).await.into_body();
+    gate.cut();
+    let news = watch.frame().await.expect("a frame").expect("it never fails");
+    assert_eq!(news.into_data().expect("data"), "row");
+    watch.frame().await.expect("its end").expect("it never fails").into_trailers().expect("its end");
+    let message = whole.frame().await.expect("a frame").expect("it never fails");
+    assert_eq!(message.into_data().expect("data"), "row");
+    let end = whole.frame().await.expect("its end").expect("it never fails").into_trailers().expect("its end");
+    assert!(end.is_empty(), "its own end");
+    assert!(whole.frame().await.is_none());
 }
