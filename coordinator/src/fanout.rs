@@ -1,11 +1,12 @@
 //! The calls to the nodes that answer one pattern of a query, timed together: how long until the last has ended, and how
-//! much longer the slowest took than the others.
+//! much longer the slowest took than the others. A call's time is the node's: what comes is often wanted later than it
+//! comes, and a slow reader of the answer makes no slow node.
 
 use crate::metrics::Metrics;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// A fan-out. Each call holds a clone of its `Arc`; it is over when the last is dropped.
+/// A fan-out. It is over when the last of its calls is dropped.
 pub struct FanOut {
     metrics: Arc<Metrics>,
     started: Instant,
@@ -21,11 +22,33 @@ impl FanOut {
         Arc::new(Self { metrics: Arc::clone(metrics), started: Instant::now(), calls, ended })
     }
 
-    /// A node has given all that it was asked for.
-    pub fn ended(&self, node: &str) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.metrics.call_seconds.with_label_values(&[node]).observe(seconds);
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(seconds);
+    /// One of the calls.
+    pub fn call(self: &Arc<Self>) -> Call {
+        Call { fan_out: Arc::clone(self), aside: Duration::ZERO }
+    }
+}
+
+/// A call of a fan-out.
+pub struct Call {
+    fan_out: Arc<FanOut>,
+    /// Time that was not the node's.
+    aside: Duration,
+}
+
+impl Call {
+    /// Does what the node has no part in.
+    pub async fn aside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let done = work.await;
+        self.aside += began.elapsed();
+        done
+    }
+
+    /// The node has given all that it was asked for.
+    pub fn ended(self, node: &str) {
+        let seconds = self.fan_out.started.elapsed().saturating_sub(self.aside).as_secs_f64();
+        self.fan_out.metrics.call_seconds.with_label_values(&[node]).observe(seconds);
+        self.fan_out.ended.lock().unwrap_or_else(PoisonError::into_inner).push(seconds);
     }
 }
 
@@ -34,21 +57,25 @@ impl Drop for FanOut {
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         // One that failed, or was not needed to its end, says nothing about how fast the nodes are.
         if ended.len() == self.calls
-            && let Some(slowest) = ended.iter().copied().reduce(f64::max)
+            && let Some((slowest, ratio)) = slowest(ended)
         {
             self.metrics.fan_out_seconds.observe(slowest);
-            if self.calls > 1 {
-                self.metrics.fan_out_ratio.observe(slowest / median(ended));
-            }
+            ratio.into_iter().for_each(|ratio| self.metrics.fan_out_ratio.observe(ratio));
         }
     }
 }
 
-/// The middle, or between the two in the middle.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+/// The greatest of some times, and by how much it is greater than the middle of the others, if there are any.
+fn slowest(times: &mut [f64]) -> Option<(f64, Option<f64>)> {
+    times.sort_unstable_by(f64::total_cmp);
+    let (slowest, others) = times.split_last()?;
+    let middle = others.len() / 2;
+    let median = match others.len() % 2 {
+        1 => others[middle],
+        _ if others.is_empty() => return Some((*slowest, None)),
+        _ => (others[middle - 1] + others[middle]) / 2.0,
+    };
+    Some((*slowest, Some(slowest / median)))
 }
 
 #[cfg(test)]
@@ -57,17 +84,36 @@ mod tests {
     use entail_telemetry::metrics::{Registry, text};
 
     #[test]
+    fn the_slowest_is_measured_by_the_others() {
+        assert_eq!(slowest(&mut []), None);
+        assert_eq!(slowest(&mut [3.0]), Some((3.0, None)));
+        assert_eq!(slowest(&mut [8.0, 2.0]), Some((8.0, Some(4.0))), "of two as well");
+        assert_eq!(slowest(&mut [1.0, 6.0, 2.0]), Some((6.0, Some(4.0))));
+        assert_eq!(slowest(&mut [1.0, 2.0, 6.0, 3.0]), Some((6.0, Some(3.0))));
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_makes_no_slow_node() {
+        let metrics = Arc::new(Metrics::new(&Registry::default()));
+        let fan_out = FanOut::new(&metrics, 1);
+        let mut call = fan_out.call();
+        call.aside(tokio::time::sleep(Duration::from_secs(1))).await;
+        call.ended("one");
+        let seconds = metrics.call_seconds.with_label_values(&["one"]).get_sample_sum();
+        assert!(seconds < 1.0, "{seconds}");
+    }
+
+    #[test]
     fn a_fan_out_counts_when_all_of_it_has_ended() {
-        assert_eq!((median(&mut [3.0, 1.0, 2.0]), median(&mut [4.0, 1.0])), (2.0, 2.5));
         let registry = Registry::default();
         let metrics = Arc::new(Metrics::new(&registry));
         let fan_out = FanOut::new(&metrics, 2);
-        fan_out.ended("one");
+        fan_out.call().ended("one");
         drop(fan_out);
         let count = |count: usize| format!("entail_fanout_slowest_ratio_count {count}\n");
         assert!(text(std::slice::from_ref(&registry)).contains(&count(0)), "one of two was cut off");
         let fan_out = FanOut::new(&metrics, 2);
-        ["one", "other"].iter().for_each(|node| fan_out.ended(node));
+        ["one", "other"].iter().for_each(|node| fan_out.call().ended(node));
         drop(fan_out);
         assert!(text(&[registry]).contains(&count(1)));
     }

@@ -3,8 +3,10 @@
 //! What lasts is in the metadata log; what only lives here (heartbeats, statistics) is forgotten at a restart, and nodes
 //! are asked to register again.
 
+mod census;
 mod log;
 
+pub use census::NodeState;
 pub use log::Log;
 
 use crate::metalog::{Entry, Incarnation};
@@ -38,20 +40,14 @@ pub struct Live {
     pub version: String,
 }
 
-/// How many nodes and shards are how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Census {
-    pub up: usize,
-    pub leaving: usize,
-    pub down: usize,
-    pub available: usize,
-    pub missing: usize,
-}
-
 impl Live {
-    /// Was it heard of lately, and is it going to stay?
-    fn is_up(&self) -> bool {
-        !self.has_left && self.last_seen.elapsed() < SUSPECT_AFTER
+    /// How the node is, by when it was heard of and what it said.
+    fn state(&self) -> NodeState {
+        match (self.last_seen.elapsed() < SUSPECT_AFTER, self.has_left) {
+            (false, _) => NodeState::Down,
+            (true, true) => NodeState::Leaving,
+            (true, false) => NodeState::Up,
+        }
     }
 }
 
@@ -88,14 +84,14 @@ impl Members {
         self.lock().get(&node).cloned()
     }
 
-    /// Was the node heard of lately?
-    pub fn is_up(&self, node: NodeId) -> bool {
-        self.lock().get(&node).is_some_and(Live::is_up)
+    /// How a node is.
+    pub fn state(&self, node: NodeId) -> NodeState {
+        self.lock().get(&node).map_or(NodeState::Down, Live::state)
     }
 
-    /// Has the node said that it is going to end, and has not ended yet?
-    pub fn is_leaving(&self, node: NodeId) -> bool {
-        self.lock().get(&node).is_some_and(|live| live.has_left && live.last_seen.elapsed() < SUSPECT_AFTER)
+    /// Was the node heard of lately, and is it going to stay?
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.state(node) == NodeState::Up
     }
 
     /// Has the node been silent for so long that waiting for it makes no sense?
@@ -118,26 +114,10 @@ impl Members {
 
     fn up_nodes(&self) -> Vec<NodeId> {
         let live = self.lock();
-        let up = live.iter().filter(|(_, live)| live.is_up());
+        let up = live.iter().filter(|(_, live)| live.state() == NodeState::Up);
         let mut nodes: Vec<NodeId> = up.map(|(node, _)| *node).collect();
         nodes.sort_unstable();
         nodes
-    }
-
-    /// The nodes by their state, and the shards by whether theirs is up.
-    pub fn census(&self) -> Census {
-        let (placement, nodes) =
-            self.log.read(|state| (state.placement().clone(), state.nodes().keys().copied().collect::<Vec<_>>()));
-        let up = self.up_nodes();
-        let leaving = nodes.iter().filter(|node| self.is_leaving(**node)).count();
-        let available = placement.holders.iter().filter(|node| up.contains(node)).count();
-        Census {
-            up: up.len(),
-            leaving,
-            down: nodes.len().saturating_sub(up.len() + leaving),
-            available,
-            missing: placement.holders.len() - available,
-        }
     }
 
     /// Why the cluster cannot be written to now; `None` when it can.
@@ -269,7 +249,7 @@ impl Members {
             node,
             Live {
                 last_seen: Instant::now(),
-                has_left: false,
+                has_left: request.leaving,
                 epoch: Epoch(request.epoch),
                 stats: None,
                 version: request.version,
@@ -301,7 +281,7 @@ impl Members {
         };
         *live = Live {
             last_seen: Instant::now(),
-            has_left: live.has_left,
+            has_left: live.has_left || request.leaving,
             epoch: Epoch(request.epoch),
             stats: request.stats,
             version: std::mem::take(&mut live.version),
@@ -319,8 +299,12 @@ impl Members {
         if self.incarnation(node).0 != request.incarnation {
             return Err(Fault::new(Reason::Fenced, "the node has registered anew"));
         }
-        if let Some(live) = self.lock().get_mut(&node) {
-            live.has_left = true;
+        match self.lock().get_mut(&node) {
+            Some(live) => live.has_left = true,
+            // This coordinator has just started: the node registers again with its next heartbeat.
+            None => {
+                return Err(Fault::new(Reason::NotReady, "the node has not registered since the coordinator started"));
+            }
         }
         tracing::info!(node = %format_args!("{:016x}", node.0), "a node is leaving");
         self.uses.over().await;

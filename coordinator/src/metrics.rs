@@ -4,6 +4,7 @@
 
 use crate::QUERIES_AT_WORK;
 use crate::front::House;
+use crate::members::NodeState;
 use entail_model::Fault;
 use entail_proto::internal::{self, cluster_service_server};
 use entail_proto::v1::{self, ChangeSummary};
@@ -12,7 +13,7 @@ use entail_telemetry::metrics::{Counter, Counters, Family, Histogram, Histograms
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many times as long as the median the slowest call of a fan-out took.
+/// How many times as long as the median of the others the slowest call of a fan-out took.
 const RATIOS: [f64; 10] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 
 /// The methods of the coordinator's servers that come with its libraries.
@@ -45,8 +46,8 @@ pub struct Metrics {
     epochs: Counters,
     epoch_seconds: Histograms,
     rounds: Counter,
-    asserted: Counter,
-    derived: Counter,
+    pub asserted: Counter,
+    pub derived: Counter,
 }
 
 impl Metrics {
@@ -61,17 +62,17 @@ impl Metrics {
             load_bytes: counter("entail_load_bytes_total", "Bytes of loads that clients sent."),
             fan_out_seconds: registry.histogram(
                 "entail_fanout_duration_seconds",
-                "Time from asking the nodes for the parts of a query's pattern until the last has ended.",
+                "Time of the slowest part of a query's pattern, without waiting for whoever reads the answer.",
                 &SECONDS,
             ),
             fan_out_ratio: registry.histogram(
                 "entail_fanout_slowest_ratio",
-                "Time of a fan-out's slowest node over the median of its nodes, where it asked two or more.",
+                "Time of a fan-out's slowest node over the median of the others, where it asked two or more.",
                 &RATIOS,
             ),
             call_seconds: registry.histograms(
                 "entail_fanout_call_duration_seconds",
-                "Time of one node's part of a query's pattern, as the coordinator sees it.",
+                "Time of one node's part of a query's pattern, without waiting for whoever reads the answer.",
                 &["to"],
                 &SECONDS,
             ),
@@ -145,8 +146,8 @@ fn whole(reading: &mut Reading, house: &House) {
     reading.add(&QUERIES_MAX, &[], QUERIES_AT_WORK as f64);
     reading.add(&WRITES, &[], house.writer.in_flight() as f64);
     let census = members.census();
-    for (state, count) in [("up", census.up), ("leaving", census.leaving), ("down", census.down)] {
-        reading.add(&NODES, &[("state", state)], count as f64);
+    for (state, count) in NodeState::ALL.into_iter().zip(census.nodes) {
+        reading.add(&NODES, &[("state", state.name())], count as f64);
     }
     for (state, count) in [("available", census.available), ("missing", census.missing)] {
         reading.add(&SHARDS, &[("state", state)], count as f64);

@@ -4,7 +4,7 @@ mod shared;
 
 pub use shared::Shared;
 
-use crate::fanout::FanOut;
+use crate::fanout::{Call, FanOut};
 use crate::nodes::{Holders, Link};
 use crate::query::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Wanted, Work};
 use bytes::Bytes;
@@ -226,13 +226,12 @@ impl Cluster for Reader {
         let is_traced = self.started.fetch_add(1, Ordering::Relaxed) < PLANS_TRACED_MAX;
         let span = if is_traced { info_span!("fan-out") } else { Span::none() };
         for link in participants {
-            let (request, send, fan_out) = (request.clone(), send.clone(), Arc::clone(&fan_out));
+            let (send, call) = (send.clone(), fan_out.call());
+            let ask = Ask { link, request: request.clone(), until };
             tasks.spawn_on(
                 async move {
-                    match follow(&link, request, until, &send).await {
-                        Ok(End::Whole) => fan_out.ended(&link.name),
-                        Ok(End::Unwanted) => {}
-                        Err(fault) => _ = send.send(Err(fault)).await,
+                    if let Err(fault) = follow(ask, &send, call).await {
+                        _ = send.send(Err(fault)).await;
                     }
                 }
                 .instrument(span.clone()),
@@ -266,20 +265,16 @@ enum Part {
     Done(NodeProfile),
 }
 
-/// How a node's stream ended.
-enum End {
-    Whole,
-    /// Nobody wanted the rest.
-    Unwanted,
+/// What a node is asked, and until when.
+struct Ask {
+    link: Link,
+    request: ExecuteRequest,
+    until: Option<Instant>,
 }
 
 /// Follows one node's stream; ends early, and so stops the node, when nobody listens.
-async fn follow(
-    link: &Link,
-    request: ExecuteRequest,
-    until: Option<Instant>,
-    send: &mpsc::Sender<Result<Part, Fault>>,
-) -> Result<End, Fault> {
+async fn follow(ask: Ask, send: &mpsc::Sender<Result<Part, Fault>>, mut call: Call) -> Result<(), Fault> {
+    let Ask { link, request, until } = ask;
     let _at_work = link.begin();
     let mut stream = link.execute(request, until).await?;
     while let Some(part) = link.next(&mut stream).await? {
@@ -289,14 +284,15 @@ async fn follow(
             _ = link.next(&mut stream).await?;
         }
         let part = match part.summary {
-            Some(summary) => Part::Done(profile(link, &summary)),
+            Some(summary) => Part::Done(profile(&link, &summary)),
             None => Part::Rows(part.rows),
         };
-        if send.send(Ok(part)).await.is_err() {
-            return Ok(End::Unwanted);
+        if call.aside(send.send(Ok(part))).await.is_err() {
+            return Ok(());
         }
         if is_last {
-            return Ok(End::Whole);
+            call.ended(&link.name);
+            return Ok(());
         }
     }
     Err(Fault::new(Reason::ShardsUnavailable, format!("node {} ended its stream early", link.name))

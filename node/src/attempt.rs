@@ -69,13 +69,14 @@ pub struct Open {
     /// Bytes in memory that are the attempt's.
     held_bytes: AtomicU64,
     is_rebuild: AtomicBool,
-    /// The round that is open here, as its trace shows it.
+    /// The round that is open here, as metrics and its trace show it.
     underway: Mutex<Option<Underway>>,
 }
 
 /// A round under way.
 struct Underway {
     round: Round,
+    began: Instant,
     span: Span,
     traffic: Traffic,
     /// The time that the reasoner has worked in it, and since when it works.
@@ -108,8 +109,6 @@ struct Staging {
 #[derive(Default)]
 struct Progress {
     asserted: u64,
-    /// When the round was asked for that is not closed yet.
-    began: Option<Instant>,
     closed: Option<Report>,
     /// Bytes that the closed round sent to other nodes.
     round_bytes: u64,
@@ -235,13 +234,12 @@ impl Open {
         if let Some(first) = request.first {
             self.start_reasoner(context, first)?;
         }
-        lock(&self.progress).began.get_or_insert_with(Instant::now);
-        self.open_span(request.round);
+        self.begin(request.round);
         self.inbox.push(Event::Open(request.round), 0)
     }
 
-    /// The span of a round, inside that of the call that asked for it.
-    fn open_span(&self, round: Round) {
+    /// A round begins, inside the span of the call that asked for it; one that has been asked for before goes on.
+    fn begin(&self, round: Round) {
         let mut underway = lock(&self.underway);
         let progress = lock(&self.progress);
         let is_closed = progress.closed.as_ref().is_some_and(|report| report.round >= round);
@@ -252,7 +250,8 @@ impl Open {
         let delta = progress.closed.as_ref().map_or(progress.asserted, |report| report.derived.iter().sum());
         let span = info_span!("round", "entail.round" = i64::from(round.0), "entail.delta" = delta as i64);
         let traffic = Traffic::new(span.clone());
-        *underway = Some(Underway { round, span, traffic, busy: Duration::ZERO, since: None });
+        let began = Instant::now();
+        *underway = Some(Underway { round, began, span, traffic, busy: Duration::ZERO, since: None });
     }
 
     /// The reasoner works, or waits.
@@ -349,12 +348,10 @@ impl Open {
                 let bytes = self.bytes_sent.swap(0, Ordering::Relaxed);
                 // Before the caller hears of it.
                 if let Some(underway) = lock(&self.underway).take() {
+                    context.metrics.round_seconds.observe(underway.began.elapsed().as_secs_f64());
                     underway.close(&report, bytes);
                 }
                 let mut progress = lock(&self.progress);
-                if let Some(began) = progress.began.take() {
-                    context.metrics.round_seconds.observe(began.elapsed().as_secs_f64());
-                }
                 progress.closed = Some(report);
                 progress.round_bytes = bytes;
                 drop(progress);

@@ -148,3 +148,23 @@ impl entail_logic::eval::Texts for StoreTexts {
         self.0.texts(ids)
     }
 }
+
+#[cfg(test)]
+impl Context {
+    /// A small node over a directory of a test.
+    pub fn of_directory(data: &std::path::Path, runtime: Handle) -> Self {
+        let options = crate::store::OpenOptions { memory_budget: 16 << 20 };
+        let store = Store::open(data, options).expect("an empty directory");
+        Self {
+            node: store.node(),
+            store: Arc::new(store),
+            peers: Peers::default(),
+            runtime,
+            membership: OnceLock::new(),
+            room: Arc::new(Room::new(1 << 20, data.to_owned())),
+            resident_pairs_max: 1 << 20,
+            metrics: Metrics::new(&entail_telemetry::metrics::Registry::default()),
+            pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be made"),
+        }
+    }
+}

@@ -47,6 +47,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use store::{OpenOptions, Store};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
@@ -70,6 +71,14 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// How long the server's connections may take to close when nobody is served any more.
 const ENDING_MAX: Duration = Duration::from_secs(1);
+
+/// How long the disk may then take. With telemetry's last 2 s this is less than what whoever stops the process should
+/// leave it beyond the grace: 6 s.
+const CLOSING_MAX: Duration = Duration::from_secs(2);
+
+/// How long the work in the background waits where there is none, and after a failure.
+const IDLE: Duration = Duration::from_millis(200);
+const AFTER_FAULT: Duration = Duration::from_secs(5);
 
 /// Runs a node until `shutdown` completes, and then until what is going on has ended, as long as its grace allows.
 ///
@@ -111,7 +120,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     };
     let (health, health_service) = tonic_health::server::health_reporter();
     let name = options.name.unwrap_or_else(|| address.clone());
-    let presence = Arc::new(Presence::new(health));
+    let presence = Arc::new(Presence::new(health).await);
     show(&options.instruments, &services, &presence);
     let member = Arc::new(Member {
         context: Arc::clone(&context),
@@ -171,9 +180,21 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     membership.abort();
     drop(stop);
     _ = tokio::time::timeout(ENDING_MAX, server).await;
-    let closed = context.store.close();
-    _ = compaction.await;
-    result.and(closed)
+    result.and(close(&context, compaction).await)
+}
+
+/// Closes the store, and waits for the work in the background to notice. What a slow disk does not do in time, it need not:
+/// whatever is committed is safe.
+async fn close(context: &Arc<Context>, compaction: JoinHandle<()>) -> Result<(), Fault> {
+    let closed = async {
+        let closed = context.blocking(|context| context.store.close()).await;
+        _ = compaction.await;
+        closed
+    };
+    tokio::time::timeout(CLOSING_MAX, closed).await.unwrap_or_else(|_| {
+        tracing::warn!("the disk was not done in time");
+        Ok(())
+    })
 }
 
 /// What becomes of the node's metrics and readiness.
@@ -216,14 +237,18 @@ async fn poisoned(context: &Context) -> Fault {
 
 /// Merges runs in the background until the store is closed.
 fn compact(context: &Context) {
-    while !context.store.is_closed() {
-        match context.store.compact_step() {
-            Ok(true) => context.metrics.merges.inc(),
-            Ok(false) => std::thread::sleep(Duration::from_millis(200)),
+    let mut wait = Duration::ZERO;
+    while !context.store.wait_closed(wait) {
+        wait = match context.store.compact_step() {
+            Ok(true) => {
+                context.metrics.merges.inc();
+                Duration::ZERO
+            }
+            Ok(false) => IDLE,
             Err(fault) => {
                 tracing::error!(%fault, "merging runs failed");
-                std::thread::sleep(Duration::from_secs(5));
+                AFTER_FAULT
             }
-        }
+        };
     }
 }

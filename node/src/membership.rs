@@ -3,7 +3,8 @@
 //! A node that starts registers: it says which cluster it was in, which epoch it has and which sealed attempts it does
 //! not know the outcome of; the coordinator answers from its log. Then it sends heartbeats, which ask for outcomes too:
 //! the coordinator tells each once, and until a node knows it, it refuses later attempts. It registers again when the
-//! coordinator does not know it (after the coordinator's restart, say).
+//! coordinator does not know it (after the coordinator's restart, say). A node that is about to end says so with all of
+//! these: a coordinator that has just started must not take it for one that stays.
 
 use crate::attempt::Attempts;
 use crate::context::{Context, Membership};
@@ -18,7 +19,7 @@ use entail_proto::internal::{
 };
 use entail_proto::status;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::transport::Endpoint;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -27,6 +28,8 @@ const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
 /// the node its place.
 const HEARTBEAT_DEADLINE: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(2);
+/// How long a coordinator that has just started may take to know a node that wants to leave: some heartbeats.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a node says of itself.
 pub struct Member {
@@ -40,8 +43,8 @@ pub struct Member {
 }
 
 impl Member {
-    /// Registers and sends heartbeats until the task is dropped. The node is healthy while it is registered: then it knows
-    /// every outcome and can take part.
+    /// Registers and sends heartbeats until the task is dropped. The node is healthy while it is registered and its
+    /// heartbeats are answered: then it knew every outcome when it came, and learns the others.
     ///
     /// # Errors
     /// Only what no retry mends: another cluster, a damaged store.
@@ -66,17 +69,33 @@ impl Member {
     /// `grace` allows. A coordinator that cannot be reached is not waited for: whoever needs the node finds out.
     pub async fn leave(&self, grace: Duration) {
         self.presence.change(State::leave).await;
-        let (Some(incarnation), Some(membership)) = (self.presence.incarnation(), self.context.membership.get()) else {
-            return;
-        };
-        let message = LeaveRequest { cluster: membership.cluster.0, node: self.context.node.0, incarnation };
-        let mut request = tonic::Request::new(message);
-        request.set_timeout(grace);
-        let Ok(mut client) = self.client() else { return };
-        match tokio::time::timeout(grace, client.leave(request)).await {
-            Ok(Ok(_)) => tracing::info!("nothing needs this node any more"),
-            Ok(Err(status)) => tracing::debug!(%status, "nobody to say goodbye to"),
+        match tokio::time::timeout(grace, self.say_goodbye(grace)).await {
+            Ok(Ok(())) => tracing::info!("nothing needs this node any more"),
+            Ok(Err(fault)) => tracing::debug!(%fault, "nobody to say goodbye to"),
             Err(_) => tracing::warn!(?grace, "what needs this node has not ended in time"),
+        }
+    }
+
+    /// A coordinator that has started meanwhile gets to know the node first, with one of the next heartbeats.
+    async fn say_goodbye(&self, grace: Duration) -> Result<(), Fault> {
+        let mut client = self.client()?;
+        let started = Instant::now();
+        loop {
+            let no_life = || Fault::new(Reason::NotReady, "the node has not registered");
+            let message = LeaveRequest {
+                cluster: self.context.cluster()?.0,
+                node: self.context.node.0,
+                incarnation: self.presence.incarnation().ok_or_else(no_life)?,
+            };
+            let mut request = tonic::Request::new(message);
+            request.set_timeout(grace);
+            let Err(status) = client.leave(request).await else { return Ok(()) };
+            let fault = status::to_fault(&status);
+            let may_pass = matches!(fault.reason, Reason::NotReady | Reason::Fenced);
+            if !may_pass || started.elapsed() >= KNOWN_WITHIN {
+                return Err(fault);
+            }
+            tokio::time::sleep(HEARTBEAT / 5).await;
         }
     }
 
@@ -87,7 +106,8 @@ impl Member {
                 let (name, address) = (self.name.clone(), self.address.clone());
                 move |context| Ok(register_request(context, name, address))
             });
-            let mut request = tonic::Request::new(request.await?);
+            let request = RegisterRequest { leaving: self.presence.is_leaving(), ..request.await? };
+            let mut request = tonic::Request::new(request);
             request.set_timeout(REGISTER_DEADLINE);
             match client.register(request).await {
                 Ok(response) => return self.join(response.into_inner()).await,
@@ -128,6 +148,7 @@ impl Member {
 
     /// Sends heartbeats until the coordinator asks for a new registration.
     async fn stay(&self, client: &mut ClusterServiceClient<Connection>, incarnation: u64) -> Result<(), Fault> {
+        let mut heard = Instant::now();
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             self.queries.sweep();
@@ -140,12 +161,20 @@ impl Member {
                 epoch: self.context.store.latest().epoch.0,
                 stats: Some(stats),
                 undecided: undecided(&self.context),
+                leaving: self.presence.is_leaving(),
             });
             request.set_timeout(HEARTBEAT_DEADLINE);
             match client.heartbeat(request).await {
                 Ok(response) if response.get_ref().register_again => return Ok(()),
-                Ok(response) => self.learn(response.into_inner().decisions).await,
-                Err(error) => tracing::debug!(%error, "a heartbeat was not answered"),
+                Ok(response) => {
+                    heard = Instant::now();
+                    self.presence.change(State::answered).await;
+                    self.learn(response.into_inner().decisions).await;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a heartbeat was not answered");
+                    self.presence.change(|state| state.unanswered(heard.elapsed())).await;
+                }
             }
         }
     }
@@ -186,6 +215,7 @@ fn register_request(context: &Context, name: String, address: String) -> Registe
         epoch: context.store.latest().epoch.0,
         undecided,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..RegisterRequest::default()
     }
 }
 
@@ -198,7 +228,7 @@ fn node_stats(context: &Context) -> Result<NodeStats, Fault> {
         terms: counts.terms,
     });
     Ok(NodeStats {
-        memory_bytes: resident_bytes(),
+        memory_bytes: entail_telemetry::metrics::resident_bytes(),
         cache_bytes: context.store.cache_bytes(),
         disk_bytes: disk.used,
         disk_free_bytes: disk.free,
@@ -207,9 +237,5 @@ fn node_stats(context: &Context) -> Result<NodeStats, Fault> {
     })
 }
 
-/// This process's resident memory; 0 where /proc does not tell.
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages * 4096
-}
+#[cfg(test)]
+mod tests;

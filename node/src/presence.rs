@@ -3,8 +3,12 @@
 use entail_proto::internal::node_service_server::SERVICE_NAME as NODE_SERVICE;
 use entail_proto::internal::peer_service_server::SERVICE_NAME as PEER_SERVICE;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+
+/// After this long without an answer to a heartbeat the node may be cut off: the coordinator gives it up then, too.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A node's presence.
 pub struct Presence {
@@ -18,8 +22,10 @@ pub struct Presence {
 pub enum State {
     /// Not registered, or not any more.
     Apart,
-    /// Registered, and every outcome is known here.
+    /// Registered, and the coordinator answers.
     Present { incarnation: u64 },
+    /// Registered, but the coordinator has not answered for too long.
+    Unheard { incarnation: u64 },
     /// About to end, whatever comes. With the incarnation, if there is one.
     Leaving { incarnation: Option<u64> },
 }
@@ -27,8 +33,24 @@ pub enum State {
 impl State {
     /// The coordinator does not know the node any more.
     pub fn lose_touch(&mut self) {
-        if let Self::Present { .. } = self {
+        if let Self::Present { .. } | Self::Unheard { .. } = self {
             *self = Self::Apart;
+        }
+    }
+
+    /// The coordinator has answered nothing for so long.
+    pub fn unanswered(&mut self, silence: Duration) {
+        if let Self::Present { incarnation } = *self
+            && silence >= SILENCE_MAX
+        {
+            *self = Self::Unheard { incarnation };
+        }
+    }
+
+    /// The coordinator has answered a heartbeat.
+    pub fn answered(&mut self) {
+        if let Self::Unheard { incarnation } = *self {
+            *self = Self::Present { incarnation };
         }
     }
 
@@ -48,7 +70,7 @@ impl State {
     fn incarnation(self) -> Option<u64> {
         match self {
             Self::Apart => None,
-            Self::Present { incarnation } => Some(incarnation),
+            Self::Present { incarnation } | Self::Unheard { incarnation } => Some(incarnation),
             Self::Leaving { incarnation } => incarnation,
         }
     }
@@ -56,22 +78,36 @@ impl State {
 
 impl Presence {
     /// A node that has not registered yet.
-    pub fn new(health: HealthReporter) -> Self {
-        Self { state: Mutex::new(State::Apart), health: tokio::sync::Mutex::new(health) }
+    pub async fn new(health: HealthReporter) -> Self {
+        let presence = Self { state: Mutex::new(State::Apart), health: tokio::sync::Mutex::new(health) };
+        presence.show(&*presence.health.lock().await).await;
+        presence
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, and shows it.
+    /// Changes the state, and shows it if it has become another: whoever watches hears of changes only.
     pub async fn change(&self, change: impl FnOnce(&mut State)) {
         let health = self.health.lock().await;
+        let before = *self.state();
         change(&mut self.state());
+        if *self.state() != before {
+            self.show(&health).await;
+        }
+    }
+
+    async fn show(&self, health: &HealthReporter) {
         let status = if self.check().is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
         for service in ["", NODE_SERVICE, PEER_SERVICE] {
             health.set_service_status(service, status).await;
         }
+    }
+
+    /// Is the node about to end?
+    pub fn is_leaving(&self) -> bool {
+        matches!(*self.state(), State::Leaving { .. })
     }
 
     /// The node's life as the coordinator knows it.
@@ -87,6 +123,7 @@ impl Presence {
         match *self.state() {
             State::Present { .. } => Ok(()),
             State::Apart => Err("not registered with the coordinator".to_owned()),
+            State::Unheard { .. } => Err(format!("the coordinator has not answered for {} s", SILENCE_MAX.as_secs())),
             State::Leaving { .. } => Err("shutting down".to_owned()),
         }
     }
@@ -96,9 +133,13 @@ impl Presence {
 mod tests {
     use super::*;
 
+    async fn presence() -> Presence {
+        Presence::new(tonic_health::server::health_reporter().0).await
+    }
+
     #[tokio::test]
     async fn a_node_that_leaves_does_not_come_back() {
-        let presence = Presence::new(tonic_health::server::health_reporter().0);
+        let presence = presence().await;
         assert!(presence.check().is_err());
         presence.change(|state| state.registered(7)).await;
         assert_eq!((presence.check(), presence.incarnation()), (Ok(()), Some(7)));
@@ -108,6 +149,27 @@ mod tests {
         presence.change(State::leave).await;
         presence.change(State::lose_touch).await;
         presence.change(|state| state.registered(9)).await;
+        presence.change(State::answered).await;
         assert_eq!((presence.check(), presence.incarnation()), (Err("shutting down".to_owned()), Some(9)));
+        assert!(presence.is_leaving());
+    }
+
+    #[tokio::test]
+    async fn a_node_is_there_as_long_as_the_coordinator_answers() {
+        let presence = presence().await;
+        presence.change(|state| state.unanswered(SILENCE_MAX)).await;
+        assert_eq!(presence.check(), Err("not registered with the coordinator".to_owned()));
+        presence.change(|state| state.registered(7)).await;
+        presence.change(|state| state.unanswered(SILENCE_MAX / 2)).await;
+        assert_eq!(presence.check(), Ok(()), "one that is lost on its way");
+        presence.change(|state| state.unanswered(SILENCE_MAX)).await;
+        assert_eq!(presence.check(), Err("the coordinator has not answered for 10 s".to_owned()));
+        assert_eq!(presence.incarnation(), Some(7), "it is still registered");
+        presence.change(State::answered).await;
+        assert_eq!((presence.check(), presence.incarnation()), (Ok(()), Some(7)));
+        presence.change(|state| state.unanswered(SILENCE_MAX)).await;
+        presence.change(State::leave).await;
+        presence.change(State::answered).await;
+        assert_eq!((presence.check(), presence.incarnation()), (Err("shutting down".to_owned()), Some(7)));
     }
 }

@@ -16,11 +16,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::codegen::http::{HeaderMap, Request, Response, header};
+use tonic::codegen::http::{HeaderMap, Request, Response, Uri, header};
 use tower::{Layer, Service};
 
 /// Requests of these are let in at all times and not waited for.
 const ALWAYS: &str = "/grpc.";
+
+/// How many parts of an answer still go after the cut if they are there, and its end if that is: a message that is done, the
+/// last news of a watch.
+const LAST_PARTS: u8 = 2;
 
 /// What is said to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +155,7 @@ where
             let fault = (gate.say)(Refusal::Shut, request.uri().path());
             return Box::pin(async move { Ok(refused(&fault)) });
         };
-        let fault = (gate.say)(Refusal::Cut, request.uri().path());
+        let last_words = LastWords { say: gate.say, uri: request.uri().clone() };
         let cut = gate.cut.clone();
         let response = self.inner.call(request);
         Box::pin(async move {
@@ -159,11 +163,23 @@ where
                 biased;
                 response = response => Ok(response?.map(|inner| {
                     let cut = Box::pin(cut.cancelled_owned());
-                    GatedBody(State::Open { inner, cut, fault, _inside: inside })
+                    GatedBody(State::Open { inner, cut, parts_left: LAST_PARTS, last_words, _inside: inside })
                 })),
-                () = cut.cancelled() => Ok(refused(&fault)),
+                () = cut.cancelled() => Ok(refused(&last_words.fault())),
             }
         })
+    }
+}
+
+/// What is said to a request if it is cut off, which few are.
+struct LastWords {
+    say: Say,
+    uri: Uri,
+}
+
+impl LastWords {
+    fn fault(&self) -> Fault {
+        (self.say)(Refusal::Cut, self.uri.path())
     }
 }
 
@@ -171,7 +187,14 @@ where
 pub struct GatedBody<B>(State<B>);
 
 enum State<B> {
-    Open { inner: B, cut: Pin<Box<WaitForCancellationFutureOwned>>, fault: Fault, _inside: Inside },
+    Open {
+        inner: B,
+        cut: Pin<Box<WaitForCancellationFutureOwned>>,
+        /// After the cut.
+        parts_left: u8,
+        last_words: LastWords,
+        _inside: Inside,
+    },
     Ended,
 }
 
@@ -183,14 +206,20 @@ impl<B: Body + Unpin> Body for GatedBody<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let State::Open { inner, cut, fault, .. } = &mut self.0 else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) {
-            return Poll::Ready(frame);
+        let State::Open { inner, cut, parts_left, last_words, .. } = &mut self.0 else { return Poll::Ready(None) };
+        // Whether or not there is a next part: where there always is one, nothing else would end the answer.
+        let is_cut = cut.as_mut().poll(context).is_ready();
+        if !is_cut || *parts_left > 0 {
+            match Pin::new(inner).poll_frame(context) {
+                Poll::Pending if is_cut => {}
+                polled => {
+                    let is_part = matches!(&polled, Poll::Ready(Some(Ok(frame))) if frame.is_data());
+                    *parts_left -= u8::from(is_cut && is_part);
+                    return polled;
+                }
+            }
         }
-        if cut.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
-        }
-        let mut trailers = headers(fault);
+        let mut trailers = headers(&last_words.fault());
         trailers.remove(header::CONTENT_TYPE);
         // Dropping the body ends the work behind it.
         self.0 = State::Ended;

@@ -206,6 +206,8 @@ fn json(status: &StatusResponse) -> Value {
         "changes_at_work": status.changes_at_work,
         "queries_total": status.queries_total,
         "rows_total": status.rows_total,
+        "asserted_total": status.asserted_total,
+        "derived_total": status.derived_total,
         "nodes": status.nodes.iter().map(node).collect::<Vec<_>>(),
         "shards": status.shards.iter().map(shard).collect::<Vec<_>>(),
     })

@@ -1,14 +1,13 @@
 //! `AdminService`: how the cluster is, and what it holds.
 
 use super::{House, Reply, dump, refuse, trace};
-use crate::metalog::{Member, State};
 use entail_model::NodeId;
 use entail_proto::v1::admin_service_server::AdminService;
 use entail_proto::v1::{
     DumpRequest, DumpResponse, NodeStatus, ShardStatus, StatusRequest, StatusResponse, TraceRequest, TraceResponse,
 };
 use futures::Stream;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,17 +39,11 @@ impl Admin {
 
     fn node_status(&self, node: NodeId, name: String, address: String, shards: u32) -> NodeStatus {
         let live = self.0.members.live(node);
-        let members = &self.0.members;
-        let state = match (members.is_up(node), members.is_leaving(node)) {
-            (true, _) => "up",
-            (_, true) => "leaving",
-            _ => "down",
-        };
         let mut status = NodeStatus {
             node_id: format!("{:016x}", node.0),
             name,
             address,
-            state: state.to_owned(),
+            state: self.0.members.state(node).name().to_owned(),
             shards,
             ..NodeStatus::default()
         };
@@ -92,22 +85,14 @@ impl Admin {
     }
 }
 
-/// The nodes, without those whose place another has taken and who hold nothing.
-fn listed(state: &State) -> BTreeMap<NodeId, Member> {
-    let holders = state.placement().nodes();
-    let is_listed = |node: &NodeId| holders.contains(node) || !state.is_replaced(*node);
-    state.nodes().iter().filter(|(node, _)| is_listed(node)).map(|(node, member)| (*node, member.clone())).collect()
-}
-
 #[tonic::async_trait]
 impl AdminService for Admin {
     async fn status(&self, request: Request<StatusRequest>) -> Reply<StatusResponse> {
         self.hear_nodes().await;
         let house = &self.0;
-        let (cluster, epoch, placement, nodes) = house
-            .members
-            .log
-            .read(|state| (state.cluster().cloned(), state.epoch(), state.placement().clone(), listed(state)));
+        let nodes = house.members.listed();
+        let (cluster, epoch, placement) =
+            house.members.log.read(|state| (state.cluster().cloned(), state.epoch(), state.placement().clone()));
         let state = house.members.not_ready().map_or_else(|| "serving".to_owned(), |fault| fault.message);
         let nodes = nodes.into_iter().map(|(node, member)| {
             let shards = placement.holders.iter().filter(|holder| **holder == node).count() as u32;
@@ -130,6 +115,8 @@ impl AdminService for Admin {
             changes_at_work: house.writer.in_flight() as u32,
             queries_total: house.shared.metrics.queries.get(),
             rows_total: house.shared.metrics.query_rows.get(),
+            asserted_total: house.shared.metrics.asserted.get(),
+            derived_total: house.shared.metrics.derived.get(),
         }))
     }
 

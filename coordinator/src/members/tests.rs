@@ -1,5 +1,6 @@
 //! What nodes hear when they register and with their heartbeats, and that nobody waits for the log's disk to be heard.
 
+use super::census::Census;
 use super::*;
 use crate::metalog::{Cluster, EpochKind, FileLog, MetaLog, RequestId};
 use entail_model::{ClusterId, ShardCount};
@@ -87,15 +88,51 @@ async fn a_node_that_leaves_waits_for_those_who_use_it() {
     let leave = members.leave(request);
     tokio::pin!(leave);
     assert!(tokio::time::timeout(Duration::from_millis(50), &mut leave).await.is_err(), "it is still used");
-    assert!(!members.is_up(NodeId(1)) && members.is_leaving(NodeId(1)));
+    assert_eq!(members.state(NodeId(1)), NodeState::Leaving);
     assert_eq!(members.absence(NodeId(1)), Some("is shutting down"));
     assert!(!members.is_lost(NodeId(1)), "what runs goes on");
     let beat = HeartbeatRequest { node: 1, incarnation: registered.incarnation, ..Default::default() };
     assert!(!members.hear(beat).register_again);
-    assert!(members.is_leaving(NodeId(1)), "a heartbeat does not bring it back");
+    assert_eq!(members.state(NodeId(1)), NodeState::Leaving, "a heartbeat does not bring it back");
     drop(begun);
     leave.await.expect("nobody uses it");
     members.register_node(RegisterRequest { node: 1, ..Default::default() }).await.expect("the node again");
     assert!(members.is_up(NodeId(1)));
     assert_eq!(members.leave(request).await.expect_err("an earlier life").reason, Reason::Fenced);
+}
+
+/// The coordinator that a node says goodbye to may have started a moment ago.
+#[tokio::test]
+async fn a_node_that_leaves_is_not_taken_for_one_that_stays() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    let incarnation = register(&members).await;
+    let restarted = Members { live: Mutex::default(), ..members };
+    let request = LeaveRequest { cluster: 9, node: 1, incarnation };
+    assert_eq!(restarted.leave(request).await.expect_err("it knows nobody yet").reason, Reason::NotReady);
+    let request = RegisterRequest { cluster: 9, node: 1, leaving: true, ..RegisterRequest::default() };
+    let incarnation = restarted.register_node(request).await.expect("the node is of this cluster").incarnation;
+    assert_eq!(restarted.state(NodeId(1)), NodeState::Leaving);
+    restarted.leave(LeaveRequest { cluster: 9, node: 1, incarnation }).await.expect("nobody uses it");
+
+    // The node was still staying when it asked to be registered.
+    let incarnation = register(&restarted).await;
+    assert_eq!(restarted.state(NodeId(1)), NodeState::Up);
+    restarted.hear(HeartbeatRequest { leaving: true, ..heartbeat(incarnation, &[]) });
+    restarted.hear(heartbeat(incarnation, &[]));
+    assert_eq!(restarted.state(NodeId(1)), NodeState::Leaving, "it does not come back");
+}
+
+#[tokio::test]
+async fn a_node_whose_place_another_has_taken_is_not_counted() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    for node in [1, 2] {
+        let request = RegisterRequest { cluster: 9, node, address: "a:7411".to_owned(), ..RegisterRequest::default() };
+        members.register_node(request).await.expect("the node is of this cluster");
+    }
+    assert_eq!(members.listed().into_keys().collect::<Vec<_>>(), [NodeId(2)]);
+    assert_eq!(members.census(), Census { nodes: [1, 0, 0], available: 0, missing: 0 });
+    members.lock().clear();
+    assert_eq!(members.census(), Census { nodes: [0, 0, 1], available: 0, missing: 0 });
 }

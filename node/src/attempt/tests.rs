@@ -1,20 +1,14 @@
 //! Which messages of an attempt are taken, by what the store has seen.
 
 use super::*;
-use crate::metrics::Metrics;
-use crate::overflow::Room;
-use crate::peers::Peers;
-use crate::store::{OpenOptions, Store};
 use entail_model::ShardCount;
 use entail_model::term::HashKey;
-use entail_telemetry::metrics::Registry;
-use std::sync::OnceLock;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// A node that has joined a cluster and holds nothing.
 struct Node {
-    context: Context,
+    context: Arc<Context>,
     attempts: Attempts,
     _runtime: Runtime,
     _data: TempDir,
@@ -23,22 +17,11 @@ struct Node {
 impl Node {
     fn new() -> Self {
         let data = TempDir::new().expect("a temporary directory");
-        let store = Store::open(data.path(), OpenOptions { memory_budget: 16 << 20 }).expect("an empty directory");
-        let shards = ShardCount::new(1).expect("a power of two");
-        store.bind_cluster(ClusterId(1), HashKey([7; 16]), shards).expect("a new store");
         let runtime = Runtime::new().expect("a runtime");
-        let context = Context {
-            node: store.node(),
-            store: Arc::new(store),
-            peers: Peers::default(),
-            runtime: runtime.handle().clone(),
-            membership: OnceLock::new(),
-            room: Arc::new(Room::new(1 << 20, data.path().to_owned())),
-            resident_pairs_max: 1 << 20,
-            metrics: Metrics::new(&Registry::default()),
-            pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be made"),
-        };
-        Self { context, attempts: Attempts::default(), _runtime: runtime, _data: data }
+        let context = Context::of_directory(data.path(), runtime.handle().clone());
+        let shards = ShardCount::new(1).expect("a power of two");
+        context.store.bind_cluster(ClusterId(1), HashKey([7; 16]), shards).expect("a new store");
+        Self { context: Arc::new(context), attempts: Attempts::default(), _runtime: runtime, _data: data }
     }
 
     fn open(&self, attempt: u64) -> Result<Arc<Open>, Reason> {
@@ -77,4 +60,22 @@ fn facts_are_staged_only_on_the_epoch_that_the_attempt_builds_on() {
     node.attempts.decide(&node.context, Attempt(3), Some(Epoch(1))).expect("it is sealed");
     assert_eq!(node.stage(4, 0), Err(Reason::EpochUnavailable));
     assert_eq!(node.stage(4, 1), Ok(()));
+}
+
+#[test]
+fn a_round_that_is_asked_for_again_does_not_begin_again() {
+    let node = Node::new();
+    let open = node.open(1).expect("the first attempt");
+    let ask = |round: u32| {
+        let request = RoundRequest { round: Round(round), first: None };
+        open.start_round(&node.context, request).expect("there is room");
+        lock(&open.underway).as_ref().map(|underway| (underway.round, underway.began))
+    };
+    let first = ask(1).expect("it begins");
+    assert_eq!(ask(1), Some(first), "it goes on");
+    _ = lock(&open.underway).take();
+    lock(&open.progress).closed = Some(Report { round: Round(1), ..Report::default() });
+    assert_eq!(ask(1), None, "the answer was lost, not the round");
+    let (round, began) = ask(2).expect("it begins");
+    assert!(round == Round(2) && began > first.1);
 }

@@ -1,16 +1,18 @@
 //! Merging: small runs become large ones while nobody waits.
 //!
-//! The work happens beside commits. At its end, under the catalog's lock, the inputs must still all be there; otherwise
+//! The work happens beside commits, and is thrown away when the store is closed meanwhile. At its end, under the catalog's lock, the inputs must still all be there; otherwise
 //! a rebuild was faster and the result is thrown away.
 
 use super::Store;
+use super::cache::Scratch;
 use super::catalog::{self, StoredRun};
+use super::closing::Closing;
 use super::schema::{Column, Key, RunId, encode_value};
 use super::snapshot::Snapshot;
 use super::table::{Batch, Durability};
 use entail_logic::columns::spine::{Spill, merge_runs};
-use entail_logic::columns::{ChunkStore, Run};
-use entail_model::Fault;
+use entail_logic::columns::{ChunkKey, ChunkStore, Pair, Run};
+use entail_model::{Fault, Reason};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, TryLockError};
@@ -38,11 +40,13 @@ impl Store {
     }
 
     fn merge(&self, inputs: &[StoredRun]) -> Result<(), Fault> {
-        let scratch = self.chunks.scratch();
-        let spill = Spill { store: Some(Arc::clone(&scratch) as Arc<dyn ChunkStore>), above: 0 };
+        let pieces = Arc::new(Pieces { scratch: self.chunks.scratch(), closing: Arc::clone(&self.closing) });
+        let spill = Spill { store: Some(pieces), above: 0 };
         let runs: Vec<&Arc<Run>> = inputs.iter().map(|stored| &stored.run).collect();
-        let merged = merge_runs(&runs, &spill)?;
-        self.replace(inputs, &merged)
+        match merge_runs(&runs, &spill) {
+            Err(fault) if fault.reason == Reason::Cancelled => Ok(()),
+            merged => self.replace(inputs, &merged?),
+        }
     }
 
     /// Puts the merged run in the place of the inputs.
@@ -78,6 +82,26 @@ impl Store {
                 relations.entry(relation).or_default()[copy as usize] = runs;
                 history.push(snapshot, Instant::now());
             }
+        }
+    }
+}
+
+/// The chunks of a merged run, which are taken until the store is closed.
+#[derive(Debug)]
+struct Pieces {
+    scratch: Arc<Scratch>,
+    closing: Arc<Closing>,
+}
+
+impl ChunkStore for Pieces {
+    fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
+        self.scratch.load(key)
+    }
+
+    fn save(&self, pairs: Vec<Pair>) -> Result<ChunkKey, Fault> {
+        match self.closing.is_closed() {
+            true => Err(Fault::new(Reason::Cancelled, "the store is closed")),
+            false => self.scratch.save(pairs),
         }
     }
 }

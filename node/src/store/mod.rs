@@ -14,6 +14,7 @@
 mod bits;
 mod cache;
 mod catalog;
+mod closing;
 mod codec;
 mod decide;
 mod dictionary;
@@ -43,6 +44,7 @@ pub use table::{FamilyGauges, TableGauges};
 
 use cache::ChunkCache;
 use catalog::Catalog;
+use closing::Closing;
 use dictionary::{Dictionary, ShardTerms};
 use directory::{Cluster, Directory};
 use entail_logic::columns::ChunkStore;
@@ -56,7 +58,7 @@ use seal::SealedAttempt;
 use snapshot::{History, Retention};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use table::{Batch, Durability, Table};
@@ -82,7 +84,7 @@ pub struct Store {
     table: Arc<dyn Table>,
     chunks: Arc<ChunkCache>,
     next_run: AtomicU64,
-    is_closed: AtomicBool,
+    closing: Arc<Closing>,
     /// Known once the node has joined a cluster.
     dictionary: OnceLock<Dictionary>,
     merging: Mutex<()>,
@@ -136,7 +138,7 @@ impl Store {
             table,
             chunks: recovered.chunks,
             next_run: AtomicU64::new(recovered.next_run),
-            is_closed: AtomicBool::new(false),
+            closing: Arc::default(),
             dictionary: OnceLock::new(),
             merging: Mutex::default(),
             sealed: Mutex::new(recovered.sealed),
@@ -290,16 +292,16 @@ impl Store {
         self.table.failure()
     }
 
-    /// The process is about to end: background work stops at the next step, and what could wait for the disk goes there
+    /// The process is about to end: background work stops at the next piece, and what could wait for the disk goes there
     /// now. Whatever is committed is safe without this.
     pub fn close(&self) -> Result<(), Fault> {
-        self.is_closed.store(true, Ordering::Relaxed);
+        self.closing.close();
         self.table.sync()
     }
 
-    /// Has the store been closed?
-    pub fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed)
+    /// Waits so long for the store to be closed. Is it?
+    pub fn wait_closed(&self, time: Duration) -> bool {
+        self.closing.wait(time)
     }
 
     fn dictionary(&self) -> Result<&Dictionary, Fault> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use entail_model::Reason;
+use futures::stream::{self, StreamExt};
 use http_body_util::{BodyExt, StreamBody};
 use std::convert::Infallible;
 use tonic::codegen::Bytes;
@@ -10,22 +11,32 @@ fn say(refusal: Refusal, path: &str) -> Fault {
     Fault::new(Reason::NotReady, format!("{refusal:?} {path}"))
 }
 
-/// A service that answers with one frame and then never ends, or never answers.
+/// How a service answers.
+#[derive(Clone, Copy)]
+enum Answer {
+    Never,
+    /// With one frame, then nothing.
+    Once,
+    /// With one frame and its end.
+    Whole,
+    /// With frames that are always there.
+    Endless,
+}
+
 async fn call(
     gate: &Gate,
     path: &str,
-    is_silent: bool,
+    answer: Answer,
 ) -> Response<GatedBody<impl Body<Data = Bytes, Error = Infallible> + Unpin>> {
     let service = tower::service_fn(move |_: Request<()>| async move {
-        if is_silent {
-            std::future::pending::<()>().await;
-        }
-        let first = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"row")));
-        let frames = tonic::codegen::tokio_stream::StreamExt::chain(
-            tonic::codegen::tokio_stream::once(first),
-            tonic::codegen::tokio_stream::pending(),
-        );
-        Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(frames))))
+        let row = || Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"row")));
+        let frames = match answer {
+            Answer::Never => std::future::pending().await,
+            Answer::Once => stream::once(async move { row() }).chain(stream::pending()).boxed(),
+            Answer::Whole => stream::iter([row(), Ok(Frame::trailers(HeaderMap::new()))]).boxed(),
+            Answer::Endless => stream::repeat_with(row).boxed(),
+        };
+        Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
     });
     let request = Request::builder().uri(format!("http://a{path}")).body(()).expect("a request");
     gate.layer(service).call(request).await.expect("it never fails")
@@ -38,10 +49,10 @@ fn fault(headers: &HeaderMap) -> Fault {
 #[tokio::test]
 async fn who_is_inside_may_finish_until_it_is_cut_off() {
     let gate = Gate::new(say);
-    let mut inside = call(&gate, "/entail/Query", false).await.into_body();
-    let mut watch = call(&gate, "/grpc.health.v1.Health/Watch", false).await.into_body();
+    let mut inside = call(&gate, "/entail/Query", Answer::Once).await.into_body();
+    let mut watch = call(&gate, "/grpc.health.v1.Health/Watch", Answer::Once).await.into_body();
     gate.shut();
-    let refused = call(&gate, "/entail/Query", false).await;
+    let refused = call(&gate, "/entail/Query", Answer::Once).await;
     assert_eq!(fault(refused.headers()), say(Refusal::Shut, "/entail/Query"));
     assert!(refused.into_body().frame().await.is_none());
     let first = inside.frame().await.expect("a frame").expect("it never fails");
@@ -64,11 +75,52 @@ async fn who_is_inside_may_finish_until_it_is_cut_off() {
 async fn a_call_without_an_answer_is_cut_off_as_well() {
     let gate = Gate::new(say);
     let cutting = gate.clone();
-    let (answer, ()) = tokio::join!(call(&gate, "/entail/Apply", true), async move {
+    let (answer, ()) = tokio::join!(call(&gate, "/entail/Apply", Answer::Never), async move {
         tokio::task::yield_now().await;
         cutting.cut();
     });
     assert_eq!(fault(answer.headers()), say(Refusal::Cut, "/entail/Apply"));
     drop(answer);
     gate.empty().await;
+}
+
+/// An answer whose reader is slower than it is made has a part ready at all times.
+#[tokio::test]
+async fn an_answer_that_always_has_a_next_part_is_cut_off() {
+    let gate = Gate::new(say);
+    let mut body = call(&gate, "/entail/Dump", Answer::Endless).await.into_body();
+    for _ in 0..3 {
+        let frame = body.frame().await.expect("a frame").expect("it never fails");
+        assert_eq!(frame.into_data().expect("data"), "row");
+    }
+    gate.cut();
+    let mut rows = 0;
+    let last = loop {
+        match body.frame().await.expect("a frame").expect("it never fails").into_trailers() {
+            Ok(last) => break last,
+            Err(_) => rows += 1,
+        }
+        assert!(rows <= LAST_PARTS, "it goes on and on");
+    };
+    assert_eq!(fault(&last), say(Refusal::Cut, "/entail/Dump"));
+    assert!(body.frame().await.is_none());
+    // The body is still there, but nothing works for it any more.
+    gate.empty().await;
+}
+
+/// Whoever watches hears that the server ends, and what is done is not said to be in doubt.
+#[tokio::test]
+async fn what_is_there_at_the_cut_still_goes() {
+    let gate = Gate::new(say);
+    let mut watch = call(&gate, "/grpc.health.v1.Health/Watch", Answer::Once).await.into_body();
+    let mut whole = call(&gate, "/entail/Apply", Answer::Whole).await.into_body();
+    gate.cut();
+    let news = watch.frame().await.expect("a frame").expect("it never fails");
+    assert_eq!(news.into_data().expect("data"), "row");
+    watch.frame().await.expect("its end").expect("it never fails").into_trailers().expect("its end");
+    let message = whole.frame().await.expect("a frame").expect("it never fails");
+    assert_eq!(message.into_data().expect("data"), "row");
+    let end = whole.frame().await.expect("its end").expect("it never fails").into_trailers().expect("its end");
+    assert!(end.is_empty(), "its own end");
+    assert!(whole.frame().await.is_none());
 }

@@ -14,7 +14,7 @@ mod reading;
 pub mod roles;
 pub mod rpc;
 
-pub use process::process;
+pub use process::{process, resident_bytes};
 pub use prometheus::{Histogram, HistogramVec as Histograms, IntCounter as Counter, IntCounterVec as Counters};
 pub use reading::{Family, Reading, text};
 

@@ -38,13 +38,18 @@ pub fn process(version: &'static str) -> Registry {
     registry
 }
 
+/// This process's resident memory; 0 where /proc does not tell.
+pub fn resident_bytes() -> u64 {
+    Stat::read().map_or(0, |stat| stat.resident_bytes())
+}
+
 /// What /proc tells; nothing where there is none.
 fn system(reading: &mut Reading) {
-    if let Some(stat) = fs::read_to_string("/proc/self/stat").ok().and_then(|text| Stat::parse(&text)) {
+    if let Some(stat) = Stat::read() {
         let ticks = rustix::param::clock_ticks_per_second() as f64;
         reading.add(&CPU, &[], stat.cpu_ticks as f64 / ticks);
         reading.add(&THREADS, &[], stat.threads as f64);
-        reading.add(&MEMORY, &[], (stat.resident_pages * rustix::param::page_size() as u64) as f64);
+        reading.add(&MEMORY, &[], stat.resident_bytes() as f64);
     }
     if let Ok(files) = fs::read_dir("/proc/self/fd") {
         // One of them is the directory itself.
@@ -74,6 +79,15 @@ struct Stat {
 }
 
 impl Stat {
+    fn read() -> Option<Self> {
+        Self::parse(&fs::read_to_string("/proc/self/stat").ok()?)
+    }
+
+    /// Pages have 4 KiB on most machines, not on all.
+    fn resident_bytes(&self) -> u64 {
+        self.resident_pages * rustix::param::page_size() as u64
+    }
+
     fn parse(text: &str) -> Option<Self> {
         // The second field is the program's name in parentheses, and may hold anything.
         let (_, fields) = text.rsplit_once(')')?;

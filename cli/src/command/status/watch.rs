@@ -33,7 +33,8 @@ struct Totals {
 impl Totals {
     fn of(status: &StatusResponse, at: Instant) -> Self {
         let (queries, rows) = (status.queries_total, status.rows_total);
-        Self { at, queries, rows, asserted: status.facts_asserted, derived: status.facts_derived }
+        // Not the facts that there are: those of a node that was away come back with it.
+        Self { at, queries, rows, asserted: status.asserted_total, derived: status.derived_total }
     }
 
     /// What has come since an earlier moment, in a second. A count that is smaller than before began anew.
@@ -128,7 +129,8 @@ impl Screen {
     fn new(form: Form) -> Self {
         let is_own = form == Form::Table && io::stdout().is_terminal();
         if is_own {
-            print!("{ENTER}");
+            // What cannot be shown is told by the first picture.
+            _ = write!(io::stdout(), "{ENTER}");
         }
         Self { is_own, form, last: String::new() }
     }
@@ -153,9 +155,9 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         if self.is_own {
-            print!("{LEAVE}{}", self.last);
             // A terminal that went away needs no mending.
-            let _ = io::stdout().flush();
+            let mut out = io::stdout().lock();
+            _ = write!(out, "{LEAVE}{}", self.last).and_then(|()| out.flush());
         }
     }
 }
@@ -181,6 +183,14 @@ mod tests {
         let earlier = Totals { at: start, queries: 10, rows: 1000, asserted: 5, derived: 7 };
         let later = Totals { at: start + Duration::from_secs(2), queries: 30, rows: 1001, asserted: 5, derived: 0 };
         assert_eq!(later.since(&earlier), [10, 1, 0, 0]);
+    }
+
+    #[test]
+    fn facts_of_a_node_that_comes_back_are_not_new() {
+        let start = Instant::now();
+        let status = |facts_asserted| StatusResponse { facts_asserted, asserted_total: 7, ..Default::default() };
+        let later = Totals::of(&status(1_000_000), start + Duration::from_secs(1));
+        assert_eq!(later.since(&Totals::of(&status(0), start)), [0; 4]);
     }
 
     #[test]

@@ -71,6 +71,30 @@ fn a_million_facts_open_quickly_and_take_little() {
     assert!(disk.used < 15_000_000, "{} bytes for a million facts", disk.used);
 }
 
+/// A merge of large runs takes longer than a process that is told to end has.
+#[test]
+fn a_store_that_is_closed_merges_no_further() {
+    let place = Place::in_memory();
+    let store = place.open();
+    let run = |epoch: u64| {
+        let mut pairs: Vec<Pair> = (0..100_000).map(|n| (iri(n), iri(epoch * 100_000 + n))).collect();
+        pairs.sort_unstable();
+        Run::resident(Mark::Asserted, pairs).expect("not empty")
+    };
+    (1..=4).for_each(|epoch| commit(&store, epoch, relation(1), &[run(epoch), run(epoch + 10)]));
+    store.close().expect("in memory");
+    assert_eq!(store.compact_step(), Ok(true), "it is no failure");
+    for copy in Copy::BOTH {
+        assert_eq!(store.latest().runs(relation(1), copy).len(), 4);
+    }
+    drop(store);
+    let store = place.open();
+    while store.compact_step().expect("in memory") {}
+    for copy in Copy::BOTH {
+        assert_eq!(store.latest().runs(relation(1), copy).len(), 1, "another life does it");
+    }
+}
+
 /// Threads that intern overlapping terms at once agree on every id.
 #[test]
 fn many_threads_intern_alike() {

@@ -1,0 +1,61 @@
+//! How many nodes and shards are how: the same nodes in `entail status` and in the metrics.
+
+use super::Members;
+use crate::metalog::Member;
+use entail_model::NodeId;
+use std::collections::BTreeMap;
+
+/// How a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    Up,
+    /// It has said that it is going to end, and has not ended yet.
+    Leaving,
+    Down,
+}
+
+impl NodeState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Up, Self::Leaving, Self::Down];
+
+    /// In one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Leaving => "leaving",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// The nodes by their state, in the order of [`NodeState::ALL`], and the shards by whether theirs is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    pub nodes: [usize; 3],
+    pub available: usize,
+    pub missing: usize,
+}
+
+impl Members {
+    /// The nodes that count: all that have registered, without those whose place another has taken and who hold nothing.
+    pub fn listed(&self) -> BTreeMap<NodeId, Member> {
+        self.log.read(|state| {
+            let holders = state.placement().nodes();
+            let is_listed = |node: &NodeId| holders.contains(node) || !state.is_replaced(*node);
+            let listed = state.nodes().iter().filter(|(node, _)| is_listed(node));
+            listed.map(|(node, member)| (*node, member.clone())).collect()
+        })
+    }
+
+    /// Counts the nodes and the shards.
+    pub fn census(&self) -> Census {
+        let states: Vec<NodeState> = self.listed().into_keys().map(|node| self.state(node)).collect();
+        let holders = self.log.read(|state| state.placement().holders.clone());
+        let available = holders.iter().filter(|node| self.is_up(**node)).count();
+        Census {
+            nodes: NodeState::ALL.map(|state| states.iter().filter(|one| **one == state).count()),
+            available,
+            missing: holders.len() - available,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The end of a store: work in the background notices at its next piece, and whoever waits for more to do is woken.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Whether a store is closed.
+#[derive(Debug, Default)]
+pub struct Closing {
+    is_closed: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Closing {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on it is.
+    pub fn close(&self) {
+        *self.lock() = true;
+        self.changed.notify_all();
+    }
+
+    /// Is it closed?
+    pub fn is_closed(&self) -> bool {
+        *self.lock()
+    }
+
+    /// Is it closed, or does it become so within `time`?
+    pub fn wait(&self, time: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), time, |is_closed| !*is_closed);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn who_waits_is_woken() {
+        let closing = Closing::default();
+        assert!(!closing.wait(Duration::from_millis(1)));
+        let started = Instant::now();
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| closing.wait(Duration::from_secs(60)));
+            closing.close();
+            assert!(waiting.join().expect("no panic"));
+        });
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+        assert!(closing.is_closed());
+    }
+}
