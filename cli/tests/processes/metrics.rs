@@ -1,6 +1,6 @@
 //! docs/metrics.md tells exactly what a working cluster shows: names, types, labels, meanings and roles, both ways.
 
-use crate::harness::{Cluster, Shape};
+use crate::harness::{Cluster, Shape, eventually};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -91,6 +91,8 @@ fn work(cluster: &mut Cluster) {
     cluster.nodes[2].kill();
     assert_eq!(cluster.run(&["query", "SELECT * { ?a <urn:parent> ?b }", "--timeout", "2s"]).code, Some(3));
     cluster.nodes[2].start();
+    // The coordinator may still believe in the life before.
+    eventually("the node has registered", || cluster.nodes[2].http("/readyz").is_some_and(|(status, _)| status == 200));
     cluster.ready();
     cluster.must(&["query", "SELECT * { ?a <urn:ancestor> ?b }"]);
     cluster.must(&["rules", "drop", "ancestor"]);

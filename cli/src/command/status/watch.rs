@@ -7,7 +7,7 @@ use super::{Arguments, json, shown, table};
 use crate::failure::Failure;
 use crate::output::Form;
 use crate::session::Session;
-use crate::units::count;
+use crate::units::{count, counted};
 use entail_client::v1::{StatusRequest, StatusResponse};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -106,11 +106,12 @@ fn picture(status: &StatusResponse, rates: Option<[u64; 4]>) -> io::Result<Strin
     let (head, rest) = text.split_once("\nserver").unwrap_or((&text, ""));
     let [queries, rows, asserted, derived] =
         rates.map_or_else(|| ["-"; 4].map(str::to_owned), |rates| rates.map(count));
+    let queries_word = if status.queries_at_work == 1 { "query" } else { "queries" };
     Ok(format!(
-        "{head}\nwork    {} queries and {} changes at work\nrates   {queries} queries/s, {rows} rows/s, {asserted} \
+        "{head}\nwork    {} {queries_word} and {} at work\nrates   {queries} queries/s, {rows} rows/s, {asserted} \
          asserted/s, {derived} derived/s\nserver{rest}",
         count(status.queries_at_work.into()),
-        count(status.changes_at_work.into()),
+        counted(status.changes_at_work.into(), "change"),
     ))
 }
 
@@ -195,11 +196,16 @@ mod tests {
 
     #[test]
     fn work_and_rates_are_told_between_the_nodes_and_the_server() {
-        let status = StatusResponse { state: "serving".to_owned(), queries_at_work: 3, ..Default::default() };
+        let status = StatusResponse {
+            state: "serving".to_owned(),
+            queries_at_work: 3,
+            changes_at_work: 1,
+            ..Default::default()
+        };
         let lines = |rates| picture(&status, rates).unwrap();
         assert!(lines(None).contains("\nrates   - queries/s, - rows/s"), "{}", lines(None));
         let told = lines(Some([1200, 34_000, 0, 5]));
-        let expected = "\nwork    3 queries and 0 changes at work\n\
+        let expected = "\nwork    3 queries and 1 change at work\n\
                         rates   1,200 queries/s, 34,000 rows/s, 0 asserted/s, 5 derived/s\nserver  version";
         assert!(told.contains(expected), "{told}");
     }
