@@ -85,9 +85,10 @@ where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let is_ours = |about: &Metadata<'_>| about.is_span() && about.target().starts_with("entail");
-    // What is inside of nothing is part of a request that is not kept.
-    let is_kept = |about: &Metadata<'_>, context: &LayerContext<'_, S>| {
-        STANDING_ALONE.contains(&about.name()) || context.lookup_current().is_some()
+    // What is inside of nothing is part of a request that is not kept. Others' are asked about as well, while another
+    // thread is registering them.
+    let is_kept = move |about: &Metadata<'_>, context: &LayerContext<'_, S>| {
+        is_ours(about) && (STANDING_ALONE.contains(&about.name()) || context.lookup_current().is_some())
     };
     let kept = DynFilterFn::new(is_kept).with_callsite_filter(move |about| match is_ours(about) {
         true => Interest::sometimes(),
@@ -259,6 +260,7 @@ mod tests {
     use super::*;
     use opentelemetry::trace::{Span as _, TraceContextExt, Tracer};
     use std::sync::mpsc;
+    use tracing_subscriber::layer::SubscriberExt;
 
     /// A collector that takes nothing until it is told, and then fails.
     #[derive(Debug)]
@@ -311,5 +313,22 @@ mod tests {
                 assert_eq!(crate::trace::decode(&ring.trace(trace)).unwrap().len(), spans);
             }
         }
+    }
+
+    /// While another thread registers an event of a library, filters are asked about it on this one. A filter that lets
+    /// through what it has said it never would panics, in builds with assertions.
+    #[test]
+    fn what_is_not_ours_is_left_out_inside_of_a_request() {
+        use tracing::Callsite;
+        let settings = Settings { exports: false, sampler: Sampler::AlwaysOn, queue_max: 1, service_name: None };
+        let who = Identity { service_name: "entail", instance: "one", asks: false };
+        let (provider, _) = provider(&settings, &who, Arc::default()).unwrap();
+        let theirs = tracing::callsite! {
+            name: "event", kind: tracing::metadata::Kind::EVENT, target: "h2::client", level: tracing::Level::DEBUG, fields:
+        };
+        tracing::subscriber::with_default(tracing_subscriber::Registry::default().with(layer(&provider)), || {
+            let _inside = tracing::info_span!("command").entered();
+            tracing::dispatcher::get_default(|subscriber| _ = subscriber.enabled(theirs.metadata()));
+        });
     }
 }
