@@ -180,6 +180,7 @@ impl Answer {
             conditions: &conditions,
             stop: Some(&stop),
             meter: meter.as_deref(),
+            groups: None,
         };
         let result = self.run_in(&scope, &plan, stage, batch, emit);
         self.conditions = conditions;

@@ -3,12 +3,14 @@
 //! ```text
 //! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
+//! groups  a small run by key, for lookups in any order
 //! spine   runs of geometric sizes that together are one set
 //! ```
 //!
 //! Invariant: the pairs of a run are sorted and distinct, and the runs of one spine are pairwise disjoint, so scans
 //! need no deduplication and counts are sums.
 
+pub mod groups;
 pub mod pairs;
 pub mod run;
 pub mod spine;

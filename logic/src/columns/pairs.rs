@@ -1,14 +1,16 @@
 //! Kernels over sorted slices of pairs.
 //!
 //! Searches gallop: the cost of finding the next position is logarithmic in the distance from the last one (Bentley and
-//! Yao 1976), so one pass costs little whether the two sides are of like size or very different.
+//! Yao 1976), so one pass costs little whether the two sides are of like size or very different. What is large is shared
+//! between cores: cut where keys change, or where both sides can be cut at one pair.
 
+use entail_model::TermId;
 pub use entail_model::fact::Pair;
 
-use rayon::slice::ParallelSliceMut;
+use rayon::prelude::*;
 
-/// Above this many pairs a sort is shared between cores.
-const PARALLEL_SORT: usize = 1 << 16;
+/// Above this many pairs work is shared between cores.
+const PARALLEL: usize = 1 << 16;
 
 /// The number of leading pairs of sorted `slice` that satisfy `before`, which must hold for a prefix.
 pub fn gallop<T>(slice: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
@@ -25,13 +27,11 @@ pub fn gallop<T>(slice: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
     known + 1 + slice[known + 1..end].partition_point(before)
 }
 
-/// Sorts the pairs and drops repetitions.
+/// Sorts the pairs and drops repetitions. Pairs that come in the order of their keys cost less.
 pub fn sort_distinct(pairs: &mut Vec<Pair>) {
-    if pairs.is_sorted() {
-        pairs.dedup();
-        return;
-    }
-    if pairs.len() > PARALLEL_SORT {
+    if pairs.is_sorted_by_key(|pair| pair.0) {
+        sort_groups(pairs);
+    } else if pairs.len() > PARALLEL {
         pairs.par_sort_unstable();
     } else {
         pairs.sort_unstable();
@@ -39,8 +39,35 @@ pub fn sort_distinct(pairs: &mut Vec<Pair>) {
     pairs.dedup();
 }
 
+/// Sorts the values of each key.
+fn sort_groups(pairs: &mut [Pair]) {
+    let sort = |pairs: &mut [Pair]| {
+        pairs.chunk_by_mut(|a, b| a.0 == b.0).for_each(|group| group.sort_unstable_by_key(|pair| pair.1));
+    };
+    match cut_at_key(pairs, pairs.len() / 2) {
+        Some(middle) if pairs.len() > PARALLEL => {
+            let (left, right) = pairs.split_at_mut(middle);
+            rayon::join(|| sort_groups(left), || sort_groups(right));
+        }
+        _ => sort(pairs),
+    }
+}
+
+/// The first place after `near` where the key changes.
+fn cut_at_key(pairs: &[Pair], near: usize) -> Option<usize> {
+    let key = pairs.get(near)?.0;
+    let rest = gallop(&pairs[near..], |pair| pair.0 == key);
+    (near + rest < pairs.len()).then_some(near + rest)
+}
+
 /// The pairs of sorted `candidates` that sorted `known` lacks.
 pub fn subtract(candidates: &[Pair], known: &[Pair]) -> Vec<Pair> {
+    if candidates.len() > PARALLEL {
+        let (left, right) = candidates.split_at(candidates.len() / 2);
+        let (mut new, more) = rayon::join(|| subtract(left, known), || subtract(right, known));
+        new.extend_from_slice(&more);
+        return new;
+    }
     let mut rest = known;
     let mut new = Vec::with_capacity(candidates.len());
     for pair in candidates {
@@ -54,20 +81,36 @@ pub fn subtract(candidates: &[Pair], known: &[Pair]) -> Vec<Pair> {
 
 /// Merges two sorted disjoint slices.
 pub fn merge(left: &[Pair], right: &[Pair]) -> Vec<Pair> {
-    let mut merged = Vec::with_capacity(left.len() + right.len());
-    let (mut left, mut right) = (left, right);
-    while let (Some(a), Some(b)) = (left.first(), right.first()) {
-        if a <= b {
-            merged.push(*a);
-            left = &left[1..];
-        } else {
-            merged.push(*b);
-            right = &right[1..];
-        }
-    }
-    merged.extend_from_slice(left);
-    merged.extend_from_slice(right);
+    let mut merged = vec![(TermId(0), TermId(0)); left.len() + right.len()];
+    merge_into(left, right, &mut merged);
     merged
+}
+
+/// Merges into a slice of just the right length.
+fn merge_into(left: &[Pair], right: &[Pair], merged: &mut [Pair]) {
+    if merged.len() > PARALLEL {
+        // Half of the longer side, and what of the other is less.
+        let (long, short) = if left.len() >= right.len() { (left, right) } else { (right, left) };
+        let (long_first, long_rest) = long.split_at(long.len() / 2);
+        let (short_first, short_rest) = short.split_at(short.partition_point(|pair| *pair < long_rest[0]));
+        let (first, rest) = merged.split_at_mut(long_first.len() + short_first.len());
+        rayon::join(|| merge_into(long_first, short_first, first), || merge_into(long_rest, short_rest, rest));
+        return;
+    }
+    let (mut left, mut right, mut at) = (left, right, 0);
+    while let (Some(a), Some(b)) = (left.first(), right.first()) {
+        let least = if a <= b {
+            left = &left[1..];
+            a
+        } else {
+            right = &right[1..];
+            b
+        };
+        merged[at] = *least;
+        at += 1;
+    }
+    let rest = if left.is_empty() { right } else { left };
+    merged[at..].copy_from_slice(rest);
 }
 
 /// The number of distinct keys in sorted pairs.
@@ -78,7 +121,6 @@ pub fn distinct_keys(pairs: &[Pair]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use entail_model::TermId;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -107,5 +149,30 @@ mod tests {
             sort_distinct(&mut doubled);
             prop_assert_eq!(doubled, left);
         }
+    }
+
+    /// Large ones are cut up, and shared.
+    #[test]
+    fn large_kernels_agree_with_sets() {
+        let pair = |n: u64| (TermId(n / 1000), TermId(n.wrapping_mul(0x9E37_79B9) % 7919));
+        let grouped: Vec<Pair> = (0..400_000).map(pair).collect();
+        let set: BTreeSet<Pair> = grouped.iter().copied().collect();
+        let one_key: Vec<Pair> = grouped.iter().map(|pair| (TermId(7), pair.1)).collect();
+        let mut scattered = grouped.clone();
+        scattered.sort_unstable_by_key(|pair| pair.1);
+        for mut pairs in [grouped.clone(), scattered] {
+            sort_distinct(&mut pairs);
+            assert!(pairs.iter().eq(&set));
+        }
+        let mut one_key = one_key;
+        sort_distinct(&mut one_key);
+        assert_eq!(one_key.len(), 7919);
+        let all: Vec<Pair> = set.into_iter().collect();
+        let (some, others): (Vec<Pair>, Vec<Pair>) = all.iter().partition(|pair| pair.1.0 % 3 == 0);
+        assert_eq!(subtract(&all, &some), others);
+        assert_eq!(merge(&some, &others), all);
+        assert_eq!(merge(&all, &[]), all);
+        let (low, high) = all.split_at(all.len() / 3);
+        assert_eq!(merge(high, low), all);
     }
 }

@@ -4,11 +4,13 @@
 //! chunks of at most [`CHUNK_PAIRS`] pairs that a [`ChunkStore`] loads when they are read. Each chunk's first and last
 //! pair are kept here (its fences), so that a search touches only the chunks it needs.
 
+use crate::columns::groups::{GROUPS_PAIRS_MAX, Groups};
 use crate::columns::pairs::{self, Pair};
 use entail_model::{Fault, Mark, TermId};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Pairs in a stored chunk: 256 KiB decoded.
 pub const CHUNK_PAIRS: usize = 16_384;
@@ -77,7 +79,7 @@ impl Chunk {
 }
 
 /// An immutable sorted set of pairs with one mark.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Run {
     pub mark: Mark,
     /// In order; never empty chunks.
@@ -86,9 +88,51 @@ pub struct Run {
     pub len: u64,
     /// Distinct keys; an estimate (an upper bound) for runs of several chunks.
     pub keys: u64,
+    /// The same as groups, once somebody has asked for them.
+    groups: OnceLock<Groups>,
+}
+
+/// The clone has no groups: they go with whoever asked for them.
+impl Clone for Run {
+    fn clone(&self) -> Self {
+        Self::new(self.mark, self.chunks.clone(), self.len, self.keys)
+    }
 }
 
 impl Run {
+    /// A run of chunks in order, none of them empty.
+    pub fn new(mark: Mark, chunks: Vec<Chunk>, len: u64, keys: u64) -> Self {
+        Self { mark, chunks, len, keys, groups: OnceLock::new() }
+    }
+
+    /// The run as groups, if it is small enough to be kept as such, and there is room for so many pairs.
+    pub fn groups(&self, room: &AtomicU64) -> Result<Option<&Groups>, Fault> {
+        if self.groups.get().is_none() {
+            let takes = |left: u64| left.checked_sub(self.len).filter(|_| self.len <= GROUPS_PAIRS_MAX);
+            if room.try_update(Ordering::Relaxed, Ordering::Relaxed, takes).is_err() {
+                return Ok(None);
+            }
+            let groups = match &self.chunks[..] {
+                [only] => Groups::new(&only.pairs()?),
+                _ => Groups::new(&self.to_vec()?),
+            };
+            // Somebody else may have been quicker, with the same.
+            _ = self.groups.set(groups);
+        }
+        Ok(self.groups.get())
+    }
+
+    /// One of several parts that together are this run: some of the pairs, or of the chunks if there are several.
+    pub fn part(&self, number: usize, of: usize) -> Option<Arc<Self>> {
+        let range = |len: usize| len * number / of..len * (number + 1) / of;
+        if let [Chunk { body: Body::Resident(pairs), .. }] = &self.chunks[..] {
+            return Self::resident(self.mark, pairs[range(pairs.len())].to_vec());
+        }
+        let chunks = self.chunks[range(self.chunks.len())].to_vec();
+        let len = chunks.iter().map(|chunk| chunk.len).sum();
+        (len > 0).then(|| Arc::new(Self::new(self.mark, chunks, len, len.min(self.keys))))
+    }
+
     /// A run in memory from sorted distinct pairs; `None` when there are none.
     pub fn resident(mark: Mark, mut pairs: Vec<Pair>) -> Option<Arc<Self>> {
         // What is left of many candidates would keep the room of all of them.
@@ -99,7 +143,7 @@ impl Run {
         (!pairs.is_empty()).then(|| {
             let keys = pairs::distinct_keys(&pairs);
             let len = pairs.len() as u64;
-            Arc::new(Self { mark, chunks: vec![Chunk::resident(pairs)], len, keys })
+            Arc::new(Self::new(mark, vec![Chunk::resident(pairs)], len, keys))
         })
     }
 
@@ -292,7 +336,7 @@ pub(crate) mod tests {
             let key = store.save(piece.to_vec()).expect("in memory");
             Chunk::stored(piece[0], piece[piece.len() - 1], piece.len() as u64, key, Arc::clone(&store))
         });
-        Run { mark: Mark::Asserted, chunks: chunks.collect(), len: pairs.len() as u64, keys: 0 }
+        Run::new(Mark::Asserted, chunks.collect(), pairs.len() as u64, 0)
     }
 
     fn pairs() -> impl Strategy<Value = Vec<Pair>> {
@@ -315,6 +359,22 @@ pub(crate) mod tests {
             }
             found.sort_unstable();
             prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn parts_and_groups_are_the_run(pairs in pairs(), size in 1usize..400, of in 1usize..9) {
+            let resident = Run::resident(Mark::Derived, pairs.clone()).expect("not empty");
+            for run in [resident, Arc::new(chunked(&pairs, size))] {
+                let parts = (0..of).filter_map(|number| run.part(number, of));
+                let all: Vec<Pair> = parts.flat_map(|part| part.to_vec().expect("in memory")).collect();
+                prop_assert_eq!(&all, &pairs);
+                prop_assert!(run.groups(&AtomicU64::new(pairs.len() as u64 - 1)).expect("in memory").is_none());
+                let room = AtomicU64::new(pairs.len() as u64);
+                let groups = run.groups(&room).expect("in memory").expect("small");
+                for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+                    prop_assert!(groups.get(group[0].0).iter().eq(group.iter().map(|pair| &pair.1)));
+                }
+            }
         }
 
         #[test]

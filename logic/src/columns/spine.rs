@@ -181,7 +181,7 @@ impl RunWriter {
     pub fn finish(mut self) -> Result<Option<Run>, Fault> {
         self.cut()?;
         let Self { mark, chunks, len, keys, .. } = self;
-        Ok((len > 0).then_some(Run { mark, chunks, len, keys }))
+        Ok((len > 0).then(|| Run::new(mark, chunks, len, keys)))
     }
 }
 

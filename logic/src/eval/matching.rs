@@ -1,13 +1,18 @@
 //! The one join operator: extends rows by matching local facts.
 //!
 //! With the key bound, rows are visited in the order of their keys and gallop through each run (a merge join when both
-//! sides are of like size); with nothing bound, the copy is scanned. A bound value is checked against each match.
+//! sides are of like size), or in their own order where that is worth keeping and the runs are small; with nothing bound,
+//! the copy is scanned. A bound value is checked against each match.
 
 use super::{Batch, Output, PIECE_ROWS, Scope};
+use crate::columns::groups::GROUPS_PAIRS_MAX;
 use crate::columns::pairs::{self, Pair};
 use crate::plan::{Arg, Atom, GraphScope, Slot, View};
 use entail_model::{Copy, Fault, Relation, TermId};
 use std::collections::BTreeMap;
+
+/// Pairs of a run for each row, up to which groups are made.
+const GROUPS_WORTH: u64 = 4;
 
 pub(super) struct Step<'a> {
     pub scope: &'a Scope<'a>,
@@ -97,6 +102,9 @@ impl Step<'_> {
         let key = self.atom.key_value(self.copy).0;
         let mut keyed: Vec<(TermId, u32)> = rows.iter().map(|row| (value_of(key, join.batch, *row), *row)).collect();
         if !keyed.is_sorted() {
+            if self.probe_in_order(graphs, &keyed, join)? {
+                return Ok(());
+            }
             keyed.sort_unstable();
         }
         let keys: Vec<TermId> = keyed.iter().map(|(key, _)| *key).collect();
@@ -122,6 +130,27 @@ impl Step<'_> {
             join.add_group(keyed[index].1, &group)?;
         }
         Ok(())
+    }
+
+    /// Looks the rows' keys up as they come, if all the runs are small; tells whether it has.
+    fn probe_in_order(&self, graphs: &[TermId], keyed: &[(TermId, u32)], join: &mut Join<'_>) -> Result<bool, Fault> {
+        let (Some(room), [graph]) = (self.scope.groups, graphs) else { return Ok(false) };
+        let runs = self.relation_runs(*graph, join.choice.predicate);
+        // What is small is looked up; to make groups for few rows is not worth it.
+        if runs.iter().any(|run| run.len > GROUPS_PAIRS_MAX || run.len > keyed.len() as u64 * GROUPS_WORTH) {
+            return Ok(false);
+        }
+        let mut groups = Vec::with_capacity(runs.len());
+        for run in &runs {
+            let Some(of_run) = run.groups(room)? else { return Ok(false) };
+            groups.push(of_run);
+        }
+        for (key, row) in keyed {
+            for of_run in &groups {
+                join.add_values(*row, *key, of_run.get(*key))?;
+            }
+        }
+        Ok(true)
     }
 
     /// Key unbound: every row with every fact.
@@ -176,6 +205,8 @@ struct Join<'a> {
     bind_value: Option<Slot>,
     /// The key and value are the same unbound variable.
     is_diagonal: bool,
+    /// Does a match bind a value, and nothing that has to be compared?
+    binds_value_only: bool,
     value: Arg,
     /// The value must equal the key: `?x p ?x` with ?x bound is a check, handled by `bind_value` being none.
     rows: Vec<u32>,
@@ -195,6 +226,10 @@ impl<'a> Join<'a> {
         let unbound = |arg: Arg| arg.slot().filter(|slot| !batch.is_bound(*slot));
         // A predicate or graph variable that is also subject or object is bound by the choice of relation.
         let (bind_key, bind_value) = (unbound(key), unbound(value));
+        let is_chosen = |slot: Slot| {
+            let graph = matches!(step.atom.graph, GraphScope::Each(graph, _) if graph == slot);
+            graph || step.atom.predicate == Arg::Slot(slot)
+        };
         Self {
             batch,
             choice,
@@ -202,6 +237,7 @@ impl<'a> Join<'a> {
             bind_key,
             bind_value,
             is_diagonal: bind_key.is_some() && bind_key == bind_value,
+            binds_value_only: bind_key.is_none() && bind_value.is_some_and(|slot| !is_chosen(slot)),
             value,
             rows: Vec::new(),
             keys: Vec::new(),
@@ -225,6 +261,20 @@ impl<'a> Join<'a> {
                 }
             }
             rest = later;
+            self.flush_if_full()?;
+        }
+        Ok(())
+    }
+
+    /// Adds the facts of a key, which is bound, that match `row`.
+    fn add_values(&mut self, row: u32, key: TermId, values: &[TermId]) -> Result<(), Fault> {
+        if !self.binds_value_only {
+            let group: Vec<Pair> = values.iter().map(|value| (key, *value)).collect();
+            return self.add_group(row, &group);
+        }
+        for piece in values.chunks(PIECE_ROWS) {
+            self.rows.resize(self.rows.len() + piece.len(), row);
+            self.values.extend_from_slice(piece);
             self.flush_if_full()?;
         }
         Ok(())

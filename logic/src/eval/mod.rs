@@ -17,7 +17,7 @@ use crate::plan::{Op, Plan, View};
 use entail_model::{Copy, Fault, Reason, Relation, TermId};
 use meter::Meter;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The facts that one node can read.
 pub trait Facts: Sync {
@@ -46,6 +46,9 @@ pub struct Scope<'a> {
     pub stop: Option<&'a AtomicBool>,
     /// Measures the work.
     pub meter: Option<&'a Meter>,
+    /// Room for [groups](crate::columns::groups) of small runs, in pairs: where rows are to stay in the order in which
+    /// they come.
+    pub groups: Option<&'a AtomicU64>,
 }
 
 impl Scope<'_> {

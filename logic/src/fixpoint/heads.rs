@@ -1,6 +1,6 @@
 //! Heads: the facts that the rows of a plan entail, by relation.
 
-use crate::columns::Pair;
+use crate::columns::{Pair, pairs};
 use crate::eval::Batch;
 use crate::plan::{Arg, Head, Plan, Sink};
 use entail_model::{Relation, TermKind};
@@ -19,6 +19,11 @@ impl Heads {
             Sink::Emit { rule, heads } => Self { rule: *rule, templates: heads.clone(), pairs: BTreeMap::new() },
             Sink::Gather(_) => Self { rule: 0, templates: Vec::new(), pairs: BTreeMap::new() },
         }
+    }
+
+    /// Drops repetitions.
+    pub(super) fn sort_distinct(&mut self) {
+        self.pairs.values_mut().for_each(pairs::sort_distinct);
     }
 
     /// Adds the heads of some rows. A row that would make a literal a subject or a non-IRI a predicate makes no fact.

@@ -30,6 +30,7 @@
 
 mod heads;
 mod outbox;
+mod parts;
 pub mod reasoner;
 pub mod state;
 

@@ -5,6 +5,7 @@
 
 use super::heads::Heads;
 use super::outbox::Outbox;
+use super::parts::{DeltaPart, ReadsIn};
 use super::state::State;
 use crate::columns::{Pair, pairs};
 use crate::eval::{Batch, Conditions, Facts, Scope, Texts, run_stage};
@@ -16,10 +17,13 @@ use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Rounds ahead of the current one whose messages are kept: a peer can be one round ahead, never two.
 const ROUNDS_AHEAD: u32 = 1;
+
+/// Pairs of runs that are kept as groups during an attempt: 32 MiB of memory at most.
+const GROUPS_ROOM: u64 = 1 << 20;
 
 /// What reasoning starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +90,9 @@ type Candidates = BTreeMap<Relation, BTreeMap<usize, Vec<Pair>>>;
 pub struct Reasoner {
     setup: Setup,
     conditions: Conditions,
+    /// What has to have its in copies in every step. Those of others can wait for the end of the round.
+    reads_in: ReadsIn,
+    room_for_groups: AtomicU64,
     round: Round,
     flow: Flow,
     /// The round's heads that came, to be accepted when it closes; copies wait in the state.
@@ -110,9 +117,12 @@ impl Reasoner {
         let plans = setup.program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
         let conditions = Conditions::of(plans)?;
         let derived = vec![0; setup.program.rules.len()];
+        let reads_in = ReadsIn::of(&setup.program);
         Ok(Self {
             setup,
             conditions,
+            reads_in,
+            room_for_groups: AtomicU64::new(GROUPS_ROOM),
             round: Round(0),
             flow: Flow::new(Round(0), Vec::new(), 0),
             arrived_heads: Candidates::new(),
@@ -224,10 +234,14 @@ impl Reasoner {
     fn run_local_rules(&mut self) -> Result<Candidates, Fault> {
         let program = Arc::clone(&self.setup.program);
         let rules = program.rules.iter().filter(|rule| rule.is_local());
-        let plans: Vec<&Plan> = rules.flat_map(|rule| &rule.deltas).collect();
         let facts = self.setup.state.local();
-        let heads: Vec<Heads> =
-            plans.into_par_iter().map(|plan| self.run_source(plan, &facts)).collect::<Result<_, Fault>>()?;
+        let parts = rules.flat_map(|rule| &rule.deltas).flat_map(|plan| {
+            let of = facts.parts(plan);
+            (0..of).map(move |number| (plan, number, of))
+        });
+        let parts: Vec<(&Plan, usize, usize)> = parts.collect();
+        let run = |(plan, number, of)| self.run_source(plan, &DeltaPart { facts: &facts, number, of });
+        let heads: Vec<Heads> = parts.into_par_iter().map(run).collect::<Result<_, Fault>>()?;
         let mut local = Candidates::new();
         for heads in heads {
             self.route_heads(heads, &mut local)?;
@@ -237,13 +251,21 @@ impl Reasoner {
 
     /// Runs the single stage of a local plan.
     fn run_source(&self, plan: &Plan, facts: &dyn Facts) -> Result<Heads, Fault> {
-        let scope = Scope { facts, texts: &*self.setup.texts, conditions: &self.conditions, stop: None, meter: None };
+        let scope = Scope {
+            facts,
+            texts: &*self.setup.texts,
+            conditions: &self.conditions,
+            stop: None,
+            meter: None,
+            groups: Some(&self.room_for_groups),
+        };
         let mut heads = Heads::new(plan);
         run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
             self.check_limits()?;
             heads.add(&rows);
             Ok(())
         })?;
+        heads.sort_distinct();
         Ok(heads)
     }
 
@@ -252,7 +274,11 @@ impl Reasoner {
         let single = self.setup.territory.nodes.len() == 1;
         for (relation, pairs) in heads.pairs {
             if single {
-                local.entry(relation).or_default().entry(heads.rule).or_default().extend(pairs);
+                let list = local.entry(relation).or_default().entry(heads.rule).or_default();
+                match list.is_empty() {
+                    true => *list = pairs,
+                    false => list.extend(pairs),
+                }
                 continue;
             }
             for pair in pairs {
@@ -318,6 +344,9 @@ impl Reasoner {
             };
             list.push((*object, *subject));
         }
+        if !self.reads_in.contains(relation.predicate) {
+            return self.setup.state.add_later(relation, &here);
+        }
         if !here.is_empty() {
             found.insert((relation, Copy::In), here);
         }
@@ -371,6 +400,7 @@ impl Reasoner {
                 conditions: &self.conditions,
                 stop: None,
                 meter: None,
+                groups: None,
             };
             run_stage(&scope, plan, stage, batch, &mut |mut piece| {
                 self.check_limits()?;
@@ -460,6 +490,7 @@ impl Reasoner {
             }
             if self.flow.is_done() {
                 self.is_open = false;
+                self.setup.state.sort_later()?;
                 emit(Effect::Closed(self.report()))?;
             }
         }

@@ -38,6 +38,8 @@ struct CopyState {
     promoted: Spine,
     /// Pairs as they were staged.
     unsorted: Vec<Pair>,
+    /// In copies that nobody reads until the round is over, as they were found.
+    later: Vec<Pair>,
     /// In copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
     arrived: Vec<Pair>,
     arrived_runs: Spine,
@@ -45,7 +47,9 @@ struct CopyState {
 
 impl CopyState {
     fn new(committed: &[Arc<Run>], rebuild: bool) -> Self {
-        let of = |mark: Mark| committed.iter().filter(move |run| run.mark == mark).cloned();
+        // Runs of the attempt's own, as far as what is made of them on the way is concerned.
+        let own = |run: &Arc<Run>| Arc::new(Run::clone(run));
+        let of = |mark: Mark| committed.iter().filter(move |run| run.mark == mark).map(own);
         if rebuild {
             return Self { base: of(Mark::Asserted).collect(), ..Self::default() };
         }
@@ -94,6 +98,16 @@ impl CopyState {
         Ok(())
     }
 
+    /// Sorts what nobody has read: each fact was found once.
+    fn sort_later(&mut self, spill: &Spill) -> Result<(), Fault> {
+        let mut pairs = std::mem::take(&mut self.later);
+        pairs::sort_distinct(&mut pairs);
+        match Run::resident(Mark::Derived, pairs) {
+            Some(run) => self.pending.push(run, spill),
+            None => Ok(()),
+        }
+    }
+
     /// Sorts what other nodes have sent: each fact comes once, since only its subject's home accepts it.
     fn sort_arrived(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.arrived);
@@ -108,7 +122,7 @@ impl CopyState {
     fn held(&self) -> u64 {
         let spines = [&self.settled, &self.published, &self.pending, &self.promoted, &self.arrived_runs];
         let recent = self.recent().map(|run| run.resident_bytes()).sum::<u64>() / size_of::<Pair>() as u64;
-        let unsorted = self.unsorted.capacity() + self.arrived.capacity();
+        let unsorted = self.unsorted.capacity() + self.later.capacity() + self.arrived.capacity();
         spines.into_iter().map(Spine::resident_pairs).sum::<u64>() + recent + unsorted as u64
     }
 
@@ -116,6 +130,7 @@ impl CopyState {
     fn store(&mut self, spill: &Spill) -> Result<(), Fault> {
         let all = spill.with_above(0);
         self.sort_staged(&all)?;
+        self.sort_later(&all)?;
         self.sort_arrived(&all)?;
         let spines =
             [&mut self.settled, &mut self.published, &mut self.pending, &mut self.promoted, &mut self.arrived_runs];
@@ -163,7 +178,9 @@ impl State {
         for (relation, runs) in base {
             for copy in Copy::BOTH {
                 for run in runs[copy as usize].iter().filter(|run| run.mark == Mark::Promoted) {
-                    let run = Arc::new(Run { mark: Mark::Asserted, ..Run::clone(run) });
+                    let mut run = Run::clone(run);
+                    run.mark = Mark::Asserted;
+                    let run = Arc::new(run);
                     self.change(*relation, copy, |state, spill| {
                         state.settled.push(Arc::new(merge_runs(&[&run], spill)?), spill)
                     })?;
@@ -297,6 +314,19 @@ impl State {
             })?;
         }
         Ok(())
+    }
+
+    /// Adds facts that were just accepted to in copies that nobody reads until the round is over.
+    pub fn add_later(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
+        self.change(relation, Copy::In, |state, spill| {
+            state.later.extend_from_slice(pairs);
+            if state.later.len() >= STAGE_PAIRS { state.sort_later(spill) } else { Ok(()) }
+        })
+    }
+
+    /// At the end of a round: what nobody has read is sorted, too.
+    pub fn sort_later(&mut self) -> Result<(), Fault> {
+        self.change_all(CopyState::sort_later)
     }
 
     /// At the end of a round: everything found is published in the next one.

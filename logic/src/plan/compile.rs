@@ -81,8 +81,12 @@ pub fn compile_rule(context: &Context, index: usize, rule: &RuleBody) -> RulePla
     let hub = hub(context, &rule.body);
     let deltas = (0..count).map(|pivot| {
         let views: Vec<View> = (0..count).map(|atom| semi_naive_view(atom, pivot)).collect();
+        let atom = &rule.body.atoms[pivot];
         let copies = match hub {
-            Some(slot) => vec![copy_of(&rule.body.atoms[pivot], slot)],
+            // Nothing moves: what is read in the order of the head's subjects need not be sorted by them.
+            _ if context.single_node && is_subject_of_heads(rule, atom.object) => vec![Copy::In, Copy::Out],
+            _ if context.single_node => Copy::BOTH.to_vec(),
+            Some(slot) => vec![copy_of(atom, slot)],
             None => Copy::BOTH.to_vec(),
         };
         let plans = copies
@@ -91,6 +95,10 @@ pub fn compile_rule(context: &Context, index: usize, rule: &RuleBody) -> RulePla
         plans.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are one or two copies").0
     });
     RulePlans { label: rule.label.clone(), deltas: deltas.collect(), full }
+}
+
+fn is_subject_of_heads(rule: &RuleBody, arg: Arg) -> bool {
+    arg.slot().is_some() && rule.heads.iter().all(|head| head.subject == arg)
 }
 
 /// Atoms before the delta read the old facts, atoms after it all: so no instance fires twice.

@@ -27,12 +27,8 @@ impl StoredRun {
         let store: Arc<dyn ChunkStore> = Arc::clone(&chunks) as Arc<dyn ChunkStore>;
         let stored =
             |chunk: &ChunkRecord| Chunk::stored(chunk.first, chunk.last, chunk.len, chunk.key, Arc::clone(&store));
-        let run = Run {
-            mark: record.mark,
-            chunks: record.chunks.iter().map(stored).collect(),
-            len: record.chunks.iter().map(|chunk| chunk.len).sum(),
-            keys: record.keys,
-        };
+        let len = record.chunks.iter().map(|chunk| chunk.len).sum();
+        let run = Run::new(record.mark, record.chunks.iter().map(stored).collect(), len, record.keys);
         Self { id, column: record.column, run: Arc::new(run), chunks }
     }
 
