@@ -230,8 +230,14 @@ async fn report_health(house: Arc<House>, reporter: tonic_health::server::Health
     let mut last = None;
     loop {
         let is_stopping = house.leaving.is_cancelled();
-        let is_ready = house.check().is_ok();
+        let state = house.check();
+        let is_ready = state.is_ok();
         if last != Some(is_ready) || is_stopping {
+            match state {
+                Ok(()) => tracing::info!("the cluster is serving"),
+                Err(why) if last.is_some() && !is_stopping => tracing::warn!(why, "the cluster is not serving"),
+                Err(_) => {}
+            }
             for name in names {
                 // The admin service answers whatever the nodes do.
                 let serving = is_ready || (name.ends_with("AdminService") && !is_stopping);

@@ -243,7 +243,7 @@ impl Members {
     async fn register_node(&self, request: RegisterRequest) -> Result<RegisterResponse, Fault> {
         self.check_node(&request)?;
         let node = NodeId(request.node);
-        let entry = Entry::RegisterNode { node, name: request.name, address: request.address };
+        let entry = Entry::RegisterNode { node, name: request.name.clone(), address: request.address.clone() };
         let incarnation = self.log.append(entry).await?;
         self.lock().insert(
             node,
@@ -255,7 +255,14 @@ impl Members {
                 version: request.version,
             },
         );
-        tracing::info!(node = %format_args!("{:016x}", node.0), incarnation, epoch = request.epoch, "a node has registered");
+        tracing::info!(
+            node = %format_args!("{:016x}", node.0),
+            name = request.name,
+            address = request.address,
+            incarnation,
+            epoch = request.epoch,
+            "a node has registered"
+        );
         let decisions = self.decisions(&request.undecided)?;
         Ok(self.log.read(|state| {
             let cluster = state.cluster().expect("it was checked above");

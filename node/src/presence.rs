@@ -93,7 +93,13 @@ impl Presence {
         let health = self.health.lock().await;
         let before = *self.state();
         change(&mut self.state());
-        if *self.state() != before {
+        let now = *self.state();
+        if now != before {
+            match (before, now) {
+                (_, State::Unheard { .. }) => tracing::warn!("the coordinator does not answer"),
+                (State::Unheard { .. }, State::Present { .. }) => tracing::info!("the coordinator answers again"),
+                _ => {}
+            }
             self.show(&health).await;
         }
     }

@@ -39,7 +39,12 @@ pub fn is_traced(path: &str) -> bool {
     path.starts_with("/entail.internal.v1.NodeService/") && !path.ends_with("/Trace")
 }
 
+/// The status of a call that failed. What nobody should ever see is logged loudly.
 fn refuse(fault: Fault) -> Status {
+    match fault.reason {
+        Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "a call has failed"),
+        _ => tracing::debug!(%fault, "a call has failed"),
+    }
     status::from_fault(&fault)
 }
 

@@ -57,11 +57,19 @@ pub fn from_fault(fault: &Fault) -> Status {
     Status::with_error_details(code(fault.reason), fault.message.clone(), details)
 }
 
+/// What a server means that knows nothing of the service.
+const WRONG_SERVER: &str = "whoever listens there does not know the call: \
+     clients belong to the port of --listen (7400), nodes to the coordinator's --peer-listen (7401)";
+
 /// The fault in a status; statuses that are not ours become the nearest reason.
 pub fn to_fault(status: &Status) -> Fault {
     let details = status.get_error_details();
     let Some(info) = details.error_info().filter(|info| info.domain == DOMAIN) else {
-        return Fault::new(foreign_reason(status), status.message());
+        let message = match status.code() {
+            Code::Unimplemented if status.message().is_empty() => WRONG_SERVER,
+            _ => status.message(),
+        };
+        return Fault::new(foreign_reason(status), message);
     };
     let reason = Reason::from_name(&info.reason).unwrap_or_else(|| foreign_reason(status));
     let mut fault = Fault::new(reason, status.message());

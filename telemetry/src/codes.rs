@@ -3,9 +3,15 @@
 use http::HeaderMap;
 use tonic::{Code, Status};
 
-/// The code of a call, if these headers or trailers have one.
+/// How tonic's message begins when a request broke off before it was read: `h2 protocol error`, as it travels.
+const BROKEN_OFF: &[u8] = b"h2%20protocol%20error";
+
+/// The code of a call, if these headers or trailers have one. A caller who went away in the middle of its request has
+/// cancelled it; tonic calls that an internal error.
 pub fn read(headers: &HeaderMap) -> Option<Code> {
-    headers.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))
+    let code = headers.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))?;
+    let is_broken_off = headers.get("grpc-message").is_some_and(|text| text.as_bytes().starts_with(BROKEN_OFF));
+    Some(if code == Code::Internal && is_broken_off { Code::Cancelled } else { code })
 }
 
 /// What is said beside the code.
@@ -40,6 +46,13 @@ pub fn name(code: Code) -> &'static str {
 mod tests {
     use super::*;
     use http::HeaderValue;
+
+    #[test]
+    fn a_request_that_broke_off_was_cancelled() {
+        let told = Status::internal("h2 protocol error: error reading a body from connection");
+        assert_eq!(read(told.into_http::<()>().headers()), Some(Code::Cancelled));
+        assert_eq!(read(Status::internal("a defect").into_http::<()>().headers()), Some(Code::Internal));
+    }
 
     #[test]
     fn every_code_is_read_as_it_is_written() {

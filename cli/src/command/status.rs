@@ -112,7 +112,11 @@ async fn poll(
 
 fn table(status: &StatusResponse, out: &mut dyn Write) -> io::Result<()> {
     let up = status.nodes.iter().filter(|node| node.state == UP).count();
-    writeln!(out, "cluster {} is {}, epoch {}", status.cluster_id, status.state, status.epoch)?;
+    let (cluster, epoch) = (&status.cluster_id, status.epoch);
+    match status.state.as_str() {
+        SERVING => writeln!(out, "cluster {cluster} is serving, epoch {epoch}")?,
+        why => writeln!(out, "cluster {cluster} is not serving, epoch {epoch}: {why}")?,
+    }
     let (asserted, derived) = (count(status.facts_asserted), count(status.facts_derived));
     writeln!(out, "facts   {asserted} asserted, {derived} derived")?;
     let (all, parts) = (status.nodes.len(), counted(status.shard_count.into(), "shard"));
@@ -131,6 +135,9 @@ fn table(status: &StatusResponse, out: &mut dyn Write) -> io::Result<()> {
 
 fn nodes(nodes: &[NodeStatus], out: &mut dyn Write) -> io::Result<()> {
     let row = |node: &NodeStatus| {
+        // A node that has told nothing yet, or no more.
+        let is_known = node.disk_free_bytes > 0;
+        let bytes = |size: u64| if is_known { bytes(size) } else { "-".to_owned() };
         vec![
             shown(node),
             node.state.clone(),

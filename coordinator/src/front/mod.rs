@@ -66,7 +66,12 @@ fn describe(operation: &str, text: &str) {
 
 type Reply<T> = Result<Response<T>, Status>;
 
+/// The status of a request that failed. What nobody should ever see is logged loudly.
 fn refuse(fault: Fault) -> Status {
+    match fault.reason {
+        Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "a request has failed"),
+        _ => tracing::debug!(%fault, "a request has failed"),
+    }
     status::from_fault(&fault)
 }
 
