@@ -7,6 +7,7 @@ use crate::units;
 use clap::Args;
 use entail_model::Fault;
 use entail_telemetry::Instruments;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -77,6 +78,16 @@ impl Front {
             grace: self.running.grace,
             instruments: Instruments::default(),
         }
+    }
+}
+
+/// Lets this process have as many files and connections open as the system allows: what it starts with (often 1,024) is
+/// for programs of another time.
+pub fn allow_open_files() {
+    let allowed = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: allowed.maximum, maximum: allowed.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, ?allowed, "the limit on open files stays as it is");
     }
 }
 

@@ -20,6 +20,9 @@ use tracing::{Instrument, Span, info_span};
 const TRIES: u32 = 12;
 const WAIT: Duration = Duration::from_millis(50);
 
+/// After so many answers with nothing new, what is missing is gone.
+const UNCHANGED: u32 = 4;
+
 /// How long the command, whose work is done, may take to collect its trace.
 const COLLECT_MAX: Duration = Duration::from_secs(5);
 
@@ -121,17 +124,24 @@ impl Session {
 async fn collect(time: Duration, ask: impl AsyncFn(Duration) -> Brought) -> (Tree, Vec<String>) {
     let until = Instant::now() + time;
     let mut tries = 1;
+    let mut unchanged = 0;
     // Also of the tries before: the last one may find less.
     let mut known = BTreeMap::new();
     loop {
         let (bytes, mut missing) = ask(until - Instant::now()).await;
+        let before = known.len();
         match trace::decode(&bytes) {
             Ok(spans) => known.extend(spans.into_iter().map(|span| (span.id, span))),
             Err(why) => missing.push(why),
         }
         let tree = Tree::new(known.values().cloned().collect());
-        let is_over = tries == TRIES || Instant::now() + WAIT >= until;
+        unchanged = if known.len() > before { 0 } else { unchanged + 1 };
+        let is_gone = !known.is_empty() && unchanged >= UNCHANGED;
+        let is_over = is_gone || tries == TRIES || Instant::now() + WAIT >= until;
         if tree.is_whole() || !missing.is_empty() || is_over {
+            if is_gone {
+                missing.push("spans that are too old: each process keeps its last 4,096".to_owned());
+            }
             return (tree, missing);
         }
         tries += 1;

@@ -243,6 +243,9 @@ impl Members {
     async fn register_node(&self, request: RegisterRequest) -> Result<RegisterResponse, Fault> {
         self.check_node(&request)?;
         let node = NodeId(request.node);
+        if request.name.chars().any(char::is_control) {
+            return Err(Fault::new(Reason::InvalidRequest, "a node's name with control characters"));
+        }
         let entry = Entry::RegisterNode { node, name: request.name.clone(), address: request.address.clone() };
         let incarnation = self.log.append(entry).await?;
         self.lock().insert(

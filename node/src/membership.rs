@@ -152,14 +152,17 @@ impl Member {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             self.queries.sweep();
-            let mut stats = self.context.blocking(node_stats).await?;
-            stats.queries = self.queries.at_work() as u32;
+            // A node that cannot look at its disk, or has no files left to open, is still there.
+            let stats = self.context.blocking(node_stats).await.inspect_err(|fault| {
+                tracing::warn!(%fault, "there is nothing to tell of this node");
+            });
+            let stats = stats.ok().map(|stats| NodeStats { queries: self.queries.at_work() as u32, ..stats });
             let mut request = tonic::Request::new(HeartbeatRequest {
                 cluster: self.context.cluster()?.0,
                 node: self.context.node.0,
                 incarnation,
                 epoch: self.context.store.latest().epoch.0,
-                stats: Some(stats),
+                stats,
                 undecided: undecided(&self.context),
                 leaving: self.presence.is_leaving(),
             });

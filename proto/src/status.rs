@@ -34,7 +34,18 @@ pub fn code(reason: Reason) -> Code {
     }
 }
 
-/// The status of a fault.
+/// The longest text of a status, in bytes. It travels twice, in headers of which a connection takes 16 KiB; and messages
+/// quote what a client has sent.
+const TEXT_BYTES_MAX: usize = 2048;
+
+fn cut(text: &str) -> String {
+    match text.len() <= TEXT_BYTES_MAX {
+        true => text.to_owned(),
+        false => format!("{}…", &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]),
+    }
+}
+
+/// The status of a fault. Texts that are too long for headers are cut.
 pub fn from_fault(fault: &Fault) -> Status {
     let mut metadata = HashMap::new();
     if let Some(position) = &fault.position {
@@ -43,7 +54,7 @@ pub fn from_fault(fault: &Fault) -> Status {
             metadata.insert("column".to_owned(), position.column.to_string());
         }
         if let Some(file) = &position.file {
-            metadata.insert("file".to_owned(), file.clone());
+            metadata.insert("file".to_owned(), cut(file));
         }
     }
     if !fault.shards.is_empty() {
@@ -54,7 +65,7 @@ pub fn from_fault(fault: &Fault) -> Status {
     if fault.is_retryable() {
         details.set_retry_info(Some(Duration::from_millis(200)));
     }
-    Status::with_error_details(code(fault.reason), fault.message.clone(), details)
+    Status::with_error_details(code(fault.reason), cut(&fault.message), details)
 }
 
 /// What a server means that knows nothing of the service.
@@ -118,6 +129,17 @@ mod tests {
             let full = Fault::new(reason, "there").at(3, 14).in_file("a.nt").with_shards(vec![ShardId(2), ShardId(9)]);
             assert_eq!(to_fault(&from_fault(&full)), full);
         }
+    }
+
+    #[test]
+    fn long_texts_fit_into_headers() {
+        let fault = Fault::new(Reason::NotFound, "é".repeat(100_000)).at(1, 2).in_file(&"f".repeat(100_000));
+        let headers = from_fault(&fault).into_http::<()>().into_parts().0.headers;
+        let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        // Letters that are not ASCII take three times as much in the message, and all of it again, in base64.
+        assert!(bytes < 16 << 10, "{bytes}");
+        let told = to_fault(&from_fault(&fault));
+        assert!(told.message.starts_with("éé") && told.message.ends_with('…') && told.reason == Reason::NotFound);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    server::allow_open_files();
     let stop = server::shutdown()?;
     let options = arguments.front.coordinator(arguments.data, usize::from(arguments.min_nodes), arguments.memory);
     let view = View::new(vec![("coordinator".to_owned(), options.instruments.clone())], &stop);

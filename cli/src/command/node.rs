@@ -39,7 +39,7 @@ pub struct Arguments {
     running: Running,
 
     /// What people call this node [default: its address]
-    #[arg(long, value_name = "NAME", env = "ENTAIL_NAME")]
+    #[arg(long, value_name = "NAME", env = "ENTAIL_NAME", value_parser = name)]
     pub name: Option<String>,
 
     /// Memory for chunks of facts and for work
@@ -56,6 +56,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         let why = format!("{} is no address that others can call: use --advertise", arguments.peer_listen);
         return Err(Failure::Usage(why));
     }
+    server::allow_open_files();
     let stop = server::shutdown()?;
     let known = arguments.name.clone().or_else(|| arguments.advertise.clone());
     let name = known.unwrap_or_else(|| arguments.peer_listen.to_string());
@@ -74,4 +75,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut roles = JoinSet::new();
     roles.spawn(entail_node::run(options, stop.clone().cancelled_owned()));
     server::supervise(roles, &stop).await
+}
+/// Names stand in tables, logs and labels.
+fn name(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.chars().any(char::is_control) {
+        true => Err("a name has letters, and no control characters".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }

@@ -55,6 +55,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         let text = format!("{} was created with more nodes than --nodes {index}", arguments.data.display());
         return Err(Failure::Usage(text));
     }
+    server::allow_open_files();
     let stop = server::shutdown()?;
     let mut roles = JoinSet::new();
     let data = arguments.data.join("coordinator");

@@ -27,7 +27,7 @@ fn check(server: &str, (arguments, code, expected): Case<'_>) {
 #[test]
 fn wrong_command_lines_are_told() {
     let nobody = format!("http://{}", free_address());
-    let cases: [Case<'_>; 24] = [
+    let cases: [Case<'_>; 25] = [
         (&["load", "/nowhere/data.nt"], 1, "/nowhere/data.nt: No such file or directory"),
         (&["load", "/"], 1, "/: is a directory"),
         (&["load", "-"], 2, "use --format"),
@@ -54,6 +54,11 @@ fn wrong_command_lines_are_told() {
         (&["serve", "--data", "/tmp/x", "--query-timeout", "0s"], 2, "no time at all"),
         (&["serve", "--data", "/tmp/x", "--threads", "0"], 2, "--threads"),
         (&["coordinator", "--data", "/tmp/x", "--min-nodes", "0"], 2, "--min-nodes"),
+        (
+            &["node", "--data", "/tmp/x", "--coordinator", "http://h:1", "--name", "two\nlines"],
+            2,
+            "no control characters",
+        ),
         (&["elephant"], 2, "elephant"),
         (&["query", "ASK {}", "--config", "/nowhere/entail.toml"], 2, "/nowhere/entail.toml"),
     ];

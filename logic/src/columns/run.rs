@@ -109,7 +109,7 @@ impl Run {
     pub fn groups(&self, room: &AtomicU64) -> Result<Option<&Groups>, Fault> {
         if self.groups.get().is_none() {
             let takes = |left: u64| left.checked_sub(self.len).filter(|_| self.len <= GROUPS_PAIRS_MAX);
-            if room.try_update(Ordering::Relaxed, Ordering::Relaxed, takes).is_err() {
+            if room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, takes).is_err() {
                 return Ok(None);
             }
             let groups = match &self.chunks[..] {
