@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn long_texts_fit_into_headers() {
-        let fault = Fault::new(Reason::NotFound, "é".repeat(100_000)).at(1, 2).in_file(&"f".repeat(100_000));
+        let fault = Fault::new(Reason::NotFound, "é".repeat(100_000)).at(1, 2).in_file("f".repeat(100_000));
         let headers = from_fault(&fault).into_http::<()>().into_parts().0.headers;
         let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
         // Letters that are not ASCII take three times as much in the message, and all of it again, in base64.

@@ -234,15 +234,17 @@ mod tests {
             shards: 2,
             facts_asserted: 1200,
             memory_bytes: 1 << 30,
+            disk_free_bytes: 5 << 30,
             epoch: 4,
             ..Default::default()
         };
+        let silent = NodeStatus { name: "node-1".to_owned(), state: "down".to_owned(), ..Default::default() };
         let shard = ShardStatus { shard: 1, node_id: "00a1".to_owned(), available: false, ..Default::default() };
         let status = StatusResponse {
             cluster_id: "c0ffee".to_owned(),
             epoch: 4,
             state: "serving".to_owned(),
-            nodes: vec![node],
+            nodes: vec![node, silent],
             shards: vec![shard],
             facts_asserted: 1200,
             shard_count: 2,
@@ -256,12 +258,13 @@ mod tests {
         let expected = "\
 cluster c0ffee is serving, epoch 4
 facts   1,200 asserted, 0 derived
-nodes   1 of 1 up, 2 shards, placement 1
+nodes   1 of 2 up, 2 shards, placement 1
 server  version 0.1.0, up for 1 min 01 s
 
-node    state  address                shards  asserted  derived  terms   memory  cache  disk  free  queries  epoch
-──────  ─────  ─────────────────────  ──────  ────────  ───────  ─────  ───────  ─────  ────  ────  ───────  ─────
-node-0  up     http://127.0.0.1:7411       2     1,200        0      0  1.0 GiB    0 B   0 B   0 B        0      4
+node    state  address                shards  asserted  derived  terms   memory  cache  disk     free  queries  epoch
+──────  ─────  ─────────────────────  ──────  ────────  ───────  ─────  ───────  ─────  ────  ───────  ───────  ─────
+node-0  up     http://127.0.0.1:7411       2     1,200        0      0  1.0 GiB    0 B   0 B  5.0 GiB        0      4
+node-1  down                               0         0        0      0        -      -     -        -        0      0
 
 shard  node    state    asserted  derived  terms
 ─────  ──────  ───────  ────────  ───────  ─────
@@ -269,5 +272,9 @@ shard  node    state    asserted  derived  terms
 ";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(json(&status)["shards"][0]["available"], false);
+        let status = StatusResponse { state: "1 of 2 shards are missing".to_owned(), ..status };
+        let mut out = Vec::new();
+        table(&status, &mut out).unwrap();
+        assert!(out.starts_with(b"cluster c0ffee is not serving, epoch 4: 1 of 2 shards are missing\n"));
     }
 }

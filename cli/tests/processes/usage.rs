@@ -55,7 +55,7 @@ fn wrong_command_lines_are_told() {
         (&["serve", "--data", "/tmp/x", "--threads", "0"], 2, "--threads"),
         (&["coordinator", "--data", "/tmp/x", "--min-nodes", "0"], 2, "--min-nodes"),
         (
-            &["node", "--data", "/tmp/x", "--coordinator", "http://h:1", "--name", "two\nlines"],
+            &["node", "--data", "/tmp/x", "--coordinator", "http://h:1", "--name", "two\twords"],
             2,
             "no control characters",
         ),
