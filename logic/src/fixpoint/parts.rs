@@ -3,7 +3,7 @@
 use super::state::LocalFacts;
 use crate::columns::Run;
 use crate::eval::Facts;
-use crate::plan::{Op, Plan, Program, View};
+use crate::plan::{Arg, Op, Plan, Program, Sink, View};
 use entail_model::{Copy, Relation, TermId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,33 +52,65 @@ impl Facts for DeltaPart<'_> {
     }
 }
 
-/// The predicates whose in copies a program reads from one step to the next. (Plans over everything run in the first
-/// round, before what it finds is published.)
+/// The predicates whose in copies a program reads from one step to the next.
+///
+/// That is less than what its plans mention. Plans over everything run in the first round, before what it finds is
+/// published; and a plan for new facts of a predicate that no rule derives has work in the first step only, before
+/// anything has been found.
 #[derive(Debug)]
-pub struct ReadsIn {
+pub struct ReadsIn(Predicates);
+
+/// Some predicates, or all.
+#[derive(Debug, Default)]
+struct Predicates {
     /// A variable stands for any predicate.
     any: bool,
-    predicates: BTreeSet<TermId>,
+    named: BTreeSet<TermId>,
+}
+
+impl Predicates {
+    fn add(&mut self, predicate: Arg) {
+        match predicate {
+            Arg::Const(predicate) => _ = self.named.insert(predicate),
+            Arg::Slot(_) => self.any = true,
+        }
+    }
+
+    fn may_contain(&self, predicate: Arg) -> bool {
+        match predicate {
+            Arg::Const(predicate) => self.any || self.named.contains(&predicate),
+            Arg::Slot(_) => self.any || !self.named.is_empty(),
+        }
+    }
 }
 
 impl ReadsIn {
     /// What the program's delta plans read.
     pub fn of(program: &Program) -> Self {
-        let mut reads = Self { any: false, predicates: BTreeSet::new() };
-        let stages = program.rules.iter().flat_map(|rule| &rule.deltas).flat_map(|plan| &plan.stages);
-        for op in stages.flat_map(|stage| &stage.ops) {
-            if let Op::Match { atom, copy: Copy::In, .. } = op {
-                match atom.predicate {
-                    crate::plan::Arg::Const(predicate) => _ = reads.predicates.insert(predicate),
-                    crate::plan::Arg::Slot(_) => reads.any = true,
-                }
+        let (mut derived, mut read) = (Predicates::default(), Predicates::default());
+        let deltas = || program.rules.iter().flat_map(|rule| &rule.deltas);
+        for plan in deltas() {
+            if let Sink::Emit { heads, .. } = &plan.sink {
+                heads.iter().for_each(|head| derived.add(head.predicate));
             }
         }
-        reads
+        for plan in deltas() {
+            let matches = || {
+                let ops = plan.stages.iter().flat_map(|stage| &stage.ops);
+                ops.filter_map(
+                    |op| if let Op::Match { atom, copy, view } = op { Some((atom, *copy, *view)) } else { None },
+                )
+            };
+            let goes_on = matches().any(|(atom, _, view)| view == View::Delta && derived.may_contain(atom.predicate));
+            if goes_on {
+                matches().filter(|(_, copy, _)| *copy == Copy::In).for_each(|(atom, ..)| read.add(atom.predicate));
+            }
+        }
+        Self(read)
     }
 
     /// Are the predicate's in copies read?
     pub fn contains(&self, predicate: TermId) -> bool {
-        self.any || self.predicates.contains(&predicate)
+        self.0.may_contain(Arg::Const(predicate))
     }
 }
