@@ -26,6 +26,7 @@ pub use options::Options;
 
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
 use entail_proto::gate::{Gate, Refusal};
+use entail_proto::incoming::incoming;
 use entail_proto::internal::cluster_service_server::ClusterServiceServer;
 use entail_proto::v1;
 use entail_telemetry::metrics::rpc::Requests;
@@ -43,7 +44,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use writer::Writer;
 
@@ -169,12 +169,6 @@ fn open(data: &std::path::Path, shards: ShardCount) -> Result<FileLog, Fault> {
 async fn listen(address: SocketAddr) -> Result<TcpListener, Fault> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| Fault::new(Reason::InvalidRequest, format!("cannot listen on {address}: {error}")))
-}
-
-/// The connections of a listener. Without delay: an answer's last message would wait for the caller's acknowledgement,
-/// which the caller's system holds back for 40 ms. (The server's own option counts only where it listens itself.)
-fn incoming(listener: TcpListener) -> TcpIncoming {
-    TcpIncoming::from(listener).with_nodelay(Some(true))
 }
 
 /// How clients come in.

@@ -32,6 +32,7 @@ use entail_logic::columns::Pair;
 use entail_model::{Fault, Reason};
 use entail_proto::addressee;
 use entail_proto::gate::{Gate, Refusal};
+use entail_proto::incoming::incoming;
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
 use entail_telemetry::metrics::rpc::Requests;
@@ -51,7 +52,6 @@ use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
@@ -137,9 +137,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     });
     tracing::info!(%address, node = %format_args!("{:016x}", context.node.0), "listening for peers");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    // Without delay: an answer's last message would wait for the caller's acknowledgement, which the caller's system holds
-    // back for 40 ms. (The server's own option counts only where it listens itself.)
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = incoming(listener);
     let gate = Gate::new(refusal);
     // Only what is for this node: its address may have been another's.
     let node = context.node;

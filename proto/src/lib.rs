@@ -30,4 +30,5 @@ pub mod connection;
 pub mod convert;
 pub mod deadline;
 pub mod gate;
+pub mod incoming;
 pub mod status;

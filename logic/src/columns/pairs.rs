@@ -79,6 +79,33 @@ pub fn subtract(candidates: &[Pair], known: &[Pair]) -> Vec<Pair> {
     new
 }
 
+/// Drops from sorted `pairs` what sorted `known` has, in place: candidates pass many runs.
+pub fn subtract_in_place(pairs: &mut Vec<Pair>, known: &[Pair]) {
+    let kept = keep_new(pairs, known);
+    pairs.truncate(kept);
+}
+
+/// Moves what `known` lacks to the front, in order; gives how many those are.
+fn keep_new(pairs: &mut [Pair], known: &[Pair]) -> usize {
+    if pairs.len() > PARALLEL {
+        let middle = pairs.len() / 2;
+        let (left, right) = pairs.split_at_mut(middle);
+        let (first, second) = rayon::join(|| keep_new(left, known), || keep_new(right, known));
+        pairs.copy_within(middle..middle + second, first);
+        return first + second;
+    }
+    let (mut kept, mut rest) = (0, known);
+    for at in 0..pairs.len() {
+        let pair = pairs[at];
+        rest = &rest[gallop(rest, |other| *other < pair)..];
+        if rest.first() != Some(&pair) {
+            pairs[kept] = pair;
+            kept += 1;
+        }
+    }
+    kept
+}
+
 /// Merges two sorted disjoint slices.
 pub fn merge(left: &[Pair], right: &[Pair]) -> Vec<Pair> {
     let mut merged = vec![(TermId(0), TermId(0)); left.len() + right.len()];
@@ -141,6 +168,9 @@ mod tests {
             let (left, right): (Vec<_>, Vec<_>) = (a.iter().copied().collect(), b.iter().copied().collect());
             let difference: Vec<_> = a.difference(&b).copied().collect();
             prop_assert_eq!(&subtract(&left, &right), &difference);
+            let mut rest = left.clone();
+            subtract_in_place(&mut rest, &right);
+            prop_assert_eq!(&rest, &difference);
             prop_assert_eq!(merge(&difference, &right), a.union(&b).copied().collect::<Vec<_>>());
             let keys: BTreeSet<_> = a.iter().map(|pair| pair.0).collect();
             prop_assert_eq!(distinct_keys(&left), keys.len() as u64);
@@ -170,6 +200,9 @@ mod tests {
         let all: Vec<Pair> = set.into_iter().collect();
         let (some, others): (Vec<Pair>, Vec<Pair>) = all.iter().partition(|pair| pair.1.0 % 3 == 0);
         assert_eq!(subtract(&all, &some), others);
+        let mut rest = all.clone();
+        subtract_in_place(&mut rest, &some);
+        assert_eq!(rest, others);
         assert_eq!(merge(&some, &others), all);
         assert_eq!(merge(&all, &[]), all);
         let (low, high) = all.split_at(all.len() / 3);

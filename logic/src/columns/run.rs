@@ -170,16 +170,21 @@ impl Run {
 
     /// Drops from sorted `candidates` what this run holds.
     pub fn subtract_from(&self, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
+        let mut new = candidates;
         if let [only] = &self.chunks[..] {
-            return Ok(pairs::subtract(&candidates, &only.pairs()?));
+            pairs::subtract_in_place(&mut new, &only.pairs()?);
+            return Ok(new);
         }
         let mut cursor = Cursor::new(self);
-        let mut new = Vec::with_capacity(candidates.len());
-        for pair in candidates {
+        let mut kept = 0;
+        for at in 0..new.len() {
+            let pair = new[at];
             if cursor.seek(pair)?.first() != Some(&pair) {
-                new.push(pair);
+                new[kept] = pair;
+                kept += 1;
             }
         }
+        new.truncate(kept);
         Ok(new)
     }
 
