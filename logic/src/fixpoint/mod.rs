@@ -9,7 +9,7 @@
 //! local fixpoint, in steps, before anything is exchanged. A step's delta is what the step before found or, in the first
 //! step, what the last exchange brought. Each atom of a local rule always reads the same copy, so the usual triangle
 //! (old before the delta, all after it) is exact on that copy. A node that is alone may read either copy of an atom: both
-//! get a step's facts at its end. In copies that no plan [reads](parts::ReadsIn) after the first step are only put in
+//! get a step's facts at its end. In copies that no plan reads after the first step are only put in
 //! order when the round is over, all at once.
 //!
 //! A *shipped* rule moves rows between nodes. Its atoms read copies at several homes, so its deltas need a state that
