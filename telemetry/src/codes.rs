@@ -3,14 +3,17 @@
 use http::HeaderMap;
 use tonic::{Code, Status};
 
-/// How tonic's message begins when a request broke off before it was read: `h2 protocol error`, as it travels.
-const BROKEN_OFF: &[u8] = b"h2%20protocol%20error";
+/// How tonic's messages begin, as they travel, when a request broke off before it was read: before its message, in it, or
+/// with an error of the connection.
+const BROKEN_OFF: [&[u8]; 3] =
+    [b"Missing%20request%20message", b"Unexpected%20EOF%20decoding%20stream", b"h2%20protocol%20error"];
 
 /// The code of a call, if these headers or trailers have one. A caller who went away in the middle of its request has
 /// cancelled it; tonic calls that an internal error.
 pub fn read(headers: &HeaderMap) -> Option<Code> {
     let code = headers.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))?;
-    let is_broken_off = headers.get("grpc-message").is_some_and(|text| text.as_bytes().starts_with(BROKEN_OFF));
+    let message = headers.get("grpc-message").map_or(&b""[..], |text| text.as_bytes());
+    let is_broken_off = BROKEN_OFF.iter().any(|begin| message.starts_with(begin));
     Some(if code == Code::Internal && is_broken_off { Code::Cancelled } else { code })
 }
 
@@ -49,8 +52,9 @@ mod tests {
 
     #[test]
     fn a_request_that_broke_off_was_cancelled() {
-        let told = Status::internal("h2 protocol error: error reading a body from connection");
-        assert_eq!(read(told.into_http::<()>().headers()), Some(Code::Cancelled));
+        for text in ["Missing request message.", "Unexpected EOF decoding stream.", "h2 protocol error: broken"] {
+            assert_eq!(read(Status::internal(text).into_http::<()>().headers()), Some(Code::Cancelled), "{text}");
+        }
         assert_eq!(read(Status::internal("a defect").into_http::<()>().headers()), Some(Code::Internal));
     }
 
