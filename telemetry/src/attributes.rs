@@ -49,7 +49,7 @@ mod tests {
         let settings = Settings { exports: false, sampler: Sampler::AlwaysOn, queue_max: 1, service_name: None };
         let ring = Arc::new(Ring::default());
         let who = Identity { service_name: "entail", instance: "one", asks: false };
-        let (provider, _) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
+        let (provider, ..) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
         let long = "\u{e9}".repeat(10 * TEXT_CHARS_MAX);
         let trace = tracing::subscriber::with_default(Registry::default().with(export::layer(&provider)), || {
             let span = info_span!("command");

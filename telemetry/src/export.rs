@@ -1,8 +1,7 @@
 //! Which spans are made, and where they go when they end: into the ring, and those that are sampled to an OpenTelemetry
 //! collector as well, through a bounded queue and a thread of its own.
 //!
-//! A request is kept when it is sampled, or when somebody has asked for its trace (`--trace`). Of others no span is made
-//! but the first, in which that is found out: recording all of them would take a twentieth of a small query's time.
+//! A request is kept when it is sampled, or when somebody has asked for its trace (`--trace`); see [`sampling`](crate::sampling).
 //!
 //! ```text
 //! ended span ──► ring
@@ -12,16 +11,16 @@
 
 use crate::Error;
 use crate::ring::Ring;
+use crate::sampling::{DrawnIds, Keeping};
 use crate::settings::Settings;
-use opentelemetry::trace::{Link, SpanKind, TraceId, TracerProvider};
+use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::SpanExporter as Otlp;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::resource::EnvResourceDetector;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
-    Span, SpanData, SpanExporter, SpanProcessor,
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, Span, SpanData, SpanExporter, SpanProcessor,
 };
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,9 +44,6 @@ pub struct Identity<'a> {
     pub asks: bool,
 }
 
-/// How `tracestate` says that a trace is to be kept by everybody, sampled or not.
-const KEEP: (&str, &str) = ("entail", "keep");
-
 /// Spans that are made outside of others: a command, the two ends of a call, and what knows its parent itself.
 const STANDING_ALONE: [&str; 3] = ["command", "call", "exchange"];
 
@@ -56,7 +52,7 @@ pub fn provider(
     settings: &Settings,
     who: &Identity<'_>,
     ring: Arc<Ring>,
-) -> Result<(SdkTracerProvider, Arc<Drops>), Error> {
+) -> Result<(SdkTracerProvider, Arc<Drops>, Keeping), Error> {
     let drops = Arc::new(Drops::default());
     let mut resource = Resource::builder_empty()
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -70,12 +66,14 @@ pub fn provider(
     let resource = resource.build();
     ring.set_resource(&resource);
     let queue = settings.exports.then(|| Queue::start(settings.queue_max, Arc::clone(&drops))).transpose()?;
+    let keeping = Keeping::new(settings.sampler.clone(), who.asks);
     let provider = SdkTracerProvider::builder()
-        .with_sampler(Keeping { sampler: settings.sampler.clone(), asks: who.asks })
+        .with_sampler(keeping.clone())
+        .with_id_generator(DrawnIds::default())
         .with_span_processor(Processor { ring, queue })
         .with_resource(resource)
         .build();
-    Ok((provider, drops))
+    Ok((provider, drops, keeping))
 }
 
 /// The layer that makes OpenTelemetry's spans of ours. Entail's alone: an exporter that traced its own calls would never
@@ -102,37 +100,6 @@ where
         .with_level(false)
         .with_tracked_inactivity(false)
         .with_filter(kept.with_max_level_hint(LevelFilter::INFO))
-}
-
-/// Has spans recorded for the ring that the sampler leaves out, where somebody has asked for the trace: that is said to
-/// other processes in `tracestate`.
-#[derive(Clone, Debug)]
-struct Keeping {
-    sampler: Sampler,
-    /// Is it this process that asks?
-    asks: bool,
-}
-
-impl ShouldSample for Keeping {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        trace: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        attributes: &[KeyValue],
-        links: &[Link],
-    ) -> SamplingResult {
-        let mut result = self.sampler.should_sample(parent, trace, name, kind, attributes, links);
-        if self.asks {
-            result.trace_state = result.trace_state.insert(KEEP.0, KEEP.1).unwrap_or(result.trace_state);
-        }
-        let is_asked_for = result.trace_state.get(KEEP.0) == Some(KEEP.1);
-        if is_asked_for && result.decision == SamplingDecision::Drop {
-            result.decision = SamplingDecision::RecordOnly;
-        }
-        result
-    }
 }
 
 #[derive(Debug)]
@@ -258,7 +225,8 @@ impl Drops {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry::trace::{Span as _, TraceContextExt, Tracer};
+    use opentelemetry::trace::Tracer;
+    use opentelemetry_sdk::trace::Sampler;
     use std::sync::mpsc;
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -292,29 +260,6 @@ mod tests {
         assert_eq!(drops.spans(), 1000, "what the collector refused is dropped as well");
     }
 
-    #[test]
-    fn a_request_that_is_not_sampled_is_kept_where_somebody_asks() {
-        let settings = Settings { exports: false, sampler: Sampler::AlwaysOff, queue_max: 1, service_name: None };
-        let begin = |asks| {
-            let ring = Arc::new(Ring::default());
-            let who = Identity { service_name: "entail", instance: "one", asks };
-            let (provider, _) = provider(&settings, &who, Arc::clone(&ring)).unwrap();
-            (ring, provider)
-        };
-        for (asks, spans) in [(true, 1), (false, 0)] {
-            let ((here, client), (there, server)) = (begin(asks), begin(false));
-            let root = client.tracer("test").start("root");
-            let context = Context::new().with_remote_span_context(root.span_context().clone());
-            assert!(!root.span_context().is_sampled());
-            drop(server.tracer("test").start_with_context("call", &context));
-            let trace = root.span_context().trace_id().to_bytes();
-            drop(root);
-            for ring in [here, there] {
-                assert_eq!(crate::trace::decode(&ring.trace(trace)).unwrap().len(), spans);
-            }
-        }
-    }
-
     /// While another thread registers an event of a library, filters are asked about it on this one. A filter that lets
     /// through what it has said it never would panics, in builds with assertions.
     #[test]
@@ -322,7 +267,7 @@ mod tests {
         use tracing::Callsite;
         let settings = Settings { exports: false, sampler: Sampler::AlwaysOn, queue_max: 1, service_name: None };
         let who = Identity { service_name: "entail", instance: "one", asks: false };
-        let (provider, _) = provider(&settings, &who, Arc::default()).unwrap();
+        let (provider, ..) = provider(&settings, &who, Arc::default()).unwrap();
         let theirs = tracing::callsite! {
             name: "event", kind: tracing::metadata::Kind::EVENT, target: "h2::client", level: tracing::Level::DEBUG, fields:
         };

@@ -18,6 +18,7 @@ mod log;
 pub mod metrics;
 mod readiness;
 mod ring;
+mod sampling;
 mod settings;
 pub mod trace;
 
@@ -29,6 +30,7 @@ pub use readiness::{Instruments, Readiness};
 use export::{Drops, Identity};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use ring::Ring;
+use sampling::Keeping;
 use settings::Settings;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -98,6 +100,7 @@ impl std::error::Error for Error {}
 struct Kept {
     ring: Arc<Ring>,
     drops: Arc<Drops>,
+    keeping: Keeping,
 }
 
 static KEPT: OnceLock<Kept> = OnceLock::new();
@@ -134,8 +137,8 @@ pub fn init(options: &Options) -> Result<Guard, Error> {
             }
             let ring = Arc::new(Ring::default());
             let who = Identity { service_name: &options.service_name, instance: &options.instance, asks: options.asks };
-            let (provider, drops) = export::provider(&settings, &who, Arc::clone(&ring))?;
-            KEPT.set(Kept { ring, drops }).map_err(|_| Error::Twice)?;
+            let (provider, drops, keeping) = export::provider(&settings, &who, Arc::clone(&ring))?;
+            KEPT.set(Kept { ring, drops, keeping }).map_err(|_| Error::Twice)?;
             Some(provider)
         }
         None => None,
@@ -156,6 +159,11 @@ pub fn init(options: &Options) -> Result<Guard, Error> {
 /// are one.
 pub fn recent(trace: [u8; 16]) -> Vec<u8> {
     KEPT.get().map(|kept| kept.ring.trace(trace)).unwrap_or_default()
+}
+
+/// Is a trace that begins with the next span of this thread to be kept? Without tracing it makes no difference.
+fn begins() -> bool {
+    KEPT.get().is_none_or(|kept| kept.keeping.begins())
 }
 
 /// How many spans have been lost on their way to the collector since this process began.

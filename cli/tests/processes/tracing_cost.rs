@@ -13,9 +13,11 @@ use tokio::runtime::Runtime;
 
 const LOADS: usize = 7;
 const UNIVERSITIES: u32 = 5;
-const TURNS: usize = 12;
-/// In one turn: a process's time is counted in hundredths of a second.
-const QUERIES: usize = 1500;
+/// Sets of clusters, one each way: those that are set up alike differ by where their shards are.
+const SETS: usize = 4;
+/// In each set; they are short, so that whatever else the machine does is shared by all ways.
+const TURNS: usize = 40;
+const QUERIES: usize = 150;
 const POINT: &str = "PREFIX ub: <http://swat.cse.lehigh.edu/onto/univ-bench.owl#> \
     SELECT ?x { ?x ub:worksFor <http://www.Department0.University0.edu> }";
 
@@ -23,7 +25,7 @@ const POINT: &str = "PREFIX ub: <http://swat.cse.lehigh.edu/onto/univ-bench.owl#
 struct Way {
     name: &'static str,
     environment: Vec<(&'static str, String)>,
-    /// Processor and wall time of each load, and of one query in each turn.
+    /// Processor and wall time of each load, and of a query in each set of clusters.
     loads: Vec<(Duration, Duration)>,
     queries: Vec<(Duration, Duration)>,
 }
@@ -65,7 +67,9 @@ fn median(times: impl Iterator<Item = Duration>) -> f64 {
 }
 
 fn show(what: &str, ways: &[Way], times: impl Fn(&Way) -> Vec<(Duration, Duration)>) {
-    println!("{what}: processor ms, to off; wall ms, to off; least processor ms, to off");
+    println!(
+        "{what}: processor ms, to off; wall ms, to off; least processor ms, to off; processor time to off, in turns"
+    );
     let figures = |way: &Way| {
         let times = times(way);
         let least = times.iter().map(|(cpu, _)| *cpu).min().unwrap().as_secs_f64() * 1e3;
@@ -75,7 +79,43 @@ fn show(what: &str, ways: &[Way], times: impl Fn(&Way) -> Vec<(Duration, Duratio
     for way in ways {
         let cells =
             figures(way).into_iter().zip(off).map(|(it, off)| format!("{it:9.3} {:+6.1} %", (it / off - 1.0) * 100.0));
-        println!("  {:16}{}", way.name, cells.collect::<Vec<_>>().join("  "));
+        let turns = times(way).into_iter().zip(times(&ways[0]));
+        let turns =
+            turns.map(|((cpu, _), (off, _))| format!("{:+.1}", (cpu.as_secs_f64() / off.as_secs_f64() - 1.0) * 100.0));
+        let turns = turns.collect::<Vec<_>>().join(" ");
+        println!("  {:16}{}  {turns}", way.name, cells.collect::<Vec<_>>().join("  "));
+    }
+}
+
+/// Asks the clusters in turns, each as often.
+fn ask(ways: &mut [Way], clusters: &mut [(usize, Cluster)]) {
+    let runtime = Runtime::new().unwrap();
+    let connected = |(_, cluster): &(usize, Cluster)| {
+        runtime.block_on(async { Client::connect(cluster.server(), Options::default()).unwrap() })
+    };
+    let clients: Vec<Client> = clusters.iter().map(connected).collect();
+    let mut spent_by = vec![(Duration::ZERO, Duration::ZERO); clusters.len()];
+    for turn in 0..=TURNS {
+        for index in 0..clusters.len() {
+            let place = (index + turn) % clusters.len();
+            let (before, started) = (spent(&mut clusters[place].1), Instant::now());
+            runtime.block_on(async {
+                for _ in 0..QUERIES {
+                    let request = QueryRequest { query: POINT.to_owned(), ..QueryRequest::default() };
+                    assert!(clients[place].query_all(request, 1 << 20).await.unwrap().summary.rows > 0);
+                }
+            });
+            // The first turn warms up.
+            if turn > 0 {
+                let (cpu, wall) = &mut spent_by[place];
+                *cpu += spent(&mut clusters[place].1) - before;
+                *wall += started.elapsed();
+            }
+        }
+    }
+    let per_query = |time: Duration| time / (TURNS * QUERIES) as u32;
+    for ((way, _), (cpu, wall)) in clusters.iter().zip(spent_by) {
+        ways[*way].queries.push((per_query(cpu), per_query(wall)));
     }
 }
 
@@ -86,34 +126,20 @@ fn tracing_cost() {
     let mut ways = ways(&receiver);
     let mut data = Vec::new();
     Lubm { universities: UNIVERSITIES, seed: 7 }.write(&mut data).unwrap();
-    let mut clusters = Vec::new();
-    for turn in 0..LOADS {
-        clusters.clear();
+    for set in 0..LOADS.max(SETS) {
+        let mut clusters = Vec::new();
         for index in 0..ways.len() {
-            let way = &mut ways[(index + turn) % 4];
+            let way = &mut ways[(index + set) % 4];
             let mut cluster = Cluster::of(Shape { environment: way.environment.clone(), ..Shape::default() });
             let (file, rules) = (cluster.file("l.nt", &data), cluster.file("l.srl", lubm::RULES));
             cluster.must(&["rules", "apply", &rules]);
             let (before, started) = (spent(&mut cluster), Instant::now());
             cluster.must(&["load", &file]);
             way.loads.push((spent(&mut cluster) - before, started.elapsed()));
-            clusters.push(((index + turn) % 4, cluster));
+            clusters.push(((index + set) % 4, cluster));
         }
-    }
-    let runtime = Runtime::new().unwrap();
-    for turn in 0..TURNS {
-        for index in 0..ways.len() {
-            let (way, cluster) = &mut clusters[(index + turn) % 4];
-            let (before, started) = (spent(cluster), Instant::now());
-            runtime.block_on(async {
-                let client = Client::connect(cluster.server(), Options::default()).unwrap();
-                for _ in 0..QUERIES {
-                    let request = QueryRequest { query: POINT.to_owned(), ..QueryRequest::default() };
-                    assert!(client.query_all(request, 1 << 20).await.unwrap().summary.rows > 0);
-                }
-            });
-            let per_query = |time: Duration| time / QUERIES as u32;
-            ways[*way].queries.push((per_query(spent(cluster) - before), per_query(started.elapsed())));
+        if set < SETS {
+            ask(&mut ways, &mut clusters);
         }
     }
     show("a load of LUBM-5", &ways, |way| way.loads.clone());

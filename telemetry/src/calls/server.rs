@@ -46,11 +46,12 @@ impl<S> Layer<S> for ServerSpans {
 impl<S> ServerSpans<S> {
     fn call_of<B>(&self, request: &Request<B>) -> Option<Call> {
         let path = request.uri().path();
+        let is_in = context::is_in(request.headers());
         let is_traced = match self.calls {
             Calls::Always(is_traced) => is_traced(path),
-            Calls::InTrace(is_traced) => context::is_in(request.headers()) && is_traced(path),
+            Calls::InTrace(is_traced) => is_in && is_traced(path),
         };
-        if !is_traced {
+        if !is_traced || (!is_in && !crate::begins()) {
             return None;
         }
         let method = path.trim_start_matches('/');

@@ -63,7 +63,7 @@ fn spans(code: Code, calls: Calls, is_inside: bool, read: bool) -> Vec<Ended> {
     let settings = Settings::read(&all).unwrap().unwrap();
     let ring = Arc::new(Ring::default());
     let who = Identity { service_name: "entail", instance: "one", asks: false };
-    let (provider, _) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
+    let (provider, ..) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
     let subscriber = Registry::default().with(export::layer(&provider));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let trace = tracing::subscriber::with_default(subscriber, || {

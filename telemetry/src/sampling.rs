@@ -1,0 +1,131 @@
+//! Which requests are kept: found out before anything is made for them.
+//!
+//! A request is kept when it is sampled, or when somebody has asked for its trace. Most are neither, and cost nothing but
+//! the drawing of an id: a sampler decides by the trace's id, so the id is drawn first, and only if it is to be kept a span
+//! is made, which takes that id.
+
+use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, SamplingResult, ShouldSample,
+};
+use std::cell::Cell;
+
+/// How `tracestate` says that a trace is to be kept by everybody, sampled or not.
+const KEEP: (&str, &str) = ("entail", "keep");
+
+thread_local! {
+    /// The id of the trace that begins next on this thread.
+    static DRAWN: Cell<Option<TraceId>> = const { Cell::new(None) };
+}
+
+/// Random ids, but for a trace whose id has been drawn already.
+#[derive(Debug, Default)]
+pub struct DrawnIds(RandomIdGenerator);
+
+impl IdGenerator for DrawnIds {
+    fn new_trace_id(&self) -> TraceId {
+        DRAWN.take().unwrap_or_else(|| self.0.new_trace_id())
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        self.0.new_span_id()
+    }
+}
+
+/// Has spans recorded for the ring that the sampler leaves out, where somebody has asked for the trace: that is said to
+/// other processes in `tracestate`.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    sampler: Sampler,
+    /// Is it this process that asks?
+    asks: bool,
+}
+
+impl Keeping {
+    pub fn new(sampler: Sampler, asks: bool) -> Self {
+        Self { sampler, asks }
+    }
+
+    /// Is a trace to be kept that begins here and now? The next span that is made on this thread without a parent is its
+    /// first.
+    pub fn begins(&self) -> bool {
+        let trace = RandomIdGenerator::default().new_trace_id();
+        let result = self.should_sample(None, trace, "", &SpanKind::Server, &[], &[]);
+        let is_kept = result.decision != SamplingDecision::Drop;
+        DRAWN.set(is_kept.then_some(trace));
+        is_kept
+    }
+}
+
+impl ShouldSample for Keeping {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let mut result = self.sampler.should_sample(parent, trace, name, kind, attributes, links);
+        if self.asks {
+            result.trace_state = result.trace_state.insert(KEEP.0, KEEP.1).unwrap_or(result.trace_state);
+        }
+        let is_asked_for = result.trace_state.get(KEEP.0) == Some(KEEP.1);
+        if is_asked_for && result.decision == SamplingDecision::Drop {
+            result.decision = SamplingDecision::RecordOnly;
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::{self, Identity};
+    use crate::ring::Ring;
+    use crate::settings::Settings;
+    use opentelemetry::trace::{Span as _, TraceContextExt, Tracer, TracerProvider};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_is_decided_before_the_span_is_what_the_span_is() {
+        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.25)));
+        let settings = Settings { exports: false, sampler, queue_max: 1, service_name: None };
+        let who = Identity { service_name: "entail", instance: "one", asks: false };
+        let (provider, _, keeping) = export::provider(&settings, &who, Arc::default()).unwrap();
+        let tracer = provider.tracer("test");
+        let kept = (0..4000).filter(|_| keeping.begins()).inspect(|_| {
+            let drawn = DRAWN.get();
+            let root = tracer.start("root");
+            assert!(root.span_context().is_sampled());
+            assert_eq!((Some(root.span_context().trace_id()), DRAWN.get()), (drawn, None));
+        });
+        let kept = kept.count();
+        assert!((800..1200).contains(&kept), "{kept} of 4000 at a quarter");
+    }
+
+    #[test]
+    fn a_request_that_is_not_sampled_is_kept_where_somebody_asks() {
+        let settings = Settings { exports: false, sampler: Sampler::AlwaysOff, queue_max: 1, service_name: None };
+        let begin = |asks| {
+            let ring = Arc::new(Ring::default());
+            let who = Identity { service_name: "entail", instance: "one", asks };
+            let (provider, ..) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
+            (ring, provider)
+        };
+        for (asks, spans) in [(true, 1), (false, 0)] {
+            let ((here, client), (there, server)) = (begin(asks), begin(false));
+            let root = client.tracer("test").start("root");
+            let context = Context::new().with_remote_span_context(root.span_context().clone());
+            assert!(!root.span_context().is_sampled());
+            drop(server.tracer("test").start_with_context("call", &context));
+            let trace = root.span_context().trace_id().to_bytes();
+            drop(root);
+            for ring in [here, there] {
+                assert_eq!(crate::trace::decode(&ring.trace(trace)).unwrap().len(), spans);
+            }
+        }
+    }
+}
