@@ -1,6 +1,7 @@
 //! The trace that a call belongs to, carried in its headers as W3C Trace Context (`traceparent`, `tracestate`).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -23,9 +24,16 @@ pub fn is_in(headers: &HeaderMap) -> bool {
     headers.contains_key("traceparent")
 }
 
-/// Makes a span a child of the trace in the headers of a request. Bad or missing context changes nothing.
-pub fn adopt(span: &Span, headers: &HeaderMap) {
-    let context = TraceContextPropagator::new().extract(&Incoming(headers));
+/// The trace in the headers of a request, if they have a valid one.
+pub fn of(headers: &HeaderMap) -> Context {
+    match is_in(headers) {
+        true => TraceContextPropagator::new().extract_with_context(&Context::new(), &Incoming(headers)),
+        false => Context::new(),
+    }
+}
+
+/// Makes a span a child of the trace of a request, if there is one.
+pub fn adopt(span: &Span, context: Context) {
     if context.span().span_context().is_valid() {
         // Fails when tracing is off, and then there is nothing to adopt.
         let _ = span.set_parent(context);
@@ -77,7 +85,7 @@ mod tests {
     fn without_tracing_nothing_is_sent() {
         let mut came = HeaderMap::new();
         came.insert("traceparent", HeaderValue::from_static("nonsense"));
-        adopt(&Span::current(), &came);
+        adopt(&Span::current(), of(&came));
         let mut goes = MetadataMap::new();
         inject(&mut goes);
         assert!(goes.is_empty() && trace_id(&Span::current()).is_none());

@@ -28,6 +28,7 @@ pub use context::{inject, trace_id};
 pub use readiness::{Instruments, Readiness};
 
 use export::{Drops, Identity};
+use opentelemetry::Context;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use ring::Ring;
 use sampling::Keeping;
@@ -161,9 +162,10 @@ pub fn recent(trace: [u8; 16]) -> Vec<u8> {
     KEPT.get().map(|kept| kept.ring.trace(trace)).unwrap_or_default()
 }
 
-/// Is a trace that begins with the next span of this thread to be kept? Without tracing it makes no difference.
-fn begins() -> bool {
-    KEPT.get().is_none_or(|kept| kept.keeping.begins())
+/// Is a request of this trace to be kept? Without one, a trace begins with the next span of this thread. Without tracing
+/// it makes no difference.
+fn is_kept(context: &Context) -> bool {
+    KEPT.get().is_none_or(|kept| kept.keeping.keeps(context))
 }
 
 /// How many spans have been lost on their way to the collector since this process began.

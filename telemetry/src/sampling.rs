@@ -4,7 +4,7 @@
 //! the drawing of an id: a sampler decides by the trace's id, so the id is drawn first, and only if it is to be kept a span
 //! is made, which takes that id.
 
-use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId};
+use opentelemetry::trace::{Link, SpanId, SpanKind, TraceContextExt, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{
     IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, SamplingResult, ShouldSample,
@@ -47,13 +47,15 @@ impl Keeping {
         Self { sampler, asks }
     }
 
-    /// Is a trace to be kept that begins here and now? The next span that is made on this thread without a parent is its
-    /// first.
-    pub fn begins(&self) -> bool {
-        let trace = RandomIdGenerator::default().new_trace_id();
-        let result = self.should_sample(None, trace, "", &SpanKind::Server, &[], &[]);
+    /// Is a request to be kept that has this context? If it is not part of a trace, one begins with the next span that is
+    /// made on this thread.
+    pub fn keeps(&self, context: &Context) -> bool {
+        let caller = context.span().span_context().clone();
+        let is_part = caller.is_valid();
+        let trace = if is_part { caller.trace_id() } else { RandomIdGenerator::default().new_trace_id() };
+        let result = self.should_sample(is_part.then_some(context), trace, "", &SpanKind::Server, &[], &[]);
         let is_kept = result.decision != SamplingDecision::Drop;
-        DRAWN.set(is_kept.then_some(trace));
+        DRAWN.set((is_kept && !is_part).then_some(trace));
         is_kept
     }
 }
@@ -86,7 +88,7 @@ mod tests {
     use crate::export::{self, Identity};
     use crate::ring::Ring;
     use crate::settings::Settings;
-    use opentelemetry::trace::{Span as _, TraceContextExt, Tracer, TracerProvider};
+    use opentelemetry::trace::{Span as _, Tracer, TracerProvider};
     use std::sync::Arc;
 
     #[test]
@@ -96,7 +98,7 @@ mod tests {
         let who = Identity { service_name: "entail", instance: "one", asks: false };
         let (provider, _, keeping) = export::provider(&settings, &who, Arc::default()).unwrap();
         let tracer = provider.tracer("test");
-        let kept = (0..4000).filter(|_| keeping.begins()).inspect(|_| {
+        let kept = (0..4000).filter(|_| keeping.keeps(&Context::new())).inspect(|_| {
             let drawn = DRAWN.get();
             let root = tracer.start("root");
             assert!(root.span_context().is_sampled());
@@ -112,14 +114,15 @@ mod tests {
         let begin = |asks| {
             let ring = Arc::new(Ring::default());
             let who = Identity { service_name: "entail", instance: "one", asks };
-            let (provider, ..) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
-            (ring, provider)
+            let (provider, _, keeping) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();
+            (ring, provider, keeping)
         };
         for (asks, spans) in [(true, 1), (false, 0)] {
-            let ((here, client), (there, server)) = (begin(asks), begin(false));
+            let ((here, client, _), (there, server, there_keeps)) = (begin(asks), begin(false));
             let root = client.tracer("test").start("root");
             let context = Context::new().with_remote_span_context(root.span_context().clone());
             assert!(!root.span_context().is_sampled());
+            assert_eq!(there_keeps.keeps(&context), asks);
             drop(server.tracer("test").start_with_context("call", &context));
             let trace = root.span_context().trace_id().to_bytes();
             drop(root);

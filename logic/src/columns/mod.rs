@@ -4,6 +4,7 @@
 //! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
 //! groups  a small run by key, for lookups in any order
+//! matrix  a set of pairs as bits, where keys and values are few
 //! spine   runs of geometric sizes that together are one set
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! need no deduplication and counts are sums.
 
 pub mod groups;
+pub mod matrix;
 pub mod pairs;
 pub mod run;
 pub mod spine;

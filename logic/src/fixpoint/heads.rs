@@ -1,24 +1,38 @@
 //! Heads: the facts that the rows of a plan entail, by relation.
+//!
+//! Where a relation's facts are kept as a matrix, a head that is known already goes no further, and one that is new belongs
+//! to whom the matrix says so.
 
+use crate::columns::matrix::{Claim, Matrix};
 use crate::columns::{Pair, pairs};
 use crate::eval::Batch;
 use crate::plan::{Arg, Head, Plan, Sink};
-use entail_model::{Relation, TermKind};
+use entail_model::{Relation, TermId, TermKind};
 use std::collections::BTreeMap;
 
+/// Pairs by what they belong to.
+pub(super) type ByRelation = BTreeMap<Relation, Vec<Pair>>;
+
 /// The heads of a plan's rows.
-pub(super) struct Heads {
+pub(super) struct Heads<'m> {
     pub(super) rule: usize,
-    templates: Vec<Head>,
-    pub(super) pairs: BTreeMap<Relation, Vec<Pair>>,
+    templates: Vec<(Head, Option<&'m Matrix>)>,
+    /// Heads that may be known, and may be repeated.
+    pub(super) pairs: ByRelation,
+    /// Facts that are new: each is here once, and nowhere else.
+    pub(super) claimed: ByRelation,
 }
 
-impl Heads {
-    pub(super) fn new(plan: &Plan) -> Self {
-        match &plan.sink {
-            Sink::Emit { rule, heads } => Self { rule: *rule, templates: heads.clone(), pairs: BTreeMap::new() },
-            Sink::Gather(_) => Self { rule: 0, templates: Vec::new(), pairs: BTreeMap::new() },
-        }
+impl<'m> Heads<'m> {
+    /// No heads yet; `matrix` gives the matrix of a relation that has one.
+    pub(super) fn new(plan: &Plan, matrix: impl Fn(Relation) -> Option<&'m Matrix>) -> Self {
+        let (rule, heads) = match &plan.sink {
+            Sink::Emit { rule, heads } => (*rule, &heads[..]),
+            Sink::Gather(_) => (0, &[][..]),
+        };
+        let of = |head: &Head| head.relation().and_then(&matrix);
+        let templates = heads.iter().map(|head| (head.clone(), of(head))).collect();
+        Self { rule, templates, pairs: ByRelation::new(), claimed: ByRelation::new() }
     }
 
     /// Drops repetitions.
@@ -28,15 +42,19 @@ impl Heads {
 
     /// Adds the heads of some rows. A row that would make a literal a subject or a non-IRI a predicate makes no fact.
     pub(super) fn add(&mut self, rows: &Batch) {
-        for head in &self.templates {
+        for (head, matrix) in &self.templates {
             let value = |arg: Arg, row: usize| match arg {
                 Arg::Const(term) => term,
                 Arg::Slot(slot) => rows.columns[slot][row],
             };
-            if let Arg::Const(predicate) = head.predicate {
-                let list = self.pairs.entry(Relation { graph: head.graph, predicate }).or_default();
+            if let Some(relation) = head.relation() {
                 let pairs = (0..rows.rows).map(|row| (value(head.subject, row), value(head.object, row)));
-                list.extend(pairs.filter(|pair| pair.0.kind() != TermKind::Literal));
+                let pairs = pairs.filter(|pair| pair.0.kind() != TermKind::Literal);
+                let list = self.pairs.entry(relation).or_default();
+                match matrix {
+                    Some(matrix) => claim(matrix, pairs, self.claimed.entry(relation).or_default(), list),
+                    None => list.extend(pairs),
+                }
                 continue;
             }
             for row in 0..rows.rows {
@@ -46,6 +64,23 @@ impl Heads {
                     self.pairs.entry(relation).or_default().push((subject, value(head.object, row)));
                 }
             }
+        }
+    }
+}
+
+/// Claims the pairs; those without a place may be known or new.
+fn claim(matrix: &Matrix, pairs: impl Iterator<Item = Pair>, claimed: &mut Vec<Pair>, others: &mut Vec<Pair>) {
+    let mut last: Option<(TermId, Option<_>)> = None;
+    for pair in pairs {
+        let row = match &last {
+            Some((key, row)) if *key == pair.0 => row,
+            // Heads come in the order of their subjects where that was to be had.
+            _ => &last.insert((pair.0, matrix.row(pair.0))).1,
+        };
+        match row.map_or(Claim::NoPlace, |row| row.claim(pair.1)) {
+            Claim::New => claimed.push(pair),
+            Claim::Known => {}
+            Claim::NoPlace => others.push(pair),
         }
     }
 }

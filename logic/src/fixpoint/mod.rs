@@ -10,7 +10,8 @@
 //! step, what the last exchange brought. Each atom of a local rule always reads the same copy, so the usual triangle
 //! (old before the delta, all after it) is exact on that copy. A node that is alone may read either copy of an atom: both
 //! get a step's facts at its end. In copies that no plan reads after the first step are only put in
-//! order when the round is over, all at once.
+//! order when the round is over, all at once. Relations that recursion makes dense are kept as bit matrices, which tell at
+//! once what is new ([`dense`]).
 //!
 //! A *shipped* rule moves rows between nodes. Its atoms read copies at several homes, so its deltas need a state that
 //! both copies of every fact agree on: each fact is *published* in the round after the one that found it, when its in
@@ -30,9 +31,11 @@
 //!   r (its head came from another node) is found in round r+1.
 //! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
 
+mod dense;
 mod heads;
 mod outbox;
 mod parts;
+mod reads;
 pub mod reasoner;
 pub mod state;
 

@@ -1,11 +1,10 @@
-//! What makes a step of many facts, and few rules, work for all cores; and what a step need not do.
+//! What makes a step of many facts, and few rules, work for all cores.
 
 use super::state::LocalFacts;
 use crate::columns::Run;
 use crate::eval::Facts;
-use crate::plan::{Arg, Op, Plan, Program, Sink, View};
-use entail_model::{Copy, Relation, TermId};
-use std::collections::BTreeSet;
+use crate::plan::{Op, Plan, View};
+use entail_model::{Copy, Relation};
 use std::sync::Arc;
 
 /// New facts that are worth a part of their own.
@@ -49,68 +48,5 @@ impl Facts for DeltaPart<'_> {
 
     fn relations(&self) -> Vec<Relation> {
         self.facts.relations()
-    }
-}
-
-/// The predicates whose in copies a program reads from one step to the next.
-///
-/// That is less than what its plans mention. Plans over everything run in the first round, before what it finds is
-/// published; and a plan for new facts of a predicate that no rule derives has work in the first step only, before
-/// anything has been found.
-#[derive(Debug)]
-pub struct ReadsIn(Predicates);
-
-/// Some predicates, or all.
-#[derive(Debug, Default)]
-struct Predicates {
-    /// A variable stands for any predicate.
-    any: bool,
-    named: BTreeSet<TermId>,
-}
-
-impl Predicates {
-    fn add(&mut self, predicate: Arg) {
-        match predicate {
-            Arg::Const(predicate) => _ = self.named.insert(predicate),
-            Arg::Slot(_) => self.any = true,
-        }
-    }
-
-    fn may_contain(&self, predicate: Arg) -> bool {
-        match predicate {
-            Arg::Const(predicate) => self.any || self.named.contains(&predicate),
-            Arg::Slot(_) => self.any || !self.named.is_empty(),
-        }
-    }
-}
-
-impl ReadsIn {
-    /// What the program's delta plans read.
-    pub fn of(program: &Program) -> Self {
-        let (mut derived, mut read) = (Predicates::default(), Predicates::default());
-        let deltas = || program.rules.iter().flat_map(|rule| &rule.deltas);
-        for plan in deltas() {
-            if let Sink::Emit { heads, .. } = &plan.sink {
-                heads.iter().for_each(|head| derived.add(head.predicate));
-            }
-        }
-        for plan in deltas() {
-            let matches = || {
-                let ops = plan.stages.iter().flat_map(|stage| &stage.ops);
-                ops.filter_map(
-                    |op| if let Op::Match { atom, copy, view } = op { Some((atom, *copy, *view)) } else { None },
-                )
-            };
-            let goes_on = matches().any(|(atom, _, view)| view == View::Delta && derived.may_contain(atom.predicate));
-            if goes_on {
-                matches().filter(|(_, copy, _)| *copy == Copy::In).for_each(|(atom, ..)| read.add(atom.predicate));
-            }
-        }
-        Self(read)
-    }
-
-    /// Are the predicate's in copies read?
-    pub fn contains(&self, predicate: TermId) -> bool {
-        self.0.may_contain(Arg::Const(predicate))
     }
 }

@@ -3,15 +3,16 @@
 //! `step(event, emit)` does the work that the event asks for and emits effects. It never waits: what comes early is
 //! kept, what comes twice is dropped, and what the shell cannot deliver it sends again when told that time has passed.
 
-use super::heads::Heads;
+use super::heads::{ByRelation, Heads};
 use super::outbox::Outbox;
-use super::parts::{DeltaPart, ReadsIn};
+use super::parts::DeltaPart;
+use super::reads::Reads;
 use super::state::State;
-use crate::columns::{Pair, pairs};
+use crate::columns::{Pair, Run, pairs};
 use crate::eval::{Batch, Conditions, Facts, Scope, Texts, run_stage};
 use crate::exchange::route::Territory;
 use crate::exchange::{Flow, Message, Payload, PlanKey};
-use crate::plan::{Plan, Program};
+use crate::plan::{Head, Plan, Program, RulePlans, Sink};
 use entail_model::fact::in_home;
 use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round};
 use rayon::prelude::*;
@@ -91,7 +92,7 @@ pub struct Reasoner {
     setup: Setup,
     conditions: Conditions,
     /// What has to have its in copies in every step. Those of others can wait for the end of the round.
-    reads_in: ReadsIn,
+    reads: Reads,
     room_for_groups: AtomicU64,
     round: Round,
     flow: Flow,
@@ -117,11 +118,11 @@ impl Reasoner {
         let plans = setup.program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
         let conditions = Conditions::of(plans)?;
         let derived = vec![0; setup.program.rules.len()];
-        let reads_in = ReadsIn::of(&setup.program);
+        let reads = Reads::of(&setup.program);
         Ok(Self {
             setup,
             conditions,
-            reads_in,
+            reads,
             room_for_groups: AtomicU64::new(GROUPS_ROOM),
             round: Round(0),
             flow: Flow::new(Round(0), Vec::new(), 0),
@@ -134,9 +135,15 @@ impl Reasoner {
         })
     }
 
-    /// Everything that the attempt adds, once the fixpoint is reached.
+    /// The attempt's facts.
     pub fn state(&self) -> &State {
         &self.setup.state
+    }
+
+    /// Everything that the attempt adds, once the fixpoint is reached.
+    pub fn added(&mut self) -> Result<Vec<(Relation, Copy, Arc<Run>)>, Fault> {
+        self.setup.state.list_all()?;
+        Ok(self.setup.state.added())
     }
 
     /// Does what the event asks for.
@@ -201,7 +208,7 @@ impl Reasoner {
     fn take_arrivals(&mut self) -> Result<(), Fault> {
         self.setup.state.take_copies()?;
         let heads = std::mem::take(&mut self.arrived_heads);
-        let found = self.accept_candidates(heads)?;
+        let found = self.accept(heads, Candidates::new())?;
         self.setup.state.add_recent(found)
     }
 
@@ -209,8 +216,8 @@ impl Reasoner {
     fn saturate(&mut self) -> Result<(), Fault> {
         while self.setup.state.has_recent() {
             self.check_limits()?;
-            let candidates = self.run_local_rules()?;
-            let found = self.accept_candidates(candidates)?;
+            let (candidates, claimed) = self.run_local_rules()?;
+            let found = self.accept(candidates, claimed)?;
             self.setup.state.step(found)?;
         }
         Ok(())
@@ -230,27 +237,59 @@ impl Reasoner {
         Ok(())
     }
 
-    /// One local step: every local rule over the delta.
-    fn run_local_rules(&mut self) -> Result<Candidates, Fault> {
+    /// One local step: every local rule over the delta. Gives the candidates, and what of them is known to be new.
+    fn run_local_rules(&mut self) -> Result<(Candidates, Candidates), Fault> {
         let program = Arc::clone(&self.setup.program);
-        let rules = program.rules.iter().filter(|rule| rule.is_local());
+        let mut heads = Vec::new();
+        let mut together = Vec::new();
+        for rule in program.rules.iter().filter(|rule| rule.is_local()) {
+            // What several rules find is the first one's, so those that claim facts take turns.
+            match self.has_dense_heads(rule) {
+                true => heads.extend(self.run_parts(&self.parts(rule))?),
+                false => together.extend(self.parts(rule)),
+            }
+        }
+        heads.extend(self.run_parts(&together)?);
+        let (mut local, mut claimed) = (Candidates::new(), Candidates::new());
+        for heads in heads {
+            for (relation, pairs) in heads.claimed {
+                append(&mut claimed, relation, heads.rule, pairs);
+            }
+            self.route_heads(heads.rule, heads.pairs, &mut local)?;
+        }
+        Ok((local, claimed))
+    }
+
+    fn has_dense_heads(&self, rule: &RulePlans) -> bool {
+        let state = &self.setup.state;
+        let is_dense = |head: &Head| head.relation().is_some_and(|relation| state.matrix(relation).is_some());
+        let heads = |plan: &Plan| matches!(&plan.sink, Sink::Emit { heads, .. } if heads.iter().any(is_dense));
+        state.has_matrices() && rule.deltas.iter().any(heads)
+    }
+
+    /// The parts of a local rule's work in this step.
+    fn parts<'p>(&self, rule: &'p RulePlans) -> Vec<(&'p Plan, usize, usize)> {
         let facts = self.setup.state.local();
-        let parts = rules.flat_map(|rule| &rule.deltas).flat_map(|plan| {
+        let parts = rule.deltas.iter().flat_map(|plan| {
             let of = facts.parts(plan);
             (0..of).map(move |number| (plan, number, of))
         });
-        let parts: Vec<(&Plan, usize, usize)> = parts.collect();
-        let run = |(plan, number, of)| self.run_source(plan, &DeltaPart { facts: &facts, number, of });
-        let heads: Vec<Heads> = parts.into_par_iter().map(run).collect::<Result<_, Fault>>()?;
-        let mut local = Candidates::new();
-        for heads in heads {
-            self.route_heads(heads, &mut local)?;
+        parts.collect()
+    }
+
+    fn run_parts(&self, parts: &[(&Plan, usize, usize)]) -> Result<Vec<FoundHeads>, Fault> {
+        let facts = self.setup.state.local();
+        let run = |(plan, number, of): &(&Plan, usize, usize)| {
+            self.run_source(plan, &DeltaPart { facts: &facts, number: *number, of: *of })
+        };
+        match parts {
+            [only] => Ok(vec![run(only)?]),
+            _ => parts.par_iter().map(run).collect(),
         }
-        Ok(local)
     }
 
     /// Runs the single stage of a local plan.
-    fn run_source(&self, plan: &Plan, facts: &dyn Facts) -> Result<Heads, Fault> {
+    fn run_source(&self, plan: &Plan, facts: &dyn Facts) -> Result<FoundHeads, Fault> {
         let scope = Scope {
             facts,
             texts: &*self.setup.texts,
@@ -259,33 +298,29 @@ impl Reasoner {
             meter: None,
             groups: Some(&self.room_for_groups),
         };
-        let mut heads = Heads::new(plan);
+        let mut heads = Heads::new(plan, |relation| self.setup.state.matrix(relation));
         run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
             self.check_limits()?;
             heads.add(&rows);
             Ok(())
         })?;
         heads.sort_distinct();
-        Ok(heads)
+        Ok(FoundHeads { rule: heads.rule, pairs: heads.pairs, claimed: heads.claimed })
     }
 
     /// Sends heads to their homes; those at home here go to `local`.
-    fn route_heads(&mut self, heads: Heads, local: &mut Candidates) -> Result<(), Fault> {
+    fn route_heads(&mut self, rule: usize, heads: ByRelation, local: &mut Candidates) -> Result<(), Fault> {
         let single = self.setup.territory.nodes.len() == 1;
-        for (relation, pairs) in heads.pairs {
+        for (relation, pairs) in heads {
             if single {
-                let list = local.entry(relation).or_default().entry(heads.rule).or_default();
-                match list.is_empty() {
-                    true => *list = pairs,
-                    false => list.extend(pairs),
-                }
+                append(local, relation, rule, pairs);
                 continue;
             }
             for pair in pairs {
                 let Some(node) = self.setup.territory.home_node(pair.0)? else { continue };
                 let list = match node == self.setup.territory.me {
-                    true => local.entry(relation).or_default().entry(heads.rule).or_default(),
-                    false => self.outbox.heads(node, heads.rule, relation),
+                    true => local.entry(relation).or_default().entry(rule).or_default(),
+                    false => self.outbox.heads(node, rule, relation),
                 };
                 list.push(pair);
             }
@@ -293,8 +328,61 @@ impl Reasoner {
         Ok(())
     }
 
-    /// What of the candidates is new: facts for the local copies; in copies for other nodes go to the outbox.
-    fn accept_candidates(&mut self, candidates: Candidates) -> Result<Found, Fault> {
+    /// What is new becomes facts of the local copies; in copies for other nodes go to the outbox.
+    fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<Found, Fault> {
+        let mut candidates = candidates;
+        for (relation, rules) in &candidates {
+            let single = self.setup.territory.nodes.len() == 1;
+            let alone = Copy::BOTH.map(|copy| {
+                let is_whole = copy == Copy::Out || single;
+                is_whole && !self.reads.reads_earlier(relation.predicate, copy)
+            });
+            self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), alone)?;
+        }
+        let mut found = self.accept_claimed(&mut candidates, claimed)?;
+        self.accept_candidates(candidates, &mut found)?;
+        Ok(found)
+    }
+
+    /// Takes the candidates of dense relations: what was claimed is new, the rest is asked for.
+    fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<Found, Fault> {
+        let mut found = Found::new();
+        let all = claimed.keys().chain(candidates.keys());
+        let dense: BTreeSet<Relation> = all.copied().filter(|of| self.setup.state.matrix(*of).is_some()).collect();
+        for relation in dense {
+            let mut rules: BTreeMap<usize, (Vec<Pair>, Vec<Pair>)> = BTreeMap::new();
+            for (rule, pairs) in claimed.remove(&relation).unwrap_or_default() {
+                rules.entry(rule).or_default().0 = pairs;
+            }
+            for (rule, pairs) in candidates.remove(&relation).unwrap_or_default() {
+                rules.entry(rule).or_default().1 = pairs;
+            }
+            let (rules, mut lists): (Vec<usize>, Vec<_>) = rules.into_iter().unzip();
+            let is_dense = self.setup.state.claim_rest(relation, &mut lists)?;
+            for (rule, (claimed, rest)) in rules.iter().zip(&mut lists) {
+                if is_dense {
+                    self.count(*rule, claimed.len() as u64);
+                } else {
+                    append(candidates, relation, *rule, std::mem::take(claimed));
+                    append(candidates, relation, *rule, std::mem::take(rest));
+                }
+            }
+            let new = lists.into_iter().map(|(claimed, _)| claimed).reduce(|mut all, more| {
+                all.extend(more);
+                all
+            });
+            self.place(relation, new.unwrap_or_default(), &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn count(&mut self, rule: usize, facts: u64) {
+        self.derived[rule] += facts;
+        self.derived_total += facts;
+    }
+
+    /// Subtracts from the candidates what is known.
+    fn accept_candidates(&mut self, candidates: Candidates, found: &mut Found) -> Result<(), Fault> {
         let state = &self.setup.state;
         let new: Vec<Accepted> = candidates
             .into_par_iter()
@@ -313,18 +401,32 @@ impl Reasoner {
                 Ok((relation, counts, all))
             })
             .collect::<Result<_, Fault>>()?;
-        let mut found = Found::new();
         for (relation, counts, pairs) in new {
-            for (rule, count) in counts {
-                self.derived[rule] += count;
-                self.derived_total += count;
-            }
-            self.place_in_copies(relation, &pairs, &mut found)?;
-            if !pairs.is_empty() {
-                found.insert((relation, Copy::Out), pairs);
-            }
+            counts.into_iter().for_each(|(rule, count)| self.count(rule, count));
+            self.place(relation, pairs, found)?;
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// Puts new facts where they belong.
+    fn place(&mut self, relation: Relation, pairs: Vec<Pair>, found: &mut Found) -> Result<(), Fault> {
+        if self.must_place(relation, Copy::In, pairs.len()) {
+            self.place_in_copies(relation, &pairs, found)?;
+        }
+        if self.must_place(relation, Copy::Out, pairs.len()) && !pairs.is_empty() {
+            found.insert((relation, Copy::Out), pairs);
+        }
+        Ok(())
+    }
+
+    /// Must a copy's new facts be put in order? Those of which nobody asks may be in a matrix alone.
+    fn must_place(&mut self, relation: Relation, copy: Copy, facts: usize) -> bool {
+        let state = &mut self.setup.state;
+        let must = self.reads.reads(relation.predicate, copy) || !state.is_alone(relation, copy);
+        if !must {
+            state.add_unlisted(relation, copy, facts as u64);
+        }
+        must
     }
 
     fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
@@ -344,7 +446,7 @@ impl Reasoner {
             };
             list.push((*object, *subject));
         }
-        if !self.reads_in.contains(relation.predicate) {
+        if !self.reads.reads(relation.predicate, Copy::In) {
             return self.setup.state.add_later(relation, &here);
         }
         if !here.is_empty() {
@@ -391,7 +493,7 @@ impl Reasoner {
         while let Some((stage, batch)) = work.pop() {
             self.check_limits()?;
             let last = stage + 1 == plan.stages.len();
-            let mut heads = Heads::new(plan);
+            let mut heads = Heads::new(plan, |_| None);
             let mut rows = Batch::empty(plan.width);
             let facts = self.setup.state.shared();
             let scope = Scope {
@@ -413,7 +515,8 @@ impl Reasoner {
                 Ok(())
             })?;
             if last {
-                self.keep_heads(heads)?;
+                let Heads { rule, pairs, .. } = heads;
+                self.keep_heads(rule, pairs)?;
             } else if rows.rows > 0 {
                 rows.distinct();
                 let here = self.route_rows(plan, key, stage + 1, rows)?;
@@ -425,9 +528,9 @@ impl Reasoner {
     }
 
     /// Heads of shipped rules wait for the end of the round, wherever their home is.
-    fn keep_heads(&mut self, heads: Heads) -> Result<(), Fault> {
+    fn keep_heads(&mut self, rule: usize, heads: ByRelation) -> Result<(), Fault> {
         let mut local = std::mem::take(&mut self.arrived_heads);
-        let result = self.route_heads(heads, &mut local);
+        let result = self.route_heads(rule, heads, &mut local);
         self.arrived_heads = local;
         result
     }
@@ -507,6 +610,22 @@ impl Reasoner {
             sent: self.flow.sent_counts(),
             received: self.flow.received_counts(),
         }
+    }
+}
+
+/// What a part of a rule's work has found.
+struct FoundHeads {
+    rule: usize,
+    pairs: ByRelation,
+    claimed: ByRelation,
+}
+
+/// Adds a rule's pairs.
+fn append(candidates: &mut Candidates, relation: Relation, rule: usize, pairs: Vec<Pair>) {
+    let list = candidates.entry(relation).or_default().entry(rule).or_default();
+    match list.is_empty() {
+        true => *list = pairs,
+        false => list.extend(pairs),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: what is in memory of all relations together (unsorted pairs and resident runs) stays within one budget,
 //! the `above` of the state's [`Spill`]: what comes beyond it makes the largest columns go to the store.
 
+use super::dense::{CANDIDATES_MIN, Dense, Offered};
 use crate::columns::spine::{Spill, merge_runs};
 use crate::columns::{Pair, Run, Spine, pairs};
 use crate::eval::Facts;
@@ -151,11 +152,17 @@ fn subtract_all<'a>(pairs: Vec<Pair>, runs: impl Iterator<Item = &'a Arc<Run>>) 
 pub struct State {
     relations: BTreeMap<Relation, [CopyState; 2]>,
     /// For single runs.
-    spill: Spill,
+    pub(super) spill: Spill,
     /// Pairs that may be in memory.
-    held_max: u64,
+    pub(super) held_max: u64,
     /// Pairs that are in memory: the sum over all copies.
     held: u64,
+    /// What is kept as matrices, and what that takes, in pairs.
+    pub(super) dense: BTreeMap<Relation, Dense>,
+    pub(super) held_in_matrices: u64,
+    pub(super) offered: BTreeMap<Relation, Offered>,
+    /// Candidates of a relation from which on it may be dense.
+    pub(super) dense_from: u64,
 }
 
 impl State {
@@ -165,7 +172,16 @@ impl State {
         let copies = |runs: &[Vec<Arc<Run>>; 2]| [0, 1].map(|copy| CopyState::new(&runs[copy], rebuild));
         let relations = base.iter().map(|(relation, runs)| (*relation, copies(runs))).collect();
         let (held_max, spill) = (spill.above, spill.with_above(spill.above / RUN_SHARE));
-        let mut state = Self { relations, spill, held_max, held: 0 };
+        let mut state = Self {
+            relations,
+            spill,
+            held_max,
+            held: 0,
+            dense: BTreeMap::new(),
+            held_in_matrices: 0,
+            offered: BTreeMap::new(),
+            dense_from: CANDIDATES_MIN,
+        };
         if rebuild {
             state.assert_promoted(base)?;
         }
@@ -226,7 +242,9 @@ impl State {
 
     /// Stores the largest columns when there is too much in memory: until it is half, so that this is seldom needed.
     fn fit(&mut self) -> Result<(), Fault> {
-        if self.spill.store.is_none() || self.held <= self.held_max {
+        // A matrix has no more than half of it.
+        let held_max = self.held_max.saturating_sub(self.held_in_matrices);
+        if self.spill.store.is_none() || self.held <= held_max {
             return Ok(());
         }
         let mut largest: Vec<(u64, Relation, Copy)> = Vec::new();
@@ -235,7 +253,7 @@ impl State {
         }
         largest.sort_unstable_by_key(|(held, ..)| std::cmp::Reverse(*held));
         for (_, relation, copy) in largest {
-            if self.held <= self.held_max / 2 {
+            if self.held <= held_max / 2 {
                 break;
             }
             self.change_one(relation, copy, CopyState::store)?;
@@ -262,7 +280,12 @@ impl State {
 
     /// Pairs in memory that are the attempt's.
     pub fn held_pairs(&self) -> u64 {
-        self.held
+        self.held + self.held_in_matrices
+    }
+
+    /// Keeps relations with so many candidates as matrices, if they are dense enough; with zero all that have any.
+    pub fn set_dense_from(&mut self, candidates: u64) {
+        self.dense_from = candidates;
     }
 
     /// New facts that users asserted, by the out copies.
@@ -291,6 +314,14 @@ impl State {
 
     /// After a local step: what it read is not recent any more, and what it found is.
     pub fn step(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
+        for (relation, dense) in &mut self.dense {
+            for copy in Copy::BOTH.into_iter().filter(|copy| dense.alone[*copy as usize]) {
+                let Some(copies) = self.relations.get_mut(relation) else { continue };
+                if let Some(run) = copies[copy as usize].recent_pending.take() {
+                    dense.unlisted[copy as usize] += run.len;
+                }
+            }
+        }
         self.change_all(|state, spill| {
             for run in std::mem::take(&mut state.recent_published) {
                 state.published.push(run, spill)?;
@@ -301,6 +332,28 @@ impl State {
             }
         })?;
         self.add_recent(found)
+    }
+
+    /// Adds facts that are in the matrix, of a copy that nobody reads.
+    pub fn add_unlisted(&mut self, relation: Relation, copy: Copy, facts: u64) {
+        if let Some(dense) = self.dense.get_mut(&relation) {
+            dense.unlisted[copy as usize] += facts;
+        }
+    }
+
+    /// Is a copy's matrix all that its facts need?
+    pub fn is_alone(&self, relation: Relation, copy: Copy) -> bool {
+        self.dense.get(&relation).is_some_and(|dense| dense.alone[copy as usize])
+    }
+
+    /// Adds a run of facts that were found before.
+    pub(super) fn add_pending(&mut self, relation: Relation, copy: Copy, run: Arc<Run>) -> Result<(), Fault> {
+        self.change(relation, copy, |state, spill| state.pending.push(run, spill))
+    }
+
+    /// Every run of a copy's facts.
+    pub(super) fn runs_of(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
+        self.local().runs(relation, copy, View::All)
     }
 
     /// Adds facts that were just accepted, of this node's local step or of other nodes' heads: found in this round.

@@ -1,6 +1,6 @@
 //! Random programs over random facts: several nodes against a naive oracle.
 
-use super::reasoner::{Effect, Event, Mode, Reasoner, Setup};
+use super::reasoner::{Effect, Event, Mode, Reasoner, Report, Setup};
 use super::state::{Base, State};
 use crate::columns::spine::Spill;
 use crate::eval::Texts;
@@ -140,17 +140,25 @@ fn unify(row: &HashMap<usize, TermId>, atom: &Atom, fact: &Triple) -> Option<Has
 struct Cluster {
     reasoners: Vec<Reasoner>,
     placement: Placement,
+    /// Facts by rule.
+    derived: Vec<u64>,
 }
 
 impl Cluster {
-    fn new(nodes: u64, rules: &[RuleBody], facts: &BTreeSet<Triple>, mode: &Mode, staged: &BTreeSet<Triple>) -> Self {
+    fn new(
+        (nodes, dense_from): (u64, u64),
+        rules: &[RuleBody],
+        facts: &BTreeSet<Triple>,
+        mode: &Mode,
+        staged: &BTreeSet<Triple>,
+    ) -> Self {
         let rdf_type = Some(predicate(0));
         let context = Context { single_node: nodes == 1, rdf_type, ..Context::default() };
         let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(&context, index, rule));
         let program = Arc::new(Program { rules: plans.collect(), rdf_type });
         let holders = (0..SHARDS).map(|shard| NodeId(u64::from(shard) % nodes)).collect();
         let placement = Placement { version: 1, holders };
-        let mut cluster = Self { reasoners: Vec::new(), placement: placement.clone() };
+        let mut cluster = Self { reasoners: Vec::new(), placement: placement.clone(), derived: vec![0; rules.len()] };
         for me in 0..nodes {
             let territory = Territory::of_all_holders(NodeId(me), placement.clone());
             let base = cluster.base_of(NodeId(me), facts);
@@ -159,6 +167,7 @@ impl Cluster {
                 state.stage(relation, copy, &[pair]).expect("in memory");
             });
             state.finish_staging().expect("in memory");
+            state.set_dense_from(dense_from);
             let setup = Setup {
                 territory,
                 program: Arc::clone(&program),
@@ -214,7 +223,10 @@ impl Cluster {
                 self.deliver(to, Event::Received { from, message }, &mut queue, &mut reports);
             }
             assert_eq!(reports.len(), self.reasoners.len(), "every node closes the round");
-            if !reports.iter().any(|active| *active) {
+            for report in &reports {
+                self.derived.iter_mut().zip(&report.derived).for_each(|(all, more)| *all += more);
+            }
+            if !reports.iter().any(|report| report.active) {
                 return round;
             }
         }
@@ -226,12 +238,12 @@ impl Cluster {
         to: usize,
         event: Event,
         queue: &mut VecDeque<(NodeId, usize, crate::exchange::Message)>,
-        reports: &mut Vec<bool>,
+        reports: &mut Vec<Report>,
     ) {
         let result = self.reasoners[to].step(event, &mut |effect| {
             match effect {
                 Effect::Send { to: peer, message } => queue.push_back((NodeId(to as u64), peer.0 as usize, message)),
-                Effect::Closed(report) => reports.push(report.active),
+                Effect::Closed(report) => reports.push(report),
             }
             Ok(())
         });
@@ -239,11 +251,11 @@ impl Cluster {
     }
 
     /// All facts in the nodes' copies of a kind, and how many copies there are.
-    fn facts(&self, base: &BTreeSet<Triple>, wanted: Copy) -> (BTreeSet<Triple>, usize) {
+    fn facts(&mut self, base: &BTreeSet<Triple>, wanted: Copy) -> (BTreeSet<Triple>, usize) {
         let mut all = base.clone();
         let mut count = base.len();
-        for reasoner in &self.reasoners {
-            for (relation, copy, run) in reasoner.state().added() {
+        for reasoner in &mut self.reasoners {
+            for (relation, copy, run) in reasoner.added().expect("in memory") {
                 if copy == wanted && run.mark != entail_model::Mark::Promoted {
                     for pair in run.to_vec().expect("in memory") {
                         let (s, o) = copy.pair(pair.0, pair.1);
@@ -263,8 +275,8 @@ fn check(facts: &BTreeSet<Triple>, staged: &BTreeSet<Triple>, rules: &[RuleBody]
         _ => facts.clone(),
     };
     let expected = naive_closure(&base.union(staged).copied().collect(), rules);
-    for nodes in [1, 2, 3, 5] {
-        let mut cluster = Cluster::new(nodes, rules, &base, mode, staged);
+    for (nodes, dense_from) in [(1, u64::MAX), (1, 0), (2, 0), (2, u64::MAX), (3, 1), (5, u64::MAX)] {
+        let mut cluster = Cluster::new((nodes, dense_from), rules, &base, mode, staged);
         cluster.run();
         for copy in Copy::BOTH {
             let (found, count) = cluster.facts(&base, copy);
@@ -285,5 +297,46 @@ proptest! {
     #[test]
     fn new_facts_under_rules(facts in facts(), staged in facts(), rules in rules()) {
         check(&facts, &staged, &rules, &Mode::Increment);
+    }
+}
+
+/// The closure of a graph, on one node and on several: with a matrix it is what it is without one, rule by rule.
+#[test]
+fn a_dense_relation_is_what_its_runs_would_be() {
+    let atom = |predicate_number, subject, object| Atom {
+        graph: GraphScope::One(TermId::DEFAULT_GRAPH),
+        subject: Arg::Slot(subject),
+        predicate: Arg::Const(predicate(predicate_number)),
+        object: Arg::Slot(object),
+    };
+    let rule = |atoms: Vec<Atom>, subject, object| RuleBody {
+        label: "path".into(),
+        heads: vec![Head {
+            graph: TermId::DEFAULT_GRAPH,
+            subject: Arg::Slot(subject),
+            predicate: Arg::Const(predicate(2)),
+            object: Arg::Slot(object),
+        }],
+        body: Body { width: 3, atoms, conditions: Vec::new() },
+    };
+    let rules = [rule(vec![atom(1, 0, 1)], 0, 1), rule(vec![atom(2, 0, 1), atom(1, 1, 2)], 0, 2)];
+    let edge = |from: u64, to: u64| (node_term(200 + from), predicate(1), node_term(200 + to));
+    let facts: BTreeSet<Triple> =
+        (0..60).flat_map(|n: u64| [edge(n, (n * 7 + 3) % 60), edge(n, (n * n + 1) % 60)]).collect();
+    let expected = naive_closure(&facts, &rules);
+    for nodes in [1, 3] {
+        let derived = [u64::MAX, 0].map(|dense_from| {
+            let mode = Mode::NewRules(BTreeSet::from([0, 1]));
+            let mut cluster = Cluster::new((nodes, dense_from), &rules, &facts, &mode, &BTreeSet::new());
+            cluster.run();
+            let are_dense: Vec<bool> = cluster.reasoners.iter().map(|one| one.state().has_matrices()).collect();
+            assert_eq!(are_dense, vec![dense_from == 0; nodes as usize], "{nodes} nodes");
+            for copy in Copy::BOTH {
+                let (found, count) = cluster.facts(&facts, copy);
+                assert_eq!((&found, count), (&expected, expected.len()), "{nodes} nodes, {copy:?}");
+            }
+            cluster.derived
+        });
+        assert_eq!(derived[0], derived[1]);
     }
 }

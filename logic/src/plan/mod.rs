@@ -162,6 +162,16 @@ pub struct Head {
     pub object: Arg,
 }
 
+impl Head {
+    /// The relation, when the predicate is a constant.
+    pub fn relation(&self) -> Option<Relation> {
+        match self.predicate {
+            Arg::Const(predicate) => Some(Relation { graph: self.graph, predicate }),
+            Arg::Slot(_) => None,
+        }
+    }
+}
+
 /// What becomes of the rows at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Sink {

@@ -51,7 +51,11 @@ impl<S> ServerSpans<S> {
             Calls::Always(is_traced) => is_traced(path),
             Calls::InTrace(is_traced) => is_in && is_traced(path),
         };
-        if !is_traced || (!is_in && !crate::begins()) {
+        if !is_traced {
+            return None;
+        }
+        let context = context::of(request.headers());
+        if !crate::is_kept(&context) {
             return None;
         }
         let method = path.trim_start_matches('/');
@@ -64,7 +68,7 @@ impl<S> ServerSpans<S> {
             "rpc.method" = method,
             "entail.process" = &*self.process,
         );
-        context::adopt(&span, request.headers());
+        context::adopt(&span, context);
         context::is_recorded(&span).then(|| Call::new(span, End::Server))
     }
 }

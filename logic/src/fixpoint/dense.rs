@@ -1,0 +1,201 @@
+//! Relations that are kept as a matrix during an attempt, beside their runs or instead of them.
+//!
+//! A matrix tells at once whether a candidate is new, so nothing has to be subtracted. Where no plan reads a copy's facts
+//! once they are not new any more, they are in the matrix alone, and become a run when the attempt ends.
+//!
+//! # Invariants
+//! - A relation's matrix holds every fact of the out copy: base, settled, published, pending, recent.
+//! - Facts that are in the matrix alone are in none of the copy's runs, recent ones apart.
+
+use super::state::State;
+use crate::columns::matrix::Matrix;
+use crate::columns::run::CHUNK_PAIRS;
+use crate::columns::spine::{RunWriter, Spill};
+use crate::columns::{Pair, Run, pairs};
+use entail_model::{Copy, Fault, Mark, Relation};
+use std::sync::Arc;
+
+/// Candidates of a relation from which on a matrix may be worth its making.
+pub const CANDIDATES_MIN: u64 = 1 << 16;
+
+/// Steps with candidates that tell recursion from a rule that fires once.
+const STEPS_MIN: u32 = 3;
+
+/// A matrix may take so many bytes, and some more for each fact: twice what its pairs take in one run.
+const BYTES_FREE: u64 = 16 << 20;
+const BYTES_A_FACT: u64 = 2 * size_of::<Pair>() as u64;
+
+/// What is known of a relation that may become dense.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offered {
+    candidates: u64,
+    steps: u32,
+    /// So many candidates have to come before it is looked at again.
+    wait: u64,
+}
+
+/// A relation's matrix.
+#[derive(Debug)]
+pub struct Dense {
+    pub matrix: Matrix,
+    /// By copy: are its facts in the matrix alone, and how many are.
+    pub alone: [bool; 2],
+    pub unlisted: [u64; 2],
+}
+
+impl Dense {
+    /// Writes what is in the matrix alone as a run.
+    fn list(&self, copy: Copy, known: &[Arc<Run>], spill: &Spill) -> Result<Option<Run>, Fault> {
+        let mut writer = RunWriter::new(Mark::Derived, self.unlisted[copy as usize], spill);
+        let mut buffer: Vec<Pair> = Vec::new();
+        let mut write = |buffer: &mut Vec<Pair>| {
+            let new = known.iter().try_fold(std::mem::take(buffer), |rest, run| run.subtract_from(rest))?;
+            writer.extend(&new)
+        };
+        let mut visit = |pairs: &mut Vec<Pair>| {
+            buffer.extend_from_slice(pairs);
+            if buffer.len() >= CHUNK_PAIRS { write(&mut buffer) } else { Ok(()) }
+        };
+        match copy {
+            Copy::Out => self.matrix.by_keys(&mut visit)?,
+            Copy::In => self.matrix.by_values(&mut visit)?,
+        }
+        write(&mut buffer)?;
+        writer.finish()
+    }
+}
+
+impl State {
+    /// The matrix of a relation that has one.
+    pub fn matrix(&self, relation: Relation) -> Option<&Matrix> {
+        self.dense.get(&relation).map(|dense| &dense.matrix)
+    }
+
+    /// Is anything kept as a matrix?
+    pub fn has_matrices(&self) -> bool {
+        !self.dense.is_empty()
+    }
+
+    /// Bytes that a matrix of so many facts may take.
+    fn matrix_max(&self, facts: u64) -> u64 {
+        let share = match self.spill.store {
+            Some(_) => self.held_max.saturating_mul(size_of::<Pair>() as u64) / 2,
+            None => u64::MAX,
+        };
+        share.min(BYTES_FREE + facts * BYTES_A_FACT)
+    }
+
+    /// Makes a matrix for a relation, if that is worth it; `alone` tells which copies nobody reads later.
+    pub fn consider(&mut self, relation: Relation, candidates: &[&Vec<Pair>], alone: [bool; 2]) -> Result<(), Fault> {
+        let count: u64 = candidates.iter().map(|pairs| pairs.len() as u64).sum();
+        let offered = self.offered.entry(relation).or_default();
+        offered.candidates += count;
+        offered.steps += 1;
+        let Offered { candidates: all, steps, wait } = *offered;
+        if self.dense.contains_key(&relation) || all < wait.max(self.dense_from) {
+            return Ok(());
+        }
+        let runs = self.runs_of(relation, Copy::Out);
+        let facts = runs.iter().map(|run| run.len).sum::<u64>();
+        if self.dense_from > 0 && (steps < STEPS_MIN || all < facts) {
+            return Ok(());
+        }
+        let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
+        let values = candidates.iter().flat_map(|pairs| pairs.iter()).map(|pair| pair.1);
+        let max = self.matrix_max(facts);
+        let made = match Matrix::estimate(keys, values) <= max {
+            true => matrix_of(&runs, max)?,
+            false => None,
+        };
+        match made {
+            Some(matrix) => _ = self.dense.insert(relation, Dense { matrix, alone, unlisted: [0; 2] }),
+            None => self.offered.entry(relation).or_default().wait = 2 * all,
+        }
+        self.measure_matrices();
+        Ok(())
+    }
+
+    /// Adds candidates to a relation's matrix, those of each list to what is claimed of it. False, and nothing is added,
+    /// if they do not all fit: then there is no matrix any more, and what is claimed is new to the relation's runs.
+    pub fn claim_rest(&mut self, relation: Relation, lists: &mut [(Vec<Pair>, Vec<Pair>)]) -> Result<bool, Fault> {
+        let max = self.matrix_max(self.runs_of(relation, Copy::Out).iter().map(|run| run.len).sum());
+        let Some(dense) = self.dense.get_mut(&relation) else { return Ok(false) };
+        let unlisted = dense.unlisted[Copy::Out as usize];
+        let max = max + unlisted * BYTES_A_FACT;
+        if !lists.iter().all(|(_, rest)| dense.matrix.place(rest, max)) {
+            self.dissolve(relation, lists)?;
+            return Ok(false);
+        }
+        for (claimed, rest) in lists {
+            claimed.extend(rest.drain(..).filter(|pair| dense.matrix.insert(*pair)));
+        }
+        self.measure_matrices();
+        Ok(true)
+    }
+
+    /// Gives up a relation's matrix: what is in it alone becomes runs, but for what has just been claimed.
+    fn dissolve(&mut self, relation: Relation, lists: &[(Vec<Pair>, Vec<Pair>)]) -> Result<(), Fault> {
+        let mut claimed: Vec<Pair> = lists.iter().flat_map(|(claimed, _)| claimed).copied().collect();
+        pairs::sort_distinct(&mut claimed);
+        let mut turned: Vec<Pair> = claimed.iter().map(|(key, value)| (*value, *key)).collect();
+        pairs::sort_distinct(&mut turned);
+        self.list(relation, [claimed, turned])?;
+        self.dense.remove(&relation);
+        self.offered.entry(relation).or_default().wait = u64::MAX;
+        self.measure_matrices();
+        Ok(())
+    }
+
+    /// Makes runs of everything that is in matrices alone.
+    pub fn list_all(&mut self) -> Result<(), Fault> {
+        let relations: Vec<Relation> = self.dense.keys().copied().collect();
+        relations.into_iter().try_for_each(|relation| self.list(relation, [Vec::new(), Vec::new()]))
+    }
+
+    /// Makes runs of what is in a relation's matrix alone, but for these pairs of each copy.
+    fn list(&mut self, relation: Relation, but: [Vec<Pair>; 2]) -> Result<(), Fault> {
+        let known = Copy::BOTH.map(|copy| {
+            let mut runs = self.runs_of(relation, copy);
+            runs.extend(Run::resident(Mark::Derived, but[copy as usize].clone()));
+            runs
+        });
+        let Some(dense) = self.dense.get_mut(&relation) else { return Ok(()) };
+        let list = |copy: Copy| match dense.unlisted[copy as usize] {
+            0 => Ok(None),
+            _ => dense.list(copy, &known[copy as usize], &self.spill),
+        };
+        let (out, into) = rayon::join(|| list(Copy::Out), || list(Copy::In));
+        let listed = [out?, into?];
+        dense.unlisted = [0; 2];
+        for (copy, run) in Copy::BOTH.into_iter().zip(listed) {
+            if let Some(run) = run {
+                self.add_pending(relation, copy, Arc::new(run))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn measure_matrices(&mut self) {
+        let bytes: u64 = self.dense.values().map(|dense| dense.matrix.bytes()).sum();
+        self.held_in_matrices = bytes / size_of::<Pair>() as u64;
+    }
+}
+
+/// The pairs of runs as a matrix; none if that takes too much.
+fn matrix_of(runs: &[Arc<Run>], bytes_max: u64) -> Result<Option<Matrix>, Fault> {
+    let mut matrix = Matrix::default();
+    for run in runs {
+        let mut fits = true;
+        run.for_each_piece(|piece| {
+            fits = fits && matrix.place(piece, bytes_max);
+            if fits {
+                piece.iter().for_each(|pair| _ = matrix.insert(*pair));
+            }
+            Ok(())
+        })?;
+        if !fits {
+            return Ok(None);
+        }
+    }
+    Ok(Some(matrix))
+}

@@ -1,0 +1,89 @@
+//! What a program reads from one step to the next, and so what a step need not keep in order.
+//!
+//! That is less than what its plans mention. Plans over everything run in the first round, before what it finds is
+//! published; and a plan for new facts of a predicate that no rule derives has work in the first step only, before
+//! anything has been found.
+
+use crate::plan::{Arg, Op, Program, Sink, View};
+use entail_model::{Copy, TermId};
+use std::collections::BTreeSet;
+
+/// The copies that a program's delta plans read.
+#[derive(Debug, Default)]
+pub struct Reads {
+    /// By copy.
+    all: [Predicates; 2],
+    /// Those whose facts are read in later steps than the one after they are found.
+    earlier: [Predicates; 2],
+}
+
+/// Some predicates, or all.
+#[derive(Debug, Default)]
+struct Predicates {
+    /// A variable stands for any predicate.
+    any: bool,
+    named: BTreeSet<TermId>,
+}
+
+impl Predicates {
+    fn add(&mut self, predicate: Arg) {
+        match predicate {
+            Arg::Const(predicate) => _ = self.named.insert(predicate),
+            Arg::Slot(_) => self.any = true,
+        }
+    }
+
+    fn may_contain(&self, predicate: Arg) -> bool {
+        match predicate {
+            Arg::Const(predicate) => self.any || self.named.contains(&predicate),
+            Arg::Slot(_) => self.any || !self.named.is_empty(),
+        }
+    }
+}
+
+impl Reads {
+    /// What the program's delta plans read.
+    pub fn of(program: &Program) -> Self {
+        let mut derived = Predicates::default();
+        for plan in program.rules.iter().flat_map(|rule| &rule.deltas) {
+            if let Sink::Emit { heads, .. } = &plan.sink {
+                heads.iter().for_each(|head| derived.add(head.predicate));
+            }
+        }
+        let mut reads = Self::default();
+        for rule in &program.rules {
+            for plan in &rule.deltas {
+                let matches = || {
+                    let ops = plan.stages.iter().flat_map(|stage| &stage.ops);
+                    ops.filter_map(|op| {
+                        if let Op::Match { atom, copy, view } = op { Some((atom, *copy, *view)) } else { None }
+                    })
+                };
+                let is_new = |(atom, _, view): (&crate::plan::Atom, Copy, View)| {
+                    view == View::Delta && derived.may_contain(atom.predicate)
+                };
+                if !matches().any(is_new) {
+                    continue;
+                }
+                for (atom, copy, view) in matches() {
+                    reads.all[copy as usize].add(atom.predicate);
+                    // The delta of a rule that moves rows is published later than it is found.
+                    if view != View::Delta || !rule.is_local() {
+                        reads.earlier[copy as usize].add(atom.predicate);
+                    }
+                }
+            }
+        }
+        reads
+    }
+
+    /// Is the predicate's copy read?
+    pub fn reads(&self, predicate: TermId, copy: Copy) -> bool {
+        self.all[copy as usize].may_contain(Arg::Const(predicate))
+    }
+
+    /// Is it read once its facts are not new any more?
+    pub fn reads_earlier(&self, predicate: TermId, copy: Copy) -> bool {
+        self.earlier[copy as usize].may_contain(Arg::Const(predicate))
+    }
+}
