@@ -149,10 +149,15 @@ impl Matrix {
         Some(Row { words: &self.bits[page * WORD_BITS + bit], columns: &self.columns })
     }
 
+    /// Makes columns for the values of pairs; tells whether all of them have one.
+    pub fn place_values(&mut self, pairs: &[Pair]) -> bool {
+        pairs.iter().all(|(_, value)| self.columns.place(*value).is_some())
+    }
+
     /// Makes places for pairs; tells whether all of them have one. They have not if a value is inline, or if the set would
     /// take more than `bytes_max`.
     pub fn place(&mut self, pairs: &[Pair], bytes_max: u64) -> bool {
-        if !pairs.iter().all(|(_, value)| self.columns.place(*value).is_some()) {
+        if !self.place_values(pairs) {
             return false;
         }
         let columns = self.columns.bases.len();

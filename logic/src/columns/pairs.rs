@@ -106,6 +106,20 @@ fn keep_new(pairs: &mut [Pair], known: &[Pair]) -> usize {
     kept
 }
 
+/// The pairs of two disjoint sets, each without repetitions; in order, unless one of them is empty.
+pub fn unite(left: Vec<Pair>, right: Vec<Pair>) -> Vec<Pair> {
+    let (mut left, mut right) = (left, right);
+    match (left.is_empty(), right.is_empty()) {
+        (_, true) => left,
+        (true, false) => right,
+        (false, false) => {
+            sort_distinct(&mut left);
+            sort_distinct(&mut right);
+            merge(&left, &right)
+        }
+    }
+}
+
 /// Merges two sorted disjoint slices.
 pub fn merge(left: &[Pair], right: &[Pair]) -> Vec<Pair> {
     let mut merged = vec![(TermId(0), TermId(0)); left.len() + right.len()];
@@ -140,6 +154,19 @@ fn merge_into(left: &[Pair], right: &[Pair], merged: &mut [Pair]) {
     merged[at..].copy_from_slice(rest);
 }
 
+/// A sum over pairs that tells sets of them apart, in whatever order and pieces they come.
+pub fn sum(pairs: &[Pair]) -> u64 {
+    pairs.iter().fold(0, |sum, (key, value)| sum.wrapping_add(scramble(scramble(key.0) ^ value.0)))
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+fn scramble(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ number >> 31
+}
+
 /// The number of distinct keys in sorted pairs.
 pub fn distinct_keys(pairs: &[Pair]) -> u64 {
     pairs.chunk_by(|a, b| a.0 == b.0).count() as u64
@@ -171,7 +198,12 @@ mod tests {
             let mut rest = left.clone();
             subtract_in_place(&mut rest, &right);
             prop_assert_eq!(&rest, &difference);
-            prop_assert_eq!(merge(&difference, &right), a.union(&b).copied().collect::<Vec<_>>());
+            let union = a.union(&b).copied().collect::<Vec<_>>();
+            prop_assert_eq!(merge(&difference, &right), &union[..]);
+            let reversed = right.iter().rev().copied().collect();
+            let mut united = unite(difference, reversed);
+            sort_distinct(&mut united);
+            prop_assert_eq!(united, union);
             let keys: BTreeSet<_> = a.iter().map(|pair| pair.0).collect();
             prop_assert_eq!(distinct_keys(&left), keys.len() as u64);
             let mut doubled = [&left[..], &left[..]].concat();

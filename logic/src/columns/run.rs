@@ -37,6 +37,8 @@ pub struct Chunk {
     pub first: Pair,
     pub last: Pair,
     pub len: u64,
+    /// The [sum](pairs::sum) of a stored chunk's pairs, if whoever stored it had them at hand.
+    sum: Option<u64>,
     body: Body,
 }
 
@@ -53,12 +55,24 @@ impl Chunk {
     /// If `pairs` is empty.
     pub fn resident(pairs: Vec<Pair>) -> Self {
         let (first, last) = (pairs[0], pairs[pairs.len() - 1]);
-        Self { first, last, len: pairs.len() as u64, body: Body::Resident(Arc::new(pairs)) }
+        Self { first, last, len: pairs.len() as u64, sum: None, body: Body::Resident(Arc::new(pairs)) }
     }
 
     /// A chunk that `store` keeps under `key`.
     pub fn stored(first: Pair, last: Pair, len: u64, key: ChunkKey, store: Arc<dyn ChunkStore>) -> Self {
-        Self { first, last, len, body: Body::Stored(key, store) }
+        Self { first, last, len, sum: None, body: Body::Stored(key, store) }
+    }
+
+    /// Stores sorted pairs.
+    pub fn save(pairs: Vec<Pair>, store: &Arc<dyn ChunkStore>) -> Result<Self, Fault> {
+        let (first, last, len) = (pairs[0], pairs[pairs.len() - 1], pairs.len() as u64);
+        let sum = Some(pairs::sum(&pairs));
+        Ok(Self { first, last, len, sum, body: Body::Stored(store.save(pairs)?, Arc::clone(store)) })
+    }
+
+    /// The [sum](pairs::sum) of the pairs.
+    pub fn sum(&self) -> Result<u64, Fault> {
+        self.sum.map_or_else(|| Ok(pairs::sum(&*self.pairs()?)), Ok)
     }
 
     /// The key of a stored chunk; `None` when it is only in memory.

@@ -169,10 +169,7 @@ impl RunWriter {
         self.keys += pairs::distinct_keys(&pairs);
         self.chunks.push(match &self.store {
             None => Chunk::resident(pairs),
-            Some(store) => {
-                let (first, last, len) = (pairs[0], pairs[pairs.len() - 1], pairs.len() as u64);
-                Chunk::stored(first, last, len, store.save(pairs)?, Arc::clone(store))
-            }
+            Some(store) => Chunk::save(pairs, store)?,
         });
         Ok(())
     }

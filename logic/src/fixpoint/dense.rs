@@ -127,7 +127,8 @@ impl State {
             return Ok(false);
         }
         for (claimed, rest) in lists {
-            claimed.extend(rest.drain(..).filter(|pair| dense.matrix.insert(*pair)));
+            rest.retain(|pair| dense.matrix.insert(*pair));
+            *claimed = pairs::unite(std::mem::take(claimed), std::mem::take(rest));
         }
         self.measure_matrices();
         Ok(true)
@@ -184,6 +185,13 @@ impl State {
 /// The pairs of runs as a matrix; none if that takes too much.
 fn matrix_of(runs: &[Arc<Run>], bytes_max: u64) -> Result<Option<Matrix>, Fault> {
     let mut matrix = Matrix::default();
+    // Before there are rows, so that each has all columns.
+    for run in runs {
+        run.for_each_piece(|piece| {
+            matrix.place_values(piece);
+            Ok(())
+        })?;
+    }
     for run in runs {
         let mut fits = true;
         run.for_each_piece(|piece| {

@@ -367,10 +367,7 @@ impl Reasoner {
                     append(candidates, relation, *rule, std::mem::take(rest));
                 }
             }
-            let new = lists.into_iter().map(|(claimed, _)| claimed).reduce(|mut all, more| {
-                all.extend(more);
-                all
-            });
+            let new = lists.into_iter().map(|(claimed, _)| claimed).reduce(pairs::unite);
             self.place(relation, new.unwrap_or_default(), &mut found)?;
         }
         Ok(found)

@@ -35,14 +35,21 @@ pub struct Shape {
 impl Shape {
     /// The shape for these numbers.
     pub fn of(numbers: &[u64]) -> Self {
-        let lows = || numbers.iter().map(|number| number & LOW_MASK);
-        let highs = || numbers.iter().map(|number| number >> LOW_BITS);
-        let (min_low, min_high) = (lows().min().unwrap_or(0), highs().min().unwrap_or(0));
-        let used = lows().fold(0, |bits, low| bits | (low - min_low));
-        let shift = if used == 0 { 0 } else { used.trailing_zeros() };
-        let width_low = width(used >> shift);
-        let width_high = width(highs().fold(0, |bits, high| bits | (high - min_high)));
-        Self { count: numbers.len(), min_low, min_high, width_low, width_high, shift }
+        let Some(first) = numbers.first() else {
+            return Self { count: 0, min_low: 0, min_high: 0, width_low: 0, width_high: 0, shift: 0 };
+        };
+        let (mut min_low, mut max_low, mut min_high, mut max_high) = (u64::MAX, 0, u64::MAX, 0);
+        let mut varying = 0;
+        for number in numbers {
+            let (low, high) = (number & LOW_MASK, number >> LOW_BITS);
+            (min_low, max_low) = (min_low.min(low), max_low.max(low));
+            (min_high, max_high) = (min_high.min(high), max_high.max(high));
+            varying |= (number ^ first) & LOW_MASK;
+        }
+        // The low bits that all numbers share are zero in their differences.
+        let shift = if varying == 0 { 0 } else { varying.trailing_zeros() };
+        let width_low = width((max_low - min_low) >> shift);
+        Self { count: numbers.len(), min_low, min_high, width_low, width_high: width(max_high - min_high), shift }
     }
 
     /// About how many bytes the packed list takes.

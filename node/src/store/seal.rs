@@ -104,10 +104,6 @@ fn group(changes: &Sealed, terms: &[ShardTerms]) -> Vec<Group> {
 
 /// Stores a group: runs that are stored already stay as they are, those in memory become one.
 fn store(group: &Group, scratch: &Arc<Scratch>) -> Result<(Vec<Run>, Tally), Fault> {
-    let mut tally = Tally::default();
-    for run in &group.runs {
-        tally.add(group.column, run)?;
-    }
     let is_stored = |run: &&Arc<Run>| run.chunks.iter().all(|chunk| chunk.key().is_some());
     let (stored, resident): (Vec<&Arc<Run>>, Vec<&Arc<Run>>) = group.runs.iter().partition(is_stored);
     let mut runs: Vec<Run> = stored.into_iter().map(|run| Run::clone(run)).collect();
@@ -115,5 +111,7 @@ fn store(group: &Group, scratch: &Arc<Scratch>) -> Result<(Vec<Run>, Tally), Fau
         let spill = Spill { store: Some(Arc::clone(scratch) as Arc<dyn ChunkStore>), above: 0 };
         runs.push(merge_runs(&resident, &spill)?);
     }
+    let mut tally = Tally::default();
+    runs.iter().try_for_each(|run| tally.add(group.column, run))?;
     Ok((runs, tally))
 }

@@ -1,8 +1,8 @@
 //! What an attempt adds, in numbers: a digest that does not depend on how the facts are cut into runs, and counts.
 
 use super::schema::{Column, Counts};
-use entail_logic::columns::{Pair, Run};
-use entail_model::{Copy, Fault, Mark, Relation, ShardId};
+use entail_logic::columns::{Chunk, Run, pairs};
+use entail_model::{Copy, Fault, Mark, Relation, ShardId, TermId};
 use std::collections::BTreeMap;
 
 /// Sums over runs.
@@ -41,27 +41,33 @@ impl Tally {
     /// Adds a run of a column. Terms are not counted: facts that differ have ids that differ.
     pub fn add(&mut self, column: Column, run: &Run) -> Result<(), Fault> {
         let Column::Facts(relation, copy) = column else { return Ok(()) };
-        let seed = seed(relation, copy, run.mark);
-        run.for_each_piece(|pairs| {
-            self.digest = pairs.iter().fold(self.digest, |sum, pair| sum.wrapping_add(mix(seed, *pair)));
+        let weight = weight(relation, copy, run.mark);
+        for chunk in &run.chunks {
+            self.digest = self.digest.wrapping_add(chunk.sum()?.wrapping_mul(weight));
             if copy == Copy::Out {
-                self.count(run.mark, pairs);
+                self.count(run.mark, chunk)?;
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// Counts facts at their subjects' homes.
-    fn count(&mut self, mark: Mark, pairs: &[Pair]) {
-        let mut rest = pairs;
-        while let Some(first) = rest.first() {
-            let home = first.0.home();
-            let here = rest.partition_point(|pair| pair.0.home() == home);
+    fn count(&mut self, mark: Mark, chunk: &Chunk) -> Result<(), Fault> {
+        let mut add = |home: Option<ShardId>, count: u64| {
             if let Some(home) = home {
-                *self.facts.entry(home).or_default() += Counts::of(mark, here as u64);
+                *self.facts.entry(home).or_default() += Counts::of(mark, count);
             }
-            rest = &rest[here..];
+        };
+        let home = chunk.first.0.home();
+        if home == chunk.last.0.home() {
+            add(home, chunk.len);
+            return Ok(());
         }
+        chunk
+            .pairs()?
+            .chunk_by(|a, b| a.0.home() == b.0.home())
+            .for_each(|here| add(here[0].0.home(), here.len() as u64));
+        Ok(())
     }
 
     /// Adds another tally.
@@ -71,27 +77,17 @@ impl Tally {
     }
 }
 
-fn seed(relation: Relation, copy: Copy, mark: Mark) -> u64 {
+/// What a column's sums count in the digest: odd, so that nothing of them is lost.
+fn weight(relation: Relation, copy: Copy, mark: Mark) -> u64 {
     let marks = (copy as u64) << 2 | mark as u64;
-    scramble(scramble(relation.graph.0 ^ marks << 52) ^ relation.predicate.0)
-}
-
-fn mix(seed: u64, (key, value): Pair) -> u64 {
-    scramble(scramble(seed ^ key.0) ^ value.0)
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
-fn scramble(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ number >> 31
+    pairs::sum(&[(TermId(relation.graph.0 ^ marks << 52), relation.predicate)]) | 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use entail_model::{TermId, TermKind};
+    use entail_logic::columns::Pair;
+    use entail_model::TermKind;
     use proptest::prelude::*;
 
     fn pairs() -> impl Strategy<Value = Vec<Pair>> {
