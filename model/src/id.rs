@@ -117,6 +117,7 @@ pub enum TermKind {
 }
 
 impl TermKind {
+    #[inline]
     fn from_bits(bits: u64) -> Self {
         match bits & 3 {
             0 => Self::Iri,
@@ -163,6 +164,7 @@ impl TermId {
     }
 
     /// Does the id carry its value, so that no dictionary knows it and no shard is its home?
+    #[inline]
     pub fn is_inline(self) -> bool {
         self.0 & INLINE != 0
     }
@@ -172,16 +174,19 @@ impl TermId {
     }
 
     /// The shard that owns the term; `None` for inline values.
+    #[inline]
     pub fn home(self) -> Option<ShardId> {
         (!self.is_inline()).then_some(ShardId((self.0 >> SHARD_SHIFT) as u16))
     }
 
     /// The dense index within the home shard; `None` for inline values.
+    #[inline]
     pub fn local(self) -> Option<u64> {
         (!self.is_inline()).then_some(self.0 >> LOCAL_SHIFT & ((1 << LOCAL_BITS) - 1))
     }
 
     /// The kind of term; inline values are literals.
+    #[inline]
     pub fn kind(self) -> TermKind {
         if self.is_inline() { TermKind::Literal } else { TermKind::from_bits(self.0) }
     }

@@ -136,6 +136,11 @@ impl Run {
         Ok(self.groups.get())
     }
 
+    /// Has somebody asked for its groups before?
+    pub fn has_groups(&self) -> bool {
+        self.groups.get().is_some()
+    }
+
     /// One of several parts that together are this run: some of the pairs, or of the chunks if there are several.
     pub fn part(&self, number: usize, of: usize) -> Option<Arc<Self>> {
         let range = |len: usize| len * number / of..len * (number + 1) / of;

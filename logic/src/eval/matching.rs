@@ -5,11 +5,13 @@
 //! the copy is scanned. A bound value is checked against each match.
 
 use super::{Batch, Output, PIECE_ROWS, Scope};
+use crate::columns::Run;
 use crate::columns::groups::GROUPS_PAIRS_MAX;
 use crate::columns::pairs::{self, Pair};
 use crate::plan::{Arg, Atom, GraphScope, Slot, View};
 use entail_model::{Copy, Fault, Relation, TermId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Pairs of a run for each row, up to which groups are made.
 const GROUPS_WORTH: u64 = 4;
@@ -93,7 +95,7 @@ impl Step<'_> {
         relations.into_iter().filter(|r| r.predicate == predicate).map(|r| r.graph).collect()
     }
 
-    fn relation_runs(&self, graph: TermId, predicate: TermId) -> Vec<std::sync::Arc<crate::columns::Run>> {
+    fn relation_runs(&self, graph: TermId, predicate: TermId) -> Vec<Arc<Run>> {
         self.scope.facts.runs(Relation { graph, predicate }, self.copy, self.view)
     }
 
@@ -137,7 +139,8 @@ impl Step<'_> {
         let (Some(room), [graph]) = (self.scope.groups, graphs) else { return Ok(false) };
         let runs = self.relation_runs(*graph, join.choice.predicate);
         // What is small is looked up; to make groups for few rows is not worth it.
-        if runs.iter().any(|run| run.len > GROUPS_PAIRS_MAX || run.len > keyed.len() as u64 * GROUPS_WORTH) {
+        let is_dear = |run: &Arc<Run>| run.len > GROUPS_PAIRS_MAX || run.len > keyed.len() as u64 * GROUPS_WORTH;
+        if runs.iter().any(|run| !run.has_groups() && is_dear(run)) {
             return Ok(false);
         }
         let mut groups = Vec::with_capacity(runs.len());

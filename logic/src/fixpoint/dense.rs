@@ -108,7 +108,13 @@ impl State {
             false => None,
         };
         match made {
-            Some(matrix) => _ = self.dense.insert(relation, Dense { matrix, alone, unlisted: [0; 2] }),
+            Some(matrix) => {
+                let mut unlisted = [0; 2];
+                for copy in Copy::BOTH.into_iter().filter(|copy| alone[*copy as usize]) {
+                    unlisted[copy as usize] = self.forget_found(relation, copy)?;
+                }
+                self.dense.insert(relation, Dense { matrix, alone, unlisted });
+            }
             None => self.offered.entry(relation).or_default().wait = 2 * all,
         }
         self.measure_matrices();

@@ -119,6 +119,19 @@ impl CopyState {
         }
     }
 
+    /// Forgets what the attempt has found and nobody has to read any more; tells how much that is.
+    fn forget_found(&mut self) -> u64 {
+        let mut forgotten = std::mem::take(&mut self.later).len() as u64;
+        for spine in [&mut self.settled, &mut self.published, &mut self.pending] {
+            spine.runs.retain(|run| {
+                let is_found = run.mark == Mark::Derived;
+                forgotten += if is_found { run.len } else { 0 };
+                !is_found
+            });
+        }
+        forgotten
+    }
+
     /// Pairs in memory that are the attempt's.
     fn held(&self) -> u64 {
         let spines = [&self.settled, &self.published, &self.pending, &self.promoted, &self.arrived_runs];
@@ -344,6 +357,16 @@ impl State {
     /// Is a copy's matrix all that its facts need?
     pub fn is_alone(&self, relation: Relation, copy: Copy) -> bool {
         self.dense.get(&relation).is_some_and(|dense| dense.alone[copy as usize])
+    }
+
+    /// Forgets what the attempt has found of a copy, but for what is recent; tells how much that is.
+    pub(super) fn forget_found(&mut self, relation: Relation, copy: Copy) -> Result<u64, Fault> {
+        let mut forgotten = 0;
+        self.change_one(relation, copy, |state, _| {
+            forgotten = state.forget_found();
+            Ok(())
+        })?;
+        Ok(forgotten)
     }
 
     /// Adds a run of facts that were found before.
