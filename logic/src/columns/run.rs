@@ -72,7 +72,7 @@ impl Chunk {
 
     /// The [sum](pairs::sum) of the pairs.
     pub fn sum(&self) -> Result<u64, Fault> {
-        self.sum.map_or_else(|| Ok(pairs::sum(&*self.pairs()?)), Ok)
+        self.sum.map_or_else(|| Ok(pairs::sum(&self.pairs()?)), Ok)
     }
 
     /// The key of a stored chunk; `None` when it is only in memory.

@@ -31,7 +31,7 @@ impl<'m> Heads<'m> {
             Sink::Gather(_) => (0, &[][..]),
         };
         let of = |head: &Head| head.relation().and_then(&matrix);
-        let templates = heads.iter().map(|head| (head.clone(), of(head))).collect();
+        let templates = heads.iter().map(|head| (*head, of(head))).collect();
         Self { rule, templates, pairs: ByRelation::new(), claimed: ByRelation::new() }
     }
 
