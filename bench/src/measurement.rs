@@ -1,5 +1,6 @@
 //! What comes out: one line of JSON each.
 
+use crate::cluster::Shape;
 use crate::machine::Machine;
 use crate::process::Usage;
 use serde::Serialize;
@@ -10,8 +11,10 @@ use serde::Serialize;
 pub enum Line {
     /// First: where it was measured.
     Machine(Machine),
+    /// Second: what was measured there.
+    Cluster(Shape),
     Measurement(Measurement),
-    /// Last: how Entail compares with a peer.
+    /// Last: how Entail compares with a peer, and what a fact takes.
     Ratio(Ratio),
 }
 
@@ -48,14 +51,19 @@ pub struct Measurement {
     /// Between nodes, as the cluster reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_exchanged: Option<u64>,
+    /// Between nodes while they reasoned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u64>,
 }
 
-/// What Entail takes for each unit that a peer takes: below one, Entail takes less.
+/// What Entail takes for each unit that a peer takes: below one, Entail takes less. Or what it takes for each fact.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ratio {
     pub workload: String,
+    /// A peer's name, or `facts`.
     pub against: &'static str,
     /// `seconds`, `cpu_seconds` and `peak_rss_bytes` of `total`; `rules_seconds`: the step `rules` over `fixpoint`.
+    /// Against facts: `rss_bytes`, `peak_rss_bytes` and `disk_bytes`.
     pub of: &'static str,
     pub runs: usize,
     pub min: f64,
@@ -64,12 +72,12 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// Of pairs of what Entail and a peer took, one pair a run.
+    /// Of pairs of what Entail and a peer took, or of what it took and the facts that it has; one pair a run.
     ///
     /// # Panics
     /// If there is no pair.
     pub fn of(workload: &str, against: &'static str, of: &'static str, pairs: &[(f64, f64)]) -> Self {
-        let ratios: Vec<f64> = pairs.iter().map(|(entail, peer)| entail / peer).collect();
+        let ratios: Vec<f64> = pairs.iter().map(|(entail, unit)| entail / unit).collect();
         let [min, median, max] = spread(&ratios);
         Self { workload: workload.to_owned(), against, of, runs: pairs.len(), min, median, max }
     }
@@ -101,7 +109,7 @@ mod tests {
 
     #[test]
     fn lines_say_what_they_are_and_leave_out_what_is_not_there() {
-        let usage = Some(Usage { cpu_seconds: 1.5, peak_rss_bytes: 7 });
+        let usage = Some(Usage { cpu_seconds: 1.5, peak_rss_bytes: 7, rss_bytes: 6 });
         let step = Measurement { step: "load".to_owned(), facts: Some(3), usage, ..Measurement::default() };
         let json = serde_json::to_value(Line::Measurement(step)).unwrap();
         assert_eq!((&json["line"], &json["cpu_seconds"]), (&"measurement".into(), &1.5.into()));

@@ -2,4 +2,5 @@
 
 mod answers;
 pub mod closure;
+pub mod generation;
 pub mod lubm;
