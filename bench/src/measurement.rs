@@ -27,7 +27,7 @@ pub struct Measurement {
     pub subject: &'static str,
     /// Counted from one.
     pub run: u32,
-    /// `load`, `rules`, `total` (both), a query's name; of a peer `read`, `fixpoint`, `total`.
+    /// `load`, `rules`, `total` (both), a query's or a small request's name; of a peer `read`, `fixpoint`, `total`.
     pub step: String,
     /// Facts that the step added.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,8 +38,18 @@ pub struct Measurement {
     /// Of reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<u32>,
-    /// Of the clock on the wall; of a query the median of its repetitions.
+    /// Of the clock on the wall; of what is done again and again the median.
     pub seconds: f64,
+    /// Of small requests: what one in a hundred takes at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99_seconds: Option<f64>,
+    /// Requests that were measured, by how many at the same time, and how many of them all had done in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<f64>,
     /// Of a query: the first time that it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seconds: Option<f64>,
@@ -96,6 +106,16 @@ pub fn spread(numbers: &[f64]) -> [f64; 3] {
     [sorted[0], median, sorted[sorted.len() - 1]]
 }
 
+/// The number that so many percent of some numbers do not exceed, and which is one of them (the nearest rank).
+///
+/// # Panics
+/// If there is none.
+pub fn percentile(numbers: &[f64], percent: usize) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +125,13 @@ mod tests {
         let ratio = Ratio::of("w", "ascent", "seconds", &[(4.0, 2.0), (1.0, 1.0), (9.0, 3.0)]);
         assert_eq!((ratio.min, ratio.median, ratio.max), (1.0, 2.0, 3.0));
         assert_eq!(spread(&[1.0, 2.0, 4.0, 3.0]), [1.0, 2.5, 4.0]);
+    }
+
+    #[test]
+    fn percentiles_are_of_the_numbers() {
+        let numbers: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!([0, 1, 50, 99, 100].map(|percent| percentile(&numbers, percent)), [1.0, 2.0, 100.0, 198.0, 200.0]);
+        assert_eq!(percentile(&[3.0], 50), 3.0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is measured: an input that can be made again, rules, and queries.
 
+use crate::debian::{self, Debian};
 use crate::graphs::{Form, Graph};
 use crate::lubm::{self, Lubm};
 use crate::{Error, closure, generation};
@@ -41,11 +42,12 @@ impl Query {
 }
 
 /// A workload with its size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Workload {
     Lubm(Lubm),
     Closure(Graph),
     SameGeneration(Graph),
+    Debian(Debian),
 }
 
 /// A workload of any size: what decides which rules and queries there are.
@@ -54,6 +56,7 @@ pub enum Kind {
     Lubm,
     Closure,
     SameGeneration,
+    Debian,
 }
 
 impl Kind {
@@ -62,6 +65,7 @@ impl Kind {
             Self::Lubm => "lubm",
             Self::Closure => "closure",
             Self::SameGeneration => "same-generation",
+            Self::Debian => "debian",
         }
     }
 
@@ -71,6 +75,7 @@ impl Kind {
             Self::Lubm => lubm::RULES,
             Self::Closure => closure::RULES,
             Self::SameGeneration => generation::RULES,
+            Self::Debian => debian::RULES,
         }
     }
 
@@ -79,6 +84,7 @@ impl Kind {
             Self::Lubm => &lubm::QUERIES,
             Self::Closure => &closure::QUERIES,
             Self::SameGeneration => &generation::QUERIES,
+            Self::Debian => &debian::QUERIES,
         }
     }
 }
@@ -89,6 +95,7 @@ impl Workload {
             Self::Lubm(_) => Kind::Lubm,
             Self::Closure(_) => Kind::Closure,
             Self::SameGeneration(_) => Kind::SameGeneration,
+            Self::Debian(_) => Kind::Debian,
         }
     }
 
@@ -98,6 +105,8 @@ impl Workload {
         match self {
             Self::Lubm(lubm) => format!("{kind}-{}", lubm.universities),
             Self::Closure(graph) | Self::SameGeneration(graph) => format!("{kind}-{}", graph.form),
+            Self::Debian(Debian::Drawn { packages, .. }) => format!("{kind}-{packages}"),
+            Self::Debian(Debian::Converted(_)) => format!("{kind}-archive"),
         }
     }
 
@@ -125,6 +134,7 @@ impl Workload {
         match self {
             Self::Lubm(lubm) => lubm.write(out),
             Self::Closure(graph) | Self::SameGeneration(graph) => graph.write(out),
+            Self::Debian(debian) => debian.write(out),
         }
     }
 }

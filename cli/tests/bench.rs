@@ -29,7 +29,8 @@ fn step<'a>(lines: &'a [Value], subject: &str, run: u64, step: &str) -> &'a Valu
 
 #[test]
 fn a_university_is_what_the_peer_makes_of_it() {
-    let lines = lines(&["lubm", "--universities", "1", "--nodes", "2", "--shards", "4", "--against", "ascent"]);
+    let shape = ["--nodes", "2", "--shards", "4", "--against", "ascent"];
+    let lines = lines(&[&["lubm", "--universities", "1", "--points"], &shape[..]].concat());
     assert_eq!(lines[0]["line"], "machine");
     let entail = |name: &str| step(&lines, "entail", 1, name);
     assert!(entail("load")["facts"].as_u64().unwrap() > 90_000);
@@ -44,6 +45,11 @@ fn a_university_is_what_the_peer_makes_of_it() {
     }
     assert_eq!(rows("q12"), 15, "each department has a chair");
     assert!(rows("q06") > rows("q14"), "graduates are students by a rule only");
+    for (name, clients) in [("empty_call", 1), ("point_query", 1), ("point_query", 8), ("write_one", 1)] {
+        let is_point = |line: &&Value| line["step"] == name && line["clients"] == clients;
+        let point = lines.iter().find(is_point).unwrap_or_else(|| panic!("no {name} by {clients}"));
+        assert!(point["seconds"].as_f64() <= point["p99_seconds"].as_f64() && point["calls"].as_u64().unwrap() > 10);
+    }
     assert!(entail("rules")["messages"].as_u64().unwrap() > 0);
     let ratios: Vec<_> = lines.iter().filter(|line| line["line"] == "ratio").collect();
     let against = |whom: &str| ratios.iter().filter(|ratio| ratio["against"] == whom).count();

@@ -134,6 +134,22 @@ impl Cluster {
         Err(Error::Child { name: "the cluster".to_owned(), why })
     }
 
+    /// The last epoch that was committed.
+    ///
+    /// # Errors
+    /// [`Error::Client`].
+    pub async fn epoch(&self) -> Result<u64, Error> {
+        Ok(self.client.status(StatusRequest::default()).await?.epoch)
+    }
+
+    /// A client with a connection of its own.
+    ///
+    /// # Errors
+    /// [`Error::Client`].
+    pub fn client(&self) -> Result<Client, Error> {
+        Ok(Client::connect(&self.url, Options::default())?)
+    }
+
     /// What all processes together have used.
     ///
     /// # Errors

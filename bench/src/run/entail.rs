@@ -33,6 +33,9 @@ impl Bench<'_> {
         for query in kind.queries() {
             rows.push((query.name.to_owned(), self.query(&cluster, query).await?));
         }
+        if self.request.points {
+            self.points(&cluster, content).await?;
+        }
         cluster.stop().await?;
         Ok(Outcome { content, rows, rules_seconds, seconds, usage, disk_bytes })
     }

@@ -6,6 +6,7 @@
 //! The order changes, so that a machine that gets slower or faster is unfair to nobody for long.
 
 mod entail;
+mod points;
 mod work;
 
 use crate::Error;
@@ -25,6 +26,8 @@ pub struct Request {
     pub shape: Shape,
     pub runs: u32,
     pub against: Option<Peer>,
+    /// Whether small requests are measured too; of LUBM only.
+    pub points: bool,
     /// Where to keep the input, data and logs; otherwise they are removed at the end.
     pub keep: Option<PathBuf>,
 }
@@ -69,7 +72,7 @@ pub async fn run(request: &Request, listener: &mut dyn Listener) -> Result<(), E
     let name = request.workload.name();
     let input = work.path().join(format!("{name}.nt"));
     listener.note(&format!("writing {name}"));
-    let lines = create(request.workload, &input).await?;
+    let lines = create(request.workload.clone(), &input).await?;
     listener.note(&format!("{lines} lines"));
     let mut bench = Bench { request, name, input, listener, run: 0 };
     let (mut outcomes, mut reports) = (Vec::new(), Vec::new());

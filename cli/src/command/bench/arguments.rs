@@ -3,6 +3,7 @@
 use crate::units;
 use clap::{Args, ValueEnum};
 use entail_bench::cluster::{Layout, Shape};
+use entail_bench::debian::{Debian, PACKAGES};
 use entail_bench::lubm::Lubm;
 use entail_bench::peer::Peer;
 use entail_bench::run::Request;
@@ -15,6 +16,10 @@ pub struct LubmArguments {
     #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     universities: u32,
 
+    /// Measures small requests too: an empty call, one entity's facts, one fact written
+    #[arg(long, conflicts_with = "write")]
+    pub points: bool,
+
     #[command(flatten)]
     pub common: Common,
 }
@@ -22,6 +27,29 @@ pub struct LubmArguments {
 impl LubmArguments {
     pub fn workload(&self) -> Workload {
         Workload::Lubm(Lubm { universities: self.universities, seed: self.common.seed })
+    }
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct DebianArguments {
+    /// Packages, which are drawn by the archive's profile [default: as many as Debian 12 has]
+    #[arg(long, value_name = "COUNT", default_value_t = PACKAGES, hide_default_value = true)]
+    packages: u64,
+
+    /// The archive itself in place of drawn packages: what `entail convert debian` has written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["packages", "seed"])]
+    archive: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+impl DebianArguments {
+    pub fn workload(&self) -> Workload {
+        Workload::Debian(match self.archive.clone() {
+            Some(path) => Debian::Converted(path),
+            None => Debian::Drawn { packages: self.packages, seed: self.common.seed },
+        })
     }
 }
 
@@ -80,7 +108,7 @@ impl Common {
             Processes::Many => Layout::Many,
         };
         let shape = Shape { nodes, shards, layout, pinned: pin, memory, threads };
-        Request { workload, shape, runs, against: against.map(Peer::from), keep }
+        Request { workload, shape, runs, against: against.map(Peer::from), points: false, keep }
     }
 }
 
@@ -111,6 +139,7 @@ pub enum KindName {
     Lubm,
     Closure,
     SameGeneration,
+    Debian,
 }
 
 impl From<KindName> for Kind {
@@ -119,6 +148,7 @@ impl From<KindName> for Kind {
             KindName::Lubm => Self::Lubm,
             KindName::Closure => Self::Closure,
             KindName::SameGeneration => Self::SameGeneration,
+            KindName::Debian => Self::Debian,
         }
     }
 }

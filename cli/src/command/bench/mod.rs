@@ -6,24 +6,24 @@ mod graph;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::units::{self, counted};
-use arguments::{Common, KindName, LubmArguments, PeerName};
+use arguments::{DebianArguments, KindName, LubmArguments, PeerName};
 use clap::{Args, Subcommand};
 use entail_bench::Error;
 use entail_bench::ask;
 use entail_bench::measurement::Line;
 use entail_bench::peer;
-use entail_bench::run::Listener;
+use entail_bench::run::{Listener, Request};
 use entail_bench::workload::Workload;
 use entail_model::{Fault, Reason};
 use graph::GraphArguments;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLES: &str = "\
 Examples:
-  entail bench lubm --universities 10 --runs 5 --against ascent
+  entail bench lubm --universities 10 --points --runs 5 --against ascent
   entail bench closure --graph grid --side 100 --nodes 4 --processes many > results.jsonl
   entail bench same-generation --write generation.nt
   entail bench ask 'SELECT (COUNT(*) AS ?n) { ?s ?p ?o }' --for 10m > answers.jsonl";
@@ -40,6 +40,8 @@ pub enum Command {
     Closure(GraphArguments),
     /// All pairs of vertices that are as far from a common ancestor
     SameGeneration(GraphArguments),
+    /// What Debian's packages need, exclude and trust in the end
+    Debian(DebianArguments),
     /// Asks a cluster the same question again and again, and tells what came of each
     Ask(AskArguments),
     /// Solves a workload with a peer in this process, and prints its report
@@ -75,24 +77,28 @@ pub struct PeerArguments {
 }
 
 pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
-    match command {
-        Command::Lubm(arguments) => measure(arguments.workload(), arguments.common, session).await,
-        Command::Closure(arguments) => measure(arguments.closure()?, arguments.common, session).await,
-        Command::SameGeneration(arguments) => measure(arguments.same_generation()?, arguments.common, session).await,
-        Command::Ask(arguments) => ask(arguments, session).await,
-        Command::Peer(arguments) => solve(&arguments),
+    let (workload, common, points) = match command {
+        Command::Lubm(arguments) => (arguments.workload(), arguments.common, arguments.points),
+        Command::Closure(arguments) => (arguments.closure()?, arguments.common, false),
+        Command::SameGeneration(arguments) => (arguments.same_generation()?, arguments.common, false),
+        Command::Debian(arguments) => (arguments.workload(), arguments.common, false),
+        Command::Ask(arguments) => return ask(arguments, session).await,
+        Command::Peer(arguments) => return solve(&arguments),
+    };
+    match &common.write {
+        Some(path) => write(workload, path, session).await,
+        None => {
+            let request = Request { points, ..common.request(workload) };
+            until_told(entail_bench::run::run(&request, &mut Shown { session })).await
+        }
     }
 }
 
-/// Measures until it is done, or only writes the input.
-async fn measure(workload: Workload, common: Common, session: &Session) -> Result<(), Failure> {
-    if let Some(path) = &common.write {
-        let lines = entail_bench::run::create(workload, path).await.map_err(failure)?;
-        session.note(format!("{} in {}", counted(lines, "line"), path.display()));
-        return Ok(());
-    }
-    let mut shown = Shown { session };
-    until_told(entail_bench::run::run(&common.request(workload), &mut shown)).await
+/// Only writes the input.
+async fn write(workload: Workload, path: &Path, session: &Session) -> Result<(), Failure> {
+    let lines = entail_bench::run::create(workload, path).await.map_err(failure)?;
+    session.note(format!("{} in {}", counted(lines, "line"), path.display()));
+    Ok(())
 }
 
 /// Asks until the time is over. Each question is sent once, and may take as long as a query may.
