@@ -1,58 +1,80 @@
-//! Random directed graphs, and what can be reached in them: a recursive join whose result is far larger than its input.
+//! Directed graphs whose closures are far larger than they are: random ones, grids and chains.
 //!
-//! With three to four edges a vertex, nearly all vertices reach nearly all others. The default shape, 12,000 edges over
-//! 3,500 vertices, has a closure of about 11.35 million pairs.
+//! ```text
+//! random: different edges, each as likely as any other      chain: 0 ──► 1 ──► 2 ──► …
+//! grid of side 3:   0 ──► 1 ──► 2      every edge goes right or down, so that a vertex is
+//!                   ▼     ▼     ▼      reached over many paths of the same length
+//!                   3 ──► 4 ──► 5
+//!                   ▼     ▼     ▼
+//!                   6 ──► 7 ──► 8
+//! ```
+//! The lines of a grid or chain come in an order that the seed decides: nobody gets them sorted.
 
 use crate::ntriples::Writer;
 use crate::random::Random;
-use crate::workload::Query;
 use std::collections::HashSet;
+use std::fmt;
 use std::io::{self, Write};
 
 /// The namespace of vertices and relations.
 pub const NAMESPACE: &str = "urn:entail:bench:";
 
-/// Reachability, as two rules.
-pub const RULES: &str = include_str!("../rules/closure.srl");
+/// What a graph looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Different edges between different vertices; not more than there are pairs of those.
+    Random { vertices: u64, edges: u64 },
+    /// As many rows as columns.
+    Grid { side: u64 },
+    /// One edge less than vertices.
+    Chain { vertices: u64 },
+}
 
-/// Questions about the closure.
-pub const QUERIES: [Query; 3] = [
-    Query { name: "from", text: include_str!("../queries/closure/from.rq") },
-    Query { name: "to", text: include_str!("../queries/closure/to.rq") },
-    Query { name: "cycles", text: include_str!("../queries/closure/cycles.rq") },
-];
-
-/// A graph with different edges between different vertices, each as likely as any other.
+/// A graph. Its vertices are numbered from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Graph {
-    pub vertices: u64,
-    /// Not more than there are pairs of different vertices.
-    pub edges: u64,
+    pub form: Form,
     pub seed: u64,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random { vertices, edges } => write!(f, "random-{vertices}-{edges}"),
+            Self::Grid { side } => write!(f, "grid-{side}"),
+            Self::Chain { vertices } => write!(f, "chain-{vertices}"),
+        }
+    }
 }
 
 impl Graph {
     /// Can there be so many edges?
     pub fn is_possible(&self) -> bool {
-        self.edges <= self.vertices.saturating_mul(self.vertices.saturating_sub(1))
+        match self.form {
+            Form::Random { vertices, edges } => edges <= vertices.saturating_mul(vertices.saturating_sub(1)),
+            Form::Grid { .. } | Form::Chain { .. } => true,
+        }
     }
 
-    /// The edges, in the order in which they are drawn.
+    /// The edges, in the order in which they are written.
     ///
     /// # Panics
     /// If the graph is not [possible](Self::is_possible), since drawing would never end.
-    pub fn edges(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+    pub fn edges(&self) -> Vec<(u64, u64)> {
         assert!(self.is_possible(), "{self:?} has more edges than pairs of vertices");
-        let Self { vertices, edges, seed } = *self;
-        let mut random = Random::new(seed, 0);
-        let mut drawn = HashSet::new();
-        let draw = move || loop {
-            let edge = (random.below(vertices), random.below(vertices));
-            if edge.0 != edge.1 && drawn.insert(edge) {
-                return Some(edge);
+        let mut random = Random::new(self.seed, 0);
+        match self.form {
+            Form::Random { vertices, edges } => draw(vertices, edges, &mut random),
+            Form::Grid { side } => {
+                let across = side * side.saturating_sub(1);
+                let edge = |index| if index < across { right(index, side) } else { down(index - across, side) };
+                random.sample(2 * across, 2 * across).into_iter().map(edge).collect()
             }
-        };
-        std::iter::from_fn(draw).take(edges as usize)
+            Form::Chain { vertices } => {
+                let edges = vertices.saturating_sub(1);
+                random.sample(edges, edges).into_iter().map(|from| (from, from + 1)).collect()
+            }
+        }
     }
 
     /// Writes the edges as N-Triples and gives their number.
@@ -69,52 +91,64 @@ impl Graph {
     }
 }
 
+fn draw(vertices: u64, edges: u64, random: &mut Random) -> Vec<(u64, u64)> {
+    let mut drawn = HashSet::new();
+    let draw = || loop {
+        let edge = (random.below(vertices), random.below(vertices));
+        if edge.0 != edge.1 && drawn.insert(edge) {
+            return Some(edge);
+        }
+    };
+    std::iter::from_fn(draw).take(edges as usize).collect()
+}
+
+/// The edges of a grid's rows, one row after the other.
+fn right(index: u64, side: u64) -> (u64, u64) {
+    let from = index / (side - 1) * side + index % (side - 1);
+    (from, from + 1)
+}
+
+/// Those of its columns: every vertex but those of the last row has one.
+fn down(index: u64, side: u64) -> (u64, u64) {
+    (index, index + side)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::SEED;
-    use std::collections::HashMap;
-
-    /// How many pairs of vertices have a path between them, by a search from each vertex.
-    fn closure(graph: Graph) -> u64 {
-        let mut next: HashMap<u64, Vec<u64>> = HashMap::new();
-        for (from, to) in graph.edges() {
-            next.entry(from).or_default().push(to);
-        }
-        let reached = |start: u64| {
-            let mut seen = vec![false; graph.vertices as usize];
-            let mut open = vec![start];
-            let mut count = 0;
-            while let Some(vertex) = open.pop() {
-                for to in next.get(&vertex).into_iter().flatten() {
-                    if !std::mem::replace(&mut seen[*to as usize], true) {
-                        count += 1;
-                        open.push(*to);
-                    }
-                }
-            }
-            count
-        };
-        (0..graph.vertices).map(reached).sum()
-    }
 
     #[test]
     fn a_seed_gives_one_graph() {
-        let graph = |seed| {
-            let mut bytes = Vec::new();
-            let edges = Graph { vertices: 50, edges: 300, seed }.write(&mut bytes).unwrap();
-            assert_eq!(edges, 300);
-            bytes
-        };
-        assert_eq!(graph(1), graph(1));
-        assert_ne!(graph(1), graph(2));
-        let all = Graph { vertices: 5, edges: 20, seed: 0 }.edges().collect::<HashSet<_>>();
-        assert_eq!(all.len(), 20, "every pair is found, and none twice");
+        let forms = [
+            (Form::Random { vertices: 50, edges: 300 }, 300),
+            (Form::Grid { side: 8 }, 112),
+            (Form::Chain { vertices: 100 }, 99),
+        ];
+        for (form, expected) in forms {
+            let written = |seed| {
+                let mut bytes = Vec::new();
+                assert_eq!(Graph { form, seed }.write(&mut bytes).unwrap(), expected);
+                bytes
+            };
+            assert_eq!(written(1), written(1));
+            assert_ne!(written(1), written(2), "{form}");
+        }
     }
 
     #[test]
-    fn the_default_closure_is_as_large_as_published() {
-        let pairs = closure(Graph { vertices: 3500, edges: 12_000, seed: SEED });
-        assert!((11_200_000..11_500_000).contains(&pairs), "{pairs}");
+    fn every_edge_is_there_once() {
+        let edges = |form| {
+            let mut edges = Graph { form, seed: 3 }.edges();
+            edges.sort_unstable();
+            edges
+        };
+        let all: Vec<_> = (0..5).flat_map(|from| (0..5).map(move |to| (from, to))).filter(|(a, b)| a != b).collect();
+        assert_eq!(edges(Form::Random { vertices: 5, edges: 20 }), all);
+        let of_grid = [(0, 1), (0, 3), (1, 2), (1, 4), (2, 5), (3, 4), (3, 6), (4, 5), (4, 7), (5, 8), (6, 7), (7, 8)];
+        assert_eq!(edges(Form::Grid { side: 3 }), of_grid);
+        assert_eq!(edges(Form::Chain { vertices: 4 }), [(0, 1), (1, 2), (2, 3)]);
+        for form in [Form::Grid { side: 1 }, Form::Grid { side: 0 }, Form::Chain { vertices: 0 }] {
+            assert_eq!(edges(form), [], "{form}");
+        }
     }
 }

@@ -5,13 +5,17 @@
 //! workload ──► file                                                             ├─► counts must be equal ──► measurements
 //!                └─► peer (a process) ──► read, rules ──────────────────────────┘
 //! ```
-//! A workload is a generator (`lubm`, `graphs`), a rule text and queries; a peer is a module below `peer` that solves
+//! A workload is a generator (`lubm`, `graphs`, `debian`), a rule text and queries (`lubm`, `closure`, `generation`,
+//! `debian`); a peer is a module below `peer` that solves
 //! it another way. The invariant: whatever is compared is measured around processes of their own, over the same file,
 //! and ends with the same facts, or there is an error instead of a result. `ask` measures nothing: it asks clusters that
 //! somebody else runs.
 
 pub mod ask;
+pub mod closure;
 pub mod cluster;
+pub mod debian;
+pub mod generation;
 pub mod graphs;
 pub mod lubm;
 pub mod machine;

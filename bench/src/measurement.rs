@@ -1,5 +1,6 @@
 //! What comes out: one line of JSON each.
 
+use crate::cluster::Shape;
 use crate::machine::Machine;
 use crate::process::Usage;
 use serde::Serialize;
@@ -10,8 +11,10 @@ use serde::Serialize;
 pub enum Line {
     /// First: where it was measured.
     Machine(Machine),
+    /// Second: what was measured there.
+    Cluster(Shape),
     Measurement(Measurement),
-    /// Last: how Entail compares with a peer.
+    /// Last: how Entail compares with a peer, and what a fact takes.
     Ratio(Ratio),
 }
 
@@ -24,7 +27,7 @@ pub struct Measurement {
     pub subject: &'static str,
     /// Counted from one.
     pub run: u32,
-    /// `load`, `rules`, `total` (both), a query's name; of a peer `read`, `fixpoint`, `total`.
+    /// `load`, `rules`, `total` (both), a query's or a small request's name; of a peer `read`, `fixpoint`, `total`.
     pub step: String,
     /// Facts that the step added.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,8 +38,18 @@ pub struct Measurement {
     /// Of reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<u32>,
-    /// Of the clock on the wall; of a query the median of its repetitions.
+    /// Of the clock on the wall; of what is done again and again the median.
     pub seconds: f64,
+    /// Of small requests: what one in a hundred takes at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99_seconds: Option<f64>,
+    /// Requests that were measured, by how many at the same time, and how many of them all had done in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<f64>,
     /// Of a query: the first time that it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seconds: Option<f64>,
@@ -48,14 +61,19 @@ pub struct Measurement {
     /// Between nodes, as the cluster reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_exchanged: Option<u64>,
+    /// Between nodes while they reasoned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<u64>,
 }
 
-/// What Entail takes for each unit that a peer takes: below one, Entail takes less.
+/// What Entail takes for each unit that a peer takes: below one, Entail takes less. Or what it takes for each fact.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ratio {
     pub workload: String,
+    /// A peer's name, or `facts`.
     pub against: &'static str,
     /// `seconds`, `cpu_seconds` and `peak_rss_bytes` of `total`; `rules_seconds`: the step `rules` over `fixpoint`.
+    /// Against facts: `rss_bytes`, `peak_rss_bytes` and `disk_bytes`.
     pub of: &'static str,
     pub runs: usize,
     pub min: f64,
@@ -64,12 +82,12 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// Of pairs of what Entail and a peer took, one pair a run.
+    /// Of pairs of what Entail and a peer took, or of what it took and the facts that it has; one pair a run.
     ///
     /// # Panics
     /// If there is no pair.
     pub fn of(workload: &str, against: &'static str, of: &'static str, pairs: &[(f64, f64)]) -> Self {
-        let ratios: Vec<f64> = pairs.iter().map(|(entail, peer)| entail / peer).collect();
+        let ratios: Vec<f64> = pairs.iter().map(|(entail, unit)| entail / unit).collect();
         let [min, median, max] = spread(&ratios);
         Self { workload: workload.to_owned(), against, of, runs: pairs.len(), min, median, max }
     }
@@ -88,6 +106,16 @@ pub fn spread(numbers: &[f64]) -> [f64; 3] {
     [sorted[0], median, sorted[sorted.len() - 1]]
 }
 
+/// The number that so many percent of some numbers do not exceed, and which is one of them (the nearest rank).
+///
+/// # Panics
+/// If there is none.
+pub fn percentile(numbers: &[f64], percent: usize) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,8 +128,15 @@ mod tests {
     }
 
     #[test]
+    fn percentiles_are_of_the_numbers() {
+        let numbers: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!([0, 1, 50, 99, 100].map(|percent| percentile(&numbers, percent)), [1.0, 2.0, 100.0, 198.0, 200.0]);
+        assert_eq!(percentile(&[3.0], 50), 3.0);
+    }
+
+    #[test]
     fn lines_say_what_they_are_and_leave_out_what_is_not_there() {
-        let usage = Some(Usage { cpu_seconds: 1.5, peak_rss_bytes: 7 });
+        let usage = Some(Usage { cpu_seconds: 1.5, peak_rss_bytes: 7, rss_bytes: 6 });
         let step = Measurement { step: "load".to_owned(), facts: Some(3), usage, ..Measurement::default() };
         let json = serde_json::to_value(Line::Measurement(step)).unwrap();
         assert_eq!((&json["line"], &json["cpu_seconds"]), (&"measurement".into(), &1.5.into()));

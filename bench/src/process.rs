@@ -3,8 +3,10 @@
 use crate::Error;
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::iter::Sum;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -17,6 +19,8 @@ pub struct Usage {
     pub cpu_seconds: f64,
     /// The most memory that it had at any time.
     pub peak_rss_bytes: u64,
+    /// The memory that it has now.
+    pub rss_bytes: u64,
 }
 
 impl Usage {
@@ -29,12 +33,32 @@ impl Usage {
             let path = format!("/proc/{pid}/{name}");
             fs::read_to_string(&path).map_err(|error| Error::io(&path, error))
         };
-        let cpu_seconds = cpu_seconds(&read("stat")?);
-        let peak_rss_bytes = peak_rss(&read("status")?);
-        match (cpu_seconds, peak_rss_bytes) {
-            (Some(cpu_seconds), Some(peak_rss_bytes)) => Ok(Self { cpu_seconds, peak_rss_bytes }),
-            _ => Err(Error::Input(format!("/proc/{pid} does not look as it should"))),
-        }
+        let (stat, status) = (read("stat")?, read("status")?);
+        let usage = || {
+            Some(Self {
+                cpu_seconds: cpu_seconds(&stat)?,
+                peak_rss_bytes: memory(&status, "VmHWM:")?,
+                rss_bytes: memory(&status, "VmRSS:")?,
+            })
+        };
+        usage().ok_or_else(|| Error::Input(format!("/proc/{pid} does not look as it should")))
+    }
+
+    /// What has been used since an earlier time: memory is that of now.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self { cpu_seconds: self.cpu_seconds - earlier.cpu_seconds, ..self }
+    }
+}
+
+/// Of processes that work together. Their peaks may be at different times, so that their sum is at least the true one.
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(usages: I) -> Self {
+        usages.fold(Self::default(), |sum, usage| Self {
+            cpu_seconds: sum.cpu_seconds + usage.cpu_seconds,
+            peak_rss_bytes: sum.peak_rss_bytes + usage.peak_rss_bytes,
+            rss_bytes: sum.rss_bytes + usage.rss_bytes,
+        })
     }
 }
 
@@ -46,8 +70,8 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     Some((user + system) as f64 / clock_ticks_per_second() as f64)
 }
 
-fn peak_rss(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn memory(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)
 }
@@ -76,8 +100,31 @@ impl Owned {
         Ok(Self { child, name })
     }
 
+    /// Starts a process that runs on one processor only. It is counted among those that this process may use, again
+    /// from the first one when there are not so many.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn start_pinned(name: &'static str, command: &mut Command, processor: usize) -> Result<Self, Error> {
+        // A child has the processors of the thread that starts it, from its first moment on: so this one is made for it.
+        let start = || {
+            let refused = |error| Error::io("the processors of a process", error);
+            let allowed = sched_getaffinity(None).map_err(refused)?;
+            let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+            let mut only = CpuSet::new();
+            only.set(allowed[processor % allowed.len()]);
+            sched_setaffinity(None, &only).map_err(refused)?;
+            Self::start(name, command)
+        };
+        std::thread::scope(|scope| scope.spawn(start).join().expect("nothing in it panics"))
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// How it ended, if it did.
@@ -146,9 +193,30 @@ mod tests {
     fn the_words_of_proc_are_read() {
         let stat = "42 (a ) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0";
         assert_eq!(cpu_seconds(stat), Some(200.0 / clock_ticks_per_second() as f64));
-        assert_eq!(peak_rss("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2 << 20));
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!((memory(status, "VmHWM:"), memory(status, "VmRSS:")), (Some(2 << 20), Some(1 << 10)));
         let own = Usage::of(std::process::id()).unwrap();
-        assert!(own.peak_rss_bytes > 100_000, "{own:?}");
+        assert!(own.rss_bytes > 100_000 && own.peak_rss_bytes >= own.rss_bytes, "{own:?}");
+    }
+
+    #[test]
+    fn usage_adds_up() {
+        let usage = |cpu_seconds, rss_bytes| Usage { cpu_seconds, peak_rss_bytes: 2 * rss_bytes, rss_bytes };
+        let both: Usage = [usage(1.0, 10), usage(0.5, 1)].into_iter().sum();
+        assert_eq!(both, usage(1.5, 11));
+        assert_eq!(both.since(usage(0.25, 100)), usage(1.25, 11));
+    }
+
+    #[tokio::test]
+    async fn a_pinned_process_has_one_processor() {
+        for processor in 0..3 {
+            let mut command = Command::new("sleep");
+            let process = Owned::start_pinned("sleep", command.arg("100"), processor).unwrap();
+            let allowed = sched_getaffinity(Some(Pid::from_child(&process.child))).unwrap();
+            assert_eq!(allowed.count(), 1);
+        }
+        let own = sched_getaffinity(None).unwrap();
+        assert_eq!(own.count() as usize, std::thread::available_parallelism().unwrap().get(), "we keep ours");
     }
 
     #[tokio::test]

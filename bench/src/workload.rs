@@ -1,8 +1,9 @@
 //! What is measured: an input that can be made again, rules, and queries.
 
-use crate::Error;
-use crate::graphs::{self, Graph};
+use crate::debian::{self, Debian};
+use crate::graphs::{Form, Graph};
 use crate::lubm::{self, Lubm};
+use crate::{Error, closure, generation};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -16,13 +17,37 @@ pub const SEED: u64 = 7;
 pub struct Query {
     pub name: &'static str,
     pub text: &'static str,
+    pub answer: Answer,
+}
+
+/// What there is to count in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Its rows.
+    Rows,
+    /// Its only value, since the query counts itself.
+    Count,
+}
+
+impl Query {
+    /// A query whose answer has rows to be counted.
+    pub const fn rows(name: &'static str, text: &'static str) -> Self {
+        Self { name, text, answer: Answer::Rows }
+    }
+
+    /// A query that counts.
+    pub const fn count(name: &'static str, text: &'static str) -> Self {
+        Self { name, text, answer: Answer::Count }
+    }
 }
 
 /// A workload with its size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Workload {
     Lubm(Lubm),
     Closure(Graph),
+    SameGeneration(Graph),
+    Debian(Debian),
 }
 
 /// A workload of any size: what decides which rules and queries there are.
@@ -30,6 +55,8 @@ pub enum Workload {
 pub enum Kind {
     Lubm,
     Closure,
+    SameGeneration,
+    Debian,
 }
 
 impl Kind {
@@ -37,6 +64,8 @@ impl Kind {
         match self {
             Self::Lubm => "lubm",
             Self::Closure => "closure",
+            Self::SameGeneration => "same-generation",
+            Self::Debian => "debian",
         }
     }
 
@@ -44,14 +73,18 @@ impl Kind {
     pub const fn rules(self) -> &'static str {
         match self {
             Self::Lubm => lubm::RULES,
-            Self::Closure => graphs::RULES,
+            Self::Closure => closure::RULES,
+            Self::SameGeneration => generation::RULES,
+            Self::Debian => debian::RULES,
         }
     }
 
     pub const fn queries(self) -> &'static [Query] {
         match self {
             Self::Lubm => &lubm::QUERIES,
-            Self::Closure => &graphs::QUERIES,
+            Self::Closure => &closure::QUERIES,
+            Self::SameGeneration => &generation::QUERIES,
+            Self::Debian => &debian::QUERIES,
         }
     }
 }
@@ -61,14 +94,19 @@ impl Workload {
         match self {
             Self::Lubm(_) => Kind::Lubm,
             Self::Closure(_) => Kind::Closure,
+            Self::SameGeneration(_) => Kind::SameGeneration,
+            Self::Debian(_) => Kind::Debian,
         }
     }
 
     /// Its kind and size.
     pub fn name(&self) -> String {
+        let kind = self.kind().name();
         match self {
-            Self::Lubm(lubm) => format!("lubm-{}", lubm.universities),
-            Self::Closure(graph) => format!("closure-{}-{}", graph.vertices, graph.edges),
+            Self::Lubm(lubm) => format!("{kind}-{}", lubm.universities),
+            Self::Closure(graph) | Self::SameGeneration(graph) => format!("{kind}-{}", graph.form),
+            Self::Debian(Debian::Drawn { packages, .. }) => format!("{kind}-{packages}"),
+            Self::Debian(Debian::Converted(_)) => format!("{kind}-archive"),
         }
     }
 
@@ -78,9 +116,8 @@ impl Workload {
     /// [`Error::Input`] for a size that cannot be, [`Error::Io`].
     pub fn create(&self, path: &Path) -> Result<u64, Error> {
         match self {
-            Self::Closure(graph) if !graph.is_possible() => {
-                let Graph { vertices, edges, .. } = graph;
-                return Err(Error::Input(format!("{vertices} vertices cannot have {edges} different edges")));
+            Self::Closure(graph) | Self::SameGeneration(graph) if !graph.is_possible() => {
+                return Err(impossible(graph));
             }
             _ => {}
         }
@@ -96,7 +133,17 @@ impl Workload {
     fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
         match self {
             Self::Lubm(lubm) => lubm.write(out),
-            Self::Closure(graph) => graph.write(out),
+            Self::Closure(graph) | Self::SameGeneration(graph) => graph.write(out),
+            Self::Debian(debian) => debian.write(out),
         }
+    }
+}
+
+fn impossible(graph: &Graph) -> Error {
+    match graph.form {
+        Form::Random { vertices, edges } => {
+            Error::Input(format!("{vertices} vertices cannot have {edges} different edges"))
+        }
+        Form::Grid { .. } | Form::Chain { .. } => Error::Input(format!("there is no graph {}", graph.form)),
     }
 }

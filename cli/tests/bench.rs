@@ -29,7 +29,8 @@ fn step<'a>(lines: &'a [Value], subject: &str, run: u64, step: &str) -> &'a Valu
 
 #[test]
 fn a_university_is_what_the_peer_makes_of_it() {
-    let lines = lines(&["lubm", "--universities", "1", "--nodes", "2", "--shards", "4", "--against", "ascent"]);
+    let shape = ["--nodes", "2", "--shards", "4", "--against", "ascent"];
+    let lines = lines(&[&["lubm", "--universities", "1", "--points"], &shape[..]].concat());
     assert_eq!(lines[0]["line"], "machine");
     let entail = |name: &str| step(&lines, "entail", 1, name);
     assert!(entail("load")["facts"].as_u64().unwrap() > 90_000);
@@ -44,7 +45,15 @@ fn a_university_is_what_the_peer_makes_of_it() {
     }
     assert_eq!(rows("q12"), 15, "each department has a chair");
     assert!(rows("q06") > rows("q14"), "graduates are students by a rule only");
-    assert_eq!(lines.iter().filter(|line| line["line"] == "ratio").count(), 4);
+    for (name, clients) in [("empty_call", 1), ("point_query", 1), ("point_query", 8), ("write_one", 1)] {
+        let is_point = |line: &&Value| line["step"] == name && line["clients"] == clients;
+        let point = lines.iter().find(is_point).unwrap_or_else(|| panic!("no {name} by {clients}"));
+        assert!(point["seconds"].as_f64() <= point["p99_seconds"].as_f64() && point["calls"].as_u64().unwrap() > 10);
+    }
+    assert!(entail("rules")["messages"].as_u64().unwrap() > 0);
+    let ratios: Vec<_> = lines.iter().filter(|line| line["line"] == "ratio").collect();
+    let against = |whom: &str| ratios.iter().filter(|ratio| ratio["against"] == whom).count();
+    assert_eq!((against("ascent"), against("facts"), ratios.len()), (4, 3, 7));
 }
 
 #[test]
@@ -64,7 +73,55 @@ fn a_closure_is_what_the_peer_makes_of_it() {
 }
 
 #[test]
+fn every_graph_is_what_the_peer_makes_of_it() {
+    // Facts by the rules, and rows of a query: both are also compared with the peer's.
+    let cases = [
+        (&["closure", "--graph", "grid", "--side", "6"][..], 405, ("count", 405)),
+        (&["closure", "--graph", "chain", "--vertices", "40"], 780, ("from", 39)),
+        (&["same-generation", "--graph", "grid", "--side", "6"], 135, ("self", 25)),
+        (&["same-generation", "--graph", "chain", "--vertices", "5"], 0, ("count", 0)),
+    ];
+    for (arguments, derived, (query, rows)) in cases {
+        let lines = lines(&[arguments, &["--nodes", "2", "--shards", "4", "--against", "ascent"]].concat());
+        let of = |name: &str, field: &str| step(&lines, "entail", 1, name)[field].as_u64().unwrap();
+        assert_eq!((of("rules", "facts"), of(query, "rows")), (derived, rows), "{arguments:?}");
+    }
+    let random = ["same-generation", "--vertices", "60", "--edges", "120", "--shards", "4", "--against", "ascent"];
+    assert!(step(&lines(&random), "entail", 1, "rules")["facts"].as_u64().unwrap() > 1_000);
+}
+
+#[test]
+fn a_cluster_of_many_processes_is_measured_as_one() {
+    let size = ["closure", "--edges", "200", "--vertices", "60", "--against", "ascent"];
+    let lines = lines(&[&size[..], &["--nodes", "2", "--shards", "4", "--processes", "many", "--pin"]].concat());
+    assert_eq!((&lines[1]["layout"], &lines[1]["pinned"]), (&"many".into(), &true.into()));
+    let of = |field: &str| step(&lines, "entail", 1, "rules")[field].as_u64().unwrap();
+    for field in ["messages", "bytes_exchanged", "disk_bytes"] {
+        assert!(of(field) > 0, "{field}");
+    }
+    // A process alone takes some 30 MB.
+    assert!(of("rss_bytes") > 60 << 20, "three processes");
+}
+
+#[test]
+fn inputs_are_written_on_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("chain.nt");
+    let output = bench(&["closure", "--graph", "chain", "--vertices", "3", "--write", file.to_str().unwrap()]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    let mut lines: Vec<String> = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    lines.sort();
+    let edge =
+        |from: u8, to: u8| format!("<urn:entail:bench:v{from}> <urn:entail:bench:edge> <urn:entail:bench:v{to}> .");
+    assert_eq!(lines, [edge(0, 1), edge(1, 2)]);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
+    let output = bench(&["closure", "--graph", "grid", "--vertices", "9"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("a grid has --side only"));
+
     let output = bench(&["closure", "--edges", "21", "--vertices", "5"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -78,13 +135,14 @@ fn what_makes_no_sense_is_refused() {
     assert!(said.contains("run-1: File exists"), "{said}");
 }
 
-/// The processes of `entail serve` whose data is below a directory.
+/// The processes of clusters whose data is below a directory.
 fn servers(directory: &Path) -> Vec<String> {
     let directory = directory.to_str().unwrap();
     let is_server = |name: &String| {
         let line = fs::read(format!("/proc/{name}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).into_owned();
-        line.split('\0').nth(1) == Some("serve") && line.contains(directory)
+        let roles = ["serve", "coordinator", "node"];
+        line.split('\0').nth(1).is_some_and(|role| roles.contains(&role)) && line.contains(directory)
     };
     let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(is_server).collect()
@@ -92,9 +150,15 @@ fn servers(directory: &Path) -> Vec<String> {
 
 #[test]
 fn nothing_is_left_running_when_it_is_told_to_end() {
+    for processes in ["one", "many"] {
+        end_early(processes);
+    }
+}
+
+fn end_early(processes: &str) {
     let kept = tempfile::tempdir().unwrap();
     let mut command = Command::new(PROGRAM);
-    command.args(["bench", "closure", "--keep"]).arg(kept.path());
+    command.args(["bench", "closure", "--processes", processes, "--keep"]).arg(kept.path());
     let mut bench = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
     while servers(kept.path()).is_empty() {

@@ -24,7 +24,7 @@ pub const RULES: &str = include_str!("../../rules/lubm.srl");
 
 macro_rules! queries {
     ($($name:literal),*) => {
-        [$(Query { name: $name, text: include_str!(concat!("../../queries/lubm/", $name, ".rq")) }),*]
+        [$(Query::rows($name, include_str!(concat!("../../queries/lubm/", $name, ".rq")))),*]
     };
 }
 

@@ -72,6 +72,8 @@ pub fn solve(peer: Peer, kind: Kind, file: &Path) -> Result<Report, Error> {
     let closed: Box<dyn Closed> = match (peer, kind) {
         (Peer::Ascent, Kind::Lubm) => Box::new(ascent::lubm::close(&mut facts)),
         (Peer::Ascent, Kind::Closure) => Box::new(ascent::closure::close(&mut facts)),
+        (Peer::Ascent, Kind::Debian) => Box::new(ascent::debian::close(&mut facts)),
+        (Peer::Ascent, Kind::SameGeneration) => Box::new(ascent::generation::close(&mut facts)),
     };
     let seconds = started.elapsed().as_secs_f64();
     let usage = Usage::of(std::process::id())?;

@@ -34,6 +34,7 @@ impl Closed for Closure {
             ("from".to_owned(), count(&|x, _| Some(x) == first)),
             ("to".to_owned(), count(&|_, y| Some(y) == first)),
             ("cycles".to_owned(), count(&|x, y| x == y)),
+            ("count".to_owned(), self.path.len() as u64),
         ]
     }
 }

@@ -2,4 +2,6 @@
 
 mod answers;
 pub mod closure;
+pub mod debian;
+pub mod generation;
 pub mod lubm;

@@ -1,0 +1,96 @@
+//! A run of Entail: a cluster of its own, the input, the rules, the queries.
+
+use super::{Bench, Outcome};
+use crate::Error;
+use crate::cluster::{Cluster, Content};
+use crate::measurement::{Measurement, spread};
+use crate::workload::Query;
+use entail_client::v1::ChangeSummary;
+use std::path::Path;
+use std::time::Instant;
+
+/// How often each query is asked in a run.
+const QUERY_REPEATS: usize = 3;
+
+impl Bench<'_> {
+    /// A run of Entail, on a cluster of its own.
+    pub(super) async fn entail(&mut self, directory: &Path) -> Result<Outcome, Error> {
+        let cluster = Cluster::start(&self.request.shape, directory).await?;
+        let (kind, input) = (self.request.workload.kind(), self.input.clone());
+        self.note("entail loads");
+        let (load, load_seconds) = self.change(&cluster, "load", cluster.load(&input)).await?;
+        self.note("entail reasons");
+        let (rules, rules_seconds) = self.change(&cluster, "rules", cluster.apply(kind.name(), kind.rules())).await?;
+        let (usage, disk_bytes) = (cluster.usage()?, cluster.disk_bytes()?);
+        let seconds = load_seconds + rules_seconds;
+        let facts = Some(load.asserted + rules.derived);
+        let (usage_then, disk_then) = (Some(usage), Some(disk_bytes));
+        let total =
+            Measurement { facts, seconds, usage: usage_then, disk_bytes: disk_then, ..self.step("entail", "total") };
+        self.tell(total)?;
+        let content = self.checked(&cluster, &load, &rules).await?;
+        let mut rows = Vec::new();
+        for query in kind.queries() {
+            rows.push((query.name.to_owned(), self.query(&cluster, query).await?));
+        }
+        if self.request.points {
+            self.points(&cluster, content).await?;
+        }
+        cluster.stop().await?;
+        Ok(Outcome { content, rows, rules_seconds, seconds, usage, disk_bytes })
+    }
+
+    /// Changes the cluster and tells what that took.
+    async fn change(
+        &mut self,
+        cluster: &Cluster,
+        step: &str,
+        change: impl Future<Output = Result<ChangeSummary, Error>>,
+    ) -> Result<(ChangeSummary, f64), Error> {
+        let (usage, messages, started) = (cluster.usage()?, cluster.messages().await?, Instant::now());
+        let change = change.await?;
+        let seconds = started.elapsed().as_secs_f64();
+        // Each step has its own facts: those of a file, or those that the rules give.
+        let facts = change.asserted + change.derived;
+        self.tell(Measurement {
+            facts: Some(facts),
+            rounds: Some(change.rounds),
+            seconds,
+            usage: Some(cluster.usage()?.since(usage)),
+            disk_bytes: Some(cluster.disk_bytes()?),
+            bytes_exchanged: Some(change.bytes_exchanged),
+            messages: Some(cluster.messages().await? - messages),
+            ..self.step("entail", step)
+        })?;
+        Ok((change, seconds))
+    }
+
+    /// What the cluster says it has, which must be what the changes said.
+    async fn checked(&self, cluster: &Cluster, load: &ChangeSummary, rules: &ChangeSummary) -> Result<Content, Error> {
+        let content = cluster.content(rules.epoch).await?;
+        for (what, said, counted) in
+            [("asserted", content.asserted, load.asserted), ("derived", content.derived, rules.derived)]
+        {
+            if said != counted {
+                let what = format!("{}, {what} facts by the status", self.name);
+                return Err(Error::Mismatch { what, entail: said, other: "its answer".to_owned(), expected: counted });
+            }
+        }
+        Ok(content)
+    }
+
+    async fn query(&mut self, cluster: &Cluster, query: &Query) -> Result<u64, Error> {
+        self.note(&format!("entail answers {}", query.name));
+        let mut times = Vec::new();
+        let mut rows = 0;
+        for _ in 0..QUERY_REPEATS {
+            let started = Instant::now();
+            rows = cluster.rows(query).await?;
+            times.push(started.elapsed().as_secs_f64());
+        }
+        let first_seconds = times.first().copied();
+        let [_, seconds, _] = spread(&times);
+        self.tell(Measurement { rows: Some(rows), seconds, first_seconds, ..self.step("entail", query.name) })?;
+        Ok(rows)
+    }
+}
