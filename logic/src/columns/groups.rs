@@ -11,8 +11,8 @@
 use crate::columns::pairs::Pair;
 use entail_model::TermId;
 
-/// Pairs of the largest run that is kept as groups too: what that takes is then at most 2 MiB.
-pub const GROUPS_PAIRS_MAX: u64 = 1 << 17;
+/// Pairs of the largest run that is kept as groups too: what that takes is then at most 32 MiB.
+pub const GROUPS_PAIRS_MAX: u64 = 1 << 20;
 
 /// Two to the 64th over the golden ratio: the high bits of a product with it are well mixed.
 const MIX: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -15,6 +15,9 @@ use std::sync::{Arc, OnceLock};
 /// Pairs in a stored chunk: 256 KiB decoded.
 pub const CHUNK_PAIRS: usize = 16_384;
 
+/// Pairs for each lookup, up to which groups are made.
+const GROUPS_WORTH: u64 = 4;
+
 /// Names a stored chunk within its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChunkKey(pub u64);
@@ -102,8 +105,9 @@ pub struct Run {
     pub len: u64,
     /// Distinct keys; an estimate (an upper bound) for runs of several chunks.
     pub keys: u64,
-    /// The same as groups, once somebody has asked for them.
+    /// The same as groups, once so many keys have been looked up that they are worth it.
     groups: OnceLock<Groups>,
+    lookups: AtomicU64,
 }
 
 /// The clone has no groups: they go with whoever asked for them.
@@ -116,13 +120,18 @@ impl Clone for Run {
 impl Run {
     /// A run of chunks in order, none of them empty.
     pub fn new(mark: Mark, chunks: Vec<Chunk>, len: u64, keys: u64) -> Self {
-        Self { mark, chunks, len, keys, groups: OnceLock::new() }
+        Self { mark, chunks, len, keys, groups: OnceLock::new(), lookups: AtomicU64::new(0) }
     }
 
-    /// The run as groups, if it is small enough to be kept as such, and there is room for so many pairs.
-    pub fn groups(&self, room: &AtomicU64) -> Result<Option<&Groups>, Fault> {
+    /// The run as groups, for so many lookups: once all lookups so far are worth the making, if the run is small enough to
+    /// be kept as such, and there is room for so many pairs.
+    pub fn groups(&self, lookups: u64, room: &AtomicU64) -> Result<Option<&Groups>, Fault> {
         if self.groups.get().is_none() {
-            let takes = |left: u64| left.checked_sub(self.len).filter(|_| self.len <= GROUPS_PAIRS_MAX);
+            let asked = self.lookups.fetch_add(lookups, Ordering::Relaxed) + lookups;
+            if self.len > GROUPS_PAIRS_MAX || self.len > asked.saturating_mul(GROUPS_WORTH) {
+                return Ok(None);
+            }
+            let takes = |left: u64| left.checked_sub(self.len);
             if room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, takes).is_err() {
                 return Ok(None);
             }
@@ -134,11 +143,6 @@ impl Run {
             _ = self.groups.set(groups);
         }
         Ok(self.groups.get())
-    }
-
-    /// Has somebody asked for its groups before?
-    pub fn has_groups(&self) -> bool {
-        self.groups.get().is_some()
     }
 
     /// One of several parts that together are this run: some of the pairs, or of the chunks if there are several.
@@ -392,9 +396,11 @@ pub(crate) mod tests {
                 let parts = (0..of).filter_map(|number| run.part(number, of));
                 let all: Vec<Pair> = parts.flat_map(|part| part.to_vec().expect("in memory")).collect();
                 prop_assert_eq!(&all, &pairs);
-                prop_assert!(run.groups(&AtomicU64::new(pairs.len() as u64 - 1)).expect("in memory").is_none());
-                let room = AtomicU64::new(pairs.len() as u64);
-                let groups = run.groups(&room).expect("in memory").expect("small");
+                let (all, room) = (pairs.len() as u64, AtomicU64::new(pairs.len() as u64));
+                prop_assert!(run.groups(all, &AtomicU64::new(all - 1)).expect("in memory").is_none());
+                let run = Run::clone(&run);
+                prop_assert!(run.groups((all - 1) / GROUPS_WORTH, &room).expect("in memory").is_none());
+                let groups = run.groups(1, &room).expect("in memory").expect("small");
                 for group in pairs.chunk_by(|a, b| a.0 == b.0) {
                     prop_assert!(groups.get(group[0].0).iter().eq(group.iter().map(|pair| &pair.1)));
                 }

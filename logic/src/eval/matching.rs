@@ -6,15 +6,11 @@
 
 use super::{Batch, Output, PIECE_ROWS, Scope};
 use crate::columns::Run;
-use crate::columns::groups::GROUPS_PAIRS_MAX;
 use crate::columns::pairs::{self, Pair};
 use crate::plan::{Arg, Atom, GraphScope, Slot, View};
 use entail_model::{Copy, Fault, Relation, TermId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Pairs of a run for each row, up to which groups are made.
-const GROUPS_WORTH: u64 = 4;
 
 pub(super) struct Step<'a> {
     pub scope: &'a Scope<'a>,
@@ -138,14 +134,9 @@ impl Step<'_> {
     fn probe_in_order(&self, graphs: &[TermId], keyed: &[(TermId, u32)], join: &mut Join<'_>) -> Result<bool, Fault> {
         let (Some(room), [graph]) = (self.scope.groups, graphs) else { return Ok(false) };
         let runs = self.relation_runs(*graph, join.choice.predicate);
-        // What is small is looked up; to make groups for few rows is not worth it.
-        let is_dear = |run: &Arc<Run>| run.len > GROUPS_PAIRS_MAX || run.len > keyed.len() as u64 * GROUPS_WORTH;
-        if runs.iter().any(|run| !run.has_groups() && is_dear(run)) {
-            return Ok(false);
-        }
         let mut groups = Vec::with_capacity(runs.len());
         for run in &runs {
-            let Some(of_run) = run.groups(room)? else { return Ok(false) };
+            let Some(of_run) = run.groups(keyed.len() as u64, room)? else { return Ok(false) };
             groups.push(of_run);
         }
         for (key, row) in keyed {

@@ -21,9 +21,11 @@ pub const CANDIDATES_MIN: u64 = 1 << 16;
 /// Steps with candidates that tell recursion from a rule that fires once.
 const STEPS_MIN: u32 = 3;
 
-/// A matrix may take so many bytes, and some more for each fact: twice what its pairs take in one run.
+/// A matrix may take so many bytes, and some more for each fact: twice what its pairs take in one run. A recursion that
+/// has gone on for long will go on, so its steps count as well, squared.
 const BYTES_FREE: u64 = 16 << 20;
 const BYTES_A_FACT: u64 = 2 * size_of::<Pair>() as u64;
+const BYTES_A_STEP: u64 = 256 << 10;
 
 /// What is known of a relation that may become dense.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,13 +78,17 @@ impl State {
         !self.dense.is_empty()
     }
 
-    /// Bytes that a matrix of so many facts may take.
-    fn matrix_max(&self, facts: u64) -> u64 {
+    /// Bytes that a matrix of so many facts may take: with all others no more than three quarters of what an attempt has.
+    fn matrix_max(&self, relation: Relation, facts: u64) -> u64 {
+        let others = self.dense.iter().filter(|(other, _)| **other != relation);
+        let others: u64 = others.map(|(_, dense)| dense.matrix.bytes()).sum();
         let share = match self.spill.store {
-            Some(_) => self.held_max.saturating_mul(size_of::<Pair>() as u64) / 2,
+            Some(_) => self.held_max.saturating_mul(size_of::<Pair>() as u64) / 4 * 3,
             None => u64::MAX,
         };
-        share.min(BYTES_FREE + facts * BYTES_A_FACT)
+        let steps = self.offered.get(&relation).map_or(0, |offered| u64::from(offered.steps));
+        let worth = BYTES_FREE + facts * BYTES_A_FACT + steps * steps * BYTES_A_STEP;
+        worth.min(share.saturating_sub(others))
     }
 
     /// Makes a matrix for a relation, if that is worth it; `alone` tells which copies nobody reads later.
@@ -102,7 +108,7 @@ impl State {
         }
         let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
         let values = candidates.iter().flat_map(|pairs| pairs.iter()).map(|pair| pair.1);
-        let max = self.matrix_max(facts);
+        let max = self.matrix_max(relation, facts);
         let made = match Matrix::estimate(keys, values) <= max {
             true => matrix_of(&runs, max)?,
             false => None,
@@ -115,7 +121,7 @@ impl State {
                 }
                 self.dense.insert(relation, Dense { matrix, alone, unlisted });
             }
-            None => self.offered.entry(relation).or_default().wait = 2 * all,
+            None => self.offered.entry(relation).or_default().wait = all + all / 4,
         }
         self.measure_matrices();
         Ok(())
@@ -124,10 +130,10 @@ impl State {
     /// Adds candidates to a relation's matrix, those of each list to what is claimed of it. False, and nothing is added,
     /// if they do not all fit: then there is no matrix any more, and what is claimed is new to the relation's runs.
     pub fn claim_rest(&mut self, relation: Relation, lists: &mut [(Vec<Pair>, Vec<Pair>)]) -> Result<bool, Fault> {
-        let max = self.matrix_max(self.runs_of(relation, Copy::Out).iter().map(|run| run.len).sum());
+        let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::Out as usize]);
+        let listed = self.runs_of(relation, Copy::Out).iter().map(|run| run.len).sum::<u64>();
+        let max = self.matrix_max(relation, listed + unlisted);
         let Some(dense) = self.dense.get_mut(&relation) else { return Ok(false) };
-        let unlisted = dense.unlisted[Copy::Out as usize];
-        let max = max + unlisted * BYTES_A_FACT;
         if !lists.iter().all(|(_, rest)| dense.matrix.place(rest, max)) {
             self.dissolve(relation, lists)?;
             return Ok(false);
