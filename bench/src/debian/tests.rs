@@ -1,3 +1,5 @@
+//! Drawn packages beside the profile, converted ones, and the rules beside the example.
+
 use super::*;
 use crate::workload::SEED;
 use std::collections::{HashMap, HashSet};

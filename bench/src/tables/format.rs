@@ -31,9 +31,9 @@ pub fn bytes(number: f64) -> String {
     if millions < 100.0 { format!("{millions:.1}") } else { count(millions) }
 }
 
-/// One thing over another.
+/// One thing over another; a dash where there is no such number.
 pub fn ratio(number: f64) -> String {
-    format!("{number:.2}")
+    if number.is_finite() { format!("{number:.2}") } else { "–".to_owned() }
 }
 
 /// A value for each of so many; nothing where there is no value.

@@ -59,7 +59,8 @@ impl Results {
             "measurement" => self.measurement(&line)?,
             "ratio" => {
                 let text = |field: &str| line.get(field).and_then(Value::as_str).map(str::to_owned);
-                let number = |field: &str| line.get(field).and_then(Value::as_f64);
+                // A ratio to what was too little to be measured is no number.
+                let number = |field: &str| Some(line.get(field)?.as_f64().unwrap_or(f64::NAN));
                 let values = [number("min")?, number("median")?, number("max")?];
                 self.ratios.push(Ratio { against: text("against")?, of: text("of")?, values });
             }

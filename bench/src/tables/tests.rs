@@ -1,3 +1,5 @@
+//! Lines in, tables out.
+
 use super::*;
 
 const LINES: &str = r#"{"line":"machine","processors":2,"processor":"P","memory_bytes":25000000000,"kernel":"6.1","load":0.5,"version":"0.1.0","build":"release"}
@@ -9,7 +11,7 @@ const LINES: &str = r#"{"line":"machine","processors":2,"processor":"P","memory_
 {"line":"measurement","workload":"w-1","subject":"ascent","run":1,"step":"total","facts":1000000,"seconds":0.05}
 {"line":"measurement","workload":"w-1","subject":"entail","run":2,"step":"total","facts":1000000,"seconds":4.0,"cpu_seconds":2.0,"rss_bytes":50000000}
 {"line":"ratio","workload":"w-1","against":"ascent","of":"seconds","runs":2,"min":0.5,"median":1.0,"max":2.0}
-{"line":"ratio","workload":"w-1","against":"facts","of":"rss_bytes","runs":2,"min":30.0,"median":40.0,"max":50.0}
+{"line":"ratio","workload":"w-1","against":"facts","of":"rss_bytes","runs":2,"min":30.0,"median":40.0,"max":null}
 "#;
 
 fn file(name: &str, text: &str) -> (String, String) {
@@ -35,7 +37,7 @@ Entail 0.1.0, release build; load 0.5 when it began.
 
 | bytes a fact | least | median | largest |
 |---|---:|---:|---:|
-| `rss_bytes` | 30.00 | **40.00** | 50.00 |
+| `rss_bytes` | 30.00 | **40.00** | – |
 
 | query | rows | ms | first ms |
 |---|---:|---:|---:|
