@@ -2,10 +2,10 @@
 """Runs a workload on Entail and on DuckDB or Oxigraph in turns, and checks that they find the same.
 
     python3 -m venv venv && venv/bin/pip install duckdb pyoxigraph
-    venv/bin/python bench/peers/compare.py duckdb --runs 5 closure --graph grid > grid.jsonl
-    venv/bin/python bench/peers/compare.py pyoxigraph --runs 5 lubm --universities 10 > lubm.jsonl
+    venv/bin/python bench/peers/compare.py --runs 5 duckdb closure --graph grid > grid.jsonl
+    venv/bin/python bench/peers/compare.py --runs 5 pyoxigraph lubm --universities 10 > lubm.jsonl
 
-What follows the peer and its options is what `entail bench` is told. DuckDB solves `closure` and `same-generation` by
+What follows the peer is what `entail bench` is told. DuckDB solves `closure` and `same-generation` by
 one recursive query, in memory and with all processors; its tables hold integers, not terms. Oxigraph, which has no
 rules, loads LUBM's input (`load`) and then all that Entail made of it (`load_all`), both on disk, and answers the
 queries over the latter. Each line of the output is a JSON object, as those of `entail bench` (docs/benchmarks.md); the

@@ -23,8 +23,9 @@ pub mod measurement;
 mod ntriples;
 pub mod peer;
 pub mod process;
-mod random;
+pub mod random;
 pub mod run;
+pub mod tables;
 pub mod workload;
 
 use std::fmt::Display;

@@ -76,6 +76,7 @@ pub struct Ratio {
     /// Against facts: `rss_bytes`, `peak_rss_bytes` and `disk_bytes`.
     pub of: &'static str,
     pub runs: usize,
+    /// Null in JSON, as the others, where the other side is too small to be measured.
     pub min: f64,
     pub median: f64,
     pub max: f64,

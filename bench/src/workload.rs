@@ -119,6 +119,9 @@ impl Workload {
             Self::Closure(graph) | Self::SameGeneration(graph) if !graph.is_possible() => {
                 return Err(impossible(graph));
             }
+            Self::Debian(Debian::Converted(archive)) => {
+                std::fs::metadata(archive).map_err(|error| Error::io(archive.display(), error))?;
+            }
             _ => {}
         }
         let create = || -> io::Result<u64> {

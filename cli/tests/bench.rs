@@ -91,6 +91,42 @@ fn every_graph_is_what_the_peer_makes_of_it() {
 }
 
 #[test]
+fn packages_are_what_the_peer_makes_of_them() {
+    let shape = ["--nodes", "2", "--shards", "4", "--against", "ascent"];
+    let drawn = lines(&[&["debian", "--packages", "1500"], &shape[..]].concat());
+    let of = |lines: &[Value], name: &str, field: &str| step(lines, "entail", 1, name)[field].as_u64().unwrap();
+    assert!(of(&drawn, "load", "facts") > 15_000 && of(&drawn, "rules", "facts") > 20_000);
+    assert!(of(&drawn, "excluded", "rows") > 0 && of(&drawn, "trusts", "rows") > 5_000);
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let control = "Package: a\nVersion: 1\nMaintainer: M <m@x.example>\nDepends: b | c (>= 2), v\nBreaks: v\n\n\
+        Package: b\nVersion: 1\nProvides: v\nDepends: d\n\nPackage: c\nVersion: 3\n\n\
+        Package: d\nVersion: 1\nMaintainer: N <n@x.example>\n";
+    fs::write(path("Packages"), control).unwrap();
+    let convert = ["convert", "debian", "--packages", &path("Packages"), "--output", &path("debian.nt")];
+    assert!(Command::new(PROGRAM).args(convert).output().unwrap().status.success());
+    let archive = lines(&[&["debian", "--archive", &path("debian.nt")], &shape[..]].concat());
+    // a needs b, c and d; b needs d. a and b exclude each other. a trusts m and n; b and d trust n.
+    assert_eq!((of(&archive, "excluded", "rows"), of(&archive, "trusts", "rows")), (1, 4));
+}
+
+#[test]
+fn results_become_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("chain.jsonl");
+    let measured = bench(&["closure", "--graph", "chain", "--vertices", "20", "--against", "ascent"]);
+    fs::write(&file, &measured.stdout).unwrap();
+    let output = bench(&["tables", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("### closure-chain-20, 1 run\n\n1 node, 16 shards; "), "{text}");
+    for row in ["| entail, rules | 190 |", "| ascent, total | 209 |", "| Entail over ascent |", "| from | 19 |"] {
+        assert!(text.contains(row), "{row}\n{text}");
+    }
+}
+
+#[test]
 fn a_cluster_of_many_processes_is_measured_as_one() {
     let size = ["closure", "--edges", "200", "--vertices", "60", "--against", "ascent"];
     let lines = lines(&[&size[..], &["--nodes", "2", "--shards", "4", "--processes", "many", "--pin"]].concat());
@@ -121,6 +157,9 @@ fn what_makes_no_sense_is_refused() {
     let output = bench(&["closure", "--graph", "grid", "--vertices", "9"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("a grid has --side only"));
+    let output = bench(&["debian", "--archive", "/nowhere/debian.nt"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/debian.nt: No such file"));
 
     let output = bench(&["closure", "--edges", "21", "--vertices", "5"]);
     assert_eq!(output.status.code(), Some(1));

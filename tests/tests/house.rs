@@ -20,7 +20,8 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("node", &["model", "logic", "proto", "telemetry"]),
     ("coordinator", &["model", "logic", "proto", "telemetry"]),
     ("client", &["model", "proto"]),
-    ("bench", &["client"]),
+    // All but the client for its kernels only.
+    ("bench", &["model", "logic", "node", "coordinator", "client"]),
     ("cli", ALL),
     ("tests", ALL),
 ];

@@ -1,3 +1,5 @@
+//! Drawn packages beside the profile, converted ones, and the rules beside the example.
+
 use super::*;
 use crate::workload::SEED;
 use std::collections::{HashMap, HashSet};
@@ -107,9 +109,9 @@ impl<'a> Links<'a> {
 fn packages_need_as_many_as_in_the_archive() {
     let text = drawn(PACKAGES, SEED);
     let links = Links::new(&text);
-    let every_tenth = links.packages().into_iter().filter(|package| package.ends_with("7>")).collect::<Vec<_>>();
-    let needed: usize = every_tenth.iter().map(|package| links.reached(package)).sum();
-    let mean = needed as f64 / every_tenth.len() as f64;
+    let some = links.packages().into_iter().filter(|package| package.ends_with("77>")).collect::<Vec<_>>();
+    let needed: usize = some.iter().map(|package| links.reached(package)).sum();
+    let mean = needed as f64 / some.len() as f64;
     assert!((70.0..90.0).contains(&mean), "{mean}; the archive has 80");
 }
 

@@ -15,7 +15,7 @@ mod bits;
 mod cache;
 mod catalog;
 mod closing;
-mod codec;
+pub mod codec;
 mod decide;
 mod dictionary;
 mod directory;

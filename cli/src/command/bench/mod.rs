@@ -16,6 +16,7 @@ use entail_bench::run::{Listener, Request};
 use entail_bench::workload::Workload;
 use entail_model::{Fault, Reason};
 use graph::GraphArguments;
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,7 @@ Examples:
   entail bench lubm --universities 10 --points --runs 5 --against ascent
   entail bench closure --graph grid --side 100 --nodes 4 --processes many > results.jsonl
   entail bench same-generation --write generation.nt
+  entail bench tables lubm-1.jsonl lubm-10.jsonl > tables.md
   entail bench ask 'SELECT (COUNT(*) AS ?n) { ?s ?p ?o }' --for 10m > answers.jsonl";
 
 /// Measures loading, rules and queries on clusters that it starts itself, beside other programs.
@@ -44,6 +46,8 @@ pub enum Command {
     Debian(DebianArguments),
     /// Asks a cluster the same question again and again, and tells what came of each
     Ask(AskArguments),
+    /// Makes Markdown tables of what was measured
+    Tables(TablesArguments),
     /// Solves a workload with a peer in this process, and prints its report
     #[command(hide = true)]
     Peer(PeerArguments),
@@ -68,6 +72,13 @@ pub struct AskArguments {
 }
 
 #[derive(Args, Clone, Debug)]
+pub struct TablesArguments {
+    /// What `entail bench` has printed, one file for each command; several are also put side by side
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
 pub struct PeerArguments {
     #[arg(value_enum)]
     peer: PeerName,
@@ -83,6 +94,7 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
         Command::SameGeneration(arguments) => (arguments.same_generation()?, arguments.common, false),
         Command::Debian(arguments) => (arguments.workload(), arguments.common, false),
         Command::Ask(arguments) => return ask(arguments, session).await,
+        Command::Tables(arguments) => return tables(&arguments),
         Command::Peer(arguments) => return solve(&arguments),
     };
     match &common.write {
@@ -117,6 +129,17 @@ async fn until_told(work: impl Future<Output = Result<(), Error>>) -> Result<(),
         result = work => result.map_err(failure),
         _ = told.recv() => Err(Failure::Interrupted),
     }
+}
+
+fn tables(arguments: &TablesArguments) -> Result<(), Failure> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|error| Failure::Input { name: name.clone(), error })?;
+        Ok((name, text))
+    };
+    let files = arguments.files.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    let text = entail_bench::tables::markdown(&files).map_err(failure)?;
+    io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)
 }
 
 fn solve(arguments: &PeerArguments) -> Result<(), Failure> {

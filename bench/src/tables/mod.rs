@@ -1,0 +1,130 @@
+//! Results as Markdown, for a page that shows them: one section for each file, and one table for all files together.
+//!
+//! ```text
+//! lines of JSON ──► Results (machine, cluster, values of each step over all runs, ratios) ──► tables
+//! ```
+//! Fields are read by their names, so that lines of other programs with the same fields go as well.
+
+mod format;
+mod results;
+
+use crate::Error;
+use format::{Number, bytes, count, millis, per, ratio, seconds};
+use results::{Results, Step};
+use std::fmt::Write;
+
+/// Columns of the table of steps: title, field, how it is written. A column that no step has is left out.
+const STEP_COLUMNS: [(&str, &str, Number); 9] = [
+    ("facts", "facts", count),
+    ("rounds", "rounds", count),
+    ("seconds", "seconds", seconds),
+    ("CPU seconds", "cpu_seconds", seconds),
+    ("peak MB", "peak_rss_bytes", bytes),
+    ("resident MB", "rss_bytes", bytes),
+    ("disk MB", "disk_bytes", bytes),
+    ("MB between nodes", "bytes_exchanged", bytes),
+    ("messages", "messages", count),
+];
+const QUERY_COLUMNS: [(&str, &str, Number); 3] =
+    [("rows", "rows", count), ("ms", "seconds", millis), ("first ms", "first_seconds", millis)];
+const POINT_COLUMNS: [(&str, &str, Number); 5] = [
+    ("clients", "clients", count),
+    ("calls", "calls", count),
+    ("p50 ms", "seconds", millis),
+    ("p99 ms", "p99_seconds", millis),
+    ("a second", "per_second", count),
+];
+
+/// The tables of some files, each with its name and what is in it.
+///
+/// # Errors
+/// [`Error::Input`] for a line that is no result, and for a file without results.
+pub fn markdown(files: &[(String, String)]) -> Result<String, Error> {
+    let all: Vec<Results> = files.iter().map(|(name, text)| Results::read(name, text)).collect::<Result<_, _>>()?;
+    let mut out = String::new();
+    for results in &all {
+        section(results, &mut out);
+    }
+    if all.len() > 1 {
+        together(&all, &mut out);
+    }
+    Ok(out)
+}
+
+fn section(results: &Results, out: &mut String) {
+    let plural = if results.runs == 1 { "" } else { "s" };
+    line(out, &format!("### {}, {} run{plural}\n\n{}\n", results.workload, results.runs, results.circumstances()));
+    let is_query = |step: &Step| step.has("rows");
+    let is_point = |step: &Step| step.has("calls");
+    let steps: Vec<&Step> = results.steps.iter().filter(|step| !is_query(step) && !is_point(step)).collect();
+    table("subject, step", &STEP_COLUMNS, &steps, Step::full_name, out);
+    ratios(results, out);
+    let queries: Vec<&Step> = results.steps.iter().filter(|step| is_query(step)).collect();
+    table("query", &QUERY_COLUMNS, &queries, Step::short_name, out);
+    let points: Vec<&Step> = results.steps.iter().filter(|step| is_point(step)).collect();
+    table("request", &POINT_COLUMNS, &points, Step::short_name, out);
+}
+
+/// A row for each step, with the least, the median and the largest of its runs; nothing if there are no steps.
+fn table(title: &str, columns: &[(&str, &str, Number)], steps: &[&Step], name: fn(&Step) -> String, out: &mut String) {
+    if steps.is_empty() {
+        return;
+    }
+    let columns: Vec<_> = columns.iter().filter(|(_, field, _)| steps.iter().any(|step| step.has(field))).collect();
+    let titles: Vec<&str> = columns.iter().map(|(title, ..)| *title).collect();
+    line(out, &format!("| {title} | {} |\n|---|{}", titles.join(" | "), "---:|".repeat(columns.len())));
+    for step in steps {
+        let cells: Vec<String> = columns.iter().map(|(_, field, number)| step.cell(field, *number)).collect();
+        line(out, &format!("| {} | {} |", name(step), cells.join(" | ")));
+    }
+    line(out, "");
+}
+
+fn ratios(results: &Results, out: &mut String) {
+    for against in results.against() {
+        let title = match against.as_str() {
+            "facts" => "bytes a fact".to_owned(),
+            peer => format!("Entail over {peer}"),
+        };
+        line(out, &format!("| {title} | least | median | largest |\n|---|---:|---:|---:|"));
+        for one in results.ratios.iter().filter(|ratio| ratio.against == against) {
+            let [min, median, max] = one.values.map(ratio);
+            line(out, &format!("| `{}` | {min} | **{median}** | {max} |", one.of));
+        }
+        line(out, "");
+    }
+}
+
+/// What a fact costs in each file, as work grows or clusters differ.
+fn together(all: &[Results], out: &mut String) {
+    line(out, "### Together\n");
+    line(out, "For each fact, time in millionths of a second and room in bytes.\n");
+    line(out, "| workload | cluster | facts | seconds | time | CPU time | peak | resident | disk |");
+    line(out, "|---|---|---:|---:|---:|---:|---:|---:|---:|");
+    for results in all {
+        let Some(total) = results.steps.iter().find(|step| step.subject == "entail" && step.name == "total") else {
+            continue;
+        };
+        let facts = total.median("facts").unwrap_or_default();
+        let of = |field: &str, factor: f64| per(total.median(field).map(|value| value * factor), facts);
+        let cells = [
+            results.workload.clone(),
+            results.cluster.clone(),
+            count(facts),
+            total.median("seconds").map_or_else(String::new, seconds),
+            of("seconds", 1e6),
+            of("cpu_seconds", 1e6),
+            of("peak_rss_bytes", 1.0),
+            of("rss_bytes", 1.0),
+            of("disk_bytes", 1.0),
+        ];
+        line(out, &format!("| {} |", cells.join(" | ")));
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    writeln!(out, "{text}").expect("a string takes all that is written");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! The lines of one file, put together: what each step took in all its runs.
+
+use super::format::Number;
+use crate::Error;
+use crate::measurement::spread;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// What one command has measured.
+pub struct Results {
+    pub workload: String,
+    pub runs: u64,
+    /// In a few words.
+    pub cluster: String,
+    machine: Map<String, Value>,
+    /// In the order in which they came first.
+    pub steps: Vec<Step>,
+    pub ratios: Vec<Ratio>,
+}
+
+/// A step of a subject.
+pub struct Step {
+    pub subject: String,
+    pub name: String,
+    /// Requests are told apart by it.
+    clients: Option<u64>,
+    /// The values of each field, one of each run.
+    values: BTreeMap<String, Vec<f64>>,
+}
+
+/// A ratio over all runs.
+pub struct Ratio {
+    pub against: String,
+    pub of: String,
+    /// Least, median and largest.
+    pub values: [f64; 3],
+}
+
+impl Results {
+    /// # Errors
+    /// [`Error::Input`] for a line that is no result, and if there is none.
+    pub fn read(name: &str, text: &str) -> Result<Self, Error> {
+        let (workload, cluster, machine) = (String::new(), String::new(), Map::new());
+        let mut results = Self { workload, runs: 0, cluster, machine, steps: Vec::new(), ratios: Vec::new() };
+        for (number, line) in text.lines().enumerate() {
+            let taken = serde_json::from_str(line).ok().and_then(|line| results.take(line));
+            taken.ok_or_else(|| Error::Input(format!("{name}, line {}, is no result", number + 1)))?;
+        }
+        match results.runs {
+            0 => Err(Error::Input(format!("{name} has no results"))),
+            _ => Ok(results),
+        }
+    }
+
+    fn take(&mut self, line: Map<String, Value>) -> Option<()> {
+        match line.get("line")?.as_str()? {
+            "machine" => self.machine = line,
+            "cluster" => self.cluster = cluster(&line)?,
+            "measurement" => self.measurement(&line)?,
+            "ratio" => {
+                let text = |field: &str| line.get(field).and_then(Value::as_str).map(str::to_owned);
+                // A ratio to what was too little to be measured is no number.
+                let number = |field: &str| Some(line.get(field)?.as_f64().unwrap_or(f64::NAN));
+                let values = [number("min")?, number("median")?, number("max")?];
+                self.ratios.push(Ratio { against: text("against")?, of: text("of")?, values });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn measurement(&mut self, line: &Map<String, Value>) -> Option<()> {
+        let text = |field: &str| line.get(field).and_then(Value::as_str);
+        let (subject, name) = (text("subject")?, text("step")?);
+        let clients = line.get("clients").and_then(Value::as_u64);
+        self.runs = self.runs.max(line.get("run")?.as_u64()?);
+        text("workload")?.clone_into(&mut self.workload);
+        let is_it = |step: &Step| step.subject == subject && step.name == name && step.clients == clients;
+        let index = self.steps.iter().position(is_it).unwrap_or_else(|| {
+            let (subject, name) = (subject.to_owned(), name.to_owned());
+            self.steps.push(Step { subject, name, clients, values: BTreeMap::new() });
+            self.steps.len() - 1
+        });
+        for (field, value) in line {
+            if let Some(value) = value.as_f64() {
+                self.steps[index].values.entry(field.clone()).or_default().push(value);
+            }
+        }
+        Some(())
+    }
+
+    /// Where, on what, and how busy that was.
+    pub fn circumstances(&self) -> String {
+        let text = |field: &str| self.machine.get(field).and_then(Value::as_str).unwrap_or("unknown");
+        let number = |field: &str| self.machine.get(field).and_then(Value::as_f64).unwrap_or_default();
+        let of = [
+            self.cluster.clone(),
+            format!(
+                "{} processors ({}) with {:.1} GB",
+                number("processors"),
+                text("processor"),
+                number("memory_bytes") / 1e9
+            ),
+            format!("Linux {}", text("kernel")),
+            format!("Entail {}, {} build", text("version"), text("build")),
+            format!("load {} when it began", number("load")),
+        ];
+        format!("{}.", of.join("; "))
+    }
+
+    /// With whom there are ratios, each once.
+    pub fn against(&self) -> Vec<String> {
+        let mut against: Vec<String> = self.ratios.iter().map(|ratio| ratio.against.clone()).collect();
+        against.dedup();
+        against
+    }
+}
+
+fn cluster(line: &Map<String, Value>) -> Option<String> {
+    let (nodes, shards) = (line.get("nodes")?.as_u64()?, line.get("shards")?.as_u64()?);
+    let mut words = format!("{nodes} node{}, {shards} shards", if nodes == 1 { "" } else { "s" });
+    if line.get("layout")?.as_str()? == "many" {
+        words += ", a process each";
+    }
+    if line.get("pinned")?.as_bool()? {
+        words += ", pinned";
+    }
+    for field in ["memory", "threads"] {
+        match line.get(field)? {
+            Value::Null => {}
+            Value::String(value) => words += &format!(", {field} {value}"),
+            value => words += &format!(", {field} {value}"),
+        }
+    }
+    Some(words)
+}
+
+impl Step {
+    pub fn has(&self, field: &str) -> bool {
+        self.values.contains_key(field)
+    }
+
+    pub fn median(&self, field: &str) -> Option<f64> {
+        self.values.get(field).map(|values| spread(values)[1])
+    }
+
+    /// Least, median and largest, or the one value that all runs have.
+    pub fn cell(&self, field: &str, number: Number) -> String {
+        let Some(values) = self.values.get(field) else { return String::new() };
+        let [min, median, max] = spread(values).map(number);
+        if min == max { median } else { format!("{min} – **{median}** – {max}") }
+    }
+
+    pub fn full_name(&self) -> String {
+        format!("{}, {}", self.subject, self.name)
+    }
+
+    /// Of Entail the name alone.
+    pub fn short_name(&self) -> String {
+        if self.subject == "entail" { self.name.clone() } else { self.full_name() }
+    }
+}
