@@ -413,7 +413,11 @@ impl Open {
     pub fn seal(&self, context: &Context) -> Result<SealSummary, Fault> {
         let reasoning = lock(&self.reasoning).clone();
         let added = match reasoning {
-            Some(reasoner) => context.pool.install(|| lock(&reasoner).added())?,
+            // The reasoner first, then the pool: that is how the attempt's thread takes them.
+            Some(reasoner) => {
+                let mut reasoner = lock(&reasoner);
+                context.pool.install(|| reasoner.added())?
+            }
             None => return Err(Fault::internal("an attempt is sealed before it has reasoned")),
         };
         let removed = if self.is_rebuild.load(Ordering::Relaxed) { Removed::DerivedAndPromoted } else { Removed::None };

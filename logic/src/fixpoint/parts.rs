@@ -8,7 +8,7 @@ use entail_model::{Copy, Relation};
 use std::sync::Arc;
 
 /// New facts that are worth a part of their own.
-const PART_PAIRS: u64 = 1 << 14;
+const PART_PAIRS: u64 = 1 << 12;
 
 /// Parts for each thread, so that no thread waits for the largest one.
 const PARTS_PER_THREAD: usize = 4;
