@@ -415,7 +415,8 @@ impl Open {
         let added = match reasoning {
             // The reasoner first, then the pool: that is how the attempt's thread takes them.
             Some(reasoner) => {
-                let mut reasoner = lock(&reasoner);
+                let mut locked = lock(&reasoner);
+                let reasoner = &mut *locked;
                 context.pool.install(|| reasoner.added())?
             }
             None => return Err(Fault::internal("an attempt is sealed before it has reasoned")),

@@ -1,7 +1,7 @@
 //! Sorted columns: the shape of all data that is thought about.
 //!
 //! ```text
-//! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
+//! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract; radix sorts them
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
 //! groups  a small run by key, for lookups in any order
 //! matrix  a set of pairs as bits, where keys and values are few
@@ -14,6 +14,7 @@
 pub mod groups;
 pub mod matrix;
 pub mod pairs;
+mod radix;
 pub mod run;
 pub mod spine;
 

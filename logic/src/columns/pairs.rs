@@ -4,6 +4,7 @@
 //! Yao 1976), so one pass costs little whether the two sides are of like size or very different. What is large is shared
 //! between cores: cut where keys change, or where both sides can be cut at one pair.
 
+use super::radix;
 use entail_model::TermId;
 pub use entail_model::fact::Pair;
 
@@ -31,10 +32,11 @@ pub fn gallop<T>(slice: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
 pub fn sort_distinct(pairs: &mut Vec<Pair>) {
     if pairs.is_sorted_by_key(|pair| pair.0) {
         sort_groups(pairs);
-    } else if pairs.len() > PARALLEL {
-        pairs.par_sort_unstable();
-    } else {
-        pairs.sort_unstable();
+    } else if !radix::sort(pairs) {
+        match pairs.len() > PARALLEL {
+            true => pairs.par_sort_unstable(),
+            false => pairs.sort_unstable(),
+        }
     }
     pairs.dedup();
 }
