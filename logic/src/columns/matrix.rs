@@ -112,6 +112,11 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// Has the key no place of its own, but only neighbours that have?
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     /// Adds the pair with this value to the set.
     pub fn claim(&self, value: TermId) -> Claim {
         let Some((page, bit)) = self.columns.find(value) else { return Claim::NoPlace };

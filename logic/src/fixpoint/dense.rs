@@ -1,18 +1,20 @@
 //! Relations that are kept as a matrix during an attempt, beside their runs or instead of them.
 //!
 //! A matrix tells at once whether a candidate is new, so nothing has to be subtracted. Where no plan reads a copy's facts
-//! once they are not new any more, they are in the matrix alone, and become a run when the attempt ends.
+//! once they are not new any more, they are in the matrix alone, and become a run when the attempt ends. Heads that go to
+//! other nodes have a matrix as well, so that each goes once; and so have in copies that nobody reads.
 //!
 //! # Invariants
 //! - A relation's matrix holds every fact of the out copy: base, settled, published, pending, recent.
-//! - Facts that are in the matrix alone are in none of the copy's runs, recent ones apart.
+//! - Facts that are in a matrix alone are in none of the copy's runs, recent ones apart.
+//! - What is in the matrix of sent heads has been given to the outbox, in this attempt: it need not go again.
 
 use super::state::State;
-use crate::columns::matrix::Matrix;
+use crate::columns::matrix::{Matrix, Row};
 use crate::columns::run::CHUNK_PAIRS;
 use crate::columns::spine::{RunWriter, Spill};
 use crate::columns::{Pair, Run, pairs};
-use entail_model::{Copy, Fault, Mark, Relation};
+use entail_model::{Copy, Fault, Mark, Relation, TermId};
 use std::sync::Arc;
 
 /// Candidates of a relation from which on a matrix may be worth its making.
@@ -36,16 +38,39 @@ pub struct Offered {
     wait: u64,
 }
 
-/// A relation's matrix.
+/// A relation's matrices.
 #[derive(Debug)]
 pub struct Dense {
-    pub matrix: Matrix,
-    /// By copy: are its facts in the matrix alone, and how many are.
+    facts: Matrix,
+    /// Heads that other nodes have been sent.
+    sent: Matrix,
+    /// In copies that come from everywhere, where nobody reads them.
+    into: Option<Matrix>,
+    /// By copy: are its facts in a matrix alone, and how many are.
+    alone: [bool; 2],
+    unlisted: [u64; 2],
+}
+
+/// How a node keeps a relation.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeping {
+    /// By copy: does a matrix need no runs beside it? Of in copies that is so where the node is alone.
     pub alone: [bool; 2],
-    pub unlisted: [u64; 2],
+    /// Do in copies come from other nodes, for nobody to read?
+    pub collects_in: bool,
 }
 
 impl Dense {
+    /// The row of a head's subject, of facts or of what has been sent.
+    pub fn row(&self, subject: TermId) -> Option<Row<'_>> {
+        let mut rows = [&self.facts, &self.sent].into_iter().filter_map(|matrix| matrix.row(subject));
+        rows.find(|row| !row.is_empty())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.facts.bytes() + self.sent.bytes() + self.into.as_ref().map_or(0, Matrix::bytes)
+    }
+
     /// Writes what is in the matrix alone as a run.
     fn list(&self, copy: Copy, known: &[Arc<Run>], spill: &Spill) -> Result<Option<Run>, Fault> {
         let mut writer = RunWriter::new(Mark::Derived, self.unlisted[copy as usize], spill);
@@ -58,9 +83,10 @@ impl Dense {
             buffer.extend_from_slice(pairs);
             if buffer.len() >= CHUNK_PAIRS { write(&mut buffer) } else { Ok(()) }
         };
-        match copy {
-            Copy::Out => self.matrix.by_keys(&mut visit)?,
-            Copy::In => self.matrix.by_values(&mut visit)?,
+        match (copy, &self.into) {
+            (Copy::Out, _) => self.facts.by_keys(&mut visit)?,
+            (Copy::In, Some(into)) => into.by_keys(&mut visit)?,
+            (Copy::In, None) => self.facts.by_values(&mut visit)?,
         }
         write(&mut buffer)?;
         writer.finish()
@@ -68,9 +94,32 @@ impl Dense {
 }
 
 impl State {
-    /// The matrix of a relation that has one.
-    pub fn matrix(&self, relation: Relation) -> Option<&Matrix> {
-        self.dense.get(&relation).map(|dense| &dense.matrix)
+    /// Moves what is recent of copies that are in a matrix alone out of the runs.
+    pub(super) fn forget_recent(&mut self) {
+        for (relation, dense) in &mut self.dense {
+            for copy in Copy::BOTH.into_iter().filter(|copy| dense.alone[*copy as usize]) {
+                let Some(copies) = self.relations.get_mut(relation) else { continue };
+                let recent = copies[copy as usize].recent_pending.take();
+                dense.unlisted[copy as usize] += recent.map_or(0, |run| run.len);
+            }
+        }
+    }
+
+    /// Adds facts that are in the matrix, of a copy that nobody reads.
+    pub fn add_unlisted(&mut self, relation: Relation, copy: Copy, facts: u64) {
+        if let Some(dense) = self.dense.get_mut(&relation) {
+            dense.unlisted[copy as usize] += facts;
+        }
+    }
+
+    /// Is a copy's matrix all that its facts need?
+    pub fn is_alone(&self, relation: Relation, copy: Copy) -> bool {
+        self.dense.get(&relation).is_some_and(|dense| dense.alone[copy as usize])
+    }
+
+    /// The matrices of a relation that has any.
+    pub fn dense(&self, relation: Relation) -> Option<&Dense> {
+        self.dense.get(&relation)
     }
 
     /// Is anything kept as a matrix?
@@ -81,7 +130,7 @@ impl State {
     /// Bytes that a matrix of so many facts may take: with all others no more than three quarters of what an attempt has.
     fn matrix_max(&self, relation: Relation, facts: u64) -> u64 {
         let others = self.dense.iter().filter(|(other, _)| **other != relation);
-        let others: u64 = others.map(|(_, dense)| dense.matrix.bytes()).sum();
+        let others: u64 = others.map(|(_, dense)| dense.bytes()).sum();
         let share = match self.spill.store {
             Some(_) => self.held_max.saturating_mul(size_of::<Pair>() as u64) / 4 * 3,
             None => u64::MAX,
@@ -91,8 +140,8 @@ impl State {
         worth.min(share.saturating_sub(others))
     }
 
-    /// Makes a matrix for a relation, if that is worth it; `alone` tells which copies nobody reads later.
-    pub fn consider(&mut self, relation: Relation, candidates: &[&Vec<Pair>], alone: [bool; 2]) -> Result<(), Fault> {
+    /// Makes a matrix for a relation, if that is worth it.
+    pub fn consider(&mut self, relation: Relation, candidates: &[&Vec<Pair>], keeping: Keeping) -> Result<(), Fault> {
         let count: u64 = candidates.iter().map(|pairs| pairs.len() as u64).sum();
         let offered = self.offered.entry(relation).or_default();
         offered.candidates += count;
@@ -114,12 +163,14 @@ impl State {
             false => None,
         };
         match made {
-            Some(matrix) => {
+            Some(facts) => {
+                let Keeping { alone, collects_in } = keeping;
                 let mut unlisted = [0; 2];
                 for copy in Copy::BOTH.into_iter().filter(|copy| alone[*copy as usize]) {
                     unlisted[copy as usize] = self.forget_found(relation, copy)?;
                 }
-                self.dense.insert(relation, Dense { matrix, alone, unlisted });
+                let into = collects_in.then(Matrix::default);
+                self.dense.insert(relation, Dense { facts, sent: Matrix::default(), into, alone, unlisted });
             }
             None => self.offered.entry(relation).or_default().wait = all + all / 4,
         }
@@ -134,16 +185,43 @@ impl State {
         let listed = self.runs_of(relation, Copy::Out).iter().map(|run| run.len).sum::<u64>();
         let max = self.matrix_max(relation, listed + unlisted);
         let Some(dense) = self.dense.get_mut(&relation) else { return Ok(false) };
-        if !lists.iter().all(|(_, rest)| dense.matrix.place(rest, max)) {
+        if !lists.iter().all(|(_, rest)| dense.facts.place(rest, max)) {
             self.dissolve(relation, lists)?;
             return Ok(false);
         }
         for (claimed, rest) in lists {
-            rest.retain(|pair| dense.matrix.insert(*pair));
+            rest.retain(|pair| dense.facts.insert(*pair));
             *claimed = pairs::unite(std::mem::take(claimed), std::mem::take(rest));
         }
         self.measure_matrices();
         Ok(true)
+    }
+
+    /// Drops of heads for other nodes what has been sent before; false if that is not known of all.
+    pub fn claim_sent(&mut self, relation: Relation, heads: &mut Vec<Pair>) -> bool {
+        let max = self.matrix_max(relation, heads.len() as u64);
+        let Some(dense) = self.dense.get_mut(&relation) else { return false };
+        let is_known = dense.sent.place(heads, max.saturating_sub(dense.facts.bytes()));
+        if is_known {
+            heads.retain(|pair| dense.sent.insert(*pair));
+        }
+        self.measure_matrices();
+        is_known
+    }
+
+    /// Keeps new in copies, as (object, subject), in a matrix alone; false if they do not fit.
+    pub fn collect_in(&mut self, relation: Relation, pairs: &[Pair]) -> bool {
+        let max =
+            self.matrix_max(relation, self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::In as usize]));
+        let Some(dense) = self.dense.get_mut(&relation) else { return false };
+        let Some(into) = &mut dense.into else { return false };
+        let fits = into.place(pairs, max);
+        if fits {
+            let new = pairs.iter().filter(|pair| into.insert(**pair)).count();
+            dense.unlisted[Copy::In as usize] += new as u64;
+        }
+        self.measure_matrices();
+        fits
     }
 
     /// Gives up a relation's matrix: what is in it alone becomes runs, but for what has just been claimed.
@@ -189,7 +267,7 @@ impl State {
     }
 
     fn measure_matrices(&mut self) {
-        let bytes: u64 = self.dense.values().map(|dense| dense.matrix.bytes()).sum();
+        let bytes: u64 = self.dense.values().map(Dense::bytes).sum();
         self.held_in_matrices = bytes / size_of::<Pair>() as u64;
     }
 }

@@ -3,7 +3,8 @@
 //! Where a relation's facts are kept as a matrix, a head that is known already goes no further, and one that is new belongs
 //! to whom the matrix says so.
 
-use crate::columns::matrix::{Claim, Matrix};
+use super::dense::Dense;
+use crate::columns::matrix::Claim;
 use crate::columns::{Pair, pairs};
 use crate::eval::Batch;
 use crate::plan::{Arg, Head, Plan, Sink};
@@ -16,21 +17,21 @@ pub(super) type ByRelation = BTreeMap<Relation, Vec<Pair>>;
 /// The heads of a plan's rows.
 pub(super) struct Heads<'m> {
     pub(super) rule: usize,
-    templates: Vec<(Head, Option<&'m Matrix>)>,
+    templates: Vec<(Head, Option<&'m Dense>)>,
     /// Heads that may be known, and may be repeated.
     pub(super) pairs: ByRelation,
-    /// Facts that are new: each is here once, and nowhere else.
+    /// Heads that are new, or have not been sent: each is here once, and nowhere else.
     pub(super) claimed: ByRelation,
 }
 
 impl<'m> Heads<'m> {
-    /// No heads yet; `matrix` gives the matrix of a relation that has one.
-    pub(super) fn new(plan: &Plan, matrix: impl Fn(Relation) -> Option<&'m Matrix>) -> Self {
+    /// No heads yet; `dense` gives the matrices of a relation that has any.
+    pub(super) fn new(plan: &Plan, dense: impl Fn(Relation) -> Option<&'m Dense>) -> Self {
         let (rule, heads) = match &plan.sink {
             Sink::Emit { rule, heads } => (*rule, &heads[..]),
             Sink::Gather(_) => (0, &[][..]),
         };
-        let of = |head: &Head| head.relation().and_then(&matrix);
+        let of = |head: &Head| head.relation().and_then(&dense);
         let templates = heads.iter().map(|head| (*head, of(head))).collect();
         Self { rule, templates, pairs: ByRelation::new(), claimed: ByRelation::new() }
     }
@@ -42,7 +43,7 @@ impl<'m> Heads<'m> {
 
     /// Adds the heads of some rows. A row that would make a literal a subject or a non-IRI a predicate makes no fact.
     pub(super) fn add(&mut self, rows: &Batch) {
-        for (head, matrix) in &self.templates {
+        for (head, dense) in &self.templates {
             let value = |arg: Arg, row: usize| match arg {
                 Arg::Const(term) => term,
                 Arg::Slot(slot) => rows.columns[slot][row],
@@ -51,8 +52,8 @@ impl<'m> Heads<'m> {
                 let pairs = (0..rows.rows).map(|row| (value(head.subject, row), value(head.object, row)));
                 let pairs = pairs.filter(|pair| pair.0.kind() != TermKind::Literal);
                 let list = self.pairs.entry(relation).or_default();
-                match matrix {
-                    Some(matrix) => claim(matrix, pairs, self.claimed.entry(relation).or_default(), list),
+                match dense {
+                    Some(dense) => claim(dense, pairs, self.claimed.entry(relation).or_default(), list),
                     None => list.extend(pairs),
                 }
                 continue;
@@ -69,13 +70,13 @@ impl<'m> Heads<'m> {
 }
 
 /// Claims the pairs; those without a place may be known or new.
-fn claim(matrix: &Matrix, pairs: impl Iterator<Item = Pair>, claimed: &mut Vec<Pair>, others: &mut Vec<Pair>) {
+fn claim(dense: &Dense, pairs: impl Iterator<Item = Pair>, claimed: &mut Vec<Pair>, others: &mut Vec<Pair>) {
     let mut last: Option<(TermId, Option<_>)> = None;
     for pair in pairs {
         let row = match &last {
             Some((key, row)) if *key == pair.0 => row,
             // Heads come in the order of their subjects where that was to be had.
-            _ => &last.insert((pair.0, matrix.row(pair.0))).1,
+            _ => &last.insert((pair.0, dense.row(pair.0))).1,
         };
         match row.map_or(Claim::NoPlace, |row| row.claim(pair.1)) {
             Claim::New => claimed.push(pair),

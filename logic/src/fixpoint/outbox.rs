@@ -19,6 +19,8 @@ const MESSAGE_ROWS: usize = 32_768;
 #[derive(Default)]
 pub(super) struct Outbox {
     heads: BTreeMap<(NodeId, usize, Relation), Vec<Pair>>,
+    /// Heads that nobody has sent before: each is here once.
+    claimed: BTreeMap<(NodeId, usize, Relation), Vec<Pair>>,
     copies: BTreeMap<(NodeId, Relation), Vec<Pair>>,
     rows: BTreeMap<(NodeId, PlanKey, usize), Batch>,
 }
@@ -27,6 +29,11 @@ impl Outbox {
     /// A rule's heads in one relation whose subjects are at home at a node.
     pub(super) fn heads(&mut self, to: NodeId, rule: usize, relation: Relation) -> &mut Vec<Pair> {
         self.heads.entry((to, rule, relation)).or_default()
+    }
+
+    /// The same for heads that have not been sent before, and will not be again.
+    pub(super) fn claimed(&mut self, to: NodeId, rule: usize, relation: Relation) -> &mut Vec<Pair> {
+        self.claimed.entry((to, rule, relation)).or_default()
     }
 
     /// The in copies, as (object, subject), that are at home at a node.
@@ -38,6 +45,18 @@ impl Outbox {
     pub(super) fn add_rows(&mut self, to: NodeId, plan: PlanKey, stage: usize, rows: &Batch) {
         let empty = || Batch::empty(rows.columns.len());
         self.rows.entry((to, plan, stage)).or_insert_with(empty).append(rows);
+    }
+
+    /// Sends what fills messages of heads that go once.
+    pub(super) fn flush_claimed(&mut self, flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
+        for ((to, rule, relation), pairs) in &mut self.claimed {
+            let full = pairs.len() - pairs.len() % MESSAGE_ROWS;
+            if full > 0 {
+                let now: Vec<Pair> = pairs.drain(..full).collect();
+                send_claimed(*to, *rule, *relation, now, flow, emit)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends what fills messages. Copies wait for the end of the round: nobody works on them before.
@@ -69,10 +88,13 @@ impl Outbox {
             for ((to, rule, relation), pairs) in take(&mut self.heads) {
                 send_heads(to, rule, relation, pairs, flow, emit)?;
             }
-            for ((to, relation), mut pairs) in take(&mut self.copies) {
-                pairs::sort_distinct(&mut pairs);
-                for piece in pairs.chunks(MESSAGE_ROWS) {
-                    send(to, level, Payload::Copies { relation, pairs: piece.to_vec() }, flow, emit)?;
+            for ((to, rule, relation), pairs) in take(&mut self.claimed) {
+                send_claimed(to, rule, relation, pairs, flow, emit)?;
+            }
+            for ((to, relation), pairs) in take(&mut self.copies) {
+                // Each is here once: there is nothing to gain from an order of all.
+                for pairs in sorted_pieces(&pairs) {
+                    send(to, level, Payload::Copies { relation, pairs }, flow, emit)?;
                 }
             }
         }
@@ -115,6 +137,27 @@ fn send_heads(
         send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit)?;
     }
     Ok(())
+}
+
+fn send_claimed(
+    to: NodeId,
+    rule: usize,
+    relation: Relation,
+    pairs: Vec<Pair>,
+    flow: &mut Flow,
+    emit: Emit<'_>,
+) -> Result<(), Fault> {
+    let level = flow.levels();
+    sorted_pieces(&pairs).try_for_each(|pairs| send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit))
+}
+
+/// What fills a message each, in order: sorted pairs take less room.
+fn sorted_pieces(pairs: &[Pair]) -> impl Iterator<Item = Vec<Pair>> {
+    pairs.chunks(MESSAGE_ROWS).map(|piece| {
+        let mut piece = piece.to_vec();
+        pairs::sort_distinct(&mut piece);
+        piece
+    })
 }
 
 fn send(to: NodeId, level: usize, payload: Payload, flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {

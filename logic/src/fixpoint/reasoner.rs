@@ -3,6 +3,7 @@
 //! `step(event, emit)` does the work that the event asks for and emits effects. It never waits: what comes early is
 //! kept, what comes twice is dropped, and what the shell cannot deliver it sends again when told that time has passed.
 
+use super::dense::Keeping;
 use super::heads::{ByRelation, Heads};
 use super::outbox::Outbox;
 use super::parts::DeltaPart;
@@ -194,7 +195,7 @@ impl Reasoner {
             self.setup.state.next_round()?;
         }
         self.take_arrivals()?;
-        self.saturate()?;
+        self.saturate(emit)?;
         self.start_shipped(emit)?;
         self.outbox.flush_full(&mut self.flow, emit)?;
         self.outbox.close_level(1, &mut self.flow, emit)?;
@@ -213,12 +214,13 @@ impl Reasoner {
     }
 
     /// Evaluates the local rules to their fixpoint.
-    fn saturate(&mut self) -> Result<(), Fault> {
+    fn saturate(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         while self.setup.state.has_recent() {
             self.check_limits()?;
             let (candidates, claimed) = self.run_local_rules()?;
             let found = self.accept(candidates, claimed)?;
             self.setup.state.step(found)?;
+            self.outbox.flush_claimed(&mut self.flow, emit)?;
         }
         Ok(())
     }
@@ -252,9 +254,7 @@ impl Reasoner {
         heads.extend(self.run_parts(&together)?);
         let (mut local, mut claimed) = (Candidates::new(), Candidates::new());
         for heads in heads {
-            for (relation, pairs) in heads.claimed {
-                append(&mut claimed, relation, heads.rule, pairs);
-            }
+            self.route_claimed(heads.rule, heads.claimed, &mut claimed)?;
             self.route_heads(heads.rule, heads.pairs, &mut local)?;
         }
         Ok((local, claimed))
@@ -262,7 +262,7 @@ impl Reasoner {
 
     fn has_dense_heads(&self, rule: &RulePlans) -> bool {
         let state = &self.setup.state;
-        let is_dense = |head: &Head| head.relation().is_some_and(|relation| state.matrix(relation).is_some());
+        let is_dense = |head: &Head| head.relation().is_some_and(|relation| state.dense(relation).is_some());
         let heads = |plan: &Plan| matches!(&plan.sink, Sink::Emit { heads, .. } if heads.iter().any(is_dense));
         state.has_matrices() && rule.deltas.iter().any(heads)
     }
@@ -298,7 +298,7 @@ impl Reasoner {
             meter: None,
             groups: Some(&self.room_for_groups),
         };
-        let mut heads = Heads::new(plan, |relation| self.setup.state.matrix(relation));
+        let mut heads = Heads::new(plan, |relation| self.setup.state.dense(relation));
         run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
             self.check_limits()?;
             heads.add(&rows);
@@ -308,21 +308,52 @@ impl Reasoner {
         Ok(FoundHeads { rule: heads.rule, pairs: heads.pairs, claimed: heads.claimed })
     }
 
-    /// Sends heads to their homes; those at home here go to `local`.
-    fn route_heads(&mut self, rule: usize, heads: ByRelation, local: &mut Candidates) -> Result<(), Fault> {
-        let single = self.setup.territory.nodes.len() == 1;
+    /// Keeps the claimed heads that are at home here, and sends the others.
+    fn route_claimed(&mut self, rule: usize, heads: ByRelation, local: &mut Candidates) -> Result<(), Fault> {
         for (relation, pairs) in heads {
-            if single {
+            if self.is_single() {
                 append(local, relation, rule, pairs);
                 continue;
             }
-            for pair in pairs {
-                let Some(node) = self.setup.territory.home_node(pair.0)? else { continue };
+            // They come by subject, most of them.
+            for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+                let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
                 let list = match node == self.setup.territory.me {
                     true => local.entry(relation).or_default().entry(rule).or_default(),
+                    false => self.outbox.claimed(node, rule, relation),
+                };
+                list.extend_from_slice(group);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_single(&self) -> bool {
+        self.setup.territory.nodes.len() == 1
+    }
+
+    /// Sends heads to their homes; those at home here go to `local`.
+    fn route_heads(&mut self, rule: usize, heads: ByRelation, local: &mut Candidates) -> Result<(), Fault> {
+        for (relation, pairs) in heads {
+            if self.is_single() {
+                append(local, relation, rule, pairs);
+                continue;
+            }
+            let mut others: BTreeMap<NodeId, Vec<Pair>> = BTreeMap::new();
+            for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+                let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
+                let list = match node == self.setup.territory.me {
+                    true => local.entry(relation).or_default().entry(rule).or_default(),
+                    false => others.entry(node).or_default(),
+                };
+                list.extend_from_slice(group);
+            }
+            for (node, mut pairs) in others {
+                let list = match self.setup.state.claim_sent(relation, &mut pairs) {
+                    true => self.outbox.claimed(node, rule, relation),
                     false => self.outbox.heads(node, rule, relation),
                 };
-                list.push(pair);
+                list.extend_from_slice(&pairs);
             }
         }
         Ok(())
@@ -331,13 +362,14 @@ impl Reasoner {
     /// What is new becomes facts of the local copies; in copies for other nodes go to the outbox.
     fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<Found, Fault> {
         let mut candidates = candidates;
+        let single = self.is_single();
         for (relation, rules) in &candidates {
-            let single = self.setup.territory.nodes.len() == 1;
-            let alone = Copy::BOTH.map(|copy| {
-                let is_whole = copy == Copy::Out || single;
-                is_whole && !self.reads.reads_earlier(relation.predicate, copy)
-            });
-            self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), alone)?;
+            let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
+            let keeping = Keeping {
+                alone: [is_idle(Copy::Out), single && is_idle(Copy::In)],
+                collects_in: !single && !self.reads.reads(relation.predicate, Copy::In),
+            };
+            self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), keeping)?;
         }
         let mut found = self.accept_claimed(&mut candidates, claimed)?;
         self.accept_candidates(candidates, &mut found)?;
@@ -348,7 +380,7 @@ impl Reasoner {
     fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<Found, Fault> {
         let mut found = Found::new();
         let all = claimed.keys().chain(candidates.keys());
-        let dense: BTreeSet<Relation> = all.copied().filter(|of| self.setup.state.matrix(*of).is_some()).collect();
+        let dense: BTreeSet<Relation> = all.copied().filter(|of| self.setup.state.dense(*of).is_some()).collect();
         for relation in dense {
             let mut rules: BTreeMap<usize, (Vec<Pair>, Vec<Pair>)> = BTreeMap::new();
             for (rule, pairs) in claimed.remove(&relation).unwrap_or_default() {
@@ -427,7 +459,7 @@ impl Reasoner {
     }
 
     fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
-        let single = self.setup.territory.nodes.len() == 1;
+        let single = self.is_single();
         let mut here = Vec::new();
         for (subject, object) in pairs {
             if single {
@@ -444,7 +476,10 @@ impl Reasoner {
             list.push((*object, *subject));
         }
         if !self.reads.reads(relation.predicate, Copy::In) {
-            return self.setup.state.add_later(relation, &here);
+            return match self.setup.state.collect_in(relation, &here) {
+                true => Ok(()),
+                false => self.setup.state.add_later(relation, &here),
+            };
         }
         if !here.is_empty() {
             found.insert((relation, Copy::In), here);

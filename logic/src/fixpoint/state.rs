@@ -23,7 +23,7 @@ pub type Base = BTreeMap<Relation, [Vec<Arc<Run>>; 2]>;
 
 /// One copy of one relation.
 #[derive(Debug, Default)]
-struct CopyState {
+pub(super) struct CopyState {
     /// Committed facts.
     base: Vec<Arc<Run>>,
     /// Committed promotions: marks, not facts.
@@ -34,7 +34,7 @@ struct CopyState {
     pending: Spine,
     /// What came last, not yet read by a local step: published (from others, or staged) and pending (found here).
     recent_published: Vec<Arc<Run>>,
-    recent_pending: Option<Arc<Run>>,
+    pub(super) recent_pending: Option<Arc<Run>>,
     /// Staged facts that rules had derived before.
     promoted: Spine,
     /// Pairs as they were staged.
@@ -163,7 +163,7 @@ fn subtract_all<'a>(pairs: Vec<Pair>, runs: impl Iterator<Item = &'a Arc<Run>>) 
 /// All facts of an attempt at one node.
 #[derive(Debug)]
 pub struct State {
-    relations: BTreeMap<Relation, [CopyState; 2]>,
+    pub(super) relations: BTreeMap<Relation, [CopyState; 2]>,
     /// For single runs.
     pub(super) spill: Spill,
     /// Pairs that may be in memory.
@@ -327,14 +327,7 @@ impl State {
 
     /// After a local step: what it read is not recent any more, and what it found is.
     pub fn step(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
-        for (relation, dense) in &mut self.dense {
-            for copy in Copy::BOTH.into_iter().filter(|copy| dense.alone[*copy as usize]) {
-                let Some(copies) = self.relations.get_mut(relation) else { continue };
-                if let Some(run) = copies[copy as usize].recent_pending.take() {
-                    dense.unlisted[copy as usize] += run.len;
-                }
-            }
-        }
+        self.forget_recent();
         self.change_all(|state, spill| {
             for run in std::mem::take(&mut state.recent_published) {
                 state.published.push(run, spill)?;
@@ -345,18 +338,6 @@ impl State {
             }
         })?;
         self.add_recent(found)
-    }
-
-    /// Adds facts that are in the matrix, of a copy that nobody reads.
-    pub fn add_unlisted(&mut self, relation: Relation, copy: Copy, facts: u64) {
-        if let Some(dense) = self.dense.get_mut(&relation) {
-            dense.unlisted[copy as usize] += facts;
-        }
-    }
-
-    /// Is a copy's matrix all that its facts need?
-    pub fn is_alone(&self, relation: Relation, copy: Copy) -> bool {
-        self.dense.get(&relation).is_some_and(|dense| dense.alone[copy as usize])
     }
 
     /// Forgets what the attempt has found of a copy, but for what is recent; tells how much that is.
@@ -419,6 +400,9 @@ impl State {
 
     /// Keeps in copies of other nodes until the next round.
     pub fn keep_copies(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
+        if self.collect_in(relation, pairs) {
+            return Ok(());
+        }
         self.change(relation, Copy::In, |state, _| {
             state.arrived.extend_from_slice(pairs);
             Ok(())
