@@ -50,7 +50,9 @@ fn a_university_is_what_the_peer_makes_of_it() {
         let point = lines.iter().find(is_point).unwrap_or_else(|| panic!("no {name} by {clients}"));
         assert!(point["seconds"].as_f64() <= point["p99_seconds"].as_f64() && point["calls"].as_u64().unwrap() > 10);
     }
-    assert!(entail("rules")["messages"].as_u64().unwrap() > 0);
+    for name in ["rules", "q02", "q09"] {
+        assert!(entail(name)["messages"].as_u64().unwrap() > 0, "{name} joins over both nodes");
+    }
     let ratios: Vec<_> = lines.iter().filter(|line| line["line"] == "ratio").collect();
     let against = |whom: &str| ratios.iter().filter(|ratio| ratio["against"] == whom).count();
     assert_eq!((against("ascent"), against("facts"), ratios.len()), (4, 3, 7));
