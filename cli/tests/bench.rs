@@ -176,6 +176,16 @@ fn what_makes_no_sense_is_refused() {
     assert!(said.contains("run-1: File exists"), "{said}");
 }
 
+#[test]
+fn work_ends_with_its_time() {
+    let kept = tempfile::tempdir().unwrap();
+    // A closure of 25 million pairs, which nobody finds within a second.
+    let output = bench(&["closure", "--graph", "grid", "--timeout", "1s", "--keep", kept.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not done after --timeout (1 s)"));
+    assert_eq!(servers(kept.path()), Vec::<String>::new());
+}
+
 /// The processes of clusters whose data is below a directory.
 fn servers(directory: &Path) -> Vec<String> {
     let directory = directory.to_str().unwrap();
