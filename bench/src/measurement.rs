@@ -58,10 +58,10 @@ pub struct Measurement {
     pub usage: Option<Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<u64>,
-    /// Between nodes, as the cluster reports it.
+    /// Between nodes, of reasoning as the cluster reports it; of a query for each time that it is asked, as CPU seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_exchanged: Option<u64>,
-    /// Between nodes while they reasoned.
+    /// Between nodes; as bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<u64>,
 }

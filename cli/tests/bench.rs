@@ -50,7 +50,9 @@ fn a_university_is_what_the_peer_makes_of_it() {
         let point = lines.iter().find(is_point).unwrap_or_else(|| panic!("no {name} by {clients}"));
         assert!(point["seconds"].as_f64() <= point["p99_seconds"].as_f64() && point["calls"].as_u64().unwrap() > 10);
     }
-    assert!(entail("rules")["messages"].as_u64().unwrap() > 0);
+    for name in ["rules", "q02", "q09"] {
+        assert!(entail(name)["messages"].as_u64().unwrap() > 0, "{name} joins over both nodes");
+    }
     let ratios: Vec<_> = lines.iter().filter(|line| line["line"] == "ratio").collect();
     let against = |whom: &str| ratios.iter().filter(|ratio| ratio["against"] == whom).count();
     assert_eq!((against("ascent"), against("facts"), ratios.len()), (4, 3, 7));
@@ -172,6 +174,16 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("run-1: File exists"), "{said}");
+}
+
+#[test]
+fn work_ends_with_its_time() {
+    let kept = tempfile::tempdir().unwrap();
+    // A closure of 25 million pairs, which nobody finds within a second.
+    let output = bench(&["closure", "--graph", "grid", "--timeout", "1s", "--keep", kept.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("not done after --timeout (1 s)"));
+    assert_eq!(servers(kept.path()), Vec::<String>::new());
 }
 
 /// The processes of clusters whose data is below a directory.

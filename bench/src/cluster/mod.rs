@@ -8,6 +8,8 @@
 mod launch;
 mod scrape;
 
+pub use scrape::{Flow, Traffic};
+
 use crate::Error;
 use crate::process::{Usage, disk_bytes};
 use crate::workload::{Answer, Query};
@@ -158,16 +160,16 @@ impl Cluster {
         self.processes.ids().map(Usage::of).sum()
     }
 
-    /// Messages between nodes that reasoned, since the cluster began.
+    /// What nodes have sent each other since the cluster began.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Input`] if a process does not tell.
-    pub async fn messages(&self) -> Result<u64, Error> {
-        let mut messages = 0;
+    pub async fn traffic(&self, flow: Flow) -> Result<Traffic, Error> {
+        let mut traffic = Traffic::default();
         for address in self.processes.http() {
-            messages += scrape::messages(*address).await?;
+            traffic += scrape::traffic(*address, flow).await?;
         }
-        Ok(messages)
+        Ok(traffic)
     }
 
     /// What the data takes on disk.

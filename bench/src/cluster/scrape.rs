@@ -1,24 +1,54 @@
-//! Reads a counter of a role from its `/metrics`.
+//! Reads what nodes have sent each other from the `/metrics` of a role.
 
 use crate::Error;
 use std::net::SocketAddr;
+use std::ops::{AddAssign, Sub};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// The beginning of the lines that count messages; labels are in the order of their names.
-const MESSAGES: &str = "entail_exchange_messages_total{direction=\"sent\",flow=\"reasoning\"";
 
-/// Messages that all nodes of a process have sent to others while they reasoned.
+/// What nodes send messages for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Reasoning,
+    Query,
+}
+
+/// What nodes have sent to other nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
+impl Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self { messages: self.messages - earlier.messages, bytes: self.bytes - earlier.bytes }
+    }
+}
+
+/// What all nodes of a process have sent.
 ///
 /// # Errors
 /// [`Error::Io`] if nobody answers, [`Error::Input`] for what is no number.
-pub async fn messages(address: SocketAddr) -> Result<u64, Error> {
+pub async fn traffic(address: SocketAddr, flow: Flow) -> Result<Traffic, Error> {
     let asked = tokio::time::timeout(ANSWER_MAX, get(address)).await;
     let text = asked.unwrap_or_else(|late| Err(late.into())).map_err(|error| Error::io(address, error))?;
-    sum(&text).ok_or_else(|| Error::Input(format!("the metrics of {address} have no numbers")))
+    let of = |what| sum(&text, what, flow);
+    let traffic = of("messages").zip(of("bytes")).map(|(messages, bytes)| Traffic { messages, bytes });
+    traffic.ok_or_else(|| Error::Input(format!("the metrics of {address} have no numbers")))
 }
 
 async fn get(address: SocketAddr) -> std::io::Result<String> {
@@ -30,10 +60,16 @@ async fn get(address: SocketAddr) -> std::io::Result<String> {
     Ok(answer)
 }
 
-/// A process without nodes has no such lines.
-fn sum(metrics: &str) -> Option<u64> {
+/// The sum of a counter's lines; a process without nodes has none.
+fn sum(metrics: &str, what: &str, flow: Flow) -> Option<u64> {
+    let flow = match flow {
+        Flow::Reasoning => "reasoning",
+        Flow::Query => "query",
+    };
+    // Labels come in the order of their names.
+    let beginning = format!("entail_exchange_{what}_total{{direction=\"sent\",flow=\"{flow}\"");
     let of_line = |line: &str| line.rsplit_once(' ')?.1.parse::<u64>().ok();
-    metrics.lines().filter(|line| line.starts_with(MESSAGES)).map(of_line).sum()
+    metrics.lines().filter(|line| line.starts_with(&beginning)).map(of_line).sum()
 }
 
 #[cfg(test)]
@@ -41,20 +77,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_of_all_nodes_are_added() {
-        let line = |direction: &str, flow: &str, node: u8, count: &str| {
-            format!(
-                "entail_exchange_messages_total{{direction=\"{direction}\",flow=\"{flow}\",node=\"n{node}\"}} {count}"
-            )
+    fn what_all_nodes_have_sent_is_added() {
+        let line = |what: &str, direction: &str, flow: &str, node: u8, count: &str| {
+            let labels = format!("direction=\"{direction}\",flow=\"{flow}\",node=\"n{node}\"");
+            format!("entail_exchange_{what}_total{{{labels}}} {count}")
         };
         let text = [
-            line("sent", "reasoning", 0, "7"),
-            line("sent", "reasoning", 1, "5"),
-            line("received", "reasoning", 0, "100"),
-            line("sent", "query", 0, "1000"),
-        ];
-        assert_eq!(sum(&text.join("\r\n")), Some(12));
-        assert_eq!(sum("HTTP/1.1 200 OK\r\n\r\n"), Some(0));
-        assert_eq!(sum(&line("sent", "reasoning", 0, "many")), None);
+            line("messages", "sent", "reasoning", 0, "7"),
+            line("messages", "sent", "reasoning", 1, "5"),
+            line("messages", "received", "reasoning", 0, "100"),
+            line("messages", "sent", "query", 0, "1000"),
+            line("bytes", "sent", "query", 1, "10000"),
+        ]
+        .join("\r\n");
+        assert_eq!(sum(&text, "messages", Flow::Reasoning), Some(12));
+        assert_eq!((sum(&text, "messages", Flow::Query), sum(&text, "bytes", Flow::Query)), (Some(1000), Some(10_000)));
+        assert_eq!(sum("HTTP/1.1 200 OK\r\n\r\n", "bytes", Flow::Query), Some(0));
+        assert_eq!(sum(&line("bytes", "sent", "query", 0, "many"), "bytes", Flow::Query), None);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{Bench, Outcome};
 use crate::Error;
-use crate::cluster::{Cluster, Content};
+use crate::cluster::{Cluster, Content, Flow};
 use crate::measurement::{Measurement, spread};
+use crate::process::Usage;
 use crate::workload::Query;
 use entail_client::v1::ChangeSummary;
 use std::path::Path;
@@ -47,7 +48,7 @@ impl Bench<'_> {
         step: &str,
         change: impl Future<Output = Result<ChangeSummary, Error>>,
     ) -> Result<(ChangeSummary, f64), Error> {
-        let (usage, messages, started) = (cluster.usage()?, cluster.messages().await?, Instant::now());
+        let (usage, traffic, started) = (cluster.usage()?, cluster.traffic(Flow::Reasoning).await?, Instant::now());
         let change = change.await?;
         let seconds = started.elapsed().as_secs_f64();
         // Each step has its own facts: those of a file, or those that the rules give.
@@ -59,7 +60,7 @@ impl Bench<'_> {
             usage: Some(cluster.usage()?.since(usage)),
             disk_bytes: Some(cluster.disk_bytes()?),
             bytes_exchanged: Some(change.bytes_exchanged),
-            messages: Some(cluster.messages().await? - messages),
+            messages: Some((cluster.traffic(Flow::Reasoning).await? - traffic).messages),
             ..self.step("entail", step)
         })?;
         Ok((change, seconds))
@@ -81,6 +82,7 @@ impl Bench<'_> {
 
     async fn query(&mut self, cluster: &Cluster, query: &Query) -> Result<u64, Error> {
         self.note(&format!("entail answers {}", query.name));
+        let (usage, traffic) = (cluster.usage()?, cluster.traffic(Flow::Query).await?);
         let mut times = Vec::new();
         let mut rows = 0;
         for _ in 0..QUERY_REPEATS {
@@ -88,9 +90,18 @@ impl Bench<'_> {
             rows = cluster.rows(query).await?;
             times.push(started.elapsed().as_secs_f64());
         }
-        let first_seconds = times.first().copied();
+        let usage = cluster.usage()?.since(usage);
+        let traffic = cluster.traffic(Flow::Query).await? - traffic;
         let [_, seconds, _] = spread(&times);
-        self.tell(Measurement { rows: Some(rows), seconds, first_seconds, ..self.step("entail", query.name) })?;
+        self.tell(Measurement {
+            rows: Some(rows),
+            seconds,
+            first_seconds: times.first().copied(),
+            usage: Some(Usage { cpu_seconds: usage.cpu_seconds / QUERY_REPEATS as f64, ..usage }),
+            bytes_exchanged: Some(traffic.bytes / QUERY_REPEATS as u64),
+            messages: Some(traffic.messages / QUERY_REPEATS as u64),
+            ..self.step("entail", query.name)
+        })?;
         Ok(rows)
     }
 }

@@ -13,7 +13,7 @@ use format::{Number, bytes, count, millis, per, ratio, seconds};
 use results::{Results, Step};
 use std::fmt::Write;
 
-/// Columns of the table of steps: title, field, how it is written. A column that no step has is left out.
+/// Columns of the table of steps: title, field, how it is written. One without anything but zeros is left out.
 const STEP_COLUMNS: [(&str, &str, Number); 9] = [
     ("facts", "facts", count),
     ("rounds", "rounds", count),
@@ -25,8 +25,14 @@ const STEP_COLUMNS: [(&str, &str, Number); 9] = [
     ("MB between nodes", "bytes_exchanged", bytes),
     ("messages", "messages", count),
 ];
-const QUERY_COLUMNS: [(&str, &str, Number); 3] =
-    [("rows", "rows", count), ("ms", "seconds", millis), ("first ms", "first_seconds", millis)];
+const QUERY_COLUMNS: [(&str, &str, Number); 6] = [
+    ("rows", "rows", count),
+    ("ms", "seconds", millis),
+    ("first ms", "first_seconds", millis),
+    ("CPU ms", "cpu_seconds", millis),
+    ("MB between nodes", "bytes_exchanged", bytes),
+    ("messages", "messages", count),
+];
 const POINT_COLUMNS: [(&str, &str, Number); 5] = [
     ("clients", "clients", count),
     ("calls", "calls", count),
@@ -70,7 +76,7 @@ fn table(title: &str, columns: &[(&str, &str, Number)], steps: &[&Step], name: f
     if steps.is_empty() {
         return;
     }
-    let columns: Vec<_> = columns.iter().filter(|(_, field, _)| steps.iter().any(|step| step.has(field))).collect();
+    let columns: Vec<_> = columns.iter().filter(|(_, field, _)| steps.iter().any(|step| step.tells(field))).collect();
     let titles: Vec<&str> = columns.iter().map(|(title, ..)| *title).collect();
     line(out, &format!("| {title} | {} |\n|---|{}", titles.join(" | "), "---:|".repeat(columns.len())));
     for step in steps {

@@ -140,6 +140,11 @@ impl Step {
         self.values.contains_key(field)
     }
 
+    /// Is there anything to show?
+    pub fn tells(&self, field: &str) -> bool {
+        self.values.get(field).is_some_and(|values| values.iter().any(|value| *value != 0.0))
+    }
+
     pub fn median(&self, field: &str) -> Option<f64> {
         self.values.get(field).map(|values| spread(values)[1])
     }

@@ -101,7 +101,8 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
         Some(path) => write(workload, path, session).await,
         None => {
             let request = Request { points, ..common.request(workload) };
-            until_told(entail_bench::run::run(&request, &mut Shown { session })).await
+            let mut shown = Shown { session };
+            until_told(within(session.working_max(), entail_bench::run::run(&request, &mut shown))).await
         }
     }
 }
@@ -118,15 +119,27 @@ async fn ask(arguments: AskArguments, session: &Session) -> Result<(), Failure> 
     let AskArguments { query, clients, every, time } = arguments;
     let client = session.polling(session.ask_max())?;
     let request = ask::Request { query, clients: clients.into(), pause: every, time };
-    until_told(ask::run(&client, &request, show)).await
+    until_told(async { ask::run(&client, &request, show).await.map_err(failure) }).await
+}
+
+/// Work that has no end ends with the time that was given, if any was.
+async fn within(time: Option<Duration>, work: impl Future<Output = Result<(), Error>>) -> Result<(), Failure> {
+    let Some(time) = time else { return work.await.map_err(failure) };
+    match tokio::time::timeout(time, work).await {
+        Ok(result) => result.map_err(failure),
+        Err(_) => {
+            let why = format!("not done after --timeout ({} s)", time.as_secs_f64());
+            Err(Fault::new(Reason::DeadlineExceeded, why).into())
+        }
+    }
 }
 
 /// SIGTERM ends the work as Ctrl-C does, so that no process of ours is left behind.
-async fn until_told(work: impl Future<Output = Result<(), Error>>) -> Result<(), Failure> {
+async fn until_told(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let told = signal(SignalKind::terminate());
     let mut told = told.map_err(|error| Failure::input("the signals of this process", error))?;
     tokio::select! {
-        result = work => result.map_err(failure),
+        result = work => result,
         _ = told.recv() => Err(Failure::Interrupted),
     }
 }
