@@ -35,6 +35,7 @@ use front::{Admin, House, Queries, Rules, Updates};
 use members::{ClusterServer, Log, Members};
 use metalog::{Cluster, Entry, FileLog, MetaLog};
 use metrics::Metrics;
+use nodes::Connections;
 use reader::Shared;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -77,7 +78,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         peer_listen = %options.peer_listen,
         "the coordinator is listening"
     );
-    let members = Arc::new(Members::new(Log::new(log), options.min_nodes));
+    let members = Arc::new(Members::new(Log::new(log), options.min_nodes, Connections::new(options.inside.clone())));
     let first_query = u64::from_le_bytes(random()?);
     let (instruments, grace) = (options.instruments.clone(), options.grace);
     let metrics = Metrics::new(&instruments.metrics);

@@ -328,7 +328,7 @@ impl Intake {
                 let sent = batches.blocking_send(Ok(batch));
                 sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was given up"))
             };
-            ingest::parse(request, Pieces::new(waiting), &sink)
+            ingest::parse(request, Pieces(waiting), &sink)
         }))
     }
 
