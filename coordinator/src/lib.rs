@@ -54,6 +54,9 @@ const QUERIES_AT_WORK: usize = 64;
 /// The largest message from a client.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
 
+/// The largest frame from a client: a message of a load comes in one, with few calls to the system.
+const FRAME_BYTES_MAX: u32 = (256 << 10) + 64;
+
 /// How long it may take to give up what was cut off, and connections to close.
 const ENDING_MAX: Duration = Duration::from_secs(2);
 
@@ -205,6 +208,7 @@ fn client_server(
     let server = Server::builder()
         .layer(ServerSpans::new("coordinator", Calls::Always(front::is_traced)))
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .max_frame_size(Some(FRAME_BYTES_MAX))
         .layer(door.requests)
         .layer(door.gate)
         .add_service(health)

@@ -218,8 +218,8 @@ impl Link {
     }
 
     /// Ids for terms, new ones if need be.
-    pub async fn intern(&self, attempt: u64, terms: Terms) -> Result<Vec<TermId>, Fault> {
-        let request = InternRequest { cluster: self.cluster.0, attempt, terms: Some(terms) };
+    pub async fn intern(&self, attempt: u64, terms: Terms, hashes: Bytes) -> Result<Vec<TermId>, Fault> {
+        let request = InternRequest { cluster: self.cluster.0, attempt, terms: Some(terms), hashes };
         let reply = self.client().intern(self.request(request, Some(SHORT * 4))?).await;
         convert::ids_from_bytes(&reply.map_err(|error| self.fault(&error))?.get_ref().ids)
     }

@@ -20,6 +20,7 @@ mod presence;
 mod queries;
 mod scan;
 mod service;
+mod staged;
 pub mod store;
 mod traffic;
 mod waiting;

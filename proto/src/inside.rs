@@ -137,7 +137,7 @@ mod tests {
         }
 
         async fn leave(&self, _: Request<LeaveRequest>) -> Result<Response<LeaveResponse>, Status> {
-            Ok(Response::default())
+            Ok(Response::new(LeaveResponse::default()))
         }
     }
 

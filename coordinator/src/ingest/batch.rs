@@ -117,6 +117,11 @@ impl TermTable {
         self.hashes[index]
     }
 
+    /// The hashes of all terms in order.
+    pub fn hashes(&self) -> &[TermHash] {
+        &self.hashes
+    }
+
     /// The kind of a term.
     ///
     /// # Errors

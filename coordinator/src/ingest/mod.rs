@@ -136,8 +136,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            batch_facts: 64 << 10,
-            batch_bytes: 8 << 20,
+            batch_facts: 32 << 10,
+            batch_bytes: 4 << 20,
             block_bytes: 2 << 20,
             term_bytes: 64 << 20,
             line_bytes: 128 << 20,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
+//! radix   many pairs in order, by their bits
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
 //! groups  a small run by key, for lookups in any order
 //! spine   runs of geometric sizes that together are one set
@@ -12,6 +13,7 @@
 
 pub mod groups;
 pub mod pairs;
+pub mod radix;
 pub mod run;
 pub mod spine;
 
