@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::units;
 use clap::Args;
 use entail_model::Fault;
+use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
@@ -77,6 +78,7 @@ impl Front {
             memory,
             grace: self.running.grace,
             instruments: Instruments::default(),
+            inside: Inside::default(),
         }
     }
 }

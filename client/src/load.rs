@@ -20,20 +20,23 @@ use entail_proto::v1::{FileHeader, LoadProgress, LoadRequest, LoadSummary};
 use futures::Stream;
 use futures::stream::unfold;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::future::pending;
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
 /// Data in one message.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// Chunks of a file that are read ahead.
+const CHUNKS_AHEAD: usize = 4;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
@@ -80,13 +83,61 @@ impl Source {
         Self { header: self.header.clone(), content }
     }
 
-    async fn open(self) -> io::Result<Reader> {
+    fn open(self) -> io::Result<Chunks> {
         match self.content {
-            Content::Path(path) => File::open(path).await.map(|file| Box::new(file) as Reader),
-            Content::Bytes(data) => Ok(Box::new(io::Cursor::new(data))),
-            Content::Reader(reader) => reader.ok_or_else(|| io::Error::other("can be read only once")),
+            Content::Path(path) => Ok(Chunks::Ahead(read_ahead(path))),
+            Content::Bytes(data) => Ok(Chunks::Whole(data)),
+            Content::Reader(reader) => {
+                reader.map(Chunks::Read).ok_or_else(|| io::Error::other("can be read only once"))
+            }
         }
     }
+}
+
+/// What is left of an open source.
+enum Chunks {
+    Ahead(mpsc::Receiver<io::Result<Bytes>>),
+    Whole(Bytes),
+    Read(Reader),
+}
+
+impl Chunks {
+    /// The next bytes; none at the end.
+    async fn next(&mut self) -> io::Result<Bytes> {
+        match self {
+            Self::Ahead(chunks) => chunks.recv().await.unwrap_or_else(|| Ok(Bytes::new())),
+            Self::Whole(data) => Ok(data.split_to(data.len().min(CHUNK_BYTES))),
+            Self::Read(reader) => {
+                let mut data = Vec::with_capacity(CHUNK_BYTES);
+                reader.take(CHUNK_BYTES as u64).read_to_end(&mut data).await?;
+                Ok(data.into())
+            }
+        }
+    }
+}
+
+/// Reads a file on a thread that may wait for the disk, a little ahead of what is sent.
+fn read_ahead(path: PathBuf) -> mpsc::Receiver<io::Result<Bytes>> {
+    let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) => {
+                _ = sender.blocking_send(Err(error));
+                return;
+            }
+        };
+        loop {
+            let mut data = Vec::with_capacity(CHUNK_BYTES);
+            let read = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut data);
+            let is_last = !matches!(read, Ok(1..));
+            // Nobody wants the rest when the call is over.
+            if sender.blocking_send(read.map(|_| data.into())).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    chunks
 }
 
 /// How far a load is.
@@ -212,7 +263,7 @@ fn messages(feed: Feed, failed: oneshot::Sender<Error>) -> impl Stream<Item = Lo
 /// Cuts files into messages.
 struct Feed {
     files: VecDeque<Source>,
-    current: Option<(String, Reader)>,
+    current: Option<(String, Chunks)>,
     sent: Arc<AtomicU64>,
 }
 
@@ -231,21 +282,19 @@ impl Feed {
         };
         let header = source.header.clone();
         let name = header.name.clone();
-        let reader = source.open().await.map_err(|error| Error::Source { name: name.clone(), error })?;
-        self.current = Some((name, reader));
+        let chunks = source.open().map_err(|error| Error::Source { name: name.clone(), error })?;
+        self.current = Some((name, chunks));
         let data = self.chunk().await?;
         Ok(Some(LoadRequest { file: Some(header), data }))
     }
 
     /// The next bytes of the current file; none at its end.
     async fn chunk(&mut self) -> Result<Bytes, Error> {
-        let Some((name, reader)) = &mut self.current else {
+        let Some((name, chunks)) = &mut self.current else {
             return Ok(Bytes::new());
         };
-        let mut data = Vec::with_capacity(CHUNK_BYTES);
-        let read = reader.take(CHUNK_BYTES as u64).read_to_end(&mut data).await;
-        read.map_err(|error| Error::Source { name: name.clone(), error })?;
+        let data = chunks.next().await.map_err(|error| Error::Source { name: name.clone(), error })?;
         self.sent.fetch_add(data.len() as u64, Ordering::Relaxed);
-        Ok(data.into())
+        Ok(data)
     }
 }

@@ -35,6 +35,7 @@ use front::{Admin, House, Queries, Rules, Updates};
 use members::{ClusterServer, Log, Members};
 use metalog::{Cluster, Entry, FileLog, MetaLog};
 use metrics::Metrics;
+use nodes::Connections;
 use reader::Shared;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -52,6 +53,9 @@ const QUERIES_AT_WORK: usize = 64;
 
 /// The largest message from a client.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
+
+/// The largest frame from a client: a message of a load comes in one, with few calls to the system.
+const FRAME_BYTES_MAX: u32 = (256 << 10) + 64;
 
 /// How long it may take to give up what was cut off, and connections to close.
 const ENDING_MAX: Duration = Duration::from_secs(2);
@@ -77,7 +81,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         peer_listen = %options.peer_listen,
         "the coordinator is listening"
     );
-    let members = Arc::new(Members::new(Log::new(log), options.min_nodes));
+    let members = Arc::new(Members::new(Log::new(log), options.min_nodes, Connections::new(options.inside.clone())));
     let first_query = u64::from_le_bytes(random()?);
     let (instruments, grace) = (options.instruments.clone(), options.grace);
     let metrics = Metrics::new(&instruments.metrics);
@@ -204,6 +208,7 @@ fn client_server(
     let server = Server::builder()
         .layer(ServerSpans::new("coordinator", Calls::Always(front::is_traced)))
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .max_frame_size(Some(FRAME_BYTES_MAX))
         .layer(door.requests)
         .layer(door.gate)
         .add_service(health)

@@ -64,12 +64,12 @@ pub struct Members {
 
 impl Members {
     /// The members of a log's cluster, none of them seen yet.
-    pub fn new(log: Log, min_nodes: usize) -> Self {
+    pub fn new(log: Log, min_nodes: usize, connections: Connections) -> Self {
         Self {
             log,
             live: Mutex::default(),
             behind: Mutex::default(),
-            connections: Connections::default(),
+            connections,
             uses: Uses::default(),
             min_nodes: min_nodes.max(1),
         }

@@ -5,6 +5,7 @@ use crate::uses::Use;
 use bytes::Bytes;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};
 use entail_proto::connection::Connection;
+use entail_proto::inside::Inside;
 use entail_proto::internal::node_service_client::NodeServiceClient;
 use entail_proto::internal::*;
 use entail_proto::{addressee, convert, status};
@@ -31,6 +32,7 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Connections to nodes, by address.
 #[derive(Debug, Default)]
 pub struct Connections {
+    inside: Inside,
     peers: Mutex<HashMap<String, Peer>>,
 }
 
@@ -42,15 +44,20 @@ struct Peer {
 }
 
 impl Connections {
+    /// No connections yet; those to nodes of this process will need no sockets.
+    pub fn new(inside: Inside) -> Self {
+        Self { inside, peers: Mutex::default() }
+    }
+
     fn peer(&self, address: &str) -> Result<Peer, Fault> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(peer) = peers.get(address).filter(|peer| !peer.connection.get_ref().is_misled()) {
             return Ok(peer.clone());
         }
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| Fault::new(Reason::InvalidRequest, format!("a node's address {address}: {error}")))?;
-        let endpoint = endpoint.initial_stream_window_size(4 << 20).initial_connection_window_size(16 << 20);
-        let connection = ClientSpans::new(Connection::new(endpoint), entail_telemetry::Peer::new(address));
+        let windows =
+            |endpoint: Endpoint| endpoint.initial_stream_window_size(4 << 20).initial_connection_window_size(16 << 20);
+        let connection = Connection::to(address, &self.inside, windows)?;
+        let connection = ClientSpans::new(connection, entail_telemetry::Peer::new(address));
         let peer = Peer { connection, at_work: Arc::default() };
         peers.insert(address.to_owned(), peer.clone());
         Ok(peer)
@@ -211,8 +218,8 @@ impl Link {
     }
 
     /// Ids for terms, new ones if need be.
-    pub async fn intern(&self, attempt: u64, terms: Terms) -> Result<Vec<TermId>, Fault> {
-        let request = InternRequest { cluster: self.cluster.0, attempt, terms: Some(terms) };
+    pub async fn intern(&self, attempt: u64, terms: Terms, hashes: Bytes) -> Result<Vec<TermId>, Fault> {
+        let request = InternRequest { cluster: self.cluster.0, attempt, terms: Some(terms), hashes };
         let reply = self.client().intern(self.request(request, Some(SHORT * 4))?).await;
         convert::ids_from_bytes(&reply.map_err(|error| self.fault(&error))?.get_ref().ids)
     }

@@ -1,5 +1,6 @@
 //! What a coordinator is started with.
 
+use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,4 +34,6 @@ pub struct Options {
     pub grace: Duration,
     /// Where the coordinator's metrics and its readiness are shown.
     pub instruments: Instruments,
+    /// Nodes of this process.
+    pub inside: Inside,
 }

@@ -1,13 +1,14 @@
 //! Bringing facts to their homes: terms to ids, facts to the two nodes that keep their copies.
 
+use crate::ingest::TermTable;
 use crate::nodes::Holders;
 use crate::reader::Shared;
 use bytes::Bytes;
 use entail_model::fact::{Pair, in_home};
-use entail_model::term::HashKey;
+use entail_model::term::{HashKey, TermHash};
 use entail_model::{Copy, Epoch, Fact, Fault, NodeId, Relation, ShardCount, TermId, term};
 use entail_proto::convert;
-use entail_proto::internal::StageRequest;
+use entail_proto::internal::{StageRequest, StagedBlock};
 use futures::future::try_join_all;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
@@ -31,11 +32,12 @@ pub struct Stager {
 }
 
 impl Stager {
-    /// A stager that has staged nothing.
-    pub fn new(holders: Holders, attempt: u64, previous: Epoch, shared: &Shared) -> Self {
+    /// A stager that has staged nothing; the id of `rdf:type`, if it is committed.
+    pub fn new(holders: Holders, attempt: u64, previous: Epoch, shared: &Shared, rdf_type: Option<TermId>) -> Self {
         let sent = holders.links.keys().map(|node| (*node, AtomicU64::new(0))).collect();
         let (key, shards) = (shared.key, shared.shards);
-        Self { holders, attempt, previous, key, shards, rdf_type: OnceCell::new(), sent, relations: Mutex::default() }
+        let rdf_type = OnceCell::new_with(rdf_type);
+        Self { holders, attempt, previous, key, shards, rdf_type, sent, relations: Mutex::default() }
     }
 
     /// Messages sent to each node.
@@ -60,35 +62,31 @@ impl Stager {
 
     /// The ids of terms, given as canonical bytes; new ones are interned.
     pub async fn intern(&self, terms: &[Bytes]) -> Result<Vec<TermId>, Fault> {
-        let mut by_node: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
-        for (index, bytes) in terms.iter().enumerate() {
-            let home = self.key.hash(bytes).home(self.shards);
-            by_node.entry(self.holders.holder(home)?.node).or_default().push(index);
-        }
-        self.intern_at(by_node, |index| &terms[index], terms.len()).await
+        let hashes: Vec<TermHash> = terms.iter().map(|bytes| self.key.hash(bytes)).collect();
+        self.intern_at(&hashes, |index| &terms[index]).await
     }
 
     /// The ids of a batch's terms.
-    pub async fn intern_table(&self, table: &crate::ingest::TermTable) -> Result<Vec<TermId>, Fault> {
-        let mut by_node: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
-        for (index, (hash, _)) in table.iter().enumerate() {
-            by_node.entry(self.holders.holder(hash.home(self.shards))?.node).or_default().push(index);
-        }
-        self.intern_at(by_node, |index| table.bytes(index), table.len()).await
+    pub async fn intern_table(&self, table: &TermTable) -> Result<Vec<TermId>, Fault> {
+        self.intern_at(table.hashes(), |index| table.bytes(index)).await
     }
 
     async fn intern_at<'a>(
         &self,
-        by_node: BTreeMap<NodeId, Vec<usize>>,
+        hashes: &[TermHash],
         bytes: impl Fn(usize) -> &'a [u8],
-        count: usize,
     ) -> Result<Vec<TermId>, Fault> {
+        let mut by_node: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        for (index, hash) in hashes.iter().enumerate() {
+            by_node.entry(self.holders.holder(hash.home(self.shards))?.node).or_default().push(index);
+        }
         let calls = by_node.iter().map(|(node, indexes)| {
             let link = &self.holders.links[node];
-            let message = convert::terms(indexes.iter().map(|index| bytes(*index)));
-            async move { Ok::<_, Fault>((indexes, link.intern(self.attempt, message).await?)) }
+            let terms = convert::terms(indexes.iter().map(|index| bytes(*index)));
+            let hashes = convert::hashes_to_bytes(indexes.iter().map(|index| hashes[*index]));
+            async move { Ok::<_, Fault>((indexes, link.intern(self.attempt, terms, hashes).await?)) }
         });
-        let mut ids = vec![TermId::MAX; count];
+        let mut ids = vec![TermId::MAX; hashes.len()];
         for (indexes, found) in try_join_all(calls).await? {
             if indexes.len() != found.len() {
                 return Err(Fault::corrupt("a node gave ids for other terms"));
@@ -100,31 +98,92 @@ impl Stager {
 
     /// Sends facts to the nodes that keep their copies.
     pub async fn stage(&self, facts: impl IntoIterator<Item = Fact>) -> Result<(), Fault> {
-        let rdf_type = Some(self.rdf_type().await?);
-        let mut blocks: BTreeMap<NodeId, BTreeMap<(Relation, Copy), Vec<Pair>>> = BTreeMap::new();
+        let mut sorting = Sorting::new(&self.holders, Some(self.rdf_type().await?));
+        facts.into_iter().try_for_each(|fact| sorting.add(fact))?;
         {
             let mut relations = self.relations.lock().unwrap_or_else(PoisonError::into_inner);
-            for fact in facts {
-                let relation = fact.relation();
-                *relations.entry(relation).or_default() += 1;
-                let out = fact.subject.home().ok_or_else(|| Fault::internal("a fact whose subject is a value"))?;
-                let into = in_home(fact.subject, fact.predicate, fact.object, rdf_type)
-                    .ok_or_else(|| Fault::internal("a fact whose subject is a value"))?;
-                for (copy, home) in [(Copy::Out, out), (Copy::In, into)] {
-                    let node = self.holders.holder(home)?.node;
-                    let pairs = blocks.entry(node).or_default().entry((relation, copy)).or_default();
-                    pairs.push(copy.pair(fact.subject, fact.object));
-                }
-            }
+            let counts = sorting.relations.iter().map(|outgoing| (outgoing.relation, outgoing.facts));
+            counts.for_each(|(relation, facts)| *relations.entry(relation).or_default() += facts);
         }
-        let calls = blocks.into_iter().map(|(node, blocks)| {
+        let calls = sorting.blocks().into_iter().map(|(node, blocks)| {
             let sequence = self.sent[&node].fetch_add(1, Ordering::Relaxed);
-            let blocks = blocks.iter().map(|((relation, copy), pairs)| convert::block(*relation, *copy, pairs));
-            let blocks = blocks.collect();
             let link = &self.holders.links[&node];
             let (attempt, previous) = (self.attempt, self.previous.0);
             link.stage(StageRequest { attempt, previous, sequence, blocks, ..StageRequest::default() })
         });
         try_join_all(calls).await.map(drop)
+    }
+}
+
+/// Facts on their way to their homes.
+struct Sorting<'h> {
+    holders: &'h Holders,
+    rdf_type: Option<TermId>,
+    /// Places of relations, and the last that was asked for: facts often have the one of the fact before.
+    places: hashbrown::HashMap<Relation, usize>,
+    last: Option<(Relation, usize)>,
+    relations: Vec<Outgoing>,
+}
+
+/// Facts of one relation.
+struct Outgoing {
+    relation: Relation,
+    facts: u64,
+    /// Subjects and objects, by the node and the copies that it keeps.
+    blocks: Vec<(NodeId, &'static [Copy], Vec<Pair>)>,
+}
+
+impl<'h> Sorting<'h> {
+    fn new(holders: &'h Holders, rdf_type: Option<TermId>) -> Self {
+        Self { holders, rdf_type, places: hashbrown::HashMap::new(), last: None, relations: Vec::new() }
+    }
+
+    fn add(&mut self, fact: Fact) -> Result<(), Fault> {
+        let no_home = || Fault::internal("a fact whose subject is a value");
+        let out = fact.subject.home().ok_or_else(no_home)?;
+        let into = in_home(fact.subject, fact.predicate, fact.object, self.rdf_type).ok_or_else(no_home)?;
+        let (out, into) = (self.holders.holder(out)?.node, self.holders.holder(into)?.node);
+        let pair = (fact.subject, fact.object);
+        let outgoing = self.outgoing(fact.relation());
+        outgoing.facts += 1;
+        if out == into {
+            outgoing.push(out, &Copy::BOTH, pair);
+        } else {
+            outgoing.push(out, &[Copy::Out], pair);
+            outgoing.push(into, &[Copy::In], pair);
+        }
+        Ok(())
+    }
+
+    fn outgoing(&mut self, relation: Relation) -> &mut Outgoing {
+        let place = match self.last {
+            Some((last, place)) if last == relation => place,
+            _ => *self.places.entry(relation).or_insert_with(|| {
+                self.relations.push(Outgoing { relation, facts: 0, blocks: Vec::new() });
+                self.relations.len() - 1
+            }),
+        };
+        self.last = Some((relation, place));
+        &mut self.relations[place]
+    }
+
+    /// What each node gets.
+    fn blocks(self) -> BTreeMap<NodeId, Vec<StagedBlock>> {
+        let mut by_node: BTreeMap<NodeId, Vec<StagedBlock>> = BTreeMap::new();
+        for Outgoing { relation, blocks, .. } in self.relations {
+            for (node, copies, facts) in blocks {
+                by_node.entry(node).or_default().push(convert::staged_block(relation, copies, &facts));
+            }
+        }
+        by_node
+    }
+}
+
+impl Outgoing {
+    fn push(&mut self, node: NodeId, copies: &'static [Copy], fact: Pair) {
+        match self.blocks.iter_mut().find(|block| block.0 == node && block.1 == copies) {
+            Some((_, _, facts)) => facts.push(fact),
+            None => self.blocks.push((node, copies, vec![fact])),
+        }
     }
 }

@@ -6,15 +6,18 @@
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::{Owner, Parcel};
+use crate::staged::Columns;
 use crate::store::{Removed, SealSummary, Sealed, Snapshot};
 use crate::traffic::{self, Receipt, Traffic};
+use bytes::Bytes;
 use entail_logic::columns::Pair;
 use entail_logic::columns::spine::Spill;
 use entail_logic::exchange::{Message, Payload};
 use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
 use entail_logic::plan::Program;
-use entail_model::{Attempt, ClusterId, Copy, Epoch, Fault, NodeId, Reason, Relation, Round};
+use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
+use entail_proto::internal::StagedBlock;
 use entail_telemetry::{count, fail};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,10 +27,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tracing::{Span, info_span};
 
+/// The part of an attempt's memory that pairs may take until they are sorted.
+const UNSORTED_SHARE: u64 = 2;
+
 /// The one open attempt, if any.
 #[derive(Default)]
 pub struct Attempts {
     open: Mutex<Option<Arc<Open>>>,
+    /// The last program, as it came and as it is: often the next one is the same.
+    program: Mutex<Option<(Bytes, Arc<Program>)>>,
 }
 
 /// How a round's start is asked for.
@@ -40,7 +48,7 @@ pub struct RoundRequest {
 /// What the first round needs beside.
 pub struct FirstRound {
     pub mode: Mode,
-    pub program: Program,
+    pub program: Arc<Program>,
     pub territories: Territories,
     pub staged: u64,
     pub facts_max: u64,
@@ -103,7 +111,18 @@ impl Underway {
 #[derive(Default)]
 struct Staging {
     state: Option<State>,
+    /// What is not sorted yet.
+    columns: Columns,
     sequences: HashSet<u64>,
+}
+
+impl Staging {
+    /// Hands what is not sorted to the state.
+    fn sort(&mut self, context: &Context) -> Result<(), Fault> {
+        let Some(state) = &mut self.state else { return Ok(()) };
+        let mut columns = self.columns.take_sorted(&context.pool).into_iter();
+        columns.try_for_each(|((relation, copy), pairs)| state.stage_sorted(relation, copy, pairs))
+    }
 }
 
 #[derive(Default)]
@@ -158,6 +177,26 @@ impl Attempts {
         Ok(new)
     }
 
+    /// The program that is encoded like this.
+    ///
+    /// # Errors
+    /// What `decode` gives.
+    pub fn program(
+        &self,
+        encoded: &Bytes,
+        decode: impl FnOnce(&[u8]) -> Result<Program, Fault>,
+    ) -> Result<Arc<Program>, Fault> {
+        let mut last = lock(&self.program);
+        if let Some((of, program)) = &*last
+            && of == encoded
+        {
+            return Ok(Arc::clone(program));
+        }
+        let program = Arc::new(decode(encoded)?);
+        *last = Some((encoded.clone(), Arc::clone(&program)));
+        Ok(program)
+    }
+
     /// Bytes in memory that are the open attempt's.
     pub fn held_bytes(&self) -> u64 {
         lock(&self.open).as_ref().map_or(0, |open| open.held_bytes.load(Ordering::Relaxed))
@@ -190,8 +229,8 @@ impl Open {
     }
 
     /// Remembers what is in memory, for whoever asks.
-    fn hold(&self, state: &State) {
-        self.held_bytes.store(state.held_pairs() * size_of::<Pair>() as u64, Ordering::Relaxed);
+    fn hold(&self, pairs: u64) {
+        self.held_bytes.store(pairs * size_of::<Pair>() as u64, Ordering::Relaxed);
     }
 
     fn spill(context: &Context) -> Spill {
@@ -207,7 +246,7 @@ impl Open {
         context: &Context,
         previous: Epoch,
         sequence: u64,
-        blocks: &[(Relation, Copy, Vec<Pair>)],
+        blocks: &[StagedBlock],
     ) -> Result<(), Fault> {
         let mut staging = lock(&self.staging);
         let base = base(context, previous)?;
@@ -217,9 +256,12 @@ impl Open {
         if staging.state.is_none() {
             staging.state = Some(State::new(&base.relations, false, Self::spill(context))?);
         }
-        let state = staging.state.as_mut().expect("it was just made");
-        blocks.iter().try_for_each(|(relation, copy, pairs)| state.stage(*relation, *copy, pairs))?;
-        self.hold(state);
+        blocks.iter().try_for_each(|block| staging.columns.add(block))?;
+        if staging.columns.held() as u64 > context.resident_pairs_max / UNSORTED_SHARE {
+            staging.sort(context)?;
+        }
+        let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
+        self.hold(sorted + staging.columns.held() as u64);
         Ok(())
     }
 
@@ -274,6 +316,7 @@ impl Open {
         let base = base(context, first.previous)?;
         let rebuild = first.mode == Mode::Rebuild;
         self.is_rebuild.store(rebuild, Ordering::Relaxed);
+        staging.sort(context)?;
         let mut state = match staging.state.take() {
             Some(_) if rebuild => return Err(Fault::internal("facts were staged for a rebuild")),
             Some(state) => state,
@@ -283,7 +326,7 @@ impl Open {
         lock(&self.progress).asserted = state.staged_facts();
         let reasoner = Reasoner::new(Setup {
             territory: first.territories.territory.clone(),
-            program: Arc::new(first.program),
+            program: first.program,
             mode: first.mode,
             state,
             texts: Arc::new(StoreTexts(Arc::clone(&context.store))),
@@ -331,7 +374,7 @@ impl Open {
                 return;
             }
             self.works(None);
-            self.hold(reasoner.state());
+            self.hold(reasoner.state().held_pairs());
         }
     }
 

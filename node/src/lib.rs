@@ -20,6 +20,7 @@ mod presence;
 mod queries;
 mod scan;
 mod service;
+mod staged;
 pub mod store;
 mod traffic;
 mod waiting;
@@ -50,8 +51,10 @@ use store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::Request;
+use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
+use tower::{Layer, ServiceBuilder};
 
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
@@ -105,7 +108,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let context = Arc::new(Context {
         node: store.node(),
         store,
-        peers: peers::Peers::default(),
+        peers: peers::Peers::new(options.inside.clone()),
         runtime: tokio::runtime::Handle::current(),
         membership: OnceLock::new(),
         room: Arc::new(Room::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),
@@ -145,15 +148,20 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let node_service = NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX);
     let peer_service = PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX);
     // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
-    let server = Server::builder()
+    let routes = Routes::new(InterceptedService::new(node_service, mine))
+        .add_service(health_service)
+        .add_service(InterceptedService::new(peer_service, mine));
+    let around = ServiceBuilder::new()
         .layer(ServerSpans::new(&name, Calls::InTrace(service::is_traced)))
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(Requests::new(&options.instruments.metrics, metrics::methods()))
         .layer(gate.clone())
-        .add_service(InterceptedService::new(node_service, mine))
-        .add_service(health_service)
-        .add_service(InterceptedService::new(peer_service, mine))
+        .into_inner();
+    let _inside = options.inside.open(&address, around.layer(routes.clone()));
+    let server = Server::builder()
+        .layer(around)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async {
             _ = stopped.await;
         });

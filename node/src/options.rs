@@ -1,5 +1,6 @@
 //! What a node is started with.
 
+use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,4 +27,6 @@ pub struct Options {
     pub grace: Duration,
     /// Where the node's metrics and its readiness are shown.
     pub instruments: Instruments,
+    /// Where others in this process find it, and it finds other nodes.
+    pub inside: Inside,
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use entail_logic::exchange::{Message, wire};
 use entail_model::{ClusterId, Fault, NodeId, Reason};
 use entail_proto::connection::Connection;
+use entail_proto::inside::Inside;
 use entail_proto::internal::ExchangeRequest;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::peer_service_client::PeerServiceClient;
@@ -21,7 +22,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tonic::transport::Endpoint;
 
 /// Messages under way to one peer.
 const IN_FLIGHT_MAX: usize = 8;
@@ -39,6 +39,7 @@ pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Connections to other nodes, by address.
 #[derive(Debug, Default)]
 pub struct Peers {
+    inside: Inside,
     connections: Mutex<HashMap<String, (Connection, Arc<Semaphore>)>>,
 }
 
@@ -62,6 +63,11 @@ pub struct Parcel<'s> {
 }
 
 impl Peers {
+    /// No connections yet; those to nodes of this process will need no sockets.
+    pub fn new(inside: Inside) -> Self {
+        Self { inside, connections: Mutex::default() }
+    }
+
     /// The connection to an address; made inside the runtime, since the caller's thread is not one of its own.
     fn connection(&self, runtime: &Handle, address: &str) -> Result<(Connection, Arc<Semaphore>), Fault> {
         let _inside = runtime.enter();
@@ -69,9 +75,8 @@ impl Peers {
         if let Some(connection) = connections.get(address).filter(|(connection, _)| !connection.is_misled()) {
             return Ok(connection.clone());
         }
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the address {address}: {error}")))?;
-        let connection = (Connection::new(endpoint), Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
+        let connection = Connection::to(address, &self.inside, |endpoint| endpoint)?;
+        let connection = (connection, Arc::new(Semaphore::new(IN_FLIGHT_MAX)));
         connections.insert(address.to_owned(), connection.clone());
         Ok(connection)
     }

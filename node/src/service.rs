@@ -4,11 +4,11 @@ use crate::attempt::{Attempts, FirstRound, RoundRequest};
 use crate::context::{Context, Territories};
 use crate::queries::{Part, Profile, Queries, Request as QueryRequest, Summary};
 use crate::scan;
-use entail_logic::columns::Pair;
 use entail_logic::exchange::wire;
 use entail_logic::fixpoint::Mode;
-use entail_logic::plan::{Plan, Program};
-use entail_model::{Attempt, Copy, Epoch, Fault, NodeId, Reason, Relation, Round, TermId};
+use entail_logic::plan::Plan;
+use entail_model::term::TermHash;
+use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, TermId};
 use entail_proto::deadline::deadline_of;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::node_service_server::NodeService;
@@ -62,6 +62,21 @@ impl Services {
         let services = self.clone();
         self.context.blocking(move |_| work(&services)).await.map_err(refuse)
     }
+
+    fn first_round(&self, request: ReasonRequest) -> Result<FirstRound, Fault> {
+        let mode = match request.mode() {
+            ReasonMode::Increment => Mode::Increment,
+            ReasonMode::NewRules => Mode::NewRules(request.new_rules.iter().map(|rule| *rule as usize).collect()),
+            ReasonMode::Rebuild => Mode::Rebuild,
+            ReasonMode::Unspecified => {
+                return Err(Fault::new(Reason::InvalidRequest, "a first round without its mode"));
+            }
+        };
+        let program = self.attempts.program(&request.program, decode_plan)?;
+        let territories = Territories::new(self.context.node, request.placement.as_ref(), &[])?;
+        let (staged, facts_max, previous) = (request.staged, request.facts_max, Epoch(request.previous));
+        Ok(FirstRound { mode, program, territories, staged, facts_max, previous })
+    }
 }
 
 #[tonic::async_trait]
@@ -72,8 +87,13 @@ impl NodeService for Services {
             .work(request.cluster, move |services| {
                 let attempt = Attempt(request.attempt);
                 services.attempts.open(&services.context, attempt)?;
-                let terms = convert::term_slices(&request.terms.unwrap_or_default())?;
-                services.context.store.intern(attempt, &terms)
+                let terms = request.terms.unwrap_or_default();
+                let terms = convert::term_refs(&terms)?;
+                let hashes: Vec<TermHash> = convert::hashes_from_bytes(&request.hashes)?.collect();
+                match hashes.len() == terms.len() {
+                    true => services.context.store.intern_hashed(attempt, &terms, &hashes),
+                    false => services.context.store.intern(attempt, &terms),
+                }
             })
             .await?;
         Ok(Response::new(InternResponse { ids: convert::ids_to_bytes(&ids) }))
@@ -83,7 +103,7 @@ impl NodeService for Services {
         let request = request.into_inner();
         let ids = self
             .work(request.cluster, move |services| {
-                services.context.store.lookup(&convert::term_slices(&request.terms.unwrap_or_default())?)
+                services.context.store.lookup(&convert::term_refs(&request.terms.unwrap_or_default())?)
             })
             .await?;
         let ids: Vec<TermId> = ids.into_iter().map(|id| id.unwrap_or(TermId::MAX)).collect();
@@ -104,9 +124,7 @@ impl NodeService for Services {
         let request = request.into_inner();
         self.work(request.cluster, move |services| {
             let open = services.attempts.open(&services.context, Attempt(request.attempt))?;
-            let blocks = request.blocks.iter().map(convert::block_parts);
-            let blocks: Vec<(Relation, Copy, Vec<Pair>)> = blocks.collect::<Result<_, Fault>>()?;
-            open.stage(&services.context, Epoch(request.previous), request.sequence, &blocks)
+            open.stage(&services.context, Epoch(request.previous), request.sequence, &request.blocks)
         })
         .await?;
         Ok(Response::new(StageResponse {}))
@@ -118,7 +136,7 @@ impl NodeService for Services {
         let open = self
             .work(request.cluster, move |services| {
                 let open = services.attempts.open(&services.context, attempt)?;
-                let first = (round == Round(1)).then(|| first_round(services.context.node, request)).transpose()?;
+                let first = (round == Round(1)).then(|| services.first_round(request)).transpose()?;
                 open.start_round(&services.context, RoundRequest { round, first })?;
                 Ok(open)
             })
@@ -222,19 +240,6 @@ impl NodeService for Services {
             .map_err(|_| refuse(Fault::new(Reason::InvalidRequest, "a trace's id has 16 bytes")))?;
         Ok(Response::new(TraceResponse { spans: entail_telemetry::recent(trace).into() }))
     }
-}
-
-fn first_round(node: NodeId, request: ReasonRequest) -> Result<FirstRound, Fault> {
-    let mode = match request.mode() {
-        ReasonMode::Increment => Mode::Increment,
-        ReasonMode::NewRules => Mode::NewRules(request.new_rules.iter().map(|rule| *rule as usize).collect()),
-        ReasonMode::Rebuild => Mode::Rebuild,
-        ReasonMode::Unspecified => return Err(Fault::new(Reason::InvalidRequest, "a first round without its mode")),
-    };
-    let program: Program = decode_plan(&request.program)?;
-    let territories = Territories::new(node, request.placement.as_ref(), &[])?;
-    let (staged, facts_max, previous) = (request.staged, request.facts_max, Epoch(request.previous));
-    Ok(FirstRound { mode, program, territories, staged, facts_max, previous })
 }
 
 fn execute_response(part: Part) -> ExecuteResponse {

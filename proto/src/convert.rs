@@ -1,8 +1,9 @@
 //! Conversions between messages and the model's nouns.
 
-use crate::internal::{NodeAddress, PairBlock, PlacementMap, Terms};
+use crate::internal::{NodeAddress, PairBlock, PlacementMap, StagedBlock, Terms};
 use bytes::{BufMut, Bytes, BytesMut};
 use entail_model::fact::Pair;
+use entail_model::term::TermHash;
 use entail_model::{Copy, Fault, NodeId, Placement, Relation, TermId};
 use std::collections::BTreeMap;
 
@@ -45,20 +46,55 @@ pub fn block_parts(block: &PairBlock) -> Result<(Relation, Copy, Vec<Pair>), Fau
         1 => Copy::In,
         other => return Err(Fault::corrupt(format!("an unknown copy {other}"))),
     };
-    let relation = Relation { graph: TermId(block.graph), predicate: TermId(block.predicate) };
-    let (words, rest) = block.pairs.as_chunks::<16>();
+    Ok((relation(block.graph, block.predicate), copy, pairs(&block.pairs)?.collect()))
+}
+
+/// The relation of a graph and a predicate.
+pub fn relation(graph: u64, predicate: u64) -> Relation {
+    Relation { graph: TermId(graph), predicate: TermId(predicate) }
+}
+
+/// The pairs in little-endian bytes, 16 each.
+///
+/// # Errors
+/// `Corrupt` for pairs that are cut off.
+pub fn pairs(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = Pair>, Fault> {
+    let (words, rest) = bytes.as_chunks::<16>();
     if !rest.is_empty() {
         return Err(Fault::corrupt("pairs that are cut off"));
     }
     let id = |bytes: &[u8]| TermId(u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
-    let pairs = words.iter().map(|word| (id(&word[..8]), id(&word[8..])));
-    Ok((relation, copy, pairs.collect()))
+    Ok(words.iter().map(move |word| (id(&word[..8]), id(&word[8..]))))
+}
+
+/// Facts of a relation, as subject and object, for the node that keeps these copies of them.
+pub fn staged_block(relation: Relation, copies: &[Copy], facts: &[Pair]) -> StagedBlock {
+    let mut pairs = BytesMut::with_capacity(facts.len() * 16);
+    for (subject, object) in facts {
+        pairs.put_u64_le(subject.0);
+        pairs.put_u64_le(object.0);
+    }
+    let copies = copies.iter().fold(0, |bits, copy| bits | 1 << *copy as u32);
+    StagedBlock { graph: relation.graph.0, predicate: relation.predicate.0, copies, pairs: pairs.freeze() }
+}
+
+/// The copies that a staged block is for.
+///
+/// # Errors
+/// `Corrupt` if there are none, or others than the two.
+pub fn copies(bits: u32) -> Result<impl Iterator<Item = Copy>, Fault> {
+    if !(1..4).contains(&bits) {
+        return Err(Fault::corrupt(format!("copies that there are not: {bits}")));
+    }
+    Ok(Copy::BOTH.into_iter().filter(move |copy| bits & 1 << *copy as u32 != 0))
 }
 
 /// Terms in one buffer.
-pub fn terms<'a>(all: impl IntoIterator<Item = &'a [u8]>) -> Terms {
-    let mut buffer = BytesMut::new();
-    let mut lengths = Vec::new();
+pub fn terms<'a>(all: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>) -> Terms {
+    let all = all.into_iter();
+    let (count, bytes) = all.clone().fold((0, 0), |(count, bytes), term| (count + 1, bytes + term.len()));
+    let mut buffer = BytesMut::with_capacity(bytes);
+    let mut lengths = Vec::with_capacity(count);
     for term in all {
         buffer.put_slice(term);
         lengths.push(term.len() as u32);
@@ -71,15 +107,41 @@ pub fn terms<'a>(all: impl IntoIterator<Item = &'a [u8]>) -> Terms {
 /// # Errors
 /// `Corrupt` when the lengths do not add up.
 pub fn term_slices(terms: &Terms) -> Result<Vec<Bytes>, Fault> {
-    let mut rest = terms.buffer.clone();
+    Ok(term_refs(terms)?.into_iter().map(|term| terms.buffer.slice_ref(term)).collect())
+}
+
+/// The same, borrowed.
+///
+/// # Errors
+/// `Corrupt` when the lengths do not add up.
+pub fn term_refs(terms: &Terms) -> Result<Vec<&[u8]>, Fault> {
+    let mut rest = &terms.buffer[..];
     let slices = terms.lengths.iter().map(|length| {
-        let length = *length as usize;
-        if length > rest.len() {
-            return Err(Fault::corrupt("terms that are cut off"));
-        }
-        Ok(rest.split_to(length))
+        let (term, after) =
+            rest.split_at_checked(*length as usize).ok_or_else(|| Fault::corrupt("terms that are cut off"))?;
+        rest = after;
+        Ok(term)
     });
     slices.collect()
+}
+
+/// Hashes of terms as little-endian bytes, 16 each.
+pub fn hashes_to_bytes(hashes: impl ExactSizeIterator<Item = TermHash>) -> Bytes {
+    let mut buffer = BytesMut::with_capacity(hashes.len() * 16);
+    hashes.for_each(|hash| buffer.put_u128_le(hash.0));
+    buffer.freeze()
+}
+
+/// The hashes in bytes that [`hashes_to_bytes`] made.
+///
+/// # Errors
+/// `Corrupt` when the length is not a multiple of 16.
+pub fn hashes_from_bytes(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = TermHash>, Fault> {
+    let (words, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(Fault::corrupt("hashes that are cut off"));
+    }
+    Ok(words.iter().map(|word| TermHash(u128::from_le_bytes(*word))))
 }
 
 /// A placement with the addresses of its nodes.

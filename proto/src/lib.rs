@@ -31,4 +31,5 @@ pub mod convert;
 pub mod deadline;
 pub mod gate;
 pub mod incoming;
+pub mod inside;
 pub mod status;

@@ -4,6 +4,7 @@ use crate::door::{self, Refuse};
 use crate::w3c::Answer;
 use entail_client::{Client, Options as ClientOptions, Source};
 use entail_model::Fault;
+use entail_proto::inside::Inside;
 use entail_proto::v1::{
     ApplyRulesRequest, ChangeSummary, FileHeader, LoadSummary, QueryRequest, ResultFormat, StatusResponse,
 };
@@ -97,6 +98,7 @@ impl Cluster {
                 memory: 1 << 30,
                 grace: GRACE,
                 instruments: Instruments::default(),
+                inside: Inside::default(),
             },
             end(stopped.clone()),
         )));
@@ -119,6 +121,7 @@ impl Cluster {
                     threads: 2,
                     grace: GRACE,
                     instruments: Instruments::default(),
+                    inside: Inside::default(),
                 },
                 end(stopped.clone()),
             )));

@@ -5,6 +5,7 @@ use crate::server::http::View;
 use crate::server::{self, Running};
 use crate::units;
 use clap::Args;
+use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -70,6 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         threads: arguments.threads.map_or_else(server::threads, usize::from),
         grace: arguments.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
+        inside: Inside::default(),
     };
     View::new(vec![(name, options.instruments.clone())], &stop).start(arguments.running.http_listen).await?;
     let mut roles = JoinSet::new();

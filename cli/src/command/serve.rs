@@ -4,6 +4,8 @@
 //! DATA/coordinator ── coordinator        its peer port is --peer-listen
 //! DATA/node-0, -1, … ── nodes            theirs are free ports of the loopback
 //! ```
+//! They call each other without sockets, as long as the nodes have the addresses that the log knows.
+//!
 //! The coordinator ends first, so that requests on their way still find the nodes.
 
 use crate::failure::Failure;
@@ -11,6 +13,7 @@ use crate::server::http::View;
 use crate::server::{self, Front};
 use crate::units;
 use clap::Args;
+use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -59,8 +62,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stop = server::shutdown()?;
     let mut roles = JoinSet::new();
     let data = arguments.data.join("coordinator");
-    let options = arguments.front.coordinator(data, usize::from(arguments.nodes), arguments.memory);
-    let nodes: Vec<entail_node::Options> = (0..arguments.nodes).map(|index| node(&arguments, index)).collect();
+    let mut options = arguments.front.coordinator(data, usize::from(arguments.nodes), arguments.memory);
+    let inside = Inside::default();
+    options.inside = inside.clone();
+    let nodes: Vec<entail_node::Options> = (0..arguments.nodes).map(|index| node(&arguments, index, &inside)).collect();
     let of_nodes = nodes.iter().map(|node| (node.name.clone().unwrap_or_default(), node.instruments.clone()));
     let shown = [("coordinator".to_owned(), options.instruments.clone())].into_iter().chain(of_nodes).collect();
     View::new(shown, &stop).start(arguments.front.running.http_listen).await?;
@@ -77,7 +82,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     server::supervise(roles, &stop).await
 }
 
-fn node(arguments: &Arguments, index: u16) -> entail_node::Options {
+fn node(arguments: &Arguments, index: u16, inside: &Inside) -> entail_node::Options {
     let name = format!("node-{index}");
     let share = server::threads().div_ceil(usize::from(arguments.nodes));
     entail_node::Options {
@@ -90,6 +95,7 @@ fn node(arguments: &Arguments, index: u16) -> entail_node::Options {
         name: Some(name),
         memory: arguments.memory,
         threads: arguments.threads.map_or(share, usize::from),
+        inside: inside.clone(),
     }
 }
 

@@ -23,13 +23,12 @@ use entail_proto::v1::{
 };
 use entail_telemetry::count;
 use entail_telemetry::metrics::Counter;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use oxrdf::NamedNode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use tracing::{Instrument, info_span};
@@ -248,7 +247,7 @@ fn stage(source: Source, part: Part) -> Stage {
     Box::new(move |stager| {
         Box::pin(async move {
             let mut source = source.lock().await;
-            let mut at_work = FuturesUnordered::new();
+            let mut at_work = JoinSet::new();
             while part.every == 0 || part.staged.load(Ordering::Relaxed) < part.every {
                 let Some(batch) = source.next().await else {
                     part.is_over.store(true, Ordering::Relaxed);
@@ -258,16 +257,21 @@ fn stage(source: Source, part: Part) -> Stage {
                 part.staged.fetch_add(batch.facts.len() as u64, Ordering::Relaxed);
                 part.triples_total.inc_by(batch.facts.len() as u64);
                 if at_work.len() >= BATCHES_AT_WORK {
-                    at_work.next().await.expect("some are at work")?;
+                    next_staged(&mut at_work).await.expect("some are at work")?;
                 }
-                at_work.push(stage_batch(Arc::clone(&stager), batch));
+                at_work.spawn(stage_batch(Arc::clone(&stager), batch).in_current_span());
             }
-            while let Some(result) = at_work.next().await {
+            while let Some(result) = next_staged(&mut at_work).await {
                 result?;
             }
             Ok(())
         })
     })
+}
+
+async fn next_staged(at_work: &mut JoinSet<Result<(), Fault>>) -> Option<Result<(), Fault>> {
+    let ended = at_work.join_next().await?;
+    Some(ended.unwrap_or_else(|error| Err(Fault::internal(format!("staging failed: {error}")))))
 }
 
 async fn stage_batch(stager: Arc<Stager>, batch: Batch) -> Result<(), Fault> {
@@ -328,7 +332,7 @@ impl Intake {
                 let sent = batches.blocking_send(Ok(batch));
                 sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was given up"))
             };
-            ingest::parse(request, Pieces::new(waiting), &sink)
+            ingest::parse(request, Pieces(waiting), &sink)
         }))
     }
 

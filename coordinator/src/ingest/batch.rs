@@ -117,6 +117,11 @@ impl TermTable {
         self.hashes[index]
     }
 
+    /// The hashes of all terms in order.
+    pub fn hashes(&self) -> &[TermHash] {
+        &self.hashes
+    }
+
     /// The kind of a term.
     ///
     /// # Errors
@@ -170,6 +175,17 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// An empty batch that can become as large as another.
+    pub(super) fn with_room_for(other: &Self) -> Self {
+        let TermTable { bytes, ends, hashes } = &other.terms;
+        let terms = TermTable {
+            bytes: Vec::with_capacity(bytes.len()),
+            ends: Vec::with_capacity(ends.len()),
+            hashes: Vec::with_capacity(hashes.len()),
+        };
+        Self { terms, facts: Vec::with_capacity(other.facts.len()) }
+    }
+
     /// About how much memory the batch takes, in bytes.
     pub fn byte_len(&self) -> usize {
         self.terms.byte_len() + self.terms.len() * 20 + self.facts.len() * size_of::<SlotFact>()

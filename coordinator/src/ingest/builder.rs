@@ -2,13 +2,16 @@
 
 use super::batch::{Batch, Slot, SlotFact};
 use super::blank::BlankNames;
-use entail_model::term::{self, HashKey, TermHash};
+use super::plain_line::{Known, Place, PlainFact, PlainTerm};
+use entail_model::term::{self, HashKey};
 use entail_model::{Fault, Reason};
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use memchr::memchr;
 use oxrdf::{
     BlankNode, GraphNameRef, NamedNode, NamedNodeRef, NamedOrBlankNode, NamedOrBlankNodeRef, QuadRef, Term, TermRef,
     Triple,
 };
+use std::hash::BuildHasher;
 
 /// Triple terms inside triple terms, at most. Encoding and dropping them is recursive.
 pub(super) const TRIPLE_DEPTH_MAX: usize = 64;
@@ -20,10 +23,11 @@ const NOT_THERE: u32 = u32::MAX;
 /// A batch in the making.
 pub(super) struct BatchBuilder {
     batch: Batch,
-    /// Places in the table by the low half of their hash.
+    /// Places in the table by a hash that is quicker than the one that each term needs once, and as hard to foresee.
     index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     /// Places of IRIs that were met a short while ago, by a hash of little worth: most predicates and classes are found
-    /// here, without the hash that the term needs once.
+    /// here, without a hash of all their bytes.
     recent: Box<[u32; RECENT]>,
     key: HashKey,
     graph: Option<NamedNode>,
@@ -42,9 +46,9 @@ pub(super) struct Mark {
 
 impl BatchBuilder {
     pub(super) fn new(key: HashKey, graph: Option<NamedNode>, term_bytes_max: usize, names: BlankNames) -> Self {
-        let index = HashTable::new();
+        let (index, hasher) = (HashTable::new(), DefaultHashBuilder::default());
         let recent = Box::new([NOT_THERE; RECENT]);
-        Self { batch: Batch::default(), index, recent, key, graph, term_bytes_max, last: None, names }
+        Self { batch: Batch::default(), index, hasher, recent, key, graph, term_bytes_max, last: None, names }
     }
 
     pub(super) fn fact_count(&self) -> usize {
@@ -62,8 +66,8 @@ impl BatchBuilder {
     /// Forgets everything pushed since `mark`.
     pub(super) fn rollback(&mut self, mark: Mark) {
         for place in mark.terms..self.batch.terms.len() {
-            let hash = self.batch.terms.hash(place);
-            if let Ok(entry) = self.index.find_entry(short(hash), |known| *known as usize == place) {
+            let hash = self.hasher.hash_one(self.batch.terms.bytes(place));
+            if let Ok(entry) = self.index.find_entry(hash, |known| *known as usize == place) {
                 entry.remove();
             }
         }
@@ -78,7 +82,8 @@ impl BatchBuilder {
         self.index.clear();
         self.recent.fill(NOT_THERE);
         self.last = None;
-        std::mem::take(&mut self.batch)
+        let next = Batch::with_room_for(&self.batch);
+        std::mem::replace(&mut self.batch, next)
     }
 
     /// Adds a fact.
@@ -98,6 +103,32 @@ impl BatchBuilder {
         self.batch.facts.push(fact);
         self.last = Some(fact);
         Ok(())
+    }
+
+    /// Adds the fact of a plain line.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub(super) fn push_plain(&mut self, fact: PlainFact<'_>) -> Result<(), Fault> {
+        let graph = match fact.graph {
+            Some(graph) => self.intern_plain(graph)?,
+            None => self.graph_slot(GraphNameRef::DefaultGraph, self.last.map(|last| last.graph))?,
+        };
+        let subject = self.intern_plain(fact.subject)?;
+        let predicate = self.intern_plain(fact.predicate)?;
+        let object = self.intern_plain(fact.object)?;
+        let fact = SlotFact { graph, subject, predicate, object };
+        self.batch.facts.push(fact);
+        self.last = Some(fact);
+        Ok(())
+    }
+
+    fn intern_plain(&mut self, term: PlainTerm<'_>) -> Result<Slot, Fault> {
+        match term {
+            PlainTerm::Known(slot) => Ok(slot),
+            PlainTerm::Term(TermRef::NamedNode(node)) => self.intern_other_iri(node),
+            PlainTerm::Term(term) => self.intern(term, None),
+        }
     }
 
     fn graph_slot(&mut self, graph: GraphNameRef<'_>, hint: Option<Slot>) -> Result<Slot, Fault> {
@@ -134,21 +165,26 @@ impl BatchBuilder {
 
     fn intern_iri(&mut self, node: NamedNodeRef<'_>, hint: Option<Slot>) -> Result<Slot, Fault> {
         let iri = node.as_str().as_bytes();
-        let table = &mut self.batch.terms;
-        let is_it =
-            |place: usize| table.bytes(place).split_first().is_some_and(|(kind, rest)| *kind == b'I' && rest == iri);
-        if let Some(place) = hint.and_then(Slot::index).filter(|place| is_it(*place)) {
-            return Ok(Slot::term(place));
-        }
-        let recent = recent(iri);
-        let place = self.recent[recent];
-        if place != NOT_THERE && is_it(place as usize) {
-            return Ok(Slot::term(place as usize));
-        }
-        term::encode(node.into(), table.tail_buffer());
+        let known = hint.filter(|slot| self.iri_at(*slot) == Some(iri)).or_else(|| self.recent_iri(iri));
+        known.map_or_else(|| self.intern_other_iri(node), Ok)
+    }
+
+    /// An IRI that was not met a short while ago.
+    fn intern_other_iri(&mut self, node: NamedNodeRef<'_>) -> Result<Slot, Fault> {
+        term::encode(node.into(), self.batch.terms.tail_buffer());
         let place = self.keep_tail()?;
-        self.recent[recent] = place as u32;
+        self.recent[recent(node.as_str().as_bytes())] = place as u32;
         Ok(Slot::term(place))
+    }
+
+    fn iri_at(&self, slot: Slot) -> Option<&[u8]> {
+        self.batch.terms.bytes(slot.index()?).strip_prefix(b"I")
+    }
+
+    fn recent_iri(&self, iri: &[u8]) -> Option<Slot> {
+        let place = self.recent[recent(iri)];
+        let slot = (place != NOT_THERE).then(|| Slot::term(place as usize))?;
+        (self.iri_at(slot) == Some(iri)).then_some(slot)
     }
 
     /// The place of the term whose bytes were appended to the table.
@@ -159,13 +195,13 @@ impl BatchBuilder {
             table.drop_tail();
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
-        let hash = self.key.hash(table.tail());
-        if let Some(place) = self.index.find(short(hash), |place| table.hash(*place as usize) == hash) {
+        let hash = self.hasher.hash_one(table.tail());
+        if let Some(place) = self.index.find(hash, |place| table.bytes(*place as usize) == table.tail()) {
             table.drop_tail();
             return Ok(*place as usize);
         }
-        let place = table.keep(hash);
-        self.index.insert_unique(short(hash), place as u32, |place| short(table.hash(*place as usize)));
+        let place = table.keep(self.key.hash(table.tail()));
+        self.index.insert_unique(hash, place as u32, |place| self.hasher.hash_one(table.bytes(*place as usize)));
         Ok(place)
     }
 
@@ -194,10 +230,24 @@ fn recent(iri: &[u8]) -> usize {
     (mixed >> 54) as usize % RECENT
 }
 
-/// The half of a hash that the index sorts by. The other half picks the home shard, so both are needed to tell terms
-/// apart, and both are compared.
-fn short(hash: TermHash) -> u64 {
-    (hash.0 >> 64) as u64
+impl Known for BatchBuilder {
+    fn iri(&self, bytes: &[u8], place: Place) -> Option<(usize, Slot)> {
+        // Subjects and graphs are often those of the fact before; then their end need not be looked for.
+        let hint = match place {
+            Place::Subject => self.last.map(|last| last.subject),
+            Place::Graph => self.last.map(|last| last.graph),
+            Place::Predicate | Place::Object => None,
+        };
+        if let Some(slot) = hint
+            && let Some(iri) = self.iri_at(slot)
+            && bytes.get(iri.len()) == Some(&b'>')
+            && bytes.starts_with(iri)
+        {
+            return Some((iri.len(), slot));
+        }
+        let iri = &bytes[..memchr(b'>', bytes)?];
+        Some((iri.len(), self.recent_iri(iri)?))
+    }
 }
 
 fn rename_triple(triple: &Triple, names: &mut BlankNames, depth: usize) -> Result<Triple, Fault> {

@@ -41,9 +41,9 @@ pub(super) fn parse_lines(block: &[u8], format: LineFormat, outlet: &mut Outlet<
     let mut others: Option<&str> = None;
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
-        let line = rest[..end].trim_end_matches('\n');
+        let line = rest[..end].strip_suffix('\n').unwrap_or(rest);
         let line = line.strip_suffix('\r').unwrap_or(line);
-        let plain = plain_line::parse(line, format);
+        let plain = plain_line::parse(line, format, outlet.known());
         match (&plain, others) {
             (Some(_), Some(begin)) => {
                 parse_others(&begin[..begin.len() - rest.len()], format, outlet)?;
@@ -52,8 +52,8 @@ pub(super) fn parse_lines(block: &[u8], format: LineFormat, outlet: &mut Outlet<
             (None, None) => others = Some(rest),
             _ => {}
         }
-        if let Some(PlainLine::Fact(quad)) = plain {
-            outlet.push(quad).map_err(|_| ())?;
+        if let Some(PlainLine::Fact(fact)) = plain {
+            outlet.push_plain(fact).map_err(|_| ())?;
         }
         rest = &rest[end..];
     }

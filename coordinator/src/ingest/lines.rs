@@ -7,14 +7,17 @@
 //!
 //! Blocks are cut at line ends, so nothing in a block depends on another but the number of its first line, which is
 //! known when the block is cut. Blocks are numbered in order; that is the order of their errors.
+//!
+//! A block is a piece of the input as it came; only the line that two pieces share is copied.
 
 use super::Format;
 use super::blank::BlankNames;
 use super::line_parser::{LineFormat, count_line_ends, parse_each_line, parse_lines};
 use super::outlet::{Job, Outlet, shortened};
 use super::source::{Bytes, Source};
+use bytes::Bytes as Piece;
 use entail_model::Fault;
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -24,12 +27,17 @@ struct Block {
     order: u64,
     /// The number of its first line, counted from one.
     first_line: u64,
-    text: Vec<u8>,
+    /// The line that began in the piece before, with its end; often several, where lines end with a CR.
+    head: Vec<u8>,
+    text: Piece,
 }
 
 /// Cuts the input into blocks.
 struct Blocks<B> {
     bytes: B,
+    /// Of the piece that is cut.
+    rest: Piece,
+    /// The beginning of a line.
     carry: Vec<u8>,
     order: u64,
     next_line: u64,
@@ -38,47 +46,59 @@ struct Blocks<B> {
 
 impl<B: Bytes> Blocks<B> {
     fn new(bytes: B) -> Self {
-        Self { bytes, carry: Vec::new(), order: 0, next_line: 1, is_end: false }
+        Self { bytes, rest: Piece::new(), carry: Vec::new(), order: 0, next_line: 1, is_end: false }
     }
 
     /// The next block; the last one may lack a line end.
     fn next(&mut self, job: &Job<'_>) -> Result<Option<Block>, Fault> {
         let limits = &job.request.limits;
-        // Only what does not end within a block can be a line that is too long.
         let block_bytes = limits.block_bytes.min(limits.line_bytes);
-        let mut text = std::mem::take(&mut self.carry);
-        let mut can_cut = has_line_end(&text);
-        while !(self.is_end || can_cut && text.len() >= block_bytes) {
-            if !can_cut && text.len() > limits.line_bytes {
+        while !self.is_end {
+            if self.rest.is_empty() {
+                self.rest = self.bytes.piece()?;
+                self.is_end = self.rest.is_empty();
+                continue;
+            }
+            let mut text = self.rest.split_to(block_bytes.min(self.rest.len()));
+            let cut = last_line_end(&text);
+            let carry = text.split_off(cut);
+            if cut > 0 {
+                let head = self.finish_carry(&mut text);
+                self.carry.extend_from_slice(&carry);
+                return Ok(Some(self.numbered(head, text)));
+            }
+            // Only the byte after a CR tells whether it ends a line; an LF would have been a place to cut.
+            if self.carry.ends_with(b"\r") {
+                let head = std::mem::take(&mut self.carry);
+                self.carry.extend_from_slice(&carry);
+                return Ok(Some(self.numbered(head, Piece::new())));
+            }
+            self.carry.extend_from_slice(&carry);
+            if self.carry.len() > limits.line_bytes {
                 let message = format!("a line of more than {} bytes", limits.line_bytes);
                 return Err(job.limit(self.next_line, 1, message));
             }
-            // A CR at the very end is looked at again: only the next byte tells whether it ends a line.
-            let seen = text.len().saturating_sub(1);
-            self.is_end = self.bytes.read_into(&mut text)? == 0;
-            can_cut = can_cut || has_line_end(&text[seen..]);
         }
-        // More than a block may have been read at once.
-        let within = last_line_end(&text[..text.len().min(block_bytes)]);
-        if within > 0 && text.len() > block_bytes {
-            self.carry = text.split_off(within);
-        } else if !self.is_end {
-            self.carry = text.split_off(last_line_end(&text));
-        }
-        Ok((!text.is_empty()).then(|| self.numbered(text)))
+        let head = std::mem::take(&mut self.carry);
+        Ok((!head.is_empty()).then(|| self.numbered(head, Piece::new())))
     }
 
-    fn numbered(&mut self, text: Vec<u8>) -> Block {
+    /// The line that was begun, with its end, which the text loses.
+    fn finish_carry(&mut self, text: &mut Piece) -> Vec<u8> {
+        let mut head = std::mem::take(&mut self.carry);
+        if !head.is_empty() {
+            let end = first_line_end(text);
+            head.extend_from_slice(&text.split_to(end));
+        }
+        head
+    }
+
+    fn numbered(&mut self, head: Vec<u8>, text: Piece) -> Block {
         let first_line = self.next_line;
-        self.next_line += count_line_ends(&text);
+        self.next_line += count_line_ends(&head) + count_line_ends(&text);
         self.order += 1;
-        Block { order: self.order, first_line, text }
+        Block { order: self.order, first_line, head, text }
     }
-}
-
-/// Is there a place to cut?
-fn has_line_end(text: &[u8]) -> bool {
-    last_line_end(text) > 0
 }
 
 /// Where the last line end ends; zero if there is none.
@@ -88,6 +108,11 @@ fn last_line_end(text: &[u8]) -> usize {
     }
     // Without a single LF a CR ends a line, unless it is the last byte: an LF may follow.
     memrchr(b'\r', &text[..text.len().saturating_sub(1)]).map_or(0, |at| at + 1)
+}
+
+/// Where the first line end ends, in a text that has a place to cut.
+fn first_line_end(text: &[u8]) -> usize {
+    memchr(b'\n', text).map_or_else(|| last_line_end(text), |feed| feed + 1)
 }
 
 /// Parses a line-based format on the threads that the request gives it.
@@ -108,9 +133,10 @@ fn work<B: Bytes>(job: &Job<'_>, blocks: &Mutex<Blocks<B>>) {
     let mut outlet = Outlet::new(job, BlankNames::labelled(job.request.blank_scope));
     while let Some(block) = take_block(job, blocks) {
         let mark = outlet.mark();
-        if parse_lines(&block.text, format, &mut outlet).is_err() {
+        let parts = [&block.head[..], &block.text];
+        if parts.iter().any(|part| parse_lines(part, format, &mut outlet).is_err()) {
             outlet.rollback(mark);
-            parse_each_line(&block.text, format, &mut outlet, |bad| {
+            parse_each_line(&parts.concat(), format, &mut outlet, |bad| {
                 let fault = Fault::new(bad.reason, shortened(bad.message)).at(block.first_line + bad.line, bad.column);
                 job.log.malformed(block.order, fault.in_file(&job.request.file))
             });

@@ -37,11 +37,11 @@ mod xml_markup;
 pub use batch::{Batch, Slot, SlotFact, TermTable};
 pub use blank::blank_scope;
 pub use format::{Compression, Detected, Format, detect, format_of};
+pub use source::Input;
 
 use entail_model::term::HashKey;
 use entail_model::{Fault, Reason};
 use oxrdf::NamedNode;
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -136,8 +136,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            batch_facts: 64 << 10,
-            batch_bytes: 8 << 20,
+            batch_facts: 32 << 10,
+            batch_bytes: 4 << 20,
             block_bytes: 2 << 20,
             term_bytes: 64 << 20,
             line_bytes: 128 << 20,
@@ -179,7 +179,7 @@ pub struct ParseReport {
 /// for what is longer or deeper than the limits, or too many skipped places; `Corrupt` for data that does not
 /// decompress; `Unsupported` for a JSON-LD context that would have to be fetched; `InvalidRequest` for a base that is
 /// not an absolute IRI; and whatever fault the input (wrapped in an `io::Error`) or the sink fails with.
-pub fn parse(request: ParseRequest, input: impl Read + Send, sink: Sink<'_>) -> Result<ParseReport, Fault> {
+pub fn parse(request: ParseRequest, input: impl Input, sink: Sink<'_>) -> Result<ParseReport, Fault> {
     check_base(&request)?;
     let counts = Counts::default();
     let source = Source::open(input, &request.file, request.compression, Arc::clone(&request.progress), &counts)?;

@@ -2,6 +2,7 @@
 
 use super::blank::BlankNames;
 use super::builder::{BatchBuilder, Mark};
+use super::plain_line::{Known, PlainFact};
 use super::{ErrorLog, ParseRequest, Sink};
 use entail_model::{Fault, Reason};
 use oxrdf::QuadRef;
@@ -73,6 +74,19 @@ impl<'j, 'a> Outlet<'j, 'a> {
     /// `LimitExceeded` for a term past the limits.
     pub(super) fn push(&mut self, quad: QuadRef<'_>) -> Result<(), Fault> {
         self.builder.push(quad)
+    }
+
+    /// What was met before in this batch.
+    pub(super) fn known(&self) -> &impl Known {
+        &self.builder
+    }
+
+    /// Adds the fact of a plain line.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub(super) fn push_plain(&mut self, fact: PlainFact<'_>) -> Result<(), Fault> {
+        self.builder.push_plain(fact)
     }
 
     pub(super) fn mark(&self) -> Mark {

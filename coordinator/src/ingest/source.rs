@@ -1,38 +1,82 @@
 //! The input as decoded bytes: counted, decompressed, without a byte order mark, with faults that say what is wrong.
 //!
 //! ```text
-//! input ──► count ──► gunzip | unzstd | as is ──► strip BOM ──► read_into(buffer)
+//! input ──► count ──► gunzip | unzstd | as is ──► strip BOM ──► pieces
 //! ```
+//! What is not compressed is handed on as it came, without a copy.
 
 use super::{Compression, Progress};
+use bytes::{Buf, Bytes as Piece, BytesMut};
 use entail_model::{Fault, Reason};
 use flate2::bufread::MultiGzDecoder;
-use std::io::{self, BufReader, Chain, Cursor, ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What one call of [`Bytes::read_into`] asks for.
-const READ_BYTES: usize = 256 << 10;
+/// The largest piece that is handed on.
+const PIECE_BYTES: usize = 256 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Where an input comes from, piece by piece.
+pub trait Input: Send {
+    /// The next piece; an empty one is the end.
+    ///
+    /// # Errors
+    /// Whatever went wrong; a [`Fault`] inside comes out as it is.
+    fn piece(&mut self) -> io::Result<Piece>;
+}
+
+impl<R: Read + Send> Input for R {
+    fn piece(&mut self) -> io::Result<Piece> {
+        let mut buffer = vec![0; PIECE_BYTES];
+        let count = read_some(self, &mut buffer)?;
+        buffer.truncate(count);
+        Ok(buffer.into())
+    }
+}
+
+fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
 
 /// Something that decoded bytes come from.
 pub(super) trait Bytes {
-    /// Appends some more bytes to `buffer` and says how many; zero is the end.
+    /// The next bytes, not many at once; none at the end.
     ///
     /// # Errors
     /// What the input failed with, or `Corrupt` for data that does not decompress.
-    fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Fault>;
+    fn piece(&mut self) -> Result<Piece, Fault>;
+
+    /// Appends the next bytes to `buffer` and says how many; zero is the end.
+    ///
+    /// # Errors
+    /// As for [`piece`](Self::piece).
+    fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Fault> {
+        let piece = self.piece()?;
+        buffer.extend_from_slice(&piece);
+        Ok(piece.len())
+    }
 }
 
 /// The bytes of one input, decompressed.
 pub(super) struct Source<'a> {
-    reader: Box<dyn Read + Send + 'a>,
+    decoder: Decoder<'a>,
     file: String,
     compression: Compression,
     failure: Failure,
     decoded: Arc<AtomicU64>,
     started: bool,
+}
+
+enum Decoder<'a> {
+    None(Box<dyn Plain + 'a>),
+    Some(Box<dyn Read + Send + 'a>),
 }
 
 /// The first error of the input itself, as opposed to one of what decodes it.
@@ -51,46 +95,40 @@ impl<'a> Source<'a> {
     /// # Errors
     /// What the input fails with when its first bytes are read.
     pub(super) fn open(
-        input: impl Read + Send + 'a,
+        input: impl Input + 'a,
         file: &str,
         compression: Option<Compression>,
         progress: Arc<Progress>,
         counts: &Counts,
     ) -> Result<Self, Fault> {
         let failure = Failure::default();
-        let counted = Counted { inner: input, progress, read: Arc::clone(&counts.read), failure: Arc::clone(&failure) };
-        let mut input = BufReader::with_capacity(READ_BYTES, counted);
-        let mut head = Vec::new();
-        let peeked = (&mut input).take(4).read_to_end(&mut head);
+        let (read, of_input) = (Arc::clone(&counts.read), Arc::clone(&failure));
+        let mut input = Counted { inner: input, progress, read, failure: of_input, current: Piece::new() };
+        let peeked = input.gather(4);
         peeked.map_err(|error| taken(&failure).unwrap_or_else(|| read_fault(file, error)))?;
         // An empty input is an empty file, whatever its name says.
-        let compression = if head.is_empty() {
+        let compression = if input.current.is_empty() {
             Compression::None
         } else {
-            compression.unwrap_or_else(|| Compression::from_content(&head))
+            compression.unwrap_or_else(|| Compression::from_content(&input.current))
         };
-        let reader = decoder(Cursor::new(head).chain(input), compression).map_err(|error| read_fault(file, error))?;
+        let decoder = decoder(input, compression).map_err(|error| read_fault(file, error))?;
         let decoded = Arc::clone(&counts.decoded);
-        Ok(Self { reader, file: file.to_owned(), compression, failure, decoded, started: false })
+        Ok(Self { decoder, file: file.to_owned(), compression, failure, decoded, started: false })
     }
 
     pub(super) fn is_compressed(&self) -> bool {
         self.compression != Compression::None
     }
 
-    fn read_some(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Fault> {
-        let start = buffer.len();
-        buffer.resize(start + READ_BYTES, 0);
-        let result = loop {
-            match self.reader.read(&mut buffer[start..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                other => break other,
-            }
+    fn decode(&mut self) -> Result<Piece, Fault> {
+        let result = match &mut self.decoder {
+            Decoder::None(input) => input.next(PIECE_BYTES),
+            Decoder::Some(reader) => reader.piece(),
         };
-        buffer.truncate(start + result.as_ref().copied().unwrap_or(0));
-        let count = result.map_err(|error| self.fault(error))?;
-        self.decoded.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
+        let piece = result.map_err(|error| self.fault(error))?;
+        self.decoded.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        Ok(piece)
     }
 
     fn fault(&self, error: io::Error) -> Fault {
@@ -107,33 +145,43 @@ impl<'a> Source<'a> {
     }
 }
 
-fn decoder<'a, R: Read + Send + 'a>(
-    input: Chain<Cursor<Vec<u8>>, BufReader<R>>,
-    compression: Compression,
-) -> io::Result<Box<dyn Read + Send + 'a>> {
+fn decoder<'a>(input: Counted<impl Input + 'a>, compression: Compression) -> io::Result<Decoder<'a>> {
     Ok(match compression {
-        Compression::None => Box::new(input),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
-        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(input)?),
+        Compression::None => Decoder::None(Box::new(input)),
+        Compression::Gzip => Decoder::Some(Box::new(MultiGzDecoder::new(input))),
+        Compression::Zstd => Decoder::Some(Box::new(zstd::Decoder::with_buffer(input)?)),
     })
 }
 
 impl Bytes for Source<'_> {
-    fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Fault> {
+    fn piece(&mut self) -> Result<Piece, Fault> {
         if self.started {
-            return self.read_some(buffer);
+            return self.decode();
         }
         self.started = true;
-        let start = buffer.len();
-        while buffer.len() - start < BYTE_ORDER_MARK.len() && self.read_some(buffer)? > 0 {}
-        if buffer[start..].starts_with(BYTE_ORDER_MARK) {
-            buffer.drain(start..start + BYTE_ORDER_MARK.len());
-            if buffer.len() == start {
-                return self.read_some(buffer);
+        let mut first = self.decode()?;
+        while first.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&first) {
+            let more = self.decode()?;
+            if more.is_empty() {
+                return Ok(first);
+            }
+            first = joined(&first, &more);
+        }
+        if first.starts_with(BYTE_ORDER_MARK) {
+            first.advance(BYTE_ORDER_MARK.len());
+            if first.is_empty() {
+                return self.decode();
             }
         }
-        Ok(buffer.len() - start)
+        Ok(first)
     }
+}
+
+fn joined(one: &Piece, other: &Piece) -> Piece {
+    let mut both = BytesMut::with_capacity(one.len() + other.len());
+    both.extend_from_slice(one);
+    both.extend_from_slice(other);
+    both.freeze()
 }
 
 fn taken(failure: &Failure) -> Option<Fault> {
@@ -150,22 +198,23 @@ fn read_fault(file: &str, error: io::Error) -> Fault {
 }
 
 /// Counts what is read and remembers why reading failed.
-struct Counted<R> {
-    inner: R,
+struct Counted<I> {
+    inner: I,
     progress: Arc<Progress>,
     read: Arc<AtomicU64>,
     failure: Failure,
+    /// What came and has not been taken.
+    current: Piece,
 }
 
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.inner.read(buffer) {
-            Ok(count) => {
-                self.read.fetch_add(count as u64, Ordering::Relaxed);
-                self.progress.bytes.fetch_add(count as u64, Ordering::Relaxed);
-                Ok(count)
+impl<I: Input> Counted<I> {
+    fn more(&mut self) -> io::Result<Piece> {
+        match self.inner.piece() {
+            Ok(piece) => {
+                self.read.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                self.progress.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                Ok(piece)
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
             Err(error) => {
                 let kind = error.kind();
                 let fault = read_fault("the input", error);
@@ -175,14 +224,57 @@ impl<R: Read> Read for Counted<R> {
             }
         }
     }
+
+    /// Has so many bytes at hand, unless there are fewer.
+    fn gather(&mut self, bytes: usize) -> io::Result<()> {
+        while self.current.len() < bytes {
+            let more = self.more()?;
+            if more.is_empty() {
+                break;
+            }
+            self.current = if self.current.is_empty() { more } else { joined(&self.current, &more) };
+        }
+        Ok(())
+    }
+}
+
+/// An input that is handed on as it is.
+trait Plain: Send {
+    fn next(&mut self, bytes_max: usize) -> io::Result<Piece>;
+}
+
+impl<I: Input> Plain for Counted<I> {
+    fn next(&mut self, bytes_max: usize) -> io::Result<Piece> {
+        self.gather(1)?;
+        Ok(self.current.split_to(bytes_max.min(self.current.len())))
+    }
+}
+
+impl<I: Input> Read for Counted<I> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.gather(1)?;
+        let count = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<I: Input> BufRead for Counted<I> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.gather(1)?;
+        Ok(&self.current)
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.current.advance(bytes);
+    }
 }
 
 /// Runs in a thread of its own: decompresses ahead of the parser, as far as the channel is deep.
-pub(super) fn read_ahead(mut source: Source<'_>, chunks: &SyncSender<Result<Vec<u8>, Fault>>) {
+pub(super) fn read_ahead(mut source: Source<'_>, chunks: &SyncSender<Result<Piece, Fault>>) {
     loop {
-        let mut chunk = Vec::new();
-        let result = source.read_into(&mut chunk).map(|_| chunk);
-        let is_last = result.as_ref().map_or(true, Vec::is_empty);
+        let result = Bytes::piece(&mut source);
+        let is_last = result.as_ref().map_or(true, Piece::is_empty);
         // The parser hangs up when it has failed.
         if chunks.send(result).is_err() || is_last {
             return;
@@ -192,21 +284,18 @@ pub(super) fn read_ahead(mut source: Source<'_>, chunks: &SyncSender<Result<Vec<
 
 /// The parser's end of [`read_ahead`].
 pub(super) struct Ahead {
-    pub(super) chunks: Receiver<Result<Vec<u8>, Fault>>,
+    pub(super) chunks: Receiver<Result<Piece, Fault>>,
 }
 
 impl Bytes for Ahead {
-    fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Fault> {
+    fn piece(&mut self) -> Result<Piece, Fault> {
         // After its last chunk the sender is gone; so it is after a panic, which the join reports.
-        let Ok(chunk) = self.chunks.recv() else { return Ok(0) };
-        let chunk = chunk?;
-        buffer.extend_from_slice(&chunk);
-        Ok(chunk.len())
+        self.chunks.recv().unwrap_or_else(|_| Ok(Piece::new()))
     }
 }
 
 impl<B: Bytes + ?Sized> Bytes for &mut B {
-    fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Fault> {
-        (**self).read_into(buffer)
+    fn piece(&mut self) -> Result<Piece, Fault> {
+        (**self).piece()
     }
 }

@@ -14,7 +14,7 @@ use crate::staging::Stager;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::ChangeSummary;
 use futures::future::BoxFuture;
-use run::Run;
+use run::{Compiled, Run, Sizes};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -86,6 +86,8 @@ pub struct Writer {
 struct Cached {
     /// The rules of a version, with the ids of their constants.
     rules: Option<(u64, Arc<Parsed>, Arc<Ids>)>,
+    /// The program that they were compiled to, and for what.
+    program: Option<(Sizes, Arc<Compiled>)>,
 }
 
 impl Writer {

@@ -17,6 +17,7 @@ use entail_proto::v1::{ChangeSummary, RuleSummary};
 use entail_telemetry::{count, fail};
 use lives::{Lives, TICK};
 use phase::Phase;
+pub use prepare::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,10 +62,15 @@ pub(super) struct Run<'a> {
     phase: Option<Phase>,
 }
 
-/// A compiled program on its way to the nodes.
-pub(super) struct Program {
+/// A compiled program.
+pub struct Compiled {
     encoded: Bytes,
     labels: Vec<String>,
+}
+
+/// A program on its way to the nodes.
+pub(super) struct Program {
+    compiled: Arc<Compiled>,
     mode: ReasonMode,
     new_rules: Vec<u32>,
 }
@@ -229,7 +235,7 @@ impl<'a> Run<'a> {
             ReasonRequest { attempt: attempt.0, round: round.0, previous: self.previous.0, ..Default::default() };
         if first {
             request.set_mode(program.mode);
-            request.program = program.encoded.clone();
+            request.program = program.compiled.encoded.clone();
             request.new_rules.clone_from(&program.new_rules);
             request.placement = Some(self.holders.map.clone());
             request.staged = staged;
@@ -300,7 +306,7 @@ impl<'a> Run<'a> {
     }
 
     fn summary(&self, outcome: &Outcome) -> ChangeSummary {
-        let labels = self.program.iter().flat_map(|program| &program.labels);
+        let labels = self.program.iter().flat_map(|program| &program.compiled.labels);
         let rules = labels
             .zip(&outcome.derived)
             .map(|(label, derived)| RuleSummary { rule: label.chars().take(200).collect(), derived: *derived });

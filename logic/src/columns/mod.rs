@@ -1,7 +1,8 @@
 //! Sorted columns: the shape of all data that is thought about.
 //!
 //! ```text
-//! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract; radix sorts them
+//! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
+//! radix   many pairs in order, by their bits
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
 //! groups  a small run by key, for lookups in any order
 //! matrix  a set of pairs as bits, where keys and values are few

@@ -78,6 +78,14 @@ impl CopyState {
     fn sort_staged(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut staged = std::mem::take(&mut self.unsorted);
         pairs::sort_distinct(&mut staged);
+        self.take_staged(staged, spill)
+    }
+
+    /// Takes staged pairs that are sorted and distinct.
+    fn take_staged(&mut self, staged: Vec<Pair>, spill: &Spill) -> Result<(), Fault> {
+        if staged.is_empty() {
+            return Ok(());
+        }
         let derived: Vec<Arc<Run>> = self.base.iter().filter(|run| run.mark == Mark::Derived).cloned().collect();
         let not_derived = match derived.is_empty() {
             true => staged,
@@ -280,6 +288,12 @@ impl State {
             state.unsorted.extend_from_slice(pairs);
             if state.unsorted.len() >= STAGE_PAIRS { state.sort_staged(spill) } else { Ok(()) }
         })
+    }
+
+    /// The same of pairs that are sorted and distinct.
+    pub fn stage_sorted(&mut self, relation: Relation, copy: Copy, pairs: Vec<Pair>) -> Result<(), Fault> {
+        debug_assert!(pairs.is_sorted_by(|a, b| a < b));
+        self.change(relation, copy, |state, spill| state.take_staged(pairs, spill))
     }
 
     /// Ends staging: what is new is published, and the first local step's delta.

@@ -13,6 +13,7 @@ use super::schema::{Column, Committed, Counts, Key, SealRecord, ShardRecord, enc
 use super::seal::{Sealed, SealedAttempt, Sealing};
 use super::snapshot::Snapshot;
 use super::table::{Batch, Durability};
+use entail_model::term::TermHash;
 use entail_model::{Attempt, Epoch, Fault, Mark, ShardId, TermId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,11 +49,25 @@ impl Store {
     /// # Errors
     /// `Fenced` when the attempt is over, is sealed, or cannot begin before the one before it is decided.
     pub fn intern<T: AsRef<[u8]>>(&self, attempt: Attempt, terms: &[T]) -> Result<Vec<TermId>, Fault> {
+        let hashes = self.dictionary()?.hashes(terms);
+        self.intern_hashed(attempt, terms, &hashes)
+    }
+
+    /// The same for terms whose hashes under the cluster's key are known.
+    ///
+    /// # Errors
+    /// As for [`intern`](Self::intern).
+    pub fn intern_hashed<T: AsRef<[u8]>>(
+        &self,
+        attempt: Attempt,
+        terms: &[T],
+        hashes: &[TermHash],
+    ) -> Result<Vec<TermId>, Fault> {
         let dictionary = self.dictionary()?;
         loop {
             let gate = self.gate();
             match gate.phase(attempt)? {
-                Some(Phase::Open) => return dictionary.intern(terms),
+                Some(Phase::Open) => return dictionary.intern(terms, hashes),
                 Some(_) => return Err(fenced(format!("attempt {attempt} is sealed"))),
                 None => drop(gate),
             }

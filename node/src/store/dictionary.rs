@@ -10,8 +10,9 @@
 //! two of n terms in a shard are taken for one with a probability below n² / 2⁸⁹: one in 600 million for a thousand
 //! million terms.
 //!
-//! New terms of a batch get consecutive local indexes in the order of their texts, so neighbours share prefixes and
-//! ids of one batch sort as their texts do.
+//! New terms of a batch get consecutive local indexes: IRIs before blank nodes, those before literals, and each in the
+//! order in which they came, in which neighbours share prefixes; so facts that come in the order of their subjects have
+//! ids nearly in order.
 //!
 //! Invariant: a shard's local indexes are dense. Those of an attempt come after all committed ones and are given anew
 //! after an abort: ids of an aborted attempt mean nothing.
@@ -23,8 +24,8 @@ use super::table::{Batch, Durability, Table};
 use super::text::{self, BLOCK_TERMS, Texts};
 use entail_logic::columns::spine::Spill;
 use entail_logic::columns::{ChunkStore, Cursor, Pair, Run, Spine};
-use entail_model::term::{self, HashKey};
-use entail_model::{Fault, Mark, ShardCount, ShardId, TermId};
+use entail_model::term::{self, HashKey, TermHash};
+use entail_model::{Fault, Mark, ShardCount, ShardId, TermId, TermKind};
 use moka::sync::Cache;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -77,9 +78,9 @@ pub struct ShardTerms {
 struct Wanted {
     home: ShardId,
     high: u64,
-    tag: u64,
+    tag: u32,
     /// In the request.
-    position: usize,
+    position: u32,
 }
 
 impl Wanted {
@@ -88,7 +89,7 @@ impl Wanted {
     }
 
     fn entry(&self, local: u64) -> Pair {
-        (TermId(self.high), TermId(self.tag << LOCAL_BITS | local))
+        (TermId(self.high), TermId(u64::from(self.tag) << LOCAL_BITS | local))
     }
 }
 
@@ -114,17 +115,23 @@ impl Dictionary {
         }
     }
 
-    /// Gives ids to terms: those they have, or new ones that the attempt stages.
-    pub fn intern<T: AsRef<[u8]>>(&self, terms: &[T]) -> Result<Vec<TermId>, Fault> {
-        let wanted = self.wanted(terms);
+    /// The hashes of terms, which decide where they are at home.
+    pub fn hashes<T: AsRef<[u8]>>(&self, terms: &[T]) -> Vec<TermHash> {
+        terms.iter().map(|term| self.hash_key.hash(term.as_ref())).collect()
+    }
+
+    /// Gives ids to terms, of which the hashes are known: those they have, or new ones that the attempt stages.
+    pub fn intern<T: AsRef<[u8]>>(&self, terms: &[T], hashes: &[TermHash]) -> Result<Vec<TermId>, Fault> {
+        let wanted = self.wanted(hashes);
         let kinds = terms.iter().map(|term| term::kind_of(term.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let groups: Vec<&[Wanted]> = wanted.chunk_by(|a, b| a.home == b.home).collect();
         let mut ids = vec![TermId::MAX; terms.len()];
         let start = self.start.fetch_add(1, Ordering::Relaxed) % groups.len().max(1);
         for group in groups[start..].iter().chain(&groups[..start]) {
-            let locals = self.intern_at(group[0].home, group, terms)?;
+            let locals = self.intern_at(group[0].home, group, terms, &kinds)?;
             for (one, local) in group.iter().zip(locals) {
-                ids[one.position] = TermId::dictionary(one.home, local, kinds[one.position]);
+                let position = one.position as usize;
+                ids[position] = TermId::dictionary(one.home, local, kinds[position]);
             }
         }
         Ok(ids)
@@ -132,14 +139,15 @@ impl Dictionary {
 
     /// The ids of terms that are committed.
     pub fn lookup<T: AsRef<[u8]>>(&self, terms: &[T]) -> Result<Vec<Option<TermId>>, Fault> {
-        let wanted = self.wanted(terms);
+        let wanted = self.wanted(&self.hashes(terms));
         let mut ids = vec![None; terms.len()];
         for group in wanted.chunk_by(|a, b| a.home == b.home) {
             let runs = self.shard(group[0].home).committed.clone();
             for (one, local) in group.iter().zip(find(&runs, group)?) {
                 let Some(local) = local else { continue };
-                let kind = term::kind_of(terms[one.position].as_ref())?;
-                ids[one.position] = Some(TermId::dictionary(one.home, local, kind));
+                let position = one.position as usize;
+                let kind = term::kind_of(terms[position].as_ref())?;
+                ids[position] = Some(TermId::dictionary(one.home, local, kind));
             }
         }
         Ok(ids)
@@ -213,10 +221,9 @@ impl Dictionary {
         Ok(texts)
     }
 
-    fn wanted<T: AsRef<[u8]>>(&self, terms: &[T]) -> Vec<Wanted> {
-        let wanted = terms.iter().enumerate().map(|(position, term)| {
-            let hash = self.hash_key.hash(term.as_ref());
-            let (high, tag) = ((hash.0 >> 64) as u64, hash.0 as u64 >> LOCAL_BITS);
+    fn wanted(&self, hashes: &[TermHash]) -> Vec<Wanted> {
+        let wanted = hashes.iter().zip(0..).map(|(hash, position)| {
+            let (high, tag) = ((hash.0 >> 64) as u64, (hash.0 as u64 >> LOCAL_BITS) as u32);
             Wanted { home: hash.home(self.shard_count), high, tag, position }
         });
         let mut wanted: Vec<Wanted> = wanted.collect();
@@ -225,7 +232,13 @@ impl Dictionary {
     }
 
     /// The local indexes of terms whose home is `home`, in the order of `wanted`.
-    fn intern_at<T: AsRef<[u8]>>(&self, home: ShardId, wanted: &[Wanted], terms: &[T]) -> Result<Vec<u64>, Fault> {
+    fn intern_at<T: AsRef<[u8]>>(
+        &self,
+        home: ShardId,
+        wanted: &[Wanted],
+        terms: &[T],
+        kinds: &[TermKind],
+    ) -> Result<Vec<u64>, Fault> {
         let mut shard = self.shard(home);
         let known = find(shard.committed.iter().chain(&shard.staged.runs), wanted)?;
         let missing = wanted.iter().zip(&known).filter(|(_, local)| local.is_none()).map(|(one, _)| *one);
@@ -234,16 +247,17 @@ impl Dictionary {
         if new.is_empty() {
             return Ok(known.into_iter().flatten().collect());
         }
-        new.sort_unstable_by_key(|one| terms[one.position].as_ref());
+        let order = new.iter().zip(0..).map(|(one, at)| (kinds[one.position as usize], one.position, at));
+        let mut order: Vec<(TermKind, u32, usize)> = order.collect();
+        order.sort_unstable();
         let first = shard.terms;
         if first + new.len() as u64 > LOCAL_MASK {
             return Err(Fault::internal(format!("shard {home} has more terms than an id can tell apart")));
         }
-        let texts: Vec<&[u8]> = new.iter().map(|one| terms[one.position].as_ref()).collect();
+        let texts: Vec<&[u8]> = order.iter().map(|(_, position, _)| terms[*position as usize].as_ref()).collect();
         self.write(home, first, &texts)?;
-        let entries = (first..).zip(&new).map(|(local, one)| one.entry(local));
-        let mut entries: Vec<Pair> = entries.collect();
-        entries.sort_unstable();
+        let mut entries: Vec<Pair> = new.iter().map(|one| one.entry(0)).collect();
+        (first..).zip(order).for_each(|(local, (_, _, at))| entries[at] = new[at].entry(local));
         let locals = with_new(known, wanted, &entries);
         let spill = Spill { store: Some(self.scratch() as Arc<dyn ChunkStore>), above: self.resident_pairs_max };
         let run = Run::resident(Mark::Asserted, entries).expect("there are new terms");
@@ -364,7 +378,7 @@ fn find<'r>(runs: impl IntoIterator<Item = &'r Arc<Run>>, wanted: &[Wanted]) -> 
         let mut cursor = Cursor::new(run);
         for (one, local) in wanted.iter().zip(&mut locals).filter(|(_, local)| local.is_none()) {
             let Some((high, value)) = cursor.seek(one.entry(0))?.first() else { break };
-            if high.0 == one.high && value.0 >> LOCAL_BITS == one.tag {
+            if high.0 == one.high && value.0 >> LOCAL_BITS == u64::from(one.tag) {
                 *local = Some(value.0 & LOCAL_MASK);
             }
         }

@@ -91,7 +91,7 @@ pub fn encode<'t>(texts: impl ExactSizeIterator<Item = &'t [u8]>) -> Vec<u8> {
     let mut last: &[u8] = &[];
     for text in texts {
         let text = if is_large(text.len()) { &[] } else { text };
-        let shared = last.iter().zip(text).take_while(|(a, b)| a == b).count();
+        let shared = shared(last, text);
         bits::put_varint(&mut out, shared as u64);
         bits::put_varint(&mut out, text.len() as u64);
         out.extend_from_slice(&text[shared..]);
@@ -100,6 +100,13 @@ pub fn encode<'t>(texts: impl ExactSizeIterator<Item = &'t [u8]>) -> Vec<u8> {
     let sum = crc32c::crc32c(&out);
     out.extend(sum.to_le_bytes());
     out
+}
+
+/// How many bytes two texts begin with that are the same.
+fn shared(one: &[u8], other: &[u8]) -> usize {
+    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+    let same = words.take_while(|(a, b)| a == b).count() * 8;
+    same + one[same..].iter().zip(&other[same..]).take_while(|(a, b)| a == b).count()
 }
 
 /// The texts of a block that [`encode`] made.

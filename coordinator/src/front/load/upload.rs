@@ -1,10 +1,11 @@
 //! The client's side of a load: its messages, piece by piece, to the parser's thread.
 
+use crate::ingest::Input;
 use bytes::Bytes;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::LoadRequest;
 use entail_telemetry::metrics::Counter;
-use std::io::{self, Read};
+use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::Streaming;
@@ -56,29 +57,18 @@ impl Upload {
     }
 }
 
-/// A file as a reader: blocks until the client has sent more.
-pub struct Pieces {
-    waiting: mpsc::Receiver<Result<Bytes, Fault>>,
-    current: Bytes,
-}
+/// A file as an input: waits until the client has sent more.
+pub struct Pieces(pub mpsc::Receiver<Result<Bytes, Fault>>);
 
-impl Pieces {
-    pub fn new(waiting: mpsc::Receiver<Result<Bytes, Fault>>) -> Self {
-        Self { waiting, current: Bytes::new() }
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.waiting.blocking_recv() {
-                Some(Ok(piece)) => self.current = piece,
+impl Input for Pieces {
+    fn piece(&mut self) -> io::Result<Bytes> {
+        loop {
+            match self.0.blocking_recv() {
+                Some(Ok(piece)) if piece.is_empty() => {}
+                Some(Ok(piece)) => return Ok(piece),
                 Some(Err(fault)) => return Err(io::Error::other(fault)),
-                None => return Ok(0),
+                None => return Ok(Bytes::new()),
             }
         }
-        let count = buffer.len().min(self.current.len());
-        buffer[..count].copy_from_slice(&self.current.split_to(count));
-        Ok(count)
     }
 }

@@ -11,7 +11,7 @@ use super::*;
 use entail_model::term;
 use oxrdf::{GraphName, NamedOrBlankNode, Quad, Term};
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Mutex;
 
 const KEY: HashKey = HashKey([9; 16]);

@@ -1,6 +1,6 @@
 //! What an epoch does before its rounds: facts are brought to the nodes, rules become a program.
 
-use super::{Program, Run};
+use super::{Compiled, Program, Run};
 use crate::members::Members;
 use crate::metalog::RuleSet;
 use crate::nodes::Holders;
@@ -10,7 +10,7 @@ use crate::staging::Stager;
 use crate::writer::{Cached, Change};
 use bytes::Bytes;
 use entail_logic::plan::compile::{Context, RelationStats};
-use entail_model::{Attempt, Fault, NodeId, Reason};
+use entail_model::{Attempt, Fault, NodeId, Reason, Relation, TermId};
 use entail_proto::internal::ReasonMode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,7 +33,9 @@ impl Run<'_> {
         cached: &mut Cached,
     ) -> Result<BTreeMap<NodeId, u64>, Fault> {
         let shared = &self.writer.shared;
-        let stager = Arc::new(Stager::new(Holders::clone(&self.holders), attempt.0, self.previous, shared));
+        let base = self.base().await?;
+        let holders = Holders::clone(&self.holders);
+        let stager = Arc::new(Stager::new(holders, attempt.0, self.previous, shared, base.rdf_type));
         self.stager = Some(Arc::clone(&stager));
         let nothing = Change::Facts(Box::new(|_| Box::pin(async { Ok(()) })));
         let sets = sets_after(&self.writer.members, &self.change);
@@ -54,8 +56,8 @@ impl Run<'_> {
             }
         }
         let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;
-        let context = self.context(&stager).await?;
-        let program = info_span!("plan").in_scope(|| parsed.program(&context, &ids))?;
+        let context = with_staged(&base, &stager).await?;
+        let compiled = self.compiled(&context, &parsed, &ids, mode, cached)?;
         let mut first_rule = 0;
         let mut new_rules = Vec::new();
         for (set, size) in sets.iter().zip(parsed.sizes()) {
@@ -64,10 +66,36 @@ impl Run<'_> {
             }
             first_rule += *size as u32;
         }
+        self.program = Some(Program { compiled, mode, new_rules });
+        Ok(stager.sent())
+    }
+
+    /// The program of the rules; that of the last change, while the rules stay the same and relations much as large as
+    /// they were.
+    fn compiled(
+        &self,
+        context: &Context,
+        parsed: &Parsed,
+        ids: &Ids,
+        mode: ReasonMode,
+        cached: &mut Cached,
+    ) -> Result<Arc<Compiled>, Fault> {
+        let is_kept = mode == ReasonMode::Increment;
+        let sizes = Sizes::of(self.rules_version, context);
+        if let Some((of, compiled)) = &cached.program
+            && is_kept
+            && *of == sizes
+        {
+            return Ok(Arc::clone(compiled));
+        }
+        let program = info_span!("plan").in_scope(|| parsed.program(context, ids))?;
         let encoded = postcard::to_stdvec(&program).map_err(|error| Fault::internal(format!("a program: {error}")))?;
         let labels = program.rules.into_iter().map(|rule| rule.label).collect();
-        self.program = Some(Program { encoded: encoded.into(), labels, mode, new_rules });
-        Ok(stager.sent())
+        let compiled = Arc::new(Compiled { encoded: encoded.into(), labels });
+        if is_kept {
+            cached.program = Some((sizes, Arc::clone(&compiled)));
+        }
+        Ok(compiled)
     }
 
     /// The parsed rules and the ids of their constants; kept while the rules stay the same.
@@ -96,8 +124,8 @@ impl Run<'_> {
         Ok((parsed, ids))
     }
 
-    /// Statistics for the compiler: the last epoch's, and what was staged.
-    async fn context(&mut self, stager: &Stager) -> Result<Context, Fault> {
+    /// What the compiler knows of the last epoch.
+    async fn base(&mut self) -> Result<Arc<Context>, Fault> {
         let reader = Reader {
             shared: Arc::clone(&self.writer.shared),
             holders: Arc::clone(&self.holders),
@@ -106,17 +134,42 @@ impl Run<'_> {
             until: Until::default(),
             started: AtomicU64::new(0),
         };
-        let mut context = Context::clone(&*reader.context().await?);
-        for (relation, facts) in stager.relations() {
-            let stats = context.stats.entry(relation).or_default();
-            let distinct = facts.div_ceil(2);
-            *stats = RelationStats {
-                facts: stats.facts + facts,
-                subjects: stats.subjects + distinct,
-                objects: stats.objects + distinct,
-            };
-        }
-        context.rdf_type = Some(stager.rdf_type().await?);
-        Ok(context)
+        reader.context().await
+    }
+}
+
+/// Statistics for the compiler: the last epoch's, and what was staged.
+async fn with_staged(base: &Context, stager: &Stager) -> Result<Context, Fault> {
+    let mut context = base.clone();
+    for (relation, facts) in stager.relations() {
+        let stats = context.stats.entry(relation).or_default();
+        let distinct = facts.div_ceil(2);
+        *stats = RelationStats {
+            facts: stats.facts + facts,
+            subjects: stats.subjects + distinct,
+            objects: stats.objects + distinct,
+        };
+    }
+    context.rdf_type = Some(stager.rdf_type().await?);
+    Ok(context)
+}
+
+/// What a program depends on: the rules, and how large relations are, by powers of two.
+#[derive(PartialEq, Eq)]
+pub struct Sizes {
+    rules_version: u64,
+    single_node: bool,
+    rdf_type: Option<TermId>,
+    relations: BTreeMap<Relation, [u32; 3]>,
+}
+
+impl Sizes {
+    fn of(rules_version: u64, context: &Context) -> Self {
+        let power = |count: u64| count.checked_ilog2().map_or(0, |power| power + 1);
+        let relations = context.stats.iter();
+        let relations = relations
+            .map(|(relation, stats)| (*relation, [stats.facts, stats.subjects, stats.objects].map(power)))
+            .collect();
+        Self { rules_version, single_node: context.single_node, rdf_type: context.rdf_type, relations }
     }
 }
