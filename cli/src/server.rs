@@ -10,6 +10,7 @@ use entail_telemetry::Instruments;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -77,6 +78,7 @@ impl Front {
             memory,
             grace: self.running.grace,
             instruments: Instruments::default(),
+            nearby: Arc::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub use log::Log;
 use crate::metalog::{Entry, Incarnation};
 use crate::nodes::{Connections, Holders};
 use crate::uses::Uses;
+use entail_logic::near::Nearby;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason};
 use entail_proto::convert;
 use entail_proto::internal::cluster_service_server::ClusterService;
@@ -63,13 +64,13 @@ pub struct Members {
 }
 
 impl Members {
-    /// The members of a log's cluster, none of them seen yet.
-    pub fn new(log: Log, min_nodes: usize) -> Self {
+    /// The members of a log's cluster, none of them seen yet; `nearby` may be some of them.
+    pub fn new(log: Log, min_nodes: usize, nearby: Arc<Nearby>) -> Self {
         Self {
             log,
             live: Mutex::default(),
             behind: Mutex::default(),
-            connections: Connections::default(),
+            connections: Connections::new(nearby),
             uses: Uses::default(),
             min_nodes: min_nodes.max(1),
         }

@@ -1,8 +1,10 @@
 //! What a coordinator is started with.
 
+use entail_logic::near::Nearby;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Long enough for whatever makes the data, short enough for the writers that wait.
@@ -33,4 +35,6 @@ pub struct Options {
     pub grace: Duration,
     /// Where the coordinator's metrics and its readiness are shown.
     pub instruments: Instruments,
+    /// The nodes of this process.
+    pub nearby: Arc<Nearby>,
 }

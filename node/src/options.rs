@@ -1,8 +1,10 @@
 //! What a node is started with.
 
+use entail_logic::near::Nearby;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The settings of one node. The caller has parsed and defaulted them; nothing is read from the environment.
@@ -26,4 +28,6 @@ pub struct Options {
     pub grace: Duration,
     /// Where the node's metrics and its readiness are shown.
     pub instruments: Instruments,
+    /// Where a coordinator of this process finds the node.
+    pub nearby: Arc<Nearby>,
 }

@@ -191,7 +191,7 @@ impl NodeService for Services {
         let relations = self
             .work(request.cluster, move |services| {
                 let snapshot = services.context.snapshot(Epoch(request.epoch), &|| false)?;
-                Ok(scan::sizes(&snapshot))
+                scan::sizes(&snapshot)
             })
             .await?;
         Ok(Response::new(SizesResponse { relations }))

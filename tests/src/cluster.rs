@@ -3,12 +3,14 @@
 use crate::door::{self, Refuse};
 use crate::w3c::Answer;
 use entail_client::{Client, Options as ClientOptions, Source};
+use entail_logic::near::Nearby;
 use entail_model::Fault;
 use entail_proto::v1::{
     ApplyRulesRequest, ChangeSummary, FileHeader, LoadSummary, QueryRequest, ResultFormat, StatusResponse,
 };
 use entail_telemetry::Instruments;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -77,10 +79,13 @@ impl Cluster {
     fn try_start(setting: &Setting) -> Result<Self, String> {
         let Setting { nodes, shards, load_idle_max, .. } = *setting;
         let runtime = Runtime::new().expect("a runtime");
+        let of_process: Arc<Nearby> = Arc::default();
         let data = tempfile::tempdir().expect("a directory");
         let (stop, stopped) = watch::channel(false);
         let (listen, peer_listen) = (free_address(), free_address());
         let mut roles = Vec::new();
+        // What is called by reference passes no door.
+        let nearby = || if setting.refuse.is_none() { Arc::clone(&of_process) } else { Arc::default() };
         let end = |mut stopped: watch::Receiver<bool>| async move {
             _ = stopped.wait_for(|stop| *stop).await;
         };
@@ -97,6 +102,7 @@ impl Cluster {
                 memory: 1 << 30,
                 grace: GRACE,
                 instruments: Instruments::default(),
+                nearby: nearby(),
             },
             end(stopped.clone()),
         )));
@@ -119,6 +125,7 @@ impl Cluster {
                     threads: 2,
                     grace: GRACE,
                     instruments: Instruments::default(),
+                    nearby: nearby(),
                 },
                 end(stopped.clone()),
             )));

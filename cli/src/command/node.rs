@@ -8,6 +8,7 @@ use clap::Args;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::task::JoinSet;
 
 const EXAMPLES: &str = "\
@@ -70,6 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         threads: arguments.threads.map_or_else(server::threads, usize::from),
         grace: arguments.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
+        nearby: Arc::default(),
     };
     View::new(vec![(name, options.instruments.clone())], &stop).start(arguments.running.http_listen).await?;
     let mut roles = JoinSet::new();

@@ -14,6 +14,7 @@ use clap::Args;
 use entail_telemetry::Instruments;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +61,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut roles = JoinSet::new();
     let data = arguments.data.join("coordinator");
     let options = arguments.front.coordinator(data, usize::from(arguments.nodes), arguments.memory);
-    let nodes: Vec<entail_node::Options> = (0..arguments.nodes).map(|index| node(&arguments, index)).collect();
+    let nearby = |node| entail_node::Options { nearby: Arc::clone(&options.nearby), ..node };
+    let nodes = (0..arguments.nodes).map(|index| nearby(node(&arguments, index)));
+    let nodes: Vec<entail_node::Options> = nodes.collect();
     let of_nodes = nodes.iter().map(|node| (node.name.clone().unwrap_or_default(), node.instruments.clone()));
     let shown = [("coordinator".to_owned(), options.instruments.clone())].into_iter().chain(of_nodes).collect();
     View::new(shown, &stop).start(arguments.front.running.http_listen).await?;
@@ -87,6 +90,7 @@ fn node(arguments: &Arguments, index: u16) -> entail_node::Options {
         coordinator: format!("http://{}", reachable(arguments.front.peer_listen)),
         grace: arguments.front.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
+        nearby: Arc::default(),
         name: Some(name),
         memory: arguments.memory,
         threads: arguments.threads.map_or(share, usize::from),

@@ -19,6 +19,10 @@ pub(super) struct Step<'a> {
     pub atom: &'a Atom,
     pub copy: Copy,
     pub view: View,
+    /// The slots that somebody reads afterwards, in order; `None` where everything is kept.
+    pub live: Option<&'a [Slot]>,
+    /// Are the rows only counted?
+    pub is_counted: bool,
 }
 
 /// What a relation binds in all rows that it matches.
@@ -167,10 +171,14 @@ impl Step<'_> {
         }
         for graph in graphs {
             for run in self.relation_runs(*graph, join.choice.predicate) {
+                if join.count(run.len as usize * rows.len()) {
+                    continue;
+                }
                 // Bounded work between two looks: a row with one piece of facts.
                 run.for_each_piece(|piece| {
                     rows.iter().try_for_each(|row| {
                         self.scope.check()?;
+                        self.scope.spend(piece.len())?;
                         join.add_group(*row, piece)
                     })
                 })?;
@@ -206,12 +214,15 @@ struct Join<'a> {
     /// The key and value are the same unbound variable.
     is_diagonal: bool,
     /// Does a match bind a value, and nothing that has to be compared?
-    binds_value_only: bool,
+    is_free: bool,
     value: Arg,
     /// The value must equal the key: `?x p ?x` with ?x bound is a check, handled by `bind_value` being none.
     rows: Vec<u32>,
     keys: Vec<TermId>,
     values: Vec<TermId>,
+    live: Option<&'a [Slot]>,
+    /// Matches that nobody wants to see, where that is so.
+    counted: Option<usize>,
     output: Output<'a>,
 }
 
@@ -230,20 +241,34 @@ impl<'a> Join<'a> {
             let graph = matches!(step.atom.graph, GraphScope::Each(graph, _) if graph == slot);
             graph || step.atom.predicate == Arg::Slot(slot)
         };
+        let is_diagonal = bind_key.is_some() && bind_key == bind_value;
         Self {
             batch,
             choice,
             atom: step.atom,
             bind_key,
             bind_value,
-            is_diagonal: bind_key.is_some() && bind_key == bind_value,
-            binds_value_only: bind_key.is_none() && bind_value.is_some_and(|slot| !is_chosen(slot)),
+            is_diagonal,
+            is_free: !is_diagonal
+                && bind_value.is_some_and(|slot| !is_chosen(slot))
+                && bind_key.is_none_or(|slot| !is_chosen(slot)),
             value,
             rows: Vec::new(),
             keys: Vec::new(),
             values: Vec::new(),
+            live: step.live,
+            counted: step.is_counted.then_some(0),
             output,
         }
+    }
+
+    /// Counts matches, if that is all that becomes of them, and all facts match.
+    fn count(&mut self, matches: usize) -> bool {
+        match &mut self.counted {
+            Some(counted) if self.is_free => *counted += matches,
+            _ => return false,
+        }
+        true
     }
 
     /// Adds the facts of `group` that match `row`.
@@ -252,6 +277,9 @@ impl<'a> Join<'a> {
         if self.bind_value.is_none() {
             let wanted = value_of(self.value, self.batch, row);
             return self.add_checked(row, group, wanted);
+        }
+        if self.count(group.len()) {
+            return Ok(());
         }
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(PIECE_ROWS));
@@ -268,7 +296,7 @@ impl<'a> Join<'a> {
 
     /// Adds the facts of a key, which is bound, that match `row`.
     fn add_values(&mut self, row: u32, key: TermId, values: &[TermId]) -> Result<(), Fault> {
-        if !self.binds_value_only {
+        if !self.is_free || self.bind_key.is_some() || self.counted.is_some() {
             let group: Vec<Pair> = values.iter().map(|value| (key, *value)).collect();
             return self.add_group(row, &group);
         }
@@ -315,6 +343,10 @@ impl<'a> Join<'a> {
     }
 
     fn push(&mut self, row: u32, pair: Pair) {
+        if let Some(counted) = &mut self.counted {
+            *counted += 1;
+            return;
+        }
         self.rows.push(row);
         if self.bind_key.is_some() {
             self.keys.push(pair.0);
@@ -330,11 +362,17 @@ impl<'a> Join<'a> {
 
     /// Hands on what was collected.
     fn flush(&mut self) -> Result<(), Fault> {
+        if let Some(rows) = self.counted.as_mut().map(std::mem::take).filter(|rows| *rows > 0) {
+            return (self.output)(Batch { rows, ..Batch::empty(self.batch.columns.len()) });
+        }
         if self.rows.is_empty() {
             return Ok(());
         }
         let rows = std::mem::take(&mut self.rows);
-        let mut piece = self.batch.take_rows(&rows);
+        let mut piece = match self.live {
+            None => self.batch.take_rows(&rows),
+            Some(live) => self.batch.take_live_rows(&rows, live),
+        };
         if let Arg::Slot(slot) = self.atom.predicate
             && piece.columns[slot].is_empty()
         {

@@ -36,6 +36,18 @@ pub struct Context {
     pub rdf_type: Option<TermId>,
     /// The sizes of all relations.
     pub stats: HashMap<Relation, RelationStats>,
+    /// How many facts of a relation have an object, where that is known: of the classes under `rdf:type`.
+    pub objects: HashMap<(Relation, TermId), u64>,
+}
+
+impl Context {
+    /// How many facts an atom's relation has with the atom's object, if both are constants and it is known.
+    pub fn facts_of_object(&self, atom: &Atom) -> Option<u64> {
+        match atom.object {
+            Arg::Const(object) => self.objects.get(&(atom.relation()?, object)).copied(),
+            Arg::Slot(_) => None,
+        }
+    }
 }
 
 /// The guess at a relation that nothing is known of, such as one that rules are about to fill.
@@ -295,6 +307,10 @@ impl<'a> Builder<'a> {
         let facts = stats.facts as f64;
         let subjects = (stats.subjects as f64).max(1.0);
         let objects = (stats.objects as f64).max(1.0);
+        if let Some(facts) = self.context.facts_of_object(atom) {
+            let facts = facts as f64;
+            return if self.is_bound(atom.subject) { (facts / subjects).min(1.0) } else { facts };
+        }
         match (self.is_bound(atom.subject), self.is_bound(atom.object)) {
             (true, true) => (facts / subjects / objects).min(1.0),
             (true, false) => facts / subjects,
