@@ -18,10 +18,9 @@ use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term
 use entail_proto::convert;
 use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
 use futures::future::try_join_all;
-use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -31,9 +30,6 @@ use tracing::{Instrument, Span, info_span};
 
 /// Batches that wait for the query's thread, of all nodes together.
 const BATCHES_WAITING: usize = 8;
-
-/// Rows that the operators of a plan may take in at a node of this process before its rows are streamed.
-const ROWS_AT_HAND_MAX: u64 = 16_384;
 
 /// Plans of one query whose calls have spans. A property path or EXISTS may make any number of lookups, which nobody would
 /// look at one by one.
@@ -55,6 +51,8 @@ pub struct Reader {
 pub struct Until {
     /// Cancelled when the caller has gone or the deadline has passed.
     pub token: CancellationToken,
+    /// Set when the token is cancelled, for those who look instead of waiting.
+    pub over: Arc<AtomicBool>,
     pub deadline: Option<Instant>,
 }
 
@@ -96,9 +94,7 @@ impl Reader {
                 *objects.entry((relation, TermId(*class))).or_default() += facts;
             }
         }
-        let mut rdf_type = Vec::new();
-        term::encode(rdf::TYPE.into(), &mut rdf_type);
-        let rdf_type = self.fetch_ids(&[rdf_type]).await?[0];
+        let rdf_type = self.fetch_ids(&[term::rdf_type()]).await?[0];
         Ok(Context { single_node: self.holders.links.len() <= 1, rdf_type, stats, objects })
     }
 
@@ -114,7 +110,7 @@ impl Reader {
 
     /// The same cluster for what is small, if one node of this process holds everything.
     pub fn at_hand(&self) -> Option<AtHand> {
-        AtHand::new(&self.shared, &self.holders, self.epoch)
+        AtHand::new(&self.shared, &self.holders, self.epoch, &self.until.over)
     }
 
     /// The ids of terms by their canonical bytes.
@@ -216,7 +212,7 @@ impl Cluster for Reader {
         let span = if is_traced { info_span!("fan-out") } else { Span::none() };
         if !wanted.profile
             && let Some(at_hand) = self.at_hand()
-            && let Some(rows) = at_hand.answer(Arc::clone(&plan), wanted, ROWS_AT_HAND_MAX, &span)?
+            && let Some(rows) = at_hand.answer(Arc::clone(&plan), wanted, None, &span)?
         {
             return Ok(rows);
         }

@@ -20,8 +20,11 @@ pub struct Ask {
     pub placement: Placement,
     /// Rows that are of use at most.
     pub rows_max: Option<u64>,
-    /// Rows that operators may take in, all together.
-    pub rows_taken_max: u64,
+    /// Rows that operators may take in, all together, if that is bounded.
+    pub rows_taken_max: Option<u64>,
+    /// Rows of an answer.
+    pub rows_given_max: usize,
+    /// Set by whoever wants the work to end.
     pub stop: Arc<AtomicBool>,
 }
 

@@ -41,13 +41,16 @@ impl ByReference {
             facts: Arc::new(Committed(Arc::clone(&snapshot.relations))),
             texts: Arc::new(StoreTexts(Arc::clone(&self.context.store))),
             rows_max: ask.rows_max,
-            rows_left: Some(Arc::new(AtomicU64::new(ask.rows_taken_max))),
+            rows_left: ask.rows_taken_max.map(|max| Arc::new(AtomicU64::new(max))),
             stop: ask.stop,
             meter: None,
         })?;
-        let mut rows = Vec::new();
+        let (mut rows, mut left) = (Vec::new(), ask.rows_given_max);
         let mut emit = |effect| match effect {
             Effect::Rows(batch) => {
+                // Rows without columns are only counted.
+                let held = if batch.columns.iter().all(Vec::is_empty) { 1 } else { batch.rows };
+                left = left.checked_sub(held).ok_or_else(too_much)?;
                 rows.push(batch);
                 Ok(())
             }

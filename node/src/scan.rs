@@ -13,11 +13,11 @@ use std::sync::Arc;
 /// More classes are not counted one by one.
 const CLASSES_MAX: usize = 1024;
 
-/// The sizes of all relations of an epoch, from their runs.
-pub fn sizes(snapshot: &Snapshot) -> Result<Vec<RelationSize>, Fault> {
+/// The sizes of all relations of an epoch, from their runs; `rdf_type` has classes.
+pub fn sizes(snapshot: &Snapshot, rdf_type: Option<TermId>) -> Result<Vec<RelationSize>, Fault> {
     let sizes = snapshot.relations.iter().map(|(relation, copies)| {
         let facts = |copy: Copy| copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
-        let is_type = snapshot.rdf_type == Some(relation.predicate);
+        let is_type = rdf_type == Some(relation.predicate);
         let classes = if is_type { classes(facts(Copy::In))? } else { BTreeMap::new() };
         Ok(RelationSize {
             graph: relation.graph.0,

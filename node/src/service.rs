@@ -8,7 +8,7 @@ use entail_logic::columns::Pair;
 use entail_logic::exchange::wire;
 use entail_logic::fixpoint::Mode;
 use entail_logic::plan::{Plan, Program};
-use entail_model::{Attempt, Copy, Epoch, Fault, NodeId, Reason, Relation, Round, TermId};
+use entail_model::{Attempt, Copy, Epoch, Fault, NodeId, Reason, Relation, Round, TermId, term};
 use entail_proto::deadline::deadline_of;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::node_service_server::NodeService;
@@ -191,7 +191,8 @@ impl NodeService for Services {
         let relations = self
             .work(request.cluster, move |services| {
                 let snapshot = services.context.snapshot(Epoch(request.epoch), &|| false)?;
-                scan::sizes(&snapshot)
+                let rdf_type = services.context.store.lookup(&[term::rdf_type()])?[0];
+                scan::sizes(&snapshot, rdf_type)
             })
             .await?;
         Ok(Response::new(SizesResponse { relations }))

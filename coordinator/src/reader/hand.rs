@@ -18,20 +18,25 @@ use tracing::{Span, info_span};
 /// Rows that the operators of a plan may take in when a thread of the async runtime answers.
 const ROWS_TAKEN_MAX: u64 = 2_048;
 
+/// Rows of an answer that are held; more are streamed.
+const ROWS_GIVEN_MAX: usize = 32_768;
+
 /// The cluster at one epoch.
 pub struct AtHand {
     shared: Arc<Shared>,
     holders: Arc<Holders>,
     epoch: Epoch,
     context: Arc<Context>,
+    /// Set when nobody wants the answer any more.
+    stop: Arc<AtomicBool>,
 }
 
 impl AtHand {
     /// The cluster, if one node of this process holds everything, and its statistics are known.
-    pub fn new(shared: &Arc<Shared>, holders: &Arc<Holders>, epoch: Epoch) -> Option<Self> {
+    pub fn new(shared: &Arc<Shared>, holders: &Arc<Holders>, epoch: Epoch, stop: &Arc<AtomicBool>) -> Option<Self> {
         holders.only_near()?;
-        let context = shared.known_context(epoch)?;
-        Some(Self { shared: Arc::clone(shared), holders: Arc::clone(holders), epoch, context })
+        let (context, stop) = (shared.known_context(epoch)?, Arc::clone(stop));
+        Some(Self { shared: Arc::clone(shared), holders: Arc::clone(holders), epoch, context, stop })
     }
 
     fn node(&self) -> Result<(&Link, &Arc<dyn Near>), Fault> {
@@ -43,7 +48,7 @@ impl AtHand {
         &self,
         plan: Arc<Plan>,
         wanted: Wanted,
-        rows_taken_max: u64,
+        rows_taken_max: Option<u64>,
         span: &Span,
     ) -> Result<Option<Box<dyn Rows>>, Fault> {
         let (link, node) = self.node()?;
@@ -55,7 +60,8 @@ impl AtHand {
             placement: self.placement(),
             rows_max: wanted.rows_max,
             rows_taken_max,
-            stop: Arc::new(AtomicBool::new(false)),
+            rows_given_max: ROWS_GIVEN_MAX,
+            stop: Arc::clone(&self.stop),
         };
         let Some(rows) = span.in_scope(|| node.answer(ask))? else { return Ok(None) };
         fan_out.call().ended(&link.name);
@@ -102,7 +108,7 @@ impl Cluster for AtHand {
         if wanted.profile {
             return Err(elsewhere());
         }
-        self.answer(plan, wanted, ROWS_TAKEN_MAX, &info_span!("fan-out"))?.ok_or_else(elsewhere)
+        self.answer(plan, wanted, Some(ROWS_TAKEN_MAX), &info_span!("fan-out"))?.ok_or_else(elsewhere)
     }
 
     fn graphs(&self) -> Result<Vec<TermId>, Fault> {

@@ -5,6 +5,7 @@
 //! the copy is scanned. A bound value is checked against each match.
 
 use super::{Batch, Output, PIECE_ROWS, Scope};
+use crate::columns::Cursor;
 use crate::columns::groups::GROUPS_PAIRS_MAX;
 use crate::columns::pairs::{self, Pair};
 use crate::plan::{Arg, Atom, GraphScope, Slot, View};
@@ -103,6 +104,12 @@ impl Step<'_> {
 
     /// Key bound: sorted rows gallop through each run.
     fn probe(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
+        if let [graph] = graphs
+            && self.scope.groups.is_none()
+            && join.bind_value.is_none()
+        {
+            return self.check_pairs(*graph, rows, join);
+        }
         let key = self.atom.key_value(self.copy).0;
         let mut keyed: Vec<(TermId, u32)> = rows.iter().map(|row| (value_of(key, join.batch, *row), *row)).collect();
         if !keyed.is_sorted() {
@@ -132,6 +139,30 @@ impl Step<'_> {
             values.dedup();
             let group: Vec<Pair> = values.into_iter().map(|value| (keys[index], value)).collect();
             join.add_group(keyed[index].1, &group)?;
+        }
+        Ok(())
+    }
+
+    /// Key and value bound: the pairs of the rows are intersected with each run, both in order.
+    fn check_pairs(&self, graph: TermId, rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
+        let (key, value) = self.atom.key_value(self.copy);
+        let pair_of = |row: u32| (value_of(key, join.batch, row), value_of(value, join.batch, row));
+        let mut wanted: Vec<(Pair, u32)> = rows.iter().map(|row| (pair_of(*row), *row)).collect();
+        if !wanted.is_sorted() {
+            wanted.sort_unstable();
+        }
+        for run in self.relation_runs(graph, join.choice.predicate) {
+            let (mut cursor, mut at) = (Cursor::new(&run), 0);
+            while let Some((pair, row)) = wanted.get(at) {
+                let Some(found) = cursor.seek(*pair)?.first() else { break };
+                if found == pair {
+                    join.push(*row, *pair);
+                    join.flush_if_full()?;
+                    at += 1;
+                } else {
+                    at += pairs::gallop(&wanted[at..], |(pair, _)| pair < found);
+                }
+            }
         }
         Ok(())
     }
