@@ -11,6 +11,7 @@ use entail_telemetry::Instruments;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -79,6 +80,7 @@ impl Front {
             grace: self.running.grace,
             instruments: Instruments::default(),
             inside: Inside::default(),
+            nearby: Arc::default(),
         }
     }
 }

@@ -81,7 +81,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         peer_listen = %options.peer_listen,
         "the coordinator is listening"
     );
-    let members = Arc::new(Members::new(Log::new(log), options.min_nodes, Connections::new(options.inside.clone())));
+    let connections = Connections::new(options.inside.clone(), Arc::clone(&options.nearby));
+    let members = Arc::new(Members::new(Log::new(log), options.min_nodes, connections));
     let first_query = u64::from_le_bytes(random()?);
     let (instruments, grace) = (options.instruments.clone(), options.grace);
     let metrics = Metrics::new(&instruments.metrics);

@@ -125,6 +125,8 @@ impl Metrics {
 const QUERIES: Family = Family::gauge("entail_queries_in_flight", "Queries that were admitted and have not ended.");
 const QUERIES_MAX: Family =
     Family::gauge("entail_queries_in_flight_limit", "Queries that are admitted at once; others wait.");
+const PLAN_HITS: Family = Family::counter("entail_plan_cache_hits_total", "Queries whose form was known already.");
+const PLAN_MISSES: Family = Family::counter("entail_plan_cache_misses_total", "Queries that had to be parsed.");
 const WRITES: Family = Family::gauge("entail_writes_in_flight", "Changes that are at work or wait for their turn.");
 const NODES: Family = Family::gauge("entail_nodes", "Registered nodes by their state.");
 const SHARDS: Family = Family::gauge("entail_shards", "Shards of the placement by whether they can be reached.");
@@ -144,6 +146,9 @@ fn whole(reading: &mut Reading, house: &House) {
     roles::state(reading, house.check().is_ok(), members.log.read(|state| state.epoch().0));
     reading.add(&QUERIES, &[], house.queries_at_work() as f64);
     reading.add(&QUERIES_MAX, &[], QUERIES_AT_WORK as f64);
+    let (hits, misses) = house.shared.plans.use_of();
+    reading.add(&PLAN_HITS, &[], hits as f64);
+    reading.add(&PLAN_MISSES, &[], misses as f64);
     reading.add(&WRITES, &[], house.writer.in_flight() as f64);
     let census = members.census();
     for (state, count) in NodeState::ALL.into_iter().zip(census.nodes) {

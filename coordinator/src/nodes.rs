@@ -3,6 +3,7 @@
 use crate::balance::{Balancer, Candidate, PickRequest};
 use crate::uses::Use;
 use bytes::Bytes;
+use entail_logic::near::{Near, Nearby};
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};
 use entail_proto::connection::Connection;
 use entail_proto::inside::Inside;
@@ -29,11 +30,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The largest message from or to a node.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// Connections to nodes, by address.
+/// Connections to nodes, by address, and the nodes that need none.
 #[derive(Debug, Default)]
 pub struct Connections {
     inside: Inside,
     peers: Mutex<HashMap<String, Peer>>,
+    nearby: Arc<Nearby>,
 }
 
 /// A connection, and how many queries are at work behind it.
@@ -44,9 +46,9 @@ struct Peer {
 }
 
 impl Connections {
-    /// No connections yet; those to nodes of this process will need no sockets.
-    pub fn new(inside: Inside) -> Self {
-        Self { inside, peers: Mutex::default() }
+    /// No connections yet: those to nodes of this process will need no sockets, and `nearby` are asked without any.
+    pub fn new(inside: Inside, nearby: Arc<Nearby>) -> Self {
+        Self { inside, nearby, peers: Mutex::default() }
     }
 
     fn peer(&self, address: &str) -> Result<Peer, Fault> {
@@ -82,6 +84,8 @@ pub struct Link {
     pub shards: Vec<ShardId>,
     cluster: ClusterId,
     peer: Peer,
+    /// The node itself, if it is in this process.
+    near: Option<Arc<dyn Near>>,
     /// Why it is not there, if that was known when the link was made.
     absence: Option<&'static str>,
 }
@@ -110,7 +114,8 @@ impl Holders {
                 let address = addresses.get(node).ok_or_else(|| Fault::internal("a holder without an address"))?;
                 let (name, absence) = known.get(node).cloned().unwrap_or_else(|| (address.clone(), None));
                 let peer = connections.peer(address)?;
-                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, peer, absence });
+                let near = connections.nearby.find(*node);
+                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, peer, near, absence });
             }
             let link = links.get_mut(node).expect("it was just inserted");
             link.shards.push(ShardId(shard as u16));
@@ -130,6 +135,12 @@ impl Holders {
         node.and_then(|node| self.links.get(&node)).ok_or_else(|| {
             Fault::new(Reason::ShardsUnavailable, format!("shard {shard} is not placed")).with_shards(vec![shard])
         })
+    }
+
+    /// The node that holds everything, if it is one, in this process.
+    pub fn only_near(&self) -> Option<(&Link, &Arc<dyn Near>)> {
+        let link = self.links.values().next().filter(|_| self.links.len() == 1)?;
+        link.near().map(|near| (link, near))
     }
 
     /// The replicas that could answer for a shard: its one holder, as long as there is one copy of each shard.
@@ -167,6 +178,11 @@ impl Link {
     pub fn begin(&self) -> AtWork {
         self.peer.at_work.fetch_add(1, Ordering::Relaxed);
         AtWork(Arc::clone(&self.peer.at_work))
+    }
+
+    /// The node itself, if it is in this process and known to be there.
+    pub fn near(&self) -> Option<&Arc<dyn Near>> {
+        self.near.as_ref().filter(|_| self.absence.is_none())
     }
 
     fn client(&self) -> NodeServiceClient<ClientSpans<Connection>> {

@@ -1,9 +1,11 @@
 //! What a coordinator is started with.
 
+use entail_logic::near::Nearby;
 use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Long enough for whatever makes the data, short enough for the writers that wait.
@@ -36,4 +38,6 @@ pub struct Options {
     pub instruments: Instruments,
     /// Nodes of this process.
     pub inside: Inside,
+    /// The nodes of this process.
+    pub nearby: Arc<Nearby>,
 }

@@ -1,12 +1,14 @@
 //! The cluster as a query sees it: one pinned epoch, calls to the nodes that hold it.
 
+mod hand;
 mod shared;
 
+pub use hand::AtHand;
 pub use shared::Shared;
 
 use crate::fanout::{Call, FanOut};
 use crate::nodes::{Holders, Link};
-use crate::query::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Wanted, Work};
+use crate::query::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Texts, Wanted, Work};
 use bytes::Bytes;
 use entail_logic::eval::Batch;
 use entail_logic::exchange::wire;
@@ -16,11 +18,9 @@ use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term
 use entail_proto::convert;
 use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
 use futures::future::try_join_all;
-use oxrdf::Term;
-use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -30,9 +30,6 @@ use tracing::{Instrument, Span, info_span};
 
 /// Batches that wait for the query's thread, of all nodes together.
 const BATCHES_WAITING: usize = 8;
-
-/// Statistics of epochs that are kept.
-const STATS_KEPT: usize = 4;
 
 /// Plans of one query whose calls have spans. A property path or EXISTS may make any number of lookups, which nobody would
 /// look at one by one.
@@ -54,6 +51,8 @@ pub struct Reader {
 pub struct Until {
     /// Cancelled when the caller has gone or the deadline has passed.
     pub token: CancellationToken,
+    /// Set when the token is cancelled, for those who look instead of waiting.
+    pub over: Arc<AtomicBool>,
     pub deadline: Option<Instant>,
 }
 
@@ -83,6 +82,7 @@ impl Reader {
     async fn fetch_context(&self) -> Result<Context, Fault> {
         let calls = self.holders.links.values().map(|link| link.sizes(self.epoch.0, self.until.deadline));
         let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
+        let mut objects: HashMap<(Relation, TermId), u64> = HashMap::new();
         for size in try_join_all(calls).await?.into_iter().flatten() {
             let relation = Relation { graph: TermId(size.graph), predicate: TermId(size.predicate) };
             let sum = stats.entry(relation).or_default();
@@ -90,26 +90,27 @@ impl Reader {
             sum.subjects += size.subjects;
             // Scattered objects are counted at each node: an overestimate, as estimates go.
             sum.objects += size.objects;
+            for (class, facts) in size.classes.iter().zip(size.class_facts) {
+                *objects.entry((relation, TermId(*class))).or_default() += facts;
+            }
         }
-        let mut rdf_type = Vec::new();
-        term::encode(rdf::TYPE.into(), &mut rdf_type);
-        let rdf_type = self.fetch_ids(&[rdf_type]).await?[0];
-        Ok(Context { single_node: self.holders.links.len() <= 1, rdf_type, stats })
+        let rdf_type = self.fetch_ids(&[term::rdf_type()]).await?[0];
+        Ok(Context { single_node: self.holders.links.len() <= 1, rdf_type, stats, objects })
     }
 
     /// Placement facts and statistics, cached by epoch.
     pub async fn context(&self) -> Result<Arc<Context>, Fault> {
-        let stats = || self.shared.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(context) = stats().get(&self.epoch) {
-            return Ok(Arc::clone(context));
+        if let Some(context) = self.shared.known_context(self.epoch) {
+            return Ok(context);
         }
         let context = Arc::new(self.fetch_context().await?);
-        let mut stats = stats();
-        stats.insert(self.epoch, Arc::clone(&context));
-        while stats.len() > STATS_KEPT {
-            stats.pop_first();
-        }
+        self.shared.keep_context(self.epoch, &context);
         Ok(context)
+    }
+
+    /// The same cluster for what is small, if one node of this process holds everything.
+    pub fn at_hand(&self) -> Option<AtHand> {
+        AtHand::new(&self.shared, &self.holders, self.epoch, &self.until.over)
     }
 
     /// The ids of terms by their canonical bytes.
@@ -194,16 +195,27 @@ impl Cluster for Reader {
         self.block(self.fetch_ids(terms))
     }
 
-    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault> {
-        let texts = self.block(self.fetch_texts(ids))?;
-        let decode = |id: &TermId| match term::inline_term(*id) {
-            Some(term) => Ok(term),
-            None => term::decode(texts.get(id).ok_or_else(|| Fault::internal(format!("{id:?} has no text")))?),
-        };
-        ids.iter().map(decode).collect()
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault> {
+        if let Some((_, node)) = self.holders.only_near() {
+            return hand::texts(&self.holders, node, ids);
+        }
+        let found = self.block(self.fetch_texts(ids))?;
+        let mut texts = Texts::new();
+        for id in ids {
+            texts.push(found.get(id).ok_or_else(|| Fault::internal(format!("{id:?} has no text")))?);
+        }
+        Ok(texts)
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
+        let is_traced = self.started.fetch_add(1, Ordering::Relaxed) < PLANS_TRACED_MAX;
+        let span = if is_traced { info_span!("fan-out") } else { Span::none() };
+        if !wanted.profile
+            && let Some(at_hand) = self.at_hand()
+            && let Some(rows) = at_hand.answer(Arc::clone(&plan), wanted, None, &span)?
+        {
+            return Ok(rows);
+        }
         let rdf_type = if wanted.profile { Cluster::context(self)?.rdf_type } else { None };
         let participants = self.participants(&plan)?;
         let encoded = postcard::to_stdvec(&*plan).map_err(|error| Fault::internal(format!("a plan: {error}")))?;
@@ -223,8 +235,6 @@ impl Cluster for Reader {
         let until = self.until.deadline;
         let mut tasks = JoinSet::new();
         let fan_out = FanOut::new(&self.shared.metrics, participants.len());
-        let is_traced = self.started.fetch_add(1, Ordering::Relaxed) < PLANS_TRACED_MAX;
-        let span = if is_traced { info_span!("fan-out") } else { Span::none() };
         for link in participants {
             let (send, call) = (send.clone(), fan_out.call());
             let ask = Ask { link, request: request.clone(), until };
@@ -243,13 +253,7 @@ impl Cluster for Reader {
     }
 
     fn graphs(&self) -> Result<Vec<TermId>, Fault> {
-        let context = self.block(Self::context(self))?;
-        let graphs =
-            context.stats.iter().filter(|(relation, stats)| relation.graph != TermId::DEFAULT_GRAPH && stats.facts > 0);
-        let mut graphs: Vec<TermId> = graphs.map(|(relation, _)| relation.graph).collect();
-        graphs.sort_unstable();
-        graphs.dedup();
-        Ok(graphs)
+        Ok(graphs(&*self.block(Self::context(self))?))
     }
 
     fn holders(&self) -> Vec<String> {
@@ -258,6 +262,16 @@ impl Cluster for Reader {
             .map(|shard| self.holders.holder(shard).map_or_else(|_| String::new(), |link| link.name.clone()))
             .collect()
     }
+}
+
+/// The named graphs that have facts.
+fn graphs(context: &Context) -> Vec<TermId> {
+    let graphs =
+        context.stats.iter().filter(|(relation, stats)| relation.graph != TermId::DEFAULT_GRAPH && stats.facts > 0);
+    let mut graphs: Vec<TermId> = graphs.map(|(relation, _)| relation.graph).collect();
+    graphs.sort_unstable();
+    graphs.dedup();
+    graphs
 }
 
 enum Part {

@@ -16,7 +16,7 @@ use crate::plan::{Plan, Sink, View};
 use entail_model::{Copy, Fault, Mark, NodeId, Reason, Relation, Round};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// Rows for one destination that make a message.
 const MESSAGE_ROWS: usize = 16_384;
@@ -68,6 +68,8 @@ pub struct Setup {
     pub texts: Arc<dyn Texts + Send + Sync>,
     /// Rows after which this node has given enough; the others are not needed.
     pub rows_max: Option<u64>,
+    /// Rows that operators may take in, all together; [`too_much`](crate::eval::too_much) ends it then.
+    pub rows_left: Option<Arc<AtomicU64>>,
     pub stop: Arc<AtomicBool>,
     /// Measures the work, if anybody wants to know.
     pub meter: Option<Arc<Meter>>,
@@ -174,6 +176,7 @@ impl Answer {
         let (facts, texts) = (Arc::clone(&self.setup.facts), Arc::clone(&self.setup.texts));
         let conditions = std::mem::take(&mut self.conditions);
         let (stop, meter) = (Arc::clone(&self.setup.stop), self.setup.meter.clone());
+        let rows_left = self.setup.rows_left.clone();
         let scope = Scope {
             facts: &*facts,
             texts: &*texts,
@@ -181,6 +184,7 @@ impl Answer {
             stop: Some(&stop),
             meter: meter.as_deref(),
             groups: None,
+            rows_left: rows_left.as_deref(),
         };
         let result = self.run_in(&scope, &plan, stage, batch, emit);
         self.conditions = conditions;

@@ -14,5 +14,6 @@ pub mod eval;
 pub mod exchange;
 pub mod fixpoint;
 pub mod guard;
+pub mod near;
 pub mod plan;
 pub mod rules;

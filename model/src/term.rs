@@ -13,7 +13,7 @@
 
 use crate::fault::Fault;
 use crate::id::{ShardCount, ShardId, TermId, TermKind};
-use oxrdf::vocab::xsd;
+use oxrdf::vocab::{rdf, xsd};
 use oxrdf::{BaseDirection, BlankNode, Literal, LiteralRef, NamedNode, NamedNodeRef, Term, TermRef, Triple};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -42,6 +42,13 @@ impl TermHash {
         let bits = shards.get().trailing_zeros();
         ShardId((self.0 as u64 & ((1u64 << bits) - 1)) as u16)
     }
+}
+
+/// The canonical bytes of `rdf:type`.
+pub fn rdf_type() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_iri(rdf::TYPE, &mut bytes);
+    bytes
 }
 
 /// The kind that canonical bytes stand for.

@@ -13,6 +13,7 @@ mod context;
 mod inbox;
 mod membership;
 mod metrics;
+mod near;
 pub mod options;
 mod overflow;
 mod peers;
@@ -40,6 +41,7 @@ use entail_telemetry::metrics::rpc::Requests;
 use entail_telemetry::{Calls, Instruments, ServerSpans};
 use membership::Member;
 use metrics::{Metrics, Sources};
+use near::ByReference;
 use overflow::Room;
 use presence::Presence;
 use queries::Queries;
@@ -121,6 +123,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         attempts: Arc::new(Attempts::default()),
         queries: Arc::new(Queries::default()),
     };
+    let by_reference = ByReference::new(Arc::clone(&context), Arc::clone(&services.queries));
+    let near = options.nearby.enter(context.node, Arc::new(by_reference));
     let (health, health_service) = tonic_health::server::health_reporter();
     let name = options.name.unwrap_or_else(|| address.clone());
     let presence = Arc::new(Presence::new(health).await);
@@ -178,6 +182,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         poisoned = poisoned(&context) => Err(poisoned),
         () = shutdown => Ok(()),
     };
+    // From here on whoever asks is told by the gate.
+    drop(near);
     if result.is_ok() {
         farewell(&member, &gate, options.grace).await;
     }

@@ -1,9 +1,11 @@
 //! What a node is started with.
 
+use entail_logic::near::Nearby;
 use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The settings of one node. The caller has parsed and defaulted them; nothing is read from the environment.
@@ -29,4 +31,6 @@ pub struct Options {
     pub instruments: Instruments,
     /// Where others in this process find it, and it finds other nodes.
     pub inside: Inside,
+    /// Where a coordinator of this process finds the node.
+    pub nearby: Arc<Nearby>,
 }

@@ -18,7 +18,7 @@ use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, TermId};
 use entail_telemetry::{count, fail, text};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -82,6 +82,17 @@ pub struct Request {
 #[derive(Default)]
 pub struct Queries {
     known: Mutex<Known>,
+    /// Parts at work that no message is for.
+    near: AtomicUsize,
+}
+
+/// A part at work that was called by reference.
+pub struct NearPart<'q>(&'q AtomicUsize);
+
+impl Drop for NearPart<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -154,7 +165,14 @@ impl Queries {
 
     /// Queries whose part is at work here.
     pub fn at_work(&self) -> usize {
-        self.lock().running.values().filter(|running| running.is_claimed).count()
+        let near = self.near.load(Ordering::Relaxed);
+        near + self.lock().running.values().filter(|running| running.is_claimed).count()
+    }
+
+    /// Counts a part that is called by reference, until this is dropped.
+    pub fn begin_near(&self) -> NearPart<'_> {
+        self.near.fetch_add(1, Ordering::Relaxed);
+        NearPart(&self.near)
     }
 
     /// Drops messages whose query never came.
@@ -220,7 +238,7 @@ impl Drop for Place {
 }
 
 /// A defect in the evaluation ends the query with an error, as every other failure does.
-fn whole<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+pub(crate) fn whole<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|_| Err(Fault::internal("the query's part has panicked: see the node's log")))
 }
@@ -268,6 +286,7 @@ impl Worker {
             facts: Arc::new(Committed(Arc::clone(&snapshot.relations))),
             texts: Arc::new(StoreTexts(Arc::clone(&self.context.store))),
             rows_max: request.rows_max,
+            rows_left: None,
             stop: Arc::clone(&self.stop),
         })?;
         let failed: Arc<Mutex<Option<Fault>>> = Arc::default();

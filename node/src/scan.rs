@@ -1,26 +1,60 @@
 //! Reading a node's facts as they are: for dumps and for statistics.
 
 use crate::store::Snapshot;
+use entail_logic::columns::pairs::gallop;
 use entail_logic::columns::run::CHUNK_PAIRS;
 use entail_logic::columns::{Pair, Run};
 use entail_model::{Copy, Fault, Mark, Relation, TermId};
 use entail_proto::convert;
 use entail_proto::internal::{PairBlock, RelationSize, ScanRequest};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The sizes of all relations of an epoch, from their runs.
-pub fn sizes(snapshot: &Snapshot) -> Vec<RelationSize> {
+/// More classes are not counted one by one.
+const CLASSES_MAX: usize = 1024;
+
+/// The sizes of all relations of an epoch, from their runs; `rdf_type` has classes.
+pub fn sizes(snapshot: &Snapshot, rdf_type: Option<TermId>) -> Result<Vec<RelationSize>, Fault> {
     let sizes = snapshot.relations.iter().map(|(relation, copies)| {
         let facts = |copy: Copy| copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
-        RelationSize {
+        let is_type = rdf_type == Some(relation.predicate);
+        let classes = if is_type { classes(facts(Copy::In))? } else { BTreeMap::new() };
+        Ok(RelationSize {
             graph: relation.graph.0,
             predicate: relation.predicate.0,
             facts: facts(Copy::Out).map(|run| run.len).sum(),
             subjects: facts(Copy::Out).map(|run| run.keys).sum(),
             objects: facts(Copy::In).map(|run| run.keys).sum(),
-        }
+            classes: classes.keys().map(|class| class.0).collect(),
+            class_facts: classes.into_values().collect(),
+        })
     });
     sizes.collect()
+}
+
+/// The facts of each key; nothing if there are too many keys.
+fn classes<'r>(runs: impl Iterator<Item = &'r Arc<Run>>) -> Result<BTreeMap<TermId, u64>, Fault> {
+    let mut classes = BTreeMap::new();
+    for run in runs {
+        for chunk in &run.chunks {
+            // A chunk of one class need not be read.
+            if chunk.first.0 == chunk.last.0 {
+                *classes.entry(chunk.first.0).or_default() += chunk.len;
+                continue;
+            }
+            let pairs = chunk.pairs()?;
+            let mut rest = &pairs[..];
+            while let Some((class, _)) = rest.first().copied() {
+                let facts = gallop(rest, |pair| pair.0 == class);
+                *classes.entry(class).or_default() += facts as u64;
+                rest = &rest[facts..];
+            }
+            if classes.len() > CLASSES_MAX {
+                return Ok(BTreeMap::new());
+            }
+        }
+    }
+    Ok(classes)
 }
 
 /// Sends the out copies of the relations and marks that were asked for, in blocks.

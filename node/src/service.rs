@@ -8,7 +8,7 @@ use entail_logic::exchange::wire;
 use entail_logic::fixpoint::Mode;
 use entail_logic::plan::Plan;
 use entail_model::term::TermHash;
-use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, TermId};
+use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, TermId, term};
 use entail_proto::deadline::deadline_of;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::node_service_server::NodeService;
@@ -209,7 +209,8 @@ impl NodeService for Services {
         let relations = self
             .work(request.cluster, move |services| {
                 let snapshot = services.context.snapshot(Epoch(request.epoch), &|| false)?;
-                Ok(scan::sizes(&snapshot))
+                let rdf_type = services.context.store.lookup(&[term::rdf_type()])?[0];
+                scan::sizes(&snapshot, rdf_type)
             })
             .await?;
         Ok(Response::new(SizesResponse { relations }))

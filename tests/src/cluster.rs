@@ -3,6 +3,7 @@
 use crate::door::{self, Refuse};
 use crate::w3c::Answer;
 use entail_client::{Client, Options as ClientOptions, Source};
+use entail_logic::near::Nearby;
 use entail_model::Fault;
 use entail_proto::inside::Inside;
 use entail_proto::v1::{
@@ -10,6 +11,7 @@ use entail_proto::v1::{
 };
 use entail_telemetry::Instruments;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -78,10 +80,13 @@ impl Cluster {
     fn try_start(setting: &Setting) -> Result<Self, String> {
         let Setting { nodes, shards, load_idle_max, .. } = *setting;
         let runtime = Runtime::new().expect("a runtime");
+        let of_process: Arc<Nearby> = Arc::default();
         let data = tempfile::tempdir().expect("a directory");
         let (stop, stopped) = watch::channel(false);
         let (listen, peer_listen) = (free_address(), free_address());
         let mut roles = Vec::new();
+        // What is called by reference passes no door.
+        let nearby = || if setting.refuse.is_none() { Arc::clone(&of_process) } else { Arc::default() };
         let end = |mut stopped: watch::Receiver<bool>| async move {
             _ = stopped.wait_for(|stop| *stop).await;
         };
@@ -99,6 +104,7 @@ impl Cluster {
                 grace: GRACE,
                 instruments: Instruments::default(),
                 inside: Inside::default(),
+                nearby: nearby(),
             },
             end(stopped.clone()),
         )));
@@ -122,6 +128,7 @@ impl Cluster {
                     grace: GRACE,
                     instruments: Instruments::default(),
                     inside: Inside::default(),
+                    nearby: nearby(),
                 },
                 end(stopped.clone()),
             )));

@@ -3,7 +3,7 @@
 //! The messages between nodes are delivered in order, within one call; everything else is as on real nodes: shards,
 //! homes, two copies per fact, plans in stages.
 
-use entail_coordinator::query::{Cluster, NodeProfile, OperatorWork, Rows, Wanted};
+use entail_coordinator::query::{Cluster, NodeProfile, OperatorWork, Rows, Texts as AnswerTexts, Wanted};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::columns::Run;
 use entail_logic::eval::meter::{Clock, Meter};
@@ -80,6 +80,7 @@ impl MemoryCluster {
         let rdf_type = dictionary.intern(&rdf::TYPE.into_owned().into(), shards);
         let mut draft: HashMap<NodeId, BTreeMap<Relation, [Vec<Pair>; 2]>> = HashMap::new();
         let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
+        let mut objects: HashMap<(Relation, TermId), u64> = HashMap::new();
         let mut seen = HashSet::new();
         for (relation, subject, object) in facts {
             let homes = [subject.home(), fact::in_home(subject, relation.predicate, object, Some(rdf_type))];
@@ -87,6 +88,9 @@ impl MemoryCluster {
                 let node = placement.holder(home.expect("subjects have homes")).expect("every shard is placed");
                 draft.entry(node).or_default().entry(relation).or_default()[copy as usize]
                     .push(copy.pair(subject, object));
+            }
+            if relation.predicate == rdf_type {
+                *objects.entry((relation, object)).or_default() += 1;
             }
             let stats = stats.entry(relation).or_default();
             stats.facts += 1;
@@ -100,7 +104,7 @@ impl MemoryCluster {
         };
         Self {
             nodes: names.iter().map(base).collect(),
-            context: Arc::new(Context { single_node: nodes == 1, rdf_type: Some(rdf_type), stats }),
+            context: Arc::new(Context { single_node: nodes == 1, rdf_type: Some(rdf_type), stats, objects }),
             placement,
             dictionary: Arc::new(dictionary),
             executed: AtomicU64::new(0),
@@ -118,6 +122,7 @@ impl MemoryCluster {
                 facts: Arc::new(Committed(Arc::clone(base))),
                 texts: Arc::clone(&self.dictionary) as Arc<dyn Texts + Send + Sync>,
                 rows_max: wanted.rows_max,
+                rows_left: None,
                 stop: Arc::new(AtomicBool::new(false)),
                 meter: meter.clone(),
             })?;
@@ -162,12 +167,10 @@ impl Cluster for MemoryCluster {
         Ok(terms.iter().map(|term| self.dictionary.ids.get(term).copied()).collect())
     }
 
-    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault> {
-        let one = |id: &TermId| match term::inline_term(*id) {
-            Some(term) => Ok(term),
-            None => term::decode(&self.dictionary.texts(&[*id])?[0]),
-        };
-        ids.iter().map(one).collect()
+    fn texts(&self, ids: &[TermId]) -> Result<AnswerTexts, Fault> {
+        let mut texts = AnswerTexts::new();
+        self.dictionary.texts(ids)?.iter().for_each(|text| texts.push(text));
+        Ok(texts)
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {

@@ -9,6 +9,7 @@ use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::task::JoinSet;
 
 const EXAMPLES: &str = "\
@@ -72,6 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         grace: arguments.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
         inside: Inside::default(),
+        nearby: Arc::default(),
     };
     View::new(vec![(name, options.instruments.clone())], &stop).start(arguments.running.http_listen).await?;
     let mut roles = JoinSet::new();

@@ -17,6 +17,7 @@ use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +66,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut options = arguments.front.coordinator(data, usize::from(arguments.nodes), arguments.memory);
     let inside = Inside::default();
     options.inside = inside.clone();
-    let nodes: Vec<entail_node::Options> = (0..arguments.nodes).map(|index| node(&arguments, index, &inside)).collect();
+    let nearby = |node| entail_node::Options { nearby: Arc::clone(&options.nearby), ..node };
+    let nodes = (0..arguments.nodes).map(|index| nearby(node(&arguments, index, &inside)));
+    let nodes: Vec<entail_node::Options> = nodes.collect();
     let of_nodes = nodes.iter().map(|node| (node.name.clone().unwrap_or_default(), node.instruments.clone()));
     let shown = [("coordinator".to_owned(), options.instruments.clone())].into_iter().chain(of_nodes).collect();
     View::new(shown, &stop).start(arguments.front.running.http_listen).await?;
@@ -92,6 +95,7 @@ fn node(arguments: &Arguments, index: u16, inside: &Inside) -> entail_node::Opti
         coordinator: format!("http://{}", reachable(arguments.front.peer_listen)),
         grace: arguments.front.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
+        nearby: Arc::default(),
         name: Some(name),
         memory: arguments.memory,
         threads: arguments.threads.map_or(share, usize::from),

@@ -16,12 +16,14 @@ pub struct Bounds {
 
 struct Guard {
     token: CancellationToken,
+    over: Arc<AtomicBool>,
     flag: Arc<AtomicBool>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         self.flag.store(true, Ordering::Relaxed);
+        self.over.store(true, Ordering::Relaxed);
         self.token.cancel();
     }
 }
@@ -31,19 +33,23 @@ impl Bounds {
     pub fn new(deadline: Instant) -> Self {
         let token = CancellationToken::new();
         let stop = Stop { deadline: Some(deadline), ..Stop::default() };
-        tokio::spawn(wake_at(deadline, token.clone()));
+        let over: Arc<AtomicBool> = Arc::default();
+        tokio::spawn(wake_at(deadline, token.clone(), Arc::clone(&over)));
         Self {
-            _guard: Guard { token: token.clone(), flag: Arc::clone(&stop.cancelled) },
-            until: Until { token, deadline: Some(deadline) },
+            _guard: Guard { token: token.clone(), over: Arc::clone(&over), flag: Arc::clone(&stop.cancelled) },
+            until: Until { token, over, deadline: Some(deadline) },
             stop,
         }
     }
 }
 
 /// Wakes whatever waits when the time is over.
-async fn wake_at(deadline: Instant, token: CancellationToken) {
+async fn wake_at(deadline: Instant, token: CancellationToken, over: Arc<AtomicBool>) {
     tokio::select! {
-        () = tokio::time::sleep_until(deadline.into()) => token.cancel(),
+        () = tokio::time::sleep_until(deadline.into()) => {
+            over.store(true, Ordering::Relaxed);
+            token.cancel();
+        }
         () = token.cancelled() => {}
     }
 }

@@ -9,12 +9,13 @@ use super::profile::Profiles;
 use super::service::{Leaves, id};
 use super::session::{Session, lock};
 use super::term::{self, EvalTerm, Watch};
+use super::texts::Cells;
 use super::{explain, order};
-use entail_model::{Fault, Reason, TermId};
+use entail_model::{Fault, Reason};
 use oxrdf::Term;
 use spareval::{PreparedQuery, QueryEvaluationError, QueryEvaluator, QueryExplanation, QueryResults};
 use spargebra::Query;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
@@ -246,25 +247,7 @@ fn evaluation_fault(error: QueryEvaluationError) -> Fault {
 }
 
 /// The terms of a block.
-pub fn decode(session: &Session, block: Block) -> Result<Vec<Option<Term>>, Fault> {
-    session.check()?;
-    let mut ids: Vec<TermId> = block
-        .cells
-        .iter()
-        .filter_map(|cell| if let Some(EvalTerm::Id(id)) = cell { Some(*id) } else { None })
-        .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let terms = session.cluster.decode(&ids)?;
-    if terms.len() != ids.len() {
-        return Err(Fault::internal("not every term was decoded"));
-    }
-    let terms: HashMap<TermId, &Term> = ids.iter().copied().zip(&terms).collect();
-    let cells = block.cells.into_iter().map(|cell| {
-        cell.map(|term| match term {
-            EvalTerm::Id(id) => terms[&id].clone(),
-            EvalTerm::Computed(term) => Arc::unwrap_or_clone(term),
-        })
-    });
-    Ok(cells.collect())
+pub fn decode(session: &Session, block: &Block) -> Result<Vec<Option<Term>>, Fault> {
+    let cells = Cells::of(session, block)?;
+    (0..block.cells.len()).map(|cell| cells.term(cell)).collect()
 }

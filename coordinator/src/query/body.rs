@@ -97,6 +97,11 @@ impl Pattern {
         })
     }
 
+    /// Subject, predicate and object.
+    pub fn positions(&mut self) -> [&mut Position; 3] {
+        [&mut self.subject, &mut self.predicate, &mut self.object]
+    }
+
     /// The pattern's variables, the graph's included, in order and perhaps repeated.
     pub fn variables(&self) -> impl Iterator<Item = &Variable> {
         let graph = match &self.graph {
@@ -109,9 +114,7 @@ impl Pattern {
 
     /// Replaces a variable. `false` if the graph would be something that names no graph.
     fn substitute(&mut self, variable: &Variable, term: &Term) -> bool {
-        [&mut self.subject, &mut self.predicate, &mut self.object]
-            .into_iter()
-            .for_each(|p| p.substitute(variable, term));
+        self.positions().into_iter().for_each(|p| p.substitute(variable, term));
         if matches!(&self.graph, Graph::Variable(own) if own == variable) {
             let Term::NamedNode(node) = term else { return false };
             self.graph = Graph::Named(node.clone());

@@ -3,11 +3,12 @@
 //! One value serves one query: it pins one epoch, so that everything it answers is of one committed state. Calls block
 //! and run on blocking threads.
 
+pub use super::texts::Texts;
 use entail_logic::eval::Batch;
 pub use entail_logic::eval::meter::Work;
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
-use entail_model::{Fault, NodeId, TermId};
+use entail_model::{Fault, NodeId, Reason, TermId, term};
 use oxrdf::Term;
 use std::sync::Arc;
 
@@ -21,8 +22,26 @@ pub trait Cluster: Send + Sync {
     /// Never asked for terms with an inline id.
     fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault>;
 
+    /// The canonical bytes of dictionary ids, in order. Sorted ids without repetitions cost least.
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault>;
+
     /// The terms of dictionary and inline ids, in order.
-    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault>;
+    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault> {
+        let asked: Vec<TermId> = ids.iter().copied().filter(|id| term::inline_term(*id).is_none()).collect();
+        let texts = self.texts(&asked)?;
+        if texts.len() != asked.len() {
+            return Err(Fault::internal("not every term was decoded"));
+        }
+        let mut next = 0;
+        let mut decode = |id: &TermId| match term::inline_term(*id) {
+            Some(term) => Ok(term),
+            None => {
+                next += 1;
+                term::decode(texts.get(next - 1))
+            }
+        };
+        ids.iter().map(&mut decode).collect()
+    }
 
     /// Starts a plan on all nodes.
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault>;
@@ -30,10 +49,21 @@ pub trait Cluster: Send + Sync {
     /// The named graphs that have facts.
     fn graphs(&self) -> Result<Vec<TermId>, Fault>;
 
+    /// Is everything that may be asked for here, so that nobody waits for the first rows of an answer?
+    fn is_at_hand(&self) -> bool {
+        false
+    }
+
     /// The name of each shard's holder, for explanations; empty where there are no names.
     fn holders(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// Not a failure: says that a cluster which [is at hand](Cluster::is_at_hand) would have to wait for something, so that
+/// it has to be asked in another way.
+pub fn elsewhere() -> Fault {
+    Fault::new(Reason::NotReady, "what is asked for is not at hand")
 }
 
 /// What is wanted of a running plan.

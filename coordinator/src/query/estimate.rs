@@ -69,6 +69,10 @@ fn matches(context: &Context, atom: &Atom, bound: &BTreeSet<Slot>) -> f64 {
     let is_bound = |arg: Arg| arg.slot().is_none_or(|slot| bound.contains(&slot));
     let stats = stats_of(context, atom, is_bound(atom.predicate));
     let (facts, subjects, objects) = (stats.facts as f64, stats.subjects.max(1) as f64, stats.objects.max(1) as f64);
+    if let Some(facts) = context.facts_of_object(atom) {
+        let facts = facts as f64;
+        return if is_bound(atom.subject) { (facts / subjects).min(1.0) } else { facts };
+    }
     match (is_bound(atom.subject), is_bound(atom.object)) {
         (true, true) => (facts / subjects / objects).min(1.0),
         (true, false) => facts / subjects,

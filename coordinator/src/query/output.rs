@@ -1,8 +1,10 @@
 //! Answers as bytes: solutions, booleans and graphs in their formats, cut into parts of at most 1 MiB.
 
+use super::table::{Form, Table};
+use super::texts::Cells;
 use bytes::Bytes;
 use entail_model::{Fault, Reason};
-use oxrdf::{Term, Triple, Variable};
+use oxrdf::{Triple, Variable};
 use oxttl::ntriples::WriterNTriplesSerializer;
 use oxttl::turtle::WriterTurtleSerializer;
 use oxttl::{NTriplesSerializer, TurtleSerializer};
@@ -100,8 +102,15 @@ impl Waiting {
 /// Writes solutions.
 pub struct SolutionWriter {
     waiting: Waiting,
-    serializer: WriterSolutionsSerializer<Waiting>,
-    variables: Vec<Variable>,
+    rows: Rows,
+    width: usize,
+}
+
+/// How rows become bytes.
+#[allow(clippy::large_enum_variant, reason = "there is one for an answer")]
+enum Rows {
+    Direct(Table),
+    Xml(WriterSolutionsSerializer<Waiting>, Vec<Variable>),
 }
 
 impl SolutionWriter {
@@ -110,36 +119,52 @@ impl SolutionWriter {
         let format = format.of_solutions()?;
         let names = variables.iter().map(|variable| variable.as_str().to_owned()).collect();
         output(Part::Header { media_type: format.media_type(), variables: names })?;
-        let waiting = Waiting::default();
-        let serializer = QueryResultsSerializer::from_format(format)
-            .serialize_solutions_to_writer(waiting.clone(), variables.clone())
-            .map_err(write_fault)?;
-        Ok(Self { waiting, serializer, variables })
+        let (waiting, width) = (Waiting::default(), variables.len());
+        let direct = |form| Rows::Direct(Table::begin(form, &variables, &mut waiting.0.borrow_mut()));
+        let rows = match format {
+            QueryResultsFormat::Json => direct(Form::Json),
+            QueryResultsFormat::Csv => direct(Form::Csv),
+            QueryResultsFormat::Tsv => direct(Form::Tsv),
+            _ => {
+                let serializer = QueryResultsSerializer::from_format(format);
+                let serializer = serializer.serialize_solutions_to_writer(waiting.clone(), variables.clone());
+                Rows::Xml(serializer.map_err(write_fault)?, variables)
+            }
+        };
+        Ok(Self { waiting, rows, width })
     }
 
-    /// Writes rows, each as wide as there are variables, and hands them on.
-    pub fn write(&mut self, cells: &[Option<Term>], output: Output<'_>) -> Result<(), Fault> {
-        let width = self.variables.len();
-        for row in cells.chunks(width.max(1)) {
-            let bound = self.variables.iter().zip(row).filter_map(|(variable, term)| Some((variable, term.as_ref()?)));
-            self.serializer.serialize(bound).map_err(write_fault)?;
+    /// Writes so many rows, each as wide as there are variables, and hands them on when they are worth it.
+    pub fn write(&mut self, rows: usize, cells: &Cells, output: Output<'_>) -> Result<(), Fault> {
+        for row in 0..rows {
+            let cells_of_row = row * self.width..(row + 1) * self.width;
+            match &mut self.rows {
+                Rows::Direct(table) => {
+                    table.row(cells_of_row.map(|cell| cells.get(cell)), &mut self.waiting.0.borrow_mut())?;
+                }
+                Rows::Xml(serializer, variables) => {
+                    let terms = cells_of_row.map(|cell| cells.term(cell)).collect::<Result<Vec<_>, _>>()?;
+                    let bound =
+                        variables.iter().zip(&terms).filter_map(|(variable, term)| Some((variable, term.as_ref()?)));
+                    serializer.serialize(bound).map_err(write_fault)?;
+                }
+            }
             self.waiting.hand_on(PART_BYTES_MAX / 2, output)?;
         }
-        self.waiting.hand_on(1, output)
+        Ok(())
     }
 
-    /// Writes rows that show nothing.
-    pub fn write_empty(&mut self, rows: usize, output: Output<'_>) -> Result<(), Fault> {
-        for _ in 0..rows {
-            self.serializer.serialize(std::iter::empty::<(&Variable, &Term)>()).map_err(write_fault)?;
-            self.waiting.hand_on(PART_BYTES_MAX / 2, output)?;
-        }
+    /// Hands on what was written.
+    pub fn flush(&mut self, output: Output<'_>) -> Result<(), Fault> {
         self.waiting.hand_on(1, output)
     }
 
     /// Ends the table.
     pub fn finish(self, output: Output<'_>) -> Result<(), Fault> {
-        self.serializer.finish().map_err(write_fault)?;
+        match self.rows {
+            Rows::Direct(table) => table.end(&mut self.waiting.0.borrow_mut()),
+            Rows::Xml(serializer, _) => _ = serializer.finish().map_err(write_fault)?,
+        }
         self.waiting.hand_on(1, output)
     }
 }

@@ -6,18 +6,20 @@
 use super::analysis::{self, Needs};
 use super::answer::{self, Direct};
 use super::body::{Body, Graph};
+use super::counting::{self, Counted};
 use super::dataset::ClusterDataset;
 use super::holding::holds_rows;
 use super::leaf::leaf_number;
 use super::lookups::Lookups;
 use super::piece::Piece;
+use super::plans::Template;
 use super::profile::Profiles;
 use super::rewrite::{Form, Leaf, Rewriter};
 use super::service::{Leaves, Source};
 use super::session::{Session, lock};
 use super::{explain, parse, template};
 use entail_model::Fault;
-use oxrdf::Variable;
+use oxrdf::{NamedNode, Variable};
 use serde_json::{Value, json};
 use spargebra::Query;
 use spargebra::algebra::GraphPattern;
@@ -36,6 +38,7 @@ pub(super) enum Kind {
 /// Where the solutions come from.
 pub(super) enum Root {
     Direct(Direct),
+    Counted(Counted),
     /// The rewritten query, and the pattern in it.
     Algebra(Box<Query>, GraphPattern),
 }
@@ -71,6 +74,42 @@ pub(super) fn prepare(session: Session, query: Query) -> Result<Prepared, Fault>
     }
 }
 
+/// Prepares a query whose template is known, with terms in its holes.
+pub(super) fn prepare_template(session: Session, template: &Template, holes: &[NamedNode]) -> Result<Prepared, Fault> {
+    let preparation = Preparation { session, base: None };
+    preparation.prepared_direct(template.kind(), &template.bodies(holes), template.shell().clone())
+}
+
+/// The template of a query that was parsed with stand-ins for the terms that `query` has there.
+pub(super) fn template(session: &Session, query: &Query, open: &Query, holes: &[NamedNode]) -> Option<Template> {
+    let parts = |query: &Query| {
+        let (kind, pattern, shown) = match query {
+            Query::Select { pattern, dataset: None, .. } => (Kind::Select, pattern, None),
+            Query::Ask { pattern, dataset: None, .. } => (Kind::Ask, pattern, Some(&[][..])),
+            _ => return None,
+        };
+        // Nothing of what such a pattern becomes depends on data.
+        if !is_plain(Shell::peel(pattern).1) {
+            return None;
+        }
+        let (bodies, shell) = direct(session, &kind, pattern, shown).ok()??;
+        Some((kind, bodies, shell))
+    };
+    let (kind, bodies, shell) = parts(open)?;
+    let (_, wanted, shell_wanted) = parts(query)?;
+    let template = Template::new(&kind, bodies, shell)?;
+    (template.bodies(holes) == wanted && *template.shell() == shell_wanted).then_some(template)
+}
+
+/// Is there nothing in the pattern but basic graph patterns, joins and unions?
+fn is_plain(pattern: &GraphPattern) -> bool {
+    match pattern {
+        GraphPattern::Bgp { .. } => true,
+        GraphPattern::Join { left, right } | GraphPattern::Union { left, right } => is_plain(left) && is_plain(right),
+        _ => false,
+    }
+}
+
 /// Prepares the solutions of a pattern over some variables, for an update.
 pub(super) fn prepare_pattern(
     session: Session,
@@ -83,8 +122,8 @@ pub(super) fn prepare_pattern(
 }
 
 /// The operators around the body of a query that need no evaluator.
-#[derive(Default)]
-struct Shell {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Shell {
     start: usize,
     length: Option<usize>,
     distinct: bool,
@@ -109,6 +148,32 @@ impl Shell {
     }
 }
 
+/// The bodies, if the whole pattern is a union of bodies under a shell; `shown` replaces the variables that it shows.
+fn direct(
+    session: &Session,
+    kind: &Kind,
+    pattern: &GraphPattern,
+    shown: Option<&[Variable]>,
+) -> Result<Option<(Vec<Body>, Shell)>, Fault> {
+    let (mut shell, inner) = Shell::peel(pattern);
+    let Some(variables) = shell.variables.clone() else { return Ok(None) };
+    // DISTINCT is over what the pattern shows, before a template picks from it.
+    let shows_other = shown.is_some_and(|shown| shown != variables);
+    if shows_other && shell.distinct {
+        return Ok(None);
+    }
+    let mut rewriter = Rewriter::new(session);
+    let Form::Pushed(bodies) = rewriter.rewrite(inner.clone(), &Graph::Default)? else { return Ok(None) };
+    if !rewriter.leaves.is_empty() {
+        return Ok(None);
+    }
+    shell.variables = Some(shown.map_or(variables, <[Variable]>::to_vec));
+    if matches!(kind, Kind::Ask) {
+        shell.length = Some(shell.length.unwrap_or(1).min(1));
+    }
+    Ok(Some((bodies, shell)))
+}
+
 struct Preparation {
     session: Session,
     base: Option<oxiri::Iri<String>>,
@@ -120,8 +185,13 @@ impl Preparation {
         let mut constants = Vec::new();
         parse::constants(&pattern, &mut constants);
         self.session.learn(&constants)?;
-        if let Some((bodies, direct)) = self.direct(&kind, &pattern, shown.as_deref())? {
-            return self.prepared_direct(kind, &bodies, direct);
+        if let Some((bodies, shell)) = direct(&self.session, &kind, &pattern, shown.as_deref())? {
+            return self.prepared_direct(kind, &bodies, shell);
+        }
+        if matches!(kind, Kind::Select)
+            && let Some((bodies, variable)) = counting::counted(&self.session, &pattern)?
+        {
+            return self.prepared_counted(&bodies, variable);
         }
         let pattern = match shown {
             Some(variables) if !matches!(kind, Kind::Ask) => {
@@ -132,38 +202,18 @@ impl Preparation {
         self.prepared_algebra(kind, pattern)
     }
 
-    /// The bodies, if the whole pattern is a union of bodies under a shell.
-    fn direct(
-        &self,
-        kind: &Kind,
-        pattern: &GraphPattern,
-        shown: Option<&[Variable]>,
-    ) -> Result<Option<(Vec<Body>, Shell)>, Fault> {
-        let (mut shell, inner) = Shell::peel(pattern);
-        let Some(variables) = shell.variables.clone() else { return Ok(None) };
-        // DISTINCT is over what the pattern shows, before a template picks from it.
-        let shows_other = shown.is_some_and(|shown| shown != variables);
-        if shows_other && shell.distinct {
-            return Ok(None);
-        }
-        let mut rewriter = Rewriter::new(&self.session);
-        let Form::Pushed(bodies) = rewriter.rewrite(inner.clone(), &Graph::Default)? else { return Ok(None) };
-        if !rewriter.leaves.is_empty() {
-            return Ok(None);
-        }
-        shell.variables = Some(shown.map_or(variables, <[Variable]>::to_vec));
-        if matches!(kind, Kind::Ask) {
-            shell.length = Some(shell.length.unwrap_or(1).min(1));
-        }
-        Ok(Some((bodies, shell)))
-    }
-
     fn prepared_direct(self, kind: Kind, bodies: &[Body], shell: Shell) -> Result<Prepared, Fault> {
         let variables = shell.variables.unwrap_or_default();
         let piece = Arc::new(Piece::compile(&self.session, bodies, variables.clone(), false)?);
         let source = Source { piece: Arc::clone(&piece), texts: vec![false; variables.len()] };
         let direct = Direct { piece, distinct: shell.distinct, start: shell.start, length: shell.length };
         Ok(self.prepared(kind, variables, Root::Direct(direct), vec![source], false))
+    }
+
+    fn prepared_counted(self, bodies: &[Body], variable: Variable) -> Result<Prepared, Fault> {
+        let piece = Arc::new(Piece::compile(&self.session, bodies, Vec::new(), false)?);
+        let source = Source { piece: Arc::clone(&piece), texts: Vec::new() };
+        Ok(self.prepared(Kind::Select, vec![variable], Root::Counted(Counted { piece }), vec![source], false))
     }
 
     fn prepared_algebra(mut self, kind: Kind, pattern: GraphPattern) -> Result<Prepared, Fault> {
@@ -237,6 +287,7 @@ impl Prepared {
     pub fn solutions(&self, sink: answer::Sink<'_>) -> Result<(), Fault> {
         match &self.root {
             Root::Direct(direct) => direct.run(&self.session, &self.profiles, sink),
+            Root::Counted(counted) => sink(counted.run(&self.session, &self.profiles)?).map(|_| ()),
             Root::Algebra(query, _) => answer::evaluate(query, self.dataset(), self.leaves(), sink),
         }
     }
@@ -267,6 +318,7 @@ impl Prepared {
             Root::Direct(direct) => json!({
                 "op": "stream", "leaf": 0, "distinct": direct.distinct, "start": direct.start, "length": direct.length,
             }),
+            Root::Counted(_) => json!({ "op": "count", "leaf": 0 }),
             Root::Algebra(_, pattern) => profiles.coordinator.clone().unwrap_or_else(|| explain::tree(pattern)),
         };
         json!({

@@ -1,9 +1,10 @@
 //! Running a query: from the request to its summary.
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, elsewhere};
 use super::estimate::Tuning;
-use super::output::{Format, Output};
-use super::prepare::prepare;
+use super::output::{Format, Output, Part};
+use super::plans::{Found, Plans};
+use super::prepare::{self, prepare, prepare_template};
 use super::session::{Session, Stop};
 use super::{DatasetClause, DefaultGraph, guard, parse};
 use entail_model::{Fault, Reason};
@@ -11,6 +12,7 @@ use oxrdf::NamedNode;
 use serde_json::Value;
 use spargebra::Query;
 use spargebra::algebra::QueryDataset;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tracing::info_span;
 
@@ -44,6 +46,8 @@ pub struct Request {
     pub rows_max: Option<u64>,
     /// Bytes of rows that the coordinator's operators may get. 0: the default.
     pub fed_bytes_max: u64,
+    /// What is known of the texts of queries, if that is kept.
+    pub plans: Option<Arc<Plans>>,
     pub stop: Stop,
 }
 
@@ -75,22 +79,98 @@ pub fn run_tuned(
     guard::run_on_big_stack(move || run_on_this_thread(&request, tuning, cluster, output))
 }
 
+/// Answers a query on this thread and at once, if its text is known and all that it needs is [at hand]; the parts of its
+/// answer come with the summary. `None`: it has to be [run].
+///
+/// # Errors
+/// As for [`run`].
+///
+/// [at hand]: Cluster::is_at_hand
+pub fn run_at_hand(request: &Request, cluster: Arc<dyn Cluster>) -> Option<Result<(Summary, Vec<Part>), Fault>> {
+    let plans = request.plans.as_ref().filter(|_| request.mode == Mode::Run)?;
+    let found = info_span!("parse").in_scope(|| find(plans, request));
+    let (template, holes) = match found? {
+        Found::Template(template, holes) => (template, holes),
+        Found::Parsed(_) => return None,
+    };
+    let work = || {
+        let query = info_span!("plan").in_scope(|| {
+            let session = session(request, Tuning::default(), cluster, None)?;
+            prepare_template(session, &template, &holes)
+        })?;
+        let mut parts = Vec::with_capacity(3);
+        let rows = info_span!("evaluate").in_scope(|| {
+            query.write(request, &mut |part| {
+                parts.push(part);
+                Ok(())
+            })
+        })?;
+        plans.hit();
+        Ok((Summary { rows, plan: None }, parts))
+    };
+    // A defect fails the query, and nobody else's.
+    let result = catch_unwind(AssertUnwindSafe(work));
+    let result = result.unwrap_or_else(|_| Err(Fault::internal("the query has panicked: see the log")));
+    Some(result).filter(|result| result.as_ref().err() != Some(&elsewhere()))
+}
+
+fn find(plans: &Plans, request: &Request) -> Option<Found> {
+    let is_plain = request.base.is_none() && request.text.len() <= guard::TEXT_BYTES_MAX;
+    is_plain.then(|| plans.find(&request.text)).flatten()
+}
+
+/// Keeps what was parsed for the next with this text.
+fn keep(request: &Request, session: &Session, query: &Query) {
+    let Some(plans) = request.plans.as_ref().filter(|_| request.base.is_none()) else { return };
+    plans.keep(&request.text, query, |open, holes| {
+        let open = parse::parse_query(open, None).ok()?;
+        prepare::template(session, query, &open, holes)
+    });
+}
+
+fn session(
+    request: &Request,
+    tuning: Tuning,
+    cluster: Arc<dyn Cluster>,
+    own: Option<&QueryDataset>,
+) -> Result<Session, Fault> {
+    let dataset = dataset_clause(request, own)?;
+    let fed_max = if request.fed_bytes_max == 0 { FED_BYTES_MAX } else { request.fed_bytes_max };
+    let mut session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
+    session.tuning = tuning;
+    session.profile = request.mode == Mode::Profile;
+    Ok(session)
+}
+
 fn run_on_this_thread(
     request: &Request,
     tuning: Tuning,
     cluster: Arc<dyn Cluster>,
     output: Output<'_>,
 ) -> Result<Summary, Fault> {
-    let query = info_span!("parse").in_scope(|| parse::parse_query(&request.text, request.base.as_deref()))?;
-    check_format(&query, request.format)?;
-    let dataset = dataset_clause(request, query.dataset())?;
-    let fed_max = if request.fed_bytes_max == 0 { FED_BYTES_MAX } else { request.fed_bytes_max };
-    let query = info_span!("plan").in_scope(|| {
-        let mut session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
-        session.tuning = tuning;
-        session.profile = request.mode == Mode::Profile;
-        prepare(session, query)
+    let known = || request.plans.as_ref().and_then(|plans| find(plans, request));
+    let (found, is_new) = info_span!("parse").in_scope(|| match known() {
+        Some(found) => Ok((found, false)),
+        None => parse::parse_query(&request.text, request.base.as_deref())
+            .map(|query| (Found::Parsed(Box::new(query)), true)),
     })?;
+    let query = info_span!("plan").in_scope(|| match found {
+        Found::Template(template, holes) => {
+            request.format.of_solutions()?;
+            prepare_template(session(request, tuning, cluster, None)?, &template, &holes)
+        }
+        Found::Parsed(query) => {
+            check_format(&query, request.format)?;
+            let session = session(request, tuning, cluster, query.dataset())?;
+            if is_new {
+                keep(request, &session, &query);
+            }
+            prepare(session, *query)
+        }
+    })?;
+    if let Some(plans) = &request.plans {
+        if is_new { plans.miss() } else { plans.hit() }
+    }
     if request.mode == Mode::Explain {
         return Ok(Summary { rows: 0, plan: Some(query.explain()) });
     }

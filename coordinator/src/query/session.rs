@@ -187,17 +187,17 @@ impl Session {
             let ids = lock(&self.ids);
             terms.iter().filter(|term| own_id(term).is_none() && !ids.contains_key(*term)).collect()
         };
-        unknown.sort_unstable_by_key(|term| term.to_string());
-        unknown.dedup();
         if unknown.is_empty() {
             return Ok(());
         }
-        let canonical = unknown.iter().map(|term| {
+        let canonical = |term: &&Term| {
             let mut bytes = Vec::new();
             term::encode(term.as_ref(), &mut bytes);
             bytes
-        });
-        let found = self.cluster.lookup(&canonical.collect::<Vec<_>>())?;
+        };
+        unknown.sort_by_cached_key(canonical);
+        unknown.dedup();
+        let found = self.cluster.lookup(&unknown.iter().map(canonical).collect::<Vec<_>>())?;
         lock(&self.ids).extend(unknown.into_iter().cloned().zip(found));
         Ok(())
     }

@@ -42,6 +42,21 @@ impl<'a> Iterator for Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
+    /// The next piece of the text, and its token if it is one; `None` at the end, or where a character is damaged.
+    pub fn piece(&mut self) -> Option<(&'a str, Option<Token<'a>>)> {
+        let start = self.at;
+        if start >= self.text.len() {
+            return None;
+        }
+        let token = self.step();
+        Some((self.text.get(start..self.at)?, token))
+    }
+
+    /// Was the whole text read?
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.text.len()
+    }
+
     /// Goes on by a token or something between tokens.
     fn step(&mut self) -> Option<Token<'a>> {
         let bytes = self.text.as_bytes();

@@ -123,7 +123,7 @@ impl Insertion {
         let mut quads = Vec::new();
         prepared.solutions(&mut |block| {
             let (width, rows) = (block.width, block.rows);
-            let cells = answer::decode(&prepared.session, block)?;
+            let cells = answer::decode(&prepared.session, &block)?;
             for row in 0..rows {
                 let mut filling = Filling::new(&prepared.variables, &cells[row * width..(row + 1) * width]);
                 quads.extend(self.insert.iter().filter_map(|pattern| filling.quad(pattern)));

@@ -7,6 +7,7 @@ use super::prepare::{Kind, Prepared, Root};
 use super::run::Request;
 use super::template::Filling;
 use super::term::EvalTerm;
+use super::texts::Cells;
 use entail_model::{Fault, Reason};
 use oxrdf::Triple;
 use spargebra::term::TriplePattern;
@@ -31,12 +32,13 @@ impl Prepared {
     fn write_solutions(&self, format: Format, rows_max: u64, output: Output<'_>) -> Result<u64, Fault> {
         let mut writer = SolutionWriter::new(format, self.variables.clone(), output)?;
         let mut rows = 0;
+        // What is all here is one part of an answer.
+        let is_waited_for = !self.session.cluster.is_at_hand();
         self.solutions(&mut |block| {
             rows = count(rows, block.rows, rows_max)?;
-            if block.width == 0 {
-                writer.write_empty(block.rows, output)?;
-            } else {
-                writer.write(&answer::decode(&self.session, block)?, output)?;
+            writer.write(block.rows, &Cells::of(&self.session, &block)?, output)?;
+            if is_waited_for {
+                writer.flush(output)?;
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -47,7 +49,7 @@ impl Prepared {
 
     fn write_ask(&self, format: Format, output: Output<'_>) -> Result<u64, Fault> {
         let value = match &self.root {
-            Root::Direct(_) => {
+            Root::Direct(_) | Root::Counted(_) => {
                 let mut found = false;
                 self.solutions(&mut |block| {
                     found |= block.rows > 0;
@@ -72,10 +74,9 @@ impl Prepared {
         let mut given = Given::default();
         let mut rows = 0;
         self.solutions(&mut |block| {
-            let (width, count_of_rows) = (block.width, block.rows);
-            let cells = answer::decode(&self.session, block)?;
-            let mut triples = Vec::new();
-            for row in 0..count_of_rows {
+            let cells = answer::decode(&self.session, &block)?;
+            let (width, mut triples) = (block.width, Vec::new());
+            for row in 0..block.rows {
                 let mut filling = Filling::new(&self.variables, &cells[row * width..(row + 1) * width]);
                 triples.extend(
                     template.iter().filter_map(|pattern| filling.triple(pattern)).filter(|triple| given.is_new(triple)),

@@ -2,6 +2,7 @@
 
 use crate::metalog;
 use crate::metrics::Metrics;
+use crate::query::Plans;
 use bytes::Bytes;
 use entail_logic::plan::compile::Context;
 use entail_model::term::HashKey;
@@ -9,7 +10,10 @@ use entail_model::{Epoch, ShardCount, TermId};
 use moka::sync::Cache;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Statistics of epochs that are kept.
+const STATS_KEPT: usize = 4;
 
 /// What queries share: caches over committed terms, and the statistics of the last epochs.
 pub struct Shared {
@@ -18,7 +22,9 @@ pub struct Shared {
     /// Canonical bytes by id. Ids are never given twice, so entries never go stale.
     pub(super) terms: Cache<TermId, Bytes>,
     pub(super) ids: Cache<Vec<u8>, TermId>,
-    pub(super) stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
+    stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
+    /// What is known of the texts of queries.
+    pub plans: Arc<Plans>,
     pub(super) next_query: AtomicU64,
     pub metrics: Arc<Metrics>,
     bytes_max: u64,
@@ -34,9 +40,24 @@ impl Shared {
             terms: Cache::builder().max_capacity(bytes / 2).weigher(weigh).build(),
             ids: Cache::builder().max_capacity(bytes / 2).weigher(|text: &Vec<u8>, _| text.len() as u32 + 80).build(),
             stats: Mutex::default(),
+            plans: Arc::default(),
             next_query: AtomicU64::new(first_query),
             metrics: Arc::new(metrics),
             bytes_max: bytes,
+        }
+    }
+
+    /// The statistics of an epoch, if somebody has asked for them lately.
+    pub fn known_context(&self, epoch: Epoch) -> Option<Arc<Context>> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).get(&epoch).cloned()
+    }
+
+    /// Keeps the statistics of an epoch for the next.
+    pub(super) fn keep_context(&self, epoch: Epoch, context: &Arc<Context>) {
+        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats.insert(epoch, Arc::clone(context));
+        while stats.len() > STATS_KEPT {
+            stats.pop_first();
         }
     }
 

@@ -281,7 +281,11 @@ impl<'a> Cursor<'a> {
         }
         self.load()?;
         let rest = self.rest();
-        let passed = pairs::gallop(rest, |pair| *pair < target);
+        // In a chunk that was not looked at yet, nothing says that the target is near.
+        let passed = match self.offset {
+            0 => rest.partition_point(|pair| *pair < target),
+            _ => pairs::gallop(rest, |pair| *pair < target),
+        };
         self.offset += passed;
         Ok(self.rest())
     }

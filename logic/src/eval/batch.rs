@@ -36,19 +36,29 @@ impl Batch {
 
     /// The rows with these indexes, in this order.
     pub fn take_rows(&self, indexes: &[u32]) -> Self {
+        self.take(indexes, |_| true)
+    }
+
+    /// The same with no more than the slots in sorted `live`.
+    pub fn take_live_rows(&self, indexes: &[u32], live: &[Slot]) -> Self {
+        self.take(indexes, |slot| live.binary_search(&slot).is_ok())
+    }
+
+    fn take(&self, indexes: &[u32], is_wanted: impl Fn(Slot) -> bool) -> Self {
         let is_identity = indexes.len() == self.rows && indexes.iter().enumerate().all(|(i, row)| i == *row as usize);
-        if is_identity {
-            return self.clone();
-        }
-        let pick = |column: &Vec<TermId>| match column.is_empty() {
+        let pick = |(slot, column): (Slot, &Vec<TermId>)| match column.is_empty() || !is_wanted(slot) {
             true => Vec::new(),
+            false if is_identity => column.clone(),
             false => indexes.iter().map(|row| column[*row as usize]).collect(),
         };
-        let texts = self
-            .texts
-            .iter()
-            .map(|(slot, texts)| (*slot, indexes.iter().map(|row| texts[*row as usize].clone()).collect()));
-        Self { rows: indexes.len(), columns: self.columns.iter().map(pick).collect(), texts: texts.collect() }
+        let texts = self.texts.iter().filter(|(slot, _)| is_wanted(**slot));
+        let texts =
+            texts.map(|(slot, texts)| (*slot, indexes.iter().map(|row| texts[*row as usize].clone()).collect()));
+        Self {
+            rows: indexes.len(),
+            columns: self.columns.iter().enumerate().map(pick).collect(),
+            texts: texts.collect(),
+        }
     }
 
     /// Appends the rows of `other`, which binds the same slots.

@@ -5,8 +5,8 @@
 //! the copy is scanned. A bound value is checked against each match.
 
 use super::{Batch, Output, PIECE_ROWS, Scope};
-use crate::columns::Run;
 use crate::columns::pairs::{self, Pair};
+use crate::columns::{Cursor, Run};
 use crate::plan::{Arg, Atom, GraphScope, Slot, View};
 use entail_model::{Copy, Fault, Relation, TermId};
 use std::collections::BTreeMap;
@@ -17,6 +17,10 @@ pub(super) struct Step<'a> {
     pub atom: &'a Atom,
     pub copy: Copy,
     pub view: View,
+    /// The slots that somebody reads afterwards, in order; `None` where everything is kept.
+    pub live: Option<&'a [Slot]>,
+    /// Are the rows only counted?
+    pub is_counted: bool,
 }
 
 /// What a relation binds in all rows that it matches.
@@ -97,6 +101,12 @@ impl Step<'_> {
 
     /// Key bound: sorted rows gallop through each run.
     fn probe(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
+        if let [graph] = graphs
+            && self.scope.groups.is_none()
+            && join.bind_value.is_none()
+        {
+            return self.check_pairs(*graph, rows, join);
+        }
         let key = self.atom.key_value(self.copy).0;
         let mut keyed: Vec<(TermId, u32)> = rows.iter().map(|row| (value_of(key, join.batch, *row), *row)).collect();
         if !keyed.is_sorted() {
@@ -126,6 +136,30 @@ impl Step<'_> {
             values.dedup();
             let group: Vec<Pair> = values.into_iter().map(|value| (keys[index], value)).collect();
             join.add_group(keyed[index].1, &group)?;
+        }
+        Ok(())
+    }
+
+    /// Key and value bound: the pairs of the rows are intersected with each run, both in order.
+    fn check_pairs(&self, graph: TermId, rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
+        let (key, value) = self.atom.key_value(self.copy);
+        let pair_of = |row: u32| (value_of(key, join.batch, row), value_of(value, join.batch, row));
+        let mut wanted: Vec<(Pair, u32)> = rows.iter().map(|row| (pair_of(*row), *row)).collect();
+        if !wanted.is_sorted() {
+            wanted.sort_unstable();
+        }
+        for run in self.relation_runs(graph, join.choice.predicate) {
+            let (mut cursor, mut at) = (Cursor::new(&run), 0);
+            while let Some((pair, row)) = wanted.get(at) {
+                let Some(found) = cursor.seek(*pair)?.first() else { break };
+                if found == pair {
+                    join.push(*row, *pair);
+                    join.flush_if_full()?;
+                    at += 1;
+                } else {
+                    at += pairs::gallop(&wanted[at..], |(pair, _)| pair < found);
+                }
+            }
         }
         Ok(())
     }
@@ -161,10 +195,14 @@ impl Step<'_> {
         }
         for graph in graphs {
             for run in self.relation_runs(*graph, join.choice.predicate) {
+                if join.count(run.len as usize * rows.len()) {
+                    continue;
+                }
                 // Bounded work between two looks: a row with one piece of facts.
                 run.for_each_piece(|piece| {
                     rows.iter().try_for_each(|row| {
                         self.scope.check()?;
+                        self.scope.spend(piece.len())?;
                         join.add_group(*row, piece)
                     })
                 })?;
@@ -200,12 +238,15 @@ struct Join<'a> {
     /// The key and value are the same unbound variable.
     is_diagonal: bool,
     /// Does a match bind a value, and nothing that has to be compared?
-    binds_value_only: bool,
+    is_free: bool,
     value: Arg,
     /// The value must equal the key: `?x p ?x` with ?x bound is a check, handled by `bind_value` being none.
     rows: Vec<u32>,
     keys: Vec<TermId>,
     values: Vec<TermId>,
+    live: Option<&'a [Slot]>,
+    /// Matches that nobody wants to see, where that is so.
+    counted: Option<usize>,
     output: Output<'a>,
 }
 
@@ -224,20 +265,34 @@ impl<'a> Join<'a> {
             let graph = matches!(step.atom.graph, GraphScope::Each(graph, _) if graph == slot);
             graph || step.atom.predicate == Arg::Slot(slot)
         };
+        let is_diagonal = bind_key.is_some() && bind_key == bind_value;
         Self {
             batch,
             choice,
             atom: step.atom,
             bind_key,
             bind_value,
-            is_diagonal: bind_key.is_some() && bind_key == bind_value,
-            binds_value_only: bind_key.is_none() && bind_value.is_some_and(|slot| !is_chosen(slot)),
+            is_diagonal,
+            is_free: !is_diagonal
+                && bind_value.is_some_and(|slot| !is_chosen(slot))
+                && bind_key.is_none_or(|slot| !is_chosen(slot)),
             value,
             rows: Vec::new(),
             keys: Vec::new(),
             values: Vec::new(),
+            live: step.live,
+            counted: step.is_counted.then_some(0),
             output,
         }
+    }
+
+    /// Counts matches, if that is all that becomes of them, and all facts match.
+    fn count(&mut self, matches: usize) -> bool {
+        match &mut self.counted {
+            Some(counted) if self.is_free => *counted += matches,
+            _ => return false,
+        }
+        true
     }
 
     /// Adds the facts of `group` that match `row`.
@@ -246,6 +301,9 @@ impl<'a> Join<'a> {
         if self.bind_value.is_none() {
             let wanted = value_of(self.value, self.batch, row);
             return self.add_checked(row, group, wanted);
+        }
+        if self.count(group.len()) {
+            return Ok(());
         }
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(PIECE_ROWS));
@@ -262,7 +320,7 @@ impl<'a> Join<'a> {
 
     /// Adds the facts of a key, which is bound, that match `row`.
     fn add_values(&mut self, row: u32, key: TermId, values: &[TermId]) -> Result<(), Fault> {
-        if !self.binds_value_only {
+        if !self.is_free || self.bind_key.is_some() || self.counted.is_some() {
             let group: Vec<Pair> = values.iter().map(|value| (key, *value)).collect();
             return self.add_group(row, &group);
         }
@@ -309,6 +367,10 @@ impl<'a> Join<'a> {
     }
 
     fn push(&mut self, row: u32, pair: Pair) {
+        if let Some(counted) = &mut self.counted {
+            *counted += 1;
+            return;
+        }
         self.rows.push(row);
         if self.bind_key.is_some() {
             self.keys.push(pair.0);
@@ -324,11 +386,17 @@ impl<'a> Join<'a> {
 
     /// Hands on what was collected.
     fn flush(&mut self) -> Result<(), Fault> {
+        if let Some(rows) = self.counted.as_mut().map(std::mem::take).filter(|rows| *rows > 0) {
+            return (self.output)(Batch { rows, ..Batch::empty(self.batch.columns.len()) });
+        }
         if self.rows.is_empty() {
             return Ok(());
         }
         let rows = std::mem::take(&mut self.rows);
-        let mut piece = self.batch.take_rows(&rows);
+        let mut piece = match self.live {
+            None => self.batch.take_rows(&rows),
+            Some(live) => self.batch.take_live_rows(&rows, live),
+        };
         if let Arg::Slot(slot) = self.atom.predicate
             && piece.columns[slot].is_empty()
         {

@@ -13,7 +13,7 @@ pub use batch::Batch;
 pub use condition::Conditions;
 
 use crate::columns::Run;
-use crate::plan::{Op, Plan, View};
+use crate::plan::{Op, Plan, Sink, Slot, Stage, View};
 use entail_model::{Copy, Fault, Reason, Relation, TermId};
 use meter::Meter;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct Scope<'a> {
     /// Room for [groups](crate::columns::groups) of small runs, in pairs: where rows are to stay in the order in which
     /// they come.
     pub groups: Option<&'a AtomicU64>,
+    /// Rows that operators may still take in, all together: what is expected to be small ends when it is not.
+    pub rows_left: Option<&'a AtomicU64>,
 }
 
 impl Scope<'_> {
@@ -59,6 +61,25 @@ impl Scope<'_> {
             false => Ok(()),
         }
     }
+
+    /// An operator takes in these rows; those that are only counted weigh nothing.
+    fn take(&self, batch: &Batch) -> Result<(), Fault> {
+        match batch.columns.iter().all(Vec::is_empty) {
+            true => Ok(()),
+            false => self.spend(batch.rows),
+        }
+    }
+
+    fn spend(&self, rows: usize) -> Result<(), Fault> {
+        let Some(left) = self.rows_left else { return Ok(()) };
+        let takes = |left: u64| left.checked_sub(rows as u64);
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, takes).map(drop).map_err(|_| too_much())
+    }
+}
+
+/// The end of what took in more rows than it was allowed to.
+pub fn too_much() -> Fault {
+    Fault::new(Reason::LimitExceeded, "more rows than were expected")
 }
 
 /// Rows in a piece: what an operator hands on at once.
@@ -66,14 +87,17 @@ pub const PIECE_ROWS: usize = 16_384;
 
 /// Runs the operators of `plan`'s stage over `batch`; `output` gets the rows that come out, in pieces.
 pub fn run_stage(scope: &Scope<'_>, plan: &Plan, stage: usize, batch: Batch, output: Output<'_>) -> Result<(), Fault> {
-    Ops { scope, stage, ops: &plan.stages[stage].ops }.run(0, batch, output)
+    let is_last = stage + 1 == plan.stages.len() && matches!(plan.sink, Sink::Gather(_));
+    Ops { scope, stage, of: &plan.stages[stage], is_last }.run(0, batch, output)
 }
 
 /// The operators of one stage.
 struct Ops<'a> {
     scope: &'a Scope<'a>,
     stage: usize,
-    ops: &'a [Op],
+    of: &'a Stage,
+    /// Are its rows the answer?
+    is_last: bool,
 }
 
 impl Ops<'_> {
@@ -83,7 +107,8 @@ impl Ops<'_> {
             return Ok(());
         }
         self.scope.check()?;
-        let Some(meter) = self.scope.meter.filter(|_| op < self.ops.len()) else {
+        self.scope.take(&batch)?;
+        let Some(meter) = self.scope.meter.filter(|_| op < self.of.ops.len()) else {
             return self.run_one(op, batch, output);
         };
         let place = (self.stage, op);
@@ -99,10 +124,13 @@ impl Ops<'_> {
     fn run_one(&self, op: usize, batch: Batch, output: Output<'_>) -> Result<(), Fault> {
         let scope = self.scope;
         let mut next = |piece: Batch| self.hand_on(op, piece, output);
-        match self.ops.get(op) {
+        match self.of.ops.get(op) {
             None => output(batch),
             Some(Op::Match { atom, copy, view }) => {
-                matching::Step { scope, atom, copy: *copy, view: *view }.run(&batch, &mut next)
+                let live = self.live_after(op);
+                let is_counted = self.is_last && live.is_empty() && op + 1 == self.of.ops.len();
+                let live = scope.meter.is_none().then_some(&live[..]);
+                matching::Step { scope, atom, copy: *copy, view: *view, live, is_counted }.run(&batch, &mut next)
             }
             Some(Op::Resolve { slot }) => {
                 let mut batch = batch;
@@ -114,6 +142,21 @@ impl Ops<'_> {
                 next(batch.take_rows(&kept))
             }
         }
+    }
+
+    /// The slots that somebody reads after an operator, in order.
+    fn live_after(&self, op: usize) -> Vec<Slot> {
+        let mut live = self.of.live.clone();
+        for later in &self.of.ops[op + 1..] {
+            match later {
+                Op::Match { atom, .. } => live.extend(atom.slots()),
+                Op::Resolve { slot } => live.push(*slot),
+                Op::Filter(condition) => live.extend(condition.variables.iter().map(|(_, slot)| *slot)),
+            }
+        }
+        live.sort_unstable();
+        live.dedup();
+        live
     }
 
     fn hand_on(&self, op: usize, piece: Batch, output: Output<'_>) -> Result<(), Fault> {

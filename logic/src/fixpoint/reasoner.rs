@@ -297,6 +297,7 @@ impl Reasoner {
             stop: None,
             meter: None,
             groups: Some(&self.room_for_groups),
+            rows_left: None,
         };
         let mut heads = Heads::new(plan, |relation| self.setup.state.dense(relation));
         run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
@@ -535,6 +536,7 @@ impl Reasoner {
                 stop: None,
                 meter: None,
                 groups: None,
+                rows_left: None,
             };
             run_stage(&scope, plan, stage, batch, &mut |mut piece| {
                 self.check_limits()?;

@@ -36,6 +36,18 @@ pub struct Context {
     pub rdf_type: Option<TermId>,
     /// The sizes of all relations.
     pub stats: HashMap<Relation, RelationStats>,
+    /// How many facts of a relation have an object, where that is known: of the classes under `rdf:type`.
+    pub objects: HashMap<(Relation, TermId), u64>,
+}
+
+impl Context {
+    /// How many facts an atom's relation has with the atom's object, if both are constants and it is known.
+    pub fn facts_of_object(&self, atom: &Atom) -> Option<u64> {
+        match atom.object {
+            Arg::Const(object) => self.objects.get(&(atom.relation()?, object)).copied(),
+            Arg::Slot(_) => None,
+        }
+    }
 }
 
 /// The guess at a relation that nothing is known of, such as one that rules are about to fill.
@@ -70,7 +82,8 @@ pub struct RuleBody {
 /// The plan of a query's basic graph pattern: its answers are the bag of `output` rows.
 pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan {
     let views = vec![View::All; body.atoms.len()];
-    Builder::new(context, body, &views).build(None, Sink::Gather(output))
+    let builder = Builder { lists_classes: true, ..Builder::new(context, body, &views) };
+    builder.build(None, Sink::Gather(output))
 }
 
 /// The plans of a rule: one that reads everything, and one for each atom's delta.
@@ -150,6 +163,9 @@ struct Builder<'a> {
     /// Slots whose terms cannot be inline values, since they are subjects.
     nodes: BTreeSet<Slot>,
     resolved: BTreeSet<Slot>,
+    /// Is a bound subject looked for among the subjects of its class, which lie side by side, and not its class among all
+    /// facts of `rdf:type`? In rules that would be one more reader of in copies.
+    lists_classes: bool,
     place: Place,
     rows: f64,
     cost: f64,
@@ -176,6 +192,7 @@ impl<'a> Builder<'a> {
             bound: BTreeSet::new(),
             nodes: BTreeSet::new(),
             resolved: BTreeSet::new(),
+            lists_classes: false,
             place: Place::Everywhere,
             rows: 1.0,
             cost: 0.0,
@@ -233,12 +250,23 @@ impl<'a> Builder<'a> {
 
     fn access(&self, index: usize) -> Access {
         let atom = &self.body.atoms[index];
-        let (copy, route) = self.route_for(atom);
+        let (copy, route) = match self.route_for(atom) {
+            // The in copies of classes are where the out copies are.
+            (Copy::Out, route) if self.lists_class(atom) => (Copy::In, route),
+            other => other,
+        };
         let rows = self.rows * self.estimate(index);
         let moved = if self.context.single_node || route.is_none() { 0.0 } else { self.rows * MOVE_PRICE };
         let broadcast = if matches!(route, Some(Route::Broadcast)) { self.rows * MOVE_PRICE } else { 0.0 };
         let after = self.place_after(atom, copy);
         Access { copy, route, after, rows, cost: rows + moved + broadcast }
+    }
+
+    fn lists_class(&self, atom: &Atom) -> bool {
+        let is_class = matches!((atom.predicate, atom.object), (Arg::Const(predicate), Arg::Const(object))
+            if Some(predicate) == self.context.rdf_type && !object.is_inline());
+        // Of several graphs each fact counts once, which the list of one class cannot tell.
+        self.lists_classes && is_class && self.is_bound(atom.subject) && atom.relation().is_some()
     }
 
     /// The copy to read an atom from, and how rows must move first.
@@ -295,6 +323,10 @@ impl<'a> Builder<'a> {
         let facts = stats.facts as f64;
         let subjects = (stats.subjects as f64).max(1.0);
         let objects = (stats.objects as f64).max(1.0);
+        if let Some(facts) = self.context.facts_of_object(atom) {
+            let facts = facts as f64;
+            return if self.is_bound(atom.subject) { (facts / subjects).min(1.0) } else { facts };
+        }
         match (self.is_bound(atom.subject), self.is_bound(atom.object)) {
             (true, true) => (facts / subjects / objects).min(1.0),
             (true, false) => facts / subjects,

@@ -180,6 +180,28 @@ impl Dictionary {
         Ok(texts)
     }
 
+    /// Shows the texts of terms in the order of `ids`, from the blocks that hold them.
+    ///
+    /// # Errors
+    /// `Corrupt` for an id that was not given here.
+    pub fn show_texts(&self, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        let mut last: Option<(ShardId, u64, Arc<Texts>)> = None;
+        for id in ids {
+            let (shard, local) = id.home().zip(id.local()).ok_or_else(|| unknown(*id))?;
+            let (slot, index) = (local / BLOCK_TERMS as u64, index_in_slot(local));
+            let block = match last.take() {
+                Some((of, at, block)) if (of, at) == (shard, slot) && block.len() > index => block,
+                _ => self.slot(shard, local)?,
+            };
+            match block.get(index) {
+                Some(text) if !text.is_empty() && term::kind_of(text)? == id.kind() => show(text),
+                _ => show(&self.text(*id, shard, local, &block)?),
+            }
+            last = Some((shard, slot, block));
+        }
+        Ok(())
+    }
+
     fn text(&self, id: TermId, shard: ShardId, local: u64, block: &Texts) -> Result<Arc<[u8]>, Fault> {
         let text: Arc<[u8]> = match block.get(index_in_slot(local)) {
             None => return Err(unknown(id)),

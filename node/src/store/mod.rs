@@ -234,6 +234,14 @@ impl Store {
         self.dictionary()?.texts(ids)
     }
 
+    /// Shows the canonical bytes of terms, in the order of `ids`, without a copy; sorted ids cost least.
+    ///
+    /// # Errors
+    /// `Corrupt` for an id that was not given here.
+    pub fn show_texts(&self, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        self.dictionary()?.show_texts(ids, show)
+    }
+
     /// A place for the chunks of runs that are being made. Those of runs that are sealed stay; the others go when the
     /// last reader of this has gone.
     pub fn chunk_store(&self) -> Arc<dyn ChunkStore> {

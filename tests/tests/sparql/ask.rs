@@ -1,6 +1,6 @@
 //! Asking the front, and reading its answers.
 
-use entail_coordinator::query::{Cluster, Format, Part, Request, Summary, Tuning, run_tuned};
+use entail_coordinator::query::{Cluster, Format, Part, Request, Summary, Tuning, run_at_hand, run_tuned};
 use entail_model::Fault;
 use entail_tests::w3c::Answer;
 use std::sync::Arc;
@@ -29,4 +29,19 @@ pub fn tuned_answer(request: Request, tuning: Tuning, cluster: Arc<dyn Cluster>)
     let request = Request { format: Format::Default, ..request };
     let (media, bytes, _) = bytes(request, tuning, cluster)?;
     Ok(Answer::read(&media, &bytes))
+}
+
+/// The answer of a query whose form is known, if it is one that is answered at once.
+pub fn answer_at_hand(request: &Request, cluster: Arc<dyn Cluster>) -> Option<Result<Answer, Fault>> {
+    let result = run_at_hand(request, cluster)?;
+    Some(result.map(|(_, parts)| {
+        let (mut media, mut bytes) = (String::new(), Vec::new());
+        for part in parts {
+            match part {
+                Part::Header { media_type, .. } => media = media_type.to_owned(),
+                Part::Data(data) => bytes.extend_from_slice(&data),
+            }
+        }
+        Answer::read(&media, &bytes)
+    }))
 }

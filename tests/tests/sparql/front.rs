@@ -3,7 +3,9 @@
 use crate::ask;
 use bytes::Bytes;
 use entail_coordinator::query::update::{UpdateRequest, quads};
-use entail_coordinator::query::{Cluster, Format, Mode, Part, Request, Rows, Stop, Summary, Tuning, Wanted, run};
+use entail_coordinator::query::{
+    Cluster, Format, Mode, Part, Request, Rows, Stop, Summary, Texts, Tuning, Wanted, run,
+};
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
 use entail_model::{Fault, Reason, TermId};
@@ -353,8 +355,8 @@ impl Cluster for Endless {
         self.inner.lookup(terms)
     }
 
-    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault> {
-        self.inner.decode(ids)
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault> {
+        self.inner.texts(ids)
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
@@ -382,8 +384,8 @@ impl Cluster for Failing {
         self.inner.lookup(terms)
     }
 
-    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault> {
-        self.inner.decode(ids)
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault> {
+        self.inner.texts(ids)
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {

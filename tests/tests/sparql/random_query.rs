@@ -31,6 +31,19 @@ fn literal(random: &mut Random) -> Literal {
     }
 }
 
+/// The same query of other nodes.
+pub fn of_other_nodes(query: &str) -> String {
+    let (first, rest) = query.split_once("/n").unwrap_or((query, ""));
+    let others = rest.split("/n").map(|part| match part.split_at_checked(1) {
+        Some((number, rest)) => match number.parse::<usize>() {
+            Ok(number) => format!("/n{}{rest}", (number + 1) % NODES),
+            Err(_) => format!("/n{part}"),
+        },
+        None => String::new(),
+    });
+    first.to_owned() + &others.collect::<String>()
+}
+
 /// Some facts in the default graph and two named ones.
 pub fn facts(random: &mut Random) -> Vec<Quad> {
     let count = random.between(5, 40);

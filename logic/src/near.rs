@@ -1,0 +1,74 @@
+//! Nodes in the coordinator's own process, called by reference: nothing is encoded, and no thread waits for another.
+//!
+//! Only what is small is asked this way, and of one node that needs no other. Whatever turns out to be larger is given up
+//! and asked again through a stream, whose rows are worked on while more are found.
+
+use crate::eval::Batch;
+use crate::plan::Plan;
+use entail_model::{ClusterId, Epoch, Fault, NodeId, Placement, TermId};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A plan that one node answers alone.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub cluster: ClusterId,
+    pub epoch: Epoch,
+    pub plan: Arc<Plan>,
+    pub placement: Placement,
+    /// Rows that are of use at most.
+    pub rows_max: Option<u64>,
+    /// Rows that operators may take in, all together, if that is bounded.
+    pub rows_taken_max: Option<u64>,
+    /// Rows of an answer.
+    pub rows_given_max: usize,
+    /// Set by whoever wants the work to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// A node that is called by reference. Calls come back at once, but for the disk.
+pub trait Near: Send + Sync + Debug {
+    /// The rows of a plan; `None` if they are too many, or the epoch is not (yet) here.
+    fn answer(&self, ask: Ask) -> Result<Option<Vec<Batch>>, Fault>;
+
+    /// The ids of committed terms, by their canonical bytes.
+    fn lookup(&self, cluster: ClusterId, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault>;
+
+    /// Shows the canonical bytes of each dictionary id, in order; sorted ids cost least.
+    ///
+    /// # Errors
+    /// `Corrupt` for an id that was not given here.
+    fn texts(&self, cluster: ClusterId, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault>;
+}
+
+/// The nodes of this process.
+#[derive(Debug, Default)]
+pub struct Nearby(Mutex<BTreeMap<NodeId, Arc<dyn Near>>>);
+
+impl Nearby {
+    /// A node can be called until the guard is dropped.
+    pub fn enter(self: &Arc<Self>, id: NodeId, node: Arc<dyn Near>) -> Presence {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, node);
+        Presence { nearby: Arc::clone(self), id }
+    }
+
+    /// The node, if it is in this process.
+    pub fn find(&self, id: NodeId) -> Option<Arc<dyn Near>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+}
+
+/// A node's presence in this process.
+#[derive(Debug)]
+pub struct Presence {
+    nearby: Arc<Nearby>,
+    id: NodeId,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.nearby.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

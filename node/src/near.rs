@@ -1,0 +1,94 @@
+//! The node as a coordinator of the same process calls it: on the caller's thread, with nothing encoded.
+
+use crate::context::{Context, StoreTexts};
+use crate::queries::{Queries, whole};
+use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
+use entail_logic::eval::{Batch, too_much};
+use entail_logic::exchange::route::Territory;
+use entail_logic::near::{Ask, Near};
+use entail_model::{ClusterId, Fault, TermId};
+use entail_telemetry::count;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tracing::info_span;
+
+/// A node, called by reference.
+pub struct ByReference {
+    context: Arc<Context>,
+    queries: Arc<Queries>,
+}
+
+impl fmt::Debug for ByReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByReference").field("node", &self.context.node).finish_non_exhaustive()
+    }
+}
+
+impl ByReference {
+    /// The node with these parts.
+    pub fn new(context: Arc<Context>, queries: Arc<Queries>) -> Self {
+        Self { context, queries }
+    }
+
+    fn run(&self, ask: Ask) -> Result<Option<Vec<Batch>>, Fault> {
+        let Some(snapshot) = self.context.store.snapshot(ask.epoch) else { return Ok(None) };
+        let mut territory = Territory::of_all_holders(self.context.node, ask.placement);
+        territory.nodes = vec![self.context.node];
+        let mut answer = Answer::new(Setup {
+            territory,
+            plan: ask.plan,
+            facts: Arc::new(Committed(Arc::clone(&snapshot.relations))),
+            texts: Arc::new(StoreTexts(Arc::clone(&self.context.store))),
+            rows_max: ask.rows_max,
+            rows_left: ask.rows_taken_max.map(|max| Arc::new(AtomicU64::new(max))),
+            stop: ask.stop,
+            meter: None,
+        })?;
+        let (mut rows, mut left) = (Vec::new(), ask.rows_given_max);
+        let mut emit = |effect| match effect {
+            Effect::Rows(batch) => {
+                // Rows without columns are only counted.
+                let held = if batch.columns.iter().all(Vec::is_empty) { 1 } else { batch.rows };
+                left = left.checked_sub(held).ok_or_else(too_much)?;
+                rows.push(batch);
+                Ok(())
+            }
+            Effect::Send { .. } => Err(Fault::internal("a part of one node has a message for another")),
+            Effect::Done => Ok(()),
+        };
+        match answer.step(Event::Start, &mut emit) {
+            Ok(()) => {
+                self.context.metrics.part_rows.inc_by(answer.rows());
+                Ok(Some(rows))
+            }
+            Err(fault) if fault == too_much() => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+impl Near for ByReference {
+    fn answer(&self, ask: Ask) -> Result<Option<Vec<Batch>>, Fault> {
+        self.context.check_cluster(ask.cluster.0)?;
+        let _at_work = self.queries.begin_near();
+        let _timed = self.context.metrics.part_seconds.start_timer();
+        let span = info_span!("execute", "entail.epoch" = ask.epoch.0 as i64);
+        let result = span.in_scope(|| whole(|| self.run(ask)));
+        if let Ok(Some(rows)) = &result {
+            count(&span, "entail.rows", rows.iter().map(|batch| batch.rows as u64).sum());
+            count(&span, "entail.bytes", rows.iter().map(Batch::bytes).sum());
+        }
+        result
+    }
+
+    fn lookup(&self, cluster: ClusterId, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault> {
+        self.context.check_cluster(cluster.0)?;
+        self.context.store.lookup(terms)
+    }
+
+    fn texts(&self, cluster: ClusterId, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        self.context.check_cluster(cluster.0)?;
+        self.context.store.show_texts(ids, show)
+    }
+}
