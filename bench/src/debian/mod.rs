@@ -8,7 +8,7 @@
 //!         ─breaks─►
 //! ```
 //! Two sources: triples that `entail convert debian` made of the archive's own indexes, without the texts that no rule
-//! reads; or packages that are [drawn](drawn) by the archive's profile.
+//! reads; or packages that are drawn (`drawn`) by the archive's profile.
 
 mod drawn;
 

@@ -8,7 +8,7 @@
 //!
 //! A block stores each key once with the length of its group. Keys are the differences between them or, where shards
 //! meet and differences are wide, themselves; values are the first of each group and the differences within groups, or
-//! all of them; whichever is smaller, block by block. All are lists as in [`bits`](super::bits). A dense column takes
+//! all of them; whichever is smaller, block by block. All are lists as in `bits`. A dense column takes
 //! three to four bytes per pair.
 //!
 //! Invariant: [`decode`] gives sorted distinct pairs or `Corrupt`, and allocates at most a chunk, whatever the bytes.
