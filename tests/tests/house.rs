@@ -27,7 +27,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Dependencies that one part of the house hides from the others: its name in Rust, and the only files that name it.
-const OWNED: [(&str, &[&str]); 8] = [
+const OWNED: [(&str, &[&str]); 9] = [
     ("rocksdb", &["node/src/store/rocks.rs"]),
     ("opentelemetry", &["telemetry/"]),
     ("opentelemetry_otlp", &["telemetry/"]),
@@ -35,6 +35,7 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("opentelemetry_proto", &["telemetry/", "cli/tests/processes/receiver.rs"]),
     ("opentelemetry_sdk", &["telemetry/"]),
     ("prometheus", &["telemetry/src/metrics/"]),
+    ("tikv_jemallocator", &["cli/src/main.rs"]),
     ("tracing_opentelemetry", &["telemetry/"]),
     // The coordinator keeps a write's answer in its log, as the message that the client gets; spans travel as OTLP.
     ("prost", &["proto/", "coordinator/src/writer/", "telemetry/"]),
