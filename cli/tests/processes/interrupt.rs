@@ -84,7 +84,7 @@ fn interrupted_reasoning_and_queries_leave_the_cluster_free() {
     interrupted(apply);
     assert_eq!(cluster.must(&["rules", "list"]), "no rules\n");
     goes_on(&cluster, "after-rules");
-    let all = "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f }";
+    let all = "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f . ?g <urn:next> ?h }";
     let mut query = cluster.begin(&["query", all]);
     sleep(Duration::from_millis(400));
     assert!(query.is_running(), "the product is too small to be interrupted");

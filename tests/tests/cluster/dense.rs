@@ -73,7 +73,7 @@ fn what_recursion_fills_is_what_a_search_finds() {
         let shape = format!("{nodes} nodes");
         // One document, so that blank nodes have one meaning.
         let marked: BTreeSet<Edge> = [(1, 1), (200, 1)].into();
-        cluster.load("first", lines("edge", &first) + &lines("marked", &marked));
+        cluster.load("first.nt", lines("edge", &first) + &lines("marked", &marked));
         let reached = paths(&first);
         assert!(reached.len() > 100_000, "{} paths are few", reached.len());
         cluster.apply("paths", RULES).unwrap();
