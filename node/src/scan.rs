@@ -102,3 +102,21 @@ fn send_pieces(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_counted_unless_they_are_many() {
+        let run = |pairs: Vec<(u64, u64)>| {
+            let pairs = pairs.into_iter().map(|(class, subject)| (TermId(class), TermId(subject))).collect();
+            Run::resident(Mark::Derived, pairs).expect("not empty")
+        };
+        let (first, second) = (run(vec![(1, 1), (1, 2), (4, 1)]), run(vec![(4, 2)]));
+        let counted = classes([&first, &second].into_iter()).expect("in memory");
+        assert_eq!(counted, BTreeMap::from([(TermId(1), 2), (TermId(4), 2)]));
+        let many = run((0..=CLASSES_MAX as u64).map(|class| (class, 1)).collect());
+        assert_eq!(classes([&many].into_iter()).expect("in memory"), BTreeMap::new());
+    }
+}

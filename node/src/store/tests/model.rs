@@ -312,6 +312,10 @@ impl Life {
         for ((number, _), text) in all.iter().zip(texts) {
             assert_eq!(&text[..], &word(*number)[..]);
         }
+        let mut shown = all.iter();
+        let mut show = |text: &[u8]| assert_eq!(Some(text), shown.next().map(|(number, _)| word(*number)).as_deref());
+        self.store().show_texts(&ids, &mut show).expect("readable");
+        assert_eq!(shown.len(), 0);
         let mut locals: BTreeMap<ShardId, BTreeSet<u64>> = BTreeMap::new();
         ids.iter().for_each(|id| {
             assert!(locals.entry(id.home().expect("a term")).or_default().insert(id.local().expect("a term")));
