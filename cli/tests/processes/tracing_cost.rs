@@ -11,7 +11,6 @@ use std::fs;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-const LOADS: usize = 7;
 const UNIVERSITIES: u32 = 5;
 /// Sets of clusters, one each way: those that are set up alike differ by where their shards are.
 const SETS: usize = 4;
@@ -27,11 +26,12 @@ struct Way {
     environment: Vec<(&'static str, String)>,
     /// Processor and wall time of each load, and of a query in each set of clusters.
     loads: Vec<(Duration, Duration)>,
+    points: Vec<(Duration, Duration)>,
     queries: Vec<(Duration, Duration)>,
 }
 
 fn ways(receiver: &Receiver) -> Vec<Way> {
-    let way = |name, environment| Way { name, environment, loads: Vec::new(), queries: Vec::new() };
+    let way = |name, environment| Way { name, environment, loads: Vec::new(), points: Vec::new(), queries: Vec::new() };
     let sampled = |ratio: &str| {
         let sampler = ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned());
         let mut environment = receiver.environment();
@@ -87,8 +87,8 @@ fn show(what: &str, ways: &[Way], times: impl Fn(&Way) -> Vec<(Duration, Duratio
     }
 }
 
-/// Asks the clusters in turns, each as often.
-fn ask(ways: &mut [Way], clusters: &mut [(usize, Cluster)]) {
+/// Asks the clusters in turns, each as often; gives what a query took, by way.
+fn ask(clusters: &mut [(usize, Cluster)], texts: &[&str]) -> Vec<(usize, (Duration, Duration))> {
     let runtime = Runtime::new().unwrap();
     let connected = |(_, cluster): &(usize, Cluster)| {
         runtime.block_on(async { Client::connect(cluster.server(), Options::default()).unwrap() })
@@ -100,9 +100,9 @@ fn ask(ways: &mut [Way], clusters: &mut [(usize, Cluster)]) {
             let place = (index + turn) % clusters.len();
             let (before, started) = (spent(&mut clusters[place].1), Instant::now());
             runtime.block_on(async {
-                for _ in 0..QUERIES {
-                    let request = QueryRequest { query: POINT.to_owned(), ..QueryRequest::default() };
-                    assert!(clients[place].query_all(request, 1 << 20).await.unwrap().summary.rows > 0);
+                for text in texts {
+                    let request = QueryRequest { query: (*text).to_owned(), ..QueryRequest::default() };
+                    assert!(clients[place].query_all(request, 64 << 20).await.unwrap().summary.rows > 0);
                 }
             });
             // The first turn warms up.
@@ -113,10 +113,9 @@ fn ask(ways: &mut [Way], clusters: &mut [(usize, Cluster)]) {
             }
         }
     }
-    let per_query = |time: Duration| time / (TURNS * QUERIES) as u32;
-    for ((way, _), (cpu, wall)) in clusters.iter().zip(spent_by) {
-        ways[*way].queries.push((per_query(cpu), per_query(wall)));
-    }
+    let per_query = |time: Duration| time / (TURNS * texts.len()) as u32;
+    let ways = clusters.iter().map(|(way, _)| *way);
+    ways.zip(spent_by).map(|(way, (cpu, wall))| (way, (per_query(cpu), per_query(wall)))).collect()
 }
 
 #[test]
@@ -126,7 +125,7 @@ fn tracing_cost() {
     let mut ways = ways(&receiver);
     let mut data = Vec::new();
     Lubm { universities: UNIVERSITIES, seed: 7 }.write(&mut data).unwrap();
-    for set in 0..LOADS.max(SETS) {
+    for set in 0..SETS {
         let mut clusters = Vec::new();
         for index in 0..ways.len() {
             let way = &mut ways[(index + set) % 4];
@@ -138,10 +137,14 @@ fn tracing_cost() {
             way.loads.push((spent(&mut cluster) - before, started.elapsed()));
             clusters.push(((index + set) % 4, cluster));
         }
-        if set < SETS {
-            ask(&mut ways, &mut clusters);
+        for (way, time) in ask(&mut clusters, &vec![POINT; QUERIES]) {
+            ways[way].points.push(time);
+        }
+        for (way, time) in ask(&mut clusters, &lubm::QUERIES.map(|query| query.text)) {
+            ways[way].queries.push(time);
         }
     }
     show("a load of LUBM-5", &ways, |way| way.loads.clone());
-    show("a point query", &ways, |way| way.queries.clone());
+    show("a point query", &ways, |way| way.points.clone());
+    show("one of LUBM's queries", &ways, |way| way.queries.clone());
 }
