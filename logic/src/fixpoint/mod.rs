@@ -11,7 +11,7 @@
 //! (old before the delta, all after it) is exact on that copy. A node that is alone may read either copy of an atom: both
 //! get a step's facts at its end. In copies that no plan reads after the first step are only put in
 //! order when the round is over, all at once. Relations that recursion makes dense are kept as bit matrices, which tell at
-//! once what is new ([`dense`]).
+//! once what is new (`dense.rs`).
 //!
 //! A *shipped* rule moves rows between nodes. Its atoms read copies at several homes, so its deltas need a state that
 //! both copies of every fact agree on: each fact is *published* in the round after the one that found it, when its in
