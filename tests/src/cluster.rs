@@ -85,8 +85,10 @@ impl Cluster {
         let (stop, stopped) = watch::channel(false);
         let (listen, peer_listen) = (free_address(), free_address());
         let mut roles = Vec::new();
-        // What is called by reference passes no door.
-        let nearby = || if setting.refuse.is_none() { Arc::clone(&of_process) } else { Arc::default() };
+        // One node is one process with its coordinator, as with `serve`; several are called as other processes are. What is
+        // called by reference passes no door.
+        let is_near = nodes == 1 && setting.refuse.is_none();
+        let nearby = || if is_near { Arc::clone(&of_process) } else { Arc::default() };
         let end = |mut stopped: watch::Receiver<bool>| async move {
             _ = stopped.wait_for(|stop| *stop).await;
         };

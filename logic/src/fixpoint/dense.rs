@@ -185,6 +185,8 @@ impl State {
         let listed = self.runs_of(relation, Copy::Out).iter().map(|run| run.len).sum::<u64>();
         let max = self.matrix_max(relation, listed + unlisted);
         let Some(dense) = self.dense.get_mut(&relation) else { return Ok(false) };
+        // All matrices of a relation have one allowance.
+        let max = max.saturating_sub(dense.bytes() - dense.facts.bytes());
         if !lists.iter().all(|(_, rest)| dense.facts.place(rest, max)) {
             self.dissolve(relation, lists)?;
             return Ok(false);
@@ -201,7 +203,8 @@ impl State {
     pub fn claim_sent(&mut self, relation: Relation, heads: &mut Vec<Pair>) -> bool {
         let max = self.matrix_max(relation, heads.len() as u64);
         let Some(dense) = self.dense.get_mut(&relation) else { return false };
-        let is_known = dense.sent.place(heads, max.saturating_sub(dense.facts.bytes()));
+        let max = max.saturating_sub(dense.bytes() - dense.sent.bytes());
+        let is_known = dense.sent.place(heads, max);
         if is_known {
             heads.retain(|pair| dense.sent.insert(*pair));
         }
@@ -211,9 +214,10 @@ impl State {
 
     /// Keeps new in copies, as (object, subject), in a matrix alone; false if they do not fit.
     pub fn collect_in(&mut self, relation: Relation, pairs: &[Pair]) -> bool {
-        let max =
-            self.matrix_max(relation, self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::In as usize]));
+        let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::In as usize]);
+        let max = self.matrix_max(relation, unlisted);
         let Some(dense) = self.dense.get_mut(&relation) else { return false };
+        let max = max.saturating_sub(dense.facts.bytes() + dense.sent.bytes());
         let Some(into) = &mut dense.into else { return false };
         let fits = into.place(pairs, max);
         if fits {

@@ -2,21 +2,22 @@
 //!
 //! `step(event, emit)` does the work that the event asks for and emits effects. It never waits: what comes early is
 //! kept, what comes twice is dropped, and what the shell cannot deliver it sends again when told that time has passed.
+//! `local` has the local steps, `accept` what becomes of heads at their home.
 
-use super::dense::Keeping;
+mod accept;
+mod local;
+
+use self::accept::{Candidates, append};
 use super::heads::{ByRelation, Heads};
 use super::outbox::Outbox;
-use super::parts::DeltaPart;
 use super::reads::Reads;
 use super::state::State;
-use crate::columns::{Pair, Run, pairs};
-use crate::eval::{Batch, Conditions, Facts, Scope, Texts, run_stage};
+use crate::columns::{Pair, Run};
+use crate::eval::{Batch, Conditions, Scope, Texts, run_stage};
 use crate::exchange::route::Territory;
 use crate::exchange::{Flow, Message, Payload, PlanKey};
-use crate::plan::{Head, Plan, Program, RulePlans, Sink};
-use entail_model::fact::in_home;
+use crate::plan::{Plan, Program};
 use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round};
-use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -84,9 +85,6 @@ pub struct Setup {
     /// Set from outside to stop long work.
     pub stop: Arc<AtomicBool>,
 }
-
-/// Heads by what they belong to.
-type Candidates = BTreeMap<Relation, BTreeMap<usize, Vec<Pair>>>;
 
 /// One node's part in an attempt.
 pub struct Reasoner {
@@ -213,18 +211,6 @@ impl Reasoner {
         self.setup.state.add_recent(found)
     }
 
-    /// Evaluates the local rules to their fixpoint.
-    fn saturate(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        while self.setup.state.has_recent() {
-            self.check_limits()?;
-            let (candidates, claimed) = self.run_local_rules()?;
-            let found = self.accept(candidates, claimed)?;
-            self.setup.state.step(found)?;
-            self.outbox.flush_claimed(&mut self.flow, emit)?;
-        }
-        Ok(())
-    }
-
     fn check_limits(&self) -> Result<(), Fault> {
         if self.setup.stop.load(Ordering::Relaxed) {
             return Err(Fault::new(Reason::Cancelled, "the attempt was given up"));
@@ -235,96 +221,6 @@ impl Reasoner {
                 Reason::LimitExceeded,
                 format!("the rules derived more than {limit} facts at one node"),
             ));
-        }
-        Ok(())
-    }
-
-    /// One local step: every local rule over the delta. Gives the candidates, and what of them is known to be new.
-    fn run_local_rules(&mut self) -> Result<(Candidates, Candidates), Fault> {
-        let program = Arc::clone(&self.setup.program);
-        let mut heads = Vec::new();
-        let mut together = Vec::new();
-        for rule in program.rules.iter().filter(|rule| rule.is_local()) {
-            // What several rules find is the first one's, so those that claim facts take turns.
-            match self.has_dense_heads(rule) {
-                true => heads.extend(self.run_parts(&self.parts(rule))?),
-                false => together.extend(self.parts(rule)),
-            }
-        }
-        heads.extend(self.run_parts(&together)?);
-        let (mut local, mut claimed) = (Candidates::new(), Candidates::new());
-        for heads in heads {
-            self.route_claimed(heads.rule, heads.claimed, &mut claimed)?;
-            self.route_heads(heads.rule, heads.pairs, &mut local)?;
-        }
-        Ok((local, claimed))
-    }
-
-    fn has_dense_heads(&self, rule: &RulePlans) -> bool {
-        let state = &self.setup.state;
-        let is_dense = |head: &Head| head.relation().is_some_and(|relation| state.dense(relation).is_some());
-        let heads = |plan: &Plan| matches!(&plan.sink, Sink::Emit { heads, .. } if heads.iter().any(is_dense));
-        state.has_matrices() && rule.deltas.iter().any(heads)
-    }
-
-    /// The parts of a local rule's work in this step.
-    fn parts<'p>(&self, rule: &'p RulePlans) -> Vec<(&'p Plan, usize, usize)> {
-        let facts = self.setup.state.local();
-        let parts = rule.deltas.iter().flat_map(|plan| {
-            let of = facts.parts(plan);
-            (0..of).map(move |number| (plan, number, of))
-        });
-        parts.collect()
-    }
-
-    fn run_parts(&self, parts: &[(&Plan, usize, usize)]) -> Result<Vec<FoundHeads>, Fault> {
-        let facts = self.setup.state.local();
-        let run = |(plan, number, of): &(&Plan, usize, usize)| {
-            self.run_source(plan, &DeltaPart { facts: &facts, number: *number, of: *of })
-        };
-        match parts {
-            [only] => Ok(vec![run(only)?]),
-            _ => parts.par_iter().map(run).collect(),
-        }
-    }
-
-    /// Runs the single stage of a local plan.
-    fn run_source(&self, plan: &Plan, facts: &dyn Facts) -> Result<FoundHeads, Fault> {
-        let scope = Scope {
-            facts,
-            texts: &*self.setup.texts,
-            conditions: &self.conditions,
-            stop: None,
-            meter: None,
-            groups: Some(&self.room_for_groups),
-            rows_left: None,
-        };
-        let mut heads = Heads::new(plan, |relation| self.setup.state.dense(relation));
-        run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
-            self.check_limits()?;
-            heads.add(&rows);
-            Ok(())
-        })?;
-        heads.sort_distinct();
-        Ok(FoundHeads { rule: heads.rule, pairs: heads.pairs, claimed: heads.claimed })
-    }
-
-    /// Keeps the claimed heads that are at home here, and sends the others.
-    fn route_claimed(&mut self, rule: usize, heads: ByRelation, local: &mut Candidates) -> Result<(), Fault> {
-        for (relation, pairs) in heads {
-            if self.is_single() {
-                append(local, relation, rule, pairs);
-                continue;
-            }
-            // They come by subject, most of them.
-            for group in pairs.chunk_by(|a, b| a.0 == b.0) {
-                let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
-                let list = match node == self.setup.territory.me {
-                    true => local.entry(relation).or_default().entry(rule).or_default(),
-                    false => self.outbox.claimed(node, rule, relation),
-                };
-                list.extend_from_slice(group);
-            }
         }
         Ok(())
     }
@@ -356,134 +252,6 @@ impl Reasoner {
                 };
                 list.extend_from_slice(&pairs);
             }
-        }
-        Ok(())
-    }
-
-    /// What is new becomes facts of the local copies; in copies for other nodes go to the outbox.
-    fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<Found, Fault> {
-        let mut candidates = candidates;
-        let single = self.is_single();
-        for (relation, rules) in &candidates {
-            let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
-            let keeping = Keeping {
-                alone: [is_idle(Copy::Out), single && is_idle(Copy::In)],
-                collects_in: !single && !self.reads.reads(relation.predicate, Copy::In),
-            };
-            self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), keeping)?;
-        }
-        let mut found = self.accept_claimed(&mut candidates, claimed)?;
-        self.accept_candidates(candidates, &mut found)?;
-        Ok(found)
-    }
-
-    /// Takes the candidates of dense relations: what was claimed is new, the rest is asked for.
-    fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<Found, Fault> {
-        let mut found = Found::new();
-        let all = claimed.keys().chain(candidates.keys());
-        let dense: BTreeSet<Relation> = all.copied().filter(|of| self.setup.state.dense(*of).is_some()).collect();
-        for relation in dense {
-            let mut rules: BTreeMap<usize, (Vec<Pair>, Vec<Pair>)> = BTreeMap::new();
-            for (rule, pairs) in claimed.remove(&relation).unwrap_or_default() {
-                rules.entry(rule).or_default().0 = pairs;
-            }
-            for (rule, pairs) in candidates.remove(&relation).unwrap_or_default() {
-                rules.entry(rule).or_default().1 = pairs;
-            }
-            let (rules, mut lists): (Vec<usize>, Vec<_>) = rules.into_iter().unzip();
-            let is_dense = self.setup.state.claim_rest(relation, &mut lists)?;
-            for (rule, (claimed, rest)) in rules.iter().zip(&mut lists) {
-                if is_dense {
-                    self.count(*rule, claimed.len() as u64);
-                } else {
-                    append(candidates, relation, *rule, std::mem::take(claimed));
-                    append(candidates, relation, *rule, std::mem::take(rest));
-                }
-            }
-            let new = lists.into_iter().map(|(claimed, _)| claimed).reduce(pairs::unite);
-            self.place(relation, new.unwrap_or_default(), &mut found)?;
-        }
-        Ok(found)
-    }
-
-    fn count(&mut self, rule: usize, facts: u64) {
-        self.derived[rule] += facts;
-        self.derived_total += facts;
-    }
-
-    /// Subtracts from the candidates what is known.
-    fn accept_candidates(&mut self, candidates: Candidates, found: &mut Found) -> Result<(), Fault> {
-        let state = &self.setup.state;
-        let new: Vec<Accepted> = candidates
-            .into_par_iter()
-            .map(|(relation, rules)| {
-                let mut all: Vec<Pair> = Vec::new();
-                let mut counts = Vec::new();
-                for (rule, mut pairs) in rules {
-                    pairs::sort_distinct(&mut pairs);
-                    let mut new = state.subtract_known(relation, pairs)?;
-                    if !all.is_empty() {
-                        new = pairs::subtract(&new, &all);
-                    }
-                    counts.push((rule, new.len() as u64));
-                    all = if all.is_empty() { new } else { pairs::merge(&all, &new) };
-                }
-                Ok((relation, counts, all))
-            })
-            .collect::<Result<_, Fault>>()?;
-        for (relation, counts, pairs) in new {
-            counts.into_iter().for_each(|(rule, count)| self.count(rule, count));
-            self.place(relation, pairs, found)?;
-        }
-        Ok(())
-    }
-
-    /// Puts new facts where they belong.
-    fn place(&mut self, relation: Relation, pairs: Vec<Pair>, found: &mut Found) -> Result<(), Fault> {
-        if self.must_place(relation, Copy::In, pairs.len()) {
-            self.place_in_copies(relation, &pairs, found)?;
-        }
-        if self.must_place(relation, Copy::Out, pairs.len()) && !pairs.is_empty() {
-            found.insert((relation, Copy::Out), pairs);
-        }
-        Ok(())
-    }
-
-    /// Must a copy's new facts be put in order? Those of which nobody asks may be in a matrix alone.
-    fn must_place(&mut self, relation: Relation, copy: Copy, facts: usize) -> bool {
-        let state = &mut self.setup.state;
-        let must = self.reads.reads(relation.predicate, copy) || !state.is_alone(relation, copy);
-        if !must {
-            state.add_unlisted(relation, copy, facts as u64);
-        }
-        must
-    }
-
-    fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
-        let single = self.is_single();
-        let mut here = Vec::new();
-        for (subject, object) in pairs {
-            if single {
-                here.push((*object, *subject));
-                continue;
-            }
-            let home = in_home(*subject, relation.predicate, *object, self.setup.program.rdf_type);
-            let home = home.ok_or_else(|| Fault::internal("a fact with an inline subject"))?;
-            let node = self.setup.territory.holder(home)?;
-            let list = match node == self.setup.territory.me {
-                true => &mut here,
-                false => self.outbox.copies(node, relation),
-            };
-            list.push((*object, *subject));
-        }
-        if !self.reads.reads(relation.predicate, Copy::In) {
-            return match self.setup.state.collect_in(relation, &here) {
-                true => Ok(()),
-                false => self.setup.state.add_later(relation, &here),
-            };
-        }
-        if !here.is_empty() {
-            found.insert((relation, Copy::In), here);
         }
         Ok(())
     }
@@ -646,28 +414,6 @@ impl Reasoner {
         }
     }
 }
-
-/// What a part of a rule's work has found.
-struct FoundHeads {
-    rule: usize,
-    pairs: ByRelation,
-    claimed: ByRelation,
-}
-
-/// Adds a rule's pairs.
-fn append(candidates: &mut Candidates, relation: Relation, rule: usize, pairs: Vec<Pair>) {
-    let list = candidates.entry(relation).or_default().entry(rule).or_default();
-    match list.is_empty() {
-        true => *list = pairs,
-        false => list.extend(pairs),
-    }
-}
-
-/// A relation's new facts: how many of which rule, and which.
-type Accepted = (Relation, Vec<(usize, u64)>, Vec<Pair>);
-
-/// New facts by copy.
-type Found = BTreeMap<(Relation, Copy), Vec<Pair>>;
 
 fn plan_of(program: &Program, key: PlanKey) -> Result<&Plan, Fault> {
     let rule = program.rules.get(key.rule).ok_or_else(|| Fault::corrupt(format!("no rule {}", key.rule)))?;

@@ -311,7 +311,8 @@ impl State {
     }
 
     /// Keeps relations with so many candidates as matrices, if they are dense enough; with zero all that have any.
-    pub fn set_dense_from(&mut self, candidates: u64) {
+    #[cfg(test)]
+    pub(super) fn set_dense_from(&mut self, candidates: u64) {
         self.dense_from = candidates;
     }
 

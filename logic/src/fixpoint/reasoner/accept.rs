@@ -1,0 +1,157 @@
+//! What becomes of heads at their home: what is new is a fact, counted for the rule that found it, and put where it is read.
+
+use super::Reasoner;
+use crate::columns::{Pair, pairs};
+use crate::fixpoint::dense::Keeping;
+use entail_model::fact::in_home;
+use entail_model::{Copy, Fault, Relation};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Heads by what they belong to.
+pub(super) type Candidates = BTreeMap<Relation, BTreeMap<usize, Vec<Pair>>>;
+
+/// A relation's new facts: how many of which rule, and which.
+type Accepted = (Relation, Vec<(usize, u64)>, Vec<Pair>);
+
+/// New facts by copy.
+pub(super) type Found = BTreeMap<(Relation, Copy), Vec<Pair>>;
+
+/// Adds a rule's pairs.
+pub(super) fn append(candidates: &mut Candidates, relation: Relation, rule: usize, pairs: Vec<Pair>) {
+    let list = candidates.entry(relation).or_default().entry(rule).or_default();
+    match list.is_empty() {
+        true => *list = pairs,
+        false => list.extend(pairs),
+    }
+}
+
+impl Reasoner {
+    /// What is new becomes facts of the local copies; in copies for other nodes go to the outbox.
+    pub(super) fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<Found, Fault> {
+        let mut candidates = candidates;
+        let single = self.is_single();
+        for (relation, rules) in &candidates {
+            let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
+            let keeping = Keeping {
+                alone: [is_idle(Copy::Out), single && is_idle(Copy::In)],
+                collects_in: !single && !self.reads.reads(relation.predicate, Copy::In),
+            };
+            self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), keeping)?;
+        }
+        let mut found = self.accept_claimed(&mut candidates, claimed)?;
+        self.accept_candidates(candidates, &mut found)?;
+        Ok(found)
+    }
+
+    /// Takes the candidates of dense relations: what was claimed is new, the rest is asked for.
+    fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<Found, Fault> {
+        let mut found = Found::new();
+        let all = claimed.keys().chain(candidates.keys());
+        let dense: BTreeSet<Relation> = all.copied().filter(|of| self.setup.state.dense(*of).is_some()).collect();
+        for relation in dense {
+            let mut rules: BTreeMap<usize, (Vec<Pair>, Vec<Pair>)> = BTreeMap::new();
+            for (rule, pairs) in claimed.remove(&relation).unwrap_or_default() {
+                rules.entry(rule).or_default().0 = pairs;
+            }
+            for (rule, pairs) in candidates.remove(&relation).unwrap_or_default() {
+                rules.entry(rule).or_default().1 = pairs;
+            }
+            let (rules, mut lists): (Vec<usize>, Vec<_>) = rules.into_iter().unzip();
+            let is_dense = self.setup.state.claim_rest(relation, &mut lists)?;
+            for (rule, (claimed, rest)) in rules.iter().zip(&mut lists) {
+                if is_dense {
+                    self.count(*rule, claimed.len() as u64);
+                } else {
+                    append(candidates, relation, *rule, std::mem::take(claimed));
+                    append(candidates, relation, *rule, std::mem::take(rest));
+                }
+            }
+            let new = lists.into_iter().map(|(claimed, _)| claimed).reduce(pairs::unite);
+            self.place(relation, new.unwrap_or_default(), &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn count(&mut self, rule: usize, facts: u64) {
+        self.derived[rule] += facts;
+        self.derived_total += facts;
+    }
+
+    /// Subtracts from the candidates what is known.
+    fn accept_candidates(&mut self, candidates: Candidates, found: &mut Found) -> Result<(), Fault> {
+        let state = &self.setup.state;
+        let new: Vec<Accepted> = candidates
+            .into_par_iter()
+            .map(|(relation, rules)| {
+                let mut all: Vec<Pair> = Vec::new();
+                let mut counts = Vec::new();
+                for (rule, mut pairs) in rules {
+                    pairs::sort_distinct(&mut pairs);
+                    let mut new = state.subtract_known(relation, pairs)?;
+                    if !all.is_empty() {
+                        new = pairs::subtract(&new, &all);
+                    }
+                    counts.push((rule, new.len() as u64));
+                    all = if all.is_empty() { new } else { pairs::merge(&all, &new) };
+                }
+                Ok((relation, counts, all))
+            })
+            .collect::<Result<_, Fault>>()?;
+        for (relation, counts, pairs) in new {
+            counts.into_iter().for_each(|(rule, count)| self.count(rule, count));
+            self.place(relation, pairs, found)?;
+        }
+        Ok(())
+    }
+
+    /// Puts new facts where they belong.
+    fn place(&mut self, relation: Relation, pairs: Vec<Pair>, found: &mut Found) -> Result<(), Fault> {
+        if self.must_place(relation, Copy::In, pairs.len()) {
+            self.place_in_copies(relation, &pairs, found)?;
+        }
+        if self.must_place(relation, Copy::Out, pairs.len()) && !pairs.is_empty() {
+            found.insert((relation, Copy::Out), pairs);
+        }
+        Ok(())
+    }
+
+    /// Must a copy's new facts be put in order? Those of which nobody asks may be in a matrix alone.
+    fn must_place(&mut self, relation: Relation, copy: Copy, facts: usize) -> bool {
+        let state = &mut self.setup.state;
+        let must = self.reads.reads(relation.predicate, copy) || !state.is_alone(relation, copy);
+        if !must {
+            state.add_unlisted(relation, copy, facts as u64);
+        }
+        must
+    }
+
+    fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
+        let single = self.is_single();
+        let mut here = Vec::new();
+        for (subject, object) in pairs {
+            if single {
+                here.push((*object, *subject));
+                continue;
+            }
+            let home = in_home(*subject, relation.predicate, *object, self.setup.program.rdf_type);
+            let home = home.ok_or_else(|| Fault::internal("a fact with an inline subject"))?;
+            let node = self.setup.territory.holder(home)?;
+            let list = match node == self.setup.territory.me {
+                true => &mut here,
+                false => self.outbox.copies(node, relation),
+            };
+            list.push((*object, *subject));
+        }
+        if !self.reads.reads(relation.predicate, Copy::In) {
+            return match self.setup.state.collect_in(relation, &here) {
+                true => Ok(()),
+                false => self.setup.state.add_later(relation, &here),
+            };
+        }
+        if !here.is_empty() {
+            found.insert((relation, Copy::In), here);
+        }
+        Ok(())
+    }
+}
