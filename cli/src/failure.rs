@@ -10,7 +10,6 @@ use entail_client::Error;
 use entail_model::{Fault, Reason};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal};
-use std::process::ExitCode;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
@@ -80,8 +79,8 @@ impl Failure {
     }
 
     /// Says what went wrong, and gives the exit code.
-    pub fn report(self) -> ExitCode {
-        let code = ExitCode::from(self.exit_code());
+    pub fn report(self) -> u8 {
+        let code = self.exit_code();
         if let Self::Clap(error) = self {
             // Nobody is left to be told that the terminal went away.
             let _ = error.print();

@@ -25,11 +25,23 @@ pub mod units;
 use arguments::Arguments;
 use failure::Failure;
 use session::Session;
-use std::process::ExitCode;
+use std::io::Write;
 use tokio::runtime::Runtime;
 
-/// Runs the program with the arguments of the process.
-pub fn main() -> ExitCode {
+/// Runs the program with the arguments of the process, and ends the process.
+pub fn main() -> ! {
+    end(program())
+}
+
+/// Ends the process without the destructors of statics, RocksDB's among them: a thread that was cut off may still use
+/// what they destroy.
+fn end(code: u8) -> ! {
+    // Whoever does not read any more has been told so.
+    _ = std::io::stdout().flush();
+    signal_hook::low_level::exit(code.into())
+}
+
+fn program() -> u8 {
     let arguments = match config::arguments(std::env::args_os().collect()) {
         Ok(arguments) => arguments,
         Err(failure) => return failure.report(),
@@ -44,7 +56,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-async fn run(arguments: Arguments) -> ExitCode {
+async fn run(arguments: Arguments) -> u8 {
     let telemetry = arguments.telemetry();
     let _guard = match entail_telemetry::init(&telemetry) {
         Ok(guard) => guard,
@@ -52,7 +64,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     };
     let session = Session::new(arguments.globals);
     match command::run(arguments.command, &session).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => failure.report(),
     }
 }

@@ -7,6 +7,6 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-fn main() -> std::process::ExitCode {
+fn main() {
     entail_cli::main()
 }

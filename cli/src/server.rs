@@ -107,7 +107,7 @@ pub fn shutdown() -> Result<CancellationToken, Failure> {
         told.cancel();
         received(&mut signals).await;
         tracing::warn!("told a second time: ending at once");
-        std::process::exit(i32::from(Failure::Interrupted.exit_code()));
+        crate::end(Failure::Interrupted.exit_code());
     });
     Ok(stop)
 }
