@@ -184,6 +184,7 @@ impl Answer {
             stop: Some(&stop),
             meter: meter.as_deref(),
             groups: None,
+            members: None,
             rows_left: rows_left.as_deref(),
         };
         let result = self.run_in(&scope, &plan, stage, batch, emit);

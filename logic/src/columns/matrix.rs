@@ -17,6 +17,7 @@
 
 use crate::columns::pairs::Pair;
 use entail_model::{Fault, TermId};
+use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const WORD_BITS: usize = 64;
@@ -24,6 +25,8 @@ const WORD_BITS: usize = 64;
 const STRIPE_WORDS: usize = 8;
 /// Pages of one shard that are placed; terms beyond are left out, as their table would be too large.
 const PAGES_MAX: usize = 1 << 22;
+/// Above this many pairs work is shared between cores.
+const PARALLEL: usize = 1 << 14;
 const NO_PAGE: u32 = u32::MAX;
 
 /// The bits of an id that tell the kind, those of the term within its page, and those of the page within its shard.
@@ -196,6 +199,15 @@ impl Matrix {
         before != *word
     }
 
+    /// Adds pairs that have been [placed](Self::place); gives those that are new, in their order but for repetitions.
+    pub fn claim_all(&self, pairs: &[Pair]) -> Vec<Pair> {
+        let claim = |pair: &&Pair| self.row(pair.0).map(|row| row.claim(pair.1)) == Some(Claim::New);
+        match pairs.len() > PARALLEL {
+            true => pairs.par_iter().filter(claim).copied().collect(),
+            false => pairs.iter().filter(claim).copied().collect(),
+        }
+    }
+
     /// Bytes that the set takes.
     pub fn bytes(&self) -> u64 {
         let rows = self.bits.len() * size_of::<Vec<AtomicU64>>();
@@ -285,7 +297,6 @@ mod tests {
     use entail_model::{ShardId, TermKind, term};
     use oxrdf::vocab::xsd;
     use proptest::prelude::*;
-    use rayon::prelude::*;
     use std::collections::BTreeSet;
 
     /// Terms of several shards, pages and kinds; neighbours are often of different kinds.

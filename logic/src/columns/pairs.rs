@@ -13,6 +13,9 @@ use rayon::prelude::*;
 /// Above this many pairs work is shared between cores.
 const PARALLEL: usize = 1 << 16;
 
+/// Of two sides whose sizes differ by less than this, all of both is read.
+const LIKE_SIZE: usize = 6;
+
 /// The number of leading pairs of sorted `slice` that satisfy `before`, which must hold for a prefix.
 pub fn gallop<T>(slice: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
     if slice.first().is_none_or(|first| !before(first)) {
@@ -88,7 +91,7 @@ pub fn subtract_in_place(pairs: &mut Vec<Pair>, known: &[Pair]) {
 }
 
 /// Moves what `known` lacks to the front, in order; gives how many those are.
-fn keep_new(pairs: &mut [Pair], known: &[Pair]) -> usize {
+pub fn keep_new(pairs: &mut [Pair], known: &[Pair]) -> usize {
     if pairs.len() > PARALLEL {
         let middle = pairs.len() / 2;
         let (left, right) = pairs.split_at_mut(middle);
@@ -96,6 +99,13 @@ fn keep_new(pairs: &mut [Pair], known: &[Pair]) -> usize {
         pairs.copy_within(middle..middle + second, first);
         return first + second;
     }
+    match known.len() / LIKE_SIZE <= pairs.len() {
+        true => keep_new_linear(pairs, known),
+        false => keep_new_galloping(pairs, known),
+    }
+}
+
+fn keep_new_galloping(pairs: &mut [Pair], known: &[Pair]) -> usize {
     let (mut kept, mut rest) = (0, known);
     for at in 0..pairs.len() {
         let pair = pairs[at];
@@ -106,6 +116,23 @@ fn keep_new(pairs: &mut [Pair], known: &[Pair]) -> usize {
         }
     }
     kept
+}
+
+/// Takes a step on one side at a time, whichever it is, without a branch.
+fn keep_new_linear(pairs: &mut [Pair], known: &[Pair]) -> usize {
+    let (mut at, mut other, mut kept) = (0, 0, 0);
+    while at < pairs.len() && other < known.len() {
+        let (pair, seen) = (pairs[at], known[other]);
+        // What is not kept is written over, or its own place, as `kept` is at most `at`.
+        pairs[kept] = pair;
+        let (is_after, is_seen) = (seen < pair, seen == pair);
+        other += usize::from(is_after);
+        at += usize::from(!is_after);
+        kept += usize::from(!is_after & !is_seen);
+    }
+    let rest = pairs.len() - at;
+    pairs.copy_within(at.., kept);
+    kept + rest
 }
 
 /// The pairs of two disjoint sets, each without repetitions; in order, unless one of them is empty.

@@ -5,10 +5,11 @@
 //! pair are kept here (its fences), so that a search touches only the chunks it needs.
 
 use crate::columns::groups::{GROUPS_PAIRS_MAX, Groups};
-use crate::columns::pairs::{self, Pair};
+use crate::columns::pairs::{self, Pair, gallop};
 use entail_model::{Fault, Mark, TermId};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
+use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -47,8 +48,36 @@ pub struct Chunk {
 
 #[derive(Clone, Debug)]
 enum Body {
-    Resident(Arc<Vec<Pair>>),
+    Resident(Piece),
     Stored(ChunkKey, Arc<dyn ChunkStore>),
+}
+
+/// Neighbouring pairs of a vector that others may read as well.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    pairs: Arc<Vec<Pair>>,
+    range: Range<usize>,
+}
+
+impl Piece {
+    fn whole(pairs: Arc<Vec<Pair>>) -> Self {
+        let range = 0..pairs.len();
+        Self { pairs, range }
+    }
+
+    /// Some of the pairs, by their positions in this piece.
+    fn slice(&self, range: Range<usize>) -> Self {
+        let start = self.range.start;
+        Self { pairs: Arc::clone(&self.pairs), range: start + range.start..start + range.end }
+    }
+}
+
+impl Deref for Piece {
+    type Target = [Pair];
+
+    fn deref(&self) -> &[Pair] {
+        &self.pairs[self.range.clone()]
+    }
 }
 
 impl Chunk {
@@ -57,8 +86,12 @@ impl Chunk {
     /// # Panics
     /// If `pairs` is empty.
     pub fn resident(pairs: Vec<Pair>) -> Self {
+        Self::of(Piece::whole(Arc::new(pairs)))
+    }
+
+    fn of(pairs: Piece) -> Self {
         let (first, last) = (pairs[0], pairs[pairs.len() - 1]);
-        Self { first, last, len: pairs.len() as u64, sum: None, body: Body::Resident(Arc::new(pairs)) }
+        Self { first, last, len: pairs.len() as u64, sum: None, body: Body::Resident(pairs) }
     }
 
     /// A chunk that `store` keeps under `key`.
@@ -87,10 +120,10 @@ impl Chunk {
     }
 
     /// The chunk's pairs.
-    pub fn pairs(&self) -> Result<Arc<Vec<Pair>>, Fault> {
+    pub fn pairs(&self) -> Result<Piece, Fault> {
         match &self.body {
-            Body::Resident(pairs) => Ok(Arc::clone(pairs)),
-            Body::Stored(key, store) => store.load(*key),
+            Body::Resident(pairs) => Ok(pairs.clone()),
+            Body::Stored(key, store) => store.load(*key).map(Piece::whole),
         }
     }
 }
@@ -148,12 +181,39 @@ impl Run {
     /// One of several parts that together are this run: some of the pairs, or of the chunks if there are several.
     pub fn part(&self, number: usize, of: usize) -> Option<Arc<Self>> {
         let range = |len: usize| len * number / of..len * (number + 1) / of;
-        if let [Chunk { body: Body::Resident(pairs), .. }] = &self.chunks[..] {
-            return Self::resident(self.mark, pairs[range(pairs.len())].to_vec());
+        match &self.chunks[..] {
+            [Chunk { body: Body::Resident(pairs), .. }] => self.slice(pairs, range(pairs.len())),
+            chunks => self.some(&chunks[range(chunks.len())]),
         }
-        let chunks = self.chunks[range(self.chunks.len())].to_vec();
+    }
+
+    /// What of this run has the key, and perhaps more: the pairs with it, or the chunks that have some of them.
+    pub fn around(&self, key: TermId) -> Option<Arc<Self>> {
+        match &self.chunks[..] {
+            [Chunk { body: Body::Resident(pairs), .. }] => {
+                let start = pairs.partition_point(|pair| pair.0 < key);
+                let found = gallop(&pairs[start..], |pair| pair.0 == key);
+                self.slice(pairs, start..start + found)
+            }
+            chunks => {
+                let start = chunks.partition_point(|chunk| chunk.last.0 < key);
+                let found = chunks[start..].partition_point(|chunk| chunk.first.0 <= key);
+                self.some(&chunks[start..start + found])
+            }
+        }
+    }
+
+    /// A run of some of this one's pairs, which stay where they are.
+    fn slice(&self, pairs: &Piece, range: Range<usize>) -> Option<Arc<Self>> {
+        let len = range.len() as u64;
+        let chunks = || vec![Chunk::of(pairs.slice(range))];
+        (len > 0).then(|| Arc::new(Self::new(self.mark, chunks(), len, len.min(self.keys))))
+    }
+
+    /// A run of some of this one's chunks.
+    fn some(&self, chunks: &[Chunk]) -> Option<Arc<Self>> {
         let len = chunks.iter().map(|chunk| chunk.len).sum();
-        (len > 0).then(|| Arc::new(Self::new(self.mark, chunks, len, len.min(self.keys))))
+        (len > 0).then(|| Arc::new(Self::new(self.mark, chunks.to_vec(), len, len.min(self.keys))))
     }
 
     /// A run in memory from sorted distinct pairs; `None` when there are none.
@@ -198,16 +258,24 @@ impl Run {
             pairs::subtract_in_place(&mut new, &only.pairs()?);
             return Ok(new);
         }
-        let mut cursor = Cursor::new(self);
-        let mut kept = 0;
-        for at in 0..new.len() {
-            let pair = new[at];
-            if cursor.seek(pair)?.first() != Some(&pair) {
-                new[kept] = pair;
-                kept += 1;
+        let (mut at, mut kept, mut chunks) = (0, 0, &self.chunks[..]);
+        while at < new.len() {
+            chunks = &chunks[gallop(chunks, |chunk| chunk.last < new[at])..];
+            let Some((chunk, later)) = chunks.split_first() else { break };
+            // What lies before the chunk, and what lies within.
+            let before = gallop(&new[at..], |pair| *pair < chunk.first);
+            new.copy_within(at..at + before, kept);
+            (at, kept) = (at + before, kept + before);
+            let within = gallop(&new[at..], |pair| *pair <= chunk.last);
+            if within > 0 {
+                let left = pairs::keep_new(&mut new[at..at + within], &chunk.pairs()?);
+                new.copy_within(at..at + left, kept);
+                (at, kept) = (at + within, kept + left);
             }
+            chunks = later;
         }
-        new.truncate(kept);
+        new.copy_within(at.., kept);
+        new.truncate(kept + new.len() - at);
         Ok(new)
     }
 
@@ -225,7 +293,7 @@ impl Run {
                 position += gallop_keys(&keys[position..], first.0);
                 continue;
             }
-            let group = pairs::gallop(found, |pair| pair.0 == key);
+            let group = gallop(found, |pair| pair.0 == key);
             (position..position + repeats).for_each(|index| visit(index, &found[..group]));
             if group == found.len() {
                 self.match_rest(key, position..position + repeats, &mut cursor, &mut visit)?;
@@ -239,13 +307,13 @@ impl Run {
     fn match_rest(
         &self,
         key: TermId,
-        positions: std::ops::Range<usize>,
+        positions: Range<usize>,
         cursor: &mut Cursor<'_>,
         visit: &mut impl FnMut(usize, &[Pair]),
     ) -> Result<(), Fault> {
         while cursor.next_chunk_starts_with(key) {
             let piece = cursor.enter_next_chunk()?;
-            let group = pairs::gallop(piece, |pair| pair.0 == key);
+            let group = gallop(piece, |pair| pair.0 == key);
             positions.clone().for_each(|index| visit(index, &piece[..group]));
         }
         Ok(())
@@ -253,7 +321,7 @@ impl Run {
 }
 
 fn gallop_keys(keys: &[TermId], target: TermId) -> usize {
-    pairs::gallop(keys, |key| *key < target)
+    gallop(keys, |key| *key < target)
 }
 
 /// A position in a run that only moves forward.
@@ -261,7 +329,7 @@ pub struct Cursor<'a> {
     run: &'a Run,
     chunk: usize,
     offset: usize,
-    loaded: Option<Arc<Vec<Pair>>>,
+    loaded: Option<Piece>,
 }
 
 impl<'a> Cursor<'a> {
@@ -273,7 +341,7 @@ impl<'a> Cursor<'a> {
     /// Moves to the first pair at or after `target` and returns the rest of its chunk: empty at the end of the run.
     pub fn seek(&mut self, target: Pair) -> Result<&[Pair], Fault> {
         let ahead = &self.run.chunks[self.chunk.min(self.run.chunks.len())..];
-        let skipped = pairs::gallop(ahead, |chunk| chunk.last < target);
+        let skipped = gallop(ahead, |chunk| chunk.last < target);
         if skipped > 0 {
             self.chunk += skipped;
             self.offset = 0;
@@ -284,7 +352,7 @@ impl<'a> Cursor<'a> {
         // In a chunk that was not looked at yet, nothing says that the target is near.
         let passed = match self.offset {
             0 => rest.partition_point(|pair| *pair < target),
-            _ => pairs::gallop(rest, |pair| *pair < target),
+            _ => gallop(rest, |pair| *pair < target),
         };
         self.offset += passed;
         Ok(self.rest())
@@ -397,6 +465,12 @@ pub(crate) mod tests {
         fn parts_and_groups_are_the_run(pairs in pairs(), size in 1usize..400, of in 1usize..9) {
             let resident = Run::resident(Mark::Derived, pairs.clone()).expect("not empty");
             for run in [resident, Arc::new(chunked(&pairs, size))] {
+                let all_of = |key: TermId| pairs.iter().filter(move |pair| pair.0 == key).copied().collect::<Vec<_>>();
+                for key in (0..22).map(TermId) {
+                    let mut around = run.around(key).map_or(Vec::new(), |run| run.to_vec().expect("in memory"));
+                    around.retain(|pair| pair.0 == key);
+                    prop_assert_eq!(around, all_of(key));
+                }
                 let parts = (0..of).filter_map(|number| run.part(number, of));
                 let all: Vec<Pair> = parts.flat_map(|part| part.to_vec().expect("in memory")).collect();
                 prop_assert_eq!(&all, &pairs);

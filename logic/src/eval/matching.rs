@@ -4,6 +4,7 @@
 //! sides are of like size), or in their own order where that is worth keeping and the runs are small; with nothing bound,
 //! the copy is scanned. A bound value is checked against each match.
 
+use super::members::Asked;
 use super::{Batch, Output, PIECE_ROWS, Scope};
 use crate::columns::pairs::{self, Pair};
 use crate::columns::{Cursor, Run};
@@ -101,6 +102,9 @@ impl Step<'_> {
 
     /// Key bound: sorted rows gallop through each run.
     fn probe(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
+        if self.check_members(graphs, rows, join)? {
+            return Ok(());
+        }
         if let [graph] = graphs
             && self.scope.groups.is_none()
             && join.bind_value.is_none()
@@ -138,6 +142,30 @@ impl Step<'_> {
             join.add_group(keyed[index].1, &group)?;
         }
         Ok(())
+    }
+
+    /// Key bound, and one value for all rows: asks for each key whether it has that, if so many ask; tells whether it has.
+    fn check_members(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<bool, Fault> {
+        let (Some(members), [graph], (Arg::Slot(key), Arg::Const(value))) =
+            (self.scope.members, graphs, self.atom.key_value(self.copy))
+        else {
+            return Ok(false);
+        };
+        if self.view == View::Delta {
+            return Ok(false);
+        }
+        let relation = Relation { graph: *graph, predicate: join.choice.predicate };
+        let asked = Asked { relation, copy: self.copy, view: self.view, value };
+        let runs = self.relation_runs(*graph, relation.predicate);
+        let Some(keys) = members.of(asked, rows.len() as u64, &runs)? else { return Ok(false) };
+        for row in rows {
+            let key = join.batch.columns[key][*row as usize];
+            if !keys.get(key).is_empty() {
+                join.push(*row, (key, value));
+                join.flush_if_full()?;
+            }
+        }
+        Ok(true)
     }
 
     /// Key and value bound: the pairs of the rows are intersected with each run, both in order.

@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod condition;
 mod matching;
+pub mod members;
 pub mod meter;
 
 pub use batch::Batch;
@@ -15,6 +16,7 @@ pub use condition::Conditions;
 use crate::columns::Run;
 use crate::plan::{Op, Plan, Sink, Slot, Stage, View};
 use entail_model::{Copy, Fault, Reason, Relation, TermId};
+use members::Members;
 use meter::Meter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,6 +51,8 @@ pub struct Scope<'a> {
     /// Room for [groups](crate::columns::groups) of small runs, in pairs: where rows are to stay in the order in which
     /// they come.
     pub groups: Option<&'a AtomicU64>,
+    /// Sets of the keys with one value, where the facts stay as they are.
+    pub members: Option<&'a Members>,
     /// Rows that operators may still take in, all together: what is expected to be small ends when it is not.
     pub rows_left: Option<&'a AtomicU64>,
 }

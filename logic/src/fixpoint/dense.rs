@@ -11,7 +11,7 @@
 
 use super::state::State;
 use crate::columns::matrix::{Matrix, Row};
-use crate::columns::run::CHUNK_PAIRS;
+use crate::columns::run::{CHUNK_PAIRS, Piece};
 use crate::columns::spine::{RunWriter, Spill};
 use crate::columns::{Pair, Run, pairs};
 use entail_model::{Copy, Fault, Mark, Relation, TermId};
@@ -22,6 +22,10 @@ pub const CANDIDATES_MIN: u64 = 1 << 16;
 
 /// Steps with candidates that tell recursion from a rule that fires once.
 const STEPS_MIN: u32 = 3;
+
+/// Rules that find candidates of a relation in one step which tell that most of them are found by several, or known: who
+/// is a person, say.
+const RULES_MIN: usize = 4;
 
 /// A matrix may take so many bytes, and some more for each fact: twice what its pairs take in one run. A recursion that
 /// has gone on for long will go on, so its steps count as well, squared.
@@ -152,13 +156,15 @@ impl State {
         }
         let runs = self.runs_of(relation, Copy::Out);
         let facts = runs.iter().map(|run| run.len).sum::<u64>();
-        if self.dense_from > 0 && (steps < STEPS_MIN || all < facts) {
+        let is_repeated = candidates.len() >= RULES_MIN && count >= facts;
+        if self.dense_from > 0 && !is_repeated && (steps < STEPS_MIN || all < facts) {
             return Ok(());
         }
-        let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
-        let values = candidates.iter().flat_map(|pairs| pairs.iter()).map(|pair| pair.1);
+        let longest = candidates.iter().map(|pairs| pairs.len() as u64).max().unwrap_or(0);
+        let known = runs.iter().map(|run| run.keys).max().unwrap_or(0);
+        let keys = if is_repeated { known.max(longest) } else { known };
         let max = self.matrix_max(relation, facts);
-        let made = match Matrix::estimate(keys, values) <= max {
+        let made = match estimate(keys, &runs, candidates)? <= max {
             true => matrix_of(&runs, max)?,
             false => None,
         };
@@ -191,9 +197,11 @@ impl State {
             self.dissolve(relation, lists)?;
             return Ok(false);
         }
+        // One list after the other: what several have is the first one's.
         for (claimed, rest) in lists {
-            rest.retain(|pair| dense.facts.insert(*pair));
-            *claimed = pairs::unite(std::mem::take(claimed), std::mem::take(rest));
+            let more = dense.facts.claim_all(rest);
+            claimed.extend(more);
+            *rest = Vec::new();
         }
         self.measure_matrices();
         Ok(true)
@@ -274,6 +282,14 @@ impl State {
         let bytes: u64 = self.dense.values().map(Dense::bytes).sum();
         self.held_in_matrices = bytes / size_of::<Pair>() as u64;
     }
+}
+
+/// About how many bytes a matrix of so many keys would take, with the values of candidates and of some of the facts.
+fn estimate(keys: u64, runs: &[Arc<Run>], candidates: &[&Vec<Pair>]) -> Result<u64, Fault> {
+    let some: Vec<Piece> = runs.iter().map(|run| run.chunks[0].pairs()).collect::<Result<_, Fault>>()?;
+    let facts = some.iter().flat_map(|piece| piece.iter().take(CHUNK_PAIRS));
+    let candidates = candidates.iter().flat_map(|pairs| pairs.iter());
+    Ok(Matrix::estimate(keys, facts.chain(candidates).map(|pair| pair.1)))
 }
 
 /// The pairs of runs as a matrix; none if that takes too much.

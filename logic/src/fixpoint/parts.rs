@@ -1,10 +1,11 @@
 //! What makes a step of many facts, and few rules, work for all cores.
 
 use super::state::LocalFacts;
-use crate::columns::Run;
+use crate::columns::{Pair, Run, pairs};
 use crate::eval::Facts;
-use crate::plan::{Op, Plan, View};
-use entail_model::{Copy, Relation};
+use crate::plan::{Arg, Atom, Op, Plan, View};
+use entail_model::{Copy, Fault, Mark, Relation, TermId};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// New facts that are worth a part of their own.
@@ -13,37 +14,109 @@ const PART_PAIRS: u64 = 1 << 12;
 /// Parts for each thread, so that no thread waits for the largest one.
 const PARTS_PER_THREAD: usize = 4;
 
-impl LocalFacts<'_> {
-    /// In how many parts a plan's new facts are worth being evaluated. Every row of a plan comes from one new fact, so the
-    /// rows of all parts are those of the whole.
-    pub fn parts(&self, plan: &Plan) -> usize {
-        let Some(Op::Match { atom, copy, view: View::Delta }) = plan.stages.first().and_then(|stage| stage.ops.first())
-        else {
-            return 1;
-        };
-        let new = |relation| self.runs(relation, *copy, View::Delta).iter().map(|run| run.len).sum::<u64>();
-        let new: u64 = match atom.relation() {
-            Some(relation) => new(relation),
-            None => self.relations().into_iter().map(new).sum(),
-        };
-        ((new / PART_PAIRS) as usize).clamp(1, rayon::current_num_threads() * PARTS_PER_THREAD)
+/// So many plans that start from new facts with a value make it worth to look at those facts once, and not for each.
+const PLANS_MIN: usize = 4;
+
+/// New facts by value, of relations of which many plans read those with one value: classes, above all.
+#[derive(Default)]
+pub struct ByValue(HashMap<(Relation, Copy), HashMap<TermId, Arc<Run>>>);
+
+impl ByValue {
+    /// The new facts that so many of the plans start from.
+    pub fn of<'p>(facts: &LocalFacts<'_>, plans: impl Iterator<Item = &'p Plan>) -> Result<Self, Fault> {
+        let mut asked: HashMap<(Relation, Copy), usize> = HashMap::new();
+        for (atom, copy) in plans.filter_map(first) {
+            if let ((Arg::Slot(_), Arg::Const(_)), Some(relation)) = (atom.key_value(copy), atom.relation()) {
+                *asked.entry((relation, copy)).or_default() += 1;
+            }
+        }
+        let mut by_value = Self::default();
+        for ((relation, copy), _) in asked.into_iter().filter(|(_, plans)| *plans >= PLANS_MIN) {
+            let runs = facts.runs(relation, copy, View::Delta);
+            // What does not fit into memory once does not twice.
+            if runs.iter().any(|run| run.resident_bytes() == 0) {
+                continue;
+            }
+            let mut groups: HashMap<TermId, Vec<Pair>> = HashMap::new();
+            for run in runs {
+                run.for_each_piece(|piece| {
+                    piece.chunk_by(|a, b| a.1 == b.1).for_each(|same| {
+                        groups.entry(same[0].1).or_default().extend_from_slice(same);
+                    });
+                    Ok(())
+                })?;
+            }
+            let run = |(value, mut pairs): (TermId, Vec<Pair>)| {
+                // Those of several runs.
+                pairs::sort_distinct(&mut pairs);
+                Run::resident(Mark::Derived, pairs).map(|run| (value, run))
+            };
+            by_value.0.insert((relation, copy), groups.into_iter().filter_map(run).collect());
+        }
+        Ok(by_value)
+    }
+
+    /// What is new of a relation with a value, if it is known.
+    fn get(&self, relation: Relation, copy: Copy, value: TermId) -> Option<Vec<Arc<Run>>> {
+        let values = self.0.get(&(relation, copy))?;
+        Some(values.get(&value).into_iter().cloned().collect())
     }
 }
 
-/// What local rules read, but of what is new only one of several parts.
+/// What a delta plan starts from.
+fn first(plan: &Plan) -> Option<(&Atom, Copy)> {
+    match plan.stages.first().and_then(|stage| stage.ops.first()) {
+        Some(Op::Match { atom, copy, view: View::Delta }) => Some((atom, *copy)),
+        _ => None,
+    }
+}
+
+/// Some of a plan's new facts, with everything else that local rules read. Every row of a plan comes from one new fact,
+/// so the rows of all parts are those of the whole.
 pub struct DeltaPart<'a> {
-    pub facts: &'a LocalFacts<'a>,
-    pub number: usize,
-    pub of: usize,
+    facts: &'a LocalFacts<'a>,
+    /// The new facts, where they are of one relation.
+    new: Option<Vec<Arc<Run>>>,
+    number: usize,
+    of: usize,
+}
+
+impl<'a> DeltaPart<'a> {
+    /// The parts in which a plan is worth being evaluated; none where nothing is new to it.
+    pub fn all(facts: &'a LocalFacts<'a>, by_value: &ByValue, plan: &Plan) -> Vec<Self> {
+        let Some((atom, copy)) = first(plan) else { return vec![Self { facts, new: None, number: 0, of: 1 }] };
+        let new = atom.relation().map(|relation| match atom.key_value(copy) {
+            (Arg::Const(key), _) => {
+                let runs = facts.runs(relation, copy, View::Delta);
+                runs.iter().filter_map(|run| run.around(key)).collect()
+            }
+            (Arg::Slot(_), Arg::Const(value)) => {
+                let known = by_value.get(relation, copy, value);
+                known.unwrap_or_else(|| facts.runs(relation, copy, View::Delta))
+            }
+            _ => facts.runs(relation, copy, View::Delta),
+        });
+        let pairs = |runs: &[Arc<Run>]| runs.iter().map(|run| run.len).sum::<u64>();
+        let count = match &new {
+            Some(runs) => pairs(runs),
+            None => facts.relations().into_iter().map(|relation| pairs(&facts.runs(relation, copy, View::Delta))).sum(),
+        };
+        let of = count.div_ceil(PART_PAIRS).min((rayon::current_num_threads() * PARTS_PER_THREAD) as u64) as usize;
+        (0..of).map(|number| Self { facts, new: new.clone(), number, of }).collect()
+    }
 }
 
 impl Facts for DeltaPart<'_> {
     fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
-        let runs = self.facts.runs(relation, copy, view);
-        if view != View::Delta || self.of == 1 {
-            return runs;
+        let runs = match &self.new {
+            // A delta plan reads new facts once.
+            Some(new) if view == View::Delta => new.clone(),
+            _ => self.facts.runs(relation, copy, view),
+        };
+        match view == View::Delta && self.of > 1 {
+            true => runs.iter().filter_map(|run| run.part(self.number, self.of)).collect(),
+            false => runs,
         }
-        runs.iter().filter_map(|run| run.part(self.number, self.of)).collect()
     }
 
     fn relations(&self) -> Vec<Relation> {

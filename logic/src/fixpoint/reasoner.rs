@@ -259,8 +259,9 @@ impl Reasoner {
     /// Level 0 of the shipped rules: everything that starts from facts of this node.
     fn start_shipped(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
+        self.run_new_rules(&program)?;
         for (index, rule) in program.rules.iter().enumerate() {
-            if self.is_new_rule(index) {
+            if self.is_new_rule(index) && rule.full.stages.len() > 1 {
                 self.run_shipped(PlanKey { rule: index, pivot: None }, 0, Batch::unit(rule.full.width), emit)?;
             }
             if !rule.is_local() {
@@ -304,6 +305,7 @@ impl Reasoner {
                 stop: None,
                 meter: None,
                 groups: None,
+                members: None,
                 rows_left: None,
             };
             run_stage(&scope, plan, stage, batch, &mut |mut piece| {

@@ -1,18 +1,22 @@
 //! What becomes of heads at their home: what is new is a fact, counted for the rule that found it, and put where it is read.
 
+use super::super::state::State;
 use super::Reasoner;
 use crate::columns::{Pair, pairs};
 use crate::fixpoint::dense::Keeping;
 use entail_model::fact::in_home;
-use entail_model::{Copy, Fault, Relation};
+use entail_model::{Copy, Fault, Relation, TermId};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Heads by what they belong to.
 pub(super) type Candidates = BTreeMap<Relation, BTreeMap<usize, Vec<Pair>>>;
 
+/// How many facts are of which rule.
+type Counts = Vec<(usize, u64)>;
+
 /// A relation's new facts: how many of which rule, and which.
-type Accepted = (Relation, Vec<(usize, u64)>, Vec<Pair>);
+type Accepted = (Relation, Counts, Vec<Pair>);
 
 /// New facts by copy.
 pub(super) type Found = BTreeMap<(Relation, Copy), Vec<Pair>>;
@@ -67,7 +71,11 @@ impl Reasoner {
                     append(candidates, relation, *rule, std::mem::take(rest));
                 }
             }
-            let new = lists.into_iter().map(|(claimed, _)| claimed).reduce(pairs::unite);
+            let new = lists.into_iter().map(|(claimed, _)| claimed).filter(|claimed| !claimed.is_empty());
+            let new = new.reduce(|mut all, more| {
+                all.extend(more);
+                all
+            });
             self.place(relation, new.unwrap_or_default(), &mut found)?;
         }
         Ok(found)
@@ -83,20 +91,7 @@ impl Reasoner {
         let state = &self.setup.state;
         let new: Vec<Accepted> = candidates
             .into_par_iter()
-            .map(|(relation, rules)| {
-                let mut all: Vec<Pair> = Vec::new();
-                let mut counts = Vec::new();
-                for (rule, mut pairs) in rules {
-                    pairs::sort_distinct(&mut pairs);
-                    let mut new = state.subtract_known(relation, pairs)?;
-                    if !all.is_empty() {
-                        new = pairs::subtract(&new, &all);
-                    }
-                    counts.push((rule, new.len() as u64));
-                    all = if all.is_empty() { new } else { pairs::merge(&all, &new) };
-                }
-                Ok((relation, counts, all))
-            })
+            .map(|(relation, rules)| accept_rules(state, relation, rules))
             .collect::<Result<_, Fault>>()?;
         for (relation, counts, pairs) in new {
             counts.into_iter().for_each(|(rule, count)| self.count(rule, count));
@@ -154,4 +149,58 @@ impl Reasoner {
         }
         Ok(())
     }
+}
+
+/// What is new of each rule's candidates, in some order: a fact is that of the first rule that has found it.
+fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pair>>) -> Result<Accepted, Fault> {
+    let unknown = |(rule, mut pairs): (usize, Vec<Pair>)| {
+        pairs::sort_distinct(&mut pairs);
+        Ok((rule, state.subtract_known(relation, pairs)?))
+    };
+    let by_rule: Vec<(usize, Vec<Pair>)> = rules.into_par_iter().map(unknown).collect::<Result<_, Fault>>()?;
+    let by_value: Vec<(Counts, Vec<Pair>)> = apart(by_rule).into_par_iter().map(take_turns).collect();
+    let mut all = (Vec::new(), Vec::new());
+    for (counts, new) in by_value {
+        all.0.extend(counts);
+        match all.1.is_empty() {
+            true => all.1 = new,
+            false => all.1.extend(new),
+        }
+    }
+    Ok((relation, all.0, all.1))
+}
+
+/// Lists of pairs by rule.
+type ByRule = Vec<(usize, Vec<Pair>)>;
+
+/// Rules whose lists have nothing in common, as each has one value, such as a class: those of each value. Otherwise all.
+fn apart(by_rule: ByRule) -> Vec<ByRule> {
+    let value = |pairs: &[Pair]| {
+        let value = pairs.first()?.1;
+        pairs.iter().all(|pair| pair.1 == value).then_some(value)
+    };
+    let lists: ByRule = by_rule.into_iter().filter(|(_, pairs)| !pairs.is_empty()).collect();
+    let values: Option<Vec<TermId>> = lists.iter().map(|(_, pairs)| value(pairs)).collect();
+    let Some(values) = values else { return vec![lists] };
+    let mut apart: BTreeMap<TermId, ByRule> = BTreeMap::new();
+    for (value, list) in values.into_iter().zip(lists) {
+        apart.entry(value).or_default().push(list);
+    }
+    apart.into_values().collect()
+}
+
+/// What several rules have is the first one's: how many each has then, and all together in order.
+fn take_turns(by_rule: ByRule) -> (Counts, Vec<Pair>) {
+    let mut all: Vec<Pair> = Vec::new();
+    let mut counts = Vec::with_capacity(by_rule.len());
+    for (rule, mut new) in by_rule {
+        pairs::subtract_in_place(&mut new, &all);
+        counts.push((rule, new.len() as u64));
+        all = match (all.is_empty(), new.is_empty()) {
+            (_, true) => all,
+            (true, false) => new,
+            (false, false) => pairs::merge(&all, &new),
+        };
+    }
+    (counts, all)
 }

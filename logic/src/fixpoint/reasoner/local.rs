@@ -2,11 +2,13 @@
 
 use super::Reasoner;
 use super::accept::{Candidates, append};
+use crate::eval::members::Members;
 use crate::eval::{Batch, Facts, Scope, run_stage};
 use crate::fixpoint::heads::{ByRelation, Heads};
-use crate::fixpoint::parts::DeltaPart;
+use crate::fixpoint::parts::{ByValue, DeltaPart};
 use crate::fixpoint::reasoner::Emit;
-use crate::plan::{Head, Plan, RulePlans, Sink};
+use crate::fixpoint::state::LocalFacts;
+use crate::plan::{Head, Plan, Program, RulePlans, Sink};
 use entail_model::Fault;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -34,16 +36,20 @@ impl Reasoner {
     /// One local step: every local rule over the delta. Gives the candidates, and what of them is known to be new.
     fn run_local_rules(&mut self) -> Result<(Candidates, Candidates), Fault> {
         let program = Arc::clone(&self.setup.program);
+        let facts = self.setup.state.local();
+        let members = Members::default();
+        let by_value = ByValue::of(&facts, program.rules.iter().flat_map(|rule| &rule.deltas))?;
         let mut heads = Vec::new();
         let mut together = Vec::new();
         for rule in program.rules.iter().filter(|rule| rule.is_local()) {
+            let parts = parts_of(rule, &facts, &by_value);
             // What several rules find is the first one's, so those that claim facts take turns.
             match self.has_dense_heads(rule) {
-                true => heads.extend(self.run_parts(&self.parts(rule))?),
-                false => together.extend(self.parts(rule)),
+                true => heads.extend(self.run_parts(&parts, &members)?),
+                false => together.extend(parts),
             }
         }
-        heads.extend(self.run_parts(&together)?);
+        heads.extend(self.run_parts(&together, &members)?);
         let (mut local, mut claimed) = (Candidates::new(), Candidates::new());
         for heads in heads {
             self.route_claimed(heads.rule, heads.claimed, &mut claimed)?;
@@ -59,29 +65,23 @@ impl Reasoner {
         state.has_matrices() && rule.deltas.iter().any(heads)
     }
 
-    /// The parts of a local rule's work in this step.
-    fn parts<'p>(&self, rule: &'p RulePlans) -> Vec<(&'p Plan, usize, usize)> {
-        let facts = self.setup.state.local();
-        let parts = rule.deltas.iter().flat_map(|plan| {
-            let of = facts.parts(plan);
-            (0..of).map(move |number| (plan, number, of))
-        });
-        parts.collect()
-    }
-
-    fn run_parts(&self, parts: &[(&Plan, usize, usize)]) -> Result<Vec<FoundHeads>, Fault> {
-        let facts = self.setup.state.local();
-        let run = |(plan, number, of): &(&Plan, usize, usize)| {
-            self.run_source(plan, &DeltaPart { facts: &facts, number: *number, of: *of })
-        };
+    fn run_parts(&self, parts: &[(&Plan, DeltaPart<'_>)], members: &Members) -> Result<Vec<FoundHeads>, Fault> {
+        let dense = |relation| self.setup.state.dense(relation);
+        let run = |(plan, part): &(&Plan, DeltaPart<'_>)| self.run_source(plan, part, members, Heads::new(plan, dense));
         match parts {
             [only] => Ok(vec![run(only)?]),
-            _ => parts.par_iter().map(run).collect(),
+            _ => parts.par_iter().with_max_len(1).map(run).collect(),
         }
     }
 
-    /// Runs the single stage of a local plan.
-    fn run_source(&self, plan: &Plan, facts: &dyn Facts) -> Result<FoundHeads, Fault> {
+    /// Runs the single stage of a plan.
+    fn run_source(
+        &self,
+        plan: &Plan,
+        facts: &dyn Facts,
+        members: &Members,
+        heads: Heads<'_>,
+    ) -> Result<FoundHeads, Fault> {
         let scope = Scope {
             facts,
             texts: &*self.setup.texts,
@@ -89,9 +89,10 @@ impl Reasoner {
             stop: None,
             meter: None,
             groups: Some(&self.room_for_groups),
+            members: Some(members),
             rows_left: None,
         };
-        let mut heads = Heads::new(plan, |relation| self.setup.state.dense(relation));
+        let mut heads = heads;
         run_stage(&scope, plan, 0, Batch::unit(plan.width), &mut |rows| {
             self.check_limits()?;
             heads.add(&rows);
@@ -99,6 +100,19 @@ impl Reasoner {
         })?;
         heads.sort_distinct();
         Ok(FoundHeads { rule: heads.rule, pairs: heads.pairs, claimed: heads.claimed })
+    }
+
+    /// Evaluates new rules over everything, as far as that can be done without moving rows.
+    pub(super) fn run_new_rules(&mut self, program: &Program) -> Result<(), Fault> {
+        let full = program.rules.iter().enumerate().filter(|(index, _)| self.is_new_rule(*index));
+        let full = full.map(|(_, rule)| &rule.full).filter(|plan| plan.stages.len() == 1);
+        let here: Vec<&Plan> = full.filter(|plan| self.setup.territory.starts(plan)).collect();
+        let facts = self.setup.state.shared();
+        let members = Members::default();
+        // What is found counts from the next round on: nothing is claimed yet.
+        let run = |plan: &Plan| self.run_source(plan, &facts, &members, Heads::new(plan, |_| None));
+        let heads: Vec<FoundHeads> = here.into_par_iter().with_max_len(1).map(run).collect::<Result<_, Fault>>()?;
+        heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }
 
     /// Keeps the claimed heads that are at home here, and sends the others.
@@ -120,4 +134,10 @@ impl Reasoner {
         }
         Ok(())
     }
+}
+
+/// The parts of a local rule's work in this step.
+fn parts_of<'a>(rule: &'a RulePlans, facts: &'a LocalFacts<'a>, by_value: &ByValue) -> Vec<(&'a Plan, DeltaPart<'a>)> {
+    let parts = |plan: &'a Plan| DeltaPart::all(facts, by_value, plan).into_iter().map(move |part| (plan, part));
+    rule.deltas.iter().flat_map(parts).collect()
 }

@@ -1,0 +1,114 @@
+//! Who has a value: the keys of one copy that have it, as a set, while the facts do not change.
+//!
+//! `?y a :Course` with `?y` bound is asked of many rows, in any order. Each search in the runs costs a logarithm, and the
+//! rows have to be sorted twice, or each search misses the cache; a set of the members costs one pass over the copy.
+
+use crate::columns::groups::{GROUPS_PAIRS_MAX, Groups};
+use crate::columns::{Pair, Run};
+use crate::plan::View;
+use entail_model::{Copy, Fault, Relation, TermId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A pass over so many facts costs what a search for one row does.
+const FACTS_A_SEARCH: u64 = 16;
+
+/// Who is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Asked {
+    pub relation: Relation,
+    pub copy: Copy,
+    /// Not the delta, of which parts differ.
+    pub view: View,
+    pub value: TermId,
+}
+
+/// The sets that have been asked for often enough; all together they have no more members than there is room for.
+#[derive(Debug)]
+pub struct Members {
+    sets: Mutex<HashMap<Asked, Arc<Mutex<Set>>>>,
+    room: AtomicU64,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Self { sets: Mutex::default(), room: AtomicU64::new(GROUPS_PAIRS_MAX) }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Set {
+    searches: u64,
+    keys: Option<Arc<Groups>>,
+}
+
+impl Members {
+    /// The keys with the value, for so many searches: once all searches so far are worth a pass over the runs, and if the
+    /// copy is small enough.
+    pub fn of(&self, asked: Asked, searches: u64, runs: &[Arc<Run>]) -> Result<Option<Arc<Groups>>, Fault> {
+        let set = {
+            let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(sets.entry(asked).or_default())
+        };
+        // Who comes while the set is made waits for it.
+        let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
+        set.searches += searches;
+        let facts: u64 = runs.iter().map(|run| run.len).sum();
+        if set.keys.is_none() && set.searches.saturating_mul(FACTS_A_SEARCH) >= facts {
+            match self.keys_with(asked.value, runs)? {
+                Some(keys) => set.keys = Some(Arc::new(keys)),
+                None => set.searches = 0,
+            }
+        }
+        Ok(set.keys.clone())
+    }
+
+    /// The keys with the value; none if there are too many.
+    fn keys_with(&self, value: TermId, runs: &[Arc<Run>]) -> Result<Option<Groups>, Fault> {
+        let room = self.room.load(Ordering::Relaxed);
+        let mut found: Vec<Pair> = Vec::new();
+        for run in runs {
+            run.for_each_piece(|piece| {
+                if found.len() as u64 <= room {
+                    found.extend(piece.iter().filter(|pair| pair.1 == value));
+                }
+                Ok(())
+            })?;
+        }
+        let takes = |left: u64| left.checked_sub(found.len() as u64);
+        if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, takes).is_err() {
+            return Ok(None);
+        }
+        found.sort_unstable();
+        Ok(Some(Groups::new(&found)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_model::Mark;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn members_are_those_of_the_runs(pairs in prop::collection::btree_set((0u64..80, 0u64..4), 1..200)) {
+            let pairs: Vec<Pair> = pairs.into_iter().map(|(key, value)| (TermId(key), TermId(value))).collect();
+            let (even, odd): (Vec<Pair>, Vec<Pair>) = pairs.iter().partition(|pair| pair.0.0 % 2 == 0);
+            let runs: Vec<Arc<Run>> =
+                [even, odd].into_iter().filter_map(|pairs| Run::resident(Mark::Asserted, pairs)).collect();
+            let members = Members::default();
+            let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(1) };
+            for value in (0..5).map(TermId) {
+                let asked = Asked { relation, copy: Copy::Out, view: View::All, value };
+                let too_few = (pairs.len() as u64 - 1) / FACTS_A_SEARCH;
+                prop_assert!(members.of(asked, too_few, &runs).expect("in memory").is_none());
+                let keys = members.of(asked, 1, &runs).expect("in memory").expect("asked for often enough");
+                for key in (0..81).map(TermId) {
+                    prop_assert_eq!(!keys.get(key).is_empty(), pairs.contains(&(key, value)));
+                }
+            }
+        }
+    }
+}
