@@ -63,12 +63,12 @@ const CACHE_SHARE: u64 = 2;
 
 /// The part of the memory that all runs of an attempt may take together before the largest are stored, down to so few
 /// pairs that storing them would cost more than it saves.
-const ATTEMPT_SHARE: u64 = 8;
+const ATTEMPT_SHARE: u64 = 4;
 const RESIDENT_PAIRS_MIN: u64 = 128 << 10;
 
 /// The part of the memory for messages that wait to be worked on, of all attempts and queries together; others wait on
 /// disk.
-const ROOM_SHARE: u64 = 4;
+const ROOM_SHARE: u64 = 8;
 const ROOM_BYTES_MIN: u64 = 4 << 20;
 
 /// How often a silent caller is asked for a sign of life, and how long it has for that.

@@ -10,62 +10,85 @@
 //! Semi-naive evaluation of recursive rules finds most facts many times over: in the closure of a random graph the join
 //! makes four candidates for each fact. To sort the candidates, drop repetitions, and look each of the rest up in sorted
 //! runs costs a logarithm several times; here it costs a load, and one atomic operation for what is new. That pays where
-//! keys and values are few beside the pairs, which the caller has to see to (see `bytes`). Terms are placed as they come;
-//! inline values are not placed at all.
+//! keys and values are few beside the pairs, which the caller has to see to (see `bytes`). Where values are few among their
+//! neighbours, such as classes and people, a page of columns has one term only. Terms are placed as they come; inline
+//! values are not placed at all.
 //!
 //! [`Row::claim`] changes bits of places that exist, from many threads; [`Matrix::place`] makes places.
 
 use crate::columns::pairs::Pair;
 use entail_model::{Fault, TermId};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const WORD_BITS: usize = 64;
-/// Columns of so many words are transposed at once: a row has them in one or two lines of the cache.
-const STRIPE_WORDS: usize = 8;
+/// So many columns are transposed at once: a row has them in one or two lines of the cache, if they are neighbours.
+const STRIPE: usize = 512;
 /// Pages of one shard that are placed; terms beyond are left out, as their table would be too large.
 const PAGES_MAX: usize = 1 << 22;
 /// Above this many pairs work is shared between cores.
 const PARALLEL: usize = 1 << 14;
 const NO_PAGE: u32 = u32::MAX;
 
-/// The bits of an id that tell the kind, those of the term within its page, and those of the page within its shard.
+/// The bits of an id that tell the kind, those of the term within its shard, and those of the shard.
 const KIND: u64 = 0b11;
-const BIT_SHIFT: u32 = 2;
-const PAGE_SHIFT: u32 = 8;
+const TERM_SHIFT: u32 = 2;
 const SHARD_SHIFT: u32 = 48;
 
+/// Pages of a word, and of one term: the logarithms of their sizes.
+const WORD_PAGE: u32 = WORD_BITS.ilog2();
+const TERM_PAGE: u32 = 0;
+/// Words of columns that pages of one term must save, for each one that they take: they are listed more slowly.
+const WORTH_TERM_PAGES: usize = 3;
+
 /// Where terms have their places: pages by shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pages {
+    /// The logarithm of how many terms a page has: no more than a word has bits.
+    size: u32,
     by_shard: Vec<Vec<u32>>,
-    /// Each page's id with the bit zero, as they were placed.
+    /// The id of each page's first term, as they were placed.
     bases: Vec<u64>,
     table_len: usize,
 }
 
+impl Default for Pages {
+    fn default() -> Self {
+        Self::new(WORD_PAGE)
+    }
+}
+
 impl Pages {
-    /// The shard, the page within it and the bit; none for inline values.
-    fn split(term: TermId) -> Option<(usize, usize, usize)> {
-        let id = term.0;
-        let page = (id >> PAGE_SHIFT & ((1 << (SHARD_SHIFT - PAGE_SHIFT)) - 1)) << 2 | id & KIND;
-        (!term.is_inline()).then_some((
-            (id >> SHARD_SHIFT) as usize,
-            page as usize,
-            (id >> BIT_SHIFT) as usize % WORD_BITS,
-        ))
+    fn new(size: u32) -> Self {
+        Self { size, by_shard: Vec::new(), bases: Vec::new(), table_len: 0 }
     }
 
-    /// The page and the bit, if the page has a place.
+    /// The shard, the page within it and the term within that; none for inline values.
+    fn split(&self, term: TermId) -> Option<(usize, usize, usize)> {
+        let id = term.0;
+        let local = id >> TERM_SHIFT & ((1 << (SHARD_SHIFT - TERM_SHIFT)) - 1);
+        let page = (local >> self.size) << 2 | id & KIND;
+        let offset = local & ((1 << self.size) - 1);
+        (!term.is_inline()).then_some(((id >> SHARD_SHIFT) as usize, page as usize, offset as usize))
+    }
+
+    /// The word and the bit of a term's place in the page.
+    fn position(&self, place: u32, offset: usize) -> (usize, usize) {
+        let position = (place as usize) << self.size | offset;
+        (position / WORD_BITS, position % WORD_BITS)
+    }
+
+    /// The word and the bit, if the page has a place.
     fn find(&self, term: TermId) -> Option<(usize, usize)> {
-        let (shard, page, bit) = Self::split(term)?;
+        let (shard, page, offset) = self.split(term)?;
         let place = *self.by_shard.get(shard)?.get(page)?;
-        (place != NO_PAGE).then_some((place as usize, bit))
+        (place != NO_PAGE).then(|| self.position(place, offset))
     }
 
     /// The same, with a place if that can be.
     fn place(&mut self, term: TermId) -> Option<(usize, usize)> {
-        let (shard, page, bit) = Self::split(term).filter(|(_, page, _)| *page < PAGES_MAX)?;
+        let (shard, page, offset) = self.split(term).filter(|(_, page, _)| *page < PAGES_MAX)?;
         if self.by_shard.len() <= shard {
             self.by_shard.resize_with(shard + 1, Vec::new);
         }
@@ -76,20 +99,35 @@ impl Pages {
         }
         if pages[page] == NO_PAGE {
             pages[page] = self.bases.len() as u32;
-            self.bases.push(term.0 & !((WORD_BITS as u64 - 1) << BIT_SHIFT));
+            self.bases.push(term.0 & !((offset as u64) << TERM_SHIFT));
         }
-        Some((pages[page] as usize, bit))
+        let place = pages[page];
+        Some(self.position(place, offset))
     }
 
-    fn term(&self, page: usize, bit: usize) -> TermId {
-        TermId(self.bases[page] | (bit as u64) << BIT_SHIFT)
+    fn term(&self, word: usize, bit: usize) -> TermId {
+        let position = word * WORD_BITS + bit;
+        TermId(self.bases[position >> self.size] | ((position & ((1 << self.size) - 1)) as u64) << TERM_SHIFT)
     }
 
-    /// The pages in the order of their ids; the terms of neighbouring ones with different kinds are mixed.
+    /// Words that have all places.
+    fn words(&self) -> usize {
+        (self.bases.len() << self.size).div_ceil(WORD_BITS)
+    }
+
+    /// The words in the order of their first ids, as far as there is one; the terms of neighbouring ones may be mixed.
     fn in_order(&self) -> Vec<usize> {
-        let mut pages: Vec<usize> = (0..self.bases.len()).collect();
-        pages.sort_unstable_by_key(|page| self.bases[*page]);
-        pages
+        let mut words: Vec<usize> = (0..self.words()).collect();
+        words.sort_unstable_by_key(|word| self.term(*word, 0));
+        words
+    }
+
+    /// All places, in the order of their terms.
+    fn places_in_order(&self) -> Vec<(usize, usize)> {
+        let all = 0..self.bases.len() << self.size;
+        let mut places: Vec<(usize, usize)> = all.map(|at| (at / WORD_BITS, at % WORD_BITS)).collect();
+        places.sort_unstable_by_key(|(word, bit)| self.term(*word, *bit));
+        places
     }
 
     fn bytes(&self) -> u64 {
@@ -144,11 +182,17 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// About how many bytes a matrix of so many keys would take, with values like these.
-    pub fn estimate(keys: u64, values: impl Iterator<Item = TermId>) -> u64 {
-        let mut columns = Pages::default();
-        values.for_each(|value| _ = columns.place(value));
-        keys * columns.bases.len() as u64 * size_of::<AtomicU64>() as u64
+    /// An empty set for values like these, and about how many bytes it will take with so many keys.
+    pub fn for_values(keys: u64, values: impl Iterator<Item = TermId>) -> (Self, u64) {
+        let (mut by_word, mut by_term) = (Pages::default(), Pages::new(TERM_PAGE));
+        for value in values {
+            by_word.place(value);
+            by_term.place(value);
+        }
+        let few = by_term.words() * WORTH_TERM_PAGES < by_word.words();
+        let columns = if few { by_term } else { by_word };
+        let bytes = keys * columns.words() as u64 * size_of::<AtomicU64>() as u64 + columns.bytes();
+        (Self { columns: Pages::new(columns.size), ..Self::default() }, bytes)
     }
 
     /// The pairs of a key that has a place.
@@ -168,7 +212,7 @@ impl Matrix {
         if !self.place_values(pairs) {
             return false;
         }
-        let columns = self.columns.bases.len();
+        let columns = self.columns.words();
         for group in pairs.chunk_by(|a, b| a.0 == b.0) {
             let Some((page, bit)) = self.rows.place(group[0].0) else { return false };
             self.bits.resize_with(self.rows.bases.len() * WORD_BITS, Vec::new);
@@ -225,12 +269,12 @@ impl Matrix {
 
     /// Calls `visit` with the pairs of each key, in order.
     pub fn by_keys(&self, mut visit: impl FnMut(&mut Vec<Pair>) -> Result<(), Fault>) -> Result<(), Fault> {
-        let pages = self.columns.in_order();
+        let columns = self.columns.in_order();
         let mut pairs = Vec::new();
         for (key, words) in self.keys() {
-            for page in &pages {
-                let word = words.get(*page).map_or(0, |word| word.load(Ordering::Relaxed));
-                bits(word, |bit| pairs.push((key, self.columns.term(*page, bit))));
+            for column in &columns {
+                let word = words.get(*column).map_or(0, |word| word.load(Ordering::Relaxed));
+                bits(word, |bit| pairs.push((key, self.columns.term(*column, bit))));
             }
             give(&mut pairs, &mut visit)?;
         }
@@ -239,34 +283,29 @@ impl Matrix {
 
     /// Calls `visit` with the pairs of each value, turned about, in order.
     pub fn by_values(&self, mut visit: impl FnMut(&mut Vec<Pair>) -> Result<(), Fault>) -> Result<(), Fault> {
-        let (keys, pages) = (self.keys(), self.columns.in_order());
-        let mut stripe: Vec<Vec<Pair>> = vec![Vec::new(); STRIPE_WORDS * WORD_BITS];
-        let mut rest = &pages[..];
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(self.stripe(rest));
-            stripe.resize_with(stripe.len().max(now.len() * WORD_BITS), Vec::new);
+        let keys = self.keys();
+        // Where in a stripe a column is.
+        let mut at = vec![0u16; self.columns.words() * WORD_BITS];
+        let mut stripe: Vec<Vec<Pair>> = vec![Vec::new(); STRIPE];
+        for places in self.columns.places_in_order().chunks(STRIPE) {
+            let mut masks: BTreeMap<usize, u64> = BTreeMap::new();
+            for (number, (word, bit)) in places.iter().enumerate() {
+                at[word * WORD_BITS + bit] = number as u16;
+                *masks.entry(*word).or_default() |= 1 << bit;
+            }
+            let masks: Vec<(usize, u64)> = masks.into_iter().collect();
             for (key, words) in &keys {
-                for (at, page) in now.iter().enumerate() {
-                    let word = words.get(*page).map_or(0, |word| word.load(Ordering::Relaxed));
-                    bits(word, |bit| stripe[at * WORD_BITS + bit].push((self.columns.term(*page, bit), *key)));
+                for (column, mask) in &masks {
+                    let word = words.get(*column).map_or(0, |word| word.load(Ordering::Relaxed)) & mask;
+                    bits(word, |bit| {
+                        let value = self.columns.term(*column, bit);
+                        stripe[at[column * WORD_BITS + bit] as usize].push((value, *key));
+                    });
                 }
             }
-            let mut columns: Vec<&mut Vec<Pair>> = stripe.iter_mut().filter(|pairs| !pairs.is_empty()).collect();
-            columns.sort_unstable_by_key(|pairs| pairs[0].0);
-            columns.into_iter().try_for_each(|pairs| give(pairs, &mut visit))?;
-            rest = later;
+            stripe.iter_mut().try_for_each(|pairs| give(pairs, &mut visit))?;
         }
         Ok(())
-    }
-
-    /// How many of the pages are transposed at once: pages whose terms are mixed stay together.
-    fn stripe(&self, pages: &[usize]) -> usize {
-        let block = |page: usize| self.columns.bases[page] & !KIND;
-        let mut end = pages.len().min(STRIPE_WORDS);
-        while end < pages.len() && block(pages[end]) == block(pages[end - 1]) {
-            end += 1;
-        }
-        end
     }
 }
 
@@ -326,9 +365,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_set(known in pairs(), claimed in pairs()) {
+        fn it_is_a_set(known in pairs(), claimed in pairs(), size in TERM_PAGE..=WORD_PAGE) {
             let mut set: BTreeSet<Pair> = BTreeSet::new();
-            let mut matrix = Matrix::default();
+            let mut matrix = Matrix { columns: Pages::new(size), ..Matrix::default() };
             for pair in &known {
                 prop_assert!(matrix.place(&[*pair], u64::MAX));
                 prop_assert_eq!(matrix.insert(*pair), set.insert(*pair));
@@ -359,6 +398,18 @@ mod tests {
             let turned: BTreeSet<Pair> = set.iter().map(|(key, value)| (*value, *key)).collect();
             prop_assert_eq!(by_values, turned.into_iter().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn values_that_are_few_have_pages_of_their_own() {
+        let value = |number: u64| TermId::dictionary(ShardId(number as u16 % 4), number * 100, TermKind::Iri);
+        let (apart, bytes) = Matrix::for_values(1000, (0..64).map(value));
+        assert_eq!(apart.columns.size, TERM_PAGE);
+        assert!((8_000..500_000).contains(&bytes), "{bytes}");
+        let neighbour = |number: u64| TermId::dictionary(ShardId(0), number, TermKind::Iri);
+        let (neighbours, bytes) = Matrix::for_values(1000, (0..6400).map(neighbour));
+        assert_eq!(neighbours.columns.size, WORD_PAGE);
+        assert!((800_000..1_000_000).contains(&bytes), "{bytes}");
     }
 
     #[test]

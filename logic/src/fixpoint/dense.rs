@@ -23,10 +23,6 @@ pub const CANDIDATES_MIN: u64 = 1 << 16;
 /// Steps with candidates that tell recursion from a rule that fires once.
 const STEPS_MIN: u32 = 3;
 
-/// Rules that find candidates of a relation in one step which tell that most of them are found by several, or known: who
-/// is a person, say.
-const RULES_MIN: usize = 4;
-
 /// A matrix may take so many bytes, and some more for each fact: twice what its pairs take in one run. A recursion that
 /// has gone on for long will go on, so its steps count as well, squared.
 const BYTES_FREE: u64 = 16 << 20;
@@ -40,6 +36,8 @@ pub struct Offered {
     steps: u32,
     /// So many candidates have to come before it is looked at again.
     wait: u64,
+    /// What a matrix was thought to take: values are told by samples, which may be of different ones.
+    bytes: u64,
 }
 
 /// A relation's matrices.
@@ -150,22 +148,21 @@ impl State {
         let offered = self.offered.entry(relation).or_default();
         offered.candidates += count;
         offered.steps += 1;
-        let Offered { candidates: all, steps, wait } = *offered;
+        let Offered { candidates: all, steps, wait, bytes: before } = *offered;
         if self.dense.contains_key(&relation) || all < wait.max(self.dense_from) {
             return Ok(());
         }
         let runs = self.runs_of(relation, Copy::Out);
         let facts = runs.iter().map(|run| run.len).sum::<u64>();
-        let is_repeated = candidates.len() >= RULES_MIN && count >= facts;
-        if self.dense_from > 0 && !is_repeated && (steps < STEPS_MIN || all < facts) {
+        if self.dense_from > 0 && (steps < STEPS_MIN || all < facts) {
             return Ok(());
         }
-        let longest = candidates.iter().map(|pairs| pairs.len() as u64).max().unwrap_or(0);
-        let known = runs.iter().map(|run| run.keys).max().unwrap_or(0);
-        let keys = if is_repeated { known.max(longest) } else { known };
+        let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
         let max = self.matrix_max(relation, facts);
-        let made = match estimate(keys, &runs, candidates)? <= max {
-            true => matrix_of(&runs, max)?,
+        let (empty, bytes) = suited(keys, &runs, candidates)?;
+        let bytes = bytes.max(before);
+        let made = match bytes <= max {
+            true => matrix_of(empty, &runs, max)?,
             false => None,
         };
         match made {
@@ -178,7 +175,10 @@ impl State {
                 let into = collects_in.then(Matrix::default);
                 self.dense.insert(relation, Dense { facts, sent: Matrix::default(), into, alone, unlisted });
             }
-            None => self.offered.entry(relation).or_default().wait = all + all / 4,
+            None => {
+                let offered = self.offered.entry(relation).or_default();
+                (offered.wait, offered.bytes) = (all + all / 4, bytes);
+            }
         }
         self.measure_matrices();
         Ok(())
@@ -242,34 +242,44 @@ impl State {
         pairs::sort_distinct(&mut claimed);
         let mut turned: Vec<Pair> = claimed.iter().map(|(key, value)| (*value, *key)).collect();
         pairs::sort_distinct(&mut turned);
-        self.list(relation, [claimed, turned])?;
+        let listed = self.listed(relation, [claimed, turned])?;
         self.dense.remove(&relation);
         self.offered.entry(relation).or_default().wait = u64::MAX;
         self.measure_matrices();
+        self.add_listed(relation, listed)
+    }
+
+    /// Makes runs of everything that is in matrices alone, and gives the matrices up.
+    pub fn list_all(&mut self) -> Result<(), Fault> {
+        let relations: Vec<Relation> = self.dense.keys().copied().collect();
+        for relation in relations {
+            let listed = self.listed(relation, [Vec::new(), Vec::new()])?;
+            // Before its runs need room.
+            self.dense.remove(&relation);
+            self.measure_matrices();
+            self.add_listed(relation, listed)?;
+        }
         Ok(())
     }
 
-    /// Makes runs of everything that is in matrices alone.
-    pub fn list_all(&mut self) -> Result<(), Fault> {
-        let relations: Vec<Relation> = self.dense.keys().copied().collect();
-        relations.into_iter().try_for_each(|relation| self.list(relation, [Vec::new(), Vec::new()]))
-    }
-
-    /// Makes runs of what is in a relation's matrix alone, but for these pairs of each copy.
-    fn list(&mut self, relation: Relation, but: [Vec<Pair>; 2]) -> Result<(), Fault> {
+    /// Runs of what is in a relation's matrix alone, but for these pairs of each copy.
+    fn listed(&mut self, relation: Relation, but: [Vec<Pair>; 2]) -> Result<[Option<Run>; 2], Fault> {
         let known = Copy::BOTH.map(|copy| {
             let mut runs = self.runs_of(relation, copy);
             runs.extend(Run::resident(Mark::Derived, but[copy as usize].clone()));
             runs
         });
-        let Some(dense) = self.dense.get_mut(&relation) else { return Ok(()) };
+        let Some(dense) = self.dense.get_mut(&relation) else { return Ok([None, None]) };
         let list = |copy: Copy| match dense.unlisted[copy as usize] {
             0 => Ok(None),
             _ => dense.list(copy, &known[copy as usize], &self.spill),
         };
         let (out, into) = rayon::join(|| list(Copy::Out), || list(Copy::In));
-        let listed = [out?, into?];
         dense.unlisted = [0; 2];
+        Ok([out?, into?])
+    }
+
+    fn add_listed(&mut self, relation: Relation, listed: [Option<Run>; 2]) -> Result<(), Fault> {
         for (copy, run) in Copy::BOTH.into_iter().zip(listed) {
             if let Some(run) = run {
                 self.add_pending(relation, copy, Arc::new(run))?;
@@ -284,17 +294,17 @@ impl State {
     }
 }
 
-/// About how many bytes a matrix of so many keys would take, with the values of candidates and of some of the facts.
-fn estimate(keys: u64, runs: &[Arc<Run>], candidates: &[&Vec<Pair>]) -> Result<u64, Fault> {
+/// An empty matrix for the values of candidates and of some of the facts, and about how many bytes it will take.
+fn suited(keys: u64, runs: &[Arc<Run>], candidates: &[&Vec<Pair>]) -> Result<(Matrix, u64), Fault> {
     let some: Vec<Piece> = runs.iter().map(|run| run.chunks[0].pairs()).collect::<Result<_, Fault>>()?;
     let facts = some.iter().flat_map(|piece| piece.iter().take(CHUNK_PAIRS));
     let candidates = candidates.iter().flat_map(|pairs| pairs.iter());
-    Ok(Matrix::estimate(keys, facts.chain(candidates).map(|pair| pair.1)))
+    Ok(Matrix::for_values(keys, facts.chain(candidates).map(|pair| pair.1)))
 }
 
 /// The pairs of runs as a matrix; none if that takes too much.
-fn matrix_of(runs: &[Arc<Run>], bytes_max: u64) -> Result<Option<Matrix>, Fault> {
-    let mut matrix = Matrix::default();
+fn matrix_of(empty: Matrix, runs: &[Arc<Run>], bytes_max: u64) -> Result<Option<Matrix>, Fault> {
+    let mut matrix = empty;
     // Before there are rows, so that each has all columns.
     for run in runs {
         run.for_each_piece(|piece| {

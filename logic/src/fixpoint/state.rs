@@ -9,7 +9,8 @@ use crate::columns::{Pair, Run, Spine, pairs};
 use crate::eval::Facts;
 use crate::plan::View;
 use entail_model::{Copy, Fault, Mark, Relation};
-use std::collections::BTreeMap;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Staged pairs are sorted into runs of at least this many.
@@ -251,13 +252,28 @@ impl State {
         Ok(())
     }
 
-    /// Changes every copy in ways that hold no more than before.
-    fn change_all(&mut self, mut change: impl FnMut(&mut CopyState, &Spill) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.held = 0;
-        for state in self.relations.values_mut().flatten() {
+    /// Changes every copy in ways that hold no more than before, all at once.
+    fn change_all(&mut self, change: impl Fn(&mut CopyState, &Spill) -> Result<(), Fault> + Sync) -> Result<(), Fault> {
+        self.change_some(|_, _| true, change)
+    }
+
+    /// The same with those copies that are chosen; all at once.
+    fn change_some(
+        &mut self,
+        is_chosen: impl Fn(Relation, Copy) -> bool,
+        change: impl Fn(&mut CopyState, &Spill) -> Result<(), Fault> + Sync,
+    ) -> Result<(), Fault> {
+        let copies = self.relations.iter_mut().flat_map(|(relation, copies)| {
+            Copy::BOTH.into_iter().zip(copies).map(|(copy, state)| (*relation, copy, state))
+        });
+        let (chosen, others): (Vec<_>, Vec<_>) = copies.partition(|(relation, copy, _)| is_chosen(*relation, *copy));
+        let others: u64 = others.iter().map(|(_, _, state)| state.held()).sum();
+        let one = |(_, _, state): (Relation, Copy, &mut CopyState)| {
             change(state, &self.spill)?;
-            self.held += state.held();
-        }
+            Ok(state.held())
+        };
+        let held = chosen.into_par_iter().with_max_len(1).map(one).try_reduce(|| 0, |a, b| Ok(a + b))?;
+        self.held = others + held;
         Ok(())
     }
 
@@ -273,13 +289,14 @@ impl State {
             largest.extend(Copy::BOTH.map(|copy| (copies[copy as usize].held(), *relation, copy)));
         }
         largest.sort_unstable_by_key(|(held, ..)| std::cmp::Reverse(*held));
-        for (_, relation, copy) in largest {
-            if self.held <= held_max / 2 {
-                break;
-            }
-            self.change_one(relation, copy, CopyState::store)?;
-        }
-        Ok(())
+        let mut left = self.held;
+        let chosen = largest.into_iter().take_while(|(held, ..)| {
+            let is_chosen = left > held_max / 2;
+            left = left.saturating_sub(*held);
+            is_chosen
+        });
+        let chosen: BTreeSet<(Relation, Copy)> = chosen.map(|(_, relation, copy)| (relation, copy)).collect();
+        self.change_some(|relation, copy| chosen.contains(&(relation, copy)), CopyState::store)
     }
 
     /// Adds asserted facts of one copy, unsorted.
