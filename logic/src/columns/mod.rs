@@ -4,6 +4,7 @@
 //! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
 //! radix   many pairs in order, by their bits
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
+//! cursor  a position in a run that moves forward
 //! groups  a small run by key, for lookups in any order
 //! matrix  a set of pairs as bits, where keys and values are few
 //! spine   runs of geometric sizes that together are one set
@@ -12,6 +13,7 @@
 //! Invariant: the pairs of a run are sorted and distinct, and the runs of one spine are pairwise disjoint, so scans
 //! need no deduplication and counts are sums.
 
+mod cursor;
 pub mod groups;
 pub mod matrix;
 pub mod pairs;
@@ -19,6 +21,7 @@ mod radix;
 pub mod run;
 pub mod spine;
 
+pub use cursor::Cursor;
 pub use pairs::Pair;
-pub use run::{Chunk, ChunkKey, ChunkStore, Cursor, Run};
+pub use run::{Chunk, ChunkKey, ChunkStore, Run};
 pub use spine::Spine;

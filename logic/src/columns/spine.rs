@@ -4,8 +4,9 @@
 //! a logarithmic number of times and a spine of n pairs has a logarithmic number of runs. Runs of different marks are
 //! never merged.
 
+use crate::columns::cursor::Cursor;
 use crate::columns::pairs::{self, Pair};
-use crate::columns::run::{CHUNK_PAIRS, Chunk, ChunkStore, Cursor, Run};
+use crate::columns::run::{CHUNK_PAIRS, Chunk, ChunkStore, Run};
 use entail_model::{Fault, Mark};
 use std::sync::Arc;
 

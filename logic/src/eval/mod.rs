@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod condition;
+mod join;
 mod matching;
 pub mod members;
 pub mod meter;
