@@ -3,6 +3,7 @@
 //! ```text
 //! level 0: local work ──rows──► level 1 ──rows──► … ──heads, copies──► last level
 //! ```
+//! Where relations are spread, that is the first round's level 1, and all others come after it.
 //!
 //! Every node works at level 0 first; what it sends is tagged with the level that it is work for. When a node has done
 //! all work of the levels below l it sends each peer `Close { level: l, messages: n }`; when every peer's Close has come
@@ -29,6 +30,8 @@ pub enum Payload {
     Heads { rule: usize, relation: Relation, pairs: Vec<Pair> },
     /// In copies, as sorted (object, subject), of facts that the sender found to be new.
     Copies { relation: Relation, pairs: Vec<Pair> },
+    /// Facts of the sender, as sorted (subject, object), of a relation that every node is to have.
+    Spread { relation: Relation, pairs: Vec<Pair> },
     /// Nothing more comes for this level: this many messages were sent.
     Close { messages: u64 },
 }

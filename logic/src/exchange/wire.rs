@@ -16,6 +16,7 @@ const ROWS: u8 = 0;
 const HEADS: u8 = 1;
 const COPIES: u8 = 2;
 const CLOSE: u8 = 3;
+const SPREAD: u8 = 4;
 const NO_PIVOT: u32 = u32::MAX;
 
 /// The bytes of a message.
@@ -39,6 +40,10 @@ pub fn encode(message: &Message) -> Vec<u8> {
         }
         Payload::Copies { relation, pairs } => {
             out.push(COPIES);
+            put_pairs(&mut out, *relation, pairs);
+        }
+        Payload::Spread { relation, pairs } => {
+            out.push(SPREAD);
             put_pairs(&mut out, *relation, pairs);
         }
         Payload::Close { messages } => {
@@ -70,6 +75,10 @@ pub fn decode(bytes: &[u8]) -> Result<Message, Fault> {
         COPIES => {
             let (relation, pairs) = reader.pairs()?;
             Payload::Copies { relation, pairs }
+        }
+        SPREAD => {
+            let (relation, pairs) = reader.pairs()?;
+            Payload::Spread { relation, pairs }
         }
         CLOSE => Payload::Close { messages: reader.u64()? },
         other => return Err(Fault::corrupt(format!("a message of unknown kind {other}"))),
@@ -225,7 +234,8 @@ mod tests {
         prop_oneof![
             rows,
             (relation.clone(), pairs.clone()).prop_map(|(relation, pairs)| Payload::Heads { rule: 3, relation, pairs }),
-            (relation, pairs).prop_map(|(relation, pairs)| Payload::Copies { relation, pairs }),
+            (relation.clone(), pairs.clone()).prop_map(|(relation, pairs)| Payload::Copies { relation, pairs }),
+            (relation, pairs).prop_map(|(relation, pairs)| Payload::Spread { relation, pairs }),
             any::<u64>().prop_map(|messages| Payload::Close { messages }),
         ]
     }

@@ -132,7 +132,9 @@ impl State {
         let others = self.dense.iter().filter(|(other, _)| **other != relation);
         let others: u64 = others.map(|(_, dense)| dense.bytes()).sum();
         let share = match self.spill.store {
-            Some(_) => self.held_max.saturating_mul(size_of::<Pair>() as u64) / 4 * 3,
+            Some(_) => {
+                self.held_max.saturating_sub(self.held_in_spread).saturating_mul(size_of::<Pair>() as u64) / 4 * 3
+            }
             None => u64::MAX,
         };
         let steps = self.offered.get(&relation).map_or(0, |offered| u64::from(offered.steps));

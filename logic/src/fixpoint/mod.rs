@@ -37,6 +37,7 @@ mod outbox;
 mod parts;
 mod reads;
 pub mod reasoner;
+mod spread;
 pub mod state;
 
 #[cfg(test)]

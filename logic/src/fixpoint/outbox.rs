@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// Pairs or rows for one destination that make a message.
 const MESSAGE_ROWS: usize = 32_768;
 
+/// The level of what is spread, in the first round.
+pub(super) const SPREAD_LEVEL: usize = 1;
+
 /// What waits to be sent.
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -23,6 +26,8 @@ pub(super) struct Outbox {
     claimed: BTreeMap<(NodeId, usize, Relation), Vec<Pair>>,
     copies: BTreeMap<(NodeId, Relation), Vec<Pair>>,
     rows: BTreeMap<(NodeId, PlanKey, usize), Batch>,
+    /// Levels of this round before those of rows.
+    pub(super) ahead: usize,
 }
 
 impl Outbox {
@@ -47,6 +52,18 @@ impl Outbox {
         self.rows.entry((to, plan, stage)).or_insert_with(empty).append(rows);
     }
 
+    /// Sends a relation's facts to every peer.
+    pub(super) fn spread(relation: Relation, facts: &[Pair], flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
+        for piece in facts.chunks(MESSAGE_ROWS) {
+            let payload = Arc::new(Payload::Spread { relation, pairs: piece.to_vec() });
+            for to in flow.peers().to_vec() {
+                let message = flow.send(to, SPREAD_LEVEL, Arc::clone(&payload));
+                emit(Effect::Send { to, message })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sends what fills messages of heads that go once.
     pub(super) fn flush_claimed(&mut self, flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
         for ((to, rule, relation), pairs) in &mut self.claimed {
@@ -63,7 +80,7 @@ impl Outbox {
     pub(super) fn flush_full(&mut self, flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
         for ((to, plan, stage), batch) in take(&mut self.rows) {
             match batch.rows >= MESSAGE_ROWS {
-                true => send_rows(to, plan, stage, batch, flow, emit)?,
+                true => send_rows(to, (plan, stage), stage + self.ahead, batch, flow, emit)?,
                 false => _ = self.rows.insert((to, plan, stage), batch),
             }
         }
@@ -79,10 +96,10 @@ impl Outbox {
     /// Sends everything for a level, and that nothing more comes for it.
     pub(super) fn close_level(&mut self, level: usize, flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
         let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            take(&mut self.rows).into_iter().partition(|((_, _, stage), _)| *stage <= level);
+            take(&mut self.rows).into_iter().partition(|((_, _, stage), _)| *stage + self.ahead <= level);
         self.rows = later;
         for ((to, plan, stage), batch) in now {
-            send_rows(to, plan, stage, batch, flow, emit)?;
+            send_rows(to, (plan, stage), stage + self.ahead, batch, flow, emit)?;
         }
         if level == flow.levels() {
             for ((to, rule, relation), pairs) in take(&mut self.heads) {
@@ -107,8 +124,8 @@ impl Outbox {
 
 fn send_rows(
     to: NodeId,
-    plan: PlanKey,
-    stage: usize,
+    (plan, stage): (PlanKey, usize),
+    level: usize,
     mut batch: Batch,
     flow: &mut Flow,
     emit: Emit<'_>,
@@ -118,7 +135,7 @@ fn send_rows(
     while first < batch.rows {
         let rows: Vec<u32> = (first..batch.rows.min(first + MESSAGE_ROWS)).map(|row| row as u32).collect();
         first += rows.len();
-        send(to, stage, Payload::Rows { plan, stage, batch: batch.take_rows(&rows) }, flow, emit)?;
+        send(to, level, Payload::Rows { plan, stage, batch: batch.take_rows(&rows) }, flow, emit)?;
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ impl Reasoner {
         let program = Arc::clone(&self.setup.program);
         let mut heads = Vec::new();
         let mut together = Vec::new();
-        for rule in program.rules.iter().filter(|rule| rule.is_local()) {
+        for rule in &program.rules {
             // What several rules find is the first one's, so those that claim facts take turns.
             match self.has_dense_heads(rule) {
                 true => heads.extend(self.run_parts(&self.parts(rule))?),
@@ -62,7 +62,8 @@ impl Reasoner {
     /// The parts of a local rule's work in this step.
     fn parts<'p>(&self, rule: &'p RulePlans) -> Vec<(&'p Plan, usize, usize)> {
         let facts = self.setup.state.local();
-        let parts = rule.deltas.iter().flat_map(|plan| {
+        let plans = rule.deltas.iter().enumerate().filter(|(pivot, _)| !rule.ships(*pivot));
+        let parts = plans.flat_map(|(_, plan)| {
             let of = facts.parts(plan);
             (0..of).map(move |number| (plan, number, of))
         });
