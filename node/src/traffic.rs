@@ -115,6 +115,7 @@ pub fn bytes(payload: &Payload) -> u64 {
         Payload::Heads { pairs, .. } | Payload::Copies { pairs, .. } | Payload::Spread { pairs, .. } => {
             pairs.len() as u64 * 16
         }
+        Payload::Blocks { blocks, .. } => blocks.bytes(),
         Payload::Close { .. } => 8,
     }
 }

@@ -15,11 +15,12 @@
 //!
 //! [`Row::claim`] changes bits of places that exist, from many threads; [`Matrix::place`] makes places.
 
+use crate::columns::blocks::{self, Blocks, Words};
 use crate::columns::pairs::Pair;
 use entail_model::{Fault, TermId};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const WORD_BITS: usize = 64;
+pub(super) const WORD_BITS: usize = 64;
 /// Columns of so many words are transposed at once: a row has them in one or two lines of the cache.
 const STRIPE_WORDS: usize = 8;
 /// Pages of one shard that are placed; terms beyond are left out, as their table would be too large.
@@ -31,6 +32,16 @@ const KIND: u64 = 0b11;
 const BIT_SHIFT: u32 = 2;
 const PAGE_SHIFT: u32 = 8;
 const SHARD_SHIFT: u32 = 48;
+
+/// Is it the first term of a page?
+pub(super) fn is_page(term: TermId) -> bool {
+    Pages::split(term).is_some_and(|(_, page, bit)| page < PAGES_MAX && bit == 0)
+}
+
+/// A term of a page.
+pub(super) fn term_of(page: TermId, bit: usize) -> TermId {
+    TermId(page.0 | (bit as u64) << BIT_SHIFT)
+}
 
 /// Where terms have their places: pages by shard.
 #[derive(Debug, Default)]
@@ -79,7 +90,7 @@ impl Pages {
     }
 
     fn term(&self, page: usize, bit: usize) -> TermId {
-        TermId(self.bases[page] | (bit as u64) << BIT_SHIFT)
+        term_of(TermId(self.bases[page]), bit)
     }
 
     /// The pages in the order of their ids; the terms of neighbouring ones with different kinds are mixed.
@@ -140,6 +151,10 @@ pub struct Matrix {
     words: u64,
 }
 
+/// What a matrix held at some time.
+#[derive(Debug, Default)]
+pub struct Snapshot(Vec<Vec<u64>>);
+
 impl Matrix {
     /// About how many bytes a matrix of so many keys would take, with values like these.
     pub fn estimate(keys: u64, values: impl Iterator<Item = TermId>) -> u64 {
@@ -194,6 +209,72 @@ impl Matrix {
         let before = *word;
         *word |= 1 << mask;
         before != *word
+    }
+
+    /// Adds blocks, and tells how many pairs are new. None, and nothing is added, if not all have places, or if the set would
+    /// take more than `bytes_max`.
+    pub fn add(&mut self, blocks: &Blocks, bytes_max: u64) -> Option<u64> {
+        for head in blocks.heads() {
+            self.columns.place(head.values)?;
+            self.rows.place(head.keys)?;
+        }
+        self.bits.resize_with(self.rows.bases.len() * WORD_BITS, Vec::new);
+        let columns = self.columns.bases.len();
+        for head in blocks.heads() {
+            let (page, _) = self.rows.find(head.keys)?;
+            bits(head.mask, |key| {
+                let row = &mut self.bits[page * WORD_BITS + key];
+                let more = columns - row.len();
+                row.reserve_exact(more);
+                row.resize_with(columns, AtomicU64::default);
+                self.words += more as u64;
+            });
+        }
+        if self.bytes() > bytes_max {
+            return None;
+        }
+        let mut new = 0;
+        blocks.for_each(|head, key, word| {
+            let places = self.rows.find(head.keys).zip(self.columns.find(head.values));
+            let ((page, _), (column, _)) = places.expect("they have just been placed");
+            let known = self.bits[page * WORD_BITS + key][column].get_mut();
+            new += u64::from((word & !*known).count_ones());
+            *known |= word;
+        });
+        Some(new)
+    }
+
+    /// The set as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let load = |row: &Vec<AtomicU64>| row.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        Snapshot(self.bits.iter().map(load).collect())
+    }
+
+    /// Calls `visit` with the pairs that a snapshot lacks, turned about: with the first terms of the values' and the keys'
+    /// pages, and a word of keys for each value.
+    pub fn turned_since(
+        &self,
+        snapshot: &Snapshot,
+        mut visit: impl FnMut(TermId, TermId, &Words) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        for (page, rows) in self.bits.chunks(WORD_BITS).enumerate() {
+            let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+            for first in (0..columns).step_by(STRIPE_WORDS) {
+                let mut stripe = [[0; WORD_BITS]; STRIPE_WORDS];
+                for (key, row) in rows.iter().enumerate() {
+                    let known = snapshot.0.get(page * WORD_BITS + key).map_or(&[][..], |row| &row[..]);
+                    for (at, word) in row.iter().enumerate().skip(first).take(STRIPE_WORDS) {
+                        let known = known.get(at).copied().unwrap_or(0);
+                        stripe[at - first][key] = word.load(Ordering::Relaxed) & !known;
+                    }
+                }
+                for (at, words) in stripe.iter_mut().enumerate().filter(|(_, words)| **words != [0; WORD_BITS]) {
+                    blocks::turn(words);
+                    visit(TermId(self.columns.bases[first + at]), TermId(self.rows.bases[page]), words)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Bytes that the set takes.
@@ -259,7 +340,7 @@ impl Matrix {
 }
 
 /// Calls `visit` with each bit that is set.
-fn bits(mut word: u64, mut visit: impl FnMut(usize)) {
+pub(super) fn bits(mut word: u64, mut visit: impl FnMut(usize)) {
     while word != 0 {
         visit(word.trailing_zeros() as usize);
         word &= word - 1;
@@ -347,6 +428,37 @@ mod tests {
             let by_values = listed(|visit| matrix.by_values(visit));
             let turned: BTreeSet<Pair> = set.iter().map(|(key, value)| (*value, *key)).collect();
             prop_assert_eq!(by_values, turned.into_iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn blocks_are_what_a_snapshot_lacks(before in pairs(), after in pairs(), there in pairs()) {
+            let insert = |matrix: &mut Matrix, pairs: &[Pair]| {
+                assert!(matrix.place(pairs, u64::MAX));
+                pairs.iter().for_each(|pair| _ = matrix.insert(*pair));
+            };
+            let (mut here, mut into) = (Matrix::default(), Matrix::default());
+            insert(&mut here, &before);
+            let snapshot = here.snapshot();
+            insert(&mut here, &after);
+            let mut blocks = Blocks::default();
+            here.turned_since(&snapshot, |keys, values, words| {
+                blocks.push(keys, values, words);
+                Ok(())
+            }).expect("nothing fails here");
+            let known: BTreeSet<Pair> = before.iter().copied().collect();
+            let new = after.iter().filter(|pair| !known.contains(pair));
+            let new: BTreeSet<Pair> = new.map(|(key, value)| (*value, *key)).collect();
+            prop_assert_eq!(blocks.len(), new.len() as u64);
+            prop_assert_eq!(&blocks.pairs().into_iter().collect::<BTreeSet<_>>(), &new);
+            insert(&mut into, &there);
+            let mut all: BTreeSet<Pair> = there.iter().copied().collect();
+            let more = new.iter().filter(|pair| all.insert(**pair)).count() as u64;
+            if more > 0 {
+                prop_assert_eq!(into.add(&blocks, 1), None);
+            }
+            prop_assert_eq!(into.add(&blocks, u64::MAX), Some(more));
+            prop_assert_eq!(into.add(&blocks, u64::MAX), Some(0));
+            prop_assert_eq!(listed(|visit| into.by_keys(visit)), all.into_iter().collect::<Vec<_>>());
         }
     }
 

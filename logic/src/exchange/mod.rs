@@ -16,6 +16,7 @@ pub mod route;
 pub mod wire;
 
 use crate::columns::Pair;
+use crate::columns::blocks::Blocks;
 use crate::eval::Batch;
 use entail_model::{NodeId, Relation, Round};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -30,6 +31,8 @@ pub enum Payload {
     Heads { rule: usize, relation: Relation, pairs: Vec<Pair> },
     /// In copies, as sorted (object, subject), of facts that the sender found to be new.
     Copies { relation: Relation, pairs: Vec<Pair> },
+    /// The same where nobody reads them before the end, with objects as keys.
+    Blocks { relation: Relation, blocks: Blocks },
     /// Facts of the sender, as sorted (subject, object), of a relation that every node is to have.
     Spread { relation: Relation, pairs: Vec<Pair> },
     /// Nothing more comes for this level: this many messages were sent.

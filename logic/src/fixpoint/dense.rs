@@ -2,14 +2,16 @@
 //!
 //! A matrix tells at once whether a candidate is new, so nothing has to be subtracted. Where no plan reads a copy's facts
 //! once they are not new any more, they are in the matrix alone, and become a run when the attempt ends. Heads that go to
-//! other nodes have a matrix as well, so that each goes once; and so have in copies that nobody reads.
+//! other nodes have a matrix as well, so that each goes once; and so have in copies that nobody reads (`inward.rs`).
 //!
 //! # Invariants
 //! - A relation's matrix holds every fact of the out copy: base, settled, published, pending, recent.
 //! - Facts that are in a matrix alone are in none of the copy's runs, recent ones apart.
 //! - What is in the matrix of sent heads has been given to the outbox, in this attempt: it need not go again.
 
+use super::inward::Inward;
 use super::state::State;
+use crate::columns::blocks::Blocks;
 use crate::columns::matrix::{Matrix, Row};
 use crate::columns::run::CHUNK_PAIRS;
 use crate::columns::spine::{RunWriter, Spill};
@@ -41,14 +43,14 @@ pub struct Offered {
 /// A relation's matrices.
 #[derive(Debug)]
 pub struct Dense {
-    facts: Matrix,
+    pub(super) facts: Matrix,
     /// Heads that other nodes have been sent.
     sent: Matrix,
     /// In copies that come from everywhere, where nobody reads them.
-    into: Option<Matrix>,
+    pub(super) into: Option<Inward>,
     /// By copy: are its facts in a matrix alone, and how many are.
     alone: [bool; 2],
-    unlisted: [u64; 2],
+    pub(super) unlisted: [u64; 2],
 }
 
 /// How a node keeps a relation.
@@ -67,8 +69,14 @@ impl Dense {
         rows.find(|row| !row.is_empty())
     }
 
-    fn bytes(&self) -> u64 {
-        self.facts.bytes() + self.sent.bytes() + self.into.as_ref().map_or(0, Matrix::bytes)
+    pub(super) fn bytes(&self) -> u64 {
+        let into = self.into.as_ref().map_or(0, |inward| inward.here.bytes());
+        self.facts.bytes() * self.times() + self.sent.bytes() + into
+    }
+
+    /// How often the facts are kept: twice, where it must be known which have given their in copies away.
+    fn times(&self) -> u64 {
+        1 + u64::from(self.into.is_some())
     }
 
     /// Writes what is in the matrix alone as a run.
@@ -85,7 +93,7 @@ impl Dense {
         };
         match (copy, &self.into) {
             (Copy::Out, _) => self.facts.by_keys(&mut visit)?,
-            (Copy::In, Some(into)) => into.by_keys(&mut visit)?,
+            (Copy::In, Some(inward)) => inward.here.by_keys(&mut visit)?,
             (Copy::In, None) => self.facts.by_values(&mut visit)?,
         }
         write(&mut buffer)?;
@@ -128,7 +136,7 @@ impl State {
     }
 
     /// Bytes that a matrix of so many facts may take: with all others no more than three quarters of what an attempt has.
-    fn matrix_max(&self, relation: Relation, facts: u64) -> u64 {
+    pub(super) fn matrix_max(&self, relation: Relation, facts: u64) -> u64 {
         let others = self.dense.iter().filter(|(other, _)| **other != relation);
         let others: u64 = others.map(|(_, dense)| dense.bytes()).sum();
         let share = match self.spill.store {
@@ -159,19 +167,19 @@ impl State {
         }
         let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
         let values = candidates.iter().flat_map(|pairs| pairs.iter()).map(|pair| pair.1);
-        let max = self.matrix_max(relation, facts);
+        let Keeping { alone, collects_in } = keeping;
+        let max = self.matrix_max(relation, facts) / (1 + u64::from(collects_in));
         let made = match Matrix::estimate(keys, values) <= max {
             true => matrix_of(&runs, max)?,
             false => None,
         };
         match made {
             Some(facts) => {
-                let Keeping { alone, collects_in } = keeping;
                 let mut unlisted = [0; 2];
                 for copy in Copy::BOTH.into_iter().filter(|copy| alone[*copy as usize]) {
                     unlisted[copy as usize] = self.forget_found(relation, copy)?;
                 }
-                let into = collects_in.then(Matrix::default);
+                let into = collects_in.then(|| Inward::new(&facts));
                 self.dense.insert(relation, Dense { facts, sent: Matrix::default(), into, alone, unlisted });
             }
             None => self.offered.entry(relation).or_default().wait = all + all / 4,
@@ -188,7 +196,8 @@ impl State {
         let max = self.matrix_max(relation, listed + unlisted);
         let Some(dense) = self.dense.get_mut(&relation) else { return Ok(false) };
         // All matrices of a relation have one allowance.
-        let max = max.saturating_sub(dense.bytes() - dense.facts.bytes());
+        let others = dense.bytes() - dense.facts.bytes() * dense.times();
+        let max = max.saturating_sub(others) / dense.times();
         if !lists.iter().all(|(_, rest)| dense.facts.place(rest, max)) {
             self.dissolve(relation, lists)?;
             return Ok(false);
@@ -214,28 +223,22 @@ impl State {
         is_known
     }
 
-    /// Keeps new in copies, as (object, subject), in a matrix alone; false if they do not fit.
-    pub fn collect_in(&mut self, relation: Relation, pairs: &[Pair]) -> bool {
-        let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::In as usize]);
-        let max = self.matrix_max(relation, unlisted);
-        let Some(dense) = self.dense.get_mut(&relation) else { return false };
-        let max = max.saturating_sub(dense.facts.bytes() + dense.sent.bytes());
-        let Some(into) = &mut dense.into else { return false };
-        let fits = into.place(pairs, max);
-        if fits {
-            let new = pairs.iter().filter(|pair| into.insert(**pair)).count();
-            dense.unlisted[Copy::In as usize] += new as u64;
-        }
-        self.measure_matrices();
-        fits
-    }
-
     /// Gives up a relation's matrix: what is in it alone becomes runs, but for what has just been claimed.
     fn dissolve(&mut self, relation: Relation, lists: &[(Vec<Pair>, Vec<Pair>)]) -> Result<(), Fault> {
         let mut claimed: Vec<Pair> = lists.iter().flat_map(|(claimed, _)| claimed).copied().collect();
         pairs::sort_distinct(&mut claimed);
         let mut turned: Vec<Pair> = claimed.iter().map(|(key, value)| (*value, *key)).collect();
         pairs::sort_distinct(&mut turned);
+        if let Some(Dense { facts, into: Some(inward), .. }) = self.dense.get(&relation) {
+            let mut owed = Blocks::default();
+            inward.owed(facts, |keys, values, words| {
+                owed.push(keys, values, words);
+                Ok(())
+            })?;
+            let mut owed = owed.pairs();
+            owed.retain(|pair| turned.binary_search(pair).is_err());
+            self.owed.push((relation, owed));
+        }
         self.list(relation, [claimed, turned])?;
         self.dense.remove(&relation);
         self.offered.entry(relation).or_default().wait = u64::MAX;
@@ -272,7 +275,7 @@ impl State {
         Ok(())
     }
 
-    fn measure_matrices(&mut self) {
+    pub(super) fn measure_matrices(&mut self) {
         let bytes: u64 = self.dense.values().map(Dense::bytes).sum();
         self.held_in_matrices = bytes / size_of::<Pair>() as u64;
     }

@@ -33,6 +33,7 @@
 
 mod dense;
 mod heads;
+mod inward;
 mod outbox;
 mod parts;
 mod reads;

@@ -4,6 +4,7 @@
 //! sorted and without duplicates.
 
 use super::reasoner::{Effect, Emit};
+use crate::columns::blocks::Blocks;
 use crate::columns::{Pair, pairs};
 use crate::eval::Batch;
 use crate::exchange::{Flow, Payload, PlanKey};
@@ -17,6 +18,9 @@ const MESSAGE_ROWS: usize = 32_768;
 
 /// The level of what is spread, in the first round.
 pub(super) const SPREAD_LEVEL: usize = 1;
+
+/// Bytes of blocks for one destination that make a message.
+pub(super) const BLOCKS_BYTES: u64 = 128 << 10;
 
 /// What waits to be sent.
 #[derive(Default)]
@@ -166,6 +170,18 @@ fn send_claimed(
 ) -> Result<(), Fault> {
     let level = flow.levels();
     sorted_pieces(&pairs).try_for_each(|pairs| send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit))
+}
+
+/// Sends blocks of in copies.
+pub(super) fn send_blocks(
+    to: NodeId,
+    relation: Relation,
+    blocks: Blocks,
+    flow: &mut Flow,
+    emit: Emit<'_>,
+) -> Result<(), Fault> {
+    let level = flow.levels();
+    send(to, level, Payload::Blocks { relation, blocks }, flow, emit)
 }
 
 /// What fills a message each, in order: sorted pairs take less room.

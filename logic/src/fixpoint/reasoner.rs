@@ -219,6 +219,7 @@ impl Reasoner {
     /// Everything that starts from facts of this node.
     fn work(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         self.saturate(emit)?;
+        self.give_in_copies(emit)?;
         self.start_shipped(emit)?;
         self.outbox.flush_full(&mut self.flow, emit)?;
         self.outbox.close_level(self.outbox.ahead + 1, &mut self.flow, emit)
@@ -410,6 +411,7 @@ impl Reasoner {
             Payload::Copies { relation, pairs } => {
                 self.setup.state.keep_copies(*relation, pairs)?;
             }
+            Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(*relation, blocks)?,
             Payload::Spread { relation, pairs } => {
                 if !self.is_waiting || !self.setup.program.spread.contains(relation) {
                     return Err(Fault::corrupt(format!("facts of {relation:?}, which is not spread")));
@@ -444,10 +446,11 @@ impl Reasoner {
 
     fn report(&self) -> Report {
         let has_shipped = self.setup.program.rules.iter().any(|rule| !rule.is_local());
-        let arrived = !self.arrived_heads.is_empty() || self.setup.state.has_arrivals();
+        let state = &self.setup.state;
+        let arrived = !self.arrived_heads.is_empty() || state.has_arrivals() || state.owes_any();
         Report {
             round: self.round,
-            active: arrived || (has_shipped && self.setup.state.has_unpublished()),
+            active: arrived || (has_shipped && state.has_unpublished()),
             derived: self.derived.clone(),
             sent: self.flow.sent_counts(),
             received: self.flow.received_counts(),

@@ -183,6 +183,8 @@ pub struct State {
     pub(super) dense: BTreeMap<Relation, Dense>,
     pub(super) held_in_matrices: u64,
     pub(super) offered: BTreeMap<Relation, Offered>,
+    /// In copies, as (object, subject), that were owed by matrices which have been given up.
+    pub(super) owed: Vec<(Relation, Vec<Pair>)>,
     /// Candidates of a relation from which on it may be dense.
     pub(super) dense_from: u64,
     /// What every node has, and what that takes, in pairs.
@@ -205,6 +207,7 @@ impl State {
             dense: BTreeMap::new(),
             held_in_matrices: 0,
             offered: BTreeMap::new(),
+            owed: Vec::new(),
             dense_from: CANDIDATES_MIN,
             spread: BTreeMap::new(),
             held_in_spread: 0,
@@ -434,6 +437,11 @@ impl State {
     pub fn has_arrivals(&self) -> bool {
         let mut copies = self.relations.values().flatten();
         copies.any(|copy| !copy.arrived.is_empty() || !copy.arrived_runs.is_empty())
+    }
+
+    /// In copies, as (object, subject), whose facts have no matrix any more that would owe them.
+    pub fn take_owed(&mut self) -> Vec<(Relation, Vec<Pair>)> {
+        std::mem::take(&mut self.owed)
     }
 
     /// Publishes the copies of other nodes, in the round that begins.
