@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub enum Payload {
     /// Rows for a stage of a plan: the rule's index, which of its plans, and the stage.
     Rows { plan: PlanKey, stage: usize, batch: Batch },
-    /// Sorted candidates for facts that are at home at the receiver, as (subject, object).
+    /// Candidates, in any order, for facts that are at home at the receiver, as (subject, object).
     Heads { rule: usize, relation: Relation, pairs: Vec<Pair> },
     /// In copies, as sorted (object, subject), of facts that the sender found to be new.
     Copies { relation: Relation, pairs: Vec<Pair> },

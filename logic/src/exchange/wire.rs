@@ -19,6 +19,7 @@ const COPIES: u8 = 2;
 const CLOSE: u8 = 3;
 const SPREAD: u8 = 4;
 const BLOCKS: u8 = 5;
+const PAIR_BYTES: usize = 16;
 const NO_PIVOT: u32 = u32::MAX;
 
 /// The bytes of a message.
@@ -79,7 +80,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, Fault> {
             Payload::Heads { rule, relation, pairs }
         }
         COPIES => {
-            let (relation, pairs) = reader.pairs()?;
+            let (relation, pairs) = reader.sorted_pairs()?;
             Payload::Copies { relation, pairs }
         }
         BLOCKS => {
@@ -87,7 +88,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, Fault> {
             Payload::Blocks { relation, blocks }
         }
         SPREAD => {
-            let (relation, pairs) = reader.pairs()?;
+            let (relation, pairs) = reader.sorted_pairs()?;
             Payload::Spread { relation, pairs }
         }
         CLOSE => Payload::Close { messages: reader.u64()? },
@@ -124,10 +125,11 @@ fn put_ids(out: &mut Vec<u8>, ids: &[TermId]) {
 fn put_pairs(out: &mut Vec<u8>, relation: Relation, pairs: &[Pair]) {
     put_ids(out, &[relation.graph, relation.predicate]);
     put_u32(out, pairs.len() as u32);
-    out.reserve(pairs.len() * 16);
-    for (key, value) in pairs {
-        out.extend(key.0.to_le_bytes());
-        out.extend(value.0.to_le_bytes());
+    let start = out.len();
+    out.resize(start + pairs.len() * PAIR_BYTES, 0);
+    for (bytes, (key, value)) in out[start..].as_chunks_mut::<PAIR_BYTES>().0.iter_mut().zip(pairs) {
+        bytes[..8].copy_from_slice(&key.0.to_le_bytes());
+        bytes[8..].copy_from_slice(&value.0.to_le_bytes());
     }
 }
 
@@ -193,8 +195,14 @@ impl Reader<'_> {
     fn pairs(&mut self) -> Result<(Relation, Vec<Pair>), Fault> {
         let relation = Relation { graph: TermId(self.u64()?), predicate: TermId(self.u64()?) };
         let count = self.u32()? as usize;
-        let ids = self.ids(count.checked_mul(2).ok_or_else(|| Fault::corrupt("too many pairs"))?)?;
-        let pairs: Vec<Pair> = ids.as_chunks::<2>().0.iter().map(|[key, value]| (*key, *value)).collect();
+        let bytes = self.take(count.checked_mul(PAIR_BYTES).ok_or_else(|| Fault::corrupt("too many pairs"))?)?;
+        let id = |bytes: &[u8; 8]| TermId(u64::from_le_bytes(*bytes));
+        let pair = |bytes: &[[u8; 8]; 2]| (id(&bytes[0]), id(&bytes[1]));
+        Ok((relation, bytes.as_chunks::<8>().0.as_chunks::<2>().0.iter().map(pair).collect()))
+    }
+
+    fn sorted_pairs(&mut self) -> Result<(Relation, Vec<Pair>), Fault> {
+        let (relation, pairs) = self.pairs()?;
         match pairs.is_sorted_by(|a, b| a < b) {
             true => Ok((relation, pairs)),
             false => Err(Fault::corrupt("pairs that are not sorted")),

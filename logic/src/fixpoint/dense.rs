@@ -203,7 +203,7 @@ impl State {
             return Ok(false);
         }
         for (claimed, rest) in lists {
-            rest.retain(|pair| dense.facts.insert(*pair));
+            dense.facts.insert_all(rest);
             *claimed = pairs::unite(std::mem::take(claimed), std::mem::take(rest));
         }
         self.measure_matrices();
@@ -217,7 +217,7 @@ impl State {
         let max = max.saturating_sub(dense.bytes() - dense.sent.bytes());
         let is_known = dense.sent.place(heads, max);
         if is_known {
-            heads.retain(|pair| dense.sent.insert(*pair));
+            dense.sent.insert_all(heads);
         }
         self.measure_matrices();
         is_known

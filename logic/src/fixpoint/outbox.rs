@@ -1,7 +1,7 @@
 //! The outbox: what leaves this node in a round, gathered by destination so that messages are large.
 //!
 //! Whatever is put in goes out when it fills a message, or at the latest when its level is closed. Rows and pairs leave
-//! sorted and without duplicates.
+//! without duplicates, and sorted but for heads that are known to be here once.
 
 use super::reasoner::{Effect, Emit};
 use crate::columns::blocks::Blocks;
@@ -169,7 +169,10 @@ fn send_claimed(
     emit: Emit<'_>,
 ) -> Result<(), Fault> {
     let level = flow.levels();
-    sorted_pieces(&pairs).try_for_each(|pairs| send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit))
+    for piece in pairs.chunks(MESSAGE_ROWS) {
+        send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit)?;
+    }
+    Ok(())
 }
 
 /// Sends blocks of in copies.

@@ -174,7 +174,11 @@ impl Reasoner {
         event: Event,
         emit: &mut (dyn FnMut(Effect) -> Result<(), Fault> + Send),
     ) -> Result<(), Fault> {
-        pool.install(|| self.step(event, &mut |effect| emit(effect)))
+        match event {
+            // There is nothing to share, and many come.
+            Event::Acknowledged { .. } => self.step(event, &mut |effect| emit(effect)),
+            _ => pool.install(|| self.step(event, &mut |effect| emit(effect))),
+        }
     }
 
     fn send_again(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
@@ -192,7 +196,10 @@ impl Reasoner {
         self.is_open = true;
         self.is_waiting = round == Round(1) && !self.setup.program.spread.is_empty();
         self.outbox.ahead = usize::from(self.is_waiting);
-        let levels = self.setup.program.levels() + self.outbox.ahead;
+        let levels = match round {
+            Round(1) => self.setup.program.levels() + self.outbox.ahead,
+            _ => self.setup.program.later_levels(),
+        };
         self.flow = Flow::new(round, self.setup.territory.peers(), levels);
         self.derived.iter_mut().for_each(|count| *count = 0);
         if round > Round(1) {
@@ -291,7 +298,10 @@ impl Reasoner {
             if self.is_new_rule(index) {
                 self.run_shipped(PlanKey { rule: index, pivot: None }, 0, Batch::unit(rule.full.width), emit)?;
             }
-            for (pivot, plan) in rule.deltas.iter().enumerate().filter(|(pivot, _)| rule.ships(*pivot)) {
+            // What was staged is not new any more, and nothing else is of a spread relation.
+            let is_over = self.round > Round(1) && rule.is_local();
+            let ships = |pivot: usize| !is_over && rule.ships(pivot);
+            for (pivot, plan) in rule.deltas.iter().enumerate().filter(|(pivot, _)| ships(*pivot)) {
                 let key = PlanKey { rule: index, pivot: Some(pivot) };
                 self.run_shipped(key, 0, Batch::unit(plan.width), emit)?;
             }

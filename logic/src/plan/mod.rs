@@ -251,9 +251,15 @@ impl Program {
         spread.filter_map(|(atom, copy, _)| Some((atom.relation()?, copy))).collect()
     }
 
-    /// The number of exchange levels that a round of these rules needs: one for heads, plus one per row exchange.
+    /// The number of exchange levels that the first round of these rules needs: one for heads, plus one per row exchange.
     pub fn levels(&self) -> usize {
         let plans = self.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
+        plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
+    }
+
+    /// The same for later rounds, when no rule is evaluated over everything and nothing that was staged is new.
+    pub fn later_levels(&self) -> usize {
+        let plans = self.rules.iter().filter(|rule| !rule.is_local()).flat_map(|rule| &rule.deltas);
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
     }
 }
