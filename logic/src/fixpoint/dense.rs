@@ -56,7 +56,7 @@ pub struct Dense {
 /// How a node keeps a relation.
 #[derive(Clone, Copy, Debug)]
 pub struct Keeping {
-    /// By copy: does a matrix need no runs beside it? Of in copies that is so where the node is alone.
+    /// By copy: does a matrix need no runs beside it? Of in copies that is so where they are at home with their facts.
     pub alone: [bool; 2],
     /// Do in copies come from other nodes, for nobody to read?
     pub collects_in: bool,
@@ -69,14 +69,14 @@ impl Dense {
         rows.find(|row| !row.is_empty())
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        let into = self.into.as_ref().map_or(0, |inward| inward.here.bytes());
-        self.facts.bytes() * self.times() + self.sent.bytes() + into
+    /// Bytes of the matrices.
+    pub(super) fn matrices(&self) -> u64 {
+        self.facts.bytes() + self.sent.bytes() + self.into.as_ref().map_or(0, |inward| inward.here.bytes())
     }
 
-    /// How often the facts are kept: twice, where it must be known which have given their in copies away.
-    fn times(&self) -> u64 {
-        1 + u64::from(self.into.is_some())
+    /// The same with what is remembered of them: which facts have given their in copies away.
+    fn bytes(&self) -> u64 {
+        self.matrices() + if self.into.is_some() { self.facts.bytes() } else { 0 }
     }
 
     /// Writes what is in the matrix alone as a run.
@@ -135,8 +135,9 @@ impl State {
         !self.dense.is_empty()
     }
 
-    /// Bytes that a matrix of so many facts may take: with all others no more than three quarters of what an attempt has.
-    pub(super) fn matrix_max(&self, relation: Relation, facts: u64) -> u64 {
+    /// Bytes that the matrices of a relation with so many facts may take: with all others no more than three quarters of
+    /// what an attempt has, and `times` that, where they are kept so often.
+    pub(super) fn matrix_max(&self, relation: Relation, facts: u64, times: u64) -> u64 {
         let others = self.dense.iter().filter(|(other, _)| **other != relation);
         let others: u64 = others.map(|(_, dense)| dense.bytes()).sum();
         let share = match self.spill.store {
@@ -147,7 +148,12 @@ impl State {
         };
         let steps = self.offered.get(&relation).map_or(0, |offered| u64::from(offered.steps));
         let worth = BYTES_FREE + facts * BYTES_A_FACT + steps * steps * BYTES_A_STEP;
-        worth.min(share.saturating_sub(others))
+        worth.min(share.saturating_sub(others) / times)
+    }
+
+    /// How often a dense relation's facts are kept.
+    pub(super) fn times(&self, relation: Relation) -> u64 {
+        1 + u64::from(self.dense.get(&relation).is_some_and(|dense| dense.into.is_some()))
     }
 
     /// Makes a matrix for a relation, if that is worth it.
@@ -168,7 +174,7 @@ impl State {
         let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
         let values = candidates.iter().flat_map(|pairs| pairs.iter()).map(|pair| pair.1);
         let Keeping { alone, collects_in } = keeping;
-        let max = self.matrix_max(relation, facts) / (1 + u64::from(collects_in));
+        let max = self.matrix_max(relation, facts, 1 + u64::from(collects_in));
         let made = match Matrix::estimate(keys, values) <= max {
             true => matrix_of(&runs, max)?,
             false => None,
@@ -193,11 +199,10 @@ impl State {
     pub fn claim_rest(&mut self, relation: Relation, lists: &mut [(Vec<Pair>, Vec<Pair>)]) -> Result<bool, Fault> {
         let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::Out as usize]);
         let listed = self.runs_of(relation, Copy::Out).iter().map(|run| run.len).sum::<u64>();
-        let max = self.matrix_max(relation, listed + unlisted);
+        let max = self.matrix_max(relation, listed + unlisted, self.times(relation));
         let Some(dense) = self.dense.get_mut(&relation) else { return Ok(false) };
         // All matrices of a relation have one allowance.
-        let others = dense.bytes() - dense.facts.bytes() * dense.times();
-        let max = max.saturating_sub(others) / dense.times();
+        let max = max.saturating_sub(dense.matrices() - dense.facts.bytes());
         if !lists.iter().all(|(_, rest)| dense.facts.place(rest, max)) {
             self.dissolve(relation, lists)?;
             return Ok(false);
@@ -212,9 +217,9 @@ impl State {
 
     /// Drops of heads for other nodes what has been sent before; false if that is not known of all.
     pub fn claim_sent(&mut self, relation: Relation, heads: &mut Vec<Pair>) -> bool {
-        let max = self.matrix_max(relation, heads.len() as u64);
+        let max = self.matrix_max(relation, heads.len() as u64, self.times(relation));
         let Some(dense) = self.dense.get_mut(&relation) else { return false };
-        let max = max.saturating_sub(dense.bytes() - dense.sent.bytes());
+        let max = max.saturating_sub(dense.matrices() - dense.sent.bytes());
         let is_known = dense.sent.place(heads, max);
         if is_known {
             dense.sent.insert_all(heads);

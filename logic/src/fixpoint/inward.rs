@@ -89,9 +89,9 @@ impl State {
     /// many are new; false if there is none, or they do not fit.
     fn change_in(&mut self, relation: Relation, add: impl FnOnce(&mut Matrix, u64) -> Option<u64>) -> bool {
         let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::In as usize]);
-        let max = self.matrix_max(relation, unlisted);
+        let max = self.matrix_max(relation, unlisted, self.times(relation));
         let Some(dense) = self.dense.get_mut(&relation) else { return false };
-        let all = dense.bytes();
+        let all = dense.matrices();
         let Some(inward) = &mut dense.into else { return false };
         let others = all - inward.here.bytes();
         let new = add(&mut inward.here, max.saturating_sub(others));

@@ -5,7 +5,7 @@ use crate::columns::blocks::Blocks;
 use crate::columns::{Pair, pairs};
 use crate::fixpoint::dense::Keeping;
 use crate::fixpoint::outbox;
-use entail_model::fact::in_home;
+use entail_model::fact::{in_home, is_scattered_predicate};
 use entail_model::{Copy, Fault, NodeId, Relation};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,9 +35,10 @@ impl Reasoner {
         let single = self.is_single();
         for (relation, rules) in &candidates {
             let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
+            let are_here = single || is_scattered_predicate(relation.predicate, self.setup.program.rdf_type);
             let keeping = Keeping {
-                alone: [is_idle(Copy::Out), single && is_idle(Copy::In)],
-                collects_in: !single && !self.reads.reads(relation.predicate, Copy::In),
+                alone: [is_idle(Copy::Out), are_here && is_idle(Copy::In)],
+                collects_in: !are_here && !self.reads.reads(relation.predicate, Copy::In),
             };
             self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), keeping)?;
         }
