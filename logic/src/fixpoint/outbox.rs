@@ -154,10 +154,11 @@ fn send_heads(
 ) -> Result<(), Fault> {
     pairs::sort_distinct(&mut pairs);
     let level = flow.levels();
-    for piece in pairs.chunks(MESSAGE_ROWS) {
-        send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit)?;
+    if pairs.len() <= MESSAGE_ROWS && !pairs.is_empty() {
+        return send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit);
     }
-    Ok(())
+    let mut pieces = pairs.chunks(MESSAGE_ROWS);
+    pieces.try_for_each(|piece| send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit))
 }
 
 fn send_claimed(
@@ -169,10 +170,11 @@ fn send_claimed(
     emit: Emit<'_>,
 ) -> Result<(), Fault> {
     let level = flow.levels();
-    for piece in pairs.chunks(MESSAGE_ROWS) {
-        send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit)?;
+    if pairs.len() <= MESSAGE_ROWS && !pairs.is_empty() {
+        return send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit);
     }
-    Ok(())
+    let mut pieces = pairs.chunks(MESSAGE_ROWS);
+    pieces.try_for_each(|piece| send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit))
 }
 
 /// Sends blocks of in copies.

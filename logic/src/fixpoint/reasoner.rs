@@ -404,29 +404,30 @@ impl Reasoner {
         if !self.flow.receive(from, &message) {
             return Ok(());
         }
-        match &*message.payload {
+        // A message that came from elsewhere belongs to nobody else.
+        match Arc::unwrap_or_clone(message.payload) {
             Payload::Rows { plan, stage, batch } => {
-                let width = plan_of(&self.setup.program, *plan)?.width;
-                if *stage + self.outbox.ahead != message.level || batch.columns.len() != width {
+                let width = plan_of(&self.setup.program, plan)?.width;
+                if stage + self.outbox.ahead != message.level || batch.columns.len() != width {
                     return Err(Fault::corrupt("rows that do not fit their plan"));
                 }
-                self.run_shipped(*plan, *stage, batch.clone(), emit)?;
+                self.run_shipped(plan, stage, batch, emit)?;
             }
             Payload::Heads { rule, relation, pairs } => {
-                if *rule >= self.derived.len() {
+                if rule >= self.derived.len() {
                     return Err(Fault::corrupt(format!("a head of rule {rule}")));
                 }
-                self.arrived_heads.entry(*relation).or_default().entry(*rule).or_default().extend_from_slice(pairs);
+                append(&mut self.arrived_heads, relation, rule, pairs);
             }
             Payload::Copies { relation, pairs } => {
-                self.setup.state.keep_copies(*relation, pairs)?;
+                self.setup.state.keep_copies(relation, &pairs)?;
             }
-            Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(*relation, blocks)?,
+            Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, &blocks)?,
             Payload::Spread { relation, pairs } => {
-                if !self.is_waiting || !self.setup.program.spread.contains(relation) {
+                if !self.is_waiting || !self.setup.program.spread.contains(&relation) {
                     return Err(Fault::corrupt(format!("facts of {relation:?}, which is not spread")));
                 }
-                self.setup.state.keep_spread(*relation, pairs);
+                self.setup.state.keep_spread(relation, &pairs);
             }
             Payload::Close { .. } => {}
         }
