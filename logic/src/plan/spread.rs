@@ -7,8 +7,8 @@
 //! ```
 //!
 //! To spread a relation costs its size at each node, once an attempt. That is little beside what recursion finds, and
-//! nothing is known of that beforehand: so only what recursion reads is spread, only where that keeps rows or heads at
-//! home, and only if so much is new that recursion may find as much as there is.
+//! nothing is known of that beforehand: so only what is joined with what recursion finds is spread, only where that keeps
+//! rows or heads at home, and only if so much is new that recursion may find as much as there is.
 
 use super::compile::{Context, RuleBody, hub};
 use super::{Arg, Atom};
@@ -56,13 +56,16 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
         return BTreeSet::new();
     }
     let derived = Derived::of(rules);
-    let rules = rules.iter().enumerate().filter(|(index, _)| is_recursive(rules, *index));
+    let recursive = (0..rules.len()).filter(|index| is_recursive(rules, *index)).map(|index| rules[index].clone());
+    let filled = Derived::of(&recursive.collect::<Vec<_>>());
+    let reads_filled =
+        |rule: &&RuleBody| rule.body.atoms.iter().filter_map(Atom::relation).any(|relation| filled.may_have(relation));
     let grown = news.grown(context);
-    let rules = rules.filter(|(_, rule)| news.concern(rule, &grown));
-    rules.flat_map(|(_, rule)| worth_for(context, rule, &derived)).collect()
+    let rules = rules.iter().filter(reads_filled).filter(|rule| news.concern(rule, &grown));
+    rules.flat_map(|rule| worth_for(context, rule, &derived)).collect()
 }
 
-/// What one recursive rule would gain from.
+/// What one rule would gain from.
 fn worth_for(context: &Context, rule: &RuleBody, derived: &Derived) -> Vec<Relation> {
     let facts = |relation: Relation| context.stats.get(&relation).map_or(0, |stats| stats.facts);
     let fixed =

@@ -8,6 +8,7 @@ use entail_model::{ShardId, TermKind};
 const PATH: u64 = 1;
 const EDGE: u64 = 2;
 const OTHER: u64 = 3;
+const MORE: u64 = 4;
 
 fn relation(number: u64) -> Relation {
     let predicate = TermId::dictionary(ShardId(0), number, TermKind::Iri);
@@ -31,7 +32,7 @@ fn rule(head: (u64, usize, usize), body: &[(u64, usize, usize)]) -> RuleBody {
 
 fn context(edges: u64) -> Context {
     let stats = RelationStats { facts: edges, subjects: edges, objects: edges };
-    Context { stats: [(relation(EDGE), stats)].into(), ..Context::default() }
+    Context { stats: [EDGE, MORE].map(|number| (relation(number), stats)).into(), ..Context::default() }
 }
 
 #[test]
@@ -54,6 +55,15 @@ fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
         let alone = Context { single_node: true, ..context(12_000) };
         assert_eq!(worthwhile(&alone, &rules, &News::Rules), BTreeSet::new(), "{case}");
     }
+}
+
+#[test]
+fn so_is_what_is_joined_with_what_recursion_finds() {
+    let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (PATH, 1, 2)]);
+    let after = rule((OTHER, 0, 2), &[(PATH, 0, 1), (MORE, 1, 2)]);
+    let spread = |rules: &[RuleBody]| worthwhile(&context(12_000), rules, &News::Rules);
+    assert_eq!(spread(&[closure.clone(), after.clone()]), BTreeSet::from([relation(MORE)]));
+    assert_eq!(spread(&[rule((PATH, 0, 1), &[(EDGE, 0, 1)]), after]), BTreeSet::new());
 }
 
 #[test]
