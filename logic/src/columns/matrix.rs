@@ -273,22 +273,25 @@ impl Matrix {
         Snapshot(self.bits.iter().map(load).collect())
     }
 
-    /// Calls `visit` with the pairs that a snapshot lacks, turned about: with the first terms of the values' and the keys'
-    /// pages, and a word of keys for each value.
+    /// Brings a snapshot up to date, and calls `visit` with the pairs that it lacked, turned about: with the first terms of
+    /// the values' and the keys' pages, and a word of keys for each value.
     pub fn turned_since(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &mut Snapshot,
         mut visit: impl FnMut(TermId, TermId, &Words) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        for (page, rows) in self.bits.chunks(WORD_BITS).enumerate() {
+        snapshot.0.resize_with(self.bits.len(), Vec::new);
+        let pages = self.bits.chunks(WORD_BITS).zip(snapshot.0.chunks_mut(WORD_BITS));
+        for (page, (rows, known)) in pages.enumerate() {
+            known.iter_mut().zip(rows).for_each(|(known, row)| known.resize(row.len(), 0));
             let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
             for first in (0..columns).step_by(STRIPE_WORDS) {
                 let mut stripe = [[0; WORD_BITS]; STRIPE_WORDS];
-                for (key, row) in rows.iter().enumerate() {
-                    let known = snapshot.0.get(page * WORD_BITS + key).map_or(&[][..], |row| &row[..]);
-                    for (at, word) in row.iter().enumerate().skip(first).take(STRIPE_WORDS) {
-                        let known = known.get(at).copied().unwrap_or(0);
-                        stripe[at - first][key] = word.load(Ordering::Relaxed) & !known;
+                for (key, (row, known)) in rows.iter().zip(known.iter_mut()).enumerate() {
+                    let words = row.iter().zip(known).skip(first).take(STRIPE_WORDS);
+                    for (at, (word, known)) in words.enumerate() {
+                        let word = word.load(Ordering::Relaxed);
+                        stripe[at][key] = word & !std::mem::replace(known, word);
                     }
                 }
                 for (at, words) in stripe.iter_mut().enumerate().filter(|(_, words)| **words != [0; WORD_BITS]) {
@@ -461,13 +464,14 @@ mod tests {
             };
             let (mut here, mut into) = (Matrix::default(), Matrix::default());
             insert(&mut here, &before);
-            let snapshot = here.snapshot();
+            let mut snapshot = here.snapshot();
             insert(&mut here, &after);
             let mut blocks = Blocks::default();
-            here.turned_since(&snapshot, |keys, values, words| {
+            here.turned_since(&mut snapshot, |keys, values, words| {
                 blocks.push(keys, values, words);
                 Ok(())
             }).expect("nothing fails here");
+            here.turned_since(&mut snapshot, |_, _, _| Err(Fault::internal("it lacks nothing"))).expect("nothing is new");
             let known: BTreeSet<Pair> = before.iter().copied().collect();
             let new = after.iter().filter(|pair| !known.contains(pair));
             let new: BTreeSet<Pair> = new.map(|(key, value)| (*value, *key)).collect();

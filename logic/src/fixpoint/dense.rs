@@ -234,9 +234,9 @@ impl State {
         pairs::sort_distinct(&mut claimed);
         let mut turned: Vec<Pair> = claimed.iter().map(|(key, value)| (*value, *key)).collect();
         pairs::sort_distinct(&mut turned);
-        if let Some(Dense { facts, into: Some(inward), .. }) = self.dense.get(&relation) {
+        if let Some(Dense { facts, into: Some(inward), .. }) = self.dense.get_mut(&relation) {
             let mut owed = Blocks::default();
-            inward.owed(facts, |keys, values, words| {
+            inward.give(facts, |keys, values, words| {
                 owed.push(keys, values, words);
                 Ok(())
             })?;

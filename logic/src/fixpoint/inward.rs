@@ -35,13 +35,13 @@ impl Inward {
         Self { given: facts.snapshot(), ..Self::default() }
     }
 
-    /// Calls `visit` with the facts that owe their in copies, by object.
-    pub(super) fn owed(
-        &self,
+    /// Calls `visit` with the facts that owe their in copies, by object; then none does.
+    pub(super) fn give(
+        &mut self,
         facts: &Matrix,
         visit: impl FnMut(TermId, TermId, &Words) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        if self.owed > 0 { facts.turned_since(&self.given, visit) } else { Ok(()) }
+        if std::mem::take(&mut self.owed) > 0 { facts.turned_since(&mut self.given, visit) } else { Ok(()) }
     }
 }
 
@@ -63,9 +63,8 @@ impl State {
         mut visit: impl FnMut(Relation, TermId, TermId, &Words) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         for (relation, Dense { facts, into, .. }) in &mut self.dense {
-            let Some(inward) = into.as_mut().filter(|inward| inward.owed > 0) else { continue };
-            inward.owed(facts, |keys, values, words| visit(*relation, keys, values, words))?;
-            (inward.given, inward.owed) = (facts.snapshot(), 0);
+            let Some(inward) = into else { continue };
+            inward.give(facts, |keys, values, words| visit(*relation, keys, values, words))?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@
 //! - The runs of a copy (base, settled, published, pending, recent) are pairwise disjoint.
 //! - The out copy decides: a candidate becomes a fact only at its subject's home, once.
 //! - A fact found in round r has both copies in place, and is published, in round r+1 (an in copy that no plan reads may
-//!   come later, when a round finds nothing: `inward.rs`); one accepted at the end of round
+//!   come later, when nothing new is found: `inward.rs`); one accepted at the end of round
 //!   r (its head came from another node) is found in round r+1.
 //! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
 
