@@ -2,7 +2,8 @@
 
 use crate::metalog::RuleSet;
 use entail_logic::eval::condition::is_decided_by_id;
-use entail_logic::plan::compile::{Body, Context, RuleBody, compile_rule};
+use entail_logic::plan::compile::{Body, Context, RuleBody, compile_program};
+use entail_logic::plan::spread::{self, News};
 use entail_logic::plan::{Arg, Atom, Condition, GraphScope, Head, Program};
 use entail_logic::rules::{self, Rule, expression_text};
 use entail_model::{Fault, Reason, TermId, term};
@@ -69,23 +70,22 @@ impl Parsed {
         constants
     }
 
-    /// The program of all sets.
+    /// The program of all sets, for so much that is new.
     ///
     /// # Errors
     /// `Internal` when an id is missing.
-    pub fn program(&self, context: &Context, ids: &Ids) -> Result<Program, Fault> {
-        let mut program = Program { rules: Vec::new(), rdf_type: context.rdf_type };
+    pub fn program(&self, context: &Context, ids: &Ids, news: &News<'_>) -> Result<Program, Fault> {
+        let mut all = Vec::new();
         for (graph, set) in &self.sets {
             let lowering = Lowering { ids, graph: graph.as_ref() };
-            let mut bodies = set.rules.iter().map(|rule| lowering.rule(rule)).collect::<Result<Vec<_>, Fault>>()?;
-            if !set.data.is_empty() {
-                bodies.push(lowering.data(&set.data)?);
+            for rule in &set.rules {
+                all.push(lowering.rule(rule)?);
             }
-            for body in bodies {
-                program.rules.push(compile_rule(context, program.rules.len(), &body));
+            if !set.data.is_empty() {
+                all.push(lowering.data(&set.data)?);
             }
         }
-        Ok(program)
+        Ok(compile_program(context, &all, &spread::worthwhile(context, &all, news)))
     }
 }
 

@@ -166,7 +166,9 @@ impl Answer {
                 self.run(*stage, batch.clone(), emit)
             }
             Payload::Close { .. } => Ok(()),
-            Payload::Heads { .. } | Payload::Copies { .. } => Err(Fault::corrupt("facts in a query's messages")),
+            Payload::Heads { .. } | Payload::Copies { .. } | Payload::Blocks { .. } | Payload::Spread { .. } => {
+                Err(Fault::corrupt("facts in a query's messages"))
+            }
         }
     }
 

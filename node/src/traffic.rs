@@ -112,7 +112,10 @@ impl Drop for Traffic {
 pub fn bytes(payload: &Payload) -> u64 {
     match payload {
         Payload::Rows { batch, .. } => batch.bytes(),
-        Payload::Heads { pairs, .. } | Payload::Copies { pairs, .. } => pairs.len() as u64 * 16,
+        Payload::Heads { pairs, .. } | Payload::Copies { pairs, .. } | Payload::Spread { pairs, .. } => {
+            pairs.len() as u64 * 16
+        }
+        Payload::Blocks { blocks, .. } => blocks.bytes(),
         Payload::Close { .. } => 8,
     }
 }

@@ -16,15 +16,18 @@
 //!
 //! [`Row::claim`] changes bits of places that exist, from many threads; [`Matrix::place`] makes places.
 
+use crate::columns::blocks::{self, Blocks, Words};
 use crate::columns::pairs::Pair;
 use entail_model::{Fault, TermId};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const WORD_BITS: usize = 64;
+pub(super) const WORD_BITS: usize = 64;
 /// So many columns are transposed at once: a row has them in one or two lines of the cache, if they are neighbours.
 const STRIPE: usize = 512;
+/// Columns of so many words are turned about at once.
+const STRIPE_WORDS: usize = 8;
 /// Pages of one shard that are placed; terms beyond are left out, as their table would be too large.
 const PAGES_MAX: usize = 1 << 22;
 /// Above this many pairs work is shared between cores.
@@ -41,6 +44,16 @@ const WORD_PAGE: u32 = WORD_BITS.ilog2();
 const TERM_PAGE: u32 = 0;
 /// Words of columns that pages of one term must save, for each one that they take: they are listed more slowly.
 const WORTH_TERM_PAGES: usize = 3;
+
+/// Is it the first term of a page?
+pub(super) fn is_page(term: TermId) -> bool {
+    Pages::default().split(term).is_some_and(|(_, page, bit)| page < PAGES_MAX && bit == 0)
+}
+
+/// A term of a page.
+pub(super) fn term_of(page: TermId, bit: usize) -> TermId {
+    TermId(page.0 | (bit as u64) << TERM_SHIFT)
+}
 
 /// Where terms have their places: pages by shard.
 #[derive(Debug)]
@@ -181,16 +194,32 @@ pub struct Matrix {
     words: u64,
 }
 
+/// What a matrix held at some time.
+#[derive(Debug, Default)]
+pub struct Snapshot(Vec<Vec<u64>>);
+
 impl Matrix {
     /// An empty set for values like these, and about how many bytes it will take with so many keys.
-    pub fn for_values(keys: u64, values: impl Iterator<Item = TermId>) -> (Self, u64) {
-        let (mut by_word, mut by_term) = (Pages::default(), Pages::new(TERM_PAGE));
-        for value in values {
-            by_word.place(value);
-            by_term.place(value);
+    pub fn for_values(keys: u64, values: &[TermId]) -> (Self, u64) {
+        let (by_word, by_term) = (Self::with_pages(WORD_PAGE, values), Self::with_pages(TERM_PAGE, values));
+        match by_term.words() * WORTH_TERM_PAGES < by_word.words() {
+            true => Self::for_columns(keys, &by_term),
+            false => Self::for_columns(keys, &by_word),
         }
-        let few = by_term.words() * WORTH_TERM_PAGES < by_word.words();
-        let columns = if few { by_term } else { by_word };
+    }
+
+    /// The same with pages that are words, as blocks have.
+    pub fn for_blocks(keys: u64, values: &[TermId]) -> (Self, u64) {
+        Self::for_columns(keys, &Self::with_pages(WORD_PAGE, values))
+    }
+
+    fn with_pages(size: u32, values: &[TermId]) -> Pages {
+        let mut pages = Pages::new(size);
+        values.iter().for_each(|value| _ = pages.place(*value));
+        pages
+    }
+
+    fn for_columns(keys: u64, columns: &Pages) -> (Self, u64) {
         let bytes = keys * columns.words() as u64 * size_of::<AtomicU64>() as u64 + columns.bytes();
         (Self { columns: Pages::new(columns.size), ..Self::default() }, bytes)
     }
@@ -252,6 +281,100 @@ impl Matrix {
         }
     }
 
+    /// Adds pairs that have been [placed](Self::place), and drops of them what was there.
+    ///
+    /// # Panics
+    /// If one has no place.
+    pub fn insert_all(&mut self, pairs: &mut Vec<Pair>) {
+        let Self { rows, columns, bits, .. } = self;
+        let mut last: Option<(TermId, usize)> = None;
+        pairs.retain(|(key, value)| {
+            let row = match last {
+                Some((of, row)) if of == *key => row,
+                _ => {
+                    let (page, bit) = rows.find(*key).expect("the key has a place");
+                    last.insert((*key, page * WORD_BITS + bit)).1
+                }
+            };
+            let (column, bit) = columns.find(*value).expect("the value has a place");
+            let word = bits[row][column].get_mut();
+            let before = *word;
+            *word |= 1 << bit;
+            before != *word
+        });
+    }
+
+    /// Adds blocks, and tells how many pairs are new. None, and nothing is added, if not all have places, or if the set would
+    /// take more than `bytes_max`.
+    pub fn add(&mut self, blocks: &Blocks, bytes_max: u64) -> Option<u64> {
+        for head in blocks.heads() {
+            self.columns.place(head.values)?;
+            self.rows.place(head.keys)?;
+        }
+        self.bits.resize_with(self.rows.bases.len() * WORD_BITS, Vec::new);
+        let columns = self.columns.words();
+        for head in blocks.heads() {
+            let (page, _) = self.rows.find(head.keys)?;
+            bits(head.mask, |key| {
+                let row = &mut self.bits[page * WORD_BITS + key];
+                let more = columns - row.len();
+                row.reserve_exact(more);
+                row.resize_with(columns, AtomicU64::default);
+                self.words += more as u64;
+            });
+        }
+        if self.bytes() > bytes_max {
+            return None;
+        }
+        let mut new = 0;
+        blocks.for_each(|head, key, word| {
+            let places = self.rows.find(head.keys).zip(self.columns.find(head.values));
+            let ((page, _), (column, _)) = places.expect("they have just been placed");
+            let known = self.bits[page * WORD_BITS + key][column].get_mut();
+            new += u64::from((word & !*known).count_ones());
+            *known |= word;
+        });
+        Some(new)
+    }
+
+    /// The set as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let load = |row: &Vec<AtomicU64>| row.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        Snapshot(self.bits.iter().map(load).collect())
+    }
+
+    /// Brings a snapshot up to date, and calls `visit` with the pairs that it lacked, turned about: with the first terms of
+    /// the values' and the keys' pages, and a word of keys for each value. For a set that is made [for
+    /// blocks](Self::for_blocks).
+    pub fn turned_since(
+        &self,
+        snapshot: &mut Snapshot,
+        mut visit: impl FnMut(TermId, TermId, &Words) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        debug_assert!(self.columns.size == WORD_PAGE, "a word of columns is a page");
+        snapshot.0.resize_with(self.bits.len(), Vec::new);
+        let pages = self.bits.chunks(WORD_BITS).zip(snapshot.0.chunks_mut(WORD_BITS));
+        for (page, (rows, known)) in pages.enumerate() {
+            known.iter_mut().zip(rows).for_each(|(known, row)| known.resize(row.len(), 0));
+            let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+            for first in (0..columns).step_by(STRIPE_WORDS) {
+                let mut stripe = [[0; WORD_BITS]; STRIPE_WORDS];
+                for (key, (row, known)) in rows.iter().zip(known.iter_mut()).enumerate() {
+                    let words = row.iter().zip(known).skip(first).take(STRIPE_WORDS);
+                    for (at, (word, known)) in words.enumerate() {
+                        let word = word.load(Ordering::Relaxed);
+                        stripe[at][key] = word & !std::mem::replace(known, word);
+                    }
+                }
+                for (at, words) in stripe.iter_mut().enumerate().filter(|(_, words)| **words != [0; WORD_BITS]) {
+                    blocks::turn(words);
+                    visit(TermId(self.columns.bases[first + at]), TermId(self.rows.bases[page]), words)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes that the set takes.
     pub fn bytes(&self) -> u64 {
         let rows = self.bits.len() * size_of::<Vec<AtomicU64>>();
@@ -310,7 +433,7 @@ impl Matrix {
 }
 
 /// Calls `visit` with each bit that is set.
-fn bits(mut word: u64, mut visit: impl FnMut(usize)) {
+pub(super) fn bits(mut word: u64, mut visit: impl FnMut(usize)) {
     while word != 0 {
         visit(word.trailing_zeros() as usize);
         word &= word - 1;
@@ -388,9 +511,9 @@ mod tests {
             }
             let left: Vec<Pair> = claims.iter().filter(|(_, claim)| *claim == Claim::NoPlace).map(|(pair, _)| *pair).collect();
             prop_assert!(matrix.place(&left, u64::MAX));
-            for pair in left {
-                prop_assert_eq!(matrix.insert(pair), set.insert(pair));
-            }
+            let mut new = left.clone();
+            matrix.insert_all(&mut new);
+            prop_assert_eq!(new, left.into_iter().filter(|pair| set.insert(*pair)).collect::<Vec<_>>());
             prop_assert!(set.iter().all(|pair| claim(&matrix, pair) == Claim::Known));
             let by_keys = listed(|visit| matrix.by_keys(visit));
             prop_assert_eq!(by_keys, set.iter().copied().collect::<Vec<_>>());
@@ -398,16 +521,48 @@ mod tests {
             let turned: BTreeSet<Pair> = set.iter().map(|(key, value)| (*value, *key)).collect();
             prop_assert_eq!(by_values, turned.into_iter().collect::<Vec<_>>());
         }
+
+        #[test]
+        fn blocks_are_what_a_snapshot_lacks(before in pairs(), after in pairs(), there in pairs()) {
+            let insert = |matrix: &mut Matrix, pairs: &[Pair]| {
+                assert!(matrix.place(pairs, u64::MAX));
+                pairs.iter().for_each(|pair| _ = matrix.insert(*pair));
+            };
+            let (mut here, mut into) = (Matrix::default(), Matrix::default());
+            insert(&mut here, &before);
+            let mut snapshot = here.snapshot();
+            insert(&mut here, &after);
+            let mut blocks = Blocks::default();
+            here.turned_since(&mut snapshot, |keys, values, words| {
+                blocks.push(keys, values, words);
+                Ok(())
+            }).expect("nothing fails here");
+            here.turned_since(&mut snapshot, |_, _, _| Err(Fault::internal("it lacks nothing"))).expect("nothing is new");
+            let known: BTreeSet<Pair> = before.iter().copied().collect();
+            let new = after.iter().filter(|pair| !known.contains(pair));
+            let new: BTreeSet<Pair> = new.map(|(key, value)| (*value, *key)).collect();
+            prop_assert_eq!(blocks.len(), new.len() as u64);
+            prop_assert_eq!(&blocks.pairs().into_iter().collect::<BTreeSet<_>>(), &new);
+            insert(&mut into, &there);
+            let mut all: BTreeSet<Pair> = there.iter().copied().collect();
+            let more = new.iter().filter(|pair| all.insert(**pair)).count() as u64;
+            if more > 0 {
+                prop_assert_eq!(into.add(&blocks, 1), None);
+            }
+            prop_assert_eq!(into.add(&blocks, u64::MAX), Some(more));
+            prop_assert_eq!(into.add(&blocks, u64::MAX), Some(0));
+            prop_assert_eq!(listed(|visit| into.by_keys(visit)), all.into_iter().collect::<Vec<_>>());
+        }
     }
 
     #[test]
     fn values_that_are_few_have_pages_of_their_own() {
         let value = |number: u64| TermId::dictionary(ShardId(number as u16 % 4), number * 100, TermKind::Iri);
-        let (apart, bytes) = Matrix::for_values(1000, (0..64).map(value));
+        let (apart, bytes) = Matrix::for_values(1000, &(0..64).map(value).collect::<Vec<_>>());
         assert_eq!(apart.columns.size, TERM_PAGE);
         assert!((8_000..500_000).contains(&bytes), "{bytes}");
         let neighbour = |number: u64| TermId::dictionary(ShardId(0), number, TermKind::Iri);
-        let (neighbours, bytes) = Matrix::for_values(1000, (0..6400).map(neighbour));
+        let (neighbours, bytes) = Matrix::for_values(1000, &(0..6400).map(neighbour).collect::<Vec<_>>());
         assert_eq!(neighbours.columns.size, WORD_PAGE);
         assert!((800_000..1_000_000).contains(&bytes), "{bytes}");
     }

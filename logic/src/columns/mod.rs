@@ -7,12 +7,14 @@
 //! cursor  a position in a run that moves forward
 //! groups  a small run by key, for lookups in any order
 //! matrix  a set of pairs as bits, where keys and values are few
+//! blocks  parts of one, on their way between nodes
 //! spine   runs of geometric sizes that together are one set
 //! ```
 //!
 //! Invariant: the pairs of a run are sorted and distinct, and the runs of one spine are pairwise disjoint, so scans
 //! need no deduplication and counts are sums.
 
+pub mod blocks;
 mod cursor;
 pub mod groups;
 pub mod matrix;

@@ -3,6 +3,7 @@
 //! ```text
 //! level 0: local work ──rows──► level 1 ──rows──► … ──heads, copies──► last level
 //! ```
+//! Where relations are spread, that is the first round's level 1, and all others come after it.
 //!
 //! Every node works at level 0 first; what it sends is tagged with the level that it is work for. When a node has done
 //! all work of the levels below l it sends each peer `Close { level: l, messages: n }`; when every peer's Close has come
@@ -15,6 +16,7 @@ pub mod route;
 pub mod wire;
 
 use crate::columns::Pair;
+use crate::columns::blocks::Blocks;
 use crate::eval::Batch;
 use entail_model::{NodeId, Relation, Round};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,10 +27,14 @@ use std::sync::Arc;
 pub enum Payload {
     /// Rows for a stage of a plan: the rule's index, which of its plans, and the stage.
     Rows { plan: PlanKey, stage: usize, batch: Batch },
-    /// Sorted candidates for facts that are at home at the receiver, as (subject, object).
+    /// Candidates, in any order, for facts that are at home at the receiver, as (subject, object).
     Heads { rule: usize, relation: Relation, pairs: Vec<Pair> },
     /// In copies, as sorted (object, subject), of facts that the sender found to be new.
     Copies { relation: Relation, pairs: Vec<Pair> },
+    /// The same where nobody reads them before the end, with objects as keys.
+    Blocks { relation: Relation, blocks: Blocks },
+    /// Facts of the sender, as sorted (subject, object), of a relation that every node is to have.
+    Spread { relation: Relation, pairs: Vec<Pair> },
     /// Nothing more comes for this level: this many messages were sent.
     Close { messages: u64 },
 }

@@ -8,6 +8,7 @@
 
 use super::{Message, Payload, PlanKey};
 use crate::columns::Pair;
+use crate::columns::blocks::{Blocks, Head};
 use crate::eval::Batch;
 use entail_model::{Fault, Relation, Round, TermId};
 use std::sync::Arc;
@@ -16,6 +17,9 @@ const ROWS: u8 = 0;
 const HEADS: u8 = 1;
 const COPIES: u8 = 2;
 const CLOSE: u8 = 3;
+const SPREAD: u8 = 4;
+const BLOCKS: u8 = 5;
+const PAIR_BYTES: usize = 16;
 const NO_PIVOT: u32 = u32::MAX;
 
 /// The bytes of a message.
@@ -39,6 +43,14 @@ pub fn encode(message: &Message) -> Vec<u8> {
         }
         Payload::Copies { relation, pairs } => {
             out.push(COPIES);
+            put_pairs(&mut out, *relation, pairs);
+        }
+        Payload::Blocks { relation, blocks } => {
+            out.push(BLOCKS);
+            put_blocks(&mut out, *relation, blocks);
+        }
+        Payload::Spread { relation, pairs } => {
+            out.push(SPREAD);
             put_pairs(&mut out, *relation, pairs);
         }
         Payload::Close { messages } => {
@@ -68,8 +80,16 @@ pub fn decode(bytes: &[u8]) -> Result<Message, Fault> {
             Payload::Heads { rule, relation, pairs }
         }
         COPIES => {
-            let (relation, pairs) = reader.pairs()?;
+            let (relation, pairs) = reader.sorted_pairs()?;
             Payload::Copies { relation, pairs }
+        }
+        BLOCKS => {
+            let (relation, blocks) = reader.blocks()?;
+            Payload::Blocks { relation, blocks }
+        }
+        SPREAD => {
+            let (relation, pairs) = reader.sorted_pairs()?;
+            Payload::Spread { relation, pairs }
         }
         CLOSE => Payload::Close { messages: reader.u64()? },
         other => return Err(Fault::corrupt(format!("a message of unknown kind {other}"))),
@@ -105,11 +125,23 @@ fn put_ids(out: &mut Vec<u8>, ids: &[TermId]) {
 fn put_pairs(out: &mut Vec<u8>, relation: Relation, pairs: &[Pair]) {
     put_ids(out, &[relation.graph, relation.predicate]);
     put_u32(out, pairs.len() as u32);
-    out.reserve(pairs.len() * 16);
-    for (key, value) in pairs {
-        out.extend(key.0.to_le_bytes());
-        out.extend(value.0.to_le_bytes());
+    let start = out.len();
+    out.resize(start + pairs.len() * PAIR_BYTES, 0);
+    for (bytes, (key, value)) in out[start..].as_chunks_mut::<PAIR_BYTES>().0.iter_mut().zip(pairs) {
+        bytes[..8].copy_from_slice(&key.0.to_le_bytes());
+        bytes[8..].copy_from_slice(&value.0.to_le_bytes());
     }
+}
+
+fn put_blocks(out: &mut Vec<u8>, relation: Relation, blocks: &Blocks) {
+    put_ids(out, &[relation.graph, relation.predicate]);
+    put_u32(out, blocks.heads().len() as u32);
+    put_u32(out, blocks.words().len() as u32);
+    out.reserve(blocks.bytes() as usize);
+    for head in blocks.heads() {
+        put_ids(out, &[head.keys, head.values, TermId(head.mask)]);
+    }
+    blocks.words().iter().for_each(|word| out.extend(word.to_le_bytes()));
 }
 
 fn put_batch(out: &mut Vec<u8>, batch: &Batch) {
@@ -163,12 +195,30 @@ impl Reader<'_> {
     fn pairs(&mut self) -> Result<(Relation, Vec<Pair>), Fault> {
         let relation = Relation { graph: TermId(self.u64()?), predicate: TermId(self.u64()?) };
         let count = self.u32()? as usize;
-        let ids = self.ids(count.checked_mul(2).ok_or_else(|| Fault::corrupt("too many pairs"))?)?;
-        let pairs: Vec<Pair> = ids.as_chunks::<2>().0.iter().map(|[key, value]| (*key, *value)).collect();
+        let bytes = self.take(count.checked_mul(PAIR_BYTES).ok_or_else(|| Fault::corrupt("too many pairs"))?)?;
+        let id = |bytes: &[u8; 8]| TermId(u64::from_le_bytes(*bytes));
+        let pair = |bytes: &[[u8; 8]; 2]| (id(&bytes[0]), id(&bytes[1]));
+        Ok((relation, bytes.as_chunks::<8>().0.as_chunks::<2>().0.iter().map(pair).collect()))
+    }
+
+    fn sorted_pairs(&mut self) -> Result<(Relation, Vec<Pair>), Fault> {
+        let (relation, pairs) = self.pairs()?;
         match pairs.is_sorted_by(|a, b| a < b) {
             true => Ok((relation, pairs)),
             false => Err(Fault::corrupt("pairs that are not sorted")),
         }
+    }
+
+    fn blocks(&mut self) -> Result<(Relation, Blocks), Fault> {
+        let relation = Relation { graph: TermId(self.u64()?), predicate: TermId(self.u64()?) };
+        let (heads, words) = (self.u32()? as usize, self.u32()? as usize);
+        let heads = self.ids(heads.checked_mul(3).ok_or_else(|| Fault::corrupt("too many blocks"))?)?;
+        let head = |[keys, values, mask]: &[TermId; 3]| Head { keys: *keys, values: *values, mask: mask.0 };
+        let heads = heads.as_chunks::<3>().0.iter().map(head).collect();
+        let words = self.ids(words)?.into_iter().map(|word| word.0).collect();
+        let blocks =
+            Blocks::from_parts(heads, words).ok_or_else(|| Fault::corrupt("blocks that do not fit their words"))?;
+        Ok((relation, blocks))
     }
 
     fn batch(&mut self) -> Result<Batch, Fault> {
@@ -222,10 +272,22 @@ mod tests {
             let batch = Batch { rows, columns: vec![Vec::new(), column], texts };
             Payload::Rows { plan: PlanKey { rule: 7, pivot }, stage: 2, batch }
         });
+        let blocks = prop::collection::vec((0u64..9, 0u64..9, 1u64.., 0usize..64), 0..5).prop_map(|all| {
+            let page = |number: u64| TermId(number << 8);
+            let mut blocks = Blocks::default();
+            for (keys, values, word, at) in all {
+                let mut words = [0; 64];
+                (words[at], words[63 - at]) = (word, 1);
+                blocks.push(page(keys), page(values), &words);
+            }
+            blocks
+        });
         prop_oneof![
             rows,
+            (relation.clone(), blocks).prop_map(|(relation, blocks)| Payload::Blocks { relation, blocks }),
             (relation.clone(), pairs.clone()).prop_map(|(relation, pairs)| Payload::Heads { rule: 3, relation, pairs }),
-            (relation, pairs).prop_map(|(relation, pairs)| Payload::Copies { relation, pairs }),
+            (relation.clone(), pairs.clone()).prop_map(|(relation, pairs)| Payload::Copies { relation, pairs }),
+            (relation, pairs).prop_map(|(relation, pairs)| Payload::Spread { relation, pairs }),
             any::<u64>().prop_map(|messages| Payload::Close { messages }),
         ]
     }

@@ -2,16 +2,18 @@
 //!
 //! A matrix tells at once whether a candidate is new, so nothing has to be subtracted. Where no plan reads a copy's facts
 //! once they are not new any more, they are in the matrix alone, and become a run when the attempt ends. Heads that go to
-//! other nodes have a matrix as well, so that each goes once; and so have in copies that nobody reads.
+//! other nodes have a matrix as well, so that each goes once; and so have in copies that nobody reads (`inward.rs`).
 //!
 //! # Invariants
 //! - A relation's matrix holds every fact of the out copy: base, settled, published, pending, recent.
 //! - Facts that are in a matrix alone are in none of the copy's runs, recent ones apart.
 //! - What is in the matrix of sent heads has been given to the outbox, in this attempt: it need not go again.
 
+use super::inward::Inward;
 use super::state::State;
+use crate::columns::blocks::Blocks;
 use crate::columns::matrix::{Matrix, Row};
-use crate::columns::run::{CHUNK_PAIRS, Piece};
+use crate::columns::run::CHUNK_PAIRS;
 use crate::columns::spine::{RunWriter, Spill};
 use crate::columns::{Pair, Run, pairs};
 use entail_model::{Copy, Fault, Mark, Relation, TermId};
@@ -43,20 +45,20 @@ pub struct Offered {
 /// A relation's matrices.
 #[derive(Debug)]
 pub struct Dense {
-    facts: Matrix,
+    pub(super) facts: Matrix,
     /// Heads that other nodes have been sent.
     sent: Matrix,
     /// In copies that come from everywhere, where nobody reads them.
-    into: Option<Matrix>,
+    pub(super) into: Option<Inward>,
     /// By copy: are its facts in a matrix alone, and how many are.
     alone: [bool; 2],
-    unlisted: [u64; 2],
+    pub(super) unlisted: [u64; 2],
 }
 
 /// How a node keeps a relation.
 #[derive(Clone, Copy, Debug)]
 pub struct Keeping {
-    /// By copy: does a matrix need no runs beside it? Of in copies that is so where the node is alone.
+    /// By copy: does a matrix need no runs beside it? Of in copies that is so where they are at home with their facts.
     pub alone: [bool; 2],
     /// Do in copies come from other nodes, for nobody to read?
     pub collects_in: bool,
@@ -69,8 +71,14 @@ impl Dense {
         rows.find(|row| !row.is_empty())
     }
 
+    /// Bytes of the matrices.
+    pub(super) fn matrices(&self) -> u64 {
+        self.facts.bytes() + self.sent.bytes() + self.into.as_ref().map_or(0, |inward| inward.here.bytes())
+    }
+
+    /// The same with what is remembered of them: which facts have given their in copies away.
     fn bytes(&self) -> u64 {
-        self.facts.bytes() + self.sent.bytes() + self.into.as_ref().map_or(0, Matrix::bytes)
+        self.matrices() + if self.into.is_some() { self.facts.bytes() } else { 0 }
     }
 
     /// Writes what is in the matrix alone as a run.
@@ -87,7 +95,7 @@ impl Dense {
         };
         match (copy, &self.into) {
             (Copy::Out, _) => self.facts.by_keys(&mut visit)?,
-            (Copy::In, Some(into)) => into.by_keys(&mut visit)?,
+            (Copy::In, Some(inward)) => inward.here.by_keys(&mut visit)?,
             (Copy::In, None) => self.facts.by_values(&mut visit)?,
         }
         write(&mut buffer)?;
@@ -129,17 +137,25 @@ impl State {
         !self.dense.is_empty()
     }
 
-    /// Bytes that a matrix of so many facts may take: with all others no more than three quarters of what an attempt has.
-    fn matrix_max(&self, relation: Relation, facts: u64) -> u64 {
+    /// Bytes that the matrices of a relation with so many facts may take: with all others no more than three quarters of
+    /// what an attempt has, and `times` that, where they are kept so often.
+    pub(super) fn matrix_max(&self, relation: Relation, facts: u64, times: u64) -> u64 {
         let others = self.dense.iter().filter(|(other, _)| **other != relation);
         let others: u64 = others.map(|(_, dense)| dense.bytes()).sum();
         let share = match self.spill.store {
-            Some(_) => self.held_max.saturating_mul(size_of::<Pair>() as u64) / 4 * 3,
+            Some(_) => {
+                self.held_max.saturating_sub(self.held_in_spread).saturating_mul(size_of::<Pair>() as u64) / 4 * 3
+            }
             None => u64::MAX,
         };
         let steps = self.offered.get(&relation).map_or(0, |offered| u64::from(offered.steps));
         let worth = BYTES_FREE + facts * BYTES_A_FACT + steps * steps * BYTES_A_STEP;
-        worth.min(share.saturating_sub(others))
+        worth.min(share.saturating_sub(others) / times)
+    }
+
+    /// How often a dense relation's facts are kept.
+    pub(super) fn times(&self, relation: Relation) -> u64 {
+        1 + u64::from(self.dense.get(&relation).is_some_and(|dense| dense.into.is_some()))
     }
 
     /// Makes a matrix for a relation, if that is worth it.
@@ -158,8 +174,14 @@ impl State {
             return Ok(());
         }
         let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
-        let max = self.matrix_max(relation, facts);
-        let (empty, bytes) = suited(keys, &runs, candidates)?;
+        let Keeping { alone, collects_in } = keeping;
+        let max = self.matrix_max(relation, facts, 1 + u64::from(collects_in));
+        // What is turned about for other nodes goes by whole pages.
+        let values = values_of(&runs, candidates)?;
+        let (empty, bytes) = match collects_in {
+            true => Matrix::for_blocks(keys, &values),
+            false => Matrix::for_values(keys, &values),
+        };
         let bytes = bytes.max(before);
         let made = match bytes <= max {
             true => matrix_of(empty, &runs, max)?,
@@ -167,12 +189,11 @@ impl State {
         };
         match made {
             Some(facts) => {
-                let Keeping { alone, collects_in } = keeping;
                 let mut unlisted = [0; 2];
                 for copy in Copy::BOTH.into_iter().filter(|copy| alone[*copy as usize]) {
                     unlisted[copy as usize] = self.forget_found(relation, copy)?;
                 }
-                let into = collects_in.then(Matrix::default);
+                let into = collects_in.then(|| Inward::new(&facts));
                 self.dense.insert(relation, Dense { facts, sent: Matrix::default(), into, alone, unlisted });
             }
             None => {
@@ -189,10 +210,10 @@ impl State {
     pub fn claim_rest(&mut self, relation: Relation, lists: &mut [(Vec<Pair>, Vec<Pair>)]) -> Result<bool, Fault> {
         let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::Out as usize]);
         let listed = self.runs_of(relation, Copy::Out).iter().map(|run| run.len).sum::<u64>();
-        let max = self.matrix_max(relation, listed + unlisted);
+        let max = self.matrix_max(relation, listed + unlisted, self.times(relation));
         let Some(dense) = self.dense.get_mut(&relation) else { return Ok(false) };
         // All matrices of a relation have one allowance.
-        let max = max.saturating_sub(dense.bytes() - dense.facts.bytes());
+        let max = max.saturating_sub(dense.matrices() - dense.facts.bytes());
         if !lists.iter().all(|(_, rest)| dense.facts.place(rest, max)) {
             self.dissolve(relation, lists)?;
             return Ok(false);
@@ -209,31 +230,15 @@ impl State {
 
     /// Drops of heads for other nodes what has been sent before; false if that is not known of all.
     pub fn claim_sent(&mut self, relation: Relation, heads: &mut Vec<Pair>) -> bool {
-        let max = self.matrix_max(relation, heads.len() as u64);
+        let max = self.matrix_max(relation, heads.len() as u64, self.times(relation));
         let Some(dense) = self.dense.get_mut(&relation) else { return false };
-        let max = max.saturating_sub(dense.bytes() - dense.sent.bytes());
+        let max = max.saturating_sub(dense.matrices() - dense.sent.bytes());
         let is_known = dense.sent.place(heads, max);
         if is_known {
-            heads.retain(|pair| dense.sent.insert(*pair));
+            dense.sent.insert_all(heads);
         }
         self.measure_matrices();
         is_known
-    }
-
-    /// Keeps new in copies, as (object, subject), in a matrix alone; false if they do not fit.
-    pub fn collect_in(&mut self, relation: Relation, pairs: &[Pair]) -> bool {
-        let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::In as usize]);
-        let max = self.matrix_max(relation, unlisted);
-        let Some(dense) = self.dense.get_mut(&relation) else { return false };
-        let max = max.saturating_sub(dense.facts.bytes() + dense.sent.bytes());
-        let Some(into) = &mut dense.into else { return false };
-        let fits = into.place(pairs, max);
-        if fits {
-            let new = pairs.iter().filter(|pair| into.insert(**pair)).count();
-            dense.unlisted[Copy::In as usize] += new as u64;
-        }
-        self.measure_matrices();
-        fits
     }
 
     /// Gives up a relation's matrix: what is in it alone becomes runs, but for what has just been claimed.
@@ -242,6 +247,16 @@ impl State {
         pairs::sort_distinct(&mut claimed);
         let mut turned: Vec<Pair> = claimed.iter().map(|(key, value)| (*value, *key)).collect();
         pairs::sort_distinct(&mut turned);
+        if let Some(Dense { facts, into: Some(inward), .. }) = self.dense.get_mut(&relation) {
+            let mut owed = Blocks::default();
+            inward.give(facts, |keys, values, words| {
+                owed.push(keys, values, words);
+                Ok(())
+            })?;
+            let mut owed = owed.pairs();
+            owed.retain(|pair| turned.binary_search(pair).is_err());
+            self.owed.push((relation, owed));
+        }
         let listed = self.listed(relation, [claimed, turned])?;
         self.dense.remove(&relation);
         self.offered.entry(relation).or_default().wait = u64::MAX;
@@ -288,18 +303,20 @@ impl State {
         Ok(())
     }
 
-    fn measure_matrices(&mut self) {
+    pub(super) fn measure_matrices(&mut self) {
         let bytes: u64 = self.dense.values().map(Dense::bytes).sum();
         self.held_in_matrices = bytes / size_of::<Pair>() as u64;
     }
 }
 
-/// An empty matrix for the values of candidates and of some of the facts, and about how many bytes it will take.
-fn suited(keys: u64, runs: &[Arc<Run>], candidates: &[&Vec<Pair>]) -> Result<(Matrix, u64), Fault> {
-    let some: Vec<Piece> = runs.iter().map(|run| run.chunks[0].pairs()).collect::<Result<_, Fault>>()?;
-    let facts = some.iter().flat_map(|piece| piece.iter().take(CHUNK_PAIRS));
-    let candidates = candidates.iter().flat_map(|pairs| pairs.iter());
-    Ok(Matrix::for_values(keys, facts.chain(candidates).map(|pair| pair.1)))
+/// The values of candidates and of some of the facts.
+fn values_of(runs: &[Arc<Run>], candidates: &[&Vec<Pair>]) -> Result<Vec<TermId>, Fault> {
+    let mut values = Vec::new();
+    for run in runs {
+        values.extend(run.chunks[0].pairs()?.iter().take(CHUNK_PAIRS).map(|pair| pair.1));
+    }
+    values.extend(candidates.iter().flat_map(|pairs| pairs.iter()).map(|pair| pair.1));
+    Ok(values)
 }
 
 /// The pairs of runs as a matrix; none if that takes too much.

@@ -13,6 +13,11 @@
 //! order when the round is over, all at once. Relations that recursion makes dense are kept as bit matrices, which tell at
 //! once what is new (`dense.rs`).
 //!
+//! A relation that no rule derives may be *spread* (`spread.rs`, `plan/spread.rs`): the first round begins with every node
+//! bringing what it has of it to all others. The rules that read it are local as far as their other atoms are, which
+//! decide where rows are; what was staged of it is new in the first step only, when both copies of every fact agree at
+//! all nodes, so those deltas may be read anywhere.
+//!
 //! A *shipped* rule moves rows between nodes. Its atoms read copies at several homes, so its deltas need a state that
 //! both copies of every fact agree on: each fact is *published* in the round after the one that found it, when its in
 //! copy has arrived.
@@ -27,16 +32,19 @@
 //! # Invariants
 //! - The runs of a copy (base, settled, published, pending, recent) are pairwise disjoint.
 //! - The out copy decides: a candidate becomes a fact only at its subject's home, once.
-//! - A fact found in round r has both copies in place, and is published, in round r+1; one accepted at the end of round
+//! - A fact found in round r has both copies in place, and is published, in round r+1 (an in copy that no plan reads may
+//!   come later, when nothing new is found: `inward.rs`); one accepted at the end of round
 //!   r (its head came from another node) is found in round r+1.
 //! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
 
 mod dense;
 mod heads;
+mod inward;
 mod outbox;
 mod parts;
 mod reads;
 pub mod reasoner;
+mod spread;
 pub mod state;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The outbox: what leaves this node in a round, gathered by destination so that messages are large.
 //!
 //! Whatever is put in goes out when it fills a message, or at the latest when its level is closed. Rows and pairs leave
-//! sorted and without duplicates.
+//! without duplicates, and sorted but for heads that are known to be here once.
 
 use super::reasoner::{Effect, Emit};
+use crate::columns::blocks::Blocks;
 use crate::columns::{Pair, pairs};
 use crate::eval::Batch;
 use crate::exchange::{Flow, Payload, PlanKey};
@@ -15,6 +16,12 @@ use std::sync::Arc;
 /// Pairs or rows for one destination that make a message.
 const MESSAGE_ROWS: usize = 32_768;
 
+/// The level of what is spread, in the first round.
+pub(super) const SPREAD_LEVEL: usize = 1;
+
+/// Bytes of blocks for one destination that make a message.
+pub(super) const BLOCKS_BYTES: u64 = 128 << 10;
+
 /// What waits to be sent.
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -23,6 +30,8 @@ pub(super) struct Outbox {
     claimed: BTreeMap<(NodeId, usize, Relation), Vec<Pair>>,
     copies: BTreeMap<(NodeId, Relation), Vec<Pair>>,
     rows: BTreeMap<(NodeId, PlanKey, usize), Batch>,
+    /// Levels of this round before those of rows.
+    pub(super) ahead: usize,
 }
 
 impl Outbox {
@@ -47,6 +56,18 @@ impl Outbox {
         self.rows.entry((to, plan, stage)).or_insert_with(empty).append(rows);
     }
 
+    /// Sends a relation's facts to every peer.
+    pub(super) fn spread(relation: Relation, facts: &[Pair], flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
+        for piece in facts.chunks(MESSAGE_ROWS) {
+            let payload = Arc::new(Payload::Spread { relation, pairs: piece.to_vec() });
+            for to in flow.peers().to_vec() {
+                let message = flow.send(to, SPREAD_LEVEL, Arc::clone(&payload));
+                emit(Effect::Send { to, message })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sends what fills messages of heads that go once.
     pub(super) fn flush_claimed(&mut self, flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
         for ((to, rule, relation), pairs) in &mut self.claimed {
@@ -63,7 +84,7 @@ impl Outbox {
     pub(super) fn flush_full(&mut self, flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
         for ((to, plan, stage), batch) in take(&mut self.rows) {
             match batch.rows >= MESSAGE_ROWS {
-                true => send_rows(to, plan, stage, batch, flow, emit)?,
+                true => send_rows(to, (plan, stage), stage + self.ahead, batch, flow, emit)?,
                 false => _ = self.rows.insert((to, plan, stage), batch),
             }
         }
@@ -79,10 +100,10 @@ impl Outbox {
     /// Sends everything for a level, and that nothing more comes for it.
     pub(super) fn close_level(&mut self, level: usize, flow: &mut Flow, emit: Emit<'_>) -> Result<(), Fault> {
         let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            take(&mut self.rows).into_iter().partition(|((_, _, stage), _)| *stage <= level);
+            take(&mut self.rows).into_iter().partition(|((_, _, stage), _)| *stage + self.ahead <= level);
         self.rows = later;
         for ((to, plan, stage), batch) in now {
-            send_rows(to, plan, stage, batch, flow, emit)?;
+            send_rows(to, (plan, stage), stage + self.ahead, batch, flow, emit)?;
         }
         if level == flow.levels() {
             for ((to, rule, relation), pairs) in take(&mut self.heads) {
@@ -107,8 +128,8 @@ impl Outbox {
 
 fn send_rows(
     to: NodeId,
-    plan: PlanKey,
-    stage: usize,
+    (plan, stage): (PlanKey, usize),
+    level: usize,
     mut batch: Batch,
     flow: &mut Flow,
     emit: Emit<'_>,
@@ -118,7 +139,7 @@ fn send_rows(
     while first < batch.rows {
         let rows: Vec<u32> = (first..batch.rows.min(first + MESSAGE_ROWS)).map(|row| row as u32).collect();
         first += rows.len();
-        send(to, stage, Payload::Rows { plan, stage, batch: batch.take_rows(&rows) }, flow, emit)?;
+        send(to, level, Payload::Rows { plan, stage, batch: batch.take_rows(&rows) }, flow, emit)?;
     }
     Ok(())
 }
@@ -133,10 +154,11 @@ fn send_heads(
 ) -> Result<(), Fault> {
     pairs::sort_distinct(&mut pairs);
     let level = flow.levels();
-    for piece in pairs.chunks(MESSAGE_ROWS) {
-        send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit)?;
+    if pairs.len() <= MESSAGE_ROWS && !pairs.is_empty() {
+        return send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit);
     }
-    Ok(())
+    let mut pieces = pairs.chunks(MESSAGE_ROWS);
+    pieces.try_for_each(|piece| send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit))
 }
 
 fn send_claimed(
@@ -148,7 +170,23 @@ fn send_claimed(
     emit: Emit<'_>,
 ) -> Result<(), Fault> {
     let level = flow.levels();
-    sorted_pieces(&pairs).try_for_each(|pairs| send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit))
+    if pairs.len() <= MESSAGE_ROWS && !pairs.is_empty() {
+        return send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit);
+    }
+    let mut pieces = pairs.chunks(MESSAGE_ROWS);
+    pieces.try_for_each(|piece| send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit))
+}
+
+/// Sends blocks of in copies.
+pub(super) fn send_blocks(
+    to: NodeId,
+    relation: Relation,
+    blocks: Blocks,
+    flow: &mut Flow,
+    emit: Emit<'_>,
+) -> Result<(), Fault> {
+    let level = flow.levels();
+    send(to, level, Payload::Blocks { relation, blocks }, flow, emit)
 }
 
 /// What fills a message each, in order: sorted pairs take less room.

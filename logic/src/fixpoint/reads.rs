@@ -4,7 +4,7 @@
 //! published; and a plan for new facts of a predicate that no rule derives has work in the first step only, before
 //! anything has been found.
 
-use crate::plan::{Arg, Op, Program, Sink, View};
+use crate::plan::{Arg, Atom, Program, Sink, View};
 use entail_model::{Copy, TermId};
 use std::collections::BTreeSet;
 
@@ -52,23 +52,16 @@ impl Reads {
         }
         let mut reads = Self::default();
         for rule in &program.rules {
-            for plan in &rule.deltas {
-                let matches = || {
-                    let ops = plan.stages.iter().flat_map(|stage| &stage.ops);
-                    ops.filter_map(|op| {
-                        if let Op::Match { atom, copy, view } = op { Some((atom, *copy, *view)) } else { None }
-                    })
-                };
-                let is_new = |(atom, _, view): (&crate::plan::Atom, Copy, View)| {
-                    view == View::Delta && derived.may_contain(atom.predicate)
-                };
-                if !matches().any(is_new) {
+            for (pivot, plan) in rule.deltas.iter().enumerate() {
+                let is_new =
+                    |(atom, _, view): (&Atom, Copy, View)| view == View::Delta && derived.may_contain(atom.predicate);
+                if !plan.matches().any(is_new) {
                     continue;
                 }
-                for (atom, copy, view) in matches() {
+                for (atom, copy, view) in plan.matches().filter(|(_, _, view)| *view != View::Spread) {
                     reads.all[copy as usize].add(atom.predicate);
                     // The delta of a rule that moves rows is published later than it is found.
-                    if view != View::Delta || !rule.is_local() {
+                    if view != View::Delta || rule.ships(pivot) {
                         reads.earlier[copy as usize].add(atom.predicate);
                     }
                 }

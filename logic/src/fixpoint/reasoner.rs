@@ -9,7 +9,7 @@ mod local;
 
 use self::accept::{Candidates, append};
 use super::heads::{ByRelation, Heads};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, SPREAD_LEVEL};
 use super::reads::Reads;
 use super::state::State;
 use crate::columns::{Pair, Run};
@@ -103,6 +103,8 @@ pub struct Reasoner {
     derived: Vec<u64>,
     derived_total: u64,
     is_open: bool,
+    /// Does the round's work wait for what is spread?
+    is_waiting: bool,
 }
 
 pub(super) type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
@@ -131,6 +133,7 @@ impl Reasoner {
             derived,
             derived_total: 0,
             is_open: false,
+            is_waiting: false,
         })
     }
 
@@ -171,7 +174,11 @@ impl Reasoner {
         event: Event,
         emit: &mut (dyn FnMut(Effect) -> Result<(), Fault> + Send),
     ) -> Result<(), Fault> {
-        pool.install(|| self.step(event, &mut |effect| emit(effect)))
+        match event {
+            // There is nothing to share, and many come.
+            Event::Acknowledged { .. } => self.step(event, &mut |effect| emit(effect)),
+            _ => pool.install(|| self.step(event, &mut |effect| emit(effect))),
+        }
     }
 
     fn send_again(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
@@ -187,20 +194,48 @@ impl Reasoner {
         }
         self.round = round;
         self.is_open = true;
-        self.flow = Flow::new(round, self.setup.territory.peers(), self.setup.program.levels());
+        self.is_waiting = round == Round(1) && !self.setup.program.spread.is_empty();
+        self.outbox.ahead = usize::from(self.is_waiting);
+        let levels = match round {
+            Round(1) => self.setup.program.levels() + self.outbox.ahead,
+            _ => self.setup.program.later_levels(),
+        };
+        self.flow = Flow::new(round, self.setup.territory.peers(), levels);
         self.derived.iter_mut().for_each(|count| *count = 0);
         if round > Round(1) {
             self.setup.state.next_round()?;
         }
         self.take_arrivals()?;
+        match self.is_waiting {
+            true => self.spread(emit)?,
+            false => self.work(emit)?,
+        }
+        self.take_early(emit)?;
+        self.advance(emit)
+    }
+
+    /// Sends what every node is to have.
+    fn spread(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        for relation in &self.setup.program.spread {
+            let facts = self.setup.state.own_facts(*relation)?;
+            Outbox::spread(*relation, &facts, &mut self.flow, emit)?;
+        }
+        self.outbox.close_level(SPREAD_LEVEL, &mut self.flow, emit)
+    }
+
+    /// Everything that starts from facts of this node.
+    fn work(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         self.saturate(emit)?;
+        self.give_in_copies(emit)?;
         self.start_shipped(emit)?;
         self.outbox.flush_full(&mut self.flow, emit)?;
-        self.outbox.close_level(1, &mut self.flow, emit)?;
-        for (from, message) in std::mem::take(&mut self.early) {
-            self.receive(from, message, emit)?;
-        }
-        self.advance(emit)
+        self.outbox.close_level(self.outbox.ahead + 1, &mut self.flow, emit)
+    }
+
+    /// Takes what came before it could be worked on.
+    fn take_early(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        let early = std::mem::take(&mut self.early);
+        early.into_iter().try_for_each(|(from, message)| self.receive(from, message, emit))
     }
 
     /// What the last exchange brought becomes the first local step's delta.
@@ -264,11 +299,12 @@ impl Reasoner {
             if self.is_new_rule(index) && rule.full.stages.len() > 1 {
                 self.run_shipped(PlanKey { rule: index, pivot: None }, 0, Batch::unit(rule.full.width), emit)?;
             }
-            if !rule.is_local() {
-                for (pivot, plan) in rule.deltas.iter().enumerate() {
-                    let key = PlanKey { rule: index, pivot: Some(pivot) };
-                    self.run_shipped(key, 0, Batch::unit(plan.width), emit)?;
-                }
+            // What was staged is not new any more, and nothing else is of a spread relation.
+            let is_over = self.round > Round(1) && rule.is_local();
+            let ships = |pivot: usize| !is_over && rule.ships(pivot);
+            for (pivot, plan) in rule.deltas.iter().enumerate().filter(|(pivot, _)| ships(*pivot)) {
+                let key = PlanKey { rule: index, pivot: Some(pivot) };
+                self.run_shipped(key, 0, Batch::unit(plan.width), emit)?;
             }
         }
         Ok(())
@@ -363,25 +399,37 @@ impl Reasoner {
         if message.level == 0 || message.level > self.flow.levels() {
             return Err(Fault::corrupt(format!("a message of level {}", message.level)));
         }
+        if self.is_waiting && message.level > SPREAD_LEVEL {
+            self.early.push((from, message));
+            return Ok(());
+        }
         if !self.flow.receive(from, &message) {
             return Ok(());
         }
-        match &*message.payload {
+        // A message that came from elsewhere belongs to nobody else.
+        match Arc::unwrap_or_clone(message.payload) {
             Payload::Rows { plan, stage, batch } => {
-                let width = plan_of(&self.setup.program, *plan)?.width;
-                if *stage != message.level || batch.columns.len() != width {
+                let width = plan_of(&self.setup.program, plan)?.width;
+                if stage + self.outbox.ahead != message.level || batch.columns.len() != width {
                     return Err(Fault::corrupt("rows that do not fit their plan"));
                 }
-                self.run_shipped(*plan, *stage, batch.clone(), emit)?;
+                self.run_shipped(plan, stage, batch, emit)?;
             }
             Payload::Heads { rule, relation, pairs } => {
-                if *rule >= self.derived.len() {
+                if rule >= self.derived.len() {
                     return Err(Fault::corrupt(format!("a head of rule {rule}")));
                 }
-                self.arrived_heads.entry(*relation).or_default().entry(*rule).or_default().extend_from_slice(pairs);
+                append(&mut self.arrived_heads, relation, rule, pairs);
             }
             Payload::Copies { relation, pairs } => {
-                self.setup.state.keep_copies(*relation, pairs)?;
+                self.setup.state.keep_copies(relation, &pairs)?;
+            }
+            Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, &blocks)?,
+            Payload::Spread { relation, pairs } => {
+                if !self.is_waiting || !self.setup.program.spread.contains(&relation) {
+                    return Err(Fault::corrupt(format!("facts of {relation:?}, which is not spread")));
+                }
+                self.setup.state.keep_spread(relation, &pairs);
             }
             Payload::Close { .. } => {}
         }
@@ -392,7 +440,12 @@ impl Reasoner {
     fn advance(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         while self.is_open {
             let Some(done) = self.flow.complete_level() else { return Ok(()) };
-            if done < self.flow.levels() {
+            if self.is_waiting {
+                self.is_waiting = false;
+                self.setup.state.finish_spread(&self.setup.program.spread_copies())?;
+                self.work(emit)?;
+                self.take_early(emit)?;
+            } else if done < self.flow.levels() {
                 self.outbox.close_level(done + 1, &mut self.flow, emit)?;
             }
             if self.flow.is_done() {
@@ -406,10 +459,11 @@ impl Reasoner {
 
     fn report(&self) -> Report {
         let has_shipped = self.setup.program.rules.iter().any(|rule| !rule.is_local());
-        let arrived = !self.arrived_heads.is_empty() || self.setup.state.has_arrivals();
+        let state = &self.setup.state;
+        let arrived = !self.arrived_heads.is_empty() || state.has_arrivals() || state.owes_any();
         Report {
             round: self.round,
-            active: arrived || (has_shipped && self.setup.state.has_unpublished()),
+            active: arrived || (has_shipped && state.has_unpublished()),
             derived: self.derived.clone(),
             sent: self.flow.sent_counts(),
             received: self.flow.received_counts(),

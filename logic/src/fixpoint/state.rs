@@ -4,6 +4,7 @@
 //! the `above` of the state's [`Spill`]: what comes beyond it makes the largest columns go to the store.
 
 use super::dense::{CANDIDATES_MIN, Dense, Offered};
+use super::spread::Spread;
 use crate::columns::spine::{Spill, merge_runs};
 use crate::columns::{Pair, Run, Spine, pairs};
 use crate::eval::Facts;
@@ -183,8 +184,13 @@ pub struct State {
     pub(super) dense: BTreeMap<Relation, Dense>,
     pub(super) held_in_matrices: u64,
     pub(super) offered: BTreeMap<Relation, Offered>,
+    /// In copies, as (object, subject), that were owed by matrices which have been given up.
+    pub(super) owed: Vec<(Relation, Vec<Pair>)>,
     /// Candidates of a relation from which on it may be dense.
     pub(super) dense_from: u64,
+    /// What every node has, and what that takes, in pairs.
+    pub(super) spread: BTreeMap<Relation, Spread>,
+    pub(super) held_in_spread: u64,
 }
 
 impl State {
@@ -202,7 +208,10 @@ impl State {
             dense: BTreeMap::new(),
             held_in_matrices: 0,
             offered: BTreeMap::new(),
+            owed: Vec::new(),
             dense_from: CANDIDATES_MIN,
+            spread: BTreeMap::new(),
+            held_in_spread: 0,
         };
         if rebuild {
             state.assert_promoted(base)?;
@@ -278,9 +287,9 @@ impl State {
     }
 
     /// Stores the largest columns when there is too much in memory: until it is half, so that this is seldom needed.
-    fn fit(&mut self) -> Result<(), Fault> {
-        // A matrix has no more than half of it.
-        let held_max = self.held_max.saturating_sub(self.held_in_matrices);
+    pub(super) fn fit(&mut self) -> Result<(), Fault> {
+        // Matrices and what is spread have a part of it.
+        let held_max = self.held_max.saturating_sub(self.held_in_matrices + self.held_in_spread);
         if self.spill.store.is_none() || self.held <= held_max {
             return Ok(());
         }
@@ -324,7 +333,7 @@ impl State {
 
     /// Pairs in memory that are the attempt's.
     pub fn held_pairs(&self) -> u64 {
-        self.held + self.held_in_matrices
+        self.held + self.held_in_matrices + self.held_in_spread
     }
 
     /// Keeps relations with so many candidates as matrices, if they are dense enough; with zero all that have any.
@@ -447,6 +456,11 @@ impl State {
         copies.any(|copy| !copy.arrived.is_empty() || !copy.arrived_runs.is_empty())
     }
 
+    /// In copies, as (object, subject), whose facts have no matrix any more that would owe them.
+    pub fn take_owed(&mut self) -> Vec<(Relation, Vec<Pair>)> {
+        std::mem::take(&mut self.owed)
+    }
+
     /// Publishes the copies of other nodes, in the round that begins.
     pub fn take_copies(&mut self) -> Result<(), Fault> {
         self.change_all(|state, spill| {
@@ -486,12 +500,15 @@ pub struct LocalFacts<'a>(&'a State);
 
 impl Facts for LocalFacts<'_> {
     fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+        if view == View::Spread {
+            return self.0.spread_runs(relation, copy);
+        }
         let Some(copies) = self.0.relations.get(&relation) else { return Vec::new() };
         let state = &copies[copy as usize];
         match view {
             View::Old => state.earlier().cloned().collect(),
             View::Delta => state.recent().cloned().collect(),
-            View::All => state.earlier().chain(state.recent()).cloned().collect(),
+            View::All | View::Spread => state.earlier().chain(state.recent()).cloned().collect(),
         }
     }
 
@@ -505,6 +522,9 @@ pub struct SharedFacts<'a>(&'a State);
 
 impl Facts for SharedFacts<'_> {
     fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+        if view == View::Spread {
+            return self.0.spread_runs(relation, copy);
+        }
         let Some(copies) = self.0.relations.get(&relation) else { return Vec::new() };
         let state = &copies[copy as usize];
         let old = state.base.iter().chain(&state.settled.runs);
@@ -512,7 +532,7 @@ impl Facts for SharedFacts<'_> {
         match view {
             View::Old => old.cloned().collect(),
             View::Delta => delta.cloned().collect(),
-            View::All => old.chain(delta).cloned().collect(),
+            View::All | View::Spread => old.chain(delta).cloned().collect(),
         }
     }
 

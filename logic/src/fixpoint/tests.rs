@@ -5,8 +5,8 @@ use super::state::{Base, State};
 use crate::columns::spine::Spill;
 use crate::eval::Texts;
 use crate::exchange::route::Territory;
-use crate::plan::compile::{Body, Context, RuleBody, compile_rule};
-use crate::plan::{Arg, Atom, GraphScope, Head, Program};
+use crate::plan::compile::{Body, Context, RuleBody, compile_program};
+use crate::plan::{Arg, Atom, GraphScope, Head};
 use entail_model::fact::in_home;
 use entail_model::{Copy, Fault, NodeId, Placement, Relation, Round, ShardId, TermId, TermKind, term};
 use oxrdf::vocab::xsd;
@@ -136,6 +136,15 @@ fn unify(row: &HashMap<usize, TermId>, atom: &Atom, fact: &Triple) -> Option<Has
     Some(row)
 }
 
+/// How facts are kept.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    nodes: u64,
+    dense_from: u64,
+    /// Does every node have what no rule derives?
+    spreads: bool,
+}
+
 /// Several reasoners, and the messages between them.
 struct Cluster {
     reasoners: Vec<Reasoner>,
@@ -146,7 +155,7 @@ struct Cluster {
 
 impl Cluster {
     fn new(
-        (nodes, dense_from): (u64, u64),
+        Shape { nodes, dense_from, spreads }: Shape,
         rules: &[RuleBody],
         facts: &BTreeSet<Triple>,
         mode: &Mode,
@@ -154,8 +163,8 @@ impl Cluster {
     ) -> Self {
         let rdf_type = Some(predicate(0));
         let context = Context { single_node: nodes == 1, rdf_type, ..Context::default() };
-        let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(&context, index, rule));
-        let program = Arc::new(Program { rules: plans.collect(), rdf_type });
+        let relations = (0..4).map(|number| Relation { graph: TermId::DEFAULT_GRAPH, predicate: predicate(number) });
+        let program = Arc::new(compile_program(&context, rules, &relations.filter(|_| spreads).collect()));
         let holders = (0..SHARDS).map(|shard| NodeId(u64::from(shard) % nodes)).collect();
         let placement = Placement { version: 1, holders };
         let mut cluster = Self { reasoners: Vec::new(), placement: placement.clone(), derived: vec![0; rules.len()] };
@@ -275,13 +284,20 @@ fn check(facts: &BTreeSet<Triple>, staged: &BTreeSet<Triple>, rules: &[RuleBody]
         _ => facts.clone(),
     };
     let expected = naive_closure(&base.union(staged).copied().collect(), rules);
-    for (nodes, dense_from) in [(1, u64::MAX), (1, 0), (2, 0), (2, u64::MAX), (3, 1), (5, u64::MAX)] {
-        let mut cluster = Cluster::new((nodes, dense_from), rules, &base, mode, staged);
+    let shapes = [(1, u64::MAX), (1, 0), (2, 0), (2, u64::MAX), (3, 1), (5, u64::MAX)];
+    let shapes = shapes.into_iter().flat_map(|(nodes, dense_from)| {
+        [false, true]
+            .map(|spreads| Shape { nodes, dense_from, spreads })
+            .into_iter()
+            .filter(|of| of.nodes > 1 || !of.spreads)
+    });
+    for shape in shapes {
+        let mut cluster = Cluster::new(shape, rules, &base, mode, staged);
         cluster.run();
         for copy in Copy::BOTH {
             let (found, count) = cluster.facts(&base, copy);
-            assert_eq!(found, expected, "{nodes} nodes, {copy:?} copies");
-            assert_eq!(count, expected.len(), "{nodes} nodes: each fact has one {copy:?} copy");
+            assert_eq!(found, expected, "{shape:?}, {copy:?} copies");
+            assert_eq!(count, expected.len(), "{shape:?}: each fact has one {copy:?} copy");
         }
     }
 }
@@ -324,11 +340,13 @@ fn a_dense_relation_is_what_its_runs_would_be() {
     let facts: BTreeSet<Triple> =
         (0..60).flat_map(|n: u64| [edge(n, (n * 7 + 3) % 60), edge(n, (n * n + 1) % 60)]).collect();
     let expected = naive_closure(&facts, &rules);
-    for nodes in [1, 3] {
+    for (nodes, spreads) in [(1, false), (3, false), (3, true)] {
         let derived = [u64::MAX, 0].map(|dense_from| {
             let mode = Mode::NewRules(BTreeSet::from([0, 1]));
-            let mut cluster = Cluster::new((nodes, dense_from), &rules, &facts, &mode, &BTreeSet::new());
-            cluster.run();
+            let mut cluster =
+                Cluster::new(Shape { nodes, dense_from, spreads }, &rules, &facts, &mode, &BTreeSet::new());
+            let rounds = cluster.run();
+            assert!(!spreads || rounds <= 4, "each path is found where it begins, in {rounds} rounds");
             let are_dense: Vec<bool> = cluster.reasoners.iter().map(|one| one.state().has_matrices()).collect();
             assert_eq!(are_dense, vec![dense_from == 0; nodes as usize], "{nodes} nodes");
             for copy in Copy::BOTH {

@@ -62,6 +62,9 @@ impl Program {
                 }
             }
         }
+        if let Some((relation, _)) = self.spread_copies().iter().find(|(relation, _)| !self.spread.contains(relation)) {
+            return Err(Fault::corrupt(format!("a plan that reads all of {relation:?}, which is not spread")));
+        }
         Ok(())
     }
 }

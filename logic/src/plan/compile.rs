@@ -15,7 +15,8 @@
 //! subject of at least one, since then home(that variable) has a copy of every fact that an instance needs. (An object
 //! that is never a subject may be an inline value, whose facts are spread over the nodes.)
 
-use super::{Arg, Atom, Condition, GraphScope, Head, Op, Plan, Route, RulePlans, Sink, Slot, Stage, View};
+use super::spread::Derived;
+use super::{Arg, Atom, Condition, GraphScope, Head, Op, Plan, Program, Route, RulePlans, Sink, Slot, Stage, View};
 use entail_model::{Copy, Relation, TermId};
 use std::collections::{BTreeSet, HashMap};
 
@@ -86,28 +87,82 @@ pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
     builder.build(None, Sink::Gather(output))
 }
 
+/// The program of rules, with plans that read these relations at every node; those that a rule derives stay as they are.
+pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Relation>) -> Program {
+    let derived = Derived::of(rules);
+    let spread =
+        spread.iter().copied().filter(|relation| !context.single_node && !derived.may_have(*relation)).collect();
+    let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &spread));
+    let mut program = Program { rules: plans.collect(), rdf_type: context.rdf_type, spread: Vec::new() };
+    program.spread = program.spread_copies().into_iter().map(|(relation, _)| relation).collect();
+    program.spread.dedup();
+    program
+}
+
 /// The plans of a rule: one that reads everything, and one for each atom's delta.
-pub fn compile_rule(context: &Context, index: usize, rule: &RuleBody) -> RulePlans {
+fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spread: &BTreeSet<Relation>) -> RulePlans {
     let sink = || Sink::Emit { rule: index, heads: rule.heads.clone() };
     let count = rule.body.atoms.len();
     let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(None, sink());
-    let hub = hub(context, &rule.body);
-    let deltas = (0..count).map(|pivot| {
-        let views: Vec<View> = (0..count).map(|atom| semi_naive_view(atom, pivot)).collect();
-        let atom = &rule.body.atoms[pivot];
-        let copies = match hub {
-            // Nothing moves: what is read in the order of the head's subjects need not be sorted by them.
-            _ if context.single_node && is_subject_of_heads(rule, atom.object) => vec![Copy::In, Copy::Out],
-            _ if context.single_node => Copy::BOTH.to_vec(),
-            Some(slot) => vec![copy_of(atom, slot)],
-            None => Copy::BOTH.to_vec(),
-        };
-        let plans = copies
-            .into_iter()
-            .map(|copy| Builder::new(context, &rule.body, &views).build_costed(Some((pivot, copy)), sink()));
-        plans.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are one or two copies").0
+    let deltas = spread_deltas(context, rule, spread, &sink).unwrap_or_else(|| {
+        let views = |pivot: usize| (0..count).map(|atom| semi_naive_view(atom, pivot)).collect::<Vec<View>>();
+        (0..count).map(|pivot| delta(context, rule, pivot, &views(pivot), sink())).collect()
     });
-    RulePlans { label: rule.label.clone(), deltas: deltas.collect(), full }
+    RulePlans { label: rule.label.clone(), deltas, full }
+}
+
+/// The plan for an atom's delta.
+fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink: Sink) -> Plan {
+    let atom = &rule.body.atoms[pivot];
+    let copies = match hub(context, &rule.body.atoms) {
+        // Nothing moves: what is read in the order of the head's subjects need not be sorted by them.
+        _ if context.single_node && is_subject_of_heads(rule, atom.object) => vec![Copy::In, Copy::Out],
+        _ if context.single_node => Copy::BOTH.to_vec(),
+        Some(slot) => vec![copy_of(atom, slot)],
+        None => Copy::BOTH.to_vec(),
+    };
+    let plans = copies
+        .into_iter()
+        .map(|copy| Builder::new(context, &rule.body, views).build_costed(Some((pivot, copy)), sink.clone()));
+    plans.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are one or two copies").0
+}
+
+/// The plans for each atom's delta where some atoms' relations are spread, so that the others alone decide where rows are;
+/// none if there are no such atoms, or rows would move all the same.
+///
+/// What is spread is constant, but for what was staged, and that is new only in the first step. Then both copies of every
+/// fact agree at all nodes, so that the plans for those deltas may read what they like. Spread atoms come last in the
+/// order of the triangle: the others' deltas read all of them.
+fn spread_deltas(
+    context: &Context,
+    rule: &RuleBody,
+    spread: &BTreeSet<Relation>,
+    sink: &dyn Fn() -> Sink,
+) -> Option<Vec<Plan>> {
+    let atoms = &rule.body.atoms;
+    let is_spread = |atom: &Atom| atom.relation().is_some_and(|relation| spread.contains(&relation));
+    let others: Vec<Atom> = atoms.iter().filter(|atom| !is_spread(atom)).cloned().collect();
+    let hub = match others.len() {
+        0 => return None,
+        count if count == atoms.len() => return None,
+        1 => None,
+        _ => Some(hub(context, &others)?),
+    };
+    let rank = |atom: usize| (is_spread(&atoms[atom]), atom);
+    let plan = |pivot: usize| {
+        let of_pivot = |atom: usize| match rank(atom).cmp(&rank(pivot)) {
+            std::cmp::Ordering::Greater if is_spread(&atoms[atom]) && !is_spread(&atoms[pivot]) => View::Spread,
+            order => view_in_order(order),
+        };
+        let views: Vec<View> = (0..atoms.len()).map(of_pivot).collect();
+        if is_spread(&atoms[pivot]) {
+            return Some(delta(context, rule, pivot, &views, sink()));
+        }
+        let copy = hub.map_or(Copy::Out, |slot| copy_of(&atoms[pivot], slot));
+        let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
+        (plan.stages.len() == 1).then_some(plan)
+    };
+    (0..atoms.len()).map(plan).collect()
 }
 
 fn is_subject_of_heads(rule: &RuleBody, arg: Arg) -> bool {
@@ -116,7 +171,11 @@ fn is_subject_of_heads(rule: &RuleBody, arg: Arg) -> bool {
 
 /// Atoms before the delta read the old facts, atoms after it all: so no instance fires twice.
 fn semi_naive_view(atom: usize, pivot: usize) -> View {
-    match atom.cmp(&pivot) {
+    view_in_order(atom.cmp(&pivot))
+}
+
+fn view_in_order(atom_to_pivot: std::cmp::Ordering) -> View {
+    match atom_to_pivot {
         std::cmp::Ordering::Less => View::Old,
         std::cmp::Ordering::Equal => View::Delta,
         std::cmp::Ordering::Greater => View::All,
@@ -124,14 +183,14 @@ fn semi_naive_view(atom: usize, pivot: usize) -> View {
 }
 
 /// The variable at whose home a rule can be evaluated without moving rows.
-fn hub(context: &Context, body: &Body) -> Option<Slot> {
-    let first = body.atoms.first()?;
+pub(super) fn hub(context: &Context, atoms: &[Atom]) -> Option<Slot> {
+    let first = atoms.first()?;
     let candidates = [first.subject.slot(), first.object.slot()];
     candidates.into_iter().flatten().find(|slot| {
         let reachable = |atom: &Atom| {
             atom.subject == Arg::Slot(*slot) || (atom.object == Arg::Slot(*slot) && !may_be_scattered(context, atom))
         };
-        body.atoms.iter().all(reachable) && body.atoms.iter().any(|atom| atom.subject == Arg::Slot(*slot))
+        atoms.iter().all(reachable) && atoms.iter().any(|atom| atom.subject == Arg::Slot(*slot))
     })
 }
 
@@ -251,6 +310,10 @@ impl<'a> Builder<'a> {
     fn access(&self, index: usize) -> Access {
         let atom = &self.body.atoms[index];
         let (copy, route) = match self.route_for(atom) {
+            _ if self.views[index] == View::Spread => {
+                let is_by_object = !self.is_bound(atom.subject) && self.is_bound(atom.object);
+                (if is_by_object { Copy::In } else { Copy::Out }, None)
+            }
             // The in copies of classes are where the out copies are.
             (Copy::Out, route) if self.lists_class(atom) => (Copy::In, route),
             other => other,
@@ -258,7 +321,10 @@ impl<'a> Builder<'a> {
         let rows = self.rows * self.estimate(index);
         let moved = if self.context.single_node || route.is_none() { 0.0 } else { self.rows * MOVE_PRICE };
         let broadcast = if matches!(route, Some(Route::Broadcast)) { self.rows * MOVE_PRICE } else { 0.0 };
-        let after = self.place_after(atom, copy);
+        let after = match self.views[index] {
+            View::Spread => self.place,
+            _ => self.place_after(atom, copy),
+        };
         Access { copy, route, after, rows, cost: rows + moved + broadcast }
     }
 

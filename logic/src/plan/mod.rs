@@ -14,9 +14,11 @@
 
 mod check;
 pub mod compile;
+pub mod spread;
 
 use entail_model::{Copy, Relation, ShardId, TermId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A variable's column within a plan.
 pub type Slot = usize;
@@ -100,6 +102,8 @@ pub enum View {
     Old,
     /// What is new in this step.
     Delta,
+    /// Everything known to any node, of a relation that is [spread](Program::spread).
+    Spread,
 }
 
 /// One operator.
@@ -190,6 +194,17 @@ pub struct Plan {
     pub sink: Sink,
 }
 
+impl Plan {
+    /// The atoms, with the copy and the facts of it that each reads.
+    pub fn matches(&self) -> impl Iterator<Item = (&Atom, Copy, View)> {
+        let ops = self.stages.iter().flat_map(|stage| &stage.ops);
+        ops.filter_map(|op| match op {
+            Op::Match { atom, copy, view } => Some((atom, *copy, *view)),
+            Op::Resolve { .. } | Op::Filter(_) => None,
+        })
+    }
+}
+
 /// A rule's plans, ready to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RulePlans {
@@ -202,9 +217,19 @@ pub struct RulePlans {
 }
 
 impl RulePlans {
-    /// Can the rule be evaluated without moving rows between nodes?
+    /// Can the rule be evaluated without moving rows between nodes? Of a rule that reads spread relations that is so as
+    /// soon as what was staged is not new any more.
     pub fn is_local(&self) -> bool {
-        self.deltas.iter().all(|plan| plan.stages.len() == 1)
+        self.reads_spread() || self.deltas.iter().all(|plan| plan.stages.len() == 1)
+    }
+
+    /// Does an atom's delta move rows between nodes, or belong to a rule that does?
+    pub fn ships(&self, pivot: usize) -> bool {
+        !self.is_local() || self.deltas[pivot].stages.len() > 1
+    }
+
+    fn reads_spread(&self) -> bool {
+        self.deltas.iter().any(|plan| plan.matches().any(|(_, _, view)| view == View::Spread))
     }
 }
 
@@ -214,12 +239,27 @@ pub struct Program {
     pub rules: Vec<RulePlans>,
     /// The id of `rdf:type`, whose objects are scattered.
     pub rdf_type: Option<TermId>,
+    /// Relations that every node is brought all facts of before the rules fire; no rule derives any.
+    pub spread: Vec<Relation>,
 }
 
 impl Program {
-    /// The number of exchange levels that a round of these rules needs: one for heads, plus one per row exchange.
+    /// The copies of spread relations that plans read.
+    pub fn spread_copies(&self) -> BTreeSet<(Relation, Copy)> {
+        let plans = self.rules.iter().flat_map(|rule| &rule.deltas);
+        let spread = plans.flat_map(Plan::matches).filter(|(_, _, view)| *view == View::Spread);
+        spread.filter_map(|(atom, copy, _)| Some((atom.relation()?, copy))).collect()
+    }
+
+    /// The number of exchange levels that the first round of these rules needs: one for heads, plus one per row exchange.
     pub fn levels(&self) -> usize {
         let plans = self.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
+        plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
+    }
+
+    /// The same for later rounds, when no rule is evaluated over everything and nothing that was staged is new.
+    pub fn later_levels(&self) -> usize {
+        let plans = self.rules.iter().filter(|rule| !rule.is_local()).flat_map(|rule| &rule.deltas);
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
     }
 }

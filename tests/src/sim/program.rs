@@ -6,7 +6,7 @@ use crate::random::Random;
 use entail_coordinator::metalog::{RuleSet, RuleSets, State};
 use entail_logic::fixpoint::Mode;
 use entail_logic::plan::Program;
-use entail_logic::plan::compile::{Context, RelationStats, compile_rule};
+use entail_logic::plan::compile::{Context, RelationStats, RuleBody, compile_program};
 use entail_model::{Fault, Reason};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ pub fn rules_after(state: &State, change: &Change) -> Result<Option<RuleSets>, F
     Ok(Some(RuleSets { version, sets }))
 }
 
-/// Compiles an attempt's program, with statistics that are anybody's guess: plans differ, answers may not.
+/// Compiles an attempt's program, with statistics that are anybody's guess, and relations spread without a reason: plans
+/// differ, answers may not.
 pub fn first_round(
     cluster: &Cluster,
     state: &State,
@@ -58,9 +59,9 @@ pub fn first_round(
         }
     }
     let sets = &after.unwrap_or(state.rules()).sets;
-    let numbers = sets.iter().flat_map(rules_of);
-    let rules = numbers.enumerate().map(|(index, number)| compile_rule(&context, index, &cluster.rules[number]));
-    let program = Arc::new(Program { rules: rules.collect(), rdf_type });
+    let rules: Vec<RuleBody> = sets.iter().flat_map(rules_of).map(|number| cluster.rules[number].clone()).collect();
+    let spread = cluster.vocabulary.relations().filter(|_| random.chance(5_000)).collect();
+    let program: Arc<Program> = Arc::new(compile_program(&context, &rules, &spread));
     FirstRound { program, mode: mode(state, change, sets), placement }
 }
 

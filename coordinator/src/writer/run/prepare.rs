@@ -10,6 +10,7 @@ use crate::staging::Stager;
 use crate::writer::{Cached, Change};
 use bytes::Bytes;
 use entail_logic::plan::compile::{Context, RelationStats};
+use entail_logic::plan::spread::News;
 use entail_model::{Attempt, Fault, NodeId, Reason, Relation, TermId};
 use entail_proto::internal::ReasonMode;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +58,9 @@ impl Run<'_> {
         }
         let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;
         let context = with_staged(&base, &stager).await?;
-        let compiled = self.compiled(&context, &parsed, &ids, mode, cached)?;
+        let staged: BTreeMap<Relation, u64> = stager.relations().into_iter().collect();
+        let news = if mode == ReasonMode::Increment { News::Facts(&staged) } else { News::Rules };
+        let compiled = self.compiled(&context, (&parsed, &ids), &news, cached)?;
         let mut first_rule = 0;
         let mut new_rules = Vec::new();
         for (set, size) in sets.iter().zip(parsed.sizes()) {
@@ -75,20 +78,19 @@ impl Run<'_> {
     fn compiled(
         &self,
         context: &Context,
-        parsed: &Parsed,
-        ids: &Ids,
-        mode: ReasonMode,
+        (parsed, ids): (&Parsed, &Ids),
+        news: &News<'_>,
         cached: &mut Cached,
     ) -> Result<Arc<Compiled>, Fault> {
-        let is_kept = mode == ReasonMode::Increment;
-        let sizes = Sizes::of(self.rules_version, context);
+        let is_kept = matches!(news, News::Facts(_));
+        let sizes = Sizes::of(self.rules_version, context, news);
         if let Some((of, compiled)) = &cached.program
             && is_kept
             && *of == sizes
         {
             return Ok(Arc::clone(compiled));
         }
-        let program = info_span!("plan").in_scope(|| parsed.program(context, ids))?;
+        let program = info_span!("plan").in_scope(|| parsed.program(context, ids, news))?;
         let encoded = postcard::to_stdvec(&program).map_err(|error| Fault::internal(format!("a program: {error}")))?;
         let labels = program.rules.into_iter().map(|rule| rule.label).collect();
         let compiled = Arc::new(Compiled { encoded: encoded.into(), labels });
@@ -154,22 +156,24 @@ async fn with_staged(base: &Context, stager: &Stager) -> Result<Context, Fault> 
     Ok(context)
 }
 
-/// What a program depends on: the rules, and how large relations are, by powers of two.
+/// What a program depends on: the rules, how large relations are, by powers of two, and which have grown.
 #[derive(PartialEq, Eq)]
 pub struct Sizes {
     rules_version: u64,
     single_node: bool,
     rdf_type: Option<TermId>,
     relations: BTreeMap<Relation, [u32; 3]>,
+    grown: BTreeSet<Relation>,
 }
 
 impl Sizes {
-    fn of(rules_version: u64, context: &Context) -> Self {
+    fn of(rules_version: u64, context: &Context, news: &News<'_>) -> Self {
         let power = |count: u64| count.checked_ilog2().map_or(0, |power| power + 1);
         let relations = context.stats.iter();
         let relations = relations
             .map(|(relation, stats)| (*relation, [stats.facts, stats.subjects, stats.objects].map(power)))
             .collect();
-        Self { rules_version, single_node: context.single_node, rdf_type: context.rdf_type, relations }
+        let grown = news.grown(context);
+        Self { rules_version, single_node: context.single_node, rdf_type: context.rdf_type, relations, grown }
     }
 }

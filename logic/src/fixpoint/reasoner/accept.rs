@@ -1,11 +1,13 @@
 //! What becomes of heads at their home: what is new is a fact, counted for the rule that found it, and put where it is read.
 
-use super::super::state::State;
-use super::Reasoner;
+use super::{Emit, Reasoner, Setup};
+use crate::columns::blocks::Blocks;
 use crate::columns::{Pair, pairs};
 use crate::fixpoint::dense::Keeping;
-use entail_model::fact::in_home;
-use entail_model::{Copy, Fault, Relation, TermId};
+use crate::fixpoint::outbox;
+use crate::fixpoint::state::State;
+use entail_model::fact::{in_home, is_scattered_predicate};
+use entail_model::{Copy, Fault, NodeId, Relation, TermId};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,9 +39,10 @@ impl Reasoner {
         let single = self.is_single();
         for (relation, rules) in &candidates {
             let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
+            let are_here = single || is_scattered_predicate(relation.predicate, self.setup.program.rdf_type);
             let keeping = Keeping {
-                alone: [is_idle(Copy::Out), single && is_idle(Copy::In)],
-                collects_in: !single && !self.reads.reads(relation.predicate, Copy::In),
+                alone: [is_idle(Copy::Out), are_here && is_idle(Copy::In)],
+                collects_in: !are_here && !self.reads.reads(relation.predicate, Copy::In),
             };
             self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), keeping)?;
         }
@@ -78,6 +81,10 @@ impl Reasoner {
             });
             self.place(relation, new.unwrap_or_default(), &mut found)?;
         }
+        for (relation, mut owed) in self.setup.state.take_owed() {
+            owed.iter_mut().for_each(|(object, subject)| std::mem::swap(object, subject));
+            self.place_in_copies(relation, &owed, &mut found)?;
+        }
         Ok(found)
     }
 
@@ -114,11 +121,14 @@ impl Reasoner {
     /// Must a copy's new facts be put in order? Those of which nobody asks may be in a matrix alone.
     fn must_place(&mut self, relation: Relation, copy: Copy, facts: usize) -> bool {
         let state = &mut self.setup.state;
-        let must = self.reads.reads(relation.predicate, copy) || !state.is_alone(relation, copy);
-        if !must {
-            state.add_unlisted(relation, copy, facts as u64);
+        if self.reads.reads(relation.predicate, copy) {
+            return true;
         }
-        must
+        if state.is_alone(relation, copy) {
+            state.add_unlisted(relation, copy, facts as u64);
+            return false;
+        }
+        !(copy == Copy::In && state.owe_in(relation, facts as u64))
     }
 
     fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
@@ -139,15 +149,42 @@ impl Reasoner {
             list.push((*object, *subject));
         }
         if !self.reads.reads(relation.predicate, Copy::In) {
-            return match self.setup.state.collect_in(relation, &here) {
-                true => Ok(()),
-                false => self.setup.state.add_later(relation, &here),
-            };
+            return self.setup.state.add_later(relation, &here);
         }
         if !here.is_empty() {
             found.insert((relation, Copy::In), here);
         }
         Ok(())
+    }
+
+    /// Once a round finds nothing new: gives the in copies away that wait for that.
+    pub(super) fn give_in_copies(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        if !self.setup.state.owes_any() || self.derived.iter().any(|facts| *facts > 0) {
+            return Ok(());
+        }
+        let Setup { territory, program, .. } = &self.setup;
+        let (territory, rdf_type) = (territory.clone(), program.rdf_type);
+        let mut parcels: BTreeMap<(NodeId, Relation), Blocks> = BTreeMap::new();
+        let mut here: Vec<(Relation, Blocks)> = Vec::new();
+        let (flow, me) = (&mut self.flow, territory.me);
+        let mut hand_over = |(to, relation): (NodeId, Relation), blocks: Blocks| match to == me {
+            true => {
+                here.push((relation, blocks));
+                Ok(())
+            }
+            false => outbox::send_blocks(to, relation, blocks, flow, emit),
+        };
+        self.setup.state.give_in(|relation, objects, subjects, words| {
+            let home = in_home(subjects, relation.predicate, objects, rdf_type);
+            let home = home.ok_or_else(|| Fault::internal("a matrix with an inline subject"))?;
+            let to = (territory.holder(home)?, relation);
+            let blocks = parcels.entry(to).or_default();
+            blocks.push(objects, subjects, words);
+            if blocks.bytes() >= outbox::BLOCKS_BYTES { hand_over(to, std::mem::take(blocks)) } else { Ok(()) }
+        })?;
+        let mut rest = parcels.into_iter().filter(|(_, blocks)| !blocks.is_empty());
+        rest.try_for_each(|(to, blocks)| hand_over(to, blocks))?;
+        here.iter().try_for_each(|(relation, blocks)| self.setup.state.keep_blocks(*relation, blocks))
     }
 }
 

@@ -38,10 +38,10 @@ impl Reasoner {
         let program = Arc::clone(&self.setup.program);
         let facts = self.setup.state.local();
         let members = Members::default();
-        let by_value = ByValue::of(&facts, program.rules.iter().flat_map(|rule| &rule.deltas))?;
+        let by_value = ByValue::of(&facts, program.rules.iter().flat_map(local_plans))?;
         let mut heads = Vec::new();
         let mut together = Vec::new();
-        for rule in program.rules.iter().filter(|rule| rule.is_local()) {
+        for rule in &program.rules {
             let parts = parts_of(rule, &facts, &by_value);
             // What several rules find is the first one's, so those that claim facts take turns.
             match self.has_dense_heads(rule) {
@@ -136,8 +136,14 @@ impl Reasoner {
     }
 }
 
-/// The parts of a local rule's work in this step.
+/// The delta plans of a rule that need nothing of other nodes.
+fn local_plans(rule: &RulePlans) -> impl Iterator<Item = &Plan> {
+    let plans = rule.deltas.iter().enumerate().filter(|(pivot, _)| !rule.ships(*pivot));
+    plans.map(|(_, plan)| plan)
+}
+
+/// The parts of a rule's work in this step, as far as it is local.
 fn parts_of<'a>(rule: &'a RulePlans, facts: &'a LocalFacts<'a>, by_value: &ByValue) -> Vec<(&'a Plan, DeltaPart<'a>)> {
     let parts = |plan: &'a Plan| DeltaPart::all(facts, by_value, plan).into_iter().map(move |part| (plan, part));
-    rule.deltas.iter().flat_map(parts).collect()
+    local_plans(rule).flat_map(parts).collect()
 }

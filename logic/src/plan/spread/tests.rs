@@ -1,0 +1,89 @@
+//! Which relations are spread, and for which rules.
+
+use super::*;
+use crate::plan::compile::{Body, RelationStats};
+use crate::plan::{GraphScope, Head};
+use entail_model::{ShardId, TermKind};
+
+const PATH: u64 = 1;
+const EDGE: u64 = 2;
+const OTHER: u64 = 3;
+const MORE: u64 = 4;
+
+fn relation(number: u64) -> Relation {
+    let predicate = TermId::dictionary(ShardId(0), number, TermKind::Iri);
+    Relation { graph: TermId::DEFAULT_GRAPH, predicate }
+}
+
+/// A rule of relations with the slots of their subjects and objects, the head first.
+fn rule(head: (u64, usize, usize), body: &[(u64, usize, usize)]) -> RuleBody {
+    let (predicate, graph) = (|number| Arg::Const(relation(number).predicate), TermId::DEFAULT_GRAPH);
+    let atom = |(number, subject, object): &(u64, usize, usize)| Atom {
+        graph: GraphScope::One(graph),
+        subject: Arg::Slot(*subject),
+        predicate: predicate(*number),
+        object: Arg::Slot(*object),
+    };
+    let (number, subject, object) = head;
+    let head = Head { graph, subject: Arg::Slot(subject), predicate: predicate(number), object: Arg::Slot(object) };
+    let body = Body { width: 4, atoms: body.iter().map(atom).collect(), conditions: Vec::new() };
+    RuleBody { label: String::new(), heads: vec![head], body }
+}
+
+fn context(edges: u64) -> Context {
+    let stats = RelationStats { facts: edges, subjects: edges, objects: edges };
+    Context { stats: [EDGE, MORE].map(|number| (relation(number), stats)).into(), ..Context::default() }
+}
+
+#[test]
+fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
+    let first = rule((PATH, 0, 1), &[(EDGE, 0, 1)]);
+    let cases = [
+        ("the candidate stays", rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)]), true),
+        ("it would go to another home in any case", rule((PATH, 0, 2), &[(EDGE, 0, 1), (PATH, 1, 2)]), false),
+        ("it stays in any case", rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 0, 2)]), false),
+        ("rows would move", rule((PATH, 1, 3), &[(EDGE, 0, 1), (PATH, 0, 2), (EDGE, 2, 3)]), true),
+        ("there is no recursion", rule((OTHER, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)]), false),
+        ("all of it is derived", rule((PATH, 0, 2), &[(PATH, 0, 1), (PATH, 1, 2)]), false),
+    ];
+    for (case, second, is_spread) in cases {
+        let rules = [first.clone(), second];
+        let spread = worthwhile(&context(12_000), &rules, &News::Rules);
+        assert_eq!(spread, if is_spread { BTreeSet::from([relation(EDGE)]) } else { BTreeSet::new() }, "{case}");
+        let too_large = worthwhile(&context(FACTS_MAX + 1), &rules, &News::Rules);
+        assert_eq!(too_large, BTreeSet::new(), "{case}");
+        let alone = Context { single_node: true, ..context(12_000) };
+        assert_eq!(worthwhile(&alone, &rules, &News::Rules), BTreeSet::new(), "{case}");
+    }
+}
+
+#[test]
+fn so_is_what_is_joined_with_what_recursion_finds() {
+    let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (PATH, 1, 2)]);
+    let after = rule((OTHER, 0, 2), &[(PATH, 0, 1), (MORE, 1, 2)]);
+    let spread = |rules: &[RuleBody]| worthwhile(&context(12_000), rules, &News::Rules);
+    assert_eq!(spread(&[closure.clone(), after.clone()]), BTreeSet::from([relation(MORE)]));
+    assert_eq!(spread(&[rule((PATH, 0, 1), &[(EDGE, 0, 1)]), after]), BTreeSet::new());
+}
+
+#[test]
+fn a_small_change_is_worth_nothing() {
+    let rules = [rule((PATH, 0, 1), &[(EDGE, 0, 1)]), rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)])];
+    for (new, is_spread) in
+        [([(relation(EDGE), 3_000)], true), ([(relation(EDGE), 1)], false), ([(relation(OTHER), 9)], false)]
+    {
+        let news = BTreeMap::from(new);
+        let spread = worthwhile(&context(12_000), &rules, &News::Facts(&news));
+        assert_eq!(!spread.is_empty(), is_spread, "{new:?}");
+    }
+}
+
+#[test]
+fn what_any_rule_derives_is_not_constant() {
+    let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)]);
+    let mut any = rule((OTHER, 0, 1), &[(OTHER, 0, 1)]);
+    any.heads[0].predicate = Arg::Slot(1);
+    for more in [rule((EDGE, 1, 0), &[(OTHER, 0, 1)]), any] {
+        assert_eq!(worthwhile(&context(12_000), &[closure.clone(), more], &News::Rules), BTreeSet::new());
+    }
+}
