@@ -27,9 +27,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tracing::{Span, info_span};
 
-/// The part of an attempt's memory that pairs may take until they are sorted.
-const UNSORTED_SHARE: u64 = 2;
-
 /// The one open attempt, if any.
 #[derive(Default)]
 pub struct Attempts {
@@ -120,8 +117,7 @@ impl Staging {
     /// Hands what is not sorted to the state.
     fn sort(&mut self, context: &Context) -> Result<(), Fault> {
         let Some(state) = &mut self.state else { return Ok(()) };
-        let mut columns = self.columns.take_sorted(&context.pool).into_iter();
-        columns.try_for_each(|((relation, copy), pairs)| state.stage_sorted(relation, copy, pairs))
+        state.stage_all(self.columns.take(), &context.pool)
     }
 }
 
@@ -257,11 +253,12 @@ impl Open {
             staging.state = Some(State::new(&base.relations, false, Self::spill(context))?);
         }
         blocks.iter().try_for_each(|block| staging.columns.add(block))?;
-        if staging.columns.held() as u64 > context.resident_pairs_max / UNSORTED_SHARE {
+        let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
+        if sorted + staging.columns.held() > context.resident_pairs_max {
             staging.sort(context)?;
         }
         let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
-        self.hold(sorted + staging.columns.held() as u64);
+        self.hold(sorted + staging.columns.held());
         Ok(())
     }
 

@@ -20,5 +20,6 @@ pub mod run;
 pub mod spine;
 
 pub use pairs::Pair;
+pub use radix::Packed;
 pub use run::{Chunk, ChunkKey, ChunkStore, Cursor, Run};
 pub use spine::Spine;

@@ -30,7 +30,7 @@ pub fn sort(pairs: &mut [Pair]) -> bool {
     if pairs.len() < PAIRS_MIN {
         return false;
     }
-    let Some(frame) = Frame::of(pairs) else { return false };
+    let Some(frame) = Frame::of(pairs.iter().copied()) else { return false };
     let parts = (pairs.len() / SHARE).clamp(1, rayon::current_num_threads());
     let size = pairs.len().div_ceil(parts);
     let sort_part = |part: &[Pair]| {
@@ -65,6 +65,7 @@ fn merge(left: &[u64], right: &[u64]) -> Vec<u64> {
 }
 
 /// What the pairs have in common.
+#[derive(Debug)]
 struct Frame {
     /// Key above, key below, value above, value below.
     parts: [Part; 4],
@@ -72,7 +73,7 @@ struct Frame {
 }
 
 /// A part of an id: its least value, and how many of its bits differ, above those that all have in common.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Part {
     least: u64,
     shift: u32,
@@ -86,11 +87,11 @@ fn split((key, value): Pair) -> [u64; 4] {
 
 impl Frame {
     /// None if the pairs differ in too many bits.
-    fn of(pairs: &[Pair]) -> Option<Self> {
+    fn of(pairs: impl Iterator<Item = Pair> + Clone) -> Option<Self> {
         let (mut least, mut most, mut differ) = ([u64::MAX; 4], [0; 4], [0; 4]);
-        let first = split(*pairs.first()?);
+        let first = split(pairs.clone().next()?);
         for pair in pairs {
-            for (at, part) in split(*pair).into_iter().enumerate() {
+            for (at, part) in split(pair).into_iter().enumerate() {
                 least[at] = least[at].min(part);
                 most[at] = most[at].max(part);
                 differ[at] |= part ^ first[at];
@@ -124,6 +125,59 @@ impl Frame {
         let value = take(value_low) | take(value_high) << LOW_BITS;
         let key = take(key_low) | take(key_high) << LOW_BITS;
         (TermId(key), TermId(value))
+    }
+}
+
+/// Pairs in any order that are kept for a while, in half of the memory if they can be packed.
+#[derive(Debug)]
+pub struct Packed(Form);
+
+#[derive(Debug)]
+enum Form {
+    Packed(Frame, Box<[u64]>),
+    Plain(Box<[Pair]>),
+}
+
+impl Packed {
+    /// These pairs, in their order.
+    pub fn new(pairs: impl Iterator<Item = Pair> + Clone) -> Self {
+        Self(match Frame::of(pairs.clone()) {
+            Some(frame) => {
+                let numbers = pairs.map(|pair| frame.pack(pair)).collect();
+                Form::Packed(frame, numbers)
+            }
+            None => Form::Plain(pairs.collect()),
+        })
+    }
+
+    /// The number of pairs.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Form::Packed(_, numbers) => numbers.len(),
+            Form::Plain(pairs) => pairs.len(),
+        }
+    }
+
+    /// Are there no pairs?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        let content = match &self.0 {
+            Form::Packed(_, numbers) => size_of_val(&**numbers),
+            Form::Plain(pairs) => size_of_val(&**pairs),
+        };
+        size_of::<Self>() + content
+    }
+
+    /// Calls `visit` with each pair.
+    pub fn for_each(&self, mut visit: impl FnMut(Pair)) {
+        match &self.0 {
+            Form::Packed(frame, numbers) => numbers.iter().for_each(|number| visit(frame.unpack(*number))),
+            Form::Plain(pairs) => pairs.iter().for_each(|pair| visit(*pair)),
+        }
     }
 }
 
@@ -189,6 +243,20 @@ mod tests {
         ) {
             check(&pairs.repeat(repeated));
         }
+
+        #[test]
+        fn packed_pairs_come_back(
+            pairs in prop_oneof![
+                4 => prop::collection::vec((id(), id()), 0..300),
+                1 => prop::collection::vec((any::<u64>(), any::<u64>()).prop_map(|(a, b)| (TermId(a), TermId(b))), 0..20),
+            ],
+        ) {
+            let packed = Packed::new(pairs.iter().copied());
+            let mut found = Vec::new();
+            packed.for_each(|pair| found.push(pair));
+            prop_assert_eq!(packed.len(), pairs.len());
+            prop_assert_eq!(found, pairs);
+        }
     }
 
     #[test]
@@ -199,6 +267,12 @@ mod tests {
             let pairs: Vec<Pair> = (0..count).map(|n| (id(n), id(n / 3 * 7))).collect();
             assert!(check(&pairs), "{count}");
         }
+    }
+
+    #[test]
+    fn packed_pairs_take_half() {
+        let id = |n: u64| TermId::dictionary(ShardId((n % 16) as u16), n * 7919 % 1_000_000, TermKind::Iri);
+        assert!(Packed::new((0..1000).map(|n| (id(n), id(n + 1)))).bytes() < 8300);
     }
 
     #[test]

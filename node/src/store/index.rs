@@ -118,7 +118,7 @@ impl Index {
 }
 
 fn home(entry: Pair, homes: usize) -> usize {
-    (u128::from(entry.0.0) * homes as u128 >> 64) as usize
+    ((u128::from(entry.0.0) * homes as u128) >> 64) as usize
 }
 
 #[cfg(test)]
