@@ -17,7 +17,6 @@ use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
-use entail_proto::internal::StagedBlock;
 use entail_telemetry::{count, fail};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -233,7 +232,7 @@ impl Open {
         Spill { store: Some(context.store.chunk_store()), above: context.resident_pairs_max }
     }
 
-    /// Stages blocks of asserted facts for the epoch after `previous`; a repeated message changes nothing.
+    /// Stages asserted facts, which `add` brings, for the epoch after `previous`; a repeated message changes nothing.
     ///
     /// # Errors
     /// `EpochUnavailable` if the node does not have that epoch: what is new would be told from another state.
@@ -242,7 +241,7 @@ impl Open {
         context: &Context,
         previous: Epoch,
         sequence: u64,
-        blocks: &[StagedBlock],
+        add: impl FnOnce(&mut Columns) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut staging = lock(&self.staging);
         let base = base(context, previous)?;
@@ -252,7 +251,7 @@ impl Open {
         if staging.state.is_none() {
             staging.state = Some(State::new(&base.relations, false, Self::spill(context))?);
         }
-        blocks.iter().try_for_each(|block| staging.columns.add(block))?;
+        add(&mut staging.columns)?;
         let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
         if sorted + staging.columns.held() > context.resident_pairs_max {
             staging.sort(context)?;

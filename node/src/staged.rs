@@ -25,14 +25,14 @@ pub struct Columns {
 /// Facts of a message, with the copies of them that belong here.
 #[derive(Debug)]
 struct Piece {
-    copies: u32,
+    copies: [bool; 2],
     /// Subjects and objects.
     pairs: Packed,
 }
 
 impl Piece {
     fn has(&self, copy: Copy) -> bool {
-        convert::copies(self.copies).is_ok_and(|mut copies| copies.any(|other| other == copy))
+        self.copies[copy as usize]
     }
 }
 
@@ -41,13 +41,19 @@ impl Columns {
     ///
     /// # Errors
     /// `Corrupt` for pairs that are cut off, and for copies that there are not.
-    pub fn add(&mut self, block: &StagedBlock) -> Result<(), Fault> {
-        convert::copies(block.copies).map(drop)?;
-        let pairs = Packed::new(convert::pairs(&block.pairs)?);
+    pub fn add_block(&mut self, block: &StagedBlock) -> Result<(), Fault> {
+        let copies: Vec<Copy> = convert::copies(block.copies)?.collect();
         let relation = convert::relation(block.graph, block.predicate);
-        self.held_bytes += pairs.bytes();
-        self.relations.entry(relation).or_default().push(Piece { copies: block.copies, pairs });
+        self.add(relation, &copies, convert::pairs(&block.pairs)?);
         Ok(())
+    }
+
+    /// Adds facts of a relation, as subject and object, of which these copies belong here.
+    pub fn add(&mut self, relation: Relation, copies: &[Copy], facts: impl Iterator<Item = Pair> + Clone) {
+        let pairs = Packed::new(facts);
+        self.held_bytes += pairs.bytes();
+        let copies = Copy::BOTH.map(|copy| copies.contains(&copy));
+        self.relations.entry(relation).or_default().push(Piece { copies, pairs });
     }
 
     /// Pairs that there would be room for in their memory.
@@ -65,7 +71,7 @@ impl Columns {
                 let len = pieces.iter().filter(|piece| piece.has(copy)).map(|piece| piece.pairs.len()).sum::<usize>();
                 if len > 0 {
                     let pieces = Arc::clone(&pieces);
-                    let pairs = Box::new(move || column(&pieces, copy, len));
+                    let pairs = Box::new(move |threads| column(&pieces, copy, threads));
                     columns.push(Incoming { relation, copy, len: len as u64, pairs });
                 }
             }
@@ -74,18 +80,17 @@ impl Columns {
     }
 }
 
-/// All pairs of a column.
-fn column(pieces: &[Piece], copy: Copy, len: usize) -> Vec<Pair> {
-    let mut pairs = Vec::with_capacity(len);
-    let pieces = pieces.iter().filter(|piece| piece.has(copy));
-    pieces.for_each(|piece| piece.pairs.for_each(|(subject, object)| pairs.push(copy.pair(subject, object))));
-    pairs
+/// The pairs of a column, in order.
+fn column(pieces: &[Piece], copy: Copy, threads: usize) -> Vec<Pair> {
+    let packed: Vec<&Packed> = pieces.iter().filter(|piece| piece.has(copy)).map(|piece| &piece.pairs).collect();
+    Packed::sorted(&packed, copy, threads)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use entail_model::TermId;
+    use std::collections::BTreeSet;
 
     #[test]
     fn each_copy_has_its_column() {
@@ -93,22 +98,24 @@ mod tests {
         let relation = |number: u64| Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(number) };
         let pair = |n: u64| (TermId(n * 7919 % 1000), TermId(n / 2));
         let pairs: Vec<Pair> = (0..1000).map(pair).collect();
-        columns.add(&convert::staged_block(relation(4), &[Copy::Out, Copy::In], &pairs)).expect("whole");
-        columns.add(&convert::staged_block(relation(4), &[Copy::In], &[(TermId(1), TermId(2))])).expect("whole");
-        columns.add(&convert::staged_block(relation(8), &[Copy::Out], &pairs[..1])).expect("whole");
-        columns.add(&convert::staged_block(relation(8), &[Copy::In], &[])).expect("whole");
+        columns.add_block(&convert::staged_block(relation(4), &[Copy::Out, Copy::In], &pairs)).expect("whole");
+        columns.add_block(&convert::staged_block(relation(4), &[Copy::In], &[(TermId(1), TermId(2))])).expect("whole");
+        columns.add_block(&convert::staged_block(relation(8), &[Copy::Out], &pairs[..1])).expect("whole");
+        columns.add_block(&convert::staged_block(relation(8), &[Copy::In], &[])).expect("whole");
         assert!(columns.held() >= 1002 / 2);
         let found = columns.take().into_iter().map(|column| {
-            let pairs = (column.pairs)();
-            assert_eq!(pairs.len() as u64, column.len);
+            let pairs = (column.pairs)(1);
+            assert!(pairs.len() as u64 <= column.len);
             ((column.relation, column.copy), pairs)
         });
         let found: BTreeMap<_, _> = found.collect();
+        let sorted =
+            |pairs: Vec<Pair>| pairs.into_iter().collect::<BTreeSet<Pair>>().into_iter().collect::<Vec<Pair>>();
         let mut swapped: Vec<Pair> = pairs.iter().map(|(subject, object)| (*object, *subject)).collect();
         swapped.push((TermId(2), TermId(1)));
         let expected = BTreeMap::from([
-            ((relation(4), Copy::Out), pairs.clone()),
-            ((relation(4), Copy::In), swapped),
+            ((relation(4), Copy::Out), sorted(pairs.clone())),
+            ((relation(4), Copy::In), sorted(swapped)),
             ((relation(8), Copy::Out), pairs[..1].to_vec()),
         ]);
         assert_eq!(found, expected);
@@ -122,7 +129,7 @@ mod tests {
         let whole = convert::staged_block(relation, &[Copy::Out], &[(TermId(1), TermId(2))]);
         let cut = StagedBlock { pairs: whole.pairs.slice(..15), ..whole.clone() };
         for damaged in [cut, StagedBlock { copies: 0, ..whole.clone() }, StagedBlock { copies: 4, ..whole }] {
-            assert!(Columns::default().add(&damaged).is_err(), "{damaged:?}");
+            assert!(Columns::default().add_block(&damaged).is_err(), "{damaged:?}");
         }
     }
 }

@@ -10,8 +10,8 @@
 //! chunks). Numbers are sorted by their digits, lowest first, which costs the same few nanoseconds each however many
 //! there are (Knuth, volume 3, 5.2.5).
 
-use crate::columns::pairs::Pair;
-use entail_model::TermId;
+use crate::columns::pairs::{self, Pair};
+use entail_model::{Copy, TermId};
 use rayon::prelude::*;
 
 /// Fewer pairs are sorted by comparing them.
@@ -25,20 +25,17 @@ const SHARE: usize = 1 << 16;
 /// The lower part of an id: local index and kind. Above are its shard, or what an inline value begins with.
 const LOW_BITS: u32 = 48;
 
-/// Sorts the pairs, if there are many and they fit; otherwise nothing is changed.
-pub fn sort(pairs: &mut [Pair]) -> bool {
+/// Sorts the pairs, on so many threads at most, if there are many and they fit; otherwise nothing is changed.
+pub fn sort(pairs: &mut [Pair], threads: usize) -> bool {
     if pairs.len() < PAIRS_MIN {
         return false;
     }
     let Some(frame) = Frame::of(pairs.iter().copied()) else { return false };
-    let parts = (pairs.len() / SHARE).clamp(1, rayon::current_num_threads());
+    let parts = (pairs.len() / SHARE).clamp(1, threads);
     let size = pairs.len().div_ceil(parts);
     let sort_part = |part: &[Pair]| {
         let mut packed: Vec<u64> = part.iter().map(|pair| frame.pack(*pair)).collect();
-        match packed.len() < DIGITS_MIN {
-            true => packed.sort_unstable(),
-            false => sort_digits(&mut packed, frame.bits),
-        }
+        sort_numbers(&mut packed, frame.bits);
         packed
     };
     if parts == 1 {
@@ -46,12 +43,29 @@ pub fn sort(pairs: &mut [Pair]) -> bool {
         pairs.iter_mut().zip(packed).for_each(|(pair, packed)| *pair = frame.unpack(packed));
         return true;
     }
-    let sorted: Vec<Vec<u64>> = pairs.par_chunks(size).map(sort_part).collect();
-    let packed = sorted.into_iter().reduce(|left, right| merge(&left, &right)).unwrap_or_default();
+    let packed = merge_all(pairs.par_chunks(size).map(sort_part).collect());
     pairs.par_chunks_mut(size).zip(packed.par_chunks(size)).for_each(|(pairs, packed)| {
         pairs.iter_mut().zip(packed).for_each(|(pair, packed)| *pair = frame.unpack(*packed));
     });
     true
+}
+
+/// Sorts numbers of so many bits, on so many threads at most.
+fn sort_shared(numbers: &mut Vec<u64>, bits: u32, threads: usize) {
+    let parts = (numbers.len() / SHARE).clamp(1, threads);
+    if parts == 1 {
+        return sort_numbers(numbers, bits);
+    }
+    let sort_part = |part: &[u64]| {
+        let mut part = part.to_vec();
+        sort_numbers(&mut part, bits);
+        part
+    };
+    *numbers = merge_all(numbers.par_chunks(numbers.len().div_ceil(parts)).map(sort_part).collect());
+}
+
+fn merge_all(sorted: Vec<Vec<u64>>) -> Vec<u64> {
+    sorted.into_iter().reduce(|left, right| merge(&left, &right)).unwrap_or_default()
 }
 
 fn merge(left: &[u64], right: &[u64]) -> Vec<u64> {
@@ -80,6 +94,16 @@ struct Part {
     width: u32,
 }
 
+impl Part {
+    /// Of numbers between these two, which differ in these bits.
+    fn of(least: u64, most: u64, differ: u64) -> Self {
+        // Bits below this are the same in all, and so in none of the differences.
+        let shift = if differ == 0 { 0 } else { differ.trailing_zeros() };
+        let width = u64::BITS - ((most - least) >> shift).leading_zeros();
+        Self { least, shift, width }
+    }
+}
+
 fn split((key, value): Pair) -> [u64; 4] {
     let low = (1 << LOW_BITS) - 1;
     [key.0 >> LOW_BITS, key.0 & low, value.0 >> LOW_BITS, value.0 & low]
@@ -97,13 +121,30 @@ impl Frame {
                 differ[at] |= part ^ first[at];
             }
         }
+        Self::of_parts([0, 1, 2, 3].map(|at| Part::of(least[at], most[at], differ[at])))
+    }
+
+    /// The frame of everything in these frames, as one of the copies has it; None if that differs in too many bits.
+    fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Copy) -> Option<Self> {
+        let first = frames.clone().next()?;
         let part = |at: usize| {
-            // Bits below this are the same in all, and so in none of the differences.
-            let shift = if differ[at] == 0 { 0 } else { differ[at].trailing_zeros() };
-            let width = u64::BITS - ((most[at] - least[at]) >> shift).leading_zeros();
-            Part { least: least[at], shift, width }
+            let (mut least, mut most, mut differ) = (u64::MAX, 0, 0);
+            for part in frames.clone().map(|frame| frame.parts[at]) {
+                let spread = ((1 << part.width) - 1) << part.shift;
+                (least, most) = (least.min(part.least), most.max(part.least + spread));
+                // The bits in which its members may differ, and its least one from that of the first.
+                differ |= spread | (part.least ^ first.parts[at].least);
+            }
+            Part::of(least, most, differ)
         };
-        let parts = [part(0), part(1), part(2), part(3)];
+        let [subject_high, subject_low, object_high, object_low] = [part(0), part(1), part(2), part(3)];
+        Self::of_parts(match copy {
+            Copy::Out => [subject_high, subject_low, object_high, object_low],
+            Copy::In => [object_high, object_low, subject_high, subject_low],
+        })
+    }
+
+    fn of_parts(parts: [Part; 4]) -> Option<Self> {
         let bits = parts.iter().map(|part| part.width).sum();
         (bits <= u64::BITS).then_some(Self { parts, bits })
     }
@@ -173,11 +214,44 @@ impl Packed {
     }
 
     /// Calls `visit` with each pair.
-    pub fn for_each(&self, mut visit: impl FnMut(Pair)) {
+    fn for_each(&self, mut visit: impl FnMut(Pair)) {
         match &self.0 {
             Form::Packed(frame, numbers) => numbers.iter().for_each(|number| visit(frame.unpack(*number))),
             Form::Plain(pairs) => pairs.iter().for_each(|pair| visit(*pair)),
         }
+    }
+
+    /// The facts of all pieces as one of their copies has them, in order and without repetitions; on so many threads at
+    /// most. They go from number to number, and become pairs when they are in order.
+    pub fn sorted(pieces: &[&Self], copy: Copy, threads: usize) -> Vec<Pair> {
+        let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        let in_copy = |(subject, object): Pair| copy.pair(subject, object);
+        let packed = pieces.iter().filter_map(|piece| match &piece.0 {
+            Form::Packed(frame, numbers) => Some((frame, numbers)),
+            Form::Plain(_) => None,
+        });
+        let is_plain = pieces.iter().any(|piece| matches!(&piece.0, Form::Plain(pairs) if !pairs.is_empty()));
+        let frame = Frame::around(packed.clone().map(|(frame, _)| frame), copy).filter(|_| !is_plain);
+        let Some(frame) = frame else {
+            let mut pairs = Vec::with_capacity(len);
+            pieces.iter().for_each(|piece| piece.for_each(|pair| pairs.push(in_copy(pair))));
+            pairs::sort_distinct_on(&mut pairs, threads);
+            return pairs;
+        };
+        let mut numbers = Vec::with_capacity(len);
+        for (inner, packed) in packed {
+            numbers.extend(packed.iter().map(|number| frame.pack(in_copy(inner.unpack(*number)))));
+        }
+        sort_shared(&mut numbers, frame.bits, threads);
+        numbers.dedup();
+        numbers.into_iter().map(|number| frame.unpack(number)).collect()
+    }
+}
+
+fn sort_numbers(numbers: &mut Vec<u64>, bits: u32) {
+    match numbers.len() < DIGITS_MIN {
+        true => numbers.sort_unstable(),
+        false => sort_digits(numbers, bits),
     }
 }
 
@@ -207,6 +281,7 @@ mod tests {
     use entail_model::{ShardId, TermKind, term};
     use oxrdf::vocab::xsd;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn id() -> impl Strategy<Value = TermId> {
         let kinds = [TermKind::Iri, TermKind::BlankNode, TermKind::Literal];
@@ -219,8 +294,14 @@ mod tests {
 
     /// Sorts, if that can be done, and compares.
     fn check(pairs: &[Pair]) -> bool {
+        let is_sorted = check_on(pairs, 1);
+        assert_eq!(check_on(pairs, 3), is_sorted);
+        is_sorted
+    }
+
+    fn check_on(pairs: &[Pair], threads: usize) -> bool {
         let (mut sorted, mut expected) = (pairs.to_vec(), pairs.to_vec());
-        let is_sorted = sort(&mut sorted);
+        let is_sorted = sort(&mut sorted, threads);
         if is_sorted {
             expected.sort();
         }
@@ -267,6 +348,37 @@ mod tests {
             let pairs: Vec<Pair> = (0..count).map(|n| (id(n), id(n / 3 * 7))).collect();
             assert!(check(&pairs), "{count}");
         }
+    }
+
+    /// All pieces as a set, on one thread and on several.
+    fn check_pieces(pieces: &[Vec<Pair>]) {
+        let packed: Vec<Packed> = pieces.iter().map(|pairs| Packed::new(pairs.iter().copied())).collect();
+        for (copy, threads) in [(Copy::Out, 1), (Copy::In, 1), (Copy::In, 3)] {
+            let found = Packed::sorted(&packed.iter().collect::<Vec<_>>(), copy, threads);
+            let all = pieces.iter().flatten().map(|(subject, object)| copy.pair(*subject, *object));
+            assert!(found.iter().eq(&all.collect::<BTreeSet<Pair>>()), "{copy:?} on {threads}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_sorted_as_a_set_is(
+            pieces in prop::collection::vec(prop_oneof![
+                6 => prop::collection::vec((id(), id()), 0..800),
+                2 => prop::collection::vec((id(), Just(TermId(4))), 0..50),
+                1 => prop::collection::vec((any::<u64>(), any::<u64>()).prop_map(|(a, b)| (TermId(a), TermId(b))), 0..20),
+            ], 0..6),
+        ) {
+            check_pieces(&pieces);
+        }
+    }
+
+    #[test]
+    fn many_pieces_are_sorted_too() {
+        let number = |n: u64, of: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % of;
+        let id = |n: u64| TermId::dictionary(ShardId(number(n, 16) as u16), number(n, 20_011), TermKind::Iri);
+        let piece = |from: u64| (from..from + 50_000).map(|n| (id(n / 3 * 7), id(n))).collect();
+        check_pieces(&(0..5).map(|at| piece(at * 40_000)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -81,8 +81,9 @@ fn many_columns_at_once_are_staged_as_one_by_one() {
             for (of, pairs) in (0..RELATIONS).map(|relation| (relation, of(relation, first))) {
                 for copy in Copy::BOTH {
                     one_by_one.stage(relation(of), copy, &pairs).expect("in memory");
-                    let (len, pairs) = (pairs.len() as u64, pairs.repeat(2));
-                    let pairs = Box::new(move || pairs);
+                    let (len, mut pairs) = (pairs.len() as u64, pairs.clone());
+                    pairs.sort_unstable();
+                    let pairs = Box::new(move |_| pairs);
                     incoming.push(Incoming { relation: relation(of), copy, len, pairs });
                 }
             }
