@@ -3,6 +3,7 @@
 //! ```text
 //! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
 //! radix   many pairs in order, by their bits
+//! packed  pairs in half of the memory, until they are sorted
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
 //! groups  a small run by key, for lookups in any order
 //! matrix  a set of pairs as bits, where keys and values are few
@@ -14,12 +15,13 @@
 
 pub mod groups;
 pub mod matrix;
+mod packed;
 pub mod pairs;
 mod radix;
 pub mod run;
 pub mod spine;
 
+pub use packed::Packed;
 pub use pairs::Pair;
-pub use radix::Packed;
 pub use run::{Chunk, ChunkKey, ChunkStore, Cursor, Run};
 pub use spine::Spine;

@@ -10,7 +10,7 @@
 //! chunks). Numbers are sorted by their digits, lowest first, which costs the same few nanoseconds each however many
 //! there are (Knuth, volume 3, 5.2.5).
 
-use crate::columns::pairs::{self, Pair};
+use crate::columns::pairs::Pair;
 use entail_model::{Copy, TermId};
 use rayon::prelude::*;
 
@@ -51,7 +51,7 @@ pub fn sort(pairs: &mut [Pair], threads: usize) -> bool {
 }
 
 /// Sorts numbers of so many bits, on so many threads at most.
-fn sort_shared(numbers: &mut Vec<u64>, bits: u32, threads: usize) {
+pub(super) fn sort_shared(numbers: &mut Vec<u64>, bits: u32, threads: usize) {
     let parts = (numbers.len() / SHARE).clamp(1, threads);
     if parts == 1 {
         return sort_numbers(numbers, bits);
@@ -80,10 +80,10 @@ fn merge(left: &[u64], right: &[u64]) -> Vec<u64> {
 
 /// What the pairs have in common.
 #[derive(Debug)]
-struct Frame {
+pub(super) struct Frame {
     /// Key above, key below, value above, value below.
     parts: [Part; 4],
-    bits: u32,
+    pub(super) bits: u32,
 }
 
 /// A part of an id: its least value, and how many of its bits differ, above those that all have in common.
@@ -111,7 +111,7 @@ fn split((key, value): Pair) -> [u64; 4] {
 
 impl Frame {
     /// None if the pairs differ in too many bits.
-    fn of(pairs: impl Iterator<Item = Pair> + Clone) -> Option<Self> {
+    pub(super) fn of(pairs: impl Iterator<Item = Pair> + Clone) -> Option<Self> {
         let (mut least, mut most, mut differ) = ([u64::MAX; 4], [0; 4], [0; 4]);
         let first = split(pairs.clone().next()?);
         for pair in pairs {
@@ -125,7 +125,7 @@ impl Frame {
     }
 
     /// The frame of everything in these frames, as one of the copies has it; None if that differs in too many bits.
-    fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Copy) -> Option<Self> {
+    pub(super) fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Copy) -> Option<Self> {
         let first = frames.clone().next()?;
         let part = |at: usize| {
             let (mut least, mut most, mut differ) = (u64::MAX, 0, 0);
@@ -149,13 +149,13 @@ impl Frame {
         (bits <= u64::BITS).then_some(Self { parts, bits })
     }
 
-    fn pack(&self, pair: Pair) -> u64 {
+    pub(super) fn pack(&self, pair: Pair) -> u64 {
         let parts = split(pair).into_iter().zip(self.parts);
         // No part has more bits than a lower one can have, so no shift is by all 64.
         parts.fold(0, |packed, (part, frame)| packed << frame.width | (part - frame.least) >> frame.shift)
     }
 
-    fn unpack(&self, packed: u64) -> Pair {
+    pub(super) fn unpack(&self, packed: u64) -> Pair {
         let mut rest = packed;
         let mut take = |part: Part| {
             let number = (rest & ((1 << part.width) - 1)) << part.shift;
@@ -166,85 +166,6 @@ impl Frame {
         let value = take(value_low) | take(value_high) << LOW_BITS;
         let key = take(key_low) | take(key_high) << LOW_BITS;
         (TermId(key), TermId(value))
-    }
-}
-
-/// Pairs in any order that are kept for a while, in half of the memory if they can be packed.
-#[derive(Debug)]
-pub struct Packed(Form);
-
-#[derive(Debug)]
-enum Form {
-    Packed(Frame, Box<[u64]>),
-    Plain(Box<[Pair]>),
-}
-
-impl Packed {
-    /// These pairs, in their order.
-    pub fn new(pairs: impl Iterator<Item = Pair> + Clone) -> Self {
-        Self(match Frame::of(pairs.clone()) {
-            Some(frame) => {
-                let numbers = pairs.map(|pair| frame.pack(pair)).collect();
-                Form::Packed(frame, numbers)
-            }
-            None => Form::Plain(pairs.collect()),
-        })
-    }
-
-    /// The number of pairs.
-    pub fn len(&self) -> usize {
-        match &self.0 {
-            Form::Packed(_, numbers) => numbers.len(),
-            Form::Plain(pairs) => pairs.len(),
-        }
-    }
-
-    /// Are there no pairs?
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        let content = match &self.0 {
-            Form::Packed(_, numbers) => size_of_val(&**numbers),
-            Form::Plain(pairs) => size_of_val(&**pairs),
-        };
-        size_of::<Self>() + content
-    }
-
-    /// Calls `visit` with each pair.
-    fn for_each(&self, mut visit: impl FnMut(Pair)) {
-        match &self.0 {
-            Form::Packed(frame, numbers) => numbers.iter().for_each(|number| visit(frame.unpack(*number))),
-            Form::Plain(pairs) => pairs.iter().for_each(|pair| visit(*pair)),
-        }
-    }
-
-    /// The facts of all pieces as one of their copies has them, in order and without repetitions; on so many threads at
-    /// most. They go from number to number, and become pairs when they are in order.
-    pub fn sorted(pieces: &[&Self], copy: Copy, threads: usize) -> Vec<Pair> {
-        let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        let in_copy = |(subject, object): Pair| copy.pair(subject, object);
-        let packed = pieces.iter().filter_map(|piece| match &piece.0 {
-            Form::Packed(frame, numbers) => Some((frame, numbers)),
-            Form::Plain(_) => None,
-        });
-        let is_plain = pieces.iter().any(|piece| matches!(&piece.0, Form::Plain(pairs) if !pairs.is_empty()));
-        let frame = Frame::around(packed.clone().map(|(frame, _)| frame), copy).filter(|_| !is_plain);
-        let Some(frame) = frame else {
-            let mut pairs = Vec::with_capacity(len);
-            pieces.iter().for_each(|piece| piece.for_each(|pair| pairs.push(in_copy(pair))));
-            pairs::sort_distinct_on(&mut pairs, threads);
-            return pairs;
-        };
-        let mut numbers = Vec::with_capacity(len);
-        for (inner, packed) in packed {
-            numbers.extend(packed.iter().map(|number| frame.pack(in_copy(inner.unpack(*number)))));
-        }
-        sort_shared(&mut numbers, frame.bits, threads);
-        numbers.dedup();
-        numbers.into_iter().map(|number| frame.unpack(number)).collect()
     }
 }
 
@@ -276,14 +197,13 @@ fn sort_digits(numbers: &mut Vec<u64>, bits: u32) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use entail_model::{ShardId, TermKind, term};
     use oxrdf::vocab::xsd;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
-    fn id() -> impl Strategy<Value = TermId> {
+    pub(in crate::columns) fn id() -> impl Strategy<Value = TermId> {
         let kinds = [TermKind::Iri, TermKind::BlankNode, TermKind::Literal];
         let dense = (0u16..16, 0u64..3000, prop::sample::select(kinds.to_vec()))
             .prop_map(|(shard, local, kind)| TermId::dictionary(ShardId(shard), local, kind));
@@ -325,19 +245,6 @@ mod tests {
             check(&pairs.repeat(repeated));
         }
 
-        #[test]
-        fn packed_pairs_come_back(
-            pairs in prop_oneof![
-                4 => prop::collection::vec((id(), id()), 0..300),
-                1 => prop::collection::vec((any::<u64>(), any::<u64>()).prop_map(|(a, b)| (TermId(a), TermId(b))), 0..20),
-            ],
-        ) {
-            let packed = Packed::new(pairs.iter().copied());
-            let mut found = Vec::new();
-            packed.for_each(|pair| found.push(pair));
-            prop_assert_eq!(packed.len(), pairs.len());
-            prop_assert_eq!(found, pairs);
-        }
     }
 
     #[test]
@@ -348,43 +255,6 @@ mod tests {
             let pairs: Vec<Pair> = (0..count).map(|n| (id(n), id(n / 3 * 7))).collect();
             assert!(check(&pairs), "{count}");
         }
-    }
-
-    /// All pieces as a set, on one thread and on several.
-    fn check_pieces(pieces: &[Vec<Pair>]) {
-        let packed: Vec<Packed> = pieces.iter().map(|pairs| Packed::new(pairs.iter().copied())).collect();
-        for (copy, threads) in [(Copy::Out, 1), (Copy::In, 1), (Copy::In, 3)] {
-            let found = Packed::sorted(&packed.iter().collect::<Vec<_>>(), copy, threads);
-            let all = pieces.iter().flatten().map(|(subject, object)| copy.pair(*subject, *object));
-            assert!(found.iter().eq(&all.collect::<BTreeSet<Pair>>()), "{copy:?} on {threads}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn pieces_are_sorted_as_a_set_is(
-            pieces in prop::collection::vec(prop_oneof![
-                6 => prop::collection::vec((id(), id()), 0..800),
-                2 => prop::collection::vec((id(), Just(TermId(4))), 0..50),
-                1 => prop::collection::vec((any::<u64>(), any::<u64>()).prop_map(|(a, b)| (TermId(a), TermId(b))), 0..20),
-            ], 0..6),
-        ) {
-            check_pieces(&pieces);
-        }
-    }
-
-    #[test]
-    fn many_pieces_are_sorted_too() {
-        let number = |n: u64, of: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % of;
-        let id = |n: u64| TermId::dictionary(ShardId(number(n, 16) as u16), number(n, 20_011), TermKind::Iri);
-        let piece = |from: u64| (from..from + 50_000).map(|n| (id(n / 3 * 7), id(n))).collect();
-        check_pieces(&(0..5).map(|at| piece(at * 40_000)).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn packed_pairs_take_half() {
-        let id = |n: u64| TermId::dictionary(ShardId((n % 16) as u16), n * 7919 % 1_000_000, TermKind::Iri);
-        assert!(Packed::new((0..1000).map(|n| (id(n), id(n + 1)))).bytes() < 8300);
     }
 
     #[test]
