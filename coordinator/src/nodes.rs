@@ -219,14 +219,24 @@ impl Link {
         Fault::new(Reason::ShardsUnavailable, format!("node {} {why}", self.name)).with_shards(self.shards.clone())
     }
 
+    /// The cluster that the node belongs to.
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
     /// A failure of this node's, naming it where somebody has to look after it, and its shards when it cannot be reached.
     fn fault(&self, error: &Status) -> Fault {
-        let mut fault = status::to_fault(error);
+        let fault = status::to_fault(error);
         // One that has not registered yet is as good as away.
         let is_away = matches!(fault.reason, Reason::ShardsUnavailable | Reason::DeadlineExceeded | Reason::NotReady);
         if is_away && fault.shards.is_empty() {
             return self.unreachable(&format!("cannot be reached: {}", fault.message));
         }
+        self.named(fault)
+    }
+
+    /// A failure that somebody has to look after names the node.
+    pub fn named(&self, mut fault: Fault) -> Fault {
         if matches!(fault.reason, Reason::DiskFull | Reason::Corrupt) {
             fault.message = format!("node {}: {}", self.name, fault.message);
         }

@@ -1,20 +1,24 @@
 //! Bringing facts to their homes: terms to ids, facts to the two nodes that keep their copies.
+//!
+//! If one node of this process keeps everything, a batch goes to it by reference, and one thread does all of its work.
 
-use crate::ingest::TermTable;
-use crate::nodes::Holders;
+use crate::ingest::Batch;
+use crate::nodes::{Holders, Link};
 use crate::reader::Shared;
 use bytes::Bytes;
+use entail_logic::near::{Near, Staged};
 use entail_model::fact::{Pair, in_home};
 use entail_model::term::{HashKey, TermHash};
-use entail_model::{Copy, Epoch, Fact, Fault, NodeId, Relation, ShardCount, TermId, term};
+use entail_model::{Attempt, Copy, Epoch, Fact, Fault, NodeId, Relation, ShardCount, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::{StageRequest, StagedBlock};
 use futures::future::try_join_all;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
+use tracing::Span;
 
 /// What is staged for one attempt.
 pub struct Stager {
@@ -66,9 +70,49 @@ impl Stager {
         self.intern_at(&hashes, |index| &terms[index]).await
     }
 
-    /// The ids of a batch's terms.
-    pub async fn intern_table(&self, table: &TermTable) -> Result<Vec<TermId>, Fault> {
-        self.intern_at(table.hashes(), |index| table.bytes(index)).await
+    /// Interns a batch's terms and stages its facts.
+    pub async fn stage_batch(self: Arc<Self>, batch: Batch) -> Result<(), Fault> {
+        self.rdf_type().await?;
+        if self.holders.only_near().is_some() {
+            let span = Span::current();
+            let done = tokio::task::spawn_blocking(move || span.in_scope(|| self.stage_near(&batch)));
+            return done.await.unwrap_or_else(|error| Err(Fault::internal(format!("a task failed: {error}"))));
+        }
+        let ids = self.intern_at(batch.terms.hashes(), |index| batch.terms.bytes(index)).await?;
+        self.stage(batch.facts.iter().map(|fact| fact.resolve(&ids))).await
+    }
+
+    /// The same at the one node that keeps everything, in this process.
+    fn stage_near(&self, batch: &Batch) -> Result<(), Fault> {
+        let (link, near) = self.holders.only_near().ok_or_else(|| Fault::internal("the only node is not near"))?;
+        self.stage_at(link, &**near, batch).map_err(|fault| link.named(fault))
+    }
+
+    fn stage_at(&self, link: &Link, near: &dyn Near, batch: &Batch) -> Result<(), Fault> {
+        let (cluster, attempt) = (link.cluster(), Attempt(self.attempt));
+        let terms: Vec<&[u8]> = batch.terms.iter().map(|(_, bytes)| bytes).collect();
+        let ids = near.intern(cluster, attempt, &terms, batch.terms.hashes())?;
+        let mut relations = Relations::default();
+        for fact in &batch.facts {
+            let fact = fact.resolve(&ids);
+            fact.subject.home().ok_or_else(no_home)?;
+            let facts: &mut Vec<Pair> = relations.entry(fact.relation());
+            facts.push((fact.subject, fact.object));
+        }
+        self.count(relations.all.iter().map(|(relation, facts)| (*relation, facts.len() as u64)));
+        let (previous, sequence) = (self.previous, self.next_sequence(link.node));
+        near.stage(Staged { cluster, attempt, previous, sequence, facts: relations.all })
+    }
+
+    /// Remembers how many facts relations have got.
+    fn count(&self, counts: impl Iterator<Item = (Relation, u64)>) {
+        let mut relations = self.relations.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.for_each(|(relation, facts)| *relations.entry(relation).or_default() += facts);
+    }
+
+    /// The number of the next message to a node.
+    fn next_sequence(&self, node: NodeId) -> u64 {
+        self.sent[&node].fetch_add(1, Ordering::Relaxed)
     }
 
     async fn intern_at<'a>(
@@ -100,13 +144,9 @@ impl Stager {
     pub async fn stage(&self, facts: impl IntoIterator<Item = Fact>) -> Result<(), Fault> {
         let mut sorting = Sorting::new(&self.holders, Some(self.rdf_type().await?));
         facts.into_iter().try_for_each(|fact| sorting.add(fact))?;
-        {
-            let mut relations = self.relations.lock().unwrap_or_else(PoisonError::into_inner);
-            let counts = sorting.relations.iter().map(|outgoing| (outgoing.relation, outgoing.facts));
-            counts.for_each(|(relation, facts)| *relations.entry(relation).or_default() += facts);
-        }
+        self.count(sorting.relations.all.iter().map(|(relation, outgoing)| (*relation, outgoing.facts)));
         let calls = sorting.blocks().into_iter().map(|(node, blocks)| {
-            let sequence = self.sent[&node].fetch_add(1, Ordering::Relaxed);
+            let sequence = self.next_sequence(node);
             let link = &self.holders.links[&node];
             let (attempt, previous) = (self.attempt, self.previous.0);
             link.stage(StageRequest { attempt, previous, sequence, blocks, ..StageRequest::default() })
@@ -115,19 +155,43 @@ impl Stager {
     }
 }
 
+fn no_home() -> Fault {
+    Fault::internal("a fact whose subject is a value")
+}
+
+/// Something for each relation.
+#[derive(Default)]
+struct Relations<T> {
+    /// Places of relations, and the last that was asked for: facts often have the one of the fact before.
+    places: hashbrown::HashMap<Relation, usize>,
+    last: Option<(Relation, usize)>,
+    all: Vec<(Relation, T)>,
+}
+
+impl<T: Default> Relations<T> {
+    fn entry(&mut self, relation: Relation) -> &mut T {
+        let place = match self.last {
+            Some((last, place)) if last == relation => place,
+            _ => *self.places.entry(relation).or_insert_with(|| {
+                self.all.push((relation, T::default()));
+                self.all.len() - 1
+            }),
+        };
+        self.last = Some((relation, place));
+        &mut self.all[place].1
+    }
+}
+
 /// Facts on their way to their homes.
 struct Sorting<'h> {
     holders: &'h Holders,
     rdf_type: Option<TermId>,
-    /// Places of relations, and the last that was asked for: facts often have the one of the fact before.
-    places: hashbrown::HashMap<Relation, usize>,
-    last: Option<(Relation, usize)>,
-    relations: Vec<Outgoing>,
+    relations: Relations<Outgoing>,
 }
 
 /// Facts of one relation.
+#[derive(Default)]
 struct Outgoing {
-    relation: Relation,
     facts: u64,
     /// Subjects and objects, by the node and the copies that it keeps.
     blocks: Vec<(NodeId, &'static [Copy], Vec<Pair>)>,
@@ -135,16 +199,15 @@ struct Outgoing {
 
 impl<'h> Sorting<'h> {
     fn new(holders: &'h Holders, rdf_type: Option<TermId>) -> Self {
-        Self { holders, rdf_type, places: hashbrown::HashMap::new(), last: None, relations: Vec::new() }
+        Self { holders, rdf_type, relations: Relations::default() }
     }
 
     fn add(&mut self, fact: Fact) -> Result<(), Fault> {
-        let no_home = || Fault::internal("a fact whose subject is a value");
         let out = fact.subject.home().ok_or_else(no_home)?;
         let into = in_home(fact.subject, fact.predicate, fact.object, self.rdf_type).ok_or_else(no_home)?;
         let (out, into) = (self.holders.holder(out)?.node, self.holders.holder(into)?.node);
         let pair = (fact.subject, fact.object);
-        let outgoing = self.outgoing(fact.relation());
+        let outgoing = self.relations.entry(fact.relation());
         outgoing.facts += 1;
         if out == into {
             outgoing.push(out, &Copy::BOTH, pair);
@@ -155,23 +218,11 @@ impl<'h> Sorting<'h> {
         Ok(())
     }
 
-    fn outgoing(&mut self, relation: Relation) -> &mut Outgoing {
-        let place = match self.last {
-            Some((last, place)) if last == relation => place,
-            _ => *self.places.entry(relation).or_insert_with(|| {
-                self.relations.push(Outgoing { relation, facts: 0, blocks: Vec::new() });
-                self.relations.len() - 1
-            }),
-        };
-        self.last = Some((relation, place));
-        &mut self.relations[place]
-    }
-
     /// What each node gets.
     fn blocks(self) -> BTreeMap<NodeId, Vec<StagedBlock>> {
         let mut by_node: BTreeMap<NodeId, Vec<StagedBlock>> = BTreeMap::new();
-        for Outgoing { relation, blocks, .. } in self.relations {
-            for (node, copies, facts) in blocks {
+        for (relation, outgoing) in self.relations.all {
+            for (node, copies, facts) in outgoing.blocks {
                 by_node.entry(node).or_default().push(convert::staged_block(relation, copies, &facts));
             }
         }

@@ -1,11 +1,14 @@
 //! Nodes in the coordinator's own process, called by reference: nothing is encoded, and no thread waits for another.
 //!
-//! Only what is small is asked this way, and of one node that needs no other. Whatever turns out to be larger is given up
+//! Terms and facts of a load go this way if one node takes them all. Of queries only what is small is asked like this, and of
+//! one node that needs no other. Whatever turns out to be larger is given up
 //! and asked again through a stream, whose rows are worked on while more are found.
 
+use crate::columns::Pair;
 use crate::eval::Batch;
 use crate::plan::Plan;
-use entail_model::{ClusterId, Epoch, Fault, NodeId, Placement, TermId};
+use entail_model::term::TermHash;
+use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Placement, Relation, TermId};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::atomic::AtomicBool;
@@ -28,13 +31,39 @@ pub struct Ask {
     pub stop: Arc<AtomicBool>,
 }
 
-/// A node that is called by reference. Calls come back at once, but for the disk.
+/// Asserted facts for one node, which keeps both copies of them.
+#[derive(Clone, Debug)]
+pub struct Staged {
+    pub cluster: ClusterId,
+    pub attempt: Attempt,
+    /// The epoch that the attempt builds on.
+    pub previous: Epoch,
+    /// Among all that is staged at the node for the attempt.
+    pub sequence: u64,
+    /// Subjects and objects.
+    pub facts: Vec<(Relation, Vec<Pair>)>,
+}
+
+/// A node that is called by reference. Questions are answered at once, but for the disk; what changes something takes its
+/// time, and is not for a thread of the async runtime.
 pub trait Near: Send + Sync + Debug {
     /// The rows of a plan; `None` if they are too many, or the epoch is not (yet) here.
     fn answer(&self, ask: Ask) -> Result<Option<Vec<Batch>>, Fault>;
 
     /// The ids of committed terms, by their canonical bytes.
     fn lookup(&self, cluster: ClusterId, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault>;
+
+    /// The ids of terms, of which the hashes are known: new ones are interned for the attempt.
+    fn intern(
+        &self,
+        cluster: ClusterId,
+        attempt: Attempt,
+        terms: &[&[u8]],
+        hashes: &[TermHash],
+    ) -> Result<Vec<TermId>, Fault>;
+
+    /// Stages facts for an attempt.
+    fn stage(&self, staged: Staged) -> Result<(), Fault>;
 
     /// Shows the canonical bytes of each dictionary id, in order; sorted ids cost least.
     ///

@@ -17,7 +17,6 @@ use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
-use entail_proto::internal::StagedBlock;
 use entail_telemetry::{count, fail};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,9 +25,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tracing::{Span, info_span};
-
-/// The part of an attempt's memory that pairs may take until they are sorted.
-const UNSORTED_SHARE: u64 = 2;
 
 /// The one open attempt, if any.
 #[derive(Default)]
@@ -120,8 +116,7 @@ impl Staging {
     /// Hands what is not sorted to the state.
     fn sort(&mut self, context: &Context) -> Result<(), Fault> {
         let Some(state) = &mut self.state else { return Ok(()) };
-        let mut columns = self.columns.take_sorted(&context.pool).into_iter();
-        columns.try_for_each(|((relation, copy), pairs)| state.stage_sorted(relation, copy, pairs))
+        state.stage_all(self.columns.take(), &context.pool)
     }
 }
 
@@ -237,7 +232,7 @@ impl Open {
         Spill { store: Some(context.store.chunk_store()), above: context.resident_pairs_max }
     }
 
-    /// Stages blocks of asserted facts for the epoch after `previous`; a repeated message changes nothing.
+    /// Stages asserted facts, which `add` brings, for the epoch after `previous`; a repeated message changes nothing.
     ///
     /// # Errors
     /// `EpochUnavailable` if the node does not have that epoch: what is new would be told from another state.
@@ -246,7 +241,7 @@ impl Open {
         context: &Context,
         previous: Epoch,
         sequence: u64,
-        blocks: &[StagedBlock],
+        add: impl FnOnce(&mut Columns) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut staging = lock(&self.staging);
         let base = base(context, previous)?;
@@ -256,12 +251,13 @@ impl Open {
         if staging.state.is_none() {
             staging.state = Some(State::new(&base.relations, false, Self::spill(context))?);
         }
-        blocks.iter().try_for_each(|block| staging.columns.add(block))?;
-        if staging.columns.held() as u64 > context.resident_pairs_max / UNSORTED_SHARE {
+        add(&mut staging.columns)?;
+        let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
+        if sorted + staging.columns.held() > context.resident_pairs_max {
             staging.sort(context)?;
         }
         let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
-        self.hold(sorted + staging.columns.held() as u64);
+        self.hold(sorted + staging.columns.held());
         Ok(())
     }
 

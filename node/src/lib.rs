@@ -123,7 +123,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         attempts: Arc::new(Attempts::default()),
         queries: Arc::new(Queries::default()),
     };
-    let by_reference = ByReference::new(Arc::clone(&context), Arc::clone(&services.queries));
+    let by_reference =
+        ByReference::new(Arc::clone(&context), Arc::clone(&services.attempts), Arc::clone(&services.queries));
     let near = options.nearby.enter(context.node, Arc::new(by_reference));
     let (health, health_service) = tonic_health::server::health_reporter();
     let name = options.name.unwrap_or_else(|| address.clone());

@@ -1,12 +1,14 @@
 //! The node as a coordinator of the same process calls it: on the caller's thread, with nothing encoded.
 
+use crate::attempt::Attempts;
 use crate::context::{Context, StoreTexts};
 use crate::queries::{Queries, whole};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::{Batch, too_much};
 use entail_logic::exchange::route::Territory;
-use entail_logic::near::{Ask, Near};
-use entail_model::{ClusterId, Fault, TermId};
+use entail_logic::near::{Ask, Near, Staged};
+use entail_model::term::TermHash;
+use entail_model::{Attempt, ClusterId, Copy, Fault, TermId};
 use entail_telemetry::count;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use tracing::info_span;
 /// A node, called by reference.
 pub struct ByReference {
     context: Arc<Context>,
+    attempts: Arc<Attempts>,
     queries: Arc<Queries>,
 }
 
@@ -27,8 +30,8 @@ impl fmt::Debug for ByReference {
 
 impl ByReference {
     /// The node with these parts.
-    pub fn new(context: Arc<Context>, queries: Arc<Queries>) -> Self {
-        Self { context, queries }
+    pub fn new(context: Arc<Context>, attempts: Arc<Attempts>, queries: Arc<Queries>) -> Self {
+        Self { context, attempts, queries }
     }
 
     fn run(&self, ask: Ask) -> Result<Option<Vec<Batch>>, Fault> {
@@ -85,6 +88,30 @@ impl Near for ByReference {
     fn lookup(&self, cluster: ClusterId, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault> {
         self.context.check_cluster(cluster.0)?;
         self.context.store.lookup(terms)
+    }
+
+    fn intern(
+        &self,
+        cluster: ClusterId,
+        attempt: Attempt,
+        terms: &[&[u8]],
+        hashes: &[TermHash],
+    ) -> Result<Vec<TermId>, Fault> {
+        let _span = info_span!("intern", "entail.terms" = terms.len() as i64).entered();
+        self.context.check_cluster(cluster.0)?;
+        self.attempts.open(&self.context, attempt)?;
+        self.context.store.intern_hashed(attempt, terms, hashes)
+    }
+
+    fn stage(&self, staged: Staged) -> Result<(), Fault> {
+        let _span = info_span!("stage facts").entered();
+        self.context.check_cluster(staged.cluster.0)?;
+        let open = self.attempts.open(&self.context, staged.attempt)?;
+        open.stage(&self.context, staged.previous, staged.sequence, |columns| {
+            let facts = staged.facts.iter();
+            facts.for_each(|(relation, facts)| columns.add(*relation, &Copy::BOTH, facts.iter().copied()));
+            Ok(())
+        })
     }
 
     fn texts(&self, cluster: ClusterId, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {

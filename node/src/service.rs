@@ -124,7 +124,9 @@ impl NodeService for Services {
         let request = request.into_inner();
         self.work(request.cluster, move |services| {
             let open = services.attempts.open(&services.context, Attempt(request.attempt))?;
-            open.stage(&services.context, Epoch(request.previous), request.sequence, &request.blocks)
+            open.stage(&services.context, Epoch(request.previous), request.sequence, |columns| {
+                request.blocks.iter().try_for_each(|block| columns.add_block(block))
+            })
         })
         .await?;
         Ok(Response::new(StageResponse {}))

@@ -1,105 +1,126 @@
 //! Asserted facts as they come, until they are sorted.
 //!
 //! ```text
-//! messages ──► columns, unsorted ──► sorted, side by side ──► the attempt's state
+//! messages ──► pieces of relations, packed ──► columns, sorted side by side ──► the attempt's state
 //! ```
-//! A message names subject and object once, and which copies of the fact belong here. Sorting waits until there is much,
-//! or nothing more comes: then each column is sorted once, and all threads are busy.
+//! A message names subject and object once, and which copies of the fact belong here; it is kept like that until there is
+//! much, or nothing more comes. Then each column is made and sorted once, and all threads are busy.
 
-use entail_logic::columns::{Pair, pairs};
+use entail_logic::columns::{Packed, Pair};
+use entail_logic::fixpoint::state::Incoming;
 use entail_model::{Copy, Fault, Relation};
 use entail_proto::convert;
 use entail_proto::internal::StagedBlock;
-use rayon::prelude::*;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::mem;
-
-/// Fewer pairs are sorted where they are.
-const PAIRS_SHARED_MIN: usize = 1 << 14;
+use std::sync::Arc;
 
 /// Facts of both copies that are not sorted yet.
 #[derive(Debug, Default)]
 pub struct Columns {
-    columns: BTreeMap<(Relation, Copy), Vec<Pair>>,
-    /// Pairs that there is room for.
-    held: usize,
+    relations: BTreeMap<Relation, Vec<Piece>>,
+    /// Bytes of all pieces.
+    held_bytes: usize,
 }
 
-/// A column: sorted, without repetitions.
-pub type Sorted = ((Relation, Copy), Vec<Pair>);
+/// Facts of a message, with the copies of them that belong here.
+#[derive(Debug)]
+struct Piece {
+    copies: [bool; 2],
+    /// Subjects and objects.
+    pairs: Packed,
+}
+
+impl Piece {
+    fn has(&self, copy: Copy) -> bool {
+        self.copies[copy as usize]
+    }
+}
 
 impl Columns {
     /// Adds a message's facts.
     ///
     /// # Errors
     /// `Corrupt` for pairs that are cut off, and for copies that there are not.
-    pub fn add(&mut self, block: &StagedBlock) -> Result<(), Fault> {
+    pub fn add_block(&mut self, block: &StagedBlock) -> Result<(), Fault> {
+        let copies: Vec<Copy> = convert::copies(block.copies)?.collect();
         let relation = convert::relation(block.graph, block.predicate);
-        for copy in convert::copies(block.copies)? {
-            let facts = convert::pairs(&block.pairs)?;
-            let column = self.columns.entry((relation, copy)).or_default();
-            let before = column.capacity();
-            column.extend(facts.map(|(subject, object)| copy.pair(subject, object)));
-            self.held += column.capacity() - before;
-        }
+        self.add(relation, &copies, convert::pairs(&block.pairs)?);
         Ok(())
     }
 
-    /// Pairs that there is room for: what the columns take of the memory.
-    pub fn held(&self) -> usize {
-        self.held
+    /// Adds facts of a relation, as subject and object, of which these copies belong here.
+    pub fn add(&mut self, relation: Relation, copies: &[Copy], facts: impl Iterator<Item = Pair> + Clone) {
+        let pairs = Packed::new(facts);
+        self.held_bytes += pairs.bytes();
+        let copies = Copy::BOTH.map(|copy| copies.contains(&copy));
+        self.relations.entry(relation).or_default().push(Piece { copies, pairs });
     }
 
-    /// Takes all columns.
-    pub fn take_sorted(&mut self, pool: &rayon::ThreadPool) -> Vec<Sorted> {
-        self.held = 0;
-        let mut columns: Vec<Sorted> = mem::take(&mut self.columns).into_iter().collect();
-        if columns.iter().map(|(_, pairs)| pairs.len()).sum::<usize>() < PAIRS_SHARED_MIN {
-            columns.iter_mut().for_each(|(_, pairs)| pairs::sort_distinct(pairs));
-            return columns;
+    /// Pairs that there would be room for in their memory.
+    pub fn held(&self) -> u64 {
+        self.held_bytes.div_ceil(size_of::<Pair>()) as u64
+    }
+
+    /// Takes all columns, each with a way to get its pairs. The pieces go when the last of their columns is made.
+    pub fn take(&mut self) -> Vec<Incoming<'static>> {
+        self.held_bytes = 0;
+        let mut columns = Vec::new();
+        for (relation, pieces) in std::mem::take(&mut self.relations) {
+            let pieces = Arc::new(pieces);
+            for copy in Copy::BOTH {
+                let len = pieces.iter().filter(|piece| piece.has(copy)).map(|piece| piece.pairs.len()).sum::<usize>();
+                if len > 0 {
+                    let pieces = Arc::clone(&pieces);
+                    let pairs = Box::new(move |threads| column(&pieces, copy, threads));
+                    columns.push(Incoming { relation, copy, len: len as u64, pairs });
+                }
+            }
         }
-        // The largest first, so that nobody has to wait long for the last.
-        columns.sort_by_key(|(_, pairs)| Reverse(pairs.len()));
-        pool.install(|| columns.par_iter_mut().with_max_len(1).for_each(|(_, pairs)| pairs::sort_distinct(pairs)));
         columns
     }
+}
+
+/// The pairs of a column, in order.
+fn column(pieces: &[Piece], copy: Copy, threads: usize) -> Vec<Pair> {
+    let packed: Vec<&Packed> = pieces.iter().filter(|piece| piece.has(copy)).map(|piece| &piece.pairs).collect();
+    Packed::sorted(&packed, copy, threads)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use entail_model::TermId;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn each_copy_has_its_column_in_order() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
-        for count in [10, 50_000] {
-            let mut columns = Columns::default();
-            let relation = |number: u64| Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(number) };
-            let pair = |n: u64| (TermId(n * 7919 % 1000), TermId(n / 2));
-            let pairs: Vec<Pair> = (0..count).map(pair).collect();
-            columns.add(&convert::staged_block(relation(4), &[Copy::Out, Copy::In], &pairs)).expect("whole");
-            columns.add(&convert::staged_block(relation(4), &[Copy::In], &[(TermId(1), TermId(2))])).expect("whole");
-            columns.add(&convert::staged_block(relation(8), &[Copy::Out], &pairs[..1])).expect("whole");
-            assert!(columns.held() >= count as usize * 2 + 2);
-            let found: BTreeMap<_, _> = columns.take_sorted(&pool).into_iter().collect();
-            let sorted = |mut pairs: Vec<Pair>| {
-                pairs.sort();
-                pairs.dedup();
-                pairs
-            };
-            let mut swapped: Vec<Pair> = pairs.iter().map(|(subject, object)| (*object, *subject)).collect();
-            swapped.push((TermId(2), TermId(1)));
-            let expected = BTreeMap::from([
-                ((relation(4), Copy::Out), sorted(pairs.clone())),
-                ((relation(4), Copy::In), sorted(swapped)),
-                ((relation(8), Copy::Out), pairs[..1].to_vec()),
-            ]);
-            assert_eq!(found, expected);
-            assert_eq!(columns.held(), 0);
-            assert!(columns.take_sorted(&pool).is_empty());
-        }
+    fn each_copy_has_its_column() {
+        let mut columns = Columns::default();
+        let relation = |number: u64| Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(number) };
+        let pair = |n: u64| (TermId(n * 7919 % 1000), TermId(n / 2));
+        let pairs: Vec<Pair> = (0..1000).map(pair).collect();
+        columns.add_block(&convert::staged_block(relation(4), &[Copy::Out, Copy::In], &pairs)).expect("whole");
+        columns.add_block(&convert::staged_block(relation(4), &[Copy::In], &[(TermId(1), TermId(2))])).expect("whole");
+        columns.add_block(&convert::staged_block(relation(8), &[Copy::Out], &pairs[..1])).expect("whole");
+        columns.add_block(&convert::staged_block(relation(8), &[Copy::In], &[])).expect("whole");
+        assert!(columns.held() >= 1002 / 2);
+        let found = columns.take().into_iter().map(|column| {
+            let pairs = (column.pairs)(1);
+            assert!(pairs.len() as u64 <= column.len);
+            ((column.relation, column.copy), pairs)
+        });
+        let found: BTreeMap<_, _> = found.collect();
+        let sorted =
+            |pairs: Vec<Pair>| pairs.into_iter().collect::<BTreeSet<Pair>>().into_iter().collect::<Vec<Pair>>();
+        let mut swapped: Vec<Pair> = pairs.iter().map(|(subject, object)| (*object, *subject)).collect();
+        swapped.push((TermId(2), TermId(1)));
+        let expected = BTreeMap::from([
+            ((relation(4), Copy::Out), sorted(pairs.clone())),
+            ((relation(4), Copy::In), sorted(swapped)),
+            ((relation(8), Copy::Out), pairs[..1].to_vec()),
+        ]);
+        assert_eq!(found, expected);
+        assert_eq!(columns.held(), 0);
+        assert!(columns.take().is_empty());
     }
 
     #[test]
@@ -108,7 +129,7 @@ mod tests {
         let whole = convert::staged_block(relation, &[Copy::Out], &[(TermId(1), TermId(2))]);
         let cut = StagedBlock { pairs: whole.pairs.slice(..15), ..whole.clone() };
         for damaged in [cut, StagedBlock { copies: 0, ..whole.clone() }, StagedBlock { copies: 4, ..whole }] {
-            assert!(Columns::default().add(&damaged).is_err(), "{damaged:?}");
+            assert!(Columns::default().add_block(&damaged).is_err(), "{damaged:?}");
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn relation(graph: u64, predicate: u64) -> Relation {
 ///
 /// # Errors
 /// `Corrupt` for pairs that are cut off.
-pub fn pairs(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = Pair>, Fault> {
+pub fn pairs(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = Pair> + Clone, Fault> {
     let (words, rest) = bytes.as_chunks::<16>();
     if !rest.is_empty() {
         return Err(Fault::corrupt("pairs that are cut off"));

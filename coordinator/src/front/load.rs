@@ -12,7 +12,6 @@ mod upload;
 
 use super::House;
 use crate::ingest::{self, Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
-use crate::staging::Stager;
 use crate::writer::{Change, Identity, Request, Stage, Watch};
 use bytes::Bytes;
 use entail_model::term::HashKey;
@@ -259,7 +258,7 @@ fn stage(source: Source, part: Part) -> Stage {
                 if at_work.len() >= BATCHES_AT_WORK {
                     next_staged(&mut at_work).await.expect("some are at work")?;
                 }
-                at_work.spawn(stage_batch(Arc::clone(&stager), batch).in_current_span());
+                at_work.spawn(Arc::clone(&stager).stage_batch(batch).in_current_span());
             }
             while let Some(result) = next_staged(&mut at_work).await {
                 result?;
@@ -272,12 +271,6 @@ fn stage(source: Source, part: Part) -> Stage {
 async fn next_staged(at_work: &mut JoinSet<Result<(), Fault>>) -> Option<Result<(), Fault>> {
     let ended = at_work.join_next().await?;
     Some(ended.unwrap_or_else(|error| Err(Fault::internal(format!("staging failed: {error}")))))
-}
-
-async fn stage_batch(stager: Arc<Stager>, batch: Batch) -> Result<(), Fault> {
-    stager.rdf_type().await?;
-    let ids = stager.intern_table(&batch.terms).await?;
-    stager.stage(batch.facts.iter().map(|fact| fact.resolve(&ids))).await
 }
 
 /// Reads the client's stream and parses its files, one after the other.

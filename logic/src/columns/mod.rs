@@ -3,6 +3,7 @@
 //! ```text
 //! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
 //! radix   many pairs in order, by their bits
+//! packed  pairs in half of the memory, until they are sorted
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
 //! cursor  a position in a run that moves forward
 //! groups  a small run by key, for lookups in any order
@@ -18,12 +19,14 @@ pub mod blocks;
 mod cursor;
 pub mod groups;
 pub mod matrix;
+mod packed;
 pub mod pairs;
 mod radix;
 pub mod run;
 pub mod spine;
 
 pub use cursor::Cursor;
+pub use packed::Packed;
 pub use pairs::Pair;
 pub use run::{Chunk, ChunkKey, ChunkStore, Run};
 pub use spine::Spine;

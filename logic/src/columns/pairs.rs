@@ -33,9 +33,14 @@ pub fn gallop<T>(slice: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
 
 /// Sorts the pairs and drops repetitions. Pairs that come in the order of their keys cost less.
 pub fn sort_distinct(pairs: &mut Vec<Pair>) {
+    sort_distinct_on(pairs, rayon::current_num_threads());
+}
+
+/// The same, shared between so many threads at most where that takes more work than on one.
+pub fn sort_distinct_on(pairs: &mut Vec<Pair>, threads: usize) {
     if pairs.is_sorted_by_key(|pair| pair.0) {
         sort_groups(pairs);
-    } else if !radix::sort(pairs) {
+    } else if !radix::sort(pairs, threads) {
         match pairs.len() > PARALLEL {
             true => pairs.par_sort_unstable(),
             false => pairs.sort_unstable(),

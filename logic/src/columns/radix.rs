@@ -11,7 +11,7 @@
 //! there are (Knuth, volume 3, 5.2.5).
 
 use crate::columns::pairs::Pair;
-use entail_model::TermId;
+use entail_model::{Copy, TermId};
 use rayon::prelude::*;
 
 /// Fewer pairs are sorted by comparing them.
@@ -25,20 +25,17 @@ const SHARE: usize = 1 << 16;
 /// The lower part of an id: local index and kind. Above are its shard, or what an inline value begins with.
 const LOW_BITS: u32 = 48;
 
-/// Sorts the pairs, if there are many and they fit; otherwise nothing is changed.
-pub fn sort(pairs: &mut [Pair]) -> bool {
+/// Sorts the pairs, on so many threads at most, if there are many and they fit; otherwise nothing is changed.
+pub fn sort(pairs: &mut [Pair], threads: usize) -> bool {
     if pairs.len() < PAIRS_MIN {
         return false;
     }
-    let Some(frame) = Frame::of(pairs) else { return false };
-    let parts = (pairs.len() / SHARE).clamp(1, rayon::current_num_threads());
+    let Some(frame) = Frame::of(pairs.iter().copied()) else { return false };
+    let parts = (pairs.len() / SHARE).clamp(1, threads);
     let size = pairs.len().div_ceil(parts);
     let sort_part = |part: &[Pair]| {
         let mut packed: Vec<u64> = part.iter().map(|pair| frame.pack(*pair)).collect();
-        match packed.len() < DIGITS_MIN {
-            true => packed.sort_unstable(),
-            false => sort_digits(&mut packed, frame.bits),
-        }
+        sort_numbers(&mut packed, frame.bits);
         packed
     };
     if parts == 1 {
@@ -46,12 +43,29 @@ pub fn sort(pairs: &mut [Pair]) -> bool {
         pairs.iter_mut().zip(packed).for_each(|(pair, packed)| *pair = frame.unpack(packed));
         return true;
     }
-    let sorted: Vec<Vec<u64>> = pairs.par_chunks(size).map(sort_part).collect();
-    let packed = sorted.into_iter().reduce(|left, right| merge(&left, &right)).unwrap_or_default();
+    let packed = merge_all(pairs.par_chunks(size).map(sort_part).collect());
     pairs.par_chunks_mut(size).zip(packed.par_chunks(size)).for_each(|(pairs, packed)| {
         pairs.iter_mut().zip(packed).for_each(|(pair, packed)| *pair = frame.unpack(*packed));
     });
     true
+}
+
+/// Sorts numbers of so many bits, on so many threads at most.
+pub(super) fn sort_shared(numbers: &mut Vec<u64>, bits: u32, threads: usize) {
+    let parts = (numbers.len() / SHARE).clamp(1, threads);
+    if parts == 1 {
+        return sort_numbers(numbers, bits);
+    }
+    let sort_part = |part: &[u64]| {
+        let mut part = part.to_vec();
+        sort_numbers(&mut part, bits);
+        part
+    };
+    *numbers = merge_all(numbers.par_chunks(numbers.len().div_ceil(parts)).map(sort_part).collect());
+}
+
+fn merge_all(sorted: Vec<Vec<u64>>) -> Vec<u64> {
+    sorted.into_iter().reduce(|left, right| merge(&left, &right)).unwrap_or_default()
 }
 
 fn merge(left: &[u64], right: &[u64]) -> Vec<u64> {
@@ -65,18 +79,29 @@ fn merge(left: &[u64], right: &[u64]) -> Vec<u64> {
 }
 
 /// What the pairs have in common.
-struct Frame {
+#[derive(Debug)]
+pub(super) struct Frame {
     /// Key above, key below, value above, value below.
     parts: [Part; 4],
-    bits: u32,
+    pub(super) bits: u32,
 }
 
 /// A part of an id: its least value, and how many of its bits differ, above those that all have in common.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Part {
     least: u64,
     shift: u32,
     width: u32,
+}
+
+impl Part {
+    /// Of numbers between these two, which differ in these bits.
+    fn of(least: u64, most: u64, differ: u64) -> Self {
+        // Bits below this are the same in all, and so in none of the differences.
+        let shift = if differ == 0 { 0 } else { differ.trailing_zeros() };
+        let width = u64::BITS - ((most - least) >> shift).leading_zeros();
+        Self { least, shift, width }
+    }
 }
 
 fn split((key, value): Pair) -> [u64; 4] {
@@ -86,34 +111,51 @@ fn split((key, value): Pair) -> [u64; 4] {
 
 impl Frame {
     /// None if the pairs differ in too many bits.
-    fn of(pairs: &[Pair]) -> Option<Self> {
+    pub(super) fn of(pairs: impl Iterator<Item = Pair> + Clone) -> Option<Self> {
         let (mut least, mut most, mut differ) = ([u64::MAX; 4], [0; 4], [0; 4]);
-        let first = split(*pairs.first()?);
+        let first = split(pairs.clone().next()?);
         for pair in pairs {
-            for (at, part) in split(*pair).into_iter().enumerate() {
+            for (at, part) in split(pair).into_iter().enumerate() {
                 least[at] = least[at].min(part);
                 most[at] = most[at].max(part);
                 differ[at] |= part ^ first[at];
             }
         }
+        Self::of_parts([0, 1, 2, 3].map(|at| Part::of(least[at], most[at], differ[at])))
+    }
+
+    /// The frame of everything in these frames, as one of the copies has it; None if that differs in too many bits.
+    pub(super) fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Copy) -> Option<Self> {
+        let first = frames.clone().next()?;
         let part = |at: usize| {
-            // Bits below this are the same in all, and so in none of the differences.
-            let shift = if differ[at] == 0 { 0 } else { differ[at].trailing_zeros() };
-            let width = u64::BITS - ((most[at] - least[at]) >> shift).leading_zeros();
-            Part { least: least[at], shift, width }
+            let (mut least, mut most, mut differ) = (u64::MAX, 0, 0);
+            for part in frames.clone().map(|frame| frame.parts[at]) {
+                let spread = ((1 << part.width) - 1) << part.shift;
+                (least, most) = (least.min(part.least), most.max(part.least + spread));
+                // The bits in which its members may differ, and its least one from that of the first.
+                differ |= spread | (part.least ^ first.parts[at].least);
+            }
+            Part::of(least, most, differ)
         };
-        let parts = [part(0), part(1), part(2), part(3)];
+        let [subject_high, subject_low, object_high, object_low] = [part(0), part(1), part(2), part(3)];
+        Self::of_parts(match copy {
+            Copy::Out => [subject_high, subject_low, object_high, object_low],
+            Copy::In => [object_high, object_low, subject_high, subject_low],
+        })
+    }
+
+    fn of_parts(parts: [Part; 4]) -> Option<Self> {
         let bits = parts.iter().map(|part| part.width).sum();
         (bits <= u64::BITS).then_some(Self { parts, bits })
     }
 
-    fn pack(&self, pair: Pair) -> u64 {
+    pub(super) fn pack(&self, pair: Pair) -> u64 {
         let parts = split(pair).into_iter().zip(self.parts);
         // No part has more bits than a lower one can have, so no shift is by all 64.
         parts.fold(0, |packed, (part, frame)| packed << frame.width | (part - frame.least) >> frame.shift)
     }
 
-    fn unpack(&self, packed: u64) -> Pair {
+    pub(super) fn unpack(&self, packed: u64) -> Pair {
         let mut rest = packed;
         let mut take = |part: Part| {
             let number = (rest & ((1 << part.width) - 1)) << part.shift;
@@ -124,6 +166,13 @@ impl Frame {
         let value = take(value_low) | take(value_high) << LOW_BITS;
         let key = take(key_low) | take(key_high) << LOW_BITS;
         (TermId(key), TermId(value))
+    }
+}
+
+fn sort_numbers(numbers: &mut Vec<u64>, bits: u32) {
+    match numbers.len() < DIGITS_MIN {
+        true => numbers.sort_unstable(),
+        false => sort_digits(numbers, bits),
     }
 }
 
@@ -148,13 +197,13 @@ fn sort_digits(numbers: &mut Vec<u64>, bits: u32) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use entail_model::{ShardId, TermKind, term};
     use oxrdf::vocab::xsd;
     use proptest::prelude::*;
 
-    fn id() -> impl Strategy<Value = TermId> {
+    pub(in crate::columns) fn id() -> impl Strategy<Value = TermId> {
         let kinds = [TermKind::Iri, TermKind::BlankNode, TermKind::Literal];
         let dense = (0u16..16, 0u64..3000, prop::sample::select(kinds.to_vec()))
             .prop_map(|(shard, local, kind)| TermId::dictionary(ShardId(shard), local, kind));
@@ -165,8 +214,14 @@ mod tests {
 
     /// Sorts, if that can be done, and compares.
     fn check(pairs: &[Pair]) -> bool {
+        let is_sorted = check_on(pairs, 1);
+        assert_eq!(check_on(pairs, 3), is_sorted);
+        is_sorted
+    }
+
+    fn check_on(pairs: &[Pair], threads: usize) -> bool {
         let (mut sorted, mut expected) = (pairs.to_vec(), pairs.to_vec());
-        let is_sorted = sort(&mut sorted);
+        let is_sorted = sort(&mut sorted, threads);
         if is_sorted {
             expected.sort();
         }
@@ -189,6 +244,7 @@ mod tests {
         ) {
             check(&pairs.repeat(repeated));
         }
+
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! Invariant: what is in memory of all relations together (unsorted pairs and resident runs) stays within one budget,
 //! the `above` of the state's [`Spill`]: what comes beyond it makes the largest columns go to the store.
 
+mod staged;
+
+pub use staged::Incoming;
+
 use super::dense::{CANDIDATES_MIN, Dense, Offered};
 use super::spread::Spread;
 use crate::columns::spine::{Spill, merge_runs};
@@ -314,12 +318,6 @@ impl State {
             state.unsorted.extend_from_slice(pairs);
             if state.unsorted.len() >= STAGE_PAIRS { state.sort_staged(spill) } else { Ok(()) }
         })
-    }
-
-    /// The same of pairs that are sorted and distinct.
-    pub fn stage_sorted(&mut self, relation: Relation, copy: Copy, pairs: Vec<Pair>) -> Result<(), Fault> {
-        debug_assert!(pairs.is_sorted_by(|a, b| a < b));
-        self.change(relation, copy, |state, spill| state.take_staged(pairs, spill))
     }
 
     /// Ends staging: what is new is published, and the first local step's delta.

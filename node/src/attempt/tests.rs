@@ -29,7 +29,7 @@ impl Node {
     }
 
     fn stage(&self, attempt: u64, previous: u64) -> Result<(), Reason> {
-        let staged = self.open(attempt)?.stage(&self.context, Epoch(previous), 0, &[]);
+        let staged = self.open(attempt)?.stage(&self.context, Epoch(previous), 0, |_| Ok(()));
         staged.map_err(|fault| fault.reason)
     }
 

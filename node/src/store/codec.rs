@@ -98,10 +98,14 @@ impl Columns {
         self.keys.clear();
         self.lengths.clear();
         self.values.clear();
-        for group in block.chunk_by(|a, b| a.0 == b.0) {
-            self.keys.push(group[0].0.0);
-            self.lengths.push(group.len() as u64 - 1);
-            self.values.extend(group.iter().map(|pair| pair.1.0));
+        self.values.extend(block.iter().map(|pair| pair.1.0));
+        let mut at = 0;
+        for end in 1..=block.len() {
+            if end == block.len() || block[end].0 != block[at].0 {
+                self.keys.push(block[at].0.0);
+                self.lengths.push((end - at) as u64 - 1);
+                at = end;
+            }
         }
     }
 
@@ -132,12 +136,14 @@ impl Columns {
     fn put_values(&mut self, out: &mut Vec<u8>) -> u8 {
         self.differences.clear();
         self.firsts.clear();
-        let mut rest = &self.values[..];
+        let mut values = self.values.iter();
         for length in &self.lengths {
-            let (group, after) = rest.split_at(*length as usize + 1);
-            self.firsts.push(group[0]);
-            self.differences.extend(group.windows(2).map(|two| two[1] - two[0]));
-            rest = after;
+            let mut last = *values.next().expect("every group has a first value");
+            self.firsts.push(last);
+            for value in values.by_ref().take(*length as usize) {
+                self.differences.push(value - last);
+                last = *value;
+            }
         }
         let plain = Shape::of(&self.values);
         let (firsts, differences) = (Shape::of(&self.firsts), Shape::of(&self.differences));

@@ -5,8 +5,8 @@
 //! TermId ─► slot of 128 local indexes ─► blocks of texts ─► text
 //! ```
 //!
-//! The index of a shard is a set of sorted runs, as relations are: (high 64 bits of the hash, tag << 40 | local index).
-//! The tag is bits 40 to 63 of the low half, which the home does not depend on. A hit needs key and tag to match, so
+//! The index of a shard is a set of sorted runs, as relations are: (high 64 bits of the hash, tag << 40 | local index);
+//! what the attempt adds is in a table, until it is sealed or the table is too large. The tag is bits 40 to 63 of the low half, which the home does not depend on. A hit needs key and tag to match, so
 //! two of n terms in a shard are taken for one with a probability below n² / 2⁸⁹: one in 600 million for a thousand
 //! million terms.
 //!
@@ -19,13 +19,14 @@
 
 use super::cache::{ChunkCache, Scratch};
 use super::directory::Cluster;
+use super::index::Index;
 use super::schema::Key;
 use super::table::{Batch, Durability, Table};
 use super::text::{self, BLOCK_TERMS, Texts};
 use entail_logic::columns::spine::Spill;
 use entail_logic::columns::{ChunkStore, Cursor, Pair, Run, Spine};
 use entail_model::term::{self, HashKey, TermHash};
-use entail_model::{Fault, Mark, ShardCount, ShardId, TermId, TermKind};
+use entail_model::{Fault, ShardCount, ShardId, TermId, TermKind};
 use moka::sync::Cache;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -44,7 +45,7 @@ pub struct Dictionary {
     shards: Vec<Mutex<Shard>>,
     /// Keeps the large index runs of the attempt.
     scratch: Mutex<Arc<Scratch>>,
-    /// Index runs of more pairs than this are not kept in memory.
+    /// Of what an attempt adds, a shard's index keeps no more pairs in memory than about this.
     resident_pairs_max: u64,
     /// Decoded texts by generation, shard and slot.
     slots: Cache<(u64, ShardId, u64), Arc<Texts>>,
@@ -59,7 +60,8 @@ pub struct Dictionary {
 struct Shard {
     committed: Vec<Arc<Run>>,
     committed_terms: u64,
-    /// What the attempt adds.
+    /// What the attempt adds: the last entries, and those that were too many to stay in memory.
+    index: Index,
     staged: Spine,
     /// Terms with those of the attempt.
     terms: u64,
@@ -84,12 +86,31 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn is_same_term(&self, other: &Self) -> bool {
-        (self.high, self.tag) == (other.high, other.tag)
-    }
-
     fn entry(&self, local: u64) -> Pair {
         (TermId(self.high), TermId(u64::from(self.tag) << LOCAL_BITS | local))
+    }
+
+    /// The local index in the entry, if it is this term's.
+    fn local_of(&self, (high, value): Pair) -> Option<u64> {
+        let is_this = high.0 == self.high && value.0 >> LOCAL_BITS == u64::from(self.tag);
+        is_this.then_some(value.0 & LOCAL_MASK)
+    }
+}
+
+impl Shard {
+    /// The local indexes of terms as far as they are known: committed, or of the attempt.
+    fn find(&self, wanted: &[Wanted]) -> Result<Vec<Option<u64>>, Fault> {
+        let in_index = |one: &Wanted| self.index.find(one.entry(0)).and_then(|entry| one.local_of(entry));
+        let mut locals: Vec<Option<u64>> = wanted.iter().map(in_index).collect();
+        if self.committed.is_empty() && self.staged.is_empty() {
+            return Ok(locals);
+        }
+        let others = wanted.iter().zip(0..).filter(|(_, at)| locals[*at as usize].is_none());
+        let mut others: Vec<Wanted> = others.map(|(one, at)| Wanted { position: at, ..*one }).collect();
+        others.sort_unstable();
+        let found = find(self.committed.iter().chain(&self.staged.runs), &others)?;
+        others.iter().zip(found).for_each(|(one, local)| locals[one.position as usize] = local);
+        Ok(locals)
     }
 }
 
@@ -122,12 +143,18 @@ impl Dictionary {
 
     /// Gives ids to terms, of which the hashes are known: those they have, or new ones that the attempt stages.
     pub fn intern<T: AsRef<[u8]>>(&self, terms: &[T], hashes: &[TermHash]) -> Result<Vec<TermId>, Fault> {
-        let wanted = self.wanted(hashes);
         let kinds = terms.iter().map(|term| term::kind_of(term.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        let groups: Vec<&[Wanted]> = wanted.chunk_by(|a, b| a.home == b.home).collect();
+        let mut homes: Vec<Vec<Wanted>> = vec![Vec::new(); self.shards.len()];
+        let room = hashes.len() / homes.len();
+        homes.iter_mut().for_each(|home| home.reserve(room + room / 4));
+        for (hash, position) in hashes.iter().zip(0..) {
+            let one = self.wanted(*hash, position);
+            homes[usize::from(one.home.0)].push(one);
+        }
+        homes.retain(|home| !home.is_empty());
         let mut ids = vec![TermId::MAX; terms.len()];
-        let start = self.start.fetch_add(1, Ordering::Relaxed) % groups.len().max(1);
-        for group in groups[start..].iter().chain(&groups[..start]) {
+        let start = self.start.fetch_add(1, Ordering::Relaxed) % homes.len().max(1);
+        for group in homes[start..].iter().chain(&homes[..start]) {
             let locals = self.intern_at(group[0].home, group, terms, &kinds)?;
             for (one, local) in group.iter().zip(locals) {
                 let position = one.position as usize;
@@ -139,7 +166,10 @@ impl Dictionary {
 
     /// The ids of terms that are committed.
     pub fn lookup<T: AsRef<[u8]>>(&self, terms: &[T]) -> Result<Vec<Option<TermId>>, Fault> {
-        let wanted = self.wanted(&self.hashes(terms));
+        let hashes = self.hashes(terms);
+        let mut wanted: Vec<Wanted> =
+            hashes.iter().zip(0..).map(|(hash, position)| self.wanted(*hash, position)).collect();
+        wanted.sort_unstable();
         let mut ids = vec![None; terms.len()];
         for group in wanted.chunk_by(|a, b| a.home == b.home) {
             let runs = self.shard(group[0].home).committed.clone();
@@ -243,17 +273,12 @@ impl Dictionary {
         Ok(texts)
     }
 
-    fn wanted(&self, hashes: &[TermHash]) -> Vec<Wanted> {
-        let wanted = hashes.iter().zip(0..).map(|(hash, position)| {
-            let (high, tag) = ((hash.0 >> 64) as u64, (hash.0 as u64 >> LOCAL_BITS) as u32);
-            Wanted { home: hash.home(self.shard_count), high, tag, position }
-        });
-        let mut wanted: Vec<Wanted> = wanted.collect();
-        wanted.sort_unstable();
-        wanted
+    fn wanted(&self, hash: TermHash, position: u32) -> Wanted {
+        let (high, tag) = ((hash.0 >> 64) as u64, (hash.0 as u64 >> LOCAL_BITS) as u32);
+        Wanted { home: hash.home(self.shard_count), high, tag, position }
     }
 
-    /// The local indexes of terms whose home is `home`, in the order of `wanted`.
+    /// The local indexes of terms whose home is `home`, in the order of `wanted`, which is that of their positions.
     fn intern_at<T: AsRef<[u8]>>(
         &self,
         home: ShardId,
@@ -262,36 +287,45 @@ impl Dictionary {
         kinds: &[TermKind],
     ) -> Result<Vec<u64>, Fault> {
         let mut shard = self.shard(home);
-        let known = find(shard.committed.iter().chain(&shard.staged.runs), wanted)?;
-        let missing = wanted.iter().zip(&known).filter(|(_, local)| local.is_none()).map(|(one, _)| *one);
-        let mut new: Vec<Wanted> = missing.collect();
-        new.dedup_by(|a, b| a.is_same_term(b));
-        if new.is_empty() {
-            return Ok(known.into_iter().flatten().collect());
-        }
-        let order = new.iter().zip(0..).map(|(one, at)| (kinds[one.position as usize], one.position, at));
-        let mut order: Vec<(TermKind, u32, usize)> = order.collect();
-        order.sort_unstable();
+        self.store_index(&mut shard)?;
+        let mut locals = shard.find(wanted)?;
         let first = shard.terms;
-        if first + new.len() as u64 > LOCAL_MASK {
+        let missing = wanted.iter().enumerate().zip(&locals).filter(|(_, local)| local.is_none());
+        let mut missing: Vec<(usize, &Wanted)> = missing.map(|(one, _)| one).collect();
+        missing.sort_by_key(|(_, one)| kinds[one.position as usize]);
+        let mut texts: Vec<&[u8]> = Vec::with_capacity(missing.len());
+        if first + missing.len() as u64 > LOCAL_MASK {
             return Err(Fault::internal(format!("shard {home} has more terms than an id can tell apart")));
         }
-        let texts: Vec<&[u8]> = order.iter().map(|(_, position, _)| terms[*position as usize].as_ref()).collect();
-        self.write(home, first, &texts)?;
-        let mut entries: Vec<Pair> = new.iter().map(|one| one.entry(0)).collect();
-        (first..).zip(order).for_each(|(local, (_, _, at))| entries[at] = new[at].entry(local));
-        let locals = with_new(known, wanted, &entries);
-        let spill = Spill { store: Some(self.scratch() as Arc<dyn ChunkStore>), above: self.resident_pairs_max };
-        let run = Run::resident(Mark::Asserted, entries).expect("there are new terms");
-        if let Err(fault) = shard.staged.push(run, &spill) {
-            // The next batch must not find texts of this one in its place.
-            let mut batch = Batch::default();
-            delete_terms(home, first, &mut batch);
-            self.table.commit(batch, Durability::Later)?;
+        for (at, one) in missing {
+            // It may be there twice.
+            locals[at] = shard.index.find(one.entry(0)).and_then(|entry| one.local_of(entry));
+            if locals[at].is_none() {
+                let local = first + texts.len() as u64;
+                shard.index.insert(one.entry(local));
+                locals[at] = Some(local);
+                texts.push(terms[one.position as usize].as_ref());
+            }
+        }
+        if let Err(fault) = self.write(home, first, &texts) {
+            shard.index.retain(|entry| entry.1.0 & LOCAL_MASK < first);
             return Err(fault);
         }
-        shard.terms = first + new.len() as u64;
-        Ok(locals)
+        shard.terms = first + texts.len() as u64;
+        Ok(locals.into_iter().flatten().collect())
+    }
+
+    /// Stores what a shard's table holds, if that is too much for memory. After an error everything is as before.
+    fn store_index(&self, shard: &mut Shard) -> Result<(), Fault> {
+        if shard.index.len() as u64 <= self.resident_pairs_max {
+            return Ok(());
+        }
+        let spill = Spill { store: Some(self.scratch() as Arc<dyn ChunkStore>), above: 0 };
+        let mut staged = shard.staged.clone();
+        shard.index.run().map_or(Ok(()), |run| staged.push(run, &spill))?;
+        shard.staged = staged;
+        shard.index = Index::default();
+        Ok(())
     }
 
     /// Writes the texts of new terms.
@@ -313,9 +347,12 @@ impl Dictionary {
     /// What the attempt has added, where it has.
     pub fn staged(&self) -> Vec<ShardTerms> {
         let staged = self.all().filter(|(_, shard)| shard.terms > shard.committed_terms);
-        staged
-            .map(|(id, shard)| ShardTerms { shard: id, runs: shard.staged.runs.clone(), terms: shard.terms })
-            .collect()
+        let staged = staged.map(|(id, mut shard)| {
+            let rest = shard.index.take();
+            shard.staged.runs.extend(rest);
+            ShardTerms { shard: id, runs: shard.staged.runs.clone(), terms: shard.terms }
+        });
+        staged.collect()
     }
 
     /// Puts the committed terms of a shard in place.
@@ -328,6 +365,7 @@ impl Dictionary {
     /// Puts terms of a sealed attempt in place, after a restart.
     pub fn set_staged(&self, staged: ShardTerms) {
         let mut shard = self.shard(staged.shard);
+        shard.index = Index::default();
         shard.staged = Spine { runs: staged.runs };
         shard.terms = staged.terms;
     }
@@ -352,6 +390,7 @@ impl Dictionary {
         }
         self.table.commit(batch, Durability::Later)?;
         for (_, mut shard) in self.all() {
+            shard.index = Index::default();
             shard.staged = Spine::default();
             shard.terms = shard.committed_terms;
         }
@@ -375,7 +414,8 @@ impl Dictionary {
     /// Bytes of index and texts in memory.
     pub fn bytes(&self) -> u64 {
         self.slots.run_pending_tasks();
-        let staged = |shard: &Shard| shard.staged.runs.iter().map(|run| run.resident_bytes()).sum::<u64>();
+        let runs = |shard: &Shard| shard.staged.runs.iter().map(|run| run.resident_bytes()).sum::<u64>();
+        let staged = |shard: &Shard| shard.index.bytes() + runs(shard);
         self.slots.weighted_size() + self.all().map(|(_, shard)| staged(&shard)).sum::<u64>()
     }
 
@@ -400,25 +440,10 @@ fn find<'r>(runs: impl IntoIterator<Item = &'r Arc<Run>>, wanted: &[Wanted]) -> 
         let mut cursor = Cursor::new(run);
         for (one, local) in wanted.iter().zip(&mut locals).filter(|(_, local)| local.is_none()) {
             let Some((high, value)) = cursor.seek(one.entry(0))?.first() else { break };
-            if high.0 == one.high && value.0 >> LOCAL_BITS == u64::from(one.tag) {
-                *local = Some(value.0 & LOCAL_MASK);
-            }
+            *local = one.local_of((*high, *value));
         }
     }
     Ok(locals)
-}
-
-/// Fills in what was missing from the entries of the new terms; both are in index order.
-fn with_new(known: Vec<Option<u64>>, wanted: &[Wanted], entries: &[Pair]) -> Vec<u64> {
-    let mut entries = entries.iter().peekable();
-    let fill = |(local, one): (Option<u64>, &Wanted)| {
-        local.unwrap_or_else(|| {
-            while entries.next_if(|entry| **entry < one.entry(0)).is_some() {}
-            let entry = entries.peek().expect("every missing term has got an entry");
-            entry.1.0 & LOCAL_MASK
-        })
-    };
-    known.into_iter().zip(wanted).map(fill).collect()
 }
 
 fn delete_terms(shard: ShardId, from: u64, batch: &mut Batch) {

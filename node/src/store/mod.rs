@@ -20,6 +20,7 @@ mod decide;
 mod dictionary;
 mod directory;
 mod gate;
+mod index;
 #[cfg(test)]
 mod memory;
 mod merge;

@@ -66,6 +66,42 @@ fn what_many_relations_hold_stays_within_one_budget() {
 }
 
 #[test]
+fn many_columns_at_once_are_staged_as_one_by_one() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
+    let mut derived: Vec<Pair> = (0..10).flat_map(|n| batch(3, n)).collect();
+    derived.sort_unstable();
+    let run = Run::resident(Mark::Derived, derived).expect("pairs");
+    let base = Base::from([(relation(3), [vec![run], Vec::new()])]);
+    // Few at once, and more than the whole budget.
+    for batches in [1, 4, 20] {
+        let (mut one_by_one, mut at_once) = (state(&base, false), state(&base, false));
+        for first in [0, batches / 2, batches] {
+            let of = |relation, n: u64| (n..n + batches).flat_map(move |n| batch(relation, n)).collect::<Vec<Pair>>();
+            let mut incoming = Vec::new();
+            for (of, pairs) in (0..RELATIONS).map(|relation| (relation, of(relation, first))) {
+                for copy in Copy::BOTH {
+                    one_by_one.stage(relation(of), copy, &pairs).expect("in memory");
+                    let (len, mut pairs) = (pairs.len() as u64, pairs.clone());
+                    pairs.sort_unstable();
+                    let pairs = Box::new(move |_| pairs);
+                    incoming.push(Incoming { relation: relation(of), copy, len, pairs });
+                }
+            }
+            at_once.stage_all(incoming, &pool).expect("in memory");
+            check(&at_once);
+        }
+        one_by_one.finish_staging().expect("in memory");
+        at_once.finish_staging().expect("in memory");
+        check(&at_once);
+        assert_eq!(at_once.staged_facts(), one_by_one.staged_facts());
+        for mark in [Mark::Asserted, Mark::Promoted] {
+            assert_eq!(pairs(&at_once, mark), pairs(&one_by_one, mark));
+        }
+        assert_eq!(pairs(&at_once, Mark::Promoted).len() as u64, (batches * 2).min(10) * BATCH);
+    }
+}
+
+#[test]
 fn what_rules_find_and_what_peers_send_stays_within_it_too() {
     let mut state = state(&Base::new(), false);
     let mut expected = BTreeSet::new();

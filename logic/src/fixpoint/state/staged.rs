@@ -1,0 +1,81 @@
+//! Staging many columns at once: made side by side, and stored at once where memory does not hold them.
+
+use super::{CopyState, State};
+use crate::columns::Pair;
+use crate::columns::spine::Spill;
+use entail_model::{Copy, Fault, Relation};
+use rayon::prelude::*;
+use std::cmp::Reverse;
+
+/// What is left in memory, as a part of the budget, when columns have to be stored: they will not be needed soon.
+const LEFT_SHARE: u64 = 4;
+
+/// Fewer pairs are sorted where they are.
+const PAIRS_SHARED_MIN: u64 = 1 << 14;
+
+/// A column of asserted facts, not made yet.
+pub struct Incoming<'a> {
+    pub relation: Relation,
+    pub copy: Copy,
+    /// How many pairs there are, with repetitions.
+    pub len: u64,
+    /// Makes them: sorted, without repetitions, on so many threads at most.
+    pub pairs: Box<dyn FnOnce(usize) -> Vec<Pair> + Send + 'a>,
+}
+
+/// A column at work.
+struct Work<'a> {
+    /// For this one alone: while other threads have columns of their own, sharing one costs more than it brings.
+    threads: usize,
+    column: Incoming<'a>,
+    state: CopyState,
+    spill: Spill,
+}
+
+impl State {
+    /// Adds asserted facts of many columns, each of which is there once, on the threads of `pool` if they are many.
+    ///
+    /// What would not stay in memory is stored when it is made: the largest columns first.
+    pub fn stage_all(&mut self, incoming: Vec<Incoming<'_>>, pool: &rayon::ThreadPool) -> Result<(), Fault> {
+        let mut incoming = incoming;
+        // The largest first, so that nobody has to wait long for the last.
+        incoming.sort_by_key(|column| Reverse(column.len));
+        let new = incoming.iter().map(|column| column.len).sum::<u64>();
+        let held_max = self.held_max.saturating_sub(self.held_in_matrices);
+        let is_much = self.spill.store.is_some() && self.held + new > held_max;
+        let mut left = self.held + new;
+        let share = new / pool.current_num_threads() as u64;
+        let mut work = Vec::with_capacity(incoming.len());
+        for column in incoming {
+            let is_stored = is_much && left > held_max / LEFT_SHARE;
+            left -= if is_stored { column.len } else { 0 };
+            let spill = if is_stored { self.spill.with_above(0) } else { self.spill.clone() };
+            let copies = self.relations.entry(column.relation).or_default();
+            let state = std::mem::take(&mut copies[column.copy as usize]);
+            self.held -= state.held();
+            let threads = if column.len > share { pool.current_num_threads() } else { 1 };
+            work.push(Work { threads, column, state, spill });
+        }
+        let done: Vec<_> = match new < PAIRS_SHARED_MIN {
+            true => work.into_iter().map(Work::run).collect(),
+            false => pool.install(|| work.into_par_iter().with_max_len(1).map(Work::run).collect()),
+        };
+        let mut outcome = Ok(());
+        for (relation, copy, state, result) in done {
+            self.held += state.held();
+            self.relations.entry(relation).or_default()[copy as usize] = state;
+            outcome = outcome.and(result);
+        }
+        outcome.and_then(|()| self.fit())
+    }
+}
+
+impl Work<'_> {
+    fn run(self) -> (Relation, Copy, CopyState, Result<(), Fault>) {
+        let Self { threads, column, mut state, spill } = self;
+        let staged = (column.pairs)(threads);
+        debug_assert!(staged.is_sorted_by(|a, b| a < b));
+        let result = state.take_staged(staged, &spill);
+        (column.relation, column.copy, state, result)
+    }
+}
