@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tracing::{Span, info_span};
 
+/// Two columns of what is packed are sorted side by side: what that takes, in the memory of all that is packed.
+const SORTING_TAKES: u64 = 4;
+
 /// The one open attempt, if any.
 #[derive(Default)]
 pub struct Attempts {
@@ -253,7 +256,7 @@ impl Open {
         }
         add(&mut staging.columns)?;
         let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
-        if sorted + staging.columns.held() > context.resident_pairs_max {
+        if sorted + SORTING_TAKES * staging.columns.held() > context.resident_pairs_max {
             staging.sort(context)?;
         }
         let sorted = staging.state.as_ref().map_or(0, State::held_pairs);

@@ -76,7 +76,7 @@ fn interrupted_reasoning_and_queries_leave_the_cluster_free() {
     let edges: String = (0..1200).map(|n| format!("<urn:n:{n}> <urn:next> <urn:n:{}> .\n", (n + 1) % 1200)).collect();
     cluster.load("ring.nt", &edges);
     let rule = "RULE { ?a <urn:many:reach> ?c } WHERE { ?a <urn:next> ?c }\n\
-                RULE { ?a <urn:many:reach> ?c } WHERE { ?a <urn:many:reach> ?b . ?b <urn:next> ?c }\n";
+                RULE { ?a <urn:many:reach> ?c } WHERE { ?a <urn:next> ?b . ?b <urn:many:reach> ?c }\n";
     let file = cluster.file("reach.srl", rule);
     let mut apply = cluster.begin(&["rules", "apply", &file]);
     sleep(Duration::from_millis(400));

@@ -220,7 +220,7 @@ fn a_node_is_cut_off_and_comes_back() {
     let questions = spread.ask(QUESTION);
     let long = ring("x").replace("urn:next", "urn:edge");
     let closure = "RULE { ?a <urn:path> ?b } WHERE { ?a <urn:edge> ?b }\n\
-                   RULE { ?a <urn:path> ?c } WHERE { ?a <urn:path> ?b . ?b <urn:edge> ?c }\n";
+                   RULE { ?a <urn:path> ?c } WHERE { ?a <urn:edge> ?b . ?b <urn:path> ?c }\n";
     let (facts, rules) = (spread.cluster.file("long.nt", long), spread.cluster.file("path.srl", closure));
     spread.cluster.must(&["load", &facts]);
     let held = spread.cluster.dump("all");

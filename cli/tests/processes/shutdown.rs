@@ -136,7 +136,7 @@ fn a_change_that_is_cut_off_is_in_doubt() {
     let mut cluster = cluster("500ms");
     let before = cluster.dump("all");
     let rules = "RULE { ?a <urn:reach> ?c } WHERE { ?a <urn:next> ?c }\n\
-                 RULE { ?a <urn:reach> ?c } WHERE { ?a <urn:reach> ?b . ?b <urn:next> ?c }";
+                 RULE { ?a <urn:reach> ?c } WHERE { ?a <urn:next> ?b . ?b <urn:reach> ?c }";
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (role, reason) in [("coordinator", Reason::OutcomeUnknown), ("node-1", Reason::ShardsUnavailable)] {
         let server = cluster.server().to_owned();

@@ -36,7 +36,8 @@ impl Blocks {
     /// Blocks from their parts; none if they do not fit each other.
     pub fn from_parts(heads: Vec<Head>, words: Vec<u64>) -> Option<Self> {
         let count: u64 = heads.iter().map(|head| u64::from(head.mask.count_ones())).sum();
-        let are_pages = heads.iter().all(|head| matrix::is_page(head.keys) && matrix::is_page(head.values));
+        let are_pages =
+            heads.iter().all(|head| head.mask != 0 && matrix::is_page(head.keys) && matrix::is_page(head.values));
         (are_pages && count == words.len() as u64 && !words.contains(&0)).then_some(Self { heads, words })
     }
 

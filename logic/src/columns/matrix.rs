@@ -199,27 +199,29 @@ pub struct Matrix {
 pub struct Snapshot(Vec<Vec<u64>>);
 
 impl Matrix {
-    /// An empty set for values like these, and about how many bytes it will take with so many keys.
+    /// An empty set for values like these, and about how many bytes it will take with so many keys: without end if there are
+    /// values that it cannot have.
     pub fn for_values(keys: u64, values: &[TermId]) -> (Self, u64) {
-        let (by_word, by_term) = (Self::with_pages(WORD_PAGE, values), Self::with_pages(TERM_PAGE, values));
-        match by_term.words() * WORTH_TERM_PAGES < by_word.words() {
-            true => Self::for_columns(keys, &by_term),
-            false => Self::for_columns(keys, &by_word),
-        }
+        let by_word = Self::with_pages(WORD_PAGE, values);
+        let by_term = Self::with_pages(TERM_PAGE, values).filter(|by_term| {
+            by_word.as_ref().is_none_or(|by_word| by_term.words() * WORTH_TERM_PAGES < by_word.words())
+        });
+        Self::for_columns(keys, by_term.or(by_word))
     }
 
     /// The same with pages that are words, as blocks have.
     pub fn for_blocks(keys: u64, values: &[TermId]) -> (Self, u64) {
-        Self::for_columns(keys, &Self::with_pages(WORD_PAGE, values))
+        Self::for_columns(keys, Self::with_pages(WORD_PAGE, values))
     }
 
-    fn with_pages(size: u32, values: &[TermId]) -> Pages {
+    /// Pages for all values; none if there cannot be.
+    fn with_pages(size: u32, values: &[TermId]) -> Option<Pages> {
         let mut pages = Pages::new(size);
-        values.iter().for_each(|value| _ = pages.place(*value));
-        pages
+        values.iter().all(|value| pages.place(*value).is_some()).then_some(pages)
     }
 
-    fn for_columns(keys: u64, columns: &Pages) -> (Self, u64) {
+    fn for_columns(keys: u64, columns: Option<Pages>) -> (Self, u64) {
+        let Some(columns) = columns else { return (Self::default(), u64::MAX) };
         let bytes = keys * columns.words() as u64 * size_of::<AtomicU64>() as u64 + columns.bytes();
         (Self { columns: Pages::new(columns.size), ..Self::default() }, bytes)
     }
@@ -322,9 +324,10 @@ impl Matrix {
                 row.resize_with(columns, AtomicU64::default);
                 self.words += more as u64;
             });
-        }
-        if self.bytes() > bytes_max {
-            return None;
+            // Before the next one: so few blocks need not be so few words.
+            if self.bytes() > bytes_max {
+                return None;
+            }
         }
         let mut new = 0;
         blocks.for_each(|head, key, word| {
@@ -565,6 +568,10 @@ mod tests {
         let (neighbours, bytes) = Matrix::for_values(1000, &(0..6400).map(neighbour).collect::<Vec<_>>());
         assert_eq!(neighbours.columns.size, WORD_PAGE);
         assert!((800_000..1_000_000).contains(&bytes), "{bytes}");
+        let far = [0, 1 << 21].map(|number| TermId::dictionary(ShardId(0), number, TermKind::Iri));
+        assert_eq!(Matrix::for_values(1000, &far).0.columns.size, WORD_PAGE, "a table of terms would be too large");
+        let too_far = TermId::dictionary(ShardId(0), 1 << 40, TermKind::Iri);
+        assert_eq!(Matrix::for_values(1000, &[too_far]).1, u64::MAX);
     }
 
     #[test]

@@ -41,6 +41,8 @@ impl Default for Members {
 struct Set {
     searches: u64,
     keys: Option<Arc<Groups>>,
+    /// Are there too many?
+    is_too_large: bool,
 }
 
 impl Members {
@@ -55,10 +57,10 @@ impl Members {
         let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
         set.searches += searches;
         let facts: u64 = runs.iter().map(|run| run.len).sum();
-        if set.keys.is_none() && set.searches.saturating_mul(FACTS_A_SEARCH) >= facts {
+        if set.keys.is_none() && !set.is_too_large && set.searches.saturating_mul(FACTS_A_SEARCH) >= facts {
             match self.keys_with(asked.value, runs)? {
                 Some(keys) => set.keys = Some(Arc::new(keys)),
-                None => set.searches = 0,
+                None => set.is_too_large = true,
             }
         }
         Ok(set.keys.clone())

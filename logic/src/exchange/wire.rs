@@ -256,6 +256,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::columns::matrix::Matrix;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -305,6 +306,26 @@ mod tests {
         fn junk_never_panics(junk in prop::collection::vec(any::<u8>(), 0..200)) {
             _ = decode(&junk);
             _ = decode_batch(&junk);
+        }
+
+        #[test]
+        fn what_is_damaged_never_panics(
+            payload in payloads(),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let message = Message { round: Round(3), level: 2, sequence: 9, payload: Arc::new(payload) };
+            let mut bytes = encode(&message);
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Ok(Message { payload, .. }) = decode(&bytes)
+                && let Payload::Blocks { blocks, .. } = &*payload
+            {
+                let few = blocks.len();
+                let added = Matrix::default().add(blocks, 1 << 20);
+                prop_assert!(added.is_none_or(|added| added <= few));
+            }
         }
     }
 }

@@ -253,7 +253,7 @@ impl State {
                 owed.push(keys, values, words);
                 Ok(())
             })?;
-            let mut owed = owed.pairs();
+            let mut owed = std::mem::take(&mut owed).pairs();
             owed.retain(|pair| turned.binary_search(pair).is_err());
             self.owed.push((relation, owed));
         }

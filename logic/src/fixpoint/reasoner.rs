@@ -409,8 +409,9 @@ impl Reasoner {
         // A message that came from elsewhere belongs to nobody else.
         match Arc::unwrap_or_clone(message.payload) {
             Payload::Rows { plan, stage, batch } => {
-                let width = plan_of(&self.setup.program, plan)?.width;
-                if stage + self.outbox.ahead != message.level || batch.columns.len() != width {
+                let of = plan_of(&self.setup.program, plan)?;
+                let is_stage = (1..of.stages.len()).contains(&stage) && stage + self.outbox.ahead == message.level;
+                if !is_stage || batch.columns.len() != of.width {
                     return Err(Fault::corrupt("rows that do not fit their plan"));
                 }
                 self.run_shipped(plan, stage, batch, emit)?;
@@ -448,7 +449,8 @@ impl Reasoner {
             } else if done < self.flow.levels() {
                 self.outbox.close_level(done + 1, &mut self.flow, emit)?;
             }
-            if self.flow.is_done() {
+            // What came early may have closed the round just now.
+            if self.is_open && self.flow.is_done() {
                 self.is_open = false;
                 self.setup.state.sort_later()?;
                 emit(Effect::Closed(self.report()))?;

@@ -1,7 +1,9 @@
 //! The facts of one attempt at one node: a committed snapshot and what the attempt adds.
 //!
-//! Invariant: what is in memory of all relations together (unsorted pairs and resident runs) stays within one budget,
-//! the `above` of the state's [`Spill`]: what comes beyond it makes the largest columns go to the store.
+//! Invariant: what stays in memory of all relations together (unsorted pairs and resident runs) is within one budget,
+//! the `above` of the state's [`Spill`]: what comes beyond it makes the largest columns go to the store. Matrices and
+//! what is spread take from the same budget, down to a quarter of it. What a step works on is beside it: columns that are
+//! being sorted, candidates, and what a relation still owes other nodes.
 
 mod staged;
 
@@ -292,8 +294,9 @@ impl State {
 
     /// Stores the largest columns when there is too much in memory: until it is half, so that this is seldom needed.
     pub(super) fn fit(&mut self) -> Result<(), Fault> {
-        // Matrices and what is spread have a part of it.
-        let held_max = self.held_max.saturating_sub(self.held_in_matrices + self.held_in_spread);
+        // Matrices and what is spread have a part of it; with nothing left, every change would store what is small.
+        let others = self.held_in_matrices + self.held_in_spread;
+        let held_max = self.held_max.saturating_sub(others).max(self.held_max / RUN_SHARE);
         if self.spill.store.is_none() || self.held <= held_max {
             return Ok(());
         }

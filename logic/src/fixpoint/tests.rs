@@ -228,7 +228,12 @@ impl Cluster {
             for index in 0..self.reasoners.len() {
                 self.deliver(index, Event::Open(Round(round)), &mut queue, &mut reports);
             }
-            while let Some((from, to, message)) = queue.pop_front() {
+            // Messages overtake each other, in the same way each time.
+            let mut random = u64::from(round);
+            while !queue.is_empty() {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let next = (random >> 33) as usize % queue.len();
+                let (from, to, message) = queue.swap_remove_back(next).expect("it is there");
                 self.deliver(to, Event::Received { from, message }, &mut queue, &mut reports);
             }
             assert_eq!(reports.len(), self.reasoners.len(), "every node closes the round");

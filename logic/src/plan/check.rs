@@ -3,7 +3,7 @@
 //! The compiler makes no others: a plan that fails here is damaged, and would index beyond its own columns.
 
 use super::{Arg, Op, Plan, Program, Route, Sink, Slot};
-use entail_model::Fault;
+use entail_model::{Fault, Relation};
 
 impl Plan {
     /// Has the plan stages, and are all its slots columns?
@@ -18,6 +18,12 @@ impl Plan {
             Some(slot) => Err(Fault::corrupt(format!("a plan of {} columns that uses column {slot}", self.width))),
             None => Ok(()),
         }
+    }
+
+    /// May a row make facts of the relation?
+    fn may_derive(&self, relation: Relation) -> bool {
+        let Sink::Emit { heads, .. } = &self.sink else { return false };
+        heads.iter().any(|head| head.relation().map_or(head.graph == relation.graph, |of| of == relation))
     }
 
     /// Every slot that is mentioned, as often as it is.
@@ -61,6 +67,11 @@ impl Program {
                     return Err(Fault::corrupt(format!("a plan of rule {index} that is not for its facts")));
                 }
             }
+        }
+        let plans = || self.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
+        let derives = |relation: &Relation| plans().any(|plan| plan.may_derive(*relation));
+        if let Some(relation) = self.spread.iter().find(|relation| derives(relation)) {
+            return Err(Fault::corrupt(format!("{relation:?} is spread, and derived")));
         }
         if let Some((relation, _)) = self.spread_copies().iter().find(|(relation, _)| !self.spread.contains(relation)) {
             return Err(Fault::corrupt(format!("a plan that reads all of {relation:?}, which is not spread")));

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A plan works on batches of rows; a row has a *slot* per variable. Stage 0 starts from one empty row at each node
-//! that takes part. Each [`Op::Match`] extends a row by the facts of its *local* copies only; the compiler places the
-//! routes so that every matching fact is met at exactly one node:
+//! that takes part. Each [`Op::Match`] extends a row by the facts of its *local* copies, or of a relation that every node
+//! has all of ([`View::Spread`]); the compiler places the routes so that every matching fact is met at exactly one node:
 //!
 //! - the row is at home(v) and v is the atom's subject: the out copy has all facts of v;
 //! - the row is at home(v) and v is the object, not scattered: the in copy has all facts of v;

@@ -13,9 +13,10 @@
 use super::compile::{Context, RuleBody, hub};
 use super::{Arg, Atom};
 use entail_model::{Relation, TermId};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most facts of a relation that is spread: 16 MiB on the way to each node, and in its memory.
+/// The most facts of all relations that are spread: 16 MiB on the way to each node, and for each copy in its memory.
 const FACTS_MAX: u64 = 1 << 20;
 
 /// A relation has grown if this part of it is new.
@@ -56,20 +57,31 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
         return BTreeSet::new();
     }
     let derived = Derived::of(rules);
-    let recursive = (0..rules.len()).filter(|index| is_recursive(rules, *index)).map(|index| rules[index].clone());
-    let filled = Derived::of(&recursive.collect::<Vec<_>>());
+    let filled = Derived::of(&recursive(rules));
     let reads_filled =
         |rule: &&RuleBody| rule.body.atoms.iter().filter_map(Atom::relation).any(|relation| filled.may_have(relation));
     let grown = news.grown(context);
     let rules = rules.iter().filter(reads_filled).filter(|rule| news.concern(rule, &grown));
-    rules.flat_map(|rule| worth_for(context, rule, &derived)).collect()
+    let worthwhile: BTreeSet<Relation> = rules.flat_map(|rule| worth_for(context, rule, &derived)).collect();
+    let mut by_size: Vec<(u64, Relation)> = worthwhile.into_iter().map(|of| (facts_of(context, of), of)).collect();
+    by_size.sort_unstable();
+    let mut all = 0;
+    let fits = by_size.into_iter().take_while(|(facts, _)| {
+        all += facts;
+        all <= FACTS_MAX
+    });
+    fits.map(|(_, relation)| relation).collect()
+}
+
+fn facts_of(context: &Context, relation: Relation) -> u64 {
+    context.stats.get(&relation).map_or(0, |stats| stats.facts)
 }
 
 /// What one rule would gain from.
 fn worth_for(context: &Context, rule: &RuleBody, derived: &Derived) -> Vec<Relation> {
-    let facts = |relation: Relation| context.stats.get(&relation).map_or(0, |stats| stats.facts);
-    let fixed =
-        |atom: &Atom| atom.relation().filter(|relation| !derived.may_have(*relation) && facts(*relation) <= FACTS_MAX);
+    let fixed = |atom: &Atom| {
+        atom.relation().filter(|relation| !derived.may_have(*relation) && facts_of(context, *relation) <= FACTS_MAX)
+    };
     let (spread, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| fixed(atom).is_some());
     let others: Vec<Atom> = others.into_iter().cloned().collect();
     let stays = |slot| rule.heads.iter().all(|head| head.subject == Arg::Slot(slot));
@@ -87,21 +99,85 @@ fn worth_for(context: &Context, rule: &RuleBody, derived: &Derived) -> Vec<Relat
     if is_gain { spread.into_iter().filter_map(fixed).collect() } else { Vec::new() }
 }
 
-/// Does what the rule derives lead to its own body?
-fn is_recursive(rules: &[RuleBody], index: usize) -> bool {
-    let feeds = |from: &RuleBody, to: &RuleBody| {
-        let reads = |relation: Option<Relation>| {
-            to.body.atoms.iter().any(|atom| relation.is_none() || atom.relation().is_none_or(|of| Some(of) == relation))
-        };
-        from.heads.iter().any(|head| reads(head.relation()))
-    };
-    let mut reached: BTreeSet<usize> = BTreeSet::new();
-    let mut waiting = vec![index];
-    while let Some(from) = waiting.pop() {
-        let next = (0..rules.len()).filter(|to| feeds(&rules[from], &rules[*to]));
-        waiting.extend(next.filter(|to| reached.insert(*to)).collect::<Vec<_>>());
+/// The rules that what they derive leads back to: those of strongly connected components of more than one vertex, in the
+/// graph of rules and of what they read and derive.
+fn recursive(rules: &[RuleBody]) -> Vec<RuleBody> {
+    let mut graph = Graph::default();
+    for (index, rule) in rules.iter().enumerate() {
+        for atom in &rule.body.atoms {
+            match atom.relation() {
+                Some(relation) => graph.edge(Vertex::Relation(relation), Vertex::Rule(index)),
+                None => graph.edge(Vertex::Any, Vertex::Rule(index)),
+            }
+            graph.edge(Vertex::Unknown, Vertex::Rule(index));
+        }
+        for head in &rule.heads {
+            match head.relation() {
+                Some(relation) => {
+                    graph.edge(Vertex::Rule(index), Vertex::Relation(relation));
+                    graph.edge(Vertex::Relation(relation), Vertex::Any);
+                }
+                None => graph.edge(Vertex::Rule(index), Vertex::Unknown),
+            }
+        }
     }
-    reached.contains(&index)
+    let components = graph.components();
+    let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
+    components.values().for_each(|component| *sizes.entry(*component).or_default() += 1);
+    let is_recursive = |index: &usize| components.get(&Vertex::Rule(*index)).is_some_and(|of| sizes[of] > 1);
+    (0..rules.len()).filter(is_recursive).map(|index| rules[index].clone()).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Vertex {
+    Rule(usize),
+    Relation(Relation),
+    /// What is read where the predicate is a variable: all relations.
+    Any,
+    /// What is derived where it is.
+    Unknown,
+}
+
+#[derive(Default)]
+struct Graph {
+    edges: BTreeMap<Vertex, Vec<Vertex>>,
+    back: BTreeMap<Vertex, Vec<Vertex>>,
+}
+
+impl Graph {
+    fn edge(&mut self, from: Vertex, to: Vertex) {
+        self.edges.entry(from).or_default().push(to);
+        self.back.entry(to).or_default().push(from);
+    }
+
+    /// The component of each vertex (Sharir 1981): backwards in the reverse of the order in which a search ends.
+    fn components(&self) -> BTreeMap<Vertex, usize> {
+        let vertices: BTreeSet<Vertex> = self.edges.keys().chain(self.back.keys()).copied().collect();
+        let (mut ended, mut seen) = (Vec::new(), BTreeSet::new());
+        for vertex in vertices {
+            // A vertex, and whether all after it have ended.
+            let mut waiting = vec![(vertex, false)];
+            while let Some((vertex, is_over)) = waiting.pop() {
+                if is_over {
+                    ended.push(vertex);
+                } else if seen.insert(vertex) {
+                    waiting.push((vertex, true));
+                    waiting.extend(self.edges.get(&vertex).into_iter().flatten().map(|next| (*next, false)));
+                }
+            }
+        }
+        let mut components = BTreeMap::new();
+        for (number, vertex) in ended.into_iter().rev().enumerate() {
+            let mut waiting = vec![vertex];
+            while let Some(vertex) = waiting.pop() {
+                if let Entry::Vacant(none) = components.entry(vertex) {
+                    none.insert(number);
+                    waiting.extend(self.back.get(&vertex).into_iter().flatten());
+                }
+            }
+        }
+        components
+    }
 }
 
 impl News<'_> {
@@ -111,8 +187,7 @@ impl News<'_> {
         if context.single_node {
             return BTreeSet::new();
         }
-        let facts = |relation| context.stats.get(relation).map_or(0, |stats| stats.facts);
-        let grown = new.iter().filter(|(relation, new)| new.saturating_mul(GROWN_SHARE) >= facts(relation));
+        let grown = new.iter().filter(|(of, new)| new.saturating_mul(GROWN_SHARE) >= facts_of(context, **of));
         grown.map(|(relation, _)| *relation).collect()
     }
 

@@ -317,7 +317,7 @@ impl Dictionary {
 
     /// Stores what a shard's table holds, if that is too much for memory. After an error everything is as before.
     fn store_index(&self, shard: &mut Shard) -> Result<(), Fault> {
-        if shard.index.len() as u64 <= self.resident_pairs_max {
+        if shard.index.bytes() <= self.resident_pairs_max * size_of::<Pair>() as u64 {
             return Ok(());
         }
         let spill = Spill { store: Some(self.scratch() as Arc<dyn ChunkStore>), above: 0 };
@@ -428,8 +428,15 @@ impl Dictionary {
     }
 
     fn shard(&self, id: ShardId) -> MutexGuard<'_, Shard> {
-        // A shard's index and count change last, after everything that can fail or panic.
-        self.shards[usize::from(id.0)].lock().unwrap_or_else(PoisonError::into_inner)
+        let shard = &self.shards[usize::from(id.0)];
+        shard.lock().unwrap_or_else(|poisoned| {
+            // Its count changes last. Entries of terms beyond it are those of a batch that was not written.
+            let mut left = poisoned.into_inner();
+            let terms = left.terms;
+            left.index.retain(|entry| entry.1.0 & LOCAL_MASK < terms);
+            shard.clear_poison();
+            left
+        })
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Index {
 
 impl Index {
     /// The number of entries.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.len
     }

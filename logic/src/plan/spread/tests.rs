@@ -4,6 +4,7 @@ use super::*;
 use crate::plan::compile::{Body, RelationStats};
 use crate::plan::{GraphScope, Head};
 use entail_model::{ShardId, TermKind};
+use proptest::prelude::*;
 
 const PATH: u64 = 1;
 const EDGE: u64 = 2;
@@ -54,6 +55,47 @@ fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
         assert_eq!(too_large, BTreeSet::new(), "{case}");
         let alone = Context { single_node: true, ..context(12_000) };
         assert_eq!(worthwhile(&alone, &rules, &News::Rules), BTreeSet::new(), "{case}");
+    }
+}
+
+#[test]
+fn all_that_is_spread_has_one_limit() {
+    let path = rule((PATH, 0, 1), &[(EDGE, 0, 1)]);
+    let steps = [EDGE, MORE].map(|step| rule((PATH, 0, 2), &[(PATH, 0, 1), (step, 1, 2)]));
+    let rules = [&[path], &steps[..]].concat();
+    assert_eq!(worthwhile(&context(FACTS_MAX / 2), &rules, &News::Rules).len(), 2);
+    assert_eq!(worthwhile(&context(FACTS_MAX / 2 + 1), &rules, &News::Rules).len(), 1);
+}
+
+proptest! {
+    /// Components are what a search from each rule finds.
+    #[test]
+    fn a_rule_is_recursive_if_it_can_be_reached_from_itself(
+        rules in prop::collection::vec((0u64..7, prop::collection::vec(0u64..7, 1..3)), 1..12)
+    ) {
+        // The last number is a variable predicate.
+        let any = |number: u64| if number == 6 { Arg::Slot(3) } else { Arg::Const(relation(number).predicate) };
+        let rules: Vec<RuleBody> = rules.iter().enumerate().map(|(index, (head, body))| {
+            let mut made = rule((0, 0, 1), &vec![(0, 0, 1); body.len()]);
+            made.label = index.to_string();
+            made.heads[0].predicate = any(*head);
+            made.body.atoms.iter_mut().zip(body).for_each(|(atom, number)| atom.predicate = any(*number));
+            made
+        }).collect();
+        let feeds = |from: &RuleBody, to: &RuleBody| {
+            let made = from.heads[0].relation();
+            to.body.atoms.iter().any(|atom| made.is_none() || atom.relation().is_none_or(|read| Some(read) == made))
+        };
+        let mut expected = Vec::new();
+        for start in &rules {
+            let (mut reached, mut waiting) = (BTreeSet::new(), vec![start]);
+            while let Some(from) = waiting.pop() {
+                waiting.extend(rules.iter().filter(|to| feeds(from, to) && reached.insert(to.label.clone())));
+            }
+            expected.extend(reached.contains(&start.label).then(|| start.label.clone()));
+        }
+        let found: Vec<String> = recursive(&rules).into_iter().map(|rule| rule.label).collect();
+        prop_assert_eq!(found, expected);
     }
 }
 
