@@ -183,7 +183,10 @@ async fn write(client: &Client, name: &str, count: usize, content: &mut Content)
         let (response, seconds) = timed(async { Ok(client.update(request).await?) }).await?;
         let change = response.change.unwrap_or_default();
         if change.asserted != 1 || change.derived == 0 {
-            return Err(Error::Input(format!("nothing follows from what is said of {who}")));
+            let (asserted, derived) = (change.asserted, change.derived);
+            return Err(Error::Input(format!(
+                "{asserted} facts asserted and {derived} derived of {who}: not one, and some"
+            )));
         }
         content.asserted += change.asserted;
         content.derived += change.derived;

@@ -1,5 +1,6 @@
 //! One attempt in work: makes the calls that the epoch's machine asks for, and feeds back what they gave.
 
+mod heard;
 mod lives;
 mod phase;
 mod prepare;
@@ -15,12 +16,13 @@ use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
 use entail_telemetry::{count, fail};
+use heard::Heard;
 use lives::{Lives, TICK};
 use phase::Phase;
 pub use prepare::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -52,8 +54,7 @@ pub(super) struct Run<'a> {
     stager: Option<Arc<Stager>>,
     program: Option<Program>,
     lives: Lives,
-    asserted: Arc<AtomicU64>,
-    bytes: Arc<AtomicU64>,
+    heard: Arc<Mutex<Heard>>,
     /// By how much the number of derived facts has changed.
     derived_net: i64,
     /// Rounds and decisions whose calls are under way, so that a tick does not repeat them.
@@ -75,7 +76,7 @@ pub(super) struct Program {
     new_rules: Vec<u32>,
 }
 
-type Calls = Arc<std::sync::Mutex<BTreeSet<(NodeId, u32)>>>;
+type Calls = Arc<Mutex<BTreeSet<(NodeId, u32)>>>;
 
 /// Keys of calls that are not rounds.
 const SEAL: u32 = u32::MAX;
@@ -110,8 +111,7 @@ impl<'a> Run<'a> {
             stager: None,
             program: None,
             lives,
-            asserted: Arc::default(),
-            bytes: Arc::default(),
+            heard: Arc::default(),
             derived_net: 0,
             calls: Calls::default(),
             phase: None,
@@ -215,15 +215,13 @@ impl<'a> Run<'a> {
     /// Makes a call in the background, unless the same one is under way.
     fn call(&self, node: NodeId, key: u32, call: impl Future<Output = Result<Event, Fault>> + Send + 'static) {
         let calls = Arc::clone(&self.calls);
-        let under_way =
-            |calls: &Calls| calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert((node, key));
-        if !under_way(&calls) {
+        if !lock(&calls).insert((node, key)) {
             return;
         }
         let events = self.events.clone();
         tokio::spawn(async move {
             let event = call.await.unwrap_or_else(|fault| Event::Failed { node: Some(node), fault });
-            calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&(node, key));
+            lock(&calls).remove(&(node, key));
             // The run may be over: then nobody listens, and nobody needs to.
             _ = events.send(event).await;
         });
@@ -242,16 +240,14 @@ impl<'a> Run<'a> {
             request.facts_max = FACTS_MAX;
         }
         let link = self.holders.links[&node].clone();
-        let (asserted, bytes) = (Arc::clone(&self.asserted), Arc::clone(&self.bytes));
+        let heard = Arc::clone(&self.heard);
         let phase = Phase::enter(&mut self.phase, round.0, || info_span!("round", "entail.round" = i64::from(round.0)));
         let (span, derived) = (phase.span.clone(), Arc::clone(&phase.derived));
         let call = async move {
             let response = link.reason(request).await?;
-            if round == Round(1) {
-                asserted.fetch_add(response.asserted, Ordering::Relaxed);
+            if lock(&heard).add(node, round, &response) {
+                derived.fetch_add(response.new_facts, Ordering::Relaxed);
             }
-            bytes.fetch_add(response.bytes_sent, Ordering::Relaxed);
-            derived.fetch_add(response.new_facts, Ordering::Relaxed);
             Ok(Event::RoundClosed { node, attempt, report: report(round, response) })
         };
         self.call(node, round.0, call.instrument(span));
@@ -310,17 +306,22 @@ impl<'a> Run<'a> {
         let rules = labels
             .zip(&outcome.derived)
             .map(|(label, derived)| RuleSummary { rule: label.chars().take(200).collect(), derived: *derived });
+        let heard = lock(&self.heard);
         ChangeSummary {
             epoch: outcome.epoch.0,
-            asserted: self.asserted.load(Ordering::Relaxed),
+            asserted: heard.asserted,
             derived: outcome.derived.iter().sum(),
             derived_net: self.derived_net,
             rounds: outcome.rounds,
             seconds: self.started.elapsed().as_secs_f64(),
-            bytes_exchanged: self.bytes.load(Ordering::Relaxed),
+            bytes_exchanged: heard.bytes,
             rules: rules.take(1000).collect(),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn report(round: Round, response: ReasonResponse) -> Report {

@@ -98,7 +98,8 @@ pub struct Reasoner {
     /// The round's heads that came, to be accepted when it closes; copies wait in the state.
     arrived_heads: Candidates,
     outbox: Outbox,
-    /// Messages for the next round, from peers that are ahead.
+    /// Messages for the next round, from peers that are ahead, and those of this one that came before all that is spread.
+    /// They are in no budget: a slow peer's spread relations hold up what all others send.
     early: Vec<(NodeId, Message)>,
     derived: Vec<u64>,
     derived_total: u64,

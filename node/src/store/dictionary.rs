@@ -6,9 +6,9 @@
 //! ```
 //!
 //! The index of a shard is a set of sorted runs, as relations are: (high 64 bits of the hash, tag << 40 | local index);
-//! what the attempt adds is in a table, until it is sealed or the table is too large. The tag is bits 40 to 63 of the low half, which the home does not depend on. A hit needs key and tag to match, so
-//! two of n terms in a shard are taken for one with a probability below n² / 2⁸⁹: one in 600 million for a thousand
-//! million terms.
+//! what the attempt adds is in a table, until it is sealed or the table is too large. The tag is bits 40 to 63 of the low
+//! half, which the home does not depend on. A hit needs key and tag to match, so two of n terms in a shard are taken for
+//! one with a probability below n² / 2⁸⁹: one in 600 million for a thousand million terms.
 //!
 //! New terms of a batch get consecutive local indexes: IRIs before blank nodes, those before literals, and each in the
 //! order in which they came, in which neighbours share prefixes; so facts that come in the order of their subjects have

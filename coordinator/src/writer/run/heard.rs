@@ -1,0 +1,43 @@
+//! What nodes have told of rounds, each once: an answer that comes just as it is asked for again comes twice.
+
+use entail_model::{NodeId, Round};
+use entail_proto::internal::ReasonResponse;
+use std::collections::BTreeSet;
+
+/// Sums over the answers of all nodes in all rounds.
+#[derive(Debug, Default)]
+pub struct Heard {
+    answers: BTreeSet<(NodeId, Round)>,
+    /// New facts that users asserted, and bytes that went to other nodes.
+    pub asserted: u64,
+    pub bytes: u64,
+}
+
+impl Heard {
+    /// Adds a node's answer; tells whether it is the first one of the round.
+    pub fn add(&mut self, node: NodeId, round: Round, response: &ReasonResponse) -> bool {
+        let is_first = self.answers.insert((node, round));
+        if is_first {
+            // All are staged before the first round.
+            self.asserted += if round == Round(1) { response.asserted } else { 0 };
+            self.bytes += response.bytes_sent;
+        }
+        is_first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_comes_twice_counts_once() {
+        let mut heard = Heard::default();
+        let response = ReasonResponse { asserted: 1, bytes_sent: 10, ..Default::default() };
+        let answers = [(1, 1, true), (1, 1, false), (2, 1, true), (1, 2, true), (1, 2, false)];
+        for (node, round, is_first) in answers {
+            assert_eq!(heard.add(NodeId(node), Round(round), &response), is_first);
+        }
+        assert_eq!((heard.asserted, heard.bytes), (2, 30));
+    }
+}
