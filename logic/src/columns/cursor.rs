@@ -1,6 +1,6 @@
 //! Cursors: reading a run in order, with searches that only look ahead.
 
-use super::pairs::{Pair, gallop};
+use super::pairs::{Pair, gallop, interpolate};
 use super::run::{Piece, Run};
 use entail_model::{Fault, TermId};
 
@@ -20,14 +20,7 @@ impl<'a> Cursor<'a> {
 
     /// Moves to the first pair at or after `target` and returns the rest of its chunk: empty at the end of the run.
     pub fn seek(&mut self, target: Pair) -> Result<&[Pair], Fault> {
-        let ahead = &self.run.chunks[self.chunk.min(self.run.chunks.len())..];
-        let skipped = gallop(ahead, |chunk| chunk.last < target);
-        if skipped > 0 {
-            self.chunk += skipped;
-            self.offset = 0;
-            self.loaded = None;
-        }
-        self.load()?;
+        self.enter_chunk_of(target)?;
         let rest = self.rest();
         // In a chunk that was not looked at yet, nothing says that the target is near.
         let passed = match self.offset {
@@ -36,6 +29,25 @@ impl<'a> Cursor<'a> {
         };
         self.offset += passed;
         Ok(self.rest())
+    }
+
+    /// The same in a run whose keys are spread evenly, as hashes are.
+    pub fn seek_hash(&mut self, target: Pair) -> Result<&[Pair], Fault> {
+        self.enter_chunk_of(target)?;
+        self.offset += interpolate(self.rest(), target);
+        Ok(self.rest())
+    }
+
+    /// Moves to the chunk in which the target is, if it is anywhere.
+    fn enter_chunk_of(&mut self, target: Pair) -> Result<(), Fault> {
+        let ahead = &self.run.chunks[self.chunk.min(self.run.chunks.len())..];
+        let skipped = gallop(ahead, |chunk| chunk.last < target);
+        if skipped > 0 {
+            self.chunk += skipped;
+            self.offset = 0;
+            self.loaded = None;
+        }
+        self.load()
     }
 
     fn load(&mut self) -> Result<(), Fault> {

@@ -16,6 +16,9 @@ const PARALLEL: usize = 1 << 16;
 /// Of two sides whose sizes differ by less than this, all of both is read.
 const LIKE_SIZE: usize = 6;
 
+/// Corrections of a first guess: each leaves about the square root of what it was wrong by.
+const INTERPOLATIONS: usize = 2;
+
 /// The number of leading pairs of sorted `slice` that satisfy `before`, which must hold for a prefix.
 pub fn gallop<T>(slice: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
     if slice.first().is_none_or(|first| !before(first)) {
@@ -29,6 +32,36 @@ pub fn gallop<T>(slice: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
     }
     let end = slice.len().min(known + step);
     known + 1 + slice[known + 1..end].partition_point(before)
+}
+
+/// The number of leading pairs of a sorted slice that are less than `target`: quick where keys are spread evenly, as
+/// hashes are, and right everywhere. (Interpolation search: Peterson, "Addressing for random-access storage", 1957.)
+pub fn interpolate(pairs: &[Pair], target: Pair) -> usize {
+    let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return 0 };
+    if *first >= target {
+        return 0;
+    }
+    if *last < target {
+        return pairs.len();
+    }
+    let density = (pairs.len() - 1) as f64 / ((last.0.0 - first.0.0) as f64).max(1.0);
+    let mut place = ((target.0.0 - first.0.0) as f64 * density) as usize;
+    for _ in 0..INTERPOLATIONS {
+        place = place.min(pairs.len() - 1);
+        let key = pairs[place].0.0;
+        let off = (target.0.0.abs_diff(key) as f64 * density) as usize;
+        place = if key < target.0.0 { place + off } else { place.saturating_sub(off) };
+    }
+    let place = place.min(pairs.len() - 1);
+    if pairs[place] < target {
+        return place + gallop(&pairs[place..], |pair| *pair < target);
+    }
+    let mut back = 1;
+    while back < place && pairs[place - back] >= target {
+        back <<= 1;
+    }
+    let least = place.saturating_sub(back);
+    least + pairs[least..place].partition_point(|pair| *pair < target)
 }
 
 /// Sorts the pairs and drops repetitions. Pairs that come in the order of their keys cost less.
@@ -222,6 +255,19 @@ mod tests {
             let mut values = values;
             values.sort_unstable();
             prop_assert_eq!(gallop(&values, |v| *v < target), values.partition_point(|v| *v < target));
+        }
+
+        #[test]
+        fn interpolate_is_partition_point(
+            keys in prop::collection::vec(prop_oneof![any::<u64>(), 0u64..40, u64::MAX - 40..=u64::MAX], 0..300),
+            targets in prop::collection::vec(prop_oneof![any::<u64>(), 0u64..40, u64::MAX - 40..=u64::MAX], 1..20),
+        ) {
+            let mut pairs: Vec<Pair> = keys.iter().map(|key| (TermId(*key), TermId(key % 3))).collect();
+            pairs.sort_unstable();
+            for key in targets.into_iter().chain(keys) {
+                let target = (TermId(key), TermId(1));
+                prop_assert_eq!(interpolate(&pairs, target), pairs.partition_point(|pair| *pair < target));
+            }
         }
 
         #[test]

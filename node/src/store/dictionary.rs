@@ -446,7 +446,7 @@ fn find<'r>(runs: impl IntoIterator<Item = &'r Arc<Run>>, wanted: &[Wanted]) -> 
     for run in runs {
         let mut cursor = Cursor::new(run);
         for (one, local) in wanted.iter().zip(&mut locals).filter(|(_, local)| local.is_none()) {
-            let Some((high, value)) = cursor.seek(one.entry(0))?.first() else { break };
+            let Some((high, value)) = cursor.seek_hash(one.entry(0))?.first() else { break };
             *local = one.local_of((*high, *value));
         }
     }
