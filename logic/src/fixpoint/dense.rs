@@ -42,6 +42,15 @@ pub struct Offered {
     bytes: u64,
 }
 
+impl Offered {
+    /// Will a matrix of so many facts be asked often enough? What has gone on for so many steps, of which the last had
+    /// `count` candidates, will go on for about as many; a few facts that come late by another rule are no recursion.
+    fn pays(&self, count: u64, facts: u64) -> bool {
+        let expected = count.saturating_mul(u64::from(self.steps)) / 2 * 3;
+        self.steps >= STEPS_MIN && self.candidates.min(expected) >= facts
+    }
+}
+
 /// A relation's matrices.
 #[derive(Debug)]
 pub struct Dense {
@@ -164,13 +173,14 @@ impl State {
         let offered = self.offered.entry(relation).or_default();
         offered.candidates += count;
         offered.steps += 1;
-        let Offered { candidates: all, steps, wait, bytes: before } = *offered;
+        let offered = *offered;
+        let Offered { candidates: all, wait, bytes: before, .. } = offered;
         if self.dense.contains_key(&relation) || all < wait.max(self.dense_from) {
             return Ok(());
         }
         let runs = self.runs_of(relation, Copy::Out);
         let facts = runs.iter().map(|run| run.len).sum::<u64>();
-        if self.dense_from > 0 && (steps < STEPS_MIN || all < facts) {
+        if self.dense_from > 0 && !offered.pays(count, facts) {
             return Ok(());
         }
         let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
@@ -343,4 +353,33 @@ fn matrix_of(empty: Matrix, runs: &[Arc<Run>], bytes_max: u64) -> Result<Option<
         }
     }
     Ok(Some(matrix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The step from which on a matrix pays, of candidates that are all new.
+    fn pays_at(counts: impl IntoIterator<Item = u64>) -> Option<u32> {
+        let (mut offered, mut facts) = (Offered::default(), 0);
+        let mut counts = counts.into_iter();
+        counts.find_map(|count| {
+            offered.candidates += count;
+            offered.steps += 1;
+            let pays = offered.candidates >= CANDIDATES_MIN && offered.pays(count, facts);
+            facts += count;
+            pays.then_some(offered.steps)
+        })
+    }
+
+    #[test]
+    fn recursion_pays_and_a_few_late_facts_do_not() {
+        // The closure of a chain, of a grid, and of a random graph.
+        assert_eq!(pays_at((0..2000).map(|step| 2000 - step)), Some(34));
+        assert_eq!(pays_at((1..200).map(|step| step * 10_000)), Some(4));
+        assert_eq!(pays_at([12_000, 41_000, 140_000, 470_000]), Some(3));
+        // What follows from many facts, and once more from the few that another rule has added to them.
+        assert_eq!(pays_at([528_402, 36_340, 36_340]), None);
+        assert_eq!(pays_at([36_340, 528_402, 36_340, 0]), None);
+    }
 }
