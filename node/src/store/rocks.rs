@@ -26,6 +26,13 @@ use std::sync::OnceLock;
 /// Open tables of the database; each takes a little memory beside the file.
 const FILES_MAX: i32 = 512;
 
+/// Files of terms as they were flushed, before they are merged.
+const TERM_FILES: i32 = 8;
+
+const ZSTD_LEVEL: i32 = 1;
+/// As the level has it.
+const ZSTD_WINDOW_BITS: i32 = -14;
+
 /// Levels of each family, as RocksDB has them unless it is told otherwise.
 const LEVELS: usize = 7;
 
@@ -146,6 +153,10 @@ fn family_options(family: Family, buffers: u64, cache: &Cache) -> Options {
         }
         Family::Terms => {
             options.set_compression_type(DBCompressionType::Zstd);
+            // Texts share their prefixes already: a higher level takes its time and gains little.
+            options.set_compression_options(ZSTD_WINDOW_BITS, ZSTD_LEVEL, 0, 0);
+            // A load writes each text once; merging its files soon would write them again.
+            options.set_level_zero_file_num_compaction_trigger(TERM_FILES);
             options.set_write_buffer_size((buffers / 4) as usize);
             blocks.set_block_size(32 << 10);
         }
