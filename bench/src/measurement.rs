@@ -27,7 +27,7 @@ pub struct Measurement {
     pub subject: &'static str,
     /// Counted from one.
     pub run: u32,
-    /// `load`, `rules`, `total` (both), a query's or a small request's name; of a peer `read`, `fixpoint`, `total`.
+    /// `start`, `load`, `rules`, `total` (both), `rest`, a query's or a small request's name; of a peer `read`, `fixpoint`, `total`.
     pub step: String,
     /// Facts that the step added.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,8 @@ pub struct Ratio {
     /// A peer's name, or `facts`.
     pub against: &'static str,
     /// `seconds`, `cpu_seconds` and `peak_rss_bytes` of `total`; `rules_seconds`: the step `rules` over `fixpoint`.
-    /// Against facts: `rss_bytes`, `peak_rss_bytes` and `disk_bytes`.
+    /// Against facts: `rss_bytes`, `peak_rss_bytes` and `disk_bytes` of `total`; `rest_rss_bytes`: `rss_bytes` of
+    /// `rest`; `added_rss_bytes`: that less those of `start`.
     pub of: &'static str,
     pub runs: usize,
     /// Null in JSON, as the others, where the other side is too small to be measured.

@@ -8,15 +8,22 @@ use crate::process::Usage;
 use crate::workload::Query;
 use entail_client::v1::ChangeSummary;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often each query is asked in a run.
 const QUERY_REPEATS: usize = 3;
 
+/// How long a cluster is left alone after its rules: memory that was freed is given back, and runs are merged.
+const REST: Duration = Duration::from_secs(3);
+
 impl Bench<'_> {
     /// A run of Entail, on a cluster of its own.
     pub(super) async fn entail(&mut self, directory: &Path) -> Result<Outcome, Error> {
+        let started = Instant::now();
         let cluster = Cluster::start(&self.request.shape, directory).await?;
+        let start = cluster.usage()?;
+        let seconds = started.elapsed().as_secs_f64();
+        self.tell(Measurement { seconds, usage: Some(start), ..self.step("entail", "start") })?;
         let (kind, input) = (self.request.workload.kind(), self.input.clone());
         self.note("entail loads");
         let (load, load_seconds) = self.change(&cluster, "load", cluster.load(&input)).await?;
@@ -30,6 +37,7 @@ impl Bench<'_> {
             Measurement { facts, seconds, usage: usage_then, disk_bytes: disk_then, ..self.step("entail", "total") };
         self.tell(total)?;
         let content = self.checked(&cluster, &load, &rules).await?;
+        let rest = self.rest(&cluster).await?;
         let mut rows = Vec::new();
         for query in kind.queries() {
             rows.push((query.name.to_owned(), self.query(&cluster, query).await?));
@@ -38,7 +46,7 @@ impl Bench<'_> {
             self.points(&cluster, content).await?;
         }
         cluster.stop().await?;
-        Ok(Outcome { content, rows, rules_seconds, seconds, usage, disk_bytes })
+        Ok(Outcome { content, rows, rules_seconds, seconds, start, usage, rest, disk_bytes })
     }
 
     /// Changes the cluster and tells what that took.
@@ -64,6 +72,21 @@ impl Bench<'_> {
             ..self.step("entail", step)
         })?;
         Ok((change, seconds))
+    }
+
+    /// Leaves the cluster alone for a while and tells what it uses then.
+    async fn rest(&mut self, cluster: &Cluster) -> Result<Usage, Error> {
+        self.note("entail rests");
+        let (before, started) = (cluster.usage()?, Instant::now());
+        tokio::time::sleep(REST).await;
+        let usage = cluster.usage()?;
+        self.tell(Measurement {
+            seconds: started.elapsed().as_secs_f64(),
+            usage: Some(usage.since(before)),
+            disk_bytes: Some(cluster.disk_bytes()?),
+            ..self.step("entail", "rest")
+        })?;
+        Ok(usage)
     }
 
     /// What the cluster says it has, which must be what the changes said.

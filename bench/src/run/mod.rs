@@ -49,8 +49,12 @@ struct Outcome {
     rows: Vec<(String, u64)>,
     rules_seconds: f64,
     seconds: f64,
-    /// At the end of the rules, as is what follows.
+    /// Of the cluster without any facts.
+    start: Usage,
+    /// At the end of the rules, as is the disk.
     usage: Usage,
+    /// A while after that.
+    rest: Usage,
     disk_bytes: u64,
 }
 
@@ -178,8 +182,10 @@ impl Bench<'_> {
     /// What Entail takes for each fact that it has.
     fn per_fact(&mut self, outcomes: &[Outcome]) -> Result<(), Error> {
         type Bytes = fn(&Outcome) -> u64;
-        let of: [(&'static str, Bytes); 3] = [
+        let of: [(&'static str, Bytes); 5] = [
             ("rss_bytes", |outcome| outcome.usage.rss_bytes),
+            ("rest_rss_bytes", |outcome| outcome.rest.rss_bytes),
+            ("added_rss_bytes", |outcome| outcome.rest.rss_bytes.saturating_sub(outcome.start.rss_bytes)),
             ("peak_rss_bytes", |outcome| outcome.usage.peak_rss_bytes),
             ("disk_bytes", |outcome| outcome.disk_bytes),
         ];

@@ -105,12 +105,14 @@ fn ratios(results: &Results, out: &mut String) {
 fn together(all: &[Results], out: &mut String) {
     line(out, "### Together\n");
     line(out, "For each fact, time in millionths of a second and room in bytes.\n");
-    line(out, "| workload | cluster | facts | seconds | time | CPU time | peak | resident | disk |");
-    line(out, "|---|---|---:|---:|---:|---:|---:|---:|---:|");
+    line(out, "| workload | cluster | facts | seconds | time | CPU time | peak | at rest | added | disk |");
+    line(out, "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     for results in all {
-        let Some(total) = results.steps.iter().find(|step| step.subject == "entail" && step.name == "total") else {
-            continue;
-        };
+        let step = |name: &str| results.steps.iter().find(|step| step.subject == "entail" && step.name == name);
+        let Some(total) = step("total") else { continue };
+        let resident = |name: &str| step(name)?.median("rss_bytes");
+        let rest = resident("rest");
+        let added = rest.zip(resident("start")).map(|(rest, start)| rest - start);
         let facts = total.median("facts").unwrap_or_default();
         let of = |field: &str, factor: f64| per(total.median(field).map(|value| value * factor), facts);
         let cells = [
@@ -121,7 +123,8 @@ fn together(all: &[Results], out: &mut String) {
             of("seconds", 1e6),
             of("cpu_seconds", 1e6),
             of("peak_rss_bytes", 1.0),
-            of("rss_bytes", 1.0),
+            per(rest, facts),
+            per(added, facts),
             of("disk_bytes", 1.0),
         ];
         line(out, &format!("| {} |", cells.join(" | ")));

@@ -4,7 +4,9 @@ use super::*;
 
 const LINES: &str = r#"{"line":"machine","processors":2,"processor":"P","memory_bytes":25000000000,"kernel":"6.1","load":0.5,"version":"0.1.0","build":"release"}
 {"line":"cluster","nodes":2,"shards":16,"layout":"many","pinned":true,"memory":"2GiB","threads":null}
+{"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"start","seconds":0.25,"rss_bytes":20000000}
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"total","facts":1000000,"seconds":2.0,"cpu_seconds":1.0,"rss_bytes":30000000}
+{"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"rest","seconds":3.0,"rss_bytes":26000000}
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"q01","rows":1234567,"seconds":0.5,"first_seconds":0.0001}
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"point_query","clients":1,"calls":10,"seconds":0.001,"p99_seconds":0.002,"per_second":12345.6}
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"point_query","clients":8,"calls":10,"seconds":0.004,"p99_seconds":0.005,"per_second":2000}
@@ -28,7 +30,9 @@ Entail 0.1.0, release build; load 0.5 when it began.
 
 | subject, step | facts | seconds | CPU seconds | resident MB |
 |---|---:|---:|---:|---:|
+| entail, start |  | 0.25 |  | 20.0 |
 | entail, total | 1,000,000 | 2.00 – **3.00** – 4.00 | 1.00 – **1.50** – 2.00 | 30.0 – **40.0** – 50.0 |
+| entail, rest |  | 3.00 |  | 26.0 |
 | ascent, total | 1,000,000 | 0.050 |  |  |
 
 | Entail over ascent | least | median | largest |
@@ -59,7 +63,7 @@ fn files_are_also_put_side_by_side() {
     let rows: Vec<&str> = together.lines().filter(|line| line.starts_with("| w-")).collect();
     let row = |name| {
         format!(
-            "| {name} | 2 nodes, 16 shards, a process each, pinned, memory 2GiB | 1,000,000 | 3.00 | 3.00 | 1.50 |  | 40.00 |  |"
+            "| {name} | 2 nodes, 16 shards, a process each, pinned, memory 2GiB | 1,000,000 | 3.00 | 3.00 | 1.50 |  | 26.00 | 6.00 |  |"
         )
     };
     assert_eq!(rows, [row("w-1"), row("w-2")]);
