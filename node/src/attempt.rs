@@ -3,6 +3,8 @@
 //! At most one attempt is open. A message of a newer attempt abandons the older one; a message of an older one is
 //! fenced, and so is one of an attempt that is decided. What was sealed stays until the log's decision is known.
 
+mod staging;
+
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::{Owner, Parcel};
@@ -11,23 +13,19 @@ use crate::store::{Removed, SealSummary, Sealed, Snapshot};
 use crate::traffic::{self, Receipt, Traffic};
 use bytes::Bytes;
 use entail_logic::columns::Pair;
-use entail_logic::columns::spine::Spill;
 use entail_logic::exchange::{Message, Payload};
 use entail_logic::fixpoint::reasoner::Setup;
-use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
+use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report};
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
 use entail_telemetry::{count, fail};
-use std::collections::HashSet;
+use staging::Staging;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tracing::{Span, info_span};
-
-/// Two columns of what is packed are sorted side by side: what that takes, in the memory of all that is packed.
-const SORTING_TAKES: u64 = 4;
 
 /// The one open attempt, if any.
 #[derive(Default)]
@@ -104,22 +102,6 @@ impl Underway {
         count(&self.span, "entail.received", report.received.values().sum());
         count(&self.span, "entail.bytes", bytes);
         count(&self.span, "entail.busy_us", self.busy.as_micros() as u64);
-    }
-}
-
-#[derive(Default)]
-struct Staging {
-    state: Option<State>,
-    /// What is not sorted yet.
-    columns: Columns,
-    sequences: HashSet<u64>,
-}
-
-impl Staging {
-    /// Hands what is not sorted to the state.
-    fn sort(&mut self, context: &Context) -> Result<(), Fault> {
-        let Some(state) = &mut self.state else { return Ok(()) };
-        state.stage_all(self.columns.take(), &context.pool)
     }
 }
 
@@ -231,10 +213,6 @@ impl Open {
         self.held_bytes.store(pairs * size_of::<Pair>() as u64, Ordering::Relaxed);
     }
 
-    fn spill(context: &Context) -> Spill {
-        Spill { store: Some(context.store.chunk_store()), above: context.resident_pairs_max }
-    }
-
     /// Stages asserted facts, which `add` brings, for the epoch after `previous`; a repeated message changes nothing.
     ///
     /// # Errors
@@ -248,20 +226,9 @@ impl Open {
     ) -> Result<(), Fault> {
         let mut staging = lock(&self.staging);
         let base = base(context, previous)?;
-        if !staging.sequences.insert(sequence) {
-            return Ok(());
-        }
-        if staging.state.is_none() {
-            staging.state = Some(State::new(&base.relations, false, Self::spill(context))?);
-        }
-        add(&mut staging.columns)?;
-        let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
-        if sorted + SORTING_TAKES * staging.columns.held() > context.resident_pairs_max {
-            staging.sort(context)?;
-        }
-        let sorted = staging.state.as_ref().map_or(0, State::held_pairs);
-        self.hold(sorted + staging.columns.held());
-        Ok(())
+        let taken = staging.take(context, &base, sequence, add);
+        self.hold(staging.held());
+        taken
     }
 
     /// Takes a message of a peer.
@@ -307,21 +274,10 @@ impl Open {
         if reasoning.is_some() {
             return Ok(());
         }
-        let mut staging = lock(&self.staging);
-        if staging.sequences.len() as u64 != first.staged {
-            let (got, sent) = (staging.sequences.len(), first.staged);
-            return Err(Fault::internal(format!("{got} of {sent} staged messages have come")));
-        }
         let base = base(context, first.previous)?;
         let rebuild = first.mode == Mode::Rebuild;
         self.is_rebuild.store(rebuild, Ordering::Relaxed);
-        staging.sort(context)?;
-        let mut state = match staging.state.take() {
-            Some(_) if rebuild => return Err(Fault::internal("facts were staged for a rebuild")),
-            Some(state) => state,
-            None => State::new(&base.relations, rebuild, Self::spill(context))?,
-        };
-        state.finish_staging()?;
+        let state = lock(&self.staging).finish(context, &base, first.staged, rebuild)?;
         lock(&self.progress).asserted = state.staged_facts();
         let reasoner = Reasoner::new(Setup {
             territory: first.territories.territory.clone(),

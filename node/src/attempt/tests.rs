@@ -63,6 +63,30 @@ fn facts_are_staged_only_on_the_epoch_that_the_attempt_builds_on() {
 }
 
 #[test]
+fn a_message_that_was_not_taken_whole_is_never_taken() {
+    let node = Node::new();
+    let open = node.open(3).expect("the first attempt");
+    let stage = |sequence, outcome: Result<(), Fault>| {
+        open.stage(&node.context, Epoch(0), sequence, |_| outcome).map_err(|fault| fault.reason)
+    };
+    assert_eq!(stage(0, Ok(())), Ok(()));
+    assert_eq!(stage(0, Err(Fault::corrupt("not asked"))), Ok(()), "it is here");
+    assert_eq!(stage(1, Err(Fault::corrupt("half of it"))), Err(Reason::Corrupt));
+    assert_eq!(stage(1, Ok(())), Err(Reason::Corrupt), "a repeat, as the answer was lost");
+    assert_eq!(stage(2, Ok(())), Err(Reason::Corrupt));
+}
+
+#[test]
+fn a_message_that_ends_in_a_panic_is_never_taken() {
+    let node = Node::new();
+    let open = node.open(3).expect("the first attempt");
+    let stage = || open.stage(&node.context, Epoch(0), 0, |_| panic!("as a defect would"));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(stage)).is_err());
+    let again = open.stage(&node.context, Epoch(0), 0, |_| Ok(()));
+    assert_eq!(again.map_err(|fault| fault.reason), Err(Reason::Internal));
+}
+
+#[test]
 fn a_round_that_is_asked_for_again_does_not_begin_again() {
     let node = Node::new();
     let open = node.open(1).expect("the first attempt");

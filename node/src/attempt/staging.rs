@@ -1,0 +1,105 @@
+//! What is staged for an attempt: each message once, all of it or the attempt fails.
+//!
+//! Invariant: a sequence number is here only with all facts of its message, unless `failed` says why not; then nothing is
+//! taken any more, and no reasoner starts.
+
+use crate::context::Context;
+use crate::staged::Columns;
+use crate::store::Snapshot;
+use entail_logic::columns::spine::Spill;
+use entail_logic::fixpoint::State;
+use entail_model::Fault;
+use std::collections::HashSet;
+
+/// Two columns of what is packed are sorted side by side: what that takes, in the memory of all that is packed.
+const SORTING_TAKES: u64 = 4;
+
+/// Asserted facts of an attempt, before it reasons.
+#[derive(Default)]
+pub struct Staging {
+    state: Option<State>,
+    /// What is not sorted yet.
+    columns: Columns,
+    sequences: HashSet<u64>,
+    /// Why a message's facts are not all here.
+    failed: Option<Fault>,
+}
+
+impl Staging {
+    /// Takes a message, whose facts `add` brings; a repeated one changes nothing.
+    ///
+    /// # Errors
+    /// Whatever this message, or one before it, was not taken for.
+    pub fn take(
+        &mut self,
+        context: &Context,
+        base: &Snapshot,
+        sequence: u64,
+        add: impl FnOnce(&mut Columns) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.check()?;
+        if !self.sequences.insert(sequence) {
+            return Ok(());
+        }
+        // Stays if the thread panics.
+        self.failed = Some(Fault::internal("a staged message was not taken as a whole"));
+        self.failed = self.add(context, base, add).err();
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn add(
+        &mut self,
+        context: &Context,
+        base: &Snapshot,
+        add: impl FnOnce(&mut Columns) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if self.state.is_none() {
+            self.state = Some(State::new(&base.relations, false, spill(context))?);
+        }
+        add(&mut self.columns)?;
+        let sorted = self.state.as_ref().map_or(0, State::held_pairs);
+        if sorted + SORTING_TAKES * self.columns.held() > context.resident_pairs_max {
+            self.sort(context)?;
+        }
+        Ok(())
+    }
+
+    /// Pairs that there would be room for in the memory of what is staged.
+    pub fn held(&self) -> u64 {
+        self.state.as_ref().map_or(0, State::held_pairs) + self.columns.held()
+    }
+
+    /// Hands what is not sorted to the state.
+    fn sort(&mut self, context: &Context) -> Result<(), Fault> {
+        let Some(state) = &mut self.state else { return Ok(()) };
+        state.stage_all(self.columns.take(), &context.pool)
+    }
+
+    /// Everything that was staged, in `messages` messages, on top of `base`; of a rebuild there must be nothing.
+    ///
+    /// # Errors
+    /// `Internal` if other messages have come than were sent, and whatever one was not taken for.
+    pub fn finish(&mut self, context: &Context, base: &Snapshot, messages: u64, rebuild: bool) -> Result<State, Fault> {
+        self.check()?;
+        if self.sequences.len() as u64 != messages {
+            let text = format!("{} of {messages} staged messages have come", self.sequences.len());
+            return Err(Fault::internal(text));
+        }
+        self.sort(context)?;
+        let mut state = match self.state.take() {
+            Some(_) if rebuild => return Err(Fault::internal("facts were staged for a rebuild")),
+            Some(state) => state,
+            None => State::new(&base.relations, rebuild, spill(context))?,
+        };
+        state.finish_staging()?;
+        Ok(state)
+    }
+}
+
+fn spill(context: &Context) -> Spill {
+    Spill { store: Some(context.store.chunk_store()), above: context.resident_pairs_max }
+}
