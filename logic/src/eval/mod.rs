@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod condition;
+mod described;
 mod join;
 mod matching;
 pub mod members;
@@ -29,7 +30,19 @@ pub trait Facts: Sync {
 
     /// Every relation that has facts at this node, in order.
     fn relations(&self) -> Vec<Relation>;
+
+    /// Calls `visit` with all runs of a graph's local copies, relation by relation, and the predicate of each.
+    fn visit_runs(&self, graph: TermId, copy: Copy, view: View, visit: Visit<'_>) -> Result<(), Fault> {
+        for relation in self.relations().into_iter().filter(|relation| relation.graph == graph) {
+            let runs = self.runs(relation, copy, view);
+            runs.iter().try_for_each(|run| visit(relation.predicate, run))?;
+        }
+        Ok(())
+    }
 }
+
+/// Gets runs, each with its predicate.
+pub type Visit<'v> = &'v mut dyn FnMut(TermId, &Run) -> Result<(), Fault>;
 
 /// The texts of the terms whose home is this node.
 pub trait Texts: Sync {
