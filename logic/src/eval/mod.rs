@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod condition;
 mod described;
+mod intersect;
 mod join;
 mod matching;
 pub mod members;
@@ -150,6 +151,12 @@ impl Ops<'_> {
                 let live = scope.meter.is_none().then_some(&live[..]);
                 matching::Step { scope, atom, copy: *copy, view: *view, live, is_counted }.run(&batch, &mut next)
             }
+            Some(Op::Intersect { slot, sides }) => {
+                let live = self.live_after(op);
+                let is_counted = self.is_last && live.is_empty() && op + 1 == self.of.ops.len();
+                let live = scope.meter.is_none().then_some(&live[..]);
+                intersect::Step { scope, slot: *slot, sides, live, is_counted }.run(&batch, &mut next)
+            }
             Some(Op::Resolve { slot }) => {
                 let mut batch = batch;
                 batch.resolve(*slot, scope.texts)?;
@@ -165,13 +172,7 @@ impl Ops<'_> {
     /// The slots that somebody reads after an operator, in order.
     fn live_after(&self, op: usize) -> Vec<Slot> {
         let mut live = self.of.live.clone();
-        for later in &self.of.ops[op + 1..] {
-            match later {
-                Op::Match { atom, .. } => live.extend(atom.slots()),
-                Op::Resolve { slot } => live.push(*slot),
-                Op::Filter(condition) => live.extend(condition.variables.iter().map(|(_, slot)| *slot)),
-            }
-        }
+        live.extend(self.of.ops[op + 1..].iter().flat_map(Op::slots));
         live.sort_unstable();
         live.dedup();
         live
