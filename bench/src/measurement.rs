@@ -40,6 +40,9 @@ pub struct Measurement {
     pub rounds: Option<u32>,
     /// Of the clock on the wall; of what is done again and again the median.
     pub seconds: f64,
+    /// Of a query: the same by the server's clock, from the request's arrival until the last row was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_seconds: Option<f64>,
     /// Of small requests: what one in a hundred takes at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_seconds: Option<f64>,

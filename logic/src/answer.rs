@@ -8,12 +8,12 @@
 
 use crate::columns::Run;
 use crate::eval::meter::Meter;
-use crate::eval::{Batch, Conditions, Facts, Scope, Texts, run_stage};
+use crate::eval::{Batch, Conditions, Facts, Scope, Texts, Visit, run_stage};
 use crate::exchange::route::Territory;
 use crate::exchange::{Flow, Message, Payload, PlanKey};
 use crate::fixpoint::state::Base;
 use crate::plan::{Plan, Sink, View};
-use entail_model::{Copy, Fault, Mark, NodeId, Reason, Relation, Round};
+use entail_model::{Copy, Fault, Mark, NodeId, Reason, Relation, Round, TermId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -33,6 +33,14 @@ impl Facts for Committed {
     fn runs(&self, relation: Relation, copy: Copy, _view: View) -> Vec<Arc<Run>> {
         let runs = self.0.get(&relation).map(|copies| &copies[copy as usize]);
         runs.into_iter().flatten().filter(|run| run.mark != Mark::Promoted).cloned().collect()
+    }
+
+    fn visit_runs(&self, graph: TermId, copy: Copy, _view: View, visit: Visit<'_>) -> Result<(), Fault> {
+        let of_graph = Relation { graph, predicate: TermId(0) }..=Relation { graph, predicate: TermId::MAX };
+        self.0.range(of_graph).try_for_each(|(relation, copies)| {
+            let mut runs = copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
+            runs.try_for_each(|run| visit(relation.predicate, run))
+        })
     }
 
     fn relations(&self) -> Vec<Relation> {

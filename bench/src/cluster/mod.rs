@@ -100,22 +100,23 @@ impl Cluster {
         Ok(self.client.apply_rules(request).await?.change.unwrap_or_default())
     }
 
-    /// What there is to count in a query's answer, all of which comes here.
+    /// What there is to count in a query's answer, all of which comes here, and the seconds that the server took for it.
     ///
     /// # Errors
     /// [`Error::Client`], and [`Error::Input`] if a query that counts gives no number.
-    pub async fn rows(&self, query: &Query) -> Result<u64, Error> {
+    pub async fn rows(&self, query: &Query) -> Result<(u64, f64), Error> {
         let format = ResultFormat::Tsv.into();
         let request = QueryRequest { query: query.text.to_owned(), format, ..Default::default() };
         let answer = self.client.query_all(request, ANSWER_BYTES_MAX).await?;
-        match query.answer {
-            Answer::Rows => Ok(answer.summary.rows),
+        let rows = match query.answer {
+            Answer::Rows => answer.summary.rows,
             Answer::Count => {
                 let text = String::from_utf8_lossy(&answer.data);
                 let number = text.lines().nth(1).and_then(|row| row.trim().parse().ok());
-                number.ok_or_else(|| Error::Input(format!("the query {} gives no number: {text}", query.name)))
+                number.ok_or_else(|| Error::Input(format!("the query {} gives no number: {text}", query.name)))?
             }
-        }
+        };
+        Ok((rows, answer.summary.seconds))
     }
 
     /// The facts that the cluster says it has at an epoch or later. Nodes report from time to time, so that the status

@@ -106,19 +106,22 @@ impl Bench<'_> {
     async fn query(&mut self, cluster: &Cluster, query: &Query) -> Result<u64, Error> {
         self.note(&format!("entail answers {}", query.name));
         let (usage, traffic) = (cluster.usage()?, cluster.traffic(Flow::Query).await?);
-        let mut times = Vec::new();
+        let (mut times, mut server_times) = (Vec::new(), Vec::new());
         let mut rows = 0;
         for _ in 0..QUERY_REPEATS {
             let started = Instant::now();
-            rows = cluster.rows(query).await?;
+            let (found, server_seconds) = cluster.rows(query).await?;
             times.push(started.elapsed().as_secs_f64());
+            server_times.push(server_seconds);
+            rows = found;
         }
         let usage = cluster.usage()?.since(usage);
         let traffic = cluster.traffic(Flow::Query).await? - traffic;
-        let [_, seconds, _] = spread(&times);
+        let [[_, seconds, _], [_, server_seconds, _]] = [&times, &server_times].map(|times| spread(times));
         self.tell(Measurement {
             rows: Some(rows),
             seconds,
+            server_seconds: Some(server_seconds),
             first_seconds: times.first().copied(),
             usage: Some(Usage { cpu_seconds: usage.cpu_seconds / QUERY_REPEATS as f64, ..usage }),
             bytes_exchanged: Some(traffic.bytes / QUERY_REPEATS as u64),

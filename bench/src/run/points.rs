@@ -56,7 +56,7 @@ impl Bench<'_> {
         cluster: &Cluster,
         step: &str,
         clients: u16,
-        calls: impl Future<Output = Result<Vec<f64>, Error>>,
+        calls: impl Future<Output = Result<Vec<Took>, Error>>,
     ) -> Result<(), Error> {
         self.note(&format!("{step} by {clients}"));
         let (usage, started) = (cluster.usage()?, Instant::now());
@@ -81,15 +81,28 @@ impl Bench<'_> {
     }
 }
 
-fn of(times: &[f64], step: Measurement) -> Measurement {
-    let (calls, p99) = (times.len() as u64, percentile(times, 99));
-    Measurement { calls: Some(calls), seconds: percentile(times, 50), p99_seconds: Some(p99), ..step }
+/// What a call took, in seconds: by our clock, and by the server's if it tells.
+struct Took {
+    ours: f64,
+    servers: Option<f64>,
 }
 
-async fn timed<T>(call: impl Future<Output = Result<T, Error>>) -> Result<(T, f64), Error> {
+fn of(times: &[Took], step: Measurement) -> Measurement {
+    let ours: Vec<f64> = times.iter().map(|took| took.ours).collect();
+    let servers: Vec<f64> = times.iter().filter_map(|took| took.servers).collect();
+    Measurement {
+        calls: Some(ours.len() as u64),
+        seconds: percentile(&ours, 50),
+        server_seconds: (!servers.is_empty()).then(|| percentile(&servers, 50)),
+        p99_seconds: Some(percentile(&ours, 99)),
+        ..step
+    }
+}
+
+async fn timed<T>(call: impl Future<Output = Result<T, Error>>) -> Result<(T, Took), Error> {
     let started = Instant::now();
     let answer = call.await?;
-    Ok((answer, started.elapsed().as_secs_f64()))
+    Ok((answer, Took { ours: started.elapsed().as_secs_f64(), servers: None }))
 }
 
 async fn health(url: &str) -> Result<HealthClient<Channel>, Error> {
@@ -103,7 +116,7 @@ fn unhealthy(why: String) -> Error {
 }
 
 /// The smallest call that the server knows.
-async fn empty_calls(mut health: HealthClient<Channel>, calls: usize) -> Result<Vec<f64>, Error> {
+async fn empty_calls(mut health: HealthClient<Channel>, calls: usize) -> Result<Vec<Took>, Error> {
     let mut times = Vec::new();
     for _ in 0..calls {
         let check = health.check(HealthCheckRequest::default());
@@ -120,14 +133,15 @@ async fn queries(client: &Client) -> Result<Vec<String>, Error> {
 }
 
 /// The rows of an answer, as lines of TSV, and how long it took.
-async fn rows(client: &Client, query: &str) -> Result<(Vec<String>, f64), Error> {
+async fn rows(client: &Client, query: &str) -> Result<(Vec<String>, Took), Error> {
     let request = QueryRequest { query: query.to_owned(), format: ResultFormat::Tsv.into(), ..Default::default() };
-    let (answer, seconds) = timed(async { Ok(client.query_all(request, ANSWER_BYTES_MAX).await?) }).await?;
+    let (answer, took) = timed(async { Ok(client.query_all(request, ANSWER_BYTES_MAX).await?) }).await?;
+    let took = Took { servers: Some(answer.summary.seconds), ..took };
     let text = String::from_utf8_lossy(&answer.data);
     let rows: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
     match rows.is_empty() {
         true => Err(Error::Input(format!("{query} has no answer"))),
-        false => Ok((rows, seconds)),
+        false => Ok((rows, took)),
     }
 }
 
@@ -138,7 +152,7 @@ enum Until {
     Time(Duration),
 }
 
-async fn ask(client: &Client, queries: &[String], until: Until) -> Result<Vec<f64>, Error> {
+async fn ask(client: &Client, queries: &[String], until: Until) -> Result<Vec<Took>, Error> {
     let started = Instant::now();
     let mut times = Vec::new();
     for query in queries.iter().cycle() {
@@ -155,7 +169,7 @@ async fn ask(client: &Client, queries: &[String], until: Until) -> Result<Vec<f6
 }
 
 /// Each client begins with another entity.
-async fn ask_together(cluster: &Cluster, queries: &[String]) -> Result<Vec<f64>, Error> {
+async fn ask_together(cluster: &Cluster, queries: &[String]) -> Result<Vec<Took>, Error> {
     let mut clients = JoinSet::new();
     for number in 0..usize::from(CLIENTS) {
         let (client, mut queries) = (cluster.client()?, queries.to_vec());
@@ -173,14 +187,14 @@ async fn ask_together(cluster: &Cluster, queries: &[String]) -> Result<Vec<f64>,
 
 /// Says that somebody new heads a department, from which more follows by several rules, again and again. The answer
 /// comes when it is durable and the closure is complete.
-async fn write(client: &Client, name: &str, count: usize, content: &mut Content) -> Result<Vec<f64>, Error> {
+async fn write(client: &Client, name: &str, count: usize, content: &mut Content) -> Result<Vec<Took>, Error> {
     let (heads, started) = (term("headOf"), Instant::now());
     let mut times = Vec::new();
     while times.len() < count && started.elapsed() < WRITES_TIME {
         let who = format!("http://bench.entail/{name}{}", times.len());
         let update = format!("INSERT DATA {{ <{who}> <{heads}> <http://www.Department0.University0.edu> }}");
         let request = UpdateRequest { update, ..Default::default() };
-        let (response, seconds) = timed(async { Ok(client.update(request).await?) }).await?;
+        let (response, took) = timed(async { Ok(client.update(request).await?) }).await?;
         let change = response.change.unwrap_or_default();
         if change.asserted != 1 || change.derived == 0 {
             let (asserted, derived) = (change.asserted, change.derived);
@@ -190,7 +204,7 @@ async fn write(client: &Client, name: &str, count: usize, content: &mut Content)
         }
         content.asserted += change.asserted;
         content.derived += change.derived;
-        times.push(seconds);
+        times.push(took);
     }
     Ok(times)
 }

@@ -25,18 +25,20 @@ const STEP_COLUMNS: [(&str, &str, Number); 9] = [
     ("MB between nodes", "bytes_exchanged", bytes),
     ("messages", "messages", count),
 ];
-const QUERY_COLUMNS: [(&str, &str, Number); 6] = [
+const QUERY_COLUMNS: [(&str, &str, Number); 7] = [
     ("rows", "rows", count),
     ("ms", "seconds", millis),
+    ("server ms", "server_seconds", millis),
     ("first ms", "first_seconds", millis),
     ("CPU ms", "cpu_seconds", millis),
     ("MB between nodes", "bytes_exchanged", bytes),
     ("messages", "messages", count),
 ];
-const POINT_COLUMNS: [(&str, &str, Number); 5] = [
+const POINT_COLUMNS: [(&str, &str, Number); 6] = [
     ("clients", "clients", count),
     ("calls", "calls", count),
     ("p50 ms", "seconds", millis),
+    ("server p50 ms", "server_seconds", millis),
     ("p99 ms", "p99_seconds", millis),
     ("a second", "per_second", count),
 ];

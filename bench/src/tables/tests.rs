@@ -7,7 +7,7 @@ const LINES: &str = r#"{"line":"machine","processors":2,"processor":"P","memory_
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"start","seconds":0.25,"rss_bytes":20000000}
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"total","facts":1000000,"seconds":2.0,"cpu_seconds":1.0,"rss_bytes":30000000}
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"rest","seconds":3.0,"rss_bytes":26000000}
-{"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"q01","rows":1234567,"seconds":0.5,"first_seconds":0.0001}
+{"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"q01","rows":1234567,"seconds":0.5,"server_seconds":0.4,"first_seconds":0.0001}
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"point_query","clients":1,"calls":10,"seconds":0.001,"p99_seconds":0.002,"per_second":12345.6}
 {"line":"measurement","workload":"w-1","subject":"entail","run":1,"step":"point_query","clients":8,"calls":10,"seconds":0.004,"p99_seconds":0.005,"per_second":2000}
 {"line":"measurement","workload":"w-1","subject":"ascent","run":1,"step":"total","facts":1000000,"seconds":0.05}
@@ -43,9 +43,9 @@ Entail 0.1.0, release build; load 0.5 when it began.
 |---|---:|---:|---:|
 | `rss_bytes` | 30.00 | **40.00** | – |
 
-| query | rows | ms | first ms |
-|---|---:|---:|---:|
-| q01 | 1,234,567 | 500.0 | 0.100 |
+| query | rows | ms | server ms | first ms |
+|---|---:|---:|---:|---:|
+| q01 | 1,234,567 | 500.0 | 400.0 | 0.100 |
 
 | request | clients | calls | p50 ms | p99 ms | a second |
 |---|---:|---:|---:|---:|---:|

@@ -97,8 +97,12 @@ impl House {
     /// # Errors
     /// `Overloaded` after `time`, `NotReady` when the coordinator is stopping.
     async fn admitted(&self, time: Duration) -> Result<OwnedSemaphorePermit, Fault> {
+        let span = info_span!("admission");
+        if let Ok(permit) = span.in_scope(|| Arc::clone(&self.admission).try_acquire_owned()) {
+            return Ok(permit);
+        }
         tokio::time::timeout(time, Arc::clone(&self.admission).acquire_owned())
-            .instrument(info_span!("admission"))
+            .instrument(span)
             .await
             .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are at work"))?
             .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is stopping"))

@@ -36,6 +36,12 @@ pub fn of_plan(context: &Context, plan: &Plan) -> Vec<Vec<f64>> {
                 rows *= matches(context, atom, &bound);
                 bound.extend(atom.slots());
             }
+            Op::Intersect { sides, .. } => {
+                for side in sides {
+                    rows *= matches(context, &side.atom, &bound);
+                    bound.extend(side.atom.slots());
+                }
+            }
             Op::Filter(_) => rows *= FILTER_SHARE,
             Op::Resolve { .. } => {}
         }

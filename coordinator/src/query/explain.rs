@@ -61,6 +61,10 @@ fn rounded(rows: f64) -> f64 {
 fn words_of(branch: &Branch, op: &Op) -> String {
     match op {
         Op::Match { atom, copy, .. } => words_of_atom(branch, atom, *copy),
+        Op::Intersect { slot, sides } => {
+            let sides: Vec<String> = sides.iter().map(|side| words_of_atom(branch, &side.atom, side.copy)).collect();
+            format!("intersect for {}: {}", name(branch, *slot), sides.join("; "))
+        }
         Op::Resolve { slot } => format!("read the texts of {}", name(branch, *slot)),
         Op::Filter(condition) => format!("keep if {}", condition.expression),
     }

@@ -10,8 +10,9 @@
 use super::body::{Body, Graph, Position};
 use super::normal::{self, Normal};
 use super::prepare::{Kind, Shell};
-use moka::sync::Cache;
 use oxrdf::{NamedNode, Term};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use spargebra::Query;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,11 +22,23 @@ const BYTES_MAX: u64 = 16 << 20;
 /// What is known takes about so many times its text, and so much whatever the text.
 const TIMES: usize = 16;
 const OVERHEAD: usize = 512;
+/// So many texts of usual length fit.
+const TEXTS: usize = 4096;
+
+/// Weighs texts by their length.
+#[derive(Clone, Debug)]
+struct Estimate;
+
+impl Weighter<String, Known> for Estimate {
+    fn weight(&self, text: &String, _: &Known) -> u64 {
+        (text.len() * TIMES + OVERHEAD) as u64
+    }
+}
 
 /// The texts that were met.
 #[derive(Debug)]
 pub struct Plans {
-    known: Cache<String, Known>,
+    known: Cache<String, Known, Estimate>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -46,9 +59,8 @@ pub enum Found {
 
 impl Default for Plans {
     fn default() -> Self {
-        let weigh = |text: &String, _: &Known| (text.len() * TIMES + OVERHEAD) as u32;
         Self {
-            known: Cache::builder().max_capacity(BYTES_MAX).weigher(weigh).build(),
+            known: Cache::with_weighter(TEXTS, BYTES_MAX, Estimate),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use entail_logic::plan::compile::Context;
 use entail_model::term::HashKey;
 use entail_model::{Epoch, ShardCount, TermId};
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +16,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Statistics of epochs that are kept.
 const STATS_KEPT: usize = 4;
 
+/// What an entry takes beside its text, about, and all of one of usual length.
+const OVERHEAD: usize = 80;
+const TERM_BYTES: u64 = 160;
+
+/// Weighs ids and texts.
+#[derive(Clone)]
+pub(super) struct ByText;
+
+impl Weighter<TermId, Bytes> for ByText {
+    fn weight(&self, _: &TermId, text: &Bytes) -> u64 {
+        (text.len() + OVERHEAD) as u64
+    }
+}
+
+impl Weighter<Vec<u8>, TermId> for ByText {
+    fn weight(&self, text: &Vec<u8>, _: &TermId) -> u64 {
+        (text.len() + OVERHEAD) as u64
+    }
+}
+
 /// What queries share: caches over committed terms, and the statistics of the last epochs.
 pub struct Shared {
     pub key: HashKey,
     pub shards: ShardCount,
     /// Canonical bytes by id. Ids are never given twice, so entries never go stale.
-    pub(super) terms: Cache<TermId, Bytes>,
-    pub(super) ids: Cache<Vec<u8>, TermId>,
+    pub(super) terms: Cache<TermId, Bytes, ByText>,
+    pub(super) ids: Cache<Vec<u8>, TermId, ByText>,
     stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
     /// What is known of the texts of queries.
     pub plans: Arc<Plans>,
@@ -33,12 +54,12 @@ pub struct Shared {
 impl Shared {
     /// Empty caches of about `bytes` bytes.
     pub fn new(cluster: &metalog::Cluster, bytes: u64, first_query: u64, metrics: Metrics) -> Self {
-        let weigh = |_: &TermId, text: &Bytes| text.len() as u32 + 80;
+        let terms = (bytes / 2 / TERM_BYTES) as usize;
         Self {
             key: HashKey(cluster.hash_key),
             shards: cluster.shards,
-            terms: Cache::builder().max_capacity(bytes / 2).weigher(weigh).build(),
-            ids: Cache::builder().max_capacity(bytes / 2).weigher(|text: &Vec<u8>, _| text.len() as u32 + 80).build(),
+            terms: Cache::with_weighter(terms, bytes / 2, ByText),
+            ids: Cache::with_weighter(terms, bytes / 2, ByText),
             stats: Mutex::default(),
             plans: Arc::default(),
             next_query: AtomicU64::new(first_query),
@@ -63,9 +84,7 @@ impl Shared {
 
     /// The caches: name, budget and use in bytes.
     pub fn pools(&self) -> [(&'static str, u64, u64); 2] {
-        self.terms.run_pending_tasks();
-        self.ids.run_pending_tasks();
         let budget = self.bytes_max / 2;
-        [("term_texts", budget, self.terms.weighted_size()), ("term_ids", budget, self.ids.weighted_size())]
+        [("term_texts", budget, self.terms.weight()), ("term_ids", budget, self.ids.weight())]
     }
 }

@@ -5,6 +5,7 @@ use super::run::{Piece, Run};
 use entail_model::{Fault, TermId};
 
 /// A position in a run that only moves forward.
+#[derive(Clone)]
 pub struct Cursor<'a> {
     run: &'a Run,
     chunk: usize,
@@ -73,6 +74,12 @@ impl<'a> Cursor<'a> {
         self.loaded = None;
         self.load()?;
         Ok(self.rest())
+    }
+
+    /// The pairs of the chunks after this one that begin with the key, and with them some that follow it.
+    pub(crate) fn later_chunks_with(&self, key: TermId) -> u64 {
+        let later = self.run.chunks.iter().skip(self.chunk + 1);
+        later.take_while(|chunk| chunk.first.0 == key).map(|chunk| chunk.len).sum()
     }
 
     /// The pair under the cursor, after a [`seek`](Self::seek) or [`advance`](Self::advance).

@@ -9,6 +9,7 @@ use entail_model::TermId;
 pub use entail_model::fact::Pair;
 
 use rayon::prelude::*;
+use std::cmp::Ordering;
 
 /// Above this many pairs work is shared between cores.
 const PARALLEL: usize = 1 << 16;
@@ -62,6 +63,23 @@ pub fn interpolate(pairs: &[Pair], target: Pair) -> usize {
     }
     let least = place.saturating_sub(back);
     least + pairs[least..place].partition_point(|pair| *pair < target)
+}
+
+/// Shows the values that two lists have in common, each in the order of its values and with one key of its own; gives how
+/// far either was passed over: one of them to its end.
+pub fn common_values(left: &[Pair], right: &[Pair], mut visit: impl FnMut(TermId)) -> (usize, usize) {
+    let (mut at, mut other) = (0, 0);
+    while let (Some(pair), Some(found)) = (left.get(at), right.get(other)) {
+        match pair.1.cmp(&found.1) {
+            Ordering::Less => at += gallop(&left[at..], |pair| pair.1 < found.1),
+            Ordering::Greater => other += gallop(&right[other..], |found| found.1 < pair.1),
+            Ordering::Equal => {
+                visit(pair.1);
+                (at, other) = (at + 1, other + 1);
+            }
+        }
+    }
+    (at, other)
 }
 
 /// Sorts the pairs and drops repetitions. Pairs that come in the order of their keys cost less.

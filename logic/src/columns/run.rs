@@ -304,6 +304,20 @@ impl Run {
         Ok(())
     }
 
+    /// Calls `visit` with the pairs of one key, in pieces.
+    pub fn for_each_of(&self, key: TermId, mut visit: impl FnMut(&[Pair]) -> Result<(), Fault>) -> Result<(), Fault> {
+        let start = self.chunks.partition_point(|chunk| chunk.last.0 < key);
+        for chunk in self.chunks[start..].iter().take_while(|chunk| chunk.first.0 <= key) {
+            let pairs = chunk.pairs()?;
+            let rest = &pairs[pairs.partition_point(|pair| pair.0 < key)..];
+            let group = gallop(rest, |pair| pair.0 == key);
+            if group > 0 {
+                visit(&rest[..group])?;
+            }
+        }
+        Ok(())
+    }
+
     /// The pairs of `key` in the chunks after the cursor's: a large group may span several.
     fn match_rest(
         &self,
@@ -389,6 +403,10 @@ pub(crate) mod tests {
                     let mut around = run.around(key).map_or(Vec::new(), |run| run.to_vec().expect("in memory"));
                     around.retain(|pair| pair.0 == key);
                     prop_assert_eq!(around, all_of(key));
+                    let mut found = Vec::new();
+                    let mut keep = |pairs: &[Pair]| { found.extend_from_slice(pairs); Ok(()) };
+                    run.for_each_of(key, &mut keep).expect("in memory");
+                    prop_assert_eq!(found, all_of(key));
                 }
                 let parts = (0..of).filter_map(|number| run.part(number, of));
                 let all: Vec<Pair> = parts.flat_map(|part| part.to_vec().expect("in memory")).collect();

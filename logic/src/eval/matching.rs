@@ -4,6 +4,7 @@
 //! sides are of like size), or in their own order where that is worth keeping and the runs are small; with nothing bound,
 //! the copy is scanned. A bound value is checked against each match.
 
+use super::described::Described;
 use super::join::{Choice, Join, value_of};
 use super::members::Asked;
 use super::{Batch, Output, Scope};
@@ -28,6 +29,9 @@ pub(super) struct Step<'a> {
 impl Step<'_> {
     /// Joins `batch` with the atom's facts.
     pub fn run(&self, batch: &Batch, output: Output<'_>) -> Result<(), Fault> {
+        if let Some(described) = Described::of(self, batch) {
+            return described.run(self, batch, output);
+        }
         for (choice, graphs, rows) in self.choices(batch) {
             self.scope.check()?;
             let mut join = Join::new(self, batch, choice, output);

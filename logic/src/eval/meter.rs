@@ -144,9 +144,9 @@ impl Meter {
 
     /// Where the facts are that an operator looks at for each row, as far as the rows tell.
     fn shares_of_input(&self, place: Place, batch: &Batch) -> Shares {
-        shares(batch.rows, |row| match self.op(place) {
-            Some(Op::Match { atom, copy, .. }) => value(atom.key_value(*copy).0, batch, row)?.home(),
-            _ => self.home(place, batch, row),
+        shares(batch.rows, |row| match self.op(place).and_then(Op::leading) {
+            Some((atom, copy)) => value(atom.key_value(copy).0, batch, row)?.home(),
+            None => self.home(place, batch, row),
         })
     }
 
@@ -175,23 +175,20 @@ impl Meter {
     fn home(&self, (stage, op): Place, piece: &Batch, row: usize) -> Option<ShardId> {
         let ops = &self.plan.stages[stage].ops;
         for op in ops[..(op + 1).min(ops.len())].iter().rev() {
-            match op {
-                Op::Match { atom, copy, .. } => {
-                    let subject = value(atom.subject, piece, row)?;
-                    return match copy {
-                        Copy::Out => subject.home(),
-                        Copy::In => {
-                            let (predicate, object) =
-                                (value(atom.predicate, piece, row)?, value(atom.object, piece, row)?);
-                            fact::in_home(subject, predicate, object, self.rdf_type)
-                        }
-                    };
-                }
-                Op::Resolve { slot } => match value(Arg::Slot(*slot), piece, row).and_then(TermId::home) {
-                    None => {}
-                    home => return home,
-                },
-                Op::Filter(_) => {}
+            if let Some((atom, copy)) = op.leading() {
+                let subject = value(atom.subject, piece, row)?;
+                return match copy {
+                    Copy::Out => subject.home(),
+                    Copy::In => {
+                        let (predicate, object) = (value(atom.predicate, piece, row)?, value(atom.object, piece, row)?);
+                        fact::in_home(subject, predicate, object, self.rdf_type)
+                    }
+                };
+            }
+            if let Op::Resolve { slot } = op
+                && let Some(home) = value(Arg::Slot(*slot), piece, row).and_then(TermId::home)
+            {
+                return Some(home);
             }
         }
         match &self.plan.stages[stage].route {

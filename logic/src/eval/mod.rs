@@ -6,6 +6,8 @@
 
 pub mod batch;
 pub mod condition;
+mod described;
+mod intersect;
 mod join;
 mod matching;
 pub mod members;
@@ -29,7 +31,19 @@ pub trait Facts: Sync {
 
     /// Every relation that has facts at this node, in order.
     fn relations(&self) -> Vec<Relation>;
+
+    /// Calls `visit` with all runs of a graph's local copies, relation by relation, and the predicate of each.
+    fn visit_runs(&self, graph: TermId, copy: Copy, view: View, visit: Visit<'_>) -> Result<(), Fault> {
+        for relation in self.relations().into_iter().filter(|relation| relation.graph == graph) {
+            let runs = self.runs(relation, copy, view);
+            runs.iter().try_for_each(|run| visit(relation.predicate, run))?;
+        }
+        Ok(())
+    }
 }
+
+/// Gets runs, each with its predicate.
+pub type Visit<'v> = &'v mut dyn FnMut(TermId, &Run) -> Result<(), Fault>;
 
 /// The texts of the terms whose home is this node.
 pub trait Texts: Sync {
@@ -137,6 +151,12 @@ impl Ops<'_> {
                 let live = scope.meter.is_none().then_some(&live[..]);
                 matching::Step { scope, atom, copy: *copy, view: *view, live, is_counted }.run(&batch, &mut next)
             }
+            Some(Op::Intersect { slot, sides }) => {
+                let live = self.live_after(op);
+                let is_counted = self.is_last && live.is_empty() && op + 1 == self.of.ops.len();
+                let live = scope.meter.is_none().then_some(&live[..]);
+                intersect::Step { scope, slot: *slot, sides, live, is_counted }.run(&batch, &mut next)
+            }
             Some(Op::Resolve { slot }) => {
                 let mut batch = batch;
                 batch.resolve(*slot, scope.texts)?;
@@ -152,13 +172,7 @@ impl Ops<'_> {
     /// The slots that somebody reads after an operator, in order.
     fn live_after(&self, op: usize) -> Vec<Slot> {
         let mut live = self.of.live.clone();
-        for later in &self.of.ops[op + 1..] {
-            match later {
-                Op::Match { atom, .. } => live.extend(atom.slots()),
-                Op::Resolve { slot } => live.push(*slot),
-                Op::Filter(condition) => live.extend(condition.variables.iter().map(|(_, slot)| *slot)),
-            }
-        }
+        live.extend(self.of.ops[op + 1..].iter().flat_map(Op::slots));
         live.sort_unstable();
         live.dedup();
         live

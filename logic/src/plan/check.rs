@@ -2,7 +2,7 @@
 //!
 //! The compiler makes no others: a plan that fails here is damaged, and would index beyond its own columns.
 
-use super::{Arg, Op, Plan, Program, Route, Sink, Slot};
+use super::{Arg, Op, Plan, Program, Route, Side, Sink, Slot};
 use entail_model::{Fault, Relation};
 
 impl Plan {
@@ -14,9 +14,13 @@ impl Plan {
         if self.stages.is_empty() {
             return Err(Fault::corrupt("a plan without stages"));
         }
-        match self.slots().into_iter().find(|slot| *slot >= self.width) {
-            Some(slot) => Err(Fault::corrupt(format!("a plan of {} columns that uses column {slot}", self.width))),
-            None => Ok(()),
+        if let Some(slot) = self.slots().into_iter().find(|slot| *slot >= self.width) {
+            return Err(Fault::corrupt(format!("a plan of {} columns that uses column {slot}", self.width)));
+        }
+        let mut ops = self.stages.iter().flat_map(|stage| &stage.ops);
+        match ops.all(|op| !matches!(op, Op::Intersect { slot, sides } if !is_sound(*slot, sides))) {
+            true => Ok(()),
+            false => Err(Fault::corrupt("a plan that intersects what are no lists of one slot")),
         }
     }
 
@@ -35,13 +39,7 @@ impl Plan {
                 Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot) => slots.push(*slot),
                 Route::Everywhere | Route::Shard(_) | Route::Broadcast => {}
             }
-            for op in &stage.ops {
-                match op {
-                    Op::Match { atom, .. } => slots.extend(atom.slots()),
-                    Op::Resolve { slot } => slots.push(*slot),
-                    Op::Filter(condition) => slots.extend(condition.variables.iter().map(|(_, slot)| *slot)),
-                }
-            }
+            slots.extend(stage.ops.iter().flat_map(Op::slots));
         }
         match &self.sink {
             Sink::Gather(gathered) => slots.extend_from_slice(gathered),
@@ -52,6 +50,15 @@ impl Plan {
         }
         slots
     }
+}
+
+/// Are these two lists or more, of a slot that is not their key?
+fn is_sound(slot: Slot, sides: &[Side]) -> bool {
+    let is_list = |side: &Side| {
+        let (key, value) = side.atom.key_value(side.copy);
+        side.atom.relation().is_some() && value == Arg::Slot(slot) && key != value && key.slot().is_some()
+    };
+    sides.len() > 1 && sides.iter().all(is_list)
 }
 
 impl Program {
@@ -83,8 +90,8 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Stage;
-    use entail_model::Reason;
+    use crate::plan::{Atom, GraphScope, Stage};
+    use entail_model::{Copy, Reason, TermId};
 
     fn plan(routes: &[Route], gathered: Slot) -> Plan {
         let stage = |route: &Route| Stage { route: route.clone(), ops: Vec::new(), live: vec![0] };
@@ -102,5 +109,28 @@ mod tests {
         ] {
             assert_eq!(damaged.check().expect_err(what).reason, Reason::Corrupt, "{what}");
         }
+    }
+
+    #[test]
+    fn only_lists_of_one_slot_are_intersected() {
+        let side = |subject, object| {
+            let (graph, predicate) = (GraphScope::One(TermId::DEFAULT_GRAPH), Arg::Const(TermId(9)));
+            Side { atom: Atom { graph, subject, predicate, object }, copy: Copy::Out }
+        };
+        let check = |sides: &[Side]| {
+            let mut plan = plan(&[Route::Everywhere], 1);
+            plan.stages[0].ops = vec![Op::Intersect { slot: 1, sides: sides.to_vec() }];
+            plan.check()
+        };
+        let sound = side(Arg::Slot(0), Arg::Slot(1));
+        assert_eq!(check(&[sound.clone(), sound.clone()]), Ok(()));
+        for other in [
+            side(Arg::Slot(1), Arg::Slot(0)),
+            side(Arg::Slot(1), Arg::Slot(1)),
+            side(Arg::Const(TermId(9)), Arg::Slot(1)),
+        ] {
+            assert_eq!(check(&[sound.clone(), other]).expect_err("no list").reason, Reason::Corrupt);
+        }
+        assert_eq!(check(&[sound]).expect_err("one list").reason, Reason::Corrupt);
     }
 }

@@ -16,7 +16,9 @@
 //! that is never a subject may be an inline value, whose facts are spread over the nodes.)
 
 use super::spread::Derived;
-use super::{Arg, Atom, Condition, GraphScope, Head, Op, Plan, Program, Route, RulePlans, Sink, Slot, Stage, View};
+use super::{
+    Arg, Atom, Condition, GraphScope, Head, Op, Plan, Program, Route, RulePlans, Side, Sink, Slot, Stage, View,
+};
 use entail_model::{Copy, Relation, TermId};
 use std::collections::{BTreeSet, HashMap};
 
@@ -83,7 +85,7 @@ pub struct RuleBody {
 /// The plan of a query's basic graph pattern: its answers are the bag of `output` rows.
 pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan {
     let views = vec![View::All; body.atoms.len()];
-    let builder = Builder { lists_classes: true, ..Builder::new(context, body, &views) };
+    let builder = Builder { lists_classes: true, intersects: true, ..Builder::new(context, body, &views) };
     builder.build(None, Sink::Gather(output))
 }
 
@@ -225,6 +227,9 @@ struct Builder<'a> {
     /// Is a bound subject looked for among the subjects of its class, which lie side by side, and not its class among all
     /// facts of `rdf:type`? In rules that would be one more reader of in copies.
     lists_classes: bool,
+    /// Is a value that several atoms say something of looked for in all their lists at once? What rules read is new, and
+    /// small, or goes in the order of its rows.
+    intersects: bool,
     place: Place,
     rows: f64,
     cost: f64,
@@ -252,6 +257,7 @@ impl<'a> Builder<'a> {
             nodes: BTreeSet::new(),
             resolved: BTreeSet::new(),
             lists_classes: false,
+            intersects: false,
             place: Place::Everywhere,
             rows: 1.0,
             cost: 0.0,
@@ -281,7 +287,10 @@ impl<'a> Builder<'a> {
             let (atom, access) =
                 accesses.min_by(|a, b| a.1.cost.total_cmp(&b.1.cost)).expect("atoms are left to choose from");
             left.retain(|other| *other != atom);
-            self.take(atom, access);
+            match self.list(atom).filter(|_| self.intersects) {
+                Some(slot) => self.take_lists(slot, atom, access, &mut left),
+                None => self.take(atom, access),
+            }
         }
         self.mark_live(&sink);
         (Plan { width: self.body.width, stages: self.stages, sink }, self.cost)
@@ -446,6 +455,35 @@ impl<'a> Builder<'a> {
         self.filter_what_is_bound();
     }
 
+    /// The slot of which an atom has a list for each row, where the rows are.
+    fn list(&self, index: usize) -> Option<Slot> {
+        let (atom, access) = (&self.body.atoms[index], self.access(index));
+        let (key, value) = atom.key_value(access.copy);
+        let (of, slot) = (key.slot()?, value.slot()?);
+        let is_here = access.route.is_none() && (self.context.single_node || self.place == Place::Home(key));
+        let is_list = atom.relation().is_some() && self.bound.contains(&of) && !self.bound.contains(&slot);
+        (is_here && is_list).then_some(slot)
+    }
+
+    /// Takes an atom that has lists of a slot together with all others that have such lists, too: most of what one says
+    /// another may deny, and what both say costs no more than the shorter of two lists.
+    fn take_lists(&mut self, slot: Slot, first: usize, access: Access, left: &mut Vec<usize>) {
+        let others: Vec<usize> = left.iter().copied().filter(|other| self.list(*other) == Some(slot)).collect();
+        if others.is_empty() {
+            return self.take(first, access);
+        }
+        left.retain(|other| !others.contains(other));
+        let side = |index: usize| Side { atom: self.body.atoms[index].clone(), copy: self.access(index).copy };
+        let sides: Vec<Side> = std::iter::once(first).chain(others.iter().copied()).map(side).collect();
+        self.nodes.extend(sides.iter().filter_map(|side| side.atom.subject.slot()));
+        self.stage().ops.push(Op::Intersect { slot, sides });
+        self.bound.insert(slot);
+        self.rows = others.iter().fold(access.rows, |rows, other| rows * self.estimate(*other));
+        self.cost += access.cost;
+        self.place = access.after;
+        self.filter_what_is_bound();
+    }
+
     fn stage(&mut self) -> &mut Stage {
         self.stages.last_mut().expect("a plan has a first stage")
     }
@@ -502,13 +540,7 @@ impl<'a> Builder<'a> {
         };
         for stage in self.stages.iter_mut().rev() {
             stage.live = needed.iter().copied().collect();
-            for op in &stage.ops {
-                match op {
-                    Op::Match { atom, .. } => needed.extend(atom.slots()),
-                    Op::Resolve { slot } => _ = needed.insert(*slot),
-                    Op::Filter(condition) => needed.extend(condition.variables.iter().map(|(_, slot)| *slot)),
-                }
-            }
+            needed.extend(stage.ops.iter().flat_map(Op::slots));
             if let Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot) = stage.route {
                 needed.insert(slot);
             }

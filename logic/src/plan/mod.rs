@@ -111,10 +111,41 @@ pub enum View {
 pub enum Op {
     /// Extends each row by the matching facts of a local copy.
     Match { atom: Atom, copy: Copy, view: View },
+    /// Extends each row by the values that all of several lists have: of each side the key is bound, and the value is one
+    /// slot, which is not. All facts are read. There are two sides at least.
+    Intersect { slot: Slot, sides: Vec<Side> },
     /// Adds the texts of a slot's terms to the rows, from this node's dictionary. Inline values need none.
     Resolve { slot: Slot },
     /// Keeps the rows for which the expression's effective boolean value is true.
     Filter(Condition),
+}
+
+impl Op {
+    /// The slots that the operator reads or binds.
+    pub fn slots(&self) -> Vec<Slot> {
+        match self {
+            Self::Match { atom, .. } => atom.slots(),
+            Self::Intersect { slot, sides } => sides.iter().flat_map(|side| side.atom.slots()).chain([*slot]).collect(),
+            Self::Resolve { slot } => vec![*slot],
+            Self::Filter(condition) => condition.variables.iter().map(|(_, slot)| *slot).collect(),
+        }
+    }
+
+    /// The atom that says where the operator's facts are, if it reads some, and its copy.
+    pub fn leading(&self) -> Option<(&Atom, Copy)> {
+        match self {
+            Self::Match { atom, copy, .. } => Some((atom, *copy)),
+            Self::Intersect { sides, .. } => sides.first().map(|side| (&side.atom, side.copy)),
+            Self::Resolve { .. } | Self::Filter(_) => None,
+        }
+    }
+}
+
+/// One of the lists that are [intersected](Op::Intersect): the facts of one relation with a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Side {
+    pub atom: Atom,
+    pub copy: Copy,
 }
 
 /// A SPARQL expression over slots.
@@ -195,12 +226,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The atoms, with the copy and the facts of it that each reads.
+    /// The atoms of a rule's plan, with the copy and the facts of it that each reads: rules intersect nothing.
     pub fn matches(&self) -> impl Iterator<Item = (&Atom, Copy, View)> {
         let ops = self.stages.iter().flat_map(|stage| &stage.ops);
         ops.filter_map(|op| match op {
             Op::Match { atom, copy, view } => Some((atom, *copy, *view)),
-            Op::Resolve { .. } | Op::Filter(_) => None,
+            Op::Intersect { .. } | Op::Resolve { .. } | Op::Filter(_) => None,
         })
     }
 }

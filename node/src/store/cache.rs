@@ -14,9 +14,11 @@
 use super::codec;
 use super::schema::{Key, RunId};
 use super::table::{Batch, Durability, Table};
+use entail_logic::columns::run::CHUNK_PAIRS;
 use entail_logic::columns::{ChunkKey, ChunkStore, Pair};
 use entail_model::Fault;
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +26,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a cached chunk takes beside its pairs.
 const OVERHEAD: usize = 160;
+/// A full chunk in memory.
+const CHUNK_BYTES: u64 = (CHUNK_PAIRS * size_of::<Pair>()) as u64;
 /// Deletes in one batch.
 const SWEEP_KEYS: usize = 8192;
 
@@ -31,11 +35,21 @@ const SWEEP_KEYS: usize = 8192;
 #[derive(Debug)]
 pub struct ChunkCache {
     table: Arc<dyn Table>,
-    decoded: Cache<ChunkKey, Arc<Vec<Pair>>>,
+    decoded: Cache<ChunkKey, Arc<Vec<Pair>>, InMemory>,
     budget: u64,
     hits: AtomicU64,
     misses: AtomicU64,
     ledger: Mutex<Ledger>,
+}
+
+/// Weighs decoded chunks.
+#[derive(Clone, Debug)]
+struct InMemory;
+
+impl Weighter<ChunkKey, Arc<Vec<Pair>>> for InMemory {
+    fn weight(&self, _: &ChunkKey, pairs: &Arc<Vec<Pair>>) -> u64 {
+        (pairs.capacity() * size_of::<Pair>() + OVERHEAD) as u64
+    }
 }
 
 /// How the cache is used: bytes, and chunks that were found in it or had to be read.
@@ -63,10 +77,7 @@ struct Ledger {
 impl ChunkCache {
     /// A cache of `budget` bytes over the chunks in `table`, whose next key is `next_key`.
     pub fn new(table: Arc<dyn Table>, budget: u64, next_key: u64) -> Arc<Self> {
-        let decoded = Cache::builder()
-            .max_capacity(budget)
-            .weigher(|_, pairs: &Arc<Vec<Pair>>| (pairs.capacity() * size_of::<Pair>() + OVERHEAD) as u32)
-            .build();
+        let decoded = Cache::with_weighter((budget / CHUNK_BYTES) as usize, budget, InMemory);
         Arc::new(Self {
             table,
             decoded,
@@ -79,8 +90,7 @@ impl ChunkCache {
 
     /// Bytes of decoded chunks in memory.
     pub fn bytes(&self) -> u64 {
-        self.decoded.run_pending_tasks();
-        self.decoded.weighted_size()
+        self.decoded.weight()
     }
 
     /// What it may take, and what it is good for.
@@ -131,7 +141,7 @@ impl ChunkCache {
         let mut batch = Batch::default();
         for key in keys {
             batch.delete(Key::Chunk(*key));
-            self.decoded.invalidate(key);
+            self.decoded.remove(key);
         }
         run.into_iter().for_each(|run| batch.delete(Key::Garbage(run)));
         self.table.commit(batch, Durability::Later)
@@ -143,10 +153,7 @@ impl ChunkCache {
             return Ok(pairs);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let loaded = self.decoded.try_get_with(key, || self.read(key).map(Arc::new));
-        // The cache evicts when it tidies up, which it would otherwise put off beyond the budget.
-        self.decoded.run_pending_tasks();
-        loaded.map_err(|fault| Fault::clone(&fault))
+        self.decoded.get_or_insert_with(&key, || self.read(key).map(Arc::new))
     }
 
     fn read(&self, key: ChunkKey) -> Result<Vec<Pair>, Fault> {
@@ -290,7 +297,7 @@ mod tests {
                     for step in 0..256 {
                         let index = (step * 37 + thread * 31) % keys.len();
                         assert_eq!(*scratch.load(keys[index]).expect("stored"), all[index]);
-                        assert!(cache.decoded.weighted_size() <= budget + 4 * (256 << 10));
+                        assert!(cache.bytes() <= budget);
                     }
                 });
             }

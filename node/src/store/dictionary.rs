@@ -27,10 +27,14 @@ use entail_logic::columns::spine::Spill;
 use entail_logic::columns::{ChunkStore, Cursor, Pair, Run, Spine};
 use entail_model::term::{self, HashKey, TermHash};
 use entail_model::{Fault, ShardCount, ShardId, TermId, TermKind};
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What the texts of a slot take, about.
+const SLOT_BYTES: u64 = 4 << 10;
 
 const LOCAL_BITS: u32 = 40;
 const LOCAL_MASK: u64 = (1 << LOCAL_BITS) - 1;
@@ -47,12 +51,25 @@ pub struct Dictionary {
     scratch: Mutex<Arc<Scratch>>,
     /// Of what an attempt adds, a shard's index keeps no more pairs in memory than about this.
     resident_pairs_max: u64,
-    /// Decoded texts by generation, shard and slot.
-    slots: Cache<(u64, ShardId, u64), Arc<Texts>>,
+    /// Decoded texts.
+    slots: Cache<SlotKey, Arc<Texts>, InMemory>,
     /// Counts aborts: an aborted id may be given anew, so cached texts are not used across one.
     generation: AtomicU64,
     /// Where the next batch starts, so that concurrent ones do not queue for the same shards.
     start: AtomicUsize,
+}
+
+/// Generation, shard and number of a slot.
+type SlotKey = (u64, ShardId, u64);
+
+/// Weighs decoded texts.
+#[derive(Clone, Debug)]
+struct InMemory;
+
+impl Weighter<SlotKey, Arc<Texts>> for InMemory {
+    fn weight(&self, _: &SlotKey, texts: &Arc<Texts>) -> u64 {
+        (texts.bytes() + 128) as u64
+    }
 }
 
 /// What one shard knows.
@@ -118,10 +135,7 @@ impl Dictionary {
     /// An empty dictionary that keeps `memory` bytes of texts.
     pub fn new(cluster: &Cluster, table: Arc<dyn Table>, chunks: Arc<ChunkCache>, memory: u64) -> Self {
         let count = usize::from(cluster.shards.get());
-        let slots = Cache::builder()
-            .max_capacity(memory / 2)
-            .weigher(|_, texts: &Arc<Texts>| (texts.bytes() + 128) as u32)
-            .build();
+        let slots = Cache::with_weighter((memory / 2 / SLOT_BYTES) as usize, memory / 2, InMemory);
         Self {
             table,
             hash_key: cluster.hash_key(),
@@ -413,10 +427,9 @@ impl Dictionary {
 
     /// Bytes of index and texts in memory.
     pub fn bytes(&self) -> u64 {
-        self.slots.run_pending_tasks();
         let runs = |shard: &Shard| shard.staged.runs.iter().map(|run| run.resident_bytes()).sum::<u64>();
         let staged = |shard: &Shard| shard.index.bytes() + runs(shard);
-        self.slots.weighted_size() + self.all().map(|(_, shard)| staged(&shard)).sum::<u64>()
+        self.slots.weight() + self.all().map(|(_, shard)| staged(&shard)).sum::<u64>()
     }
 
     fn scratch(&self) -> Arc<Scratch> {

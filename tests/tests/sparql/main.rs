@@ -2,6 +2,7 @@
 //! the same facts, plans and their profiles, and queries that have to stop.
 
 mod ask;
+mod cyclic;
 mod front;
 mod oracle;
 mod order;

@@ -19,7 +19,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 /// What spareval says alone; `None` where it refuses.
-fn expected(facts: &[Quad], query: &str) -> Option<Answer> {
+pub fn expected(facts: &[Quad], query: &str) -> Option<Answer> {
     let dataset: Dataset = facts.iter().cloned().collect();
     let query = SparqlParser::new().parse_query(query).ok()?;
     let evaluator = QueryEvaluator::new();
@@ -60,12 +60,13 @@ fn lines(answer: &Answer) -> Vec<String> {
 }
 
 /// What differs, if anything does.
-fn difference(expected: &Answer, given: &Answer) -> Option<String> {
+pub fn difference(expected: &Answer, given: &Answer) -> Option<String> {
     let (expected, given) = (lines(expected), lines(given));
     (expected != given).then(|| format!("expected\n{}\ngiven\n{}", expected.join("\n"), given.join("\n")))
 }
 
-fn listed(facts: &[Quad]) -> String {
+/// The facts as N-Quads.
+pub fn listed(facts: &[Quad]) -> String {
     facts.iter().map(|fact| format!("{fact} .\n")).collect()
 }
 

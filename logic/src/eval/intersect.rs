@@ -1,0 +1,309 @@
+//! Extends rows by the values that several lists have in common, as a worst-case optimal join does it, a variable at a time
+//! (Ngo, Porat, Ré, Rudra 2012): of a triangle with two corners bound, the third is in both their lists.
+//!
+//! ```text
+//! row (x, y) ──► p(y, ·)  r(x, ·)  the shorter goes ahead, the longer gallops after it ──► rows (x, y, z)
+//! ```
+//! What one list says and another denies is never a row. Each key of a batch is looked for once, in order, and a side's only
+//! for the rows of which the sides before have something: so there are no more searches than if each value of the first
+//! list were looked up in the others.
+
+use super::{Batch, Facts, Output, PIECE_ROWS, Scope};
+use crate::columns::pairs::{self, Pair};
+use crate::columns::{Cursor, Run};
+use crate::plan::{Arg, Side, Slot, View};
+use entail_model::{Fault, TermId};
+use std::mem;
+use std::sync::Arc;
+
+pub(super) struct Step<'a> {
+    pub scope: &'a Scope<'a>,
+    pub slot: Slot,
+    pub sides: &'a [Side],
+    /// The slots that somebody reads afterwards, in order; `None` where everything is kept.
+    pub live: Option<&'a [Slot]>,
+    /// Are the rows only counted?
+    pub is_counted: bool,
+}
+
+/// A key's pairs in one run: where they begin, and how many they are, or a few more.
+struct Group<'r> {
+    start: Cursor<'r>,
+    len: u64,
+}
+
+/// What a side has for each row: the groups of its key, of all runs.
+struct Lists<'r> {
+    groups: Vec<Group<'r>>,
+    /// Of each row, its key and where its groups are.
+    of_row: Vec<(TermId, u32, u32)>,
+}
+
+/// A row's list.
+#[derive(Clone, Copy)]
+struct List<'l, 'r> {
+    key: TermId,
+    groups: &'l [Group<'r>],
+}
+
+impl Step<'_> {
+    /// Hands on the rows that have a value in common.
+    pub fn run(&self, batch: &Batch, output: Output<'_>) -> Result<(), Fault> {
+        let runs: Vec<Vec<Arc<Run>>> = self.sides.iter().map(|side| runs_of(self.scope.facts, side)).collect();
+        let mut rows: Vec<u32> = (0..batch.rows as u32).collect();
+        let mut sides = Vec::with_capacity(runs.len());
+        for (side, runs) in self.sides.iter().zip(&runs) {
+            let Arg::Slot(key) = side.atom.key_value(side.copy).0 else {
+                return Err(Fault::corrupt("a list without a key"));
+            };
+            let lists = Lists::of(runs, &batch.columns[key], &rows)?;
+            rows.retain(|row| !lists.row(*row).groups.is_empty());
+            sides.push(lists);
+        }
+        let mut found = Found { step: self, batch, rows: Vec::new(), values: Vec::new(), counted: 0, output };
+        let mut lists = Vec::with_capacity(sides.len());
+        for row in rows {
+            self.scope.check()?;
+            lists.clear();
+            lists.extend(sides.iter().map(|side| side.row(row)));
+            lists.sort_unstable_by_key(List::len);
+            self.scope.spend(lists[0].len() as usize)?;
+            found.row(row, &lists)?;
+        }
+        found.flush()
+    }
+}
+
+fn runs_of(facts: &dyn Facts, side: &Side) -> Vec<Arc<Run>> {
+    side.atom.relation().map_or_else(Vec::new, |relation| facts.runs(relation, side.copy, View::All))
+}
+
+impl<'r> Lists<'r> {
+    /// The lists of the keys that some rows have in a column.
+    fn of(runs: &'r [Arc<Run>], column: &[TermId], rows: &[u32]) -> Result<Self, Fault> {
+        let mut keyed: Vec<(TermId, u32)> = rows.iter().map(|row| (column[*row as usize], *row)).collect();
+        if !keyed.is_sorted() {
+            keyed.sort_unstable();
+        }
+        let mut cursors: Vec<Cursor<'r>> = runs.iter().map(|run| Cursor::new(run)).collect();
+        let mut lists = Self { groups: Vec::new(), of_row: vec![(TermId(0), 0, 0); column.len()] };
+        for same in keyed.chunk_by(|a, b| a.0 == b.0) {
+            let (key, first) = (same[0].0, lists.groups.len() as u32);
+            for cursor in &mut cursors {
+                let here = pairs::gallop(cursor.seek((key, TermId(0)))?, |pair| pair.0 == key);
+                if here > 0 {
+                    let len = here as u64 + cursor.later_chunks_with(key);
+                    lists.groups.push(Group { start: cursor.clone(), len });
+                }
+            }
+            let end = lists.groups.len() as u32;
+            same.iter().for_each(|(_, row)| lists.of_row[*row as usize] = (key, first, end));
+        }
+        Ok(lists)
+    }
+
+    fn row(&self, row: u32) -> List<'_, 'r> {
+        let (key, first, end) = self.of_row[row as usize];
+        List { key, groups: &self.groups[first as usize..end as usize] }
+    }
+}
+
+impl List<'_, '_> {
+    fn len(&self) -> u64 {
+        self.groups.iter().map(|group| group.len).sum()
+    }
+
+    /// Keeps of sorted values those that are in the list.
+    fn keep(&self, values: &mut Vec<TermId>) -> Result<(), Fault> {
+        let mut cursors: Vec<Cursor<'_>> = self.groups.iter().map(|group| group.start.clone()).collect();
+        let mut kept = 0;
+        for at in 0..values.len() {
+            let pair = (self.key, values[at]);
+            for cursor in &mut cursors {
+                if cursor.seek(pair)?.first() == Some(&pair) {
+                    values[kept] = pair.1;
+                    kept += 1;
+                    break;
+                }
+            }
+        }
+        values.truncate(kept);
+        Ok(())
+    }
+}
+
+/// What was found, put together with the rows that it was found for.
+struct Found<'f> {
+    step: &'f Step<'f>,
+    batch: &'f Batch,
+    rows: Vec<u32>,
+    values: Vec<TermId>,
+    /// Values that nobody wants to see.
+    counted: usize,
+    output: Output<'f>,
+}
+
+impl Found<'_> {
+    /// Finds what all lists of a row have, the shortest of which comes first. Runs of one relation have nothing in common, so
+    /// no value is found twice.
+    fn row(&mut self, row: u32, lists: &[List<'_, '_>]) -> Result<(), Fault> {
+        let [shortest, longer, others @ ..] = lists else {
+            return Err(Fault::corrupt("one list has nothing in common"));
+        };
+        let mut common = Vec::new();
+        for group in shortest.groups {
+            for other in longer.groups {
+                let (mut ahead, mut after) = (group.start.clone(), other.start.clone());
+                while let Some(first) = of_key(ahead.piece()?, shortest.key).first() {
+                    let behind = of_key(after.seek((longer.key, first.1))?, longer.key);
+                    if behind.is_empty() {
+                        break;
+                    }
+                    let here = of_key(ahead.piece()?, shortest.key);
+                    let passed = match others.is_empty() && self.step.is_counted {
+                        true => pairs::common_values(here, behind, |_| self.counted += 1),
+                        false => pairs::common_values(here, behind, |value| common.push(value)),
+                    };
+                    ahead.advance(passed.0);
+                    after.advance(passed.1);
+                    if others.is_empty() {
+                        self.keep(row, &mut common)?;
+                    }
+                }
+            }
+        }
+        if !common.is_empty() {
+            common.sort_unstable();
+            others.iter().try_for_each(|other| other.keep(&mut common))?;
+            self.keep(row, &mut common)?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, row: u32, values: &mut Vec<TermId>) -> Result<(), Fault> {
+        if self.step.is_counted {
+            self.counted += mem::take(values).len();
+            return Ok(());
+        }
+        self.values.append(values);
+        self.rows.resize(self.values.len(), row);
+        if self.values.len() >= PIECE_ROWS { self.flush() } else { Ok(()) }
+    }
+
+    /// Hands on what was found.
+    fn flush(&mut self) -> Result<(), Fault> {
+        if self.counted > 0 {
+            let rows = mem::take(&mut self.counted);
+            return (self.output)(Batch { rows, ..Batch::empty(self.batch.columns.len()) });
+        }
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let rows = mem::take(&mut self.rows);
+        let mut piece = match self.step.live {
+            None => self.batch.take_rows(&rows),
+            Some(live) => self.batch.take_live_rows(&rows, live),
+        };
+        piece.columns[self.step.slot] = mem::take(&mut self.values);
+        (self.output)(piece)
+    }
+}
+
+/// The pairs of a key, which come first if there are any.
+fn of_key(pairs: &[Pair], key: TermId) -> &[Pair] {
+    &pairs[..pairs::gallop(pairs, |pair| pair.0 == key)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::columns::run::tests::chunked;
+    use crate::eval::{Conditions, Texts};
+    use crate::plan::{Atom, GraphScope};
+    use entail_model::{Copy, Relation};
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Relations by their predicates, each in several runs of small chunks.
+    struct InRuns(BTreeMap<TermId, Vec<Arc<Run>>>);
+
+    impl Facts for InRuns {
+        fn runs(&self, relation: Relation, _: Copy, _: View) -> Vec<Arc<Run>> {
+            self.0.get(&relation.predicate).cloned().unwrap_or_default()
+        }
+
+        fn relations(&self) -> Vec<Relation> {
+            Vec::new()
+        }
+    }
+
+    impl Texts for InRuns {
+        fn texts(&self, _: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn relation() -> impl Strategy<Value = BTreeSet<Pair>> {
+        let few = (0u64..6, 0u64..40).prop_map(|(key, value)| (TermId(key), TermId(value)));
+        prop::collection::btree_set(few, 0..150)
+    }
+
+    proptest! {
+        /// Also where lists go on in other chunks and other runs.
+        #[test]
+        fn rows_are_those_of_all_lists(
+            relations in prop::collection::vec(relation(), 2..5),
+            keys in prop::collection::vec(prop::collection::vec(0u64..7, 4), 0..20),
+            (runs, size) in (1usize..4, 1usize..30),
+        ) {
+            let count = relations.len();
+            let in_runs = |pairs: &BTreeSet<Pair>| {
+                let run = |number: usize| pairs.iter().copied().skip(number).step_by(runs).collect::<Vec<_>>();
+                let all = (0..runs).map(run).filter(|run| !run.is_empty());
+                all.map(|run| Arc::new(chunked(&run, size))).collect()
+            };
+            let facts = InRuns((100..).map(TermId).zip(relations.iter().map(in_runs)).collect());
+            let side = |number: usize| {
+                let (graph, predicate) = (GraphScope::One(TermId(0)), Arg::Const(TermId(100 + number as u64)));
+                let atom = Atom { graph, subject: Arg::Slot(number), predicate, object: Arg::Slot(count) };
+                Side { atom, copy: Copy::Out }
+            };
+            let sides: Vec<Side> = (0..count).map(side).collect();
+            let column = |number: usize| keys.iter().map(|row| TermId(row[number])).collect::<Vec<_>>();
+            let mut columns: Vec<Vec<TermId>> = (0..count).map(column).collect();
+            columns.push(Vec::new());
+            let batch = Batch { rows: keys.len(), columns, ..Batch::default() };
+            let conditions = Conditions::default();
+            let scope = Scope {
+                facts: &facts, texts: &facts, conditions: &conditions, stop: None, meter: None, groups: None,
+                members: None, rows_left: None,
+            };
+            let has = |number: usize, row: &[u64], value: u64| {
+                relations[number].contains(&(TermId(row[number]), TermId(value)))
+            };
+            let mut expected = Vec::new();
+            for row in &keys {
+                let common = (0..40).filter(|value| (0..count).all(|number| has(number, row, *value)));
+                expected.extend(common.map(|value| [&row[..count], &[value]].concat()));
+            }
+            for is_counted in [false, true] {
+                let (mut found, mut counted) = (Vec::new(), 0);
+                let step = Step { scope: &scope, slot: count, sides: &sides, live: None, is_counted };
+                step.run(&batch, &mut |piece| {
+                    counted += piece.rows;
+                    if !is_counted {
+                        let row = |row: usize| piece.columns.iter().map(|column| column[row].0).collect::<Vec<_>>();
+                        found.extend((0..piece.rows).map(row));
+                    }
+                    Ok(())
+                }).expect("in memory");
+                prop_assert_eq!(counted, expected.len());
+                if !is_counted {
+                    found.sort();
+                    expected.sort();
+                    prop_assert_eq!(&found, &expected);
+                }
+            }
+        }
+    }
+}
