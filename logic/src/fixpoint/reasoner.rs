@@ -168,18 +168,17 @@ impl Reasoner {
         }
     }
 
-    /// Like [`step`](Self::step), with parallel work on the given pool's threads.
+    /// Like [`step`](Self::step) for one event after the other, with parallel work on the given pool's threads.
+    ///
+    /// # Errors
+    /// Also what `events` gives.
     pub fn step_in(
         &mut self,
         pool: &rayon::ThreadPool,
-        event: Event,
+        mut events: impl Iterator<Item = Result<Event, Fault>> + Send,
         emit: &mut (dyn FnMut(Effect) -> Result<(), Fault> + Send),
     ) -> Result<(), Fault> {
-        match event {
-            // There is nothing to share, and many come.
-            Event::Acknowledged { .. } => self.step(event, &mut |effect| emit(effect)),
-            _ => pool.install(|| self.step(event, &mut |effect| emit(effect))),
-        }
+        pool.install(|| events.try_for_each(|event| self.step(event?, &mut |effect| emit(effect))))
     }
 
     fn send_again(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
