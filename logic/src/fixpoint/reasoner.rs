@@ -449,7 +449,7 @@ impl Reasoner {
             Payload::Copies { relation, pairs } => {
                 self.setup.state.keep_copies(relation, &pairs)?;
             }
-            Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, &blocks)?,
+            Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, blocks)?,
             Payload::Spread { relation, pairs } => {
                 if !self.is_waiting || !self.to_spread().contains(&relation) {
                     return Err(Fault::corrupt(format!("facts of {relation:?}, which is not spread")));

@@ -188,7 +188,7 @@ impl Reasoner {
         })?;
         let mut rest = parcels.into_iter().filter(|(_, blocks)| !blocks.is_empty());
         rest.try_for_each(|(to, blocks)| hand_over(to, blocks))?;
-        here.iter().try_for_each(|(relation, blocks)| self.setup.state.keep_blocks(*relation, blocks))
+        here.into_iter().try_for_each(|(relation, blocks)| self.setup.state.keep_blocks(relation, blocks))
     }
 }
 
