@@ -1,11 +1,14 @@
-//! Nodes in the coordinator's own process, called by reference: nothing is encoded, and no thread waits for another.
+//! Nodes of one process, called by reference by its coordinator and by each other: nothing is encoded, and no thread waits
+//! for another.
 //!
-//! Terms and facts of a load go this way if one node takes them all. Of queries only what is small is asked like this, and of
+//! What nodes tell each other as they reason or answer goes this way. Terms and facts of a load do if one node takes them
+//! all. Of queries only what is small is asked like this, and of
 //! one node that needs no other. Whatever turns out to be larger is given up
 //! and asked again through a stream, whose rows are worked on while more are found.
 
 use crate::columns::Pair;
 use crate::eval::Batch;
+use crate::exchange::Message;
 use crate::plan::Plan;
 use entail_model::term::TermHash;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Placement, Relation, TermId};
@@ -44,6 +47,13 @@ pub struct Staged {
     pub facts: Vec<(Relation, Vec<Pair>)>,
 }
 
+/// What a message between nodes belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    Attempt(Attempt),
+    Query(u64),
+}
+
 /// A node that is called by reference. Questions are answered at once, but for the disk; what changes something takes its
 /// time, and is not for a thread of the async runtime.
 pub trait Near: Send + Sync + Debug {
@@ -64,6 +74,9 @@ pub trait Near: Send + Sync + Debug {
 
     /// Stages facts for an attempt.
     fn stage(&self, staged: Staged) -> Result<(), Fault>;
+
+    /// Takes a message of another node, as its inbox does: into memory, or onto the disk.
+    fn receive(&self, cluster: ClusterId, owner: Owner, from: NodeId, message: Message) -> Result<(), Fault>;
 
     /// Shows the canonical bytes of each dictionary id, in order; sorted ids cost least.
     ///

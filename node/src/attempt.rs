@@ -7,7 +7,7 @@ mod staging;
 
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
-use crate::peers::{Owner, Parcel};
+use crate::peers::Parcel;
 use crate::staged::Columns;
 use crate::store::{Removed, SealSummary, Sealed, Snapshot};
 use crate::traffic::{self, Receipt, Traffic};
@@ -16,6 +16,7 @@ use entail_logic::columns::Pair;
 use entail_logic::exchange::{Message, Payload};
 use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report};
+use entail_logic::near::Owner;
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
 use entail_telemetry::{count, fail};
@@ -324,7 +325,10 @@ impl Open {
             // sent: only one attempt is at work, and nothing else uses the pool.
             let mut emit = |effect| self.perform(context, cluster, territories, effect);
             self.works(Some(Instant::now()));
-            if let Err(fault) = reasoner.step_in(&context.pool, event, &mut emit) {
+            // What has come meanwhile as well: each change of threads costs more than most events.
+            let more = || self.inbox.pop(Duration::ZERO).transpose().filter(|_| !self.stop.load(Ordering::Relaxed));
+            let events = std::iter::once(Ok(event)).chain(std::iter::from_fn(more));
+            if let Err(fault) = reasoner.step_in(&context.pool, events, &mut emit) {
                 self.fail(fault);
                 return;
             }
@@ -361,7 +365,7 @@ impl Open {
                 let receipt = self.exchange(to, territories, &message.payload)?;
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
-                let (owner, stop) = (Owner::Attempt(self.attempt.0), &*self.stop);
+                let (owner, stop) = (Owner::Attempt(self.attempt), &*self.stop);
                 let metrics = &context.metrics;
                 let parcel = Parcel { cluster, owner, from: context.node, to, message, stop, metrics };
                 context.peers.send(&context.runtime, territories, parcel, move |result| match result {

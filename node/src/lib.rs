@@ -110,7 +110,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let context = Arc::new(Context {
         node: store.node(),
         store,
-        peers: peers::Peers::new(options.inside.clone()),
+        peers: peers::Peers::new(Arc::clone(&options.nearby), options.inside.clone()),
         runtime: tokio::runtime::Handle::current(),
         membership: OnceLock::new(),
         room: Arc::new(Room::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),

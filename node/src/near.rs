@@ -1,14 +1,16 @@
-//! The node as a coordinator of the same process calls it: on the caller's thread, with nothing encoded.
+//! The node as a coordinator and other nodes of the same process call it: on the caller's thread, with nothing encoded.
 
 use crate::attempt::Attempts;
 use crate::context::{Context, StoreTexts};
 use crate::queries::{Queries, whole};
+use crate::traffic;
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::{Batch, too_much};
+use entail_logic::exchange::Message;
 use entail_logic::exchange::route::Territory;
-use entail_logic::near::{Ask, Near, Staged};
+use entail_logic::near::{Ask, Near, Owner, Staged};
 use entail_model::term::TermHash;
-use entail_model::{Attempt, ClusterId, Copy, Fault, TermId};
+use entail_model::{Attempt, ClusterId, Copy, Fault, NodeId, TermId};
 use entail_telemetry::count;
 use std::fmt;
 use std::sync::Arc;
@@ -112,6 +114,17 @@ impl Near for ByReference {
             facts.for_each(|(relation, facts)| columns.add(*relation, &Copy::BOTH, facts.iter().copied()));
             Ok(())
         })
+    }
+
+    fn receive(&self, cluster: ClusterId, owner: Owner, from: NodeId, message: Message) -> Result<(), Fault> {
+        self.context.check_cluster(cluster.0)?;
+        let bytes = traffic::bytes(&message.payload);
+        match owner {
+            Owner::Attempt(attempt) => {
+                self.attempts.open(&self.context, attempt)?.receive(&self.context, from, message, bytes)
+            }
+            Owner::Query(query) => self.queries.receive(&self.context, query, from, message, bytes),
+        }
     }
 
     fn texts(&self, cluster: ClusterId, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {

@@ -31,6 +31,6 @@ pub struct Options {
     pub instruments: Instruments,
     /// Where others in this process find it, and it finds other nodes.
     pub inside: Inside,
-    /// Where a coordinator of this process finds the node.
+    /// Where coordinator and nodes of this process find the node, and it finds other nodes, to call them by reference.
     pub nearby: Arc<Nearby>,
 }

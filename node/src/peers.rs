@@ -1,4 +1,4 @@
-//! Messages to other nodes: one unary call each, its answer the receipt.
+//! Messages to other nodes: one unary call each, its answer the receipt. Nodes of this process are handed them as they are.
 //!
 //! The sender's thread waits when too many messages to one peer are under way; a receipt never waits for work, only for
 //! the message to be in the receiver's memory or on its disk, so two nodes that send to each other cannot wait in a
@@ -6,9 +6,11 @@
 
 use crate::context::Territories;
 use crate::metrics::Metrics;
+use crate::traffic;
 use crate::waiting::wait;
 use bytes::Bytes;
 use entail_logic::exchange::{Message, wire};
+use entail_logic::near::{Nearby, Owner};
 use entail_model::{ClusterId, Fault, NodeId, Reason};
 use entail_proto::connection::Connection;
 use entail_proto::inside::Inside;
@@ -39,15 +41,9 @@ pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Connections to other nodes, by address.
 #[derive(Debug, Default)]
 pub struct Peers {
+    nearby: Arc<Nearby>,
     inside: Inside,
     connections: Mutex<HashMap<String, (Connection, Arc<Semaphore>)>>,
-}
-
-/// What a message belongs to.
-#[derive(Clone, Copy, Debug)]
-pub enum Owner {
-    Attempt(u64),
-    Query(u64),
 }
 
 /// One message on its way.
@@ -63,9 +59,9 @@ pub struct Parcel<'s> {
 }
 
 impl Peers {
-    /// No connections yet; those to nodes of this process will need no sockets.
-    pub fn new(inside: Inside) -> Self {
-        Self { inside, connections: Mutex::default() }
+    /// No connections yet: those to nodes of this process will need no sockets, and `nearby` are called without any.
+    pub fn new(nearby: Arc<Nearby>, inside: Inside) -> Self {
+        Self { nearby, inside, connections: Mutex::default() }
     }
 
     /// The connection to an address; made inside the runtime, since the caller's thread is not one of its own.
@@ -81,6 +77,17 @@ impl Peers {
         Ok(connection)
     }
 
+    /// Gives a message to a node of this process; false if it is none, or does not take it: then it is asked as others are,
+    /// which tells what is the matter with it.
+    fn hand_over(&self, parcel: &Parcel<'_>) -> bool {
+        let Some(node) = self.nearby.find(parcel.to) else { return false };
+        let taken = node.receive(parcel.cluster, parcel.owner, parcel.from, parcel.message.clone());
+        if taken.is_ok() {
+            parcel.count(traffic::bytes(&parcel.message.payload));
+        }
+        taken.is_ok()
+    }
+
     /// Sends a message; called on a thread that may wait, until `parcel.stop` is set. `done` learns of the receipt or
     /// the failure.
     pub fn send(
@@ -90,15 +97,19 @@ impl Peers {
         parcel: Parcel<'_>,
         done: impl FnOnce(Result<(), Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
+        if self.hand_over(&parcel) {
+            done(Ok(()));
+            return Ok(());
+        }
         let to = parcel.to;
         let address = territories.address(to)?;
         let (connection, permits) = self.connection(runtime, &address)?;
         let message: Bytes = wire::encode(&parcel.message).into();
-        let (flow, traffic) = match parcel.owner {
-            Owner::Attempt(attempt) => (Flow::Attempt(attempt), &parcel.metrics.attempts_sent),
-            Owner::Query(query) => (Flow::Query(query), &parcel.metrics.queries_sent),
+        let flow = match parcel.owner {
+            Owner::Attempt(attempt) => Flow::Attempt(attempt.0),
+            Owner::Query(query) => Flow::Query(query),
         };
-        traffic.count(message.len() as u64);
+        parcel.count(message.len() as u64);
         let request = ExchangeRequest { cluster: parcel.cluster.0, flow: Some(flow), from: parcel.from.0, message };
         let shards = territories.shards_of(to);
         let permit = wait(runtime, parcel.stop, permits.acquire_owned())?
@@ -115,6 +126,15 @@ impl Peers {
             }));
         });
         Ok(())
+    }
+}
+
+impl Parcel<'_> {
+    fn count(&self, bytes: u64) {
+        match self.owner {
+            Owner::Attempt(_) => self.metrics.attempts_sent.count(bytes),
+            Owner::Query(_) => self.metrics.queries_sent.count(bytes),
+        }
     }
 }
 

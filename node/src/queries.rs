@@ -6,13 +6,14 @@
 
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
-use crate::peers::{Owner, Parcel};
+use crate::peers::Parcel;
 use crate::traffic::Traffic;
 use crate::waiting::{LOOK, wait};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::Batch;
 use entail_logic::eval::meter::{Clock, Meter, Report};
 use entail_logic::exchange::Message;
+use entail_logic::near::Owner;
 use entail_logic::plan::Plan;
 use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, TermId};
 use entail_telemetry::{count, fail, text};

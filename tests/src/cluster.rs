@@ -27,6 +27,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Setting {
     pub nodes: usize,
     pub shards: u32,
+    /// Do nodes and coordinator call each other by reference, as those of one process do? What is called so passes no door.
+    pub is_near: bool,
     /// After so long a silence of its client a load is given up.
     pub load_idle_max: Duration,
     /// Which calls to nodes fail, if any may.
@@ -36,7 +38,9 @@ pub struct Setting {
 impl Setting {
     /// Nothing unusual.
     pub fn new(nodes: usize, shards: u32) -> Self {
-        Self { nodes, shards, load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX, refuse: None }
+        // One node is one process with its coordinator, as with `serve`; several are called as other processes are.
+        let is_near = nodes == 1;
+        Self { nodes, shards, is_near, load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX, refuse: None }
     }
 }
 
@@ -78,16 +82,14 @@ impl Cluster {
     }
 
     fn try_start(setting: &Setting) -> Result<Self, String> {
-        let Setting { nodes, shards, load_idle_max, .. } = *setting;
+        let Setting { nodes, shards, is_near, load_idle_max, .. } = *setting;
         let runtime = Runtime::new().expect("a runtime");
         let of_process: Arc<Nearby> = Arc::default();
         let data = tempfile::tempdir().expect("a directory");
         let (stop, stopped) = watch::channel(false);
         let (listen, peer_listen) = (free_address(), free_address());
         let mut roles = Vec::new();
-        // One node is one process with its coordinator, as with `serve`; several are called as other processes are. What is
-        // called by reference passes no door.
-        let is_near = nodes == 1 && setting.refuse.is_none();
+        let is_near = is_near && setting.refuse.is_none();
         let nearby = || if is_near { Arc::clone(&of_process) } else { Arc::default() };
         let end = |mut stopped: watch::Receiver<bool>| async move {
             _ = stopped.wait_for(|stop| *stop).await;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A relation that recursion has filled has so many pairs in each block that a pair costs a bit or two. Nobody looks at
-//! single pairs on the way: the sender turns blocks about to make in copies of facts, the receiver adds words.
+//! single pairs on the way: the sender turns blocks about to make in copies of facts, the receiver piles them up.
 
 use super::Pair;
 use super::matrix::{self, WORD_BITS};
@@ -59,6 +59,22 @@ impl Blocks {
         self.words.extend(words.iter().filter(|word| **word != 0));
     }
 
+    /// Gives back what is reserved for more.
+    pub fn shrink(&mut self) {
+        self.heads.shrink_to_fit();
+        self.words.shrink_to_fit();
+    }
+
+    /// Each head, with its words.
+    pub fn each(&self) -> impl Iterator<Item = (&Head, &[u64])> {
+        let mut left = &self.words[..];
+        self.heads.iter().map(move |head| {
+            let (words, more) = left.split_at((head.mask.count_ones() as usize).min(left.len()));
+            left = more;
+            (head, words)
+        })
+    }
+
     /// Bytes that the blocks take.
     pub fn bytes(&self) -> u64 {
         (size_of_val(&self.heads[..]) + size_of_val(&self.words[..])) as u64
@@ -74,21 +90,16 @@ impl Blocks {
         self.words.is_empty()
     }
 
-    /// Calls `visit` with each head, the numbers of the keys that have pairs, and their words.
-    pub fn for_each(&self, mut visit: impl FnMut(&Head, usize, u64)) {
-        let mut words = self.words.iter();
-        for head in &self.heads {
-            matrix::bits(head.mask, |key| visit(head, key, words.next().copied().unwrap_or(0)));
-        }
-    }
-
     /// The pairs, in no order.
     pub fn pairs(&self) -> Vec<Pair> {
         let mut pairs = Vec::with_capacity(self.len() as usize);
-        self.for_each(|head, key, word| {
-            let key = matrix::term_of(head.keys, key);
-            matrix::bits(word, |value| pairs.push((key, matrix::term_of(head.values, value))));
-        });
+        for (head, words) in self.each() {
+            let mut words = words.iter();
+            matrix::bits(head.mask, |key| {
+                let (key, word) = (matrix::term_of(head.keys, key), words.next().copied().unwrap_or(0));
+                matrix::bits(word, |value| pairs.push((key, matrix::term_of(head.values, value))));
+            });
+        }
         pairs
     }
 }

@@ -9,6 +9,7 @@
 //! groups  a small run by key, for lookups in any order
 //! matrix  a set of pairs as bits, where keys and values are few
 //! blocks  parts of one, on their way between nodes
+//! pile    all of those that have come
 //! spine   runs of geometric sizes that together are one set
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod groups;
 pub mod matrix;
 mod packed;
 pub mod pairs;
+pub mod pile;
 mod radix;
 pub mod run;
 pub mod spine;

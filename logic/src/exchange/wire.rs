@@ -256,7 +256,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::matrix::Matrix;
+    use crate::columns::pile::Pile;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -322,9 +322,13 @@ mod tests {
             if let Ok(Message { payload, .. }) = decode(&bytes)
                 && let Payload::Blocks { blocks, .. } = &*payload
             {
-                let few = blocks.len();
-                let added = Matrix::default().add(blocks, 1 << 20);
-                prop_assert!(added.is_none_or(|added| added <= few));
+                let (mut pile, mut found) = (Pile::default(), Vec::new());
+                pile.add(blocks.clone());
+                pile.by_keys(|pairs| {
+                    found.append(pairs);
+                    Ok(())
+                }).expect("nothing fails here");
+                prop_assert!(found.is_sorted_by(|a, b| a < b) && found.len() as u64 <= blocks.len());
             }
         }
     }

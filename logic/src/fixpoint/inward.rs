@@ -1,7 +1,7 @@
 //! In copies of a dense relation, where several nodes have some and nobody reads them.
 //!
 //! ```text
-//! facts by subject ──blocks, turned about──► home of the objects: a matrix by object ──► a run, when the attempt ends
+//! facts by subject ──blocks, turned about──► home of the objects: a pile ──► a run, when the attempt ends
 //! ```
 //!
 //! A new fact is in the matrix of its out copies, and owes its in copy. What is owed goes out when a round finds nothing
@@ -13,16 +13,16 @@
 
 use super::dense::Dense;
 use super::state::State;
-use crate::columns::Pair;
 use crate::columns::blocks::{Blocks, Words};
 use crate::columns::matrix::{Matrix, Snapshot};
+use crate::columns::pile::Pile;
 use entail_model::{Copy, Fault, Relation, TermId};
 
 /// A dense relation's in copies.
 #[derive(Debug, Default)]
 pub(super) struct Inward {
     /// Those that are at home here, and in no run.
-    pub(super) here: Matrix,
+    pub(super) here: Pile,
     /// The facts whose in copies have been given away, or kept.
     given: Snapshot,
     /// How many have not.
@@ -69,33 +69,19 @@ impl State {
         Ok(())
     }
 
-    /// Keeps in copies that came as blocks, of this node's own or of another one's facts.
-    pub fn keep_blocks(&mut self, relation: Relation, blocks: &Blocks) -> Result<(), Fault> {
-        match self.change_in(relation, |here, max| here.add(blocks, max)) {
-            true => Ok(()),
-            false => self.keep_copies(relation, &blocks.pairs()),
-        }
-    }
-
-    /// Keeps new in copies, as (object, subject), in a matrix alone; false if they do not fit.
-    pub fn collect_in(&mut self, relation: Relation, pairs: &[Pair]) -> bool {
-        self.change_in(relation, |here, max| {
-            here.place(pairs, max).then(|| pairs.iter().filter(|pair| here.insert(**pair)).count() as u64)
-        })
-    }
-
-    /// Adds to the in copies in a relation's matrix, of which `add` may make as many bytes as it is told, and tells how
-    /// many are new; false if there is none, or they do not fit.
-    fn change_in(&mut self, relation: Relation, add: impl FnOnce(&mut Matrix, u64) -> Option<u64>) -> bool {
+    /// Keeps in copies that came as blocks, of this node's own or of another one's facts. Each comes once.
+    pub fn keep_blocks(&mut self, relation: Relation, blocks: Blocks) -> Result<(), Fault> {
         let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::In as usize]);
         let max = self.matrix_max(relation, unlisted, self.times(relation));
-        let Some(dense) = self.dense.get_mut(&relation) else { return false };
-        let all = dense.matrices();
-        let Some(inward) = &mut dense.into else { return false };
-        let others = all - inward.here.bytes();
-        let new = add(&mut inward.here, max.saturating_sub(others));
-        dense.unlisted[Copy::In as usize] += new.unwrap_or(0);
-        self.measure_matrices();
-        new.is_some()
+        if let Some(dense) = self.dense.get_mut(&relation)
+            && dense.matrices() + blocks.bytes() <= max
+            && let Some(inward) = &mut dense.into
+        {
+            dense.unlisted[Copy::In as usize] += blocks.len();
+            inward.here.add(blocks);
+            self.measure_matrices();
+            return Ok(());
+        }
+        self.keep_copies(relation, &blocks.pairs())
     }
 }

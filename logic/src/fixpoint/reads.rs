@@ -1,7 +1,7 @@
 //! What a program reads from one step to the next, and so what a step need not keep in order.
 //!
 //! That is less than what its plans mention. Plans over everything run in the first round, before what it finds is
-//! published; and a plan for new facts of a predicate that no rule derives has work in the first step only, before
+//! published, or once in the second one, up to which all that they read is kept in order; and a plan for new facts of a predicate that no rule derives has work in the first step only, before
 //! anything has been found.
 
 use crate::plan::{Arg, Atom, Program, Sink, View};
@@ -15,6 +15,8 @@ pub struct Reads {
     all: [Predicates; 2],
     /// Those whose facts are read in later steps than the one after they are found.
     earlier: [Predicates; 2],
+    /// What late rules read when they fire over everything, of whichever copy.
+    late: Predicates,
 }
 
 /// Some predicates, or all.
@@ -51,6 +53,9 @@ impl Reads {
             }
         }
         let mut reads = Self::default();
+        for rule in program.rules.iter().filter(|rule| program.is_late(rule)) {
+            rule.full.matches().for_each(|(atom, ..)| reads.late.add(atom.predicate));
+        }
         for rule in &program.rules {
             for (pivot, plan) in rule.deltas.iter().enumerate() {
                 let is_new =
@@ -73,6 +78,11 @@ impl Reads {
     /// Is the predicate's copy read?
     pub fn reads(&self, predicate: TermId, copy: Copy) -> bool {
         self.all[copy as usize].may_contain(Arg::Const(predicate))
+    }
+
+    /// Is it read by a late rule that fires over everything?
+    pub fn reads_late(&self, predicate: TermId) -> bool {
+        self.late.may_contain(Arg::Const(predicate))
     }
 
     /// Is it read once its facts are not new any more?

@@ -106,6 +106,8 @@ pub struct Reasoner {
     is_open: bool,
     /// Does the round's work wait for what is spread?
     is_waiting: bool,
+    /// Do late rules wait for the second round?
+    waits_for_late: bool,
 }
 
 pub(super) type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
@@ -121,6 +123,7 @@ impl Reasoner {
         let conditions = Conditions::of(plans)?;
         let derived = vec![0; setup.program.rules.len()];
         let reads = Reads::of(&setup.program);
+        let waits_for_late = !setup.program.spread_late.is_empty();
         Ok(Self {
             setup,
             conditions,
@@ -135,6 +138,7 @@ impl Reasoner {
             derived_total: 0,
             is_open: false,
             is_waiting: false,
+            waits_for_late,
         })
     }
 
@@ -168,18 +172,17 @@ impl Reasoner {
         }
     }
 
-    /// Like [`step`](Self::step), with parallel work on the given pool's threads.
+    /// Like [`step`](Self::step) for one event after the other, with parallel work on the given pool's threads.
+    ///
+    /// # Errors
+    /// Also what `events` gives.
     pub fn step_in(
         &mut self,
         pool: &rayon::ThreadPool,
-        event: Event,
+        mut events: impl Iterator<Item = Result<Event, Fault>> + Send,
         emit: &mut (dyn FnMut(Effect) -> Result<(), Fault> + Send),
     ) -> Result<(), Fault> {
-        match event {
-            // There is nothing to share, and many come.
-            Event::Acknowledged { .. } => self.step(event, &mut |effect| emit(effect)),
-            _ => pool.install(|| self.step(event, &mut |effect| emit(effect))),
-        }
+        pool.install(|| events.try_for_each(|event| self.step(event?, &mut |effect| emit(effect))))
     }
 
     fn send_again(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
@@ -195,13 +198,13 @@ impl Reasoner {
         }
         self.round = round;
         self.is_open = true;
-        self.is_waiting = round == Round(1) && !self.setup.program.spread.is_empty();
+        self.is_waiting = !self.to_spread().is_empty();
         self.outbox.ahead = usize::from(self.is_waiting);
         let levels = match round {
-            Round(1) => self.setup.program.levels() + self.outbox.ahead,
+            Round(1) => self.setup.program.levels(),
             _ => self.setup.program.later_levels(),
         };
-        self.flow = Flow::new(round, self.setup.territory.peers(), levels);
+        self.flow = Flow::new(round, self.setup.territory.peers(), levels + self.outbox.ahead);
         self.derived.iter_mut().for_each(|count| *count = 0);
         if round > Round(1) {
             self.setup.state.next_round()?;
@@ -215,13 +218,33 @@ impl Reasoner {
         self.advance(emit)
     }
 
-    /// Sends what every node is to have.
+    /// What every node is to have before it works in this round.
+    fn to_spread(&self) -> &[Relation] {
+        match self.round {
+            Round(1) => &self.setup.program.spread,
+            Round(2) => &self.setup.program.spread_late,
+            _ => &[],
+        }
+    }
+
+    /// Sends that.
     fn spread(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        for relation in &self.setup.program.spread {
-            let facts = self.setup.state.own_facts(*relation)?;
-            Outbox::spread(*relation, &facts, &mut self.flow, emit)?;
+        for relation in self.to_spread().to_vec() {
+            let facts = self.setup.state.own_facts(relation)?;
+            Outbox::spread(relation, &facts, &mut self.flow, emit)?;
         }
         self.outbox.close_level(SPREAD_LEVEL, &mut self.flow, emit)
+    }
+
+    /// All that is spread has come.
+    fn end_spread(&mut self) -> Result<(), Fault> {
+        let mut copies = self.setup.program.spread_copies();
+        copies.retain(|(relation, _)| self.to_spread().contains(relation));
+        self.setup.state.finish_spread(&copies)?;
+        if self.round > Round(1) && std::mem::take(&mut self.waits_for_late) {
+            self.run_late_rules()?;
+        }
+        Ok(())
     }
 
     /// Everything that starts from facts of this node.
@@ -426,9 +449,9 @@ impl Reasoner {
             Payload::Copies { relation, pairs } => {
                 self.setup.state.keep_copies(relation, &pairs)?;
             }
-            Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, &blocks)?,
+            Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, blocks)?,
             Payload::Spread { relation, pairs } => {
-                if !self.is_waiting || !self.setup.program.spread.contains(&relation) {
+                if !self.is_waiting || !self.to_spread().contains(&relation) {
                     return Err(Fault::corrupt(format!("facts of {relation:?}, which is not spread")));
                 }
                 self.setup.state.keep_spread(relation, &pairs);
@@ -444,7 +467,7 @@ impl Reasoner {
             let Some(done) = self.flow.complete_level() else { return Ok(()) };
             if self.is_waiting {
                 self.is_waiting = false;
-                self.setup.state.finish_spread(&self.setup.program.spread_copies())?;
+                self.end_spread()?;
                 self.work(emit)?;
                 self.take_early(emit)?;
             } else if done < self.flow.levels() {
@@ -466,7 +489,7 @@ impl Reasoner {
         let arrived = !self.arrived_heads.is_empty() || state.has_arrivals() || state.owes_any();
         Report {
             round: self.round,
-            active: arrived || (has_shipped && state.has_unpublished()),
+            active: arrived || self.waits_for_late || (has_shipped && state.has_unpublished()),
             derived: self.derived.clone(),
             sent: self.flow.sent_counts(),
             received: self.flow.received_counts(),

@@ -442,9 +442,6 @@ impl State {
 
     /// Keeps in copies of other nodes until the next round.
     pub fn keep_copies(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
-        if self.collect_in(relation, pairs) {
-            return Ok(());
-        }
         self.change(relation, Copy::In, |state, _| {
             state.arrived.extend_from_slice(pairs);
             Ok(())

@@ -85,6 +85,32 @@ fn rules() -> impl Strategy<Value = Vec<RuleBody>> {
     prop::collection::vec(rule, 1..4)
 }
 
+/// Rules of which the first derives a relation from one that none derives, and the others read both and derive more.
+fn layered_rules() -> impl Strategy<Value = Vec<RuleBody>> {
+    let constant = |number: u64| Arg::Const(predicate(number));
+    (rules(), rules()).prop_map(move |(first, others)| {
+        let mut rules = [&first[..1], &others[..]].concat();
+        for (index, rule) in rules.iter_mut().enumerate() {
+            for atom in rule.body.atoms.iter_mut().filter(|_| index == 0) {
+                atom.predicate = constant(1);
+            }
+            for head in &mut rule.heads {
+                let is_even = head.predicate == constant(0) || head.predicate == constant(2);
+                head.predicate = constant(if index == 0 { 3 } else { 2 * u64::from(is_even) });
+            }
+            let bound: BTreeSet<usize> = rule.body.atoms.iter().flat_map(Atom::slots).collect();
+            let safe = |arg: Arg| match arg {
+                Arg::Slot(slot) if !bound.contains(&slot) => Arg::Const(any_term(2)),
+                other => other,
+            };
+            for head in &mut rule.heads {
+                (head.subject, head.object) = (safe(head.subject), safe(head.object));
+            }
+        }
+        rules
+    })
+}
+
 /// The closure by trying every assignment of facts to atoms until nothing is new.
 pub fn naive_closure(facts: &BTreeSet<Triple>, rules: &[RuleBody]) -> BTreeSet<Triple> {
     let mut all = facts.clone();
@@ -318,6 +344,61 @@ proptest! {
     #[test]
     fn new_facts_under_rules(facts in facts(), staged in facts(), rules in rules()) {
         check(&facts, &staged, &rules, &Mode::Increment);
+    }
+
+    #[test]
+    fn new_rules_in_layers(facts in facts(), staged in facts(), rules in layered_rules(), old in 0usize..3) {
+        let new: BTreeSet<usize> = (old.min(rules.len())..rules.len()).collect();
+        let base = naive_closure(&facts, &rules[..rules.len() - new.len()]);
+        check(&base, &BTreeSet::new(), &rules, &Mode::NewRules(new));
+        check(&facts, &staged, &rules, &Mode::Increment);
+    }
+}
+
+/// A step that is derived from given facts is brought to every node before the closure over it begins.
+#[test]
+fn what_is_found_first_is_spread_late() {
+    let atom = |number, subject, object| Atom {
+        graph: GraphScope::One(TermId::DEFAULT_GRAPH),
+        subject: Arg::Slot(subject),
+        predicate: Arg::Const(predicate(number)),
+        object: Arg::Slot(object),
+    };
+    let rule = |number, atoms: Vec<Atom>, object| RuleBody {
+        label: "step".into(),
+        heads: vec![Head {
+            graph: TermId::DEFAULT_GRAPH,
+            subject: Arg::Slot(0),
+            predicate: Arg::Const(predicate(number)),
+            object: Arg::Slot(object),
+        }],
+        body: Body { width: 3, atoms, conditions: Vec::new() },
+    };
+    let rules = [
+        rule(3, vec![atom(1, 0, 1), atom(1, 1, 2)], 2),
+        rule(2, vec![atom(3, 0, 1)], 1),
+        rule(2, vec![atom(2, 0, 1), atom(3, 1, 2)], 2),
+    ];
+    let edge = |from: u64, to: u64| (node_term(200 + from), predicate(1), node_term(200 + to));
+    let facts: BTreeSet<Triple> =
+        (0..50).flat_map(|n: u64| [edge(n, (n * 7 + 3) % 50), edge(n, (n * n + 1) % 50)]).collect();
+    let expected = naive_closure(&facts, &rules);
+    // All at once, and the closure over a step that was derived before.
+    let stepped = naive_closure(&facts, &rules[..1]);
+    let modes = [(facts, BTreeSet::from([0, 1, 2])), (stepped, BTreeSet::from([1, 2]))];
+    for ((base, new), dense_from) in modes.into_iter().flat_map(|mode| [(mode.clone(), 0), (mode, u64::MAX)]) {
+        let shape = |spreads| Shape { nodes: 3, dense_from, spreads };
+        let [rounds, more] = [true, false].map(|spreads| {
+            let mode = Mode::NewRules(new.clone());
+            let mut cluster = Cluster::new(shape(spreads), &rules, &base, &mode, &BTreeSet::new());
+            let rounds = cluster.run();
+            for copy in Copy::BOTH {
+                let (found, count) = cluster.facts(&base, copy);
+                assert_eq!((&found, count), (&expected, expected.len()), "{copy:?}");
+            }
+            rounds
+        });
+        assert!(rounds <= 5 && more > rounds + 2, "{rounds} rounds, {more} without");
     }
 }
 

@@ -80,7 +80,16 @@ impl Program {
         if let Some(relation) = self.spread.iter().find(|relation| derives(relation)) {
             return Err(Fault::corrupt(format!("{relation:?} is spread, and derived")));
         }
-        if let Some((relation, _)) = self.spread_copies().iter().find(|(relation, _)| !self.spread.contains(relation)) {
+        let is_found_later = |relation: &Relation| {
+            let deriving = self.rules.iter().filter(|rule| rule.full.may_derive(*relation));
+            let mut read = deriving.flat_map(|rule| rule.full.matches());
+            read.any(|(atom, ..)| atom.relation().is_none_or(|read| derives(&read)))
+        };
+        if let Some(relation) = self.spread_late.iter().find(|relation| is_found_later(relation)) {
+            return Err(Fault::corrupt(format!("{relation:?} is spread before all of it is found")));
+        }
+        let is_spread = |relation: &Relation| self.spread.contains(relation) || self.spread_late.contains(relation);
+        if let Some((relation, _)) = self.spread_copies().iter().find(|(relation, _)| !is_spread(relation)) {
             return Err(Fault::corrupt(format!("a plan that reads all of {relation:?}, which is not spread")));
         }
         Ok(())

@@ -89,24 +89,52 @@ pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
     builder.build(None, Sink::Gather(output))
 }
 
-/// The program of rules, with plans that read these relations at every node; those that a rule derives stay as they are.
+/// The program of rules, with plans that read these relations at every node; those that rules derive from what they derive
+/// stay as they are.
 pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Relation>) -> Program {
     let derived = Derived::of(rules);
-    let spread =
-        spread.iter().copied().filter(|relation| !context.single_node && !derived.may_have(*relation)).collect();
-    let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &spread));
-    let mut program = Program { rules: plans.collect(), rdf_type: context.rdf_type, spread: Vec::new() };
-    program.spread = program.spread_copies().into_iter().map(|(relation, _)| relation).collect();
-    program.spread.dedup();
+    let spread = spread.iter().copied().filter(|_| !context.single_node);
+    let (late, first): (BTreeSet<Relation>, _) = spread.partition(|relation| derived.may_have(*relation));
+    let late: BTreeSet<Relation> =
+        late.into_iter().filter(|relation| derived.is_found_first(rules, *relation)).collect();
+    let spreading = Spreading { derived, first, late };
+    let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &spreading));
+    let mut program = Program { rules: plans.collect(), rdf_type: context.rdf_type, ..Program::default() };
+    let read: BTreeSet<Relation> = program.spread_copies().into_iter().map(|(relation, _)| relation).collect();
+    (program.spread_late, program.spread) = read.into_iter().partition(|relation| spreading.late.contains(relation));
     program
 }
 
+/// What may be read at every node.
+struct Spreading {
+    derived: Derived,
+    /// Before the rules fire.
+    first: BTreeSet<Relation>,
+    /// From the second round on.
+    late: BTreeSet<Relation>,
+}
+
+impl Spreading {
+    /// Is it worth it to let a rule wait for what is spread late? Only if it reads what rules go on finding.
+    fn is_late(&self, rule: &RuleBody) -> bool {
+        let is_late = |atom: &Atom| atom.relation().is_some_and(|relation| self.late.contains(&relation));
+        let goes_on = |atom: &Atom| atom.relation().is_none_or(|relation| self.derived.may_have(relation));
+        let (late, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| is_late(atom));
+        !late.is_empty() && others.into_iter().any(goes_on)
+    }
+}
+
 /// The plans of a rule: one that reads everything, and one for each atom's delta.
-fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spread: &BTreeSet<Relation>) -> RulePlans {
+fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spreading: &Spreading) -> RulePlans {
     let sink = || Sink::Emit { rule: index, heads: rule.heads.clone() };
+    if spreading.is_late(rule)
+        && let Some(plans) = late_plans(context, rule, spreading, &sink)
+    {
+        return plans;
+    }
     let count = rule.body.atoms.len();
     let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(None, sink());
-    let deltas = spread_deltas(context, rule, spread, &sink).unwrap_or_else(|| {
+    let deltas = spread_deltas(context, rule, &spreading.first, &sink).unwrap_or_else(|| {
         let views = |pivot: usize| (0..count).map(|atom| semi_naive_view(atom, pivot)).collect::<Vec<View>>();
         (0..count).map(|pivot| delta(context, rule, pivot, &views(pivot), sink())).collect()
     });
@@ -165,6 +193,29 @@ fn spread_deltas(
         (plan.stages.len() == 1).then_some(plan)
     };
     (0..atoms.len()).map(plan).collect()
+}
+
+/// The plans of a rule that waits until everything that it reads at every node has been found, and brought there: then that
+/// is constant, so that there are no deltas of it. None if rows would move all the same.
+fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &dyn Fn() -> Sink) -> Option<RulePlans> {
+    let atoms = &rule.body.atoms;
+    let is_spread =
+        |atom: &Atom| atom.relation().is_some_and(|of| spreading.first.contains(&of) || spreading.late.contains(&of));
+    let others: Vec<usize> = (0..atoms.len()).filter(|atom| !is_spread(&atoms[*atom])).collect();
+    let hub = match others.len() {
+        1 => None,
+        _ => Some(hub(context, &others.iter().map(|atom| atoms[*atom].clone()).collect::<Vec<_>>())?),
+    };
+    let plan = |pivot: usize, view: &dyn Fn(usize) -> View| {
+        let views: Vec<View> =
+            (0..atoms.len()).map(|atom| if is_spread(&atoms[atom]) { View::Spread } else { view(atom) }).collect();
+        let copy = hub.map_or(Copy::Out, |slot| copy_of(&atoms[pivot], slot));
+        let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
+        (plan.stages.len() == 1).then_some(plan)
+    };
+    let full = plan(*others.first()?, &|_| View::All)?;
+    let deltas = others.iter().map(|pivot| plan(*pivot, &|atom| semi_naive_view(atom, *pivot)));
+    Some(RulePlans { label: rule.label.clone(), deltas: deltas.collect::<Option<_>>()?, full })
 }
 
 fn is_subject_of_heads(rule: &RuleBody, arg: Arg) -> bool {

@@ -260,7 +260,13 @@ impl RulePlans {
     }
 
     fn reads_spread(&self) -> bool {
-        self.deltas.iter().any(|plan| plan.matches().any(|(_, _, view)| view == View::Spread))
+        self.spread_copies().next().is_some()
+    }
+
+    fn spread_copies(&self) -> impl Iterator<Item = (Relation, Copy)> {
+        let plans = self.deltas.iter().chain([&self.full]);
+        let spread = plans.flat_map(Plan::matches).filter(|(_, _, view)| *view == View::Spread);
+        spread.filter_map(|(atom, copy, _)| Some((atom.relation()?, copy)))
     }
 }
 
@@ -272,14 +278,20 @@ pub struct Program {
     pub rdf_type: Option<TermId>,
     /// Relations that every node is brought all facts of before the rules fire; no rule derives any.
     pub spread: Vec<Relation>,
+    /// The same before the second round's work: what the first round finds of these is all that is ever found. The rules
+    /// that read them everywhere are *late*: they fire from then on, and over everything once.
+    pub spread_late: Vec<Relation>,
 }
 
 impl Program {
     /// The copies of spread relations that plans read.
     pub fn spread_copies(&self) -> BTreeSet<(Relation, Copy)> {
-        let plans = self.rules.iter().flat_map(|rule| &rule.deltas);
-        let spread = plans.flat_map(Plan::matches).filter(|(_, _, view)| *view == View::Spread);
-        spread.filter_map(|(atom, copy, _)| Some((atom.relation()?, copy))).collect()
+        self.rules.iter().flat_map(RulePlans::spread_copies).collect()
+    }
+
+    /// Does the rule wait for what is spread late?
+    pub fn is_late(&self, rule: &RulePlans) -> bool {
+        !self.spread_late.is_empty() && rule.spread_copies().any(|(relation, _)| self.spread_late.contains(&relation))
     }
 
     /// The number of exchange levels that the first round of these rules needs: one for heads, plus one per row exchange.

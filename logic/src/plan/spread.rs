@@ -9,9 +9,12 @@
 //! To spread a relation costs its size at each node, once an attempt. That is little beside what recursion finds, and
 //! nothing is known of that beforehand: so only what is joined with what recursion finds is spread, only where that keeps
 //! rows or heads at home, and only if so much is new that recursion may find as much as there is.
+//!
+//! What rules derive can be spread as well, if all of it is found in the first round: rules that read it everywhere wait for
+//! the second one. They fire over everything then, so that is worth it only where rules do so in any case.
 
 use super::compile::{Context, RuleBody, hub};
-use super::{Arg, Atom};
+use super::{Arg, Atom, Head, Slot};
 use entail_model::{Relation, TermId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +52,13 @@ impl Derived {
     pub fn may_have(&self, relation: Relation) -> bool {
         self.relations.contains(&relation) || self.graphs.contains(&relation.graph)
     }
+
+    /// Is all of the relation that these rules derive found in the first round? It is if they derive it from what no rule
+    /// derives: each instance has fired by then, and its head is at its home when the second round begins.
+    pub fn is_found_first(&self, rules: &[RuleBody], relation: Relation) -> bool {
+        let is_constant = |atom: &Atom| atom.relation().is_some_and(|read| !self.may_have(read));
+        deriving(rules, relation).all(|rule| rule.body.atoms.iter().all(is_constant))
+    }
 }
 
 /// The relations that are worth spreading before these rules fire.
@@ -61,9 +71,22 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
     let reads_filled =
         |rule: &&RuleBody| rule.body.atoms.iter().filter_map(Atom::relation).any(|relation| filled.may_have(relation));
     let grown = news.grown(context);
-    let rules = rules.iter().filter(reads_filled).filter(|rule| news.concern(rule, &grown));
-    let worthwhile: BTreeSet<Relation> = rules.flat_map(|rule| worth_for(context, rule, &derived)).collect();
-    let mut by_size: Vec<(u64, Relation)> = worthwhile.into_iter().map(|of| (facts_of(context, of), of)).collect();
+    let size = |relation: Relation| match derived.may_have(relation) {
+        false => Some(facts_of(context, relation)),
+        true if matches!(news, News::Facts(_)) || !derived.is_found_first(rules, relation) => None,
+        true => {
+            Some(facts_of(context, relation) + deriving(rules, relation).map(|of| heads_of(context, of)).sum::<u64>())
+        }
+    };
+    let fits = |relation: Relation| size(relation).is_some_and(|facts| facts <= FACTS_MAX);
+    let given = |relation: Relation| !derived.may_have(relation) && fits(relation);
+    let concerned = rules.iter().filter(reads_filled).filter(|rule| news.concern(rule, &grown));
+    let worthwhile = concerned.flat_map(|rule| match worth_for(context, rule, given) {
+        none if none.is_empty() => worth_for(context, rule, fits),
+        worth => worth,
+    });
+    let worthwhile: BTreeSet<Relation> = worthwhile.collect();
+    let mut by_size: Vec<(u64, Relation)> = worthwhile.into_iter().filter_map(|of| Some((size(of)?, of))).collect();
     by_size.sort_unstable();
     let mut all = 0;
     let fits = by_size.into_iter().take_while(|(facts, _)| {
@@ -77,11 +100,41 @@ fn facts_of(context: &Context, relation: Relation) -> u64 {
     context.stats.get(&relation).map_or(0, |stats| stats.facts)
 }
 
-/// What one rule would gain from.
-fn worth_for(context: &Context, rule: &RuleBody, derived: &Derived) -> Vec<Relation> {
-    let fixed = |atom: &Atom| {
-        atom.relation().filter(|relation| !derived.may_have(*relation) && facts_of(context, *relation) <= FACTS_MAX)
-    };
+/// The rules that may derive facts of a relation.
+fn deriving(rules: &[RuleBody], relation: Relation) -> impl Iterator<Item = &RuleBody> {
+    let derives = move |head: &Head| head.relation().map_or(head.graph == relation.graph, |of| of == relation);
+    rules.iter().filter(move |rule| rule.heads.iter().any(derives))
+}
+
+/// About how many rows a rule's body has: of all combinations of facts those that agree, if values are spread evenly.
+fn heads_of(context: &Context, rule: &RuleBody) -> u64 {
+    let mut met: BTreeMap<Slot, f64> = BTreeMap::new();
+    let mut rows = 1.0;
+    for atom in &rule.body.atoms {
+        let stats = atom.relation().and_then(|relation| context.stats.get(&relation)).copied().unwrap_or_default();
+        rows *= context.facts_of_object(atom).unwrap_or(stats.facts) as f64;
+        for (arg, values) in [(atom.subject, stats.subjects), (atom.object, stats.objects)] {
+            let values = values.max(1) as f64;
+            match arg {
+                Arg::Slot(slot) => {
+                    if let Some(others) = met.get_mut(&slot) {
+                        rows /= others.max(values);
+                        *others = others.min(values);
+                    } else {
+                        met.insert(slot, values);
+                    }
+                }
+                Arg::Const(_) if context.facts_of_object(atom).is_none() => rows /= values,
+                Arg::Const(_) => {}
+            }
+        }
+    }
+    rows.ceil() as u64
+}
+
+/// What one rule would gain from, of what may be spread.
+fn worth_for(context: &Context, rule: &RuleBody, may_spread: impl Fn(Relation) -> bool) -> Vec<Relation> {
+    let fixed = |atom: &Atom| atom.relation().filter(|relation| may_spread(*relation));
     let (spread, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| fixed(atom).is_some());
     let others: Vec<Atom> = others.into_iter().cloned().collect();
     let stays = |slot| rule.heads.iter().all(|head| head.subject == Arg::Slot(slot));

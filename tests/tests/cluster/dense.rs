@@ -1,7 +1,7 @@
 //! Recursion that fills a relation: kept as matrices while it goes on, and what it leaves is what a search finds.
 
 use entail_proto::v1::UpdateRequest;
-use entail_tests::cluster::Cluster;
+use entail_tests::cluster::{Cluster, Setting};
 use std::collections::{BTreeSet, HashMap};
 
 const VERTICES: u64 = 400;
@@ -70,9 +70,11 @@ fn check(cluster: &Cluster, step: &str, predicate: &str, pairs: &BTreeSet<Edge>)
 #[test]
 fn what_recursion_fills_is_what_a_search_finds() {
     let (first, more) = (edges(1), edges(2).into_iter().take(40).collect::<BTreeSet<Edge>>());
-    for (nodes, shards, more_rules) in [(1, 4, FROM), (3, 8, FROM), (3, 8, "")] {
-        let cluster = Cluster::start(nodes, shards);
-        let shape = format!("{nodes} nodes, {more_rules}");
+    for (nodes, is_near, more_rules) in
+        [(1, true, FROM), (3, false, FROM), (3, false, ""), (3, true, FROM), (3, true, "")]
+    {
+        let cluster = Cluster::start_as(&Setting { is_near, ..Setting::new(nodes, 8) });
+        let shape = format!("{nodes} nodes, near: {is_near}, {more_rules}");
         let rules = format!("{PATHS}{more_rules}");
         let from = |paths: &BTreeSet<Edge>| {
             let ends = if more_rules.is_empty() { BTreeSet::new() } else { BTreeSet::from([1, 200]) };

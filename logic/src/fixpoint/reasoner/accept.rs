@@ -38,6 +38,10 @@ impl Reasoner {
         let mut candidates = candidates;
         let single = self.is_single();
         for (relation, rules) in &candidates {
+            // Matrices have no order to be read in.
+            if self.waits_for_late && self.reads.reads_late(relation.predicate) {
+                continue;
+            }
             let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
             let are_here = single || is_scattered_predicate(relation.predicate, self.setup.program.rdf_type);
             let keeping = Keeping {
@@ -184,7 +188,7 @@ impl Reasoner {
         })?;
         let mut rest = parcels.into_iter().filter(|(_, blocks)| !blocks.is_empty());
         rest.try_for_each(|(to, blocks)| hand_over(to, blocks))?;
-        here.iter().try_for_each(|(relation, blocks)| self.setup.state.keep_blocks(*relation, blocks))
+        here.into_iter().try_for_each(|(relation, blocks)| self.setup.state.keep_blocks(relation, blocks))
     }
 }
 

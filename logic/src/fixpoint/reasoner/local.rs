@@ -38,10 +38,11 @@ impl Reasoner {
         let program = Arc::clone(&self.setup.program);
         let facts = self.setup.state.local();
         let members = Members::default();
-        let by_value = ByValue::of(&facts, program.rules.iter().flat_map(local_plans))?;
+        let fires = |rule: &&RulePlans| !self.waits_for_late || !program.is_late(rule);
+        let by_value = ByValue::of(&facts, program.rules.iter().filter(fires).flat_map(local_plans))?;
         let mut heads = Vec::new();
         let mut together = Vec::new();
-        for rule in &program.rules {
+        for rule in program.rules.iter().filter(fires) {
             let parts = parts_of(rule, &facts, &by_value);
             // What several rules find is the first one's, so those that claim facts take turns.
             match self.has_dense_heads(rule) {
@@ -105,14 +106,25 @@ impl Reasoner {
     /// Evaluates new rules over everything, as far as that can be done without moving rows.
     pub(super) fn run_new_rules(&mut self, program: &Program) -> Result<(), Fault> {
         let full = program.rules.iter().enumerate().filter(|(index, _)| self.is_new_rule(*index));
-        let full = full.map(|(_, rule)| &rule.full).filter(|plan| plan.stages.len() == 1);
-        let here: Vec<&Plan> = full.filter(|plan| self.setup.territory.starts(plan)).collect();
-        let facts = self.setup.state.shared();
-        let members = Members::default();
-        // What is found counts from the next round on: nothing is claimed yet.
-        let run = |plan: &Plan| self.run_source(plan, &facts, &members, Heads::new(plan, |_| None));
-        let heads: Vec<FoundHeads> = here.into_par_iter().with_max_len(1).map(run).collect::<Result<_, Fault>>()?;
+        let full = full.map(|(_, rule)| rule).filter(|rule| !program.is_late(rule)).map(|rule| &rule.full);
+        let here = full.filter(|plan| plan.stages.len() == 1 && self.setup.territory.starts(plan)).collect();
+        let heads = self.run_full(here, &self.setup.state.shared())?;
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
+    }
+
+    /// Evaluates late rules over everything that is known here, before the step that reads what is new.
+    pub(super) fn run_late_rules(&mut self) -> Result<(), Fault> {
+        let program = Arc::clone(&self.setup.program);
+        let late = program.rules.iter().filter(|rule| program.is_late(rule)).map(|rule| &rule.full).collect();
+        let heads = self.run_full(late, &self.setup.state.local())?;
+        heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
+    }
+
+    /// Runs plans over everything. What is found counts from the next round on: nothing is claimed yet.
+    fn run_full(&self, plans: Vec<&Plan>, facts: &(dyn Facts + Sync)) -> Result<Vec<FoundHeads>, Fault> {
+        let members = Members::default();
+        let run = |plan: &Plan| self.run_source(plan, facts, &members, Heads::new(plan, |_| None));
+        plans.into_par_iter().with_max_len(1).map(run).collect()
     }
 
     /// Keeps the claimed heads that are at home here, and sends the others.

@@ -125,7 +125,22 @@ fn what_any_rule_derives_is_not_constant() {
     let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)]);
     let mut any = rule((OTHER, 0, 1), &[(OTHER, 0, 1)]);
     any.heads[0].predicate = Arg::Slot(1);
-    for more in [rule((EDGE, 1, 0), &[(OTHER, 0, 1)]), any] {
+    for more in [rule((EDGE, 1, 0), &[(PATH, 0, 1)]), any] {
         assert_eq!(worthwhile(&context(12_000), &[closure.clone(), more], &News::Rules), BTreeSet::new());
     }
+}
+
+#[test]
+fn what_is_derived_from_what_is_constant_soon_is() {
+    let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (OTHER, 1, 2)]);
+    let spread = |edges, body: &[(u64, usize, usize)], news: &News<'_>| {
+        worthwhile(&context(edges), &[closure.clone(), rule((OTHER, 0, 2), body)], news)
+    };
+    let both = [(EDGE, 0, 1), (MORE, 1, 2)];
+    assert_eq!(spread(12_000, &both, &News::Rules), BTreeSet::from([relation(OTHER)]));
+    let all = BTreeMap::from([EDGE, MORE].map(|number| (relation(number), 12_000)));
+    assert_eq!(spread(12_000, &both, &News::Facts(&all)), BTreeSet::new(), "rules do not fire over everything");
+    assert_eq!(spread(FACTS_MAX + 1, &both, &News::Rules), BTreeSet::new(), "about as many as each relation has");
+    let product = [(EDGE, 0, 1), (MORE, 3, 2)];
+    assert_eq!(spread(12_000, &product, &News::Rules), BTreeSet::new(), "too many");
 }
