@@ -153,12 +153,7 @@ fn send_heads(
     emit: Emit<'_>,
 ) -> Result<(), Fault> {
     pairs::sort_distinct(&mut pairs);
-    let level = flow.levels();
-    if pairs.len() <= MESSAGE_ROWS && !pairs.is_empty() {
-        return send(to, level, Payload::Heads { rule, relation, pairs }, flow, emit);
-    }
-    let mut pieces = pairs.chunks(MESSAGE_ROWS);
-    pieces.try_for_each(|piece| send(to, level, Payload::Heads { rule, relation, pairs: piece.to_vec() }, flow, emit))
+    send_claimed(to, rule, relation, pairs, flow, emit)
 }
 
 fn send_claimed(

@@ -1,6 +1,9 @@
-//! Relations that are spread: every node has all facts of them, its own and those of the others, before the rules fire.
+//! Relations that are spread: every node has all facts of them, its own and those of the others, before the rules fire that
+//! read them everywhere.
 //!
-//! Invariant: no rule derives any, so what was there when the attempt began, and what was staged, is all there is.
+//! Invariant: what is there when they are sent is all there is. Of what no rule derives that is so when the first round
+//! begins. What rules derive from nothing else is so when the second one does: each instance has fired in the first, and
+//! its head is at its home.
 
 use super::state::State;
 use crate::columns::{Pair, Run, pairs};

@@ -498,15 +498,14 @@ pub struct LocalFacts<'a>(&'a State);
 
 impl Facts for LocalFacts<'_> {
     fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
-        if view == View::Spread {
-            return self.0.spread_runs(relation, copy);
-        }
-        let Some(copies) = self.0.relations.get(&relation) else { return Vec::new() };
-        let state = &copies[copy as usize];
+        let state = self.0.relations.get(&relation).map(|copies| &copies[copy as usize]);
+        let earlier = state.into_iter().flat_map(CopyState::earlier);
+        let recent = state.into_iter().flat_map(CopyState::recent);
         match view {
-            View::Old => state.earlier().cloned().collect(),
-            View::Delta => state.recent().cloned().collect(),
-            View::All | View::Spread => state.earlier().chain(state.recent()).cloned().collect(),
+            View::Old => earlier.cloned().collect(),
+            View::Delta => recent.cloned().collect(),
+            View::All => earlier.chain(recent).cloned().collect(),
+            View::Spread => self.0.spread_runs(relation, copy),
         }
     }
 
@@ -520,17 +519,14 @@ pub struct SharedFacts<'a>(&'a State);
 
 impl Facts for SharedFacts<'_> {
     fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
-        if view == View::Spread {
-            return self.0.spread_runs(relation, copy);
-        }
-        let Some(copies) = self.0.relations.get(&relation) else { return Vec::new() };
-        let state = &copies[copy as usize];
-        let old = state.base.iter().chain(&state.settled.runs);
-        let delta = state.published.runs.iter().chain(&state.recent_published);
+        let state = self.0.relations.get(&relation).map(|copies| &copies[copy as usize]);
+        let old = state.into_iter().flat_map(|state| state.base.iter().chain(&state.settled.runs));
+        let delta = state.into_iter().flat_map(|state| state.published.runs.iter().chain(&state.recent_published));
         match view {
             View::Old => old.cloned().collect(),
             View::Delta => delta.cloned().collect(),
-            View::All | View::Spread => old.chain(delta).cloned().collect(),
+            View::All => old.chain(delta).cloned().collect(),
+            View::Spread => self.0.spread_runs(relation, copy),
         }
     }
 
