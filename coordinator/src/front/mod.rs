@@ -118,10 +118,13 @@ impl House {
                 format!("epoch {epoch} is not there yet; the latest is {latest}"),
             ));
         }
-        // One choice for the whole query: its parts tell each other by shard who has which rows.
-        // The hasher's keys come from the system's randomness.
-        let random = RandomState::new();
-        let mut holders = self.members.holders()?.picked(&*self.balancer, |shard| random.hash_one(shard));
+        let mut holders = self.members.holders()?;
+        if holders.links.len() > 1 {
+            // One choice for the whole query: its parts tell each other by shard who has which rows.
+            // The hasher's keys come from the system's randomness.
+            let random = RandomState::new();
+            holders = holders.picked(&*self.balancer, |shard| random.hash_one(shard));
+        }
         if epoch.0 == 0 {
             // Nothing has been committed: nobody needs to be asked.
             holders.links.clear();

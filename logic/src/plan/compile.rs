@@ -56,6 +56,9 @@ impl Context {
 /// The guess at a relation that nothing is known of, such as one that rules are about to fill.
 const UNKNOWN: RelationStats = RelationStats { facts: 10_000, subjects: 1_000, objects: 1_000 };
 
+/// Values of a list from which on it is intersected with others: those of a shorter one are as soon looked up one by one.
+const LIST_MIN: f64 = 2.0;
+
 /// How much dearer a row becomes by moving.
 const MOVE_PRICE: f64 = 3.0;
 
@@ -338,7 +341,8 @@ impl<'a> Builder<'a> {
             let (atom, access) =
                 accesses.min_by(|a, b| a.1.cost.total_cmp(&b.1.cost)).expect("atoms are left to choose from");
             left.retain(|other| *other != atom);
-            match self.list(atom).filter(|_| self.intersects) {
+            let is_long = self.intersects && self.estimate(atom) >= LIST_MIN;
+            match self.list(atom).filter(|_| is_long) {
                 Some(slot) => self.take_lists(slot, atom, access, &mut left),
                 None => self.take(atom, access),
             }
