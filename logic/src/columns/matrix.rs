@@ -11,8 +11,8 @@
 //! makes four candidates for each fact. To sort the candidates, drop repetitions, and look each of the rest up in sorted
 //! runs costs a logarithm several times; here it costs a load, and one atomic operation for what is new. That pays where
 //! keys and values are few beside the pairs, which the caller has to see to (see `bytes`). Where values are few among their
-//! neighbours, such as classes and people, a page of columns has one term only. Terms are placed as they come; inline
-//! values are not placed at all.
+//! neighbours, such as classes and people, a page of columns has one term only. Terms are placed as they come. Pages of
+//! dictionary terms are found in tables, those of inline values, of which there are as many as there are numbers, in a map.
 //!
 //! [`Row::claim`] changes bits of places that exist, from many threads; [`Matrix::place`] makes places.
 
@@ -20,7 +20,7 @@ use crate::columns::blocks::{self, Words};
 use crate::columns::pairs::Pair;
 use entail_model::{Fault, TermId};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) const WORD_BITS: usize = 64;
@@ -52,12 +52,20 @@ pub(super) fn neighbours(page: TermId) -> u64 {
 
 /// Is it the first term of a page?
 pub(super) fn is_page(term: TermId) -> bool {
-    Pages::default().split(term).is_some_and(|(_, page, bit)| page < PAGES_MAX && bit == 0)
+    let (place, bit) = Pages::default().split(term);
+    place.is_some() && bit == 0
 }
 
 /// A term of a page.
 pub(super) fn term_of(page: TermId, bit: usize) -> TermId {
     TermId(page.0 | (bit as u64) << TERM_SHIFT)
+}
+
+/// Where a page's place is kept: by shard and page within it, or by its first term.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Table(usize, usize),
+    Inline(u64),
 }
 
 /// Where terms have their places: pages by shard.
@@ -66,6 +74,8 @@ struct Pages {
     /// The logarithm of how many terms a page has: no more than a word has bits.
     size: u32,
     by_shard: Vec<Vec<u32>>,
+    /// Of inline values, by their first terms.
+    inline: HashMap<u64, u32>,
     /// The id of each page's first term, as they were placed.
     bases: Vec<u64>,
     table_len: usize,
@@ -79,16 +89,20 @@ impl Default for Pages {
 
 impl Pages {
     fn new(size: u32) -> Self {
-        Self { size, by_shard: Vec::new(), bases: Vec::new(), table_len: 0 }
+        Self { size, by_shard: Vec::new(), inline: HashMap::new(), bases: Vec::new(), table_len: 0 }
     }
 
-    /// The shard, the page within it and the term within that; none for inline values.
-    fn split(&self, term: TermId) -> Option<(usize, usize, usize)> {
-        let id = term.0;
+    /// Where a term's page is looked for, if it can have one, and the term within the page.
+    fn split(&self, term: TermId) -> (Option<Entry>, usize) {
+        let (id, mask) = (term.0, (1 << self.size) - 1);
+        let offset = id >> TERM_SHIFT & mask;
+        if term.is_inline() {
+            return (Some(Entry::Inline(id & !(mask << TERM_SHIFT))), offset as usize);
+        }
         let local = id >> TERM_SHIFT & ((1 << (SHARD_SHIFT - TERM_SHIFT)) - 1);
-        let page = (local >> self.size) << 2 | id & KIND;
-        let offset = local & ((1 << self.size) - 1);
-        (!term.is_inline()).then_some(((id >> SHARD_SHIFT) as usize, page as usize, offset as usize))
+        let page = ((local >> self.size) << 2 | id & KIND) as usize;
+        let entry = (page < PAGES_MAX).then_some(Entry::Table((id >> SHARD_SHIFT) as usize, page));
+        (entry, offset as usize)
     }
 
     /// The word and the bit of a term's place in the page.
@@ -99,27 +113,36 @@ impl Pages {
 
     /// The word and the bit, if the page has a place.
     fn find(&self, term: TermId) -> Option<(usize, usize)> {
-        let (shard, page, offset) = self.split(term)?;
-        let place = *self.by_shard.get(shard)?.get(page)?;
+        let (entry, offset) = self.split(term);
+        let place = match entry? {
+            Entry::Table(shard, page) => *self.by_shard.get(shard)?.get(page)?,
+            Entry::Inline(first) => *self.inline.get(&first)?,
+        };
         (place != NO_PAGE).then(|| self.position(place, offset))
     }
 
     /// The same, with a place if that can be.
     fn place(&mut self, term: TermId) -> Option<(usize, usize)> {
-        let (shard, page, offset) = self.split(term).filter(|(_, page, _)| *page < PAGES_MAX)?;
-        if self.by_shard.len() <= shard {
-            self.by_shard.resize_with(shard + 1, Vec::new);
-        }
-        let pages = &mut self.by_shard[shard];
-        if pages.len() <= page {
-            self.table_len += page + 1 - pages.len();
-            pages.resize(page + 1, NO_PAGE);
-        }
-        if pages[page] == NO_PAGE {
-            pages[page] = self.bases.len() as u32;
+        let (entry, offset) = self.split(term);
+        let place = match entry? {
+            Entry::Table(shard, page) => {
+                if self.by_shard.len() <= shard {
+                    self.by_shard.resize_with(shard + 1, Vec::new);
+                }
+                let pages = &mut self.by_shard[shard];
+                if pages.len() <= page {
+                    self.table_len += page + 1 - pages.len();
+                    pages.resize(page + 1, NO_PAGE);
+                }
+                &mut pages[page]
+            }
+            Entry::Inline(first) => self.inline.entry(first).or_insert(NO_PAGE),
+        };
+        if *place == NO_PAGE {
+            *place = self.bases.len() as u32;
             self.bases.push(term.0 & !((offset as u64) << TERM_SHIFT));
         }
-        let place = pages[page];
+        let place = *place;
         Some(self.position(place, offset))
     }
 
@@ -149,7 +172,8 @@ impl Pages {
     }
 
     fn bytes(&self) -> u64 {
-        (self.table_len * size_of::<u32>() + self.bases.len() * size_of::<u64>()) as u64
+        let inline = self.inline.capacity() * size_of::<(u64, u32)>();
+        (self.table_len * size_of::<u32>() + self.bases.len() * size_of::<u64>() + inline) as u64
     }
 }
 
@@ -242,8 +266,8 @@ impl Matrix {
         pairs.iter().all(|(_, value)| self.columns.place(*value).is_some())
     }
 
-    /// Makes places for pairs; tells whether all of them have one. They have not if a value is inline, or if the set would
-    /// take more than `bytes_max`.
+    /// Makes places for pairs; tells whether all of them have one. They have not if a shard's table of pages would be too
+    /// large, or if the set would take more than `bytes_max`.
     pub fn place(&mut self, pairs: &[Pair], bytes_max: u64) -> bool {
         if !self.place_values(pairs) {
             return false;
@@ -439,13 +463,19 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    /// Terms of several shards, pages and kinds; neighbours are often of different kinds.
+    fn integer(number: i64) -> TermId {
+        term::inline_literal(&number.to_string(), xsd::INTEGER).expect("a small integer")
+    }
+
+    /// Terms of several shards, pages and kinds, and inline values; neighbours are often of different kinds.
     fn any_term() -> impl Strategy<Value = TermId> {
         let local = prop_oneof![0u64..200, 100_000u64..100_040];
-        (0u16..3, local, 0usize..3).prop_map(|(shard, local, kind)| {
+        let inline = prop_oneof![-300i64..300, 1_000_000i64..1_000_040].prop_map(integer);
+        let of_dictionary = (0u16..3, local, 0usize..3).prop_map(|(shard, local, kind)| {
             let kind = [TermKind::Iri, TermKind::BlankNode, TermKind::Literal][kind];
             TermId::dictionary(ShardId(shard), local, kind)
-        })
+        });
+        prop_oneof![4 => of_dictionary, 1 => inline]
     }
 
     fn pairs() -> impl Strategy<Value = Vec<Pair>> {
@@ -545,14 +575,16 @@ mod tests {
         let mut matrix = Matrix::default();
         let far = TermId::dictionary(ShardId(0), 1 << 40, TermKind::Iri);
         let near = TermId::dictionary(ShardId(1), 7, TermKind::Iri);
-        let inline = term::inline_literal("7", xsd::INTEGER).expect("a small integer");
-        for pair in [(near, inline), (inline, near), (near, far), (far, near)] {
+        let inline = integer(7);
+        for pair in [(near, far), (far, near)] {
             assert!(!matrix.place(&[pair], u64::MAX));
         }
         assert!(!matrix.place(&[(near, near)], 8) && matrix.place(&[(near, near)], 10_000));
         assert!(matrix.insert((near, near)));
         let row = matrix.row(near).expect("it has a place");
         assert_eq!([inline, far, near].map(|value| row.claim(value)), [Claim::NoPlace, Claim::NoPlace, Claim::Known]);
+        assert!(matrix.place(&[(near, inline)], 10_000));
+        assert_eq!(matrix.row(near).map(|row| row.claim(inline)), Some(Claim::New));
         assert!(matrix.bytes() < 10_000, "{}", matrix.bytes());
     }
 }

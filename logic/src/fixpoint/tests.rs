@@ -423,8 +423,10 @@ fn a_dense_relation_is_what_its_runs_would_be() {
     };
     let rules = [rule(vec![atom(1, 0, 1)], 0, 1), rule(vec![atom(2, 0, 1), atom(1, 1, 2)], 0, 2)];
     let edge = |from: u64, to: u64| (node_term(200 + from), predicate(1), node_term(200 + to));
-    let facts: BTreeSet<Triple> =
-        (0..60).flat_map(|n: u64| [edge(n, (n * 7 + 3) % 60), edge(n, (n * n + 1) % 60)]).collect();
+    // Some lead to numbers, which have a place in a matrix as well.
+    let number = |n: u64| (node_term(200 + n), predicate(1), any_term(10 + n % 7));
+    let edges = (0..60).flat_map(|n: u64| [edge(n, (n * 7 + 3) % 60), edge(n, (n * n + 1) % 60)]);
+    let facts: BTreeSet<Triple> = edges.chain((0..60).step_by(9).map(number)).collect();
     let expected = naive_closure(&facts, &rules);
     for (nodes, spreads) in [(1, false), (3, false), (3, true)] {
         let derived = [u64::MAX, 0].map(|dense_from| {
