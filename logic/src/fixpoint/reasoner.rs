@@ -17,7 +17,7 @@ use crate::eval::{Batch, Conditions, Scope, Texts, run_stage};
 use crate::exchange::route::Territory;
 use crate::exchange::{Flow, Message, Payload, PlanKey};
 use crate::plan::{Plan, Program};
-use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round, ShardId};
+use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -295,11 +295,16 @@ impl Reasoner {
                 append(local, relation, rule, pairs);
                 continue;
             }
-            for (node, mut pairs) in self.by_home(&pairs)? {
-                if node == self.setup.territory.me {
-                    append(local, relation, rule, pairs);
-                    continue;
-                }
+            let mut others: BTreeMap<NodeId, Vec<Pair>> = BTreeMap::new();
+            for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+                let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
+                let list = match node == self.setup.territory.me {
+                    true => local.entry(relation).or_default().entry(rule).or_default(),
+                    false => others.entry(node).or_default(),
+                };
+                list.extend_from_slice(group);
+            }
+            for (node, mut pairs) in others {
                 let list = match self.setup.state.claim_sent(relation, &mut pairs) {
                     true => self.outbox.claimed(node, rule, relation),
                     false => self.outbox.heads(node, rule, relation),
@@ -308,26 +313,6 @@ impl Reasoner {
             }
         }
         Ok(())
-    }
-
-    /// Pairs by where their subjects are at home.
-    fn by_home(&self, pairs: &[Pair]) -> Result<BTreeMap<NodeId, Vec<Pair>>, Fault> {
-        let mut by_shard: Vec<Vec<Pair>> = Vec::new();
-        // They come by subject, most of them.
-        for group in pairs.chunk_by(|a, b| a.0 == b.0) {
-            let Some(home) = group[0].0.home() else { continue };
-            let shard = usize::from(home.0);
-            if by_shard.len() <= shard {
-                by_shard.resize_with(shard + 1, Vec::new);
-            }
-            by_shard[shard].extend_from_slice(group);
-        }
-        let mut by_node: BTreeMap<NodeId, Vec<Pair>> = BTreeMap::new();
-        for (shard, pairs) in by_shard.into_iter().enumerate().filter(|(_, pairs)| !pairs.is_empty()) {
-            let list = by_node.entry(self.setup.territory.holder(ShardId(shard as u16))?).or_default();
-            if list.is_empty() { *list = pairs } else { list.extend(pairs) }
-        }
-        Ok(by_node)
     }
 
     /// Level 0 of the shipped rules: everything that starts from facts of this node.

@@ -134,11 +134,14 @@ impl Reasoner {
                 append(local, relation, rule, pairs);
                 continue;
             }
-            for (node, pairs) in self.by_home(&pairs)? {
-                match node == self.setup.territory.me {
-                    true => append(local, relation, rule, pairs),
-                    false => self.outbox.claimed(node, rule, relation).extend(pairs),
-                }
+            // They come by subject, most of them.
+            for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+                let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
+                let list = match node == self.setup.territory.me {
+                    true => local.entry(relation).or_default().entry(rule).or_default(),
+                    false => self.outbox.claimed(node, rule, relation),
+                };
+                list.extend_from_slice(group);
             }
         }
         Ok(())
