@@ -13,6 +13,7 @@ last ones are ratios, Entail over the peer. Every run of the peer is a process o
 """
 
 import argparse
+import importlib.util
 import json
 import pathlib
 import resource
@@ -146,7 +147,15 @@ def wait_for(server, question):
 
 def lines_of(command, run):
     """The lines that a program prints, as those of a run."""
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
+        try:
+            output = program.communicate()[0]
+        except KeyboardInterrupt:
+            # It was told as well, and clears up.
+            program.wait()
+            raise
+    if program.returncode != 0:
+        sys.exit(f"{pathlib.Path(command[0]).name} failed")
     lines = [json.loads(line) for line in output.splitlines()]
     return [{**line, "run": run} if line["line"] == "measurement" else line for line in lines]
 
@@ -184,6 +193,12 @@ def compare(options):
     kinds = {"duckdb": list(FIXPOINTS), "pyoxigraph": ["lubm"]}[options.peer]
     if not options.workload or options.workload[0] not in kinds:
         sys.exit(f"{options.peer} solves {' and '.join(kinds)}")
+    if options.runs < 1:
+        sys.exit("--runs: one at least")
+    if importlib.util.find_spec(options.peer) is None:
+        sys.exit(f"{options.peer} is not installed: venv/bin/pip install {options.peer}")
+    if not pathlib.Path(options.entail).is_file():
+        sys.exit(f"{options.entail} is not there: cargo build --release --bin entail, or --entail PROGRAM")
     kind = options.workload[0]
     bench = [options.entail, "bench", *options.workload]
     with tempfile.TemporaryDirectory(prefix="entail-bench-") as directory:
@@ -236,4 +251,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

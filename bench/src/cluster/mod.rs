@@ -128,7 +128,8 @@ impl Cluster {
         let started = Instant::now();
         while started.elapsed() < REPORT_MAX {
             let status = self.client.status(StatusRequest::default()).await?;
-            if status.nodes.iter().all(|node| node.epoch >= epoch) {
+            // A node without shards has no part in epochs.
+            if status.nodes.iter().filter(|node| node.shards > 0).all(|node| node.epoch >= epoch) {
                 return Ok(Content { asserted: status.facts_asserted, derived: status.facts_derived });
             }
             tokio::time::sleep(POLL_EVERY).await;

@@ -1,4 +1,4 @@
-//! Results as Markdown, for a page that shows them: one section for each file, and one table for all files together.
+//! Results as Markdown, for a page that shows them: one section for each command, and one table for all together.
 //!
 //! ```text
 //! lines of JSON ──► Results (machine, cluster, values of each step over all runs, ratios) ──► tables
@@ -48,7 +48,10 @@ const POINT_COLUMNS: [(&str, &str, Number); 6] = [
 /// # Errors
 /// [`Error::Input`] for a line that is no result, and for a file without results.
 pub fn markdown(files: &[(String, String)]) -> Result<String, Error> {
-    let all: Vec<Results> = files.iter().map(|(name, text)| Results::read(name, text)).collect::<Result<_, _>>()?;
+    let mut all = Vec::new();
+    for (name, text) in files {
+        all.extend(Results::read(name, text)?);
+    }
     let mut out = String::new();
     for results in &all {
         section(results, &mut out);
@@ -103,7 +106,7 @@ fn ratios(results: &Results, out: &mut String) {
     }
 }
 
-/// What a fact costs in each file, as work grows or clusters differ.
+/// What a fact costs in each section, as work grows or clusters differ.
 fn together(all: &[Results], out: &mut String) {
     line(out, "### Together\n");
     line(out, "For each fact, time in millionths of a second and room in bytes.\n");

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// What one command has measured.
+#[derive(Default)]
 pub struct Results {
     pub workload: String,
     pub runs: u64,
@@ -37,18 +38,24 @@ pub struct Ratio {
 }
 
 impl Results {
+    /// The results of a file, to which several commands may have written one after the other.
+    ///
     /// # Errors
-    /// [`Error::Input`] for a line that is no result, and if there is none.
-    pub fn read(name: &str, text: &str) -> Result<Self, Error> {
-        let (workload, cluster, machine) = (String::new(), String::new(), Map::new());
-        let mut results = Self { workload, runs: 0, cluster, machine, steps: Vec::new(), ratios: Vec::new() };
+    /// [`Error::Input`] for a line that is no result, and if a command has none.
+    pub fn read(name: &str, text: &str) -> Result<Vec<Self>, Error> {
+        let mut all = vec![Self::default()];
         for (number, line) in text.lines().enumerate() {
-            let taken = serde_json::from_str(line).ok().and_then(|line| results.take(line));
+            let line = serde_json::from_str(line).ok();
+            let is_next = |line: &Map<String, Value>| line.get("line").and_then(Value::as_str) == Some("machine");
+            if line.as_ref().is_some_and(is_next) && number > 0 {
+                all.push(Self::default());
+            }
+            let taken = line.and_then(|line| all.last_mut()?.take(line));
             taken.ok_or_else(|| Error::Input(format!("{name}, line {}, is no result", number + 1)))?;
         }
-        match results.runs {
-            0 => Err(Error::Input(format!("{name} has no results"))),
-            _ => Ok(results),
+        match all.iter().any(|results| results.runs == 0) {
+            true => Err(Error::Input(format!("{name} has no results"))),
+            false => Ok(all),
         }
     }
 

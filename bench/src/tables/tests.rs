@@ -67,6 +67,8 @@ fn files_are_also_put_side_by_side() {
         )
     };
     assert_eq!(rows, [row("w-1"), row("w-2")]);
+    let one_file = [LINES, &LINES.replace("w-1", "w-2")].concat();
+    assert_eq!(markdown(&[file("c", &one_file)]).unwrap(), text, "two commands may have written to one file");
 }
 
 #[test]

@@ -18,15 +18,25 @@ use crate::session::Session;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Does what was asked for. Ctrl-C drops a command, which stops its work on every node; roles, and what
+/// Does what was asked for. Ctrl-C, or SIGTERM, drops a command, which stops its work on every node; roles, and what
 /// is watched, end by themselves.
 pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     let ends_itself = command.role().is_some() || matches!(&command, Command::Status(status) if status.watch);
     tokio::select! {
         result = dispatch(command, session) => result,
-        _ = ctrl_c(), if !ends_itself => Err(Failure::Interrupted),
+        told = told_to_end(), if !ends_itself => told.and(Err(Failure::Interrupted)),
+    }
+}
+
+/// Completes at Ctrl-C or SIGTERM.
+async fn told_to_end() -> Result<(), Failure> {
+    let catch = |kind| signal(kind).map_err(|error| Failure::input("the signals of this process", error));
+    let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
     }
 }
 
