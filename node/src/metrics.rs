@@ -58,8 +58,8 @@ impl Metrics {
     pub fn new(registry: &Registry) -> Self {
         let labels = ["flow", "direction"];
         let messages = registry.counters("entail_exchange_messages_total", "Messages between nodes.", &labels);
-        let bytes =
-            registry.counters("entail_exchange_bytes_total", "Encoded bytes of messages between nodes.", &labels);
+        let meaning = "Bytes of messages between nodes: encoded, or, between nodes of one process, of what they carry.";
+        let bytes = registry.counters("entail_exchange_bytes_total", meaning, &labels);
         let traffic = |flow: &str, direction: &str| Traffic {
             messages: messages.with_label_values(&[flow, direction]),
             bytes: bytes.with_label_values(&[flow, direction]),

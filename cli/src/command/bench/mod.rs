@@ -20,7 +20,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,7 +101,7 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
         None => {
             let request = Request { points, ..common.request(workload) };
             let mut shown = Shown { session };
-            until_told(within(session.working_max(), entail_bench::run::run(&request, &mut shown))).await
+            within(session.working_max(), entail_bench::run::run(&request, &mut shown)).await
         }
     }
 }
@@ -119,7 +118,7 @@ async fn ask(arguments: AskArguments, session: &Session) -> Result<(), Failure> 
     let AskArguments { query, clients, every, time } = arguments;
     let client = session.polling(session.ask_max())?;
     let request = ask::Request { query, clients: clients.into(), pause: every, time };
-    until_told(async { ask::run(&client, &request, show).await.map_err(failure) }).await
+    ask::run(&client, &request, show).await.map_err(failure)
 }
 
 /// Work that has no end ends with the time that was given, if any was.
@@ -131,16 +130,6 @@ async fn within(time: Option<Duration>, work: impl Future<Output = Result<(), Er
             let why = format!("not done after --timeout ({} s)", time.as_secs_f64());
             Err(Fault::new(Reason::DeadlineExceeded, why).into())
         }
-    }
-}
-
-/// SIGTERM ends the work as Ctrl-C does, so that no process of ours is left behind.
-async fn until_told(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let told = signal(SignalKind::terminate());
-    let mut told = told.map_err(|error| Failure::input("the signals of this process", error))?;
-    tokio::select! {
-        result = work => result,
-        _ = told.recv() => Err(Failure::Interrupted),
     }
 }
 
