@@ -1,8 +1,8 @@
 //! What a program reads from one step to the next, and so what a step need not keep in order.
 //!
 //! That is less than what its plans mention. Plans over everything run in the first round, before what it finds is
-//! published, or once in the second one, up to which all that they read is kept in order; and a plan for new facts of a predicate that no rule derives has work in the first step only, before
-//! anything has been found.
+//! published, or once in the second one, up to which all that they read is kept in order; and a plan for new facts of a
+//! predicate that no rule derives has work in the first step only, before anything has been found.
 
 use crate::plan::{Arg, Atom, Program, Sink, View};
 use entail_model::{Copy, TermId};
