@@ -11,7 +11,7 @@ use crate::eval::meter::Meter;
 use crate::eval::{Batch, Conditions, Facts, Scope, Texts, Visit, run_stage};
 use crate::exchange::route::Territory;
 use crate::exchange::{Flow, Message, Payload, PlanKey};
-use crate::fixpoint::state::Base;
+use crate::fixpoint::Base;
 use crate::plan::{Plan, Sink, View};
 use entail_model::{Copy, Fault, Mark, NodeId, Reason, Relation, Round, TermId};
 use std::collections::BTreeMap;
@@ -27,24 +27,23 @@ const PLAN: PlanKey = PlanKey { rule: 0, pivot: None };
 
 /// A committed snapshot as facts.
 #[derive(Clone, Debug)]
-pub struct Committed(pub Arc<Base>);
+pub struct Committed(pub Base);
 
 impl Facts for Committed {
     fn runs(&self, relation: Relation, copy: Copy, _view: View) -> Vec<Arc<Run>> {
-        let runs = self.0.get(&relation).map(|copies| &copies[copy as usize]);
+        let runs = self.0.get(relation).map(|copies| &copies[copy as usize]);
         runs.into_iter().flatten().filter(|run| run.mark != Mark::Promoted).cloned().collect()
     }
 
     fn visit_runs(&self, graph: TermId, copy: Copy, _view: View, visit: Visit<'_>) -> Result<(), Fault> {
-        let of_graph = Relation { graph, predicate: TermId(0) }..=Relation { graph, predicate: TermId::MAX };
-        self.0.range(of_graph).try_for_each(|(relation, copies)| {
+        self.0.of_graph(graph).try_for_each(|(relation, copies)| {
             let mut runs = copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
             runs.try_for_each(|run| visit(relation.predicate, run))
         })
     }
 
     fn relations(&self) -> Vec<Relation> {
-        self.0.keys().copied().collect()
+        self.0.iter().map(|(relation, _)| relation).collect()
     }
 }
 

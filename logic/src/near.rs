@@ -1,5 +1,5 @@
-//! Nodes of one process, called by reference by its coordinator and by each other: nothing is encoded, and no thread waits
-//! for another.
+//! Nodes of one process, called by reference by its coordinator and by each other: nothing is encoded but what an inbox
+//! stores, and no thread waits for another.
 //!
 //! What nodes tell each other as they reason or answer goes this way. Terms and facts of a load do if one node takes them
 //! all. Of queries only what is small is asked like this, and of

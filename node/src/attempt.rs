@@ -28,6 +28,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tracing::{Span, info_span};
 
+/// How long events are taken one after the other, before it is told what is in memory.
+const EVENTS_TIME_MAX: Duration = Duration::from_millis(100);
+
 /// The one open attempt, if any.
 #[derive(Default)]
 pub struct Attempts {
@@ -234,8 +237,9 @@ impl Open {
 
     /// Takes a message of a peer.
     pub fn receive(&self, context: &Context, from: NodeId, message: Message, bytes: u64) -> Result<(), Fault> {
+        self.inbox.push(Event::Received { from, message }, bytes)?;
         context.metrics.attempts_received.count(bytes);
-        self.inbox.push(Event::Received { from, message }, bytes)
+        Ok(())
     }
 
     /// Starts a round, if it has not been started.
@@ -326,7 +330,13 @@ impl Open {
             let mut emit = |effect| self.perform(context, cluster, territories, effect);
             self.works(Some(Instant::now()));
             // What has come meanwhile as well: each change of threads costs more than most events.
-            let more = || self.inbox.pop(Duration::ZERO).transpose().filter(|_| !self.stop.load(Ordering::Relaxed));
+            let began = Instant::now();
+            let more = || {
+                let is_over = self.stop.load(Ordering::Relaxed) || began.elapsed() > EVENTS_TIME_MAX;
+                let event = if is_over { None } else { self.inbox.pop(Duration::ZERO).transpose() };
+                // The round may be another one by now.
+                event.inspect(|_| self.works(Some(Instant::now())))
+            };
             let events = std::iter::once(Ok(event)).chain(std::iter::from_fn(more));
             if let Err(fault) = reasoner.step_in(&context.pool, events, &mut emit) {
                 self.fail(fault);

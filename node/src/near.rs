@@ -43,7 +43,7 @@ impl ByReference {
         let mut answer = Answer::new(Setup {
             territory,
             plan: ask.plan,
-            facts: Arc::new(Committed(Arc::clone(&snapshot.relations))),
+            facts: Arc::new(Committed(snapshot.relations.clone())),
             texts: Arc::new(StoreTexts(Arc::clone(&self.context.store))),
             rows_max: ask.rows_max,
             rows_left: ask.rows_taken_max.map(|max| Arc::new(AtomicU64::new(max))),

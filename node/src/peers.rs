@@ -77,15 +77,18 @@ impl Peers {
         Ok(connection)
     }
 
-    /// Gives a message to a node of this process; false if it is none, or does not take it: then it is asked as others are,
-    /// which tells what is the matter with it.
-    fn hand_over(&self, parcel: &Parcel<'_>) -> bool {
-        let Some(node) = self.nearby.find(parcel.to) else { return false };
-        let taken = node.receive(parcel.cluster, parcel.owner, parcel.from, parcel.message.clone());
-        if taken.is_ok() {
-            parcel.count(traffic::bytes(&parcel.message.payload));
+    /// Gives a message to a node of this process; `None` if it is none, or is not ready: then it is asked as others are,
+    /// again and again.
+    fn hand_over(&self, parcel: &Parcel<'_>) -> Option<Result<(), Fault>> {
+        let node = self.nearby.find(parcel.to)?;
+        match node.receive(parcel.cluster, parcel.owner, parcel.from, parcel.message.clone()) {
+            Ok(()) => {
+                parcel.count(traffic::bytes(&parcel.message.payload));
+                Some(Ok(()))
+            }
+            Err(fault) if may_pass(&fault) => None,
+            Err(fault) => Some(Err(fault)),
         }
-        taken.is_ok()
     }
 
     /// Sends a message; called on a thread that may wait, until `parcel.stop` is set. `done` learns of the receipt or
@@ -97,8 +100,8 @@ impl Peers {
         parcel: Parcel<'_>,
         done: impl FnOnce(Result<(), Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
-        if self.hand_over(&parcel) {
-            done(Ok(()));
+        if let Some(taken) = self.hand_over(&parcel) {
+            done(taken);
             return Ok(());
         }
         let to = parcel.to;
@@ -138,6 +141,11 @@ impl Parcel<'_> {
     }
 }
 
+/// May a peer that refused a message for this take it a moment later?
+fn may_pass(fault: &Fault) -> bool {
+    matches!(fault.reason, Reason::ShardsUnavailable | Reason::NotReady | Reason::DeadlineExceeded)
+}
+
 /// Tries a few times: messages are counted once however often they come.
 async fn deliver(connection: Connection, to: NodeId, request: ExchangeRequest) -> Result<(), Fault> {
     let mut client = PeerServiceClient::new(connection).max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -151,11 +159,13 @@ async fn deliver(connection: Connection, to: NodeId, request: ExchangeRequest) -
             Ok(_) => return Ok(()),
             Err(error) => status::to_fault(&error),
         };
-        let may_pass = matches!(fault.reason, Reason::ShardsUnavailable | Reason::NotReady | Reason::DeadlineExceeded);
-        if !may_pass || failing.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+        if !may_pass(&fault) || failing.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
             return Err(fault);
         }
         tokio::time::sleep(wait).await;
         wait *= 2;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -284,7 +284,7 @@ impl Worker {
             territory: request.territories.territory.clone(),
             plan,
             meter: meter.clone(),
-            facts: Arc::new(Committed(Arc::clone(&snapshot.relations))),
+            facts: Arc::new(Committed(snapshot.relations.clone())),
             texts: Arc::new(StoreTexts(Arc::clone(&self.context.store))),
             rows_max: request.rows_max,
             rows_left: None,

@@ -71,13 +71,13 @@ pub fn facts(
         let of = |mark: Mark| runs.iter().filter(move |run| run.mark == mark);
         if request.asserted {
             for run in of(Mark::Asserted).chain(of(Mark::Promoted)) {
-                run.for_each_piece(|piece| send_pieces(*relation, piece, send))?;
+                run.for_each_piece(|piece| send_pieces(relation, piece, send))?;
             }
         }
         if request.derived {
             let promoted: Vec<&Arc<Run>> = of(Mark::Promoted).collect();
             for run in of(Mark::Derived) {
-                run.for_each_piece(|piece| send_pieces(*relation, &without(piece, &promoted)?, send))?;
+                run.for_each_piece(|piece| send_pieces(relation, &without(piece, &promoted)?, send))?;
             }
         }
     }

@@ -9,7 +9,7 @@ use entail_logic::columns::Run;
 use entail_logic::eval::meter::{Clock, Meter};
 use entail_logic::eval::{Batch, Texts};
 use entail_logic::exchange::route::Territory;
-use entail_logic::fixpoint::state::Base;
+use entail_logic::fixpoint::Base;
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_model::fact::Pair;
@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The facts of every node, and the dictionary.
 pub struct MemoryCluster {
-    nodes: Vec<Arc<Base>>,
+    nodes: Vec<Base>,
     placement: Placement,
     dictionary: Arc<Dictionary>,
     context: Arc<Context>,
@@ -98,9 +98,7 @@ impl MemoryCluster {
             stats.objects += u64::from(seen.insert((relation, Copy::In, object)));
         }
         let base = |node: &NodeId| {
-            Arc::new(
-                draft.remove(node).unwrap_or_default().into_iter().map(|(r, copies)| (r, copies.map(runs))).collect(),
-            )
+            draft.remove(node).unwrap_or_default().into_iter().map(|(r, copies)| (r, copies.map(runs))).collect()
         };
         Self {
             nodes: names.iter().map(base).collect(),
@@ -113,13 +111,13 @@ impl MemoryCluster {
     }
 
     fn parts(&self, plan: &Arc<Plan>, wanted: Wanted) -> Result<Vec<Part>, Fault> {
-        let part = |(index, base): (usize, &Arc<Base>)| {
+        let part = |(index, base): (usize, &Base)| {
             let meter = Arc::new(Meter::new(Arc::new(Ticks::default()), Arc::clone(plan), self.context.rdf_type));
             let meter = wanted.profile.then_some(meter);
             let answer = Answer::new(Setup {
                 territory: Territory::of_all_holders(NodeId(index as u64 + 1), self.placement.clone()),
                 plan: Arc::clone(plan),
-                facts: Arc::new(Committed(Arc::clone(base))),
+                facts: Arc::new(Committed(base.clone())),
                 texts: Arc::clone(&self.dictionary) as Arc<dyn Texts + Send + Sync>,
                 rows_max: wanted.rows_max,
                 rows_left: None,

@@ -19,6 +19,11 @@ impl<'a> Cursor<'a> {
         Self { run, chunk: 0, offset: 0, loaded: None }
     }
 
+    /// The same position, without the chunk.
+    pub(crate) fn position(&self) -> Self {
+        Self { run: self.run, chunk: self.chunk, offset: self.offset, loaded: None }
+    }
+
     /// Moves to the first pair at or after `target` and returns the rest of its chunk: empty at the end of the run.
     pub fn seek(&mut self, target: Pair) -> Result<&[Pair], Fault> {
         self.enter_chunk_of(target)?;

@@ -49,6 +49,7 @@ impl Described {
             output(piece)
         };
         step.scope.facts.visit_runs(self.graph, step.copy, step.view, &mut |predicate, run| {
+            step.scope.check()?;
             run.for_each_of(self.key, |group| {
                 for pairs in group.chunks(PIECE_ROWS) {
                     values.extend(pairs.iter().map(|pair| pair.1));

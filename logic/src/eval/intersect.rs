@@ -26,6 +26,10 @@ pub(super) struct Step<'a> {
     pub is_counted: bool,
 }
 
+/// Chunks of all lists, up to which those that were searched are held for the rest of the batch: 16 MiB at most. Of larger
+/// relations they are asked for again.
+const CHUNKS_HELD_MAX: usize = 64;
+
 /// A key's pairs in one run: where they begin, and how many they are, or a few more.
 struct Group<'r> {
     start: Cursor<'r>,
@@ -50,13 +54,14 @@ impl Step<'_> {
     /// Hands on the rows that have a value in common.
     pub fn run(&self, batch: &Batch, output: Output<'_>) -> Result<(), Fault> {
         let runs: Vec<Vec<Arc<Run>>> = self.sides.iter().map(|side| runs_of(self.scope.facts, side)).collect();
+        let chunks: usize = runs.iter().flatten().map(|run| run.chunks.len()).sum();
         let mut rows: Vec<u32> = (0..batch.rows as u32).collect();
         let mut sides = Vec::with_capacity(runs.len());
         for (side, runs) in self.sides.iter().zip(&runs) {
             let Arg::Slot(key) = side.atom.key_value(side.copy).0 else {
                 return Err(Fault::corrupt("a list without a key"));
             };
-            let lists = Lists::of(runs, &batch.columns[key], &rows)?;
+            let lists = Lists::of(runs, &batch.columns[key], &rows, chunks <= CHUNKS_HELD_MAX)?;
             rows.retain(|row| !lists.row(*row).groups.is_empty());
             sides.push(lists);
         }
@@ -79,8 +84,8 @@ fn runs_of(facts: &dyn Facts, side: &Side) -> Vec<Arc<Run>> {
 }
 
 impl<'r> Lists<'r> {
-    /// The lists of the keys that some rows have in a column.
-    fn of(runs: &'r [Arc<Run>], column: &[TermId], rows: &[u32]) -> Result<Self, Fault> {
+    /// The lists of the keys that some rows have in a column, with the chunks in which they begin if those are to be held.
+    fn of(runs: &'r [Arc<Run>], column: &[TermId], rows: &[u32], holds: bool) -> Result<Self, Fault> {
         let mut keyed: Vec<(TermId, u32)> = rows.iter().map(|row| (column[*row as usize], *row)).collect();
         if !keyed.is_sorted() {
             keyed.sort_unstable();
@@ -93,7 +98,8 @@ impl<'r> Lists<'r> {
                 let here = pairs::gallop(cursor.seek((key, TermId(0)))?, |pair| pair.0 == key);
                 if here > 0 {
                     let len = here as u64 + cursor.later_chunks_with(key);
-                    lists.groups.push(Group { start: cursor.clone(), len });
+                    let start = if holds { cursor.clone() } else { cursor.position() };
+                    lists.groups.push(Group { start, len });
                 }
             }
             let end = lists.groups.len() as u32;
@@ -155,6 +161,7 @@ impl Found<'_> {
             for other in longer.groups {
                 let (mut ahead, mut after) = (group.start.clone(), other.start.clone());
                 while let Some(first) = of_key(ahead.piece()?, shortest.key).first() {
+                    self.step.scope.check()?;
                     let behind = of_key(after.seek((longer.key, first.1))?, longer.key);
                     if behind.is_empty() {
                         break;
@@ -166,18 +173,22 @@ impl Found<'_> {
                     };
                     ahead.advance(passed.0);
                     after.advance(passed.1);
-                    if others.is_empty() {
-                        self.keep(row, &mut common)?;
+                    if others.is_empty() || common.len() >= PIECE_ROWS {
+                        self.keep_common(row, &mut common, others)?;
                     }
                 }
             }
         }
-        if !common.is_empty() {
+        self.keep_common(row, &mut common, others)
+    }
+
+    /// Takes what two lists have in common, as far as the others have it.
+    fn keep_common(&mut self, row: u32, common: &mut Vec<TermId>, others: &[List<'_, '_>]) -> Result<(), Fault> {
+        if !common.is_empty() && !others.is_empty() {
             common.sort_unstable();
-            others.iter().try_for_each(|other| other.keep(&mut common))?;
-            self.keep(row, &mut common)?;
+            others.iter().try_for_each(|other| other.keep(common))?;
         }
-        Ok(())
+        self.keep(row, common)
     }
 
     fn keep(&mut self, row: u32, values: &mut Vec<TermId>) -> Result<(), Fault> {

@@ -333,14 +333,18 @@ fn values_of(runs: &[Arc<Run>], candidates: &[&Vec<Pair>]) -> Result<Vec<TermId>
 fn matrix_of(empty: Matrix, runs: &[Arc<Run>], bytes_max: u64) -> Result<Option<Matrix>, Fault> {
     let mut matrix = empty;
     // Before there are rows, so that each has all columns.
+    let mut fits = true;
     for run in runs {
         run.for_each_piece(|piece| {
-            matrix.place_values(piece);
+            // Values that are scattered take as much room as facts do.
+            fits = fits && matrix.bytes() <= bytes_max;
+            if fits {
+                matrix.place_values(piece);
+            }
             Ok(())
         })?;
     }
     for run in runs {
-        let mut fits = true;
         run.for_each_piece(|piece| {
             fits = fits && matrix.place(piece, bytes_max);
             if fits {

@@ -42,6 +42,7 @@
 //!   r (its head came from another node) is found in round r+1.
 //! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
 
+pub mod base;
 mod dense;
 mod heads;
 mod inward;
@@ -55,5 +56,6 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
+pub use base::Base;
 pub use reasoner::{Effect, Event, Mode, Reasoner, Report};
 pub use state::State;

@@ -4,8 +4,8 @@
 //! published, or once in the second one, up to which all that they read is kept in order; and a plan for new facts of a
 //! predicate that no rule derives has work in the first step only, before anything has been found.
 
-use crate::plan::{Arg, Atom, Program, Sink, View};
-use entail_model::{Copy, TermId};
+use crate::plan::{Arg, Atom, Plan, Program, Sink, View};
+use entail_model::{Copy, Relation, TermId};
 use std::collections::BTreeSet;
 
 /// The copies that a program's delta plans read.
@@ -17,6 +17,12 @@ pub struct Reads {
     earlier: [Predicates; 2],
     /// What late rules read when they fire over everything, of whichever copy.
     late: Predicates,
+}
+
+/// The relations that a program's plans name; `None` if an atom may read others.
+pub fn relations(program: &Program) -> Option<BTreeSet<Relation>> {
+    let plans = program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
+    plans.flat_map(Plan::matches).map(|(atom, ..)| atom.relation()).collect()
 }
 
 /// Some predicates, or all.
@@ -47,7 +53,7 @@ impl Reads {
     /// What the program's delta plans read.
     pub fn of(program: &Program) -> Self {
         let mut derived = Predicates::default();
-        for plan in program.rules.iter().flat_map(|rule| &rule.deltas) {
+        for plan in program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full])) {
             if let Sink::Emit { heads, .. } = &plan.sink {
                 heads.iter().for_each(|head| derived.add(head.predicate));
             }

@@ -10,7 +10,7 @@ mod local;
 use self::accept::{Candidates, append};
 use super::heads::{ByRelation, Heads};
 use super::outbox::{Outbox, SPREAD_LEVEL};
-use super::reads::Reads;
+use super::reads::{self, Reads};
 use super::state::State;
 use crate::columns::{Pair, Run};
 use crate::eval::{Batch, Conditions, Scope, Texts, run_stage};
@@ -117,8 +117,12 @@ impl Reasoner {
     ///
     /// # Errors
     /// `Corrupt` for a program that is damaged.
-    pub fn new(setup: Setup) -> Result<Self, Fault> {
+    pub fn new(mut setup: Setup) -> Result<Self, Fault> {
         setup.program.check()?;
+        let read = reads::relations(&setup.program);
+        for relation in read.map_or_else(|| setup.state.all_relations(), |read| read.into_iter().collect()) {
+            setup.state.open(relation);
+        }
         let plans = setup.program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
         let conditions = Conditions::of(plans)?;
         let derived = vec![0; setup.program.rules.len()];
@@ -430,7 +434,7 @@ impl Reasoner {
         if !self.flow.receive(from, &message) {
             return Ok(());
         }
-        // A message that came from elsewhere belongs to nobody else.
+        // Of another process it belongs to nobody else; a node of this one keeps it until it knows that it came.
         match Arc::unwrap_or_clone(message.payload) {
             Payload::Rows { plan, stage, batch } => {
                 let of = plan_of(&self.setup.program, plan)?;

@@ -9,6 +9,7 @@ mod staged;
 
 pub use staged::Incoming;
 
+use super::base::{Base, Copies};
 use super::dense::{CANDIDATES_MIN, Dense, Offered};
 use super::spread::Spread;
 use crate::columns::spine::{Spill, merge_runs};
@@ -25,9 +26,6 @@ const STAGE_PAIRS: usize = 1 << 20;
 
 /// One run may take this part of the budget: what a merge has in memory is then a small part of it, too.
 const RUN_SHARE: u64 = 4;
-
-/// The committed runs of every relation's two copies, of all marks.
-pub type Base = BTreeMap<Relation, [Vec<Arc<Run>>; 2]>;
 
 /// One copy of one relation.
 #[derive(Debug, Default)]
@@ -172,6 +170,11 @@ impl CopyState {
     }
 }
 
+/// Committed copies, before an attempt changes anything.
+fn copies(runs: &Copies, rebuild: bool) -> [CopyState; 2] {
+    [0, 1].map(|copy| CopyState::new(&runs[copy], rebuild))
+}
+
 fn subtract_all<'a>(pairs: Vec<Pair>, runs: impl Iterator<Item = &'a Arc<Run>>) -> Result<Vec<Pair>, Fault> {
     runs.into_iter().try_fold(pairs, |rest, run| run.subtract_from(rest))
 }
@@ -179,6 +182,9 @@ fn subtract_all<'a>(pairs: Vec<Pair>, runs: impl Iterator<Item = &'a Arc<Run>>) 
 /// All facts of an attempt at one node.
 #[derive(Debug)]
 pub struct State {
+    /// The committed facts of relations that are not [open](Self::open).
+    base: Base,
+    /// Those that the attempt reads or changes.
     pub(super) relations: BTreeMap<Relation, [CopyState; 2]>,
     /// For single runs.
     pub(super) spill: Spill,
@@ -203,11 +209,10 @@ impl State {
     /// The state before an attempt changes anything, which keeps no more than `spill.above` pairs in memory. With
     /// `rebuild`, only what users asserted is kept.
     pub fn new(base: &Base, rebuild: bool, spill: Spill) -> Result<Self, Fault> {
-        let copies = |runs: &[Vec<Arc<Run>>; 2]| [0, 1].map(|copy| CopyState::new(&runs[copy], rebuild));
-        let relations = base.iter().map(|(relation, runs)| (*relation, copies(runs))).collect();
         let (held_max, spill) = (spill.above, spill.with_above(spill.above / RUN_SHARE));
         let mut state = Self {
-            relations,
+            base: base.clone(),
+            relations: BTreeMap::new(),
             spill,
             held_max,
             held: 0,
@@ -220,21 +225,54 @@ impl State {
             held_in_spread: 0,
         };
         if rebuild {
+            state.base = Base::default();
+            state.relations = base.iter().map(|(relation, runs)| (relation, copies(runs, true))).collect();
             state.assert_promoted(base)?;
         }
         Ok(state)
     }
 
+    /// The relation's copies as the attempt has them from now on. What is made of committed runs to find facts sooner is
+    /// kept of open relations only, and to look at all of them does not cost for those that nothing is asked of.
+    pub(super) fn open(&mut self, relation: Relation) -> &mut [CopyState; 2] {
+        let base = &self.base;
+        let committed = || base.get(relation).map(|runs| copies(runs, false)).unwrap_or_default();
+        self.relations.entry(relation).or_insert_with(committed)
+    }
+
+    /// Every relation that may have facts.
+    pub(super) fn all_relations(&self) -> Vec<Relation> {
+        let mut all: Vec<Relation> = self.base.iter().map(|(relation, _)| relation).collect();
+        all.extend(self.relations.keys());
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Committed runs of a relation that is not open.
+    fn committed(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
+        self.base.get(relation).map_or(Vec::new(), |runs| CopyState::new(&runs[copy as usize], false).base)
+    }
+
+    /// What rules read of a relation that is not open.
+    fn closed_runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+        match view {
+            View::Old | View::All => self.committed(relation, copy),
+            View::Delta => Vec::new(),
+            View::Spread => self.spread_runs(relation, copy),
+        }
+    }
+
     /// What was asserted after it had been derived is simply asserted, when derivations are drawn anew: in runs of the
     /// attempt's own, since the promoted ones go with their chunks.
     fn assert_promoted(&mut self, base: &Base) -> Result<(), Fault> {
-        for (relation, runs) in base {
+        for (relation, runs) in base.iter() {
             for copy in Copy::BOTH {
                 for run in runs[copy as usize].iter().filter(|run| run.mark == Mark::Promoted) {
                     let mut run = Run::clone(run);
                     run.mark = Mark::Asserted;
                     let run = Arc::new(run);
-                    self.change(*relation, copy, |state, spill| {
+                    self.change(relation, copy, |state, spill| {
                         state.settled.push(Arc::new(merge_runs(&[&run], spill)?), spill)
                     })?;
                 }
@@ -260,10 +298,12 @@ impl State {
         copy: Copy,
         change: impl FnOnce(&mut CopyState, &Spill) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let state = &mut self.relations.entry(relation).or_default()[copy as usize];
+        let spill = self.spill.clone();
+        let state = &mut self.open(relation)[copy as usize];
         let before = state.held();
-        change(state, &self.spill)?;
-        self.held = self.held + state.held() - before;
+        change(state, &spill)?;
+        let after = state.held();
+        self.held = self.held + after - before;
         Ok(())
     }
 
@@ -363,7 +403,7 @@ impl State {
     pub fn subtract_known(&self, relation: Relation, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
         match self.relations.get(&relation) {
             Some(copies) => copies[Copy::Out as usize].subtract_known(candidates),
-            None => Ok(candidates),
+            None => subtract_all(candidates, self.committed(relation, Copy::Out).iter()),
         }
     }
 
@@ -498,9 +538,9 @@ pub struct LocalFacts<'a>(&'a State);
 
 impl Facts for LocalFacts<'_> {
     fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
-        let state = self.0.relations.get(&relation).map(|copies| &copies[copy as usize]);
-        let earlier = state.into_iter().flat_map(CopyState::earlier);
-        let recent = state.into_iter().flat_map(CopyState::recent);
+        let Some(copies) = self.0.relations.get(&relation) else { return self.0.closed_runs(relation, copy, view) };
+        let state = &copies[copy as usize];
+        let (earlier, recent) = (state.earlier(), state.recent());
         match view {
             View::Old => earlier.cloned().collect(),
             View::Delta => recent.cloned().collect(),
@@ -510,7 +550,7 @@ impl Facts for LocalFacts<'_> {
     }
 
     fn relations(&self) -> Vec<Relation> {
-        self.0.relations.keys().copied().collect()
+        self.0.all_relations()
     }
 }
 
@@ -519,9 +559,10 @@ pub struct SharedFacts<'a>(&'a State);
 
 impl Facts for SharedFacts<'_> {
     fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
-        let state = self.0.relations.get(&relation).map(|copies| &copies[copy as usize]);
-        let old = state.into_iter().flat_map(|state| state.base.iter().chain(&state.settled.runs));
-        let delta = state.into_iter().flat_map(|state| state.published.runs.iter().chain(&state.recent_published));
+        let Some(copies) = self.0.relations.get(&relation) else { return self.0.closed_runs(relation, copy, view) };
+        let state = &copies[copy as usize];
+        let old = state.base.iter().chain(&state.settled.runs);
+        let delta = state.published.runs.iter().chain(&state.recent_published);
         match view {
             View::Old => old.cloned().collect(),
             View::Delta => delta.cloned().collect(),
@@ -531,7 +572,7 @@ impl Facts for SharedFacts<'_> {
     }
 
     fn relations(&self) -> Vec<Relation> {
-        self.0.relations.keys().copied().collect()
+        self.0.all_relations()
     }
 }
 

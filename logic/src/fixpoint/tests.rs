@@ -1,7 +1,8 @@
 //! Random programs over random facts: several nodes against a naive oracle.
 
+use super::base::Base;
 use super::reasoner::{Effect, Event, Mode, Reasoner, Report, Setup};
-use super::state::{Base, State};
+use super::state::State;
 use crate::columns::spine::Spill;
 use crate::eval::Texts;
 use crate::exchange::route::Territory;
@@ -62,11 +63,11 @@ fn rules() -> impl Strategy<Value = Vec<RuleBody>> {
         object,
     });
     let head = (arg(4, 8), (0u64..4).prop_map(|p| Arg::Const(predicate(p))), arg(4, 10));
-    let rule = (prop::collection::vec(atom, 1..4), prop::collection::vec(head, 1..3)).prop_map(|(atoms, heads)| {
+    let rule = (prop::collection::vec(atom, 0..4), prop::collection::vec(head, 1..3)).prop_map(|(atoms, heads)| {
         let bound: BTreeSet<usize> = atoms.iter().flat_map(Atom::slots).collect();
         let safe = |arg: Arg| match arg {
             Arg::Slot(slot) if !bound.contains(&slot) => {
-                bound.first().map_or(Arg::Const(any_term(1)), |s| Arg::Slot(*s))
+                bound.first().map_or(Arg::Const(any_term(slot as u64)), |s| Arg::Slot(*s))
             }
             other => other,
         };
@@ -236,12 +237,12 @@ impl Cluster {
     }
 
     fn base_of(&self, node: NodeId, facts: &BTreeSet<Triple>) -> Base {
-        let mut state = State::new(&Base::new(), false, Spill::default()).expect("in memory");
+        let mut state = State::new(&Base::default(), false, Spill::default()).expect("in memory");
         self.for_copies(node, facts, |relation, copy, pair| state.stage(relation, copy, &[pair]).expect("in memory"));
         state.finish_staging().expect("in memory");
-        let mut base = Base::new();
+        let mut base = Base::default();
         for (relation, copy, run) in state.added() {
-            base.entry(relation).or_default()[copy as usize].push(run);
+            base.change(relation, |copies| copies[copy as usize].push(run));
         }
         base
     }

@@ -89,6 +89,8 @@ impl Staging {
             let text = format!("{} of {messages} staged messages have come", self.sequences.len());
             return Err(Fault::internal(text));
         }
+        // Whatever comes of it: what was staged is handed on once.
+        self.failed = Some(Fault::internal("staging has ended"));
         self.sort(context)?;
         let mut state = match self.state.take() {
             Some(_) if rebuild => return Err(Fault::internal("facts were staged for a rebuild")),

@@ -1,8 +1,8 @@
 //! Which messages of an attempt are taken, by what the store has seen.
 
 use super::*;
-use entail_model::ShardCount;
 use entail_model::term::HashKey;
+use entail_model::{Copy, Relation, ShardCount, TermId};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -84,6 +84,23 @@ fn a_message_that_ends_in_a_panic_is_never_taken() {
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(stage)).is_err());
     let again = open.stage(&node.context, Epoch(0), 0, |_| Ok(()));
     assert_eq!(again.map_err(|fault| fault.reason), Err(Reason::Internal));
+}
+
+#[test]
+fn what_was_staged_is_handed_on_once() {
+    let node = Node::new();
+    let open = node.open(3).expect("the first attempt");
+    let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
+    let facts = [(TermId(8), TermId(12))];
+    let add = |columns: &mut Columns| {
+        columns.add(relation, &Copy::BOTH, facts.into_iter());
+        Ok(())
+    };
+    open.stage(&node.context, Epoch(0), 0, add).expect("it fits");
+    let base = node.context.store.latest();
+    let finish = |rebuild| lock(&open.staging).finish(&node.context, &base, 1, rebuild).map_err(|fault| fault.reason);
+    assert_eq!(finish(true).err(), Some(Reason::Internal), "facts were staged for a rebuild");
+    assert_eq!(finish(false).err(), Some(Reason::Internal), "they are not here any more");
 }
 
 #[test]

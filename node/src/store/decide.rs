@@ -16,7 +16,6 @@ use super::table::{Batch, Durability};
 use entail_model::term::TermHash;
 use entail_model::{Attempt, Epoch, Fault, Mark, ShardId, TermId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// What a sealed attempt adds.
@@ -209,15 +208,10 @@ impl Store {
     /// Gives readers the committed state, of which these columns have changed.
     pub(super) fn publish(&self, catalog: &Catalog, columns: BTreeSet<Column>) {
         let mut history = self.history_mut();
-        let mut relations = Arc::clone(&history.latest().relations);
+        let mut relations = history.latest().relations.clone();
         for column in columns {
             let Column::Facts(relation, copy) = column else { continue };
-            let relations = Arc::make_mut(&mut relations);
-            let copies = relations.entry(relation).or_default();
-            copies[copy as usize] = catalog.runs(column);
-            if copies.iter().all(Vec::is_empty) {
-                relations.remove(&relation);
-            }
+            relations.change(relation, |copies| copies[copy as usize] = catalog.runs(column));
         }
         let Committed { epoch, rdf_type, .. } = catalog.committed;
         history.push(Snapshot { epoch, relations, rdf_type }, Instant::now());

@@ -78,8 +78,7 @@ impl Store {
             Column::Facts(relation, copy) => {
                 let mut history = self.history_mut();
                 let mut snapshot = Snapshot::clone(history.latest());
-                let relations = Arc::make_mut(&mut snapshot.relations);
-                relations.entry(relation).or_default()[copy as usize] = runs;
+                snapshot.relations.change(relation, |copies| copies[copy as usize] = runs);
                 history.push(snapshot, Instant::now());
             }
         }

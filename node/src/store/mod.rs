@@ -40,7 +40,7 @@ pub use cache::CacheUse;
 pub use decide::SealSummary;
 pub use schema::Counts;
 pub use seal::{Removed, Sealed};
-pub use snapshot::{RelationSize, Relations, Snapshot};
+pub use snapshot::{RelationSize, Snapshot};
 pub use table::{FamilyGauges, TableGauges};
 
 use cache::ChunkCache;
@@ -49,8 +49,10 @@ use closing::Closing;
 use dictionary::{Dictionary, ShardTerms};
 use directory::{Cluster, Directory};
 use entail_logic::columns::ChunkStore;
+use entail_logic::fixpoint::Base;
+use entail_logic::fixpoint::base::Copies;
 use entail_model::term::HashKey;
-use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, ShardCount, ShardId, TermId};
+use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId};
 use gate::Gate;
 use recover::recover;
 use rocks::RocksTable;
@@ -129,8 +131,7 @@ impl Store {
         let recovered = recover(&table, options.memory_budget / 4 * 3)?;
         let relations = relations(&recovered.catalog);
         let committed = &recovered.catalog.committed;
-        let snapshot =
-            Snapshot { epoch: committed.epoch, relations: Arc::new(relations), rdf_type: committed.rdf_type };
+        let snapshot = Snapshot { epoch: committed.epoch, relations, rdf_type: committed.rdf_type };
         let gate = Gate::new(committed.attempt, recovered.sealed.as_ref().map(|sealed| sealed.attempt));
         let cluster = directory.cluster();
         let store = Self {
@@ -344,12 +345,12 @@ impl Store {
     }
 }
 
-fn relations(catalog: &Catalog) -> Relations {
-    let mut relations: Relations = BTreeMap::new();
+fn relations(catalog: &Catalog) -> Base {
+    let mut relations: BTreeMap<Relation, Copies> = BTreeMap::new();
     for column in catalog.columns.keys() {
         if let Column::Facts(relation, copy) = column {
             relations.entry(*relation).or_default()[*copy as usize] = catalog.runs(*column);
         }
     }
-    relations
+    relations.into_iter().collect()
 }

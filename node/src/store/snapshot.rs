@@ -4,19 +4,18 @@
 //! meanwhile.
 
 use entail_logic::columns::Run;
+use entail_logic::fixpoint::Base;
+use entail_logic::fixpoint::base::Copies;
 use entail_model::{Copy, Epoch, Mark, Relation, TermId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The runs of all marks of every relation's two copies, oldest first.
-pub type Relations = BTreeMap<Relation, [Vec<Arc<Run>>; 2]>;
 
 /// Everything that one epoch says at this node.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub epoch: Epoch,
-    pub relations: Arc<Relations>,
+    pub relations: Base,
     /// The id of `rdf:type`, if it has one.
     pub rdf_type: Option<TermId>,
 }
@@ -36,18 +35,18 @@ pub struct RelationSize {
 impl Snapshot {
     /// The runs of one copy: of all marks.
     pub fn runs(&self, relation: Relation, copy: Copy) -> &[Arc<Run>] {
-        self.relations.get(&relation).map_or(&[], |copies| &copies[copy as usize])
+        self.relations.get(relation).map_or(&[], |copies| &copies[copy as usize])
     }
 
     /// The sizes of all relations, in order.
     pub fn sizes(&self) -> Vec<RelationSize> {
-        let size = |(relation, copies): (&Relation, &[Vec<Arc<Run>>; 2])| {
+        let size = |(relation, copies): (Relation, &Copies)| {
             let sum = |copy: Copy, of: fn(&Run) -> u64| {
                 let runs = copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
                 runs.map(|run| of(run)).sum()
             };
             RelationSize {
-                relation: *relation,
+                relation,
                 facts: sum(Copy::Out, |run| run.len),
                 subjects: sum(Copy::Out, |run| run.keys),
                 objects: sum(Copy::In, |run| run.keys),

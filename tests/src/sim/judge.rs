@@ -16,7 +16,7 @@ use super::wire::Change;
 use crate::oracle::{Placed, Triple, copies, naive_closure};
 use entail_coordinator::metalog::{Entry, RequestId, Seal};
 use entail_logic::columns::Pair;
-use entail_logic::fixpoint::state::Base;
+use entail_logic::fixpoint::Base;
 use entail_model::{Attempt, Copy, Epoch, Fault, Mark, NodeId, Placement, Reason, Relation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -187,7 +187,7 @@ impl Judge {
     }
 
     /// Looks at what a reader has read.
-    pub fn look_at_read(&self, epoch: Epoch, parts: &BTreeMap<NodeId, Arc<Base>>) -> Result<(), Violation> {
+    pub fn look_at_read(&self, epoch: Epoch, parts: &BTreeMap<NodeId, Base>) -> Result<(), Violation> {
         let expected = self.epochs.get(epoch.0 as usize).ok_or(format!("a reader was given epoch {epoch}"))?;
         parts.iter().try_for_each(|(node, part)| {
             let result = self.check_part(*node, expected, part);
@@ -247,16 +247,16 @@ impl Judge {
             pairs
         };
         let (mut closure, mut asserted) = (here(&expected.closure), here(&expected.asserted));
-        for (relation, copies) in part {
+        for (relation, copies) in part.iter() {
             for copy in Copy::BOTH {
                 let runs = &copies[copy as usize];
                 let [asserted_runs, derived, promoted] = Mark::ALL.map(|mark| pairs_of(runs, mark));
                 let here = format!("{copy:?} copy of {:?}", relation.predicate);
                 let all = asserted_runs.iter().chain(&derived).copied().collect();
-                let expected = closure.remove(&(*relation, copy)).unwrap_or_default();
+                let expected = closure.remove(&(relation, copy)).unwrap_or_default();
                 compare(&format!("{here}, closure"), all, &expected)?;
                 let by_users = asserted_runs.iter().chain(&promoted).copied().collect();
-                let expected = asserted.remove(&(*relation, copy)).unwrap_or_default();
+                let expected = asserted.remove(&(relation, copy)).unwrap_or_default();
                 compare(&format!("{here}, asserted"), by_users, &expected)?;
                 let derived: BTreeSet<Pair> = derived.into_iter().collect();
                 if let Some(pair) = promoted.iter().find(|pair| !derived.contains(pair)) {

@@ -108,7 +108,7 @@ impl Node {
             Wire::Read { call, epoch } => {
                 let missing = || Fault::new(Reason::EpochUnavailable, format!("epoch {epoch} is not here"));
                 let snapshot = self.store.snapshot(epoch).ok_or_else(missing);
-                let facts = snapshot.map(|snapshot| Arc::clone(&snapshot.stage.relations));
+                let facts = snapshot.map(|snapshot| snapshot.stage.relations.clone());
                 send(from, Wire::Facts { call, facts }, out);
             }
             _ => {}
@@ -179,7 +179,7 @@ impl Node {
         self.open.as_ref().is_some_and(|open| open.attempt == attempt)
     }
 
-    fn base(&self) -> &entail_logic::fixpoint::state::Base {
+    fn base(&self) -> &entail_logic::fixpoint::Base {
         let latest = self.store.snapshot(self.store.epoch());
         &latest.expect("the last epoch is always kept").stage.relations
     }

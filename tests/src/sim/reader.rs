@@ -2,10 +2,9 @@
 
 use super::wire::{Action, Process, Timer, Wire};
 use crate::random::Random;
-use entail_logic::fixpoint::state::Base;
+use entail_logic::fixpoint::Base;
 use entail_model::{Epoch, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Ticks after which a read fails.
 const READ_TICKS: u64 = 150;
@@ -22,7 +21,7 @@ pub struct Reader {
 struct Read {
     epoch: Epoch,
     missing: BTreeSet<NodeId>,
-    parts: BTreeMap<NodeId, Arc<Base>>,
+    parts: BTreeMap<NodeId, Base>,
 }
 
 impl Reader {
@@ -71,7 +70,7 @@ impl Reader {
         self.read = Some(Read { epoch, missing: nodes, parts: BTreeMap::new() });
     }
 
-    fn add(&mut self, node: NodeId, facts: Arc<Base>, out: &mut Vec<Action>) {
+    fn add(&mut self, node: NodeId, facts: Base, out: &mut Vec<Action>) {
         let Some(read) = &mut self.read else { return };
         read.missing.remove(&node);
         read.parts.insert(node, facts);

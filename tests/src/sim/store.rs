@@ -4,8 +4,8 @@
 //! the journal, so a restart needs no other path than a running node.
 
 use entail_logic::epoch::NodeSeal;
+use entail_logic::fixpoint::Base;
 use entail_logic::fixpoint::State;
-use entail_logic::fixpoint::state::Base;
 use entail_model::{Attempt, Copy, Epoch, Mark};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub enum Record {
 /// Everything that a node holds if the attempt commits.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    pub relations: Arc<Base>,
+    pub relations: Base,
     /// Without the incarnation.
     pub seal: NodeSeal,
 }
@@ -34,22 +34,23 @@ impl Stage {
     /// What `base` becomes with what an attempt adds. After a rebuild only the asserted runs of the base are left.
     pub fn new(base: &Base, state: &State, is_rebuild: bool) -> Self {
         let mut relations = base.clone();
-        if is_rebuild {
-            let copies = relations.values_mut().flatten();
-            copies.for_each(|runs| runs.retain(|run| run.mark == Mark::Asserted));
+        for (relation, _) in base.iter().filter(|_| is_rebuild) {
+            let keep_asserted =
+                |runs: &mut Vec<_>| runs.retain(|run: &Arc<entail_logic::columns::Run>| run.mark == Mark::Asserted);
+            relations.change(relation, |copies| copies.iter_mut().for_each(keep_asserted));
         }
         for (relation, copy, run) in state.added() {
-            relations.entry(relation).or_default()[copy as usize].push(run);
+            relations.change(relation, |copies| copies[copy as usize].push(run));
         }
         let seal = seal_of(&relations);
-        Self { relations: Arc::new(relations), seal }
+        Self { relations, seal }
     }
 }
 
 /// Counts, and a digest that does not depend on how pairs are cut into runs.
 fn seal_of(relations: &Base) -> NodeSeal {
     let mut seal = NodeSeal { digest: 0xCBF2_9CE4_8422_2325, ..NodeSeal::default() };
-    for (relation, copies) in relations {
+    for (relation, copies) in relations.iter() {
         for copy in Copy::BOTH {
             for mark in Mark::ALL {
                 let pairs = pairs_of(&copies[copy as usize], mark);
@@ -128,7 +129,7 @@ pub struct Store {
 
 impl Store {
     fn new() -> Self {
-        let empty = Stage { relations: Arc::default(), seal: seal_of(&Base::new()) };
+        let empty = Stage { relations: Base::default(), seal: seal_of(&Base::default()) };
         let snapshot = Snapshot { attempt: Attempt(0), stage: empty };
         Self { snapshots: BTreeMap::from([(Epoch(0), snapshot)]), sealed: BTreeMap::new() }
     }

@@ -5,7 +5,7 @@ use crate::oracle::{Placed, Triple};
 use entail_coordinator::metalog::{Incarnation, RequestId};
 use entail_logic::epoch::{NodeSeal, Outcome};
 use entail_logic::exchange::Message;
-use entail_logic::fixpoint::state::Base;
+use entail_logic::fixpoint::Base;
 use entail_logic::fixpoint::{Mode, Report};
 use entail_logic::plan::Program;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Round};
@@ -61,7 +61,7 @@ pub enum Wire {
     Pinned { call: u64, result: Result<(Epoch, BTreeSet<NodeId>), Fault> },
     // Between readers and nodes.
     Read { call: u64, epoch: Epoch },
-    Facts { call: u64, facts: Result<Arc<Base>, Fault> },
+    Facts { call: u64, facts: Result<Base, Fault> },
     // From nodes to the coordinator.
     Register { life: u64, undecided: Vec<Attempt> },
     Heartbeat { incarnation: Incarnation, undecided: Vec<Attempt> },
@@ -143,7 +143,7 @@ pub enum Action {
     /// A reader has read a whole epoch.
     HasRead {
         epoch: Epoch,
-        parts: BTreeMap<NodeId, Arc<Base>>,
+        parts: BTreeMap<NodeId, Base>,
     },
     /// Something that can never happen did.
     Defect(String),

@@ -50,7 +50,7 @@ impl State {
             let is_stored = is_much && left > held_max / LEFT_SHARE;
             left -= if is_stored { column.len } else { 0 };
             let spill = if is_stored { self.spill.with_above(0) } else { self.spill.clone() };
-            let copies = self.relations.entry(column.relation).or_default();
+            let copies = self.open(column.relation);
             let state = std::mem::take(&mut copies[column.copy as usize]);
             self.held -= state.held();
             let threads = if column.len > share { pool.current_num_threads() } else { 1 };
@@ -63,7 +63,7 @@ impl State {
         let mut outcome = Ok(());
         for (relation, copy, state, result) in done {
             self.held += state.held();
-            self.relations.entry(relation).or_default()[copy as usize] = state;
+            self.open(relation)[copy as usize] = state;
             outcome = outcome.and(result);
         }
         outcome.and_then(|()| self.fit())

@@ -50,7 +50,7 @@ fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Copy, Pair)> {
 
 #[test]
 fn what_many_relations_hold_stays_within_one_budget() {
-    let mut state = state(&Base::new(), false);
+    let mut state = state(&Base::default(), false);
     let mut expected = BTreeSet::new();
     for n in 0..20 {
         for of in 0..RELATIONS {
@@ -71,7 +71,7 @@ fn many_columns_at_once_are_staged_as_one_by_one() {
     let mut derived: Vec<Pair> = (0..10).flat_map(|n| batch(3, n)).collect();
     derived.sort_unstable();
     let run = Run::resident(Mark::Derived, derived).expect("pairs");
-    let base = Base::from([(relation(3), [vec![run], Vec::new()])]);
+    let base = Base::from_iter([(relation(3), [vec![run], Vec::new()])]);
     // Few at once, and more than the whole budget.
     for batches in [1, 4, 20] {
         let (mut one_by_one, mut at_once) = (state(&base, false), state(&base, false));
@@ -103,7 +103,7 @@ fn many_columns_at_once_are_staged_as_one_by_one() {
 
 #[test]
 fn what_rules_find_and_what_peers_send_stays_within_it_too() {
-    let mut state = state(&Base::new(), false);
+    let mut state = state(&Base::default(), false);
     let mut expected = BTreeSet::new();
     for round in 0..8 {
         for step in 0..3 {
@@ -134,15 +134,38 @@ fn what_rules_find_and_what_peers_send_stays_within_it_too() {
 }
 
 #[test]
+fn relations_that_are_not_open_read_the_same() {
+    let sorted = |n| batch(1, n).into_iter().collect::<BTreeSet<Pair>>().into_iter().collect::<Vec<Pair>>();
+    let run = |mark, n| Run::resident(mark, sorted(n)).expect("pairs");
+    let runs = vec![run(Mark::Asserted, 0), run(Mark::Derived, 1), run(Mark::Promoted, 1)];
+    let base = Base::from_iter([(relation(1), [runs, Vec::new()])]);
+    let mut state = state(&base, false);
+    let read = |state: &State| {
+        let all = [View::Old, View::Delta, View::All].map(|view| {
+            [state.local().runs(relation(1), Copy::Out, view), state.shared().runs(relation(1), Copy::Out, view)]
+        });
+        let pairs = all.map(|views| views.map(|runs| runs.iter().map(|run| run.to_vec().expect("pairs")).collect()));
+        let candidates = (0..3).flat_map(|n| batch(1, n)).collect::<BTreeSet<Pair>>().into_iter().collect();
+        let new = state.subtract_known(relation(1), candidates).expect("in memory");
+        (pairs.map(<[Vec<Vec<Pair>>; 2]>::from), new, state.all_relations())
+    };
+    let closed = read(&state);
+    state.open(relation(1));
+    assert_eq!(closed, read(&state));
+    assert_eq!(closed.1, sorted(2));
+    assert_eq!(state.added().len(), 0);
+}
+
+#[test]
 fn a_rebuild_takes_promoted_facts_within_it() {
-    let mut base = Base::new();
+    let mut base = Base::default();
     let mut expected = BTreeSet::new();
     for of in 0..RELATIONS {
         let mut promoted: Vec<Pair> = (0..20).flat_map(|n| batch(of, n)).collect();
         promoted.sort_unstable();
         expected.extend(promoted.iter().map(|pair| (of, Copy::Out, *pair)));
         let runs = [Mark::Derived, Mark::Promoted].map(|mark| Run::resident(mark, promoted.clone()).expect("pairs"));
-        base.insert(relation(of), [runs.to_vec(), Vec::new()]);
+        base.change(relation(of), |copies| copies[Copy::Out as usize] = runs.to_vec());
     }
     let state = state(&base, true);
     check(&state);

@@ -345,10 +345,10 @@ impl Life {
 
 fn contents(snapshot: &Snapshot) -> Facts {
     let mut facts = Facts::new();
-    for (relation, copies) in &*snapshot.relations {
+    for (relation, copies) in snapshot.relations.iter() {
         for copy in Copy::BOTH {
             for run in &copies[copy as usize] {
-                let pairs = facts.entry((*relation, copy, run.mark)).or_default();
+                let pairs = facts.entry((relation, copy, run.mark)).or_default();
                 for pair in run.to_vec().expect("readable") {
                     assert!(pairs.insert(pair), "runs of one mark are disjoint");
                 }
