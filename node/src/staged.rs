@@ -17,9 +17,17 @@ use std::sync::Arc;
 /// Facts of both copies that are not sorted yet.
 #[derive(Debug, Default)]
 pub struct Columns {
-    relations: BTreeMap<Relation, Vec<Piece>>,
-    /// Bytes of all pieces.
+    relations: BTreeMap<Relation, Pieces>,
+    /// Bytes of all pieces, and of those of the relation that has most.
     held_bytes: usize,
+    largest_bytes: usize,
+}
+
+/// A relation's pieces, and their bytes.
+#[derive(Debug, Default)]
+struct Pieces {
+    pieces: Vec<Piece>,
+    bytes: usize,
 }
 
 /// Facts of a message, with the copies of them that belong here.
@@ -51,9 +59,12 @@ impl Columns {
     /// Adds facts of a relation, as subject and object, of which these copies belong here.
     pub fn add(&mut self, relation: Relation, copies: &[Copy], facts: impl Iterator<Item = Pair> + Clone) {
         let pairs = Packed::new(facts);
-        self.held_bytes += pairs.bytes();
         let copies = Copy::BOTH.map(|copy| copies.contains(&copy));
-        self.relations.entry(relation).or_default().push(Piece { copies, pairs });
+        let of = self.relations.entry(relation).or_default();
+        of.bytes += pairs.bytes();
+        self.held_bytes += pairs.bytes();
+        self.largest_bytes = self.largest_bytes.max(of.bytes);
+        of.pieces.push(Piece { copies, pairs });
     }
 
     /// Pairs that there would be room for in their memory.
@@ -61,11 +72,16 @@ impl Columns {
         self.held_bytes.div_ceil(size_of::<Pair>()) as u64
     }
 
+    /// The same, of the largest relation.
+    pub fn largest(&self) -> u64 {
+        self.largest_bytes.div_ceil(size_of::<Pair>()) as u64
+    }
+
     /// Takes all columns, each with a way to get its pairs. The pieces go when the last of their columns is made.
     pub fn take(&mut self) -> Vec<Incoming<'static>> {
-        self.held_bytes = 0;
+        (self.held_bytes, self.largest_bytes) = (0, 0);
         let mut columns = Vec::new();
-        for (relation, pieces) in std::mem::take(&mut self.relations) {
+        for (relation, Pieces { pieces, .. }) in std::mem::take(&mut self.relations) {
             let pieces = Arc::new(pieces);
             for copy in Copy::BOTH {
                 let len = pieces.iter().filter(|piece| piece.has(copy)).map(|piece| piece.pairs.len()).sum::<usize>();
@@ -103,6 +119,7 @@ mod tests {
         columns.add_block(&convert::staged_block(relation(8), &[Copy::Out], &pairs[..1])).expect("whole");
         columns.add_block(&convert::staged_block(relation(8), &[Copy::In], &[])).expect("whole");
         assert!(columns.held() >= 1002 / 2);
+        assert!(columns.largest() >= 1001 / 2 && columns.largest() < columns.held());
         let found = columns.take().into_iter().map(|column| {
             let pairs = (column.pairs)(1);
             assert!(pairs.len() as u64 <= column.len);
@@ -119,7 +136,7 @@ mod tests {
             ((relation(8), Copy::Out), pairs[..1].to_vec()),
         ]);
         assert_eq!(found, expected);
-        assert_eq!(columns.held(), 0);
+        assert_eq!((columns.held(), columns.largest()), (0, 0));
         assert!(columns.take().is_empty());
     }
 

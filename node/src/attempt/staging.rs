@@ -11,7 +11,8 @@ use entail_logic::fixpoint::State;
 use entail_model::Fault;
 use std::collections::HashSet;
 
-/// Two columns of what is packed are sorted side by side: what that takes, in the memory of all that is packed.
+/// What it takes to sort a relation, whose two columns are made side by side, in the memory of what is packed of it. Other
+/// relations wait until a column is done and, if there is no room for it, stored.
 const SORTING_TAKES: u64 = 4;
 
 /// Asserted facts of an attempt, before it reasons.
@@ -62,7 +63,8 @@ impl Staging {
         }
         add(&mut self.columns)?;
         let sorted = self.state.as_ref().map_or(0, State::held_pairs);
-        if sorted + SORTING_TAKES * self.columns.held() > context.resident_pairs_max {
+        let takes = self.columns.held() + SORTING_TAKES * self.columns.largest();
+        if sorted + takes > context.resident_pairs_max {
             self.sort(context)?;
         }
         Ok(())

@@ -263,8 +263,12 @@ impl Change {
         for (shard, terms) in terms {
             shards.entry(*shard).or_insert_with(|| before(shard)).terms = *terms;
         }
-        let goes = |stored: &&StoredRun| *is_rebuild && stored.run.mark != Mark::Asserted;
-        Self { removed: catalog.columns.values().flatten().filter(goes).cloned().collect(), shards }
+        let derived = |stored: &&StoredRun| stored.run.mark != Mark::Asserted;
+        let removed = match is_rebuild {
+            true => catalog.columns.values().flatten().filter(derived).cloned().collect(),
+            false => Vec::new(),
+        };
+        Self { removed, shards }
     }
 
     fn batch(&self, attempt: Attempt, committed: &Committed) -> Batch {
