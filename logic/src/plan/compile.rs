@@ -136,7 +136,8 @@ fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spreading: &Sp
         return plans;
     }
     let count = rule.body.atoms.len();
-    let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(None, sink());
+    let everything = is_found_by_object(context, rule).then_some((0, Copy::In));
+    let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(everything, sink());
     let deltas = spread_deltas(context, rule, &spreading.first, &sink).unwrap_or_else(|| {
         let views = |pivot: usize| (0..count).map(|atom| semi_naive_view(atom, pivot)).collect::<Vec<View>>();
         (0..count).map(|pivot| delta(context, rule, pivot, &views(pivot), sink())).collect()
@@ -151,6 +152,7 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
         // Nothing moves: what is read in the order of the head's subjects need not be sorted by them.
         _ if context.single_node && is_subject_of_heads(rule, atom.object) => vec![Copy::In, Copy::Out],
         _ if context.single_node => Copy::BOTH.to_vec(),
+        _ if is_found_by_object(context, rule) => vec![Copy::In],
         Some(slot) => vec![copy_of(atom, slot)],
         None => Copy::BOTH.to_vec(),
     };
@@ -219,6 +221,12 @@ fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &
     let full = plan(*others.first()?, &|_| View::All)?;
     let deltas = others.iter().map(|pivot| plan(*pivot, &|atom| semi_naive_view(atom, *pivot)));
     Some(RulePlans { label: rule.label.clone(), deltas: deltas.collect::<Option<_>>()?, full })
+}
+
+/// Is a rule of one atom evaluated where the object is, so that its heads are at home? Each fact is in one node's in copies,
+/// as it is in one node's out copies.
+fn is_found_by_object(context: &Context, rule: &RuleBody) -> bool {
+    matches!(&rule.body.atoms[..], [only] if !context.single_node && is_subject_of_heads(rule, only.object))
 }
 
 fn is_subject_of_heads(rule: &RuleBody, arg: Arg) -> bool {
