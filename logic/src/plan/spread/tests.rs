@@ -3,7 +3,7 @@
 use super::*;
 use crate::plan::compile::{Body, RelationStats};
 use crate::plan::{GraphScope, Head};
-use entail_model::{ShardId, TermKind};
+use entail_model::{ShardId, TermId, TermKind};
 use proptest::prelude::*;
 
 const PATH: u64 = 1;
@@ -50,7 +50,11 @@ fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
     for (case, second, is_spread) in cases {
         let rules = [first.clone(), second];
         let spread = worthwhile(&context(12_000), &rules, &News::Rules);
-        assert_eq!(spread, if is_spread { BTreeSet::from([relation(EDGE)]) } else { BTreeSet::new() }, "{case}");
+        assert_eq!(
+            spread,
+            if is_spread { BTreeSet::from([Extent::all(relation(EDGE))]) } else { BTreeSet::new() },
+            "{case}"
+        );
         let too_large = worthwhile(&context(FACTS_MAX + 1), &rules, &News::Rules);
         assert_eq!(too_large, BTreeSet::new(), "{case}");
         let alone = Context { single_node: true, ..context(12_000) };
@@ -104,7 +108,7 @@ fn so_is_what_is_joined_with_what_recursion_finds() {
     let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (PATH, 1, 2)]);
     let after = rule((OTHER, 0, 2), &[(PATH, 0, 1), (MORE, 1, 2)]);
     let spread = |rules: &[RuleBody]| worthwhile(&context(12_000), rules, &News::Rules);
-    assert_eq!(spread(&[closure.clone(), after.clone()]), BTreeSet::from([relation(MORE)]));
+    assert_eq!(spread(&[closure.clone(), after.clone()]), BTreeSet::from([Extent::all(relation(MORE))]));
     assert_eq!(spread(&[rule((PATH, 0, 1), &[(EDGE, 0, 1)]), after]), BTreeSet::new());
 }
 
@@ -137,10 +141,58 @@ fn what_is_derived_from_what_is_constant_soon_is() {
         worthwhile(&context(edges), &[closure.clone(), rule((OTHER, 0, 2), body)], news)
     };
     let both = [(EDGE, 0, 1), (MORE, 1, 2)];
-    assert_eq!(spread(12_000, &both, &News::Rules), BTreeSet::from([relation(OTHER)]));
+    assert_eq!(spread(12_000, &both, &News::Rules), BTreeSet::from([Extent::all(relation(OTHER))]));
     let all = BTreeMap::from([EDGE, MORE].map(|number| (relation(number), 12_000)));
     assert_eq!(spread(12_000, &both, &News::Facts(&all)), BTreeSet::new(), "rules do not fire over everything");
     assert_eq!(spread(FACTS_MAX + 1, &both, &News::Rules), BTreeSet::new(), "about as many as each relation has");
     let product = [(EDGE, 0, 1), (MORE, 3, 2)];
     assert_eq!(spread(12_000, &product, &News::Rules), BTreeSet::new(), "too many");
+}
+
+/// A rule that needs to know of a class what it is joined with, beside rules that fill other classes and this one.
+#[test]
+fn a_class_is_spread_that_is_constant_or_found_soon() {
+    let class = |number: u64| Arg::Const(TermId::dictionary(ShardId(1), number, TermKind::Iri));
+    let with = |object: Arg, mut made: RuleBody| {
+        made.heads[0].object = object;
+        made
+    };
+    let student = |objects: [Arg; 2]| {
+        let mut made = with(class(0), rule((OTHER, 0, 0), &[(OTHER, 0, 0), (EDGE, 0, 1), (OTHER, 1, 1)]));
+        (made.body.atoms[0].object, made.body.atoms[2].object) = (objects[0], objects[1]);
+        made
+    };
+    let extent = |number| match class(number) {
+        Arg::Const(object) => Extent { relation: relation(OTHER), object: Some(object) },
+        Arg::Slot(_) => unreachable!("classes are constants"),
+    };
+    let person = with(class(1), rule((OTHER, 0, 0), &[(OTHER, 0, 0)]));
+    let person = RuleBody { body: student([class(0), class(2)]).body, ..person };
+    let found_soon = with(class(2), rule((OTHER, 0, 0), &[(MORE, 0, 1)]));
+    let of_student = {
+        let mut made = found_soon.clone();
+        made.body.atoms[0] = student([class(0), class(0)]).body.atoms[0].clone();
+        made
+    };
+    let stats = RelationStats { facts: 12_000, subjects: 12_000, objects: 12_000 };
+    let mut known = Context { rdf_type: Some(relation(OTHER).predicate), ..context(12_000) };
+    known.stats.insert(relation(OTHER), RelationStats { facts: FACTS_MAX + 1, ..stats });
+    let objects =
+        |facts| [(extent(2).relation, extent(2).object.expect("it is one class"))].map(|of| (of, facts)).into();
+    let small = Context { objects: objects(9), ..known.clone() };
+    let large = Context { objects: objects(FACTS_MAX + 1), ..known.clone() };
+    let all = BTreeMap::from([(relation(OTHER), FACTS_MAX + 1)]);
+    let rules = [student([class(1), class(2)]), person.clone()];
+    let soon = [&rules[..], &[found_soon]].concat();
+    let late = [&rules[..], &[of_student]].concat();
+    let one = || BTreeSet::from([extent(2)]);
+    for (case, context, rules, news, expected) in [
+        ("no rule derives it", &small, &rules[..], News::Rules, one()),
+        ("it is too large", &large, &rules, News::Rules, BTreeSet::new()),
+        ("how many are new is known of all classes together", &small, &rules, News::Facts(&all), BTreeSet::new()),
+        ("it is derived from what is constant", &small, &soon, News::Rules, one()),
+        ("it is derived from what is derived", &small, &late, News::Rules, BTreeSet::new()),
+    ] {
+        assert_eq!(worthwhile(context, rules, &news), expected, "{case}");
+    }
 }
