@@ -299,7 +299,12 @@ impl Reasoner {
                 continue;
             }
             let mut others: BTreeMap<NodeId, Vec<Pair>> = BTreeMap::new();
-            for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+            if self.setup.territory.are_mine(&pairs)? {
+                append(local, relation, rule, pairs);
+                continue;
+            }
+            // Those of one shard lie side by side, where they are sorted.
+            for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
                 let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
                 let list = match node == self.setup.territory.me {
                     true => local.entry(relation).or_default().entry(rule).or_default(),

@@ -13,7 +13,8 @@
 //! Invariants: a filter runs as soon as its slots are bound; each fact that matches a row is read at exactly one node
 //! (the module docs of [`plan`](crate::plan) say why); a rule is *local* if one variable is in every atom and the
 //! subject of at least one, since then home(that variable) has a copy of every fact that an instance needs. (An object
-//! that is never a subject may be an inline value, whose facts are spread over the nodes.)
+//! that is never a subject may be an inline value, whose facts are spread over the nodes.) A rule of one atom is local on
+//! either copy.
 
 use super::spread::Derived;
 use super::{
@@ -223,7 +224,8 @@ fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &
         let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
-    let full = plan(*others.first()?, &|_| View::All)?;
+    // What is new when they fire over everything is the next step's.
+    let full = plan(*others.first()?, &|_| View::Old)?;
     let deltas = others.iter().map(|pivot| plan(*pivot, &|atom| semi_naive_view(atom, *pivot)));
     Some(RulePlans { label: rule.label.clone(), deltas: deltas.collect::<Option<_>>()?, full })
 }

@@ -149,50 +149,42 @@ fn what_is_derived_from_what_is_constant_soon_is() {
     assert_eq!(spread(12_000, &product, &News::Rules), BTreeSet::new(), "too many");
 }
 
-/// A rule that needs to know of a class what it is joined with, beside rules that fill other classes and this one.
+/// Whether students take courses, beside a rule by which being a student leads to more of that.
 #[test]
 fn a_class_is_spread_that_is_constant_or_found_soon() {
-    let class = |number: u64| Arg::Const(TermId::dictionary(ShardId(1), number, TermKind::Iri));
-    let with = |object: Arg, mut made: RuleBody| {
-        made.heads[0].object = object;
+    const TYPE: u64 = OTHER;
+    let id = |class: u64| TermId::dictionary(ShardId(1), class, TermKind::Iri);
+    let [student, person, course] = [0, 1, 2].map(|class| Arg::Const(id(class)));
+    let x_is = |class, body: &[(u64, usize, Arg)]| {
+        let slots: Vec<(u64, usize, usize)> = body.iter().map(|(number, subject, _)| (*number, *subject, 0)).collect();
+        let mut made = rule((TYPE, 0, 0), &slots);
+        made.heads[0].object = class;
+        made.body.atoms.iter_mut().zip(body).for_each(|(atom, (.., object))| atom.object = *object);
         made
     };
-    let student = |objects: [Arg; 2]| {
-        let mut made = with(class(0), rule((OTHER, 0, 0), &[(OTHER, 0, 0), (EDGE, 0, 1), (OTHER, 1, 1)]));
-        (made.body.atoms[0].object, made.body.atoms[2].object) = (objects[0], objects[1]);
-        made
+    let rules = [
+        x_is(student, &[(TYPE, 0, person), (EDGE, 0, Arg::Slot(1)), (TYPE, 1, course)]),
+        x_is(person, &[(TYPE, 0, student)]),
+    ];
+    let soon = [&rules[..], &[x_is(course, &[(MORE, 0, Arg::Slot(1))])]].concat();
+    let late = [&rules[..], &[x_is(course, &[(TYPE, 0, student)])]].concat();
+    let courses = |facts| {
+        let mut context = Context { rdf_type: Some(relation(TYPE).predicate), ..context(12_000) };
+        let many = FACTS_MAX + 1;
+        context.stats.insert(relation(TYPE), RelationStats { facts: many, subjects: many, objects: 3 });
+        context.objects.insert((relation(TYPE), id(2)), facts);
+        context
     };
-    let extent = |number| match class(number) {
-        Arg::Const(object) => Extent { relation: relation(OTHER), object: Some(object) },
-        Arg::Slot(_) => unreachable!("classes are constants"),
-    };
-    let person = with(class(1), rule((OTHER, 0, 0), &[(OTHER, 0, 0)]));
-    let person = RuleBody { body: student([class(0), class(2)]).body, ..person };
-    let found_soon = with(class(2), rule((OTHER, 0, 0), &[(MORE, 0, 1)]));
-    let of_student = {
-        let mut made = found_soon.clone();
-        made.body.atoms[0] = student([class(0), class(0)]).body.atoms[0].clone();
-        made
-    };
-    let stats = RelationStats { facts: 12_000, subjects: 12_000, objects: 12_000 };
-    let mut known = Context { rdf_type: Some(relation(OTHER).predicate), ..context(12_000) };
-    known.stats.insert(relation(OTHER), RelationStats { facts: FACTS_MAX + 1, ..stats });
-    let objects =
-        |facts| [(extent(2).relation, extent(2).object.expect("it is one class"))].map(|of| (of, facts)).into();
-    let small = Context { objects: objects(9), ..known.clone() };
-    let large = Context { objects: objects(FACTS_MAX + 1), ..known.clone() };
-    let all = BTreeMap::from([(relation(OTHER), FACTS_MAX + 1)]);
-    let rules = [student([class(1), class(2)]), person.clone()];
-    let soon = [&rules[..], &[found_soon]].concat();
-    let late = [&rules[..], &[of_student]].concat();
-    let one = || BTreeSet::from([extent(2)]);
-    for (case, context, rules, news, expected) in [
-        ("no rule derives it", &small, &rules[..], News::Rules, one()),
-        ("it is too large", &large, &rules, News::Rules, BTreeSet::new()),
-        ("how many are new is known of all classes together", &small, &rules, News::Facts(&all), BTreeSet::new()),
-        ("it is derived from what is constant", &small, &soon, News::Rules, one()),
-        ("it is derived from what is derived", &small, &late, News::Rules, BTreeSet::new()),
+    let new = BTreeMap::from([(relation(TYPE), FACTS_MAX + 1)]);
+    for (case, facts, rules, news, is_spread) in [
+        ("no rule derives it", 9, &rules[..], News::Rules, true),
+        ("it is too large", FACTS_MAX + 1, &rules, News::Rules, false),
+        ("how many are new is known of all classes together", 9, &rules, News::Facts(&new), false),
+        ("it is derived from what is constant", 9, &soon, News::Rules, true),
+        ("it is derived from what is derived", 9, &late, News::Rules, false),
     ] {
-        assert_eq!(worthwhile(context, rules, &news), expected, "{case}");
+        let class = Extent { relation: relation(TYPE), object: Some(id(2)) };
+        let expected = if is_spread { BTreeSet::from([class]) } else { BTreeSet::new() };
+        assert_eq!(worthwhile(&courses(facts), rules, &news), expected, "{case}");
     }
 }
