@@ -143,6 +143,11 @@ impl Holders {
         link.near().map(|near| (link, near))
     }
 
+    /// Are all nodes that hold something in this process?
+    pub fn are_near(&self) -> bool {
+        self.links.values().all(|link| link.near().is_some())
+    }
+
     /// The replicas that could answer for a shard: its one holder, as long as there is one copy of each shard.
     fn replicas(&self, shard: usize) -> Vec<Candidate> {
         let node = self.map.holders.get(shard).map(|node| NodeId(*node));

@@ -1,17 +1,17 @@
 //! Bringing facts to their homes: terms to ids, facts to the two nodes that keep their copies.
 //!
-//! If one node of this process keeps everything, a batch goes to it by reference, and one thread does all of its work.
+//! If all nodes are of this process, a batch goes to them by reference, and one thread does all of its work.
 
-use crate::ingest::Batch;
+use crate::ingest::{Batch, TermTable};
 use crate::nodes::{Holders, Link};
 use crate::reader::Shared;
 use bytes::Bytes;
-use entail_logic::near::{Near, Staged};
+use entail_logic::near::{Near, Staged, StagedFacts};
 use entail_model::fact::{Pair, in_home};
 use entail_model::term::{HashKey, TermHash};
-use entail_model::{Attempt, Copy, Epoch, Fact, Fault, NodeId, Relation, ShardCount, TermId, term};
+use entail_model::{Attempt, Copy, Epoch, Fact, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId, term};
 use entail_proto::convert;
-use entail_proto::internal::{StageRequest, StagedBlock};
+use entail_proto::internal::StageRequest;
 use futures::future::try_join_all;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +28,7 @@ pub struct Stager {
     pub previous: Epoch,
     pub key: HashKey,
     pub shards: ShardCount,
+    homes: Homes,
     rdf_type: OnceCell<TermId>,
     /// Messages sent to each node.
     sent: BTreeMap<NodeId, AtomicU64>,
@@ -40,8 +41,8 @@ impl Stager {
     pub fn new(holders: Holders, attempt: u64, previous: Epoch, shared: &Shared, rdf_type: Option<TermId>) -> Self {
         let sent = holders.links.keys().map(|node| (*node, AtomicU64::new(0))).collect();
         let (key, shards) = (shared.key, shared.shards);
-        let rdf_type = OnceCell::new_with(rdf_type);
-        Self { holders, attempt, previous, key, shards, rdf_type, sent, relations: Mutex::default() }
+        let (homes, rdf_type) = (Homes::of(&holders), OnceCell::new_with(rdf_type));
+        Self { holders, attempt, previous, key, shards, homes, rdf_type, sent, relations: Mutex::default() }
     }
 
     /// Messages sent to each node.
@@ -73,7 +74,7 @@ impl Stager {
     /// Interns a batch's terms and stages its facts.
     pub async fn stage_batch(self: Arc<Self>, batch: Batch) -> Result<(), Fault> {
         self.rdf_type().await?;
-        if self.holders.only_near().is_some() {
+        if self.holders.are_near() {
             let span = Span::current();
             let done = tokio::task::spawn_blocking(move || span.in_scope(|| self.stage_near(&batch)));
             return done.await.unwrap_or_else(|error| Err(Fault::internal(format!("a task failed: {error}"))));
@@ -82,32 +83,49 @@ impl Stager {
         self.stage(batch.facts.iter().map(|fact| fact.resolve(&ids))).await
     }
 
-    /// The same at the one node that keeps everything, in this process.
+    /// The same at nodes that are all in this process.
     fn stage_near(&self, batch: &Batch) -> Result<(), Fault> {
-        let (link, near) = self.holders.only_near().ok_or_else(|| Fault::internal("the only node is not near"))?;
-        self.stage_at(link, &**near, batch).map_err(|fault| link.named(fault))
-    }
-
-    fn stage_at(&self, link: &Link, near: &dyn Near, batch: &Batch) -> Result<(), Fault> {
-        let (cluster, attempt) = (link.cluster(), Attempt(self.attempt));
-        let terms: Vec<&[u8]> = batch.terms.iter().map(|(_, bytes)| bytes).collect();
-        let ids = near.intern(cluster, attempt, &terms, batch.terms.hashes())?;
-        let mut relations = Relations::default();
-        for fact in &batch.facts {
-            let fact = fact.resolve(&ids);
-            fact.subject.home().ok_or_else(no_home)?;
-            let facts: &mut Vec<Pair> = relations.entry(fact.relation());
-            facts.push((fact.subject, fact.object));
+        let ids = self.intern_near(&batch.terms)?;
+        let attempt = Attempt(self.attempt);
+        for (node, facts) in self.sort(batch.facts.iter().map(|fact| fact.resolve(&ids)), self.rdf_type.get())? {
+            let (link, near) = self.near(node)?;
+            let (cluster, previous, sequence) = (link.cluster(), self.previous, self.next_sequence(node));
+            let staged = near.stage(Staged { cluster, attempt, previous, sequence, facts });
+            staged.map_err(|fault| link.named(fault))?;
         }
-        self.count(relations.all.iter().map(|(relation, facts)| (*relation, facts.len() as u64)));
-        let (previous, sequence) = (self.previous, self.next_sequence(link.node));
-        near.stage(Staged { cluster, attempt, previous, sequence, facts: relations.all })
+        Ok(())
     }
 
-    /// Remembers how many facts relations have got.
-    fn count(&self, counts: impl Iterator<Item = (Relation, u64)>) {
+    fn intern_near(&self, terms: &TermTable) -> Result<Vec<TermId>, Fault> {
+        let mut ids = vec![TermId::MAX; terms.hashes().len()];
+        for (node, indexes) in self.by_home(terms.hashes())? {
+            let bytes: Vec<&[u8]> = indexes.iter().map(|index| terms.bytes(*index)).collect();
+            let hashes: Vec<TermHash> = indexes.iter().map(|index| terms.hashes()[*index]).collect();
+            let (link, near) = self.near(node)?;
+            let found = near.intern(link.cluster(), Attempt(self.attempt), &bytes, &hashes);
+            put(&mut ids, &indexes, found.map_err(|fault| link.named(fault))?)?;
+        }
+        Ok(ids)
+    }
+
+    fn near(&self, node: NodeId) -> Result<(&Link, &Arc<dyn Near>), Fault> {
+        let link = &self.holders.links[&node];
+        link.near().map(|near| (link, near)).ok_or_else(|| Fault::internal("a node is not near"))
+    }
+
+    /// Facts by the nodes that keep them, counted by relation.
+    fn sort(
+        &self,
+        facts: impl IntoIterator<Item = Fact>,
+        rdf_type: Option<&TermId>,
+    ) -> Result<Vec<(NodeId, Vec<StagedFacts>)>, Fault> {
+        let mut sorting = Sorting { homes: &self.homes, rdf_type: rdf_type.copied(), relations: Relations::default() };
+        facts.into_iter().try_for_each(|fact| sorting.add(fact))?;
         let mut relations = self.relations.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.for_each(|(relation, facts)| *relations.entry(relation).or_default() += facts);
+        for (relation, outgoing) in &sorting.relations.all {
+            *relations.entry(*relation).or_default() += outgoing.facts;
+        }
+        Ok(sorting.by_node())
     }
 
     /// The number of the next message to a node.
@@ -120,10 +138,7 @@ impl Stager {
         hashes: &[TermHash],
         bytes: impl Fn(usize) -> &'a [u8],
     ) -> Result<Vec<TermId>, Fault> {
-        let mut by_node: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
-        for (index, hash) in hashes.iter().enumerate() {
-            by_node.entry(self.holders.holder(hash.home(self.shards))?.node).or_default().push(index);
-        }
+        let by_node = self.by_home(hashes)?;
         let calls = by_node.iter().map(|(node, indexes)| {
             let link = &self.holders.links[node];
             let terms = convert::terms(indexes.iter().map(|index| bytes(*index)));
@@ -132,26 +147,62 @@ impl Stager {
         });
         let mut ids = vec![TermId::MAX; hashes.len()];
         for (indexes, found) in try_join_all(calls).await? {
-            if indexes.len() != found.len() {
-                return Err(Fault::corrupt("a node gave ids for other terms"));
-            }
-            indexes.iter().zip(found).for_each(|(index, id)| ids[*index] = id);
+            put(&mut ids, indexes, found)?;
         }
         Ok(ids)
     }
 
+    /// Which of the terms are at home at each node.
+    fn by_home(&self, hashes: &[TermHash]) -> Result<Vec<(NodeId, Vec<usize>)>, Fault> {
+        let mut by_node: Vec<(NodeId, Vec<usize>)> = self.homes.nodes.iter().map(|node| (*node, Vec::new())).collect();
+        for (index, hash) in hashes.iter().enumerate() {
+            by_node[self.homes.place(hash.home(self.shards))?].1.push(index);
+        }
+        by_node.retain(|(_, indexes)| !indexes.is_empty());
+        Ok(by_node)
+    }
+
     /// Sends facts to the nodes that keep their copies.
     pub async fn stage(&self, facts: impl IntoIterator<Item = Fact>) -> Result<(), Fault> {
-        let mut sorting = Sorting::new(&self.holders, Some(self.rdf_type().await?));
-        facts.into_iter().try_for_each(|fact| sorting.add(fact))?;
-        self.count(sorting.relations.all.iter().map(|(relation, outgoing)| (*relation, outgoing.facts)));
-        let calls = sorting.blocks().into_iter().map(|(node, blocks)| {
+        let rdf_type = self.rdf_type().await?;
+        let calls = self.sort(facts, Some(&rdf_type))?.into_iter().map(|(node, facts)| {
+            let blocks = facts.iter().map(|of| convert::staged_block(of.relation, of.copies, &of.pairs)).collect();
             let sequence = self.next_sequence(node);
             let link = &self.holders.links[&node];
             let (attempt, previous) = (self.attempt, self.previous.0);
             link.stage(StageRequest { attempt, previous, sequence, blocks, ..StageRequest::default() })
         });
         try_join_all(calls).await.map(drop)
+    }
+}
+
+/// Puts the ids of some terms where they belong.
+fn put(ids: &mut [TermId], indexes: &[usize], found: Vec<TermId>) -> Result<(), Fault> {
+    if indexes.len() != found.len() {
+        return Err(Fault::corrupt("a node gave ids for other terms"));
+    }
+    indexes.iter().zip(found).for_each(|(index, id)| ids[*index] = id);
+    Ok(())
+}
+
+/// Which node holds each shard.
+struct Homes {
+    nodes: Vec<NodeId>,
+    /// By shard: the place among the nodes.
+    places: Vec<Option<usize>>,
+}
+
+impl Homes {
+    fn of(holders: &Holders) -> Self {
+        let nodes: Vec<NodeId> = holders.links.keys().copied().collect();
+        let place = |holder: &u64| nodes.iter().position(|node| node.0 == *holder);
+        Self { places: holders.map.holders.iter().map(place).collect(), nodes }
+    }
+
+    fn place(&self, shard: ShardId) -> Result<usize, Fault> {
+        self.places.get(usize::from(shard.0)).copied().flatten().ok_or_else(|| {
+            Fault::new(Reason::ShardsUnavailable, format!("shard {shard} is not placed")).with_shards(vec![shard])
+        })
     }
 }
 
@@ -182,9 +233,12 @@ impl<T: Default> Relations<T> {
     }
 }
 
+/// What of a fact a node may keep.
+const COPIES: [&[Copy]; 3] = [&Copy::BOTH, &[Copy::Out], &[Copy::In]];
+
 /// Facts on their way to their homes.
 struct Sorting<'h> {
-    holders: &'h Holders,
+    homes: &'h Homes,
     rdf_type: Option<TermId>,
     relations: Relations<Outgoing>,
 }
@@ -193,48 +247,41 @@ struct Sorting<'h> {
 #[derive(Default)]
 struct Outgoing {
     facts: u64,
-    /// Subjects and objects, by the node and the copies that it keeps.
-    blocks: Vec<(NodeId, &'static [Copy], Vec<Pair>)>,
+    /// Subjects and objects, by node and copies.
+    blocks: Vec<[Vec<Pair>; COPIES.len()]>,
 }
 
-impl<'h> Sorting<'h> {
-    fn new(holders: &'h Holders, rdf_type: Option<TermId>) -> Self {
-        Self { holders, rdf_type, relations: Relations::default() }
-    }
-
+impl Sorting<'_> {
     fn add(&mut self, fact: Fact) -> Result<(), Fault> {
         let out = fact.subject.home().ok_or_else(no_home)?;
         let into = in_home(fact.subject, fact.predicate, fact.object, self.rdf_type).ok_or_else(no_home)?;
-        let (out, into) = (self.holders.holder(out)?.node, self.holders.holder(into)?.node);
+        let (out, into) = (self.homes.place(out)?, self.homes.place(into)?);
         let pair = (fact.subject, fact.object);
         let outgoing = self.relations.entry(fact.relation());
         outgoing.facts += 1;
+        if outgoing.blocks.is_empty() {
+            outgoing.blocks.resize_with(self.homes.nodes.len(), Default::default);
+        }
         if out == into {
-            outgoing.push(out, &Copy::BOTH, pair);
+            outgoing.blocks[out][0].push(pair);
         } else {
-            outgoing.push(out, &[Copy::Out], pair);
-            outgoing.push(into, &[Copy::In], pair);
+            outgoing.blocks[out][1].push(pair);
+            outgoing.blocks[into][2].push(pair);
         }
         Ok(())
     }
 
-    /// What each node gets.
-    fn blocks(self) -> BTreeMap<NodeId, Vec<StagedBlock>> {
-        let mut by_node: BTreeMap<NodeId, Vec<StagedBlock>> = BTreeMap::new();
+    /// What each node gets, of those that get something.
+    fn by_node(self) -> Vec<(NodeId, Vec<StagedFacts>)> {
+        let mut by_node: Vec<(NodeId, Vec<StagedFacts>)> =
+            self.homes.nodes.iter().map(|node| (*node, Vec::new())).collect();
         for (relation, outgoing) in self.relations.all {
-            for (node, copies, facts) in outgoing.blocks {
-                by_node.entry(node).or_default().push(convert::staged_block(relation, copies, &facts));
+            for ((_, facts), blocks) in by_node.iter_mut().zip(outgoing.blocks) {
+                let blocks = COPIES.into_iter().zip(blocks).filter(|(_, pairs)| !pairs.is_empty());
+                facts.extend(blocks.map(|(copies, pairs)| StagedFacts { relation, copies, pairs }));
             }
         }
+        by_node.retain(|(_, facts)| !facts.is_empty());
         by_node
-    }
-}
-
-impl Outgoing {
-    fn push(&mut self, node: NodeId, copies: &'static [Copy], fact: Pair) {
-        match self.blocks.iter_mut().find(|block| block.0 == node && block.1 == copies) {
-            Some((_, _, facts)) => facts.push(fact),
-            None => self.blocks.push((node, copies, vec![fact])),
-        }
     }
 }

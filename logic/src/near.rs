@@ -1,17 +1,16 @@
 //! Nodes of one process, called by reference by its coordinator and by each other: nothing is encoded but what an inbox
 //! stores, and no thread waits for another.
 //!
-//! What nodes tell each other as they reason or answer goes this way. Terms and facts of a load do if one node takes them
-//! all. Of queries only what is small is asked like this, and of
-//! one node that needs no other. Whatever turns out to be larger is given up
-//! and asked again through a stream, whose rows are worked on while more are found.
+//! What nodes tell each other as they reason or answer goes this way. Terms and facts of a load do if all nodes are of this
+//! process. Of queries only what is small is asked like this, and of one node that needs no other. Whatever turns out to be
+//! larger is given up and asked again through a stream, whose rows are worked on while more are found.
 
 use crate::columns::Pair;
 use crate::eval::Batch;
 use crate::exchange::Message;
 use crate::plan::Plan;
 use entail_model::term::TermHash;
-use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Placement, Relation, TermId};
+use entail_model::{Attempt, ClusterId, Copy, Epoch, Fault, NodeId, Placement, Relation, TermId};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::atomic::AtomicBool;
@@ -34,7 +33,7 @@ pub struct Ask {
     pub stop: Arc<AtomicBool>,
 }
 
-/// Asserted facts for one node, which keeps both copies of them.
+/// Asserted facts for one node.
 #[derive(Clone, Debug)]
 pub struct Staged {
     pub cluster: ClusterId,
@@ -43,8 +42,17 @@ pub struct Staged {
     pub previous: Epoch,
     /// Among all that is staged at the node for the attempt.
     pub sequence: u64,
+    pub facts: Vec<StagedFacts>,
+}
+
+/// Facts of one relation.
+#[derive(Clone, Debug)]
+pub struct StagedFacts {
+    pub relation: Relation,
+    /// Which of their copies the node keeps.
+    pub copies: &'static [Copy],
     /// Subjects and objects.
-    pub facts: Vec<(Relation, Vec<Pair>)>,
+    pub pairs: Vec<Pair>,
 }
 
 /// What a message between nodes belongs to.

@@ -10,7 +10,7 @@ use entail_logic::exchange::Message;
 use entail_logic::exchange::route::Territory;
 use entail_logic::near::{Ask, Near, Owner, Staged};
 use entail_model::term::TermHash;
-use entail_model::{Attempt, ClusterId, Copy, Fault, NodeId, TermId};
+use entail_model::{Attempt, ClusterId, Fault, NodeId, TermId};
 use entail_telemetry::count;
 use std::fmt;
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Near for ByReference {
         let open = self.attempts.open(&self.context, staged.attempt)?;
         open.stage(&self.context, staged.previous, staged.sequence, |columns| {
             let facts = staged.facts.iter();
-            facts.for_each(|(relation, facts)| columns.add(*relation, &Copy::BOTH, facts.iter().copied()));
+            facts.for_each(|of| columns.add(of.relation, of.copies, of.pairs.iter().copied()));
             Ok(())
         })
     }

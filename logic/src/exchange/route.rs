@@ -1,5 +1,6 @@
 //! Which rows go to which node.
 
+use crate::columns::Pair;
 use crate::eval::Batch;
 use crate::plan::{Plan, Route};
 use entail_model::{Fault, NodeId, Placement, Reason, ShardId, TermId};
@@ -41,6 +42,16 @@ impl Territory {
     /// Is this node the holder of the shard?
     pub fn is_mine(&self, shard: ShardId) -> bool {
         self.placement.holder(shard) == Some(self.me)
+    }
+
+    /// Are all these facts' subjects at home at this node?
+    pub fn are_mine(&self, pairs: &[Pair]) -> Result<bool, Fault> {
+        for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
+            if self.home_node(group[0].0)? != Some(self.me) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Does stage 0 of the plan start at this node?

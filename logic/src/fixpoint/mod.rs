@@ -19,9 +19,11 @@
 //! all nodes, so those deltas may be read anywhere.
 //!
 //! A relation that rules derive from such relations only may be spread as well, before the second round's work. A rule
-//! that reads it everywhere is *late*: it does not fire in the first round, and fires over everything that is at home here
-//! once all has come; from then on it is like any rule that reads what is spread. So an instance has its relation's facts
-//! from the beginning, and of its other atoms' facts each either was known by then or is new in a later step.
+//! that reads it everywhere is *late*: it does not fire in the first round, and fires over everything that is known here
+//! but for the next step's delta once all has come; from then on it is like any rule that reads what is spread. So an
+//! instance has its relation's facts from the beginning, and of its other atoms' facts each either was known by then or is
+//! new in that step or a later one. What has one object, such as the members of a class, is spread by itself
+//! (`plan/extent.rs`).
 //!
 //! A *shipped* rule moves rows between nodes. Its atoms read copies at several homes, so its deltas need a state that
 //! both copies of every fact agree on: each fact is *published* in the round after the one that found it, when its in

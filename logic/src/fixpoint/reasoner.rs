@@ -16,7 +16,7 @@ use crate::columns::{Pair, Run};
 use crate::eval::{Batch, Conditions, Scope, Texts, run_stage};
 use crate::exchange::route::Territory;
 use crate::exchange::{Flow, Message, Payload, PlanKey};
-use crate::plan::{Plan, Program};
+use crate::plan::{Extent, Plan, Program};
 use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -223,7 +223,7 @@ impl Reasoner {
     }
 
     /// What every node is to have before it works in this round.
-    fn to_spread(&self) -> &[Relation] {
+    fn to_spread(&self) -> &[Extent] {
         match self.round {
             Round(1) => &self.setup.program.spread,
             Round(2) => &self.setup.program.spread_late,
@@ -233,8 +233,10 @@ impl Reasoner {
 
     /// Sends that.
     fn spread(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        for relation in self.to_spread().to_vec() {
-            let facts = self.setup.state.own_facts(relation)?;
+        let extents = self.to_spread().to_vec();
+        let relations: BTreeSet<Relation> = extents.iter().map(|extent| extent.relation).collect();
+        for relation in relations {
+            let facts = self.setup.state.own_facts(relation, &extents)?;
             Outbox::spread(relation, &facts, &mut self.flow, emit)?;
         }
         self.outbox.close_level(SPREAD_LEVEL, &mut self.flow, emit)
@@ -242,9 +244,10 @@ impl Reasoner {
 
     /// All that is spread has come.
     fn end_spread(&mut self) -> Result<(), Fault> {
-        let mut copies = self.setup.program.spread_copies();
-        copies.retain(|(relation, _)| self.to_spread().contains(relation));
-        self.setup.state.finish_spread(&copies)?;
+        let copies = self.setup.program.spread_copies();
+        let copies = copies.into_iter().map(|(extent, copy)| (extent.relation, copy)).collect();
+        let extents = self.to_spread().to_vec();
+        self.setup.state.finish_spread(&extents, &copies)?;
         if self.round > Round(1) && std::mem::take(&mut self.waits_for_late) {
             self.run_late_rules()?;
         }
@@ -300,7 +303,12 @@ impl Reasoner {
                 continue;
             }
             let mut others: BTreeMap<NodeId, Vec<Pair>> = BTreeMap::new();
-            for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+            if self.setup.territory.are_mine(&pairs)? {
+                append(local, relation, rule, pairs);
+                continue;
+            }
+            // Those of one shard lie side by side, where they are sorted.
+            for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
                 let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
                 let list = match node == self.setup.territory.me {
                     true => local.entry(relation).or_default().entry(rule).or_default(),
@@ -455,7 +463,7 @@ impl Reasoner {
             }
             Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, blocks)?,
             Payload::Spread { relation, pairs } => {
-                if !self.is_waiting || !self.to_spread().contains(&relation) {
+                if !self.is_waiting || !self.to_spread().iter().any(|extent| extent.relation == relation) {
                     return Err(Fault::corrupt(format!("facts of {relation:?}, which is not spread")));
                 }
                 self.setup.state.keep_spread(relation, &pairs);

@@ -1,5 +1,5 @@
-//! Relations that are spread: every node has all facts of them, its own and those of the others, before the rules fire that
-//! read them everywhere.
+//! Relations that are spread: every node has all facts of them, or of those with some objects, its own and those of the
+//! others, before the rules fire that read them everywhere.
 //!
 //! Invariant: what is there when they are sent is all there is. Of what no rule derives that is so when the first round
 //! begins. What rules derive from nothing else is so when the second one does: each instance has fired in the first, and
@@ -7,6 +7,7 @@
 
 use super::state::State;
 use crate::columns::{Pair, Run, pairs};
+use crate::plan::extent::{self, Extent};
 use entail_model::{Copy, Fault, Mark, Relation};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,11 +34,20 @@ impl Spread {
 }
 
 impl State {
-    /// This node's own facts of a relation, as (subject, object), in order.
-    pub fn own_facts(&self, relation: Relation) -> Result<Vec<Pair>, Fault> {
+    /// This node's own facts of a relation that are in these extents, as (subject, object), in order.
+    pub fn own_facts(&self, relation: Relation, extents: &[Extent]) -> Result<Vec<Pair>, Fault> {
+        let objects = extent::objects(extents, relation);
         let mut all = Vec::new();
         for run in self.runs_of(relation, Copy::Out) {
-            all = pairs::unite(all, run.to_vec()?);
+            let mut of_run = Vec::new();
+            run.for_each_piece(|piece| {
+                match &objects {
+                    None => of_run.extend_from_slice(piece),
+                    Some(objects) => of_run.extend(piece.iter().filter(|pair| objects.contains(&pair.1))),
+                }
+                Ok(())
+            })?;
+            all = pairs::unite(all, of_run);
         }
         Ok(all)
     }
@@ -53,11 +63,11 @@ impl State {
         self.measure_spread();
     }
 
-    /// Puts everything that has come, and what is here, in the order of the copies that are read.
-    pub fn finish_spread(&mut self, copies: &BTreeSet<(Relation, Copy)>) -> Result<(), Fault> {
-        let relations: BTreeSet<Relation> = copies.iter().map(|(relation, _)| *relation).collect();
+    /// Puts everything that has come of these extents, and what is here, in the order of the copies that are read.
+    pub fn finish_spread(&mut self, extents: &[Extent], copies: &BTreeSet<(Relation, Copy)>) -> Result<(), Fault> {
+        let relations: BTreeSet<Relation> = extents.iter().map(|extent| extent.relation).collect();
         for relation in relations {
-            let mut all = self.own_facts(relation)?;
+            let mut all = self.own_facts(relation, extents)?;
             all.append(&mut self.spread.entry(relation).or_default().arrived);
             for copy in Copy::BOTH.into_iter().filter(|copy| copies.contains(&(relation, *copy))) {
                 let mut pairs: Vec<Pair> = all.iter().map(|(s, o)| copy.pair(*s, *o)).collect();

@@ -7,7 +7,7 @@ use crate::columns::spine::Spill;
 use crate::eval::Texts;
 use crate::exchange::route::Territory;
 use crate::plan::compile::{Body, Context, RuleBody, compile_program};
-use crate::plan::{Arg, Atom, GraphScope, Head};
+use crate::plan::{Arg, Atom, Extent, GraphScope, Head};
 use entail_model::fact::in_home;
 use entail_model::{Copy, Fault, NodeId, Placement, Relation, Round, ShardId, TermId, TermKind, term};
 use oxrdf::vocab::xsd;
@@ -112,6 +112,30 @@ fn layered_rules() -> impl Strategy<Value = Vec<RuleBody>> {
     })
 }
 
+/// Rules about classes, of which some are derived from others, and some from what things have to do with each other.
+fn class_rules() -> impl Strategy<Value = Vec<RuleBody>> {
+    let classes = prop::collection::vec(0u64..4, 16);
+    (rules(), rules(), classes).prop_map(|(some, others, classes)| {
+        let mut rules = [some, others].concat();
+        let mut classes = classes.into_iter().cycle().map(|number| Arg::Const(any_term(number)));
+        let is_type = |predicate_: Arg| predicate_ == Arg::Const(predicate(0));
+        let mut class = || classes.next().expect("they come again and again");
+        for rule in &mut rules {
+            rule.body.atoms.iter_mut().filter(|atom| is_type(atom.predicate)).for_each(|atom| atom.object = class());
+            let bound: BTreeSet<usize> = rule.body.atoms.iter().flat_map(Atom::slots).collect();
+            for head in &mut rule.heads {
+                head.predicate =
+                    if head.predicate == Arg::Const(predicate(2)) { head.predicate } else { Arg::Const(predicate(0)) };
+                let is_unbound = |arg: &Arg| arg.slot().is_some_and(|slot| !bound.contains(&slot));
+                let any = bound.first().map_or(Arg::Const(any_term(1)), |slot| Arg::Slot(*slot));
+                head.subject = if is_unbound(&head.subject) { any } else { head.subject };
+                head.object = if is_type(head.predicate) || is_unbound(&head.object) { class() } else { head.object };
+            }
+        }
+        rules
+    })
+}
+
 /// The closure by trying every assignment of facts to atoms until nothing is new.
 pub fn naive_closure(facts: &BTreeSet<Triple>, rules: &[RuleBody]) -> BTreeSet<Triple> {
     let mut all = facts.clone();
@@ -191,7 +215,9 @@ impl Cluster {
         let rdf_type = Some(predicate(0));
         let context = Context { single_node: nodes == 1, rdf_type, ..Context::default() };
         let relations = (0..4).map(|number| Relation { graph: TermId::DEFAULT_GRAPH, predicate: predicate(number) });
-        let program = Arc::new(compile_program(&context, rules, &relations.filter(|_| spreads).collect()));
+        let read = rules.iter().flat_map(|rule| &rule.body.atoms).filter_map(Extent::of);
+        let spread = relations.map(Extent::all).chain(read).filter(|_| spreads).collect();
+        let program = Arc::new(compile_program(&context, rules, &spread));
         let holders = (0..SHARDS).map(|shard| NodeId(u64::from(shard) % nodes)).collect();
         let placement = Placement { version: 1, holders };
         let mut cluster = Self { reasoners: Vec::new(), placement: placement.clone(), derived: vec![0; rules.len()] };
@@ -353,6 +379,19 @@ proptest! {
         let base = naive_closure(&facts, &rules[..rules.len() - new.len()]);
         check(&base, &BTreeSet::new(), &rules, &Mode::NewRules(new));
         check(&facts, &staged, &rules, &Mode::Increment);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn classes_that_are_found_soon(facts in facts(), staged in facts(), rules in class_rules(), old in 0usize..3) {
+        let new: BTreeSet<usize> = (old.min(rules.len())..rules.len()).collect();
+        let base = naive_closure(&facts, &rules[..rules.len() - new.len()]);
+        check(&base, &BTreeSet::new(), &rules, &Mode::NewRules(new));
+        check(&facts, &staged, &rules, &Mode::Increment);
+        check(&facts, &BTreeSet::new(), &rules, &Mode::Rebuild);
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The compiler makes no others: a plan that fails here is damaged, and would index beyond its own columns.
 
-use super::{Arg, Op, Plan, Program, Route, Side, Sink, Slot};
-use entail_model::{Fault, Relation};
+use super::{Arg, Extent, Op, Plan, Program, Route, Side, Sink, Slot};
+use entail_model::Fault;
 
 impl Plan {
     /// Has the plan stages, and are all its slots columns?
@@ -24,10 +24,10 @@ impl Plan {
         }
     }
 
-    /// May a row make facts of the relation?
-    fn may_derive(&self, relation: Relation) -> bool {
+    /// May a row make facts of these?
+    fn may_derive(&self, extent: &Extent) -> bool {
         let Sink::Emit { heads, .. } = &self.sink else { return false };
-        heads.iter().any(|head| head.relation().map_or(head.graph == relation.graph, |of| of == relation))
+        heads.iter().any(|head| extent.may_have(head))
     }
 
     /// Every slot that is mentioned, as often as it is.
@@ -76,21 +76,25 @@ impl Program {
             }
         }
         let plans = || self.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
-        let derives = |relation: &Relation| plans().any(|plan| plan.may_derive(*relation));
-        if let Some(relation) = self.spread.iter().find(|relation| derives(relation)) {
-            return Err(Fault::corrupt(format!("{relation:?} is spread, and derived")));
+        let derives = |extent: &Extent| plans().any(|plan| plan.may_derive(extent));
+        if let Some(extent) = self.spread.iter().find(|extent| derives(extent)) {
+            return Err(Fault::corrupt(format!("{extent:?} is spread, and derived")));
         }
-        let is_found_later = |relation: &Relation| {
-            let deriving = self.rules.iter().filter(|rule| rule.full.may_derive(*relation));
+        let is_found_later = |extent: &Extent| {
+            let deriving = self.rules.iter().filter(|rule| rule.full.may_derive(extent));
             let mut read = deriving.flat_map(|rule| rule.full.matches());
-            read.any(|(atom, ..)| atom.relation().is_none_or(|read| derives(&read)))
+            read.any(|(atom, ..)| Extent::of(atom).is_none_or(|read| derives(&read)))
         };
-        if let Some(relation) = self.spread_late.iter().find(|relation| is_found_later(relation)) {
-            return Err(Fault::corrupt(format!("{relation:?} is spread before all of it is found")));
+        if let Some(extent) = self.spread_late.iter().find(|extent| is_found_later(extent)) {
+            return Err(Fault::corrupt(format!("{extent:?} is spread before all of it is found")));
         }
-        let is_spread = |relation: &Relation| self.spread.contains(relation) || self.spread_late.contains(relation);
-        if let Some((relation, _)) = self.spread_copies().iter().find(|(relation, _)| !is_spread(relation)) {
-            return Err(Fault::corrupt(format!("a plan that reads all of {relation:?}, which is not spread")));
+        let is_late = |relation| self.spread_late.iter().any(|late| late.relation == relation);
+        if let Some(extent) = self.spread.iter().find(|extent| is_late(extent.relation)) {
+            return Err(Fault::corrupt(format!("{extent:?} is spread twice")));
+        }
+        let is_spread = |extent: &Extent| self.spread.contains(extent) || self.spread_late.contains(extent);
+        if let Some((extent, _)) = self.spread_copies().iter().find(|(extent, _)| !is_spread(extent)) {
+            return Err(Fault::corrupt(format!("a plan that reads all of {extent:?}, which is not spread")));
         }
         Ok(())
     }

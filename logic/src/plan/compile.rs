@@ -13,11 +13,12 @@
 //! Invariants: a filter runs as soon as its slots are bound; each fact that matches a row is read at exactly one node
 //! (the module docs of [`plan`](crate::plan) say why); a rule is *local* if one variable is in every atom and the
 //! subject of at least one, since then home(that variable) has a copy of every fact that an instance needs. (An object
-//! that is never a subject may be an inline value, whose facts are spread over the nodes.)
+//! that is never a subject may be an inline value, whose facts are spread over the nodes.) A rule of one atom is local on
+//! either copy.
 
 use super::spread::Derived;
 use super::{
-    Arg, Atom, Condition, GraphScope, Head, Op, Plan, Program, Route, RulePlans, Side, Sink, Slot, Stage, View,
+    Arg, Atom, Condition, Extent, GraphScope, Head, Op, Plan, Program, Route, RulePlans, Side, Sink, Slot, Stage, View,
 };
 use entail_model::{Copy, Relation, TermId};
 use std::collections::{BTreeSet, HashMap};
@@ -94,17 +95,19 @@ pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
 
 /// The program of rules, with plans that read these relations at every node; those that rules derive from what they derive
 /// stay as they are.
-pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Relation>) -> Program {
+pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Extent>) -> Program {
     let derived = Derived::of(rules);
-    let spread = spread.iter().copied().filter(|_| !context.single_node);
-    let (late, first): (BTreeSet<Relation>, _) = spread.partition(|relation| derived.may_have(*relation));
-    let late: BTreeSet<Relation> =
-        late.into_iter().filter(|relation| derived.is_found_first(rules, *relation)).collect();
+    let spread = spread.iter().copied().filter(|extent| !context.single_node && derived.is_found_first(rules, extent));
+    let (mut late, mut first): (BTreeSet<Extent>, BTreeSet<Extent>) =
+        spread.partition(|extent| derived.may_have(extent));
+    let relations: BTreeSet<Relation> = late.iter().map(|extent| extent.relation).collect();
+    late.extend(first.iter().filter(|extent| relations.contains(&extent.relation)));
+    first.retain(|extent| !relations.contains(&extent.relation));
     let spreading = Spreading { derived, first, late };
     let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &spreading));
     let mut program = Program { rules: plans.collect(), rdf_type: context.rdf_type, ..Program::default() };
-    let read: BTreeSet<Relation> = program.spread_copies().into_iter().map(|(relation, _)| relation).collect();
-    (program.spread_late, program.spread) = read.into_iter().partition(|relation| spreading.late.contains(relation));
+    let read: BTreeSet<Extent> = program.spread_copies().into_iter().map(|(extent, _)| extent).collect();
+    (program.spread_late, program.spread) = read.into_iter().partition(|extent| relations.contains(&extent.relation));
     program
 }
 
@@ -112,19 +115,23 @@ pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<
 struct Spreading {
     derived: Derived,
     /// Before the rules fire.
-    first: BTreeSet<Relation>,
+    first: BTreeSet<Extent>,
     /// From the second round on.
-    late: BTreeSet<Relation>,
+    late: BTreeSet<Extent>,
 }
 
 impl Spreading {
     /// Is it worth it to let a rule wait for what is spread late? Only if it reads what rules go on finding.
     fn is_late(&self, rule: &RuleBody) -> bool {
-        let is_late = |atom: &Atom| atom.relation().is_some_and(|relation| self.late.contains(&relation));
-        let goes_on = |atom: &Atom| atom.relation().is_none_or(|relation| self.derived.may_have(relation));
+        let is_late = |atom: &Atom| is_spread(&self.late, atom);
+        let goes_on = |atom: &Atom| Extent::of(atom).is_none_or(|extent| self.derived.may_have(&extent));
         let (late, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| is_late(atom));
         !late.is_empty() && others.into_iter().any(goes_on)
     }
+}
+
+fn is_spread(spread: &BTreeSet<Extent>, atom: &Atom) -> bool {
+    Extent::of(atom).is_some_and(|extent| spread.iter().any(|of| of.covers(&extent)))
 }
 
 /// The plans of a rule: one that reads everything, and one for each atom's delta.
@@ -136,7 +143,8 @@ fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spreading: &Sp
         return plans;
     }
     let count = rule.body.atoms.len();
-    let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(None, sink());
+    let everything = is_found_by_object(context, rule).then_some((0, Copy::In));
+    let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(everything, sink());
     let deltas = spread_deltas(context, rule, &spreading.first, &sink).unwrap_or_else(|| {
         let views = |pivot: usize| (0..count).map(|atom| semi_naive_view(atom, pivot)).collect::<Vec<View>>();
         (0..count).map(|pivot| delta(context, rule, pivot, &views(pivot), sink())).collect()
@@ -151,6 +159,7 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
         // Nothing moves: what is read in the order of the head's subjects need not be sorted by them.
         _ if context.single_node && is_subject_of_heads(rule, atom.object) => vec![Copy::In, Copy::Out],
         _ if context.single_node => Copy::BOTH.to_vec(),
+        _ if is_found_by_object(context, rule) => vec![Copy::In],
         Some(slot) => vec![copy_of(atom, slot)],
         None => Copy::BOTH.to_vec(),
     };
@@ -169,11 +178,11 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
 fn spread_deltas(
     context: &Context,
     rule: &RuleBody,
-    spread: &BTreeSet<Relation>,
+    spread: &BTreeSet<Extent>,
     sink: &dyn Fn() -> Sink,
 ) -> Option<Vec<Plan>> {
     let atoms = &rule.body.atoms;
-    let is_spread = |atom: &Atom| atom.relation().is_some_and(|relation| spread.contains(&relation));
+    let is_spread = |atom: &Atom| is_spread(spread, atom);
     let others: Vec<Atom> = atoms.iter().filter(|atom| !is_spread(atom)).cloned().collect();
     let hub = match others.len() {
         0 => return None,
@@ -202,8 +211,7 @@ fn spread_deltas(
 /// is constant, so that there are no deltas of it. None if rows would move all the same.
 fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &dyn Fn() -> Sink) -> Option<RulePlans> {
     let atoms = &rule.body.atoms;
-    let is_spread =
-        |atom: &Atom| atom.relation().is_some_and(|of| spreading.first.contains(&of) || spreading.late.contains(&of));
+    let is_spread = |atom: &Atom| is_spread(&spreading.first, atom) || is_spread(&spreading.late, atom);
     let others: Vec<usize> = (0..atoms.len()).filter(|atom| !is_spread(&atoms[*atom])).collect();
     let hub = match others.len() {
         1 => None,
@@ -216,9 +224,16 @@ fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &
         let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
-    let full = plan(*others.first()?, &|_| View::All)?;
+    // What is new when they fire over everything is the next step's.
+    let full = plan(*others.first()?, &|_| View::Old)?;
     let deltas = others.iter().map(|pivot| plan(*pivot, &|atom| semi_naive_view(atom, *pivot)));
     Some(RulePlans { label: rule.label.clone(), deltas: deltas.collect::<Option<_>>()?, full })
+}
+
+/// Is a rule of one atom evaluated where the object is, so that its heads are at home? Each fact is in one node's in copies,
+/// as it is in one node's out copies.
+fn is_found_by_object(context: &Context, rule: &RuleBody) -> bool {
+    matches!(&rule.body.atoms[..], [only] if !context.single_node && is_subject_of_heads(rule, only.object))
 }
 
 fn is_subject_of_heads(rule: &RuleBody, arg: Arg) -> bool {

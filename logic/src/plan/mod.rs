@@ -14,7 +14,10 @@
 
 mod check;
 pub mod compile;
+pub mod extent;
 pub mod spread;
+
+pub use extent::Extent;
 
 use entail_model::{Copy, Relation, ShardId, TermId};
 use serde::{Deserialize, Serialize};
@@ -263,10 +266,10 @@ impl RulePlans {
         self.spread_copies().next().is_some()
     }
 
-    fn spread_copies(&self) -> impl Iterator<Item = (Relation, Copy)> {
+    fn spread_copies(&self) -> impl Iterator<Item = (Extent, Copy)> {
         let plans = self.deltas.iter().chain([&self.full]);
         let spread = plans.flat_map(Plan::matches).filter(|(_, _, view)| *view == View::Spread);
-        spread.filter_map(|(atom, copy, _)| Some((atom.relation()?, copy)))
+        spread.filter_map(|(atom, copy, _)| Some((Extent::of(atom)?, copy)))
     }
 }
 
@@ -276,22 +279,23 @@ pub struct Program {
     pub rules: Vec<RulePlans>,
     /// The id of `rdf:type`, whose objects are scattered.
     pub rdf_type: Option<TermId>,
-    /// Relations that every node is brought all facts of before the rules fire; no rule derives any.
-    pub spread: Vec<Relation>,
+    /// What every node is brought all facts of before the rules fire; no rule derives any.
+    pub spread: Vec<Extent>,
     /// The same before the second round's work: what the first round finds of these is all that is ever found. The rules
-    /// that read them everywhere are *late*: they fire from then on, and over everything once.
-    pub spread_late: Vec<Relation>,
+    /// that read them everywhere are *late*: they fire from then on, and over everything once. What is spread of one
+    /// relation is spread at one time.
+    pub spread_late: Vec<Extent>,
 }
 
 impl Program {
-    /// The copies of spread relations that plans read.
-    pub fn spread_copies(&self) -> BTreeSet<(Relation, Copy)> {
+    /// The copies of what is spread that plans read.
+    pub fn spread_copies(&self) -> BTreeSet<(Extent, Copy)> {
         self.rules.iter().flat_map(RulePlans::spread_copies).collect()
     }
 
     /// Does the rule wait for what is spread late?
     pub fn is_late(&self, rule: &RulePlans) -> bool {
-        !self.spread_late.is_empty() && rule.spread_copies().any(|(relation, _)| self.spread_late.contains(&relation))
+        !self.spread_late.is_empty() && rule.spread_copies().any(|(extent, _)| self.spread_late.contains(&extent))
     }
 
     /// The number of exchange levels that the first round of these rules needs: one for heads, plus one per row exchange.

@@ -12,10 +12,12 @@
 //!
 //! What rules derive can be spread as well, if all of it is found in the first round: rules that read it everywhere wait for
 //! the second one. They fire over everything then, so that is worth it only where rules do so in any case.
+//!
+//! What has one object is judged by itself: of `rdf:type`, which most rules derive, a class may be constant, or found soon.
 
 use super::compile::{Context, RuleBody, hub};
-use super::{Arg, Atom, Head, Slot};
-use entail_model::{Relation, TermId};
+use super::{Arg, Atom, Extent, Head, Slot};
+use entail_model::Relation;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,76 +36,81 @@ pub enum News<'n> {
 }
 
 /// What rules derive.
-pub struct Derived {
-    relations: BTreeSet<Relation>,
-    /// Graphs in which a head's predicate is a variable.
-    graphs: BTreeSet<TermId>,
-}
+pub struct Derived(Vec<Head>);
 
 impl Derived {
     /// What the heads of these rules are.
     pub fn of(rules: &[RuleBody]) -> Self {
-        let heads = || rules.iter().flat_map(|rule| &rule.heads);
-        let graphs = heads().filter(|head| head.relation().is_none()).map(|head| head.graph);
-        Self { relations: heads().filter_map(|head| head.relation()).collect(), graphs: graphs.collect() }
+        Self(rules.iter().flat_map(|rule| &rule.heads).copied().collect())
     }
 
-    /// May a rule derive facts of the relation?
-    pub fn may_have(&self, relation: Relation) -> bool {
-        self.relations.contains(&relation) || self.graphs.contains(&relation.graph)
+    /// May a rule derive some of these facts?
+    pub fn may_have(&self, extent: &Extent) -> bool {
+        self.0.iter().any(|head| extent.may_have(head))
     }
 
-    /// Is all of the relation that these rules derive found in the first round? It is if they derive it from what no rule
-    /// derives: each instance has fired by then, and its head is at its home when the second round begins.
-    pub fn is_found_first(&self, rules: &[RuleBody], relation: Relation) -> bool {
-        let is_constant = |atom: &Atom| atom.relation().is_some_and(|read| !self.may_have(read));
-        deriving(rules, relation).all(|rule| rule.body.atoms.iter().all(is_constant))
+    /// Are all of these facts that the rules derive found in the first round? They are if the rules derive them from what
+    /// no rule derives: each instance has fired by then, and its head is at its home when the second round begins.
+    pub fn is_found_first(&self, rules: &[RuleBody], extent: &Extent) -> bool {
+        let is_constant = |atom: &Atom| Extent::of(atom).is_some_and(|read| !self.may_have(&read));
+        deriving(rules, extent).all(|rule| rule.body.atoms.iter().all(is_constant))
     }
 }
 
-/// The relations that are worth spreading before these rules fire.
-pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTreeSet<Relation> {
+/// What is worth spreading before these rules fire.
+pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTreeSet<Extent> {
     if context.single_node {
         return BTreeSet::new();
     }
     let derived = Derived::of(rules);
     let filled = Derived::of(&recursive(rules));
     let reads_filled =
-        |rule: &&RuleBody| rule.body.atoms.iter().filter_map(Atom::relation).any(|relation| filled.may_have(relation));
+        |rule: &&RuleBody| rule.body.atoms.iter().filter_map(Extent::of).any(|extent| filled.may_have(&extent));
     let grown = news.grown(context);
-    let size = |relation: Relation| match derived.may_have(relation) {
-        false => Some(facts_of(context, relation)),
-        true if matches!(news, News::Facts(_)) || !derived.is_found_first(rules, relation) => None,
+    let size = |extent: &Extent| match derived.may_have(extent) {
+        false => Some(facts_of(context, extent, news)),
+        true if matches!(news, News::Facts(_)) || !derived.is_found_first(rules, extent) => None,
         true => {
-            Some(facts_of(context, relation) + deriving(rules, relation).map(|of| heads_of(context, of)).sum::<u64>())
+            let found: u64 = deriving(rules, extent).map(|of| heads_of(context, of)).sum();
+            Some(facts_of(context, extent, news) + found)
         }
     };
-    let fits = |relation: Relation| size(relation).is_some_and(|facts| facts <= FACTS_MAX);
-    let given = |relation: Relation| !derived.may_have(relation) && fits(relation);
     let concerned = rules.iter().filter(reads_filled).filter(|rule| news.concern(rule, &grown));
-    let worthwhile = concerned.flat_map(|rule| match worth_for(context, rule, given) {
-        none if none.is_empty() => worth_for(context, rule, fits),
-        worth => worth,
+    let worthwhile = concerned.flat_map(|rule| {
+        let read: BTreeSet<Extent> = rule.body.atoms.iter().filter_map(Extent::of).collect();
+        let read = read.into_iter().filter_map(|extent| Some((size(&extent)?, extent)));
+        let mut fits: Vec<(u64, Extent)> = read.filter(|(facts, _)| *facts <= FACTS_MAX).collect();
+        fits.sort_unstable();
+        let fits: Vec<Extent> = fits.into_iter().map(|(_, extent)| extent).collect();
+        let given: Vec<Extent> = fits.iter().filter(|extent| !derived.may_have(extent)).copied().collect();
+        // What can be spread first rather than later, and one thing, the smallest, rather than all.
+        let choices = [&given, &fits].into_iter().flat_map(|of| of.chunks(1).chain([&of[..]]));
+        let mut gains = choices.map(|choice| worth_for(context, rule, choice));
+        gains.find(|gain| !gain.is_empty()).unwrap_or_default()
     });
-    let worthwhile: BTreeSet<Relation> = worthwhile.collect();
-    let mut by_size: Vec<(u64, Relation)> = worthwhile.into_iter().filter_map(|of| Some((size(of)?, of))).collect();
+    let worthwhile: BTreeSet<Extent> = worthwhile.collect();
+    let mut by_size: Vec<(u64, Extent)> = worthwhile.into_iter().filter_map(|of| Some((size(&of)?, of))).collect();
     by_size.sort_unstable();
     let mut all = 0;
     let fits = by_size.into_iter().take_while(|(facts, _)| {
         all += facts;
         all <= FACTS_MAX
     });
-    fits.map(|(_, relation)| relation).collect()
+    fits.map(|(_, extent)| extent).collect()
 }
 
-fn facts_of(context: &Context, relation: Relation) -> u64 {
-    context.stats.get(&relation).map_or(0, |stats| stats.facts)
+/// How many facts there are, at most. Of those that are new only the relation is known.
+fn facts_of(context: &Context, extent: &Extent, news: &News<'_>) -> u64 {
+    let with_object = extent.object.and_then(|object| context.objects.get(&(extent.relation, object)));
+    match (with_object, news) {
+        (Some(facts), News::Rules) => *facts,
+        _ => context.stats.get(&extent.relation).map_or(0, |stats| stats.facts),
+    }
 }
 
-/// The rules that may derive facts of a relation.
-fn deriving(rules: &[RuleBody], relation: Relation) -> impl Iterator<Item = &RuleBody> {
-    let derives = move |head: &Head| head.relation().map_or(head.graph == relation.graph, |of| of == relation);
-    rules.iter().filter(move |rule| rule.heads.iter().any(derives))
+/// The rules that may derive some of these facts.
+fn deriving<'a>(rules: &'a [RuleBody], extent: &'a Extent) -> impl Iterator<Item = &'a RuleBody> {
+    rules.iter().filter(move |rule| rule.heads.iter().any(|head| extent.may_have(head)))
 }
 
 /// About how many rows a rule's body has: of all combinations of facts those that agree, if values are spread evenly.
@@ -133,8 +140,8 @@ fn heads_of(context: &Context, rule: &RuleBody) -> u64 {
 }
 
 /// What one rule would gain from, of what may be spread.
-fn worth_for(context: &Context, rule: &RuleBody, may_spread: impl Fn(Relation) -> bool) -> Vec<Relation> {
-    let fixed = |atom: &Atom| atom.relation().filter(|relation| may_spread(*relation));
+fn worth_for(context: &Context, rule: &RuleBody, may_spread: &[Extent]) -> Vec<Extent> {
+    let fixed = |atom: &Atom| Extent::of(atom).filter(|extent| may_spread.contains(extent));
     let (spread, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| fixed(atom).is_some());
     let others: Vec<Atom> = others.into_iter().cloned().collect();
     let stays = |slot| rule.heads.iter().all(|head| head.subject == Arg::Slot(slot));
@@ -240,7 +247,8 @@ impl News<'_> {
         if context.single_node {
             return BTreeSet::new();
         }
-        let grown = new.iter().filter(|(of, new)| new.saturating_mul(GROWN_SHARE) >= facts_of(context, **of));
+        let all = |of: &Relation| facts_of(context, &Extent::all(*of), self);
+        let grown = new.iter().filter(|(of, new)| new.saturating_mul(GROWN_SHARE) >= all(of));
         grown.map(|(relation, _)| *relation).collect()
     }
 

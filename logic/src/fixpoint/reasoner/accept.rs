@@ -136,21 +136,22 @@ impl Reasoner {
     }
 
     fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
-        let single = self.is_single();
+        let turned = |pair: &Pair| (pair.1, pair.0);
+        let rdf_type = self.setup.program.rdf_type;
+        let home = |pair: &Pair| in_home(pair.0, relation.predicate, pair.1, rdf_type);
         let mut here = Vec::new();
-        for (subject, object) in pairs {
-            if single {
-                here.push((*object, *subject));
-                continue;
+        if self.is_single() {
+            here.extend(pairs.iter().map(turned));
+        } else {
+            for group in pairs.chunk_by(|a, b| home(a) == home(b)) {
+                let home = home(&group[0]).ok_or_else(|| Fault::internal("a fact with an inline subject"))?;
+                let node = self.setup.territory.holder(home)?;
+                let list = match node == self.setup.territory.me {
+                    true => &mut here,
+                    false => self.outbox.copies(node, relation),
+                };
+                list.extend(group.iter().map(turned));
             }
-            let home = in_home(*subject, relation.predicate, *object, self.setup.program.rdf_type);
-            let home = home.ok_or_else(|| Fault::internal("a fact with an inline subject"))?;
-            let node = self.setup.territory.holder(home)?;
-            let list = match node == self.setup.territory.me {
-                true => &mut here,
-                false => self.outbox.copies(node, relation),
-            };
-            list.push((*object, *subject));
         }
         if !self.reads.reads(relation.predicate, Copy::In) {
             return self.setup.state.add_later(relation, &here);

@@ -112,7 +112,7 @@ impl Reasoner {
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }
 
-    /// Evaluates late rules over everything that is known here, before the step that reads what is new.
+    /// Evaluates late rules over everything that is known here but for what the next step reads as new.
     pub(super) fn run_late_rules(&mut self) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
         let late = program.rules.iter().filter(|rule| program.is_late(rule)).map(|rule| &rule.full).collect();
@@ -135,7 +135,7 @@ impl Reasoner {
                 continue;
             }
             // They come by subject, most of them.
-            for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+            for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
                 let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
                 let list = match node == self.setup.territory.me {
                     true => local.entry(relation).or_default().entry(rule).or_default(),

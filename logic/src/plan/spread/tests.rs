@@ -3,7 +3,7 @@
 use super::*;
 use crate::plan::compile::{Body, RelationStats};
 use crate::plan::{GraphScope, Head};
-use entail_model::{ShardId, TermKind};
+use entail_model::{ShardId, TermId, TermKind};
 use proptest::prelude::*;
 
 const PATH: u64 = 1;
@@ -50,7 +50,11 @@ fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
     for (case, second, is_spread) in cases {
         let rules = [first.clone(), second];
         let spread = worthwhile(&context(12_000), &rules, &News::Rules);
-        assert_eq!(spread, if is_spread { BTreeSet::from([relation(EDGE)]) } else { BTreeSet::new() }, "{case}");
+        assert_eq!(
+            spread,
+            if is_spread { BTreeSet::from([Extent::all(relation(EDGE))]) } else { BTreeSet::new() },
+            "{case}"
+        );
         let too_large = worthwhile(&context(FACTS_MAX + 1), &rules, &News::Rules);
         assert_eq!(too_large, BTreeSet::new(), "{case}");
         let alone = Context { single_node: true, ..context(12_000) };
@@ -104,7 +108,7 @@ fn so_is_what_is_joined_with_what_recursion_finds() {
     let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (PATH, 1, 2)]);
     let after = rule((OTHER, 0, 2), &[(PATH, 0, 1), (MORE, 1, 2)]);
     let spread = |rules: &[RuleBody]| worthwhile(&context(12_000), rules, &News::Rules);
-    assert_eq!(spread(&[closure.clone(), after.clone()]), BTreeSet::from([relation(MORE)]));
+    assert_eq!(spread(&[closure.clone(), after.clone()]), BTreeSet::from([Extent::all(relation(MORE))]));
     assert_eq!(spread(&[rule((PATH, 0, 1), &[(EDGE, 0, 1)]), after]), BTreeSet::new());
 }
 
@@ -137,10 +141,50 @@ fn what_is_derived_from_what_is_constant_soon_is() {
         worthwhile(&context(edges), &[closure.clone(), rule((OTHER, 0, 2), body)], news)
     };
     let both = [(EDGE, 0, 1), (MORE, 1, 2)];
-    assert_eq!(spread(12_000, &both, &News::Rules), BTreeSet::from([relation(OTHER)]));
+    assert_eq!(spread(12_000, &both, &News::Rules), BTreeSet::from([Extent::all(relation(OTHER))]));
     let all = BTreeMap::from([EDGE, MORE].map(|number| (relation(number), 12_000)));
     assert_eq!(spread(12_000, &both, &News::Facts(&all)), BTreeSet::new(), "rules do not fire over everything");
     assert_eq!(spread(FACTS_MAX + 1, &both, &News::Rules), BTreeSet::new(), "about as many as each relation has");
     let product = [(EDGE, 0, 1), (MORE, 3, 2)];
     assert_eq!(spread(12_000, &product, &News::Rules), BTreeSet::new(), "too many");
+}
+
+/// Whether students take courses, beside a rule by which being a student leads to more of that.
+#[test]
+fn a_class_is_spread_that_is_constant_or_found_soon() {
+    const TYPE: u64 = OTHER;
+    let id = |class: u64| TermId::dictionary(ShardId(1), class, TermKind::Iri);
+    let [student, person, course] = [0, 1, 2].map(|class| Arg::Const(id(class)));
+    let x_is = |class, body: &[(u64, usize, Arg)]| {
+        let slots: Vec<(u64, usize, usize)> = body.iter().map(|(number, subject, _)| (*number, *subject, 0)).collect();
+        let mut made = rule((TYPE, 0, 0), &slots);
+        made.heads[0].object = class;
+        made.body.atoms.iter_mut().zip(body).for_each(|(atom, (.., object))| atom.object = *object);
+        made
+    };
+    let rules = [
+        x_is(student, &[(TYPE, 0, person), (EDGE, 0, Arg::Slot(1)), (TYPE, 1, course)]),
+        x_is(person, &[(TYPE, 0, student)]),
+    ];
+    let soon = [&rules[..], &[x_is(course, &[(MORE, 0, Arg::Slot(1))])]].concat();
+    let late = [&rules[..], &[x_is(course, &[(TYPE, 0, student)])]].concat();
+    let courses = |facts| {
+        let mut context = Context { rdf_type: Some(relation(TYPE).predicate), ..context(12_000) };
+        let many = FACTS_MAX + 1;
+        context.stats.insert(relation(TYPE), RelationStats { facts: many, subjects: many, objects: 3 });
+        context.objects.insert((relation(TYPE), id(2)), facts);
+        context
+    };
+    let new = BTreeMap::from([(relation(TYPE), FACTS_MAX + 1)]);
+    for (case, facts, rules, news, is_spread) in [
+        ("no rule derives it", 9, &rules[..], News::Rules, true),
+        ("it is too large", FACTS_MAX + 1, &rules, News::Rules, false),
+        ("how many are new is known of all classes together", 9, &rules, News::Facts(&new), false),
+        ("it is derived from what is constant", 9, &soon, News::Rules, true),
+        ("it is derived from what is derived", 9, &late, News::Rules, false),
+    ] {
+        let class = Extent { relation: relation(TYPE), object: Some(id(2)) };
+        let expected = if is_spread { BTreeSet::from([class]) } else { BTreeSet::new() };
+        assert_eq!(worthwhile(&courses(facts), rules, &news), expected, "{case}");
+    }
 }
