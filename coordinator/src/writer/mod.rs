@@ -73,6 +73,20 @@ pub struct Request {
     pub watch: Arc<Watch>,
 }
 
+impl Request {
+    /// The same again, of a change that brings no facts.
+    fn again(&self) -> Option<Self> {
+        let change = match &self.change {
+            Change::Rules { based_on, sets, added, rebuild } => {
+                Change::Rules { based_on: *based_on, sets: sets.clone(), added: added.clone(), rebuild: *rebuild }
+            }
+            Change::Facts(_) => return None,
+        };
+        let (identity, cancel, watch) = (self.identity.clone(), self.cancel.clone(), Arc::clone(&self.watch));
+        Some(Self { identity, change, cancel, watch })
+    }
+}
+
 /// The writer.
 pub struct Writer {
     members: Arc<Members>,
@@ -145,8 +159,15 @@ impl Writer {
         }
         self.members.ensure_placement().await?;
         let (kind, started) = (request.change.kind(), Instant::now());
-        let run = Run::new(self, request)?;
-        let result = run.drive(&mut turn).instrument(info_span!("epoch")).await;
+        let again = request.again();
+        let run = Run::new(self, request, true)?;
+        let mut result = run.drive(&mut turn).instrument(info_span!("epoch")).await;
+        if let (Err(fault), Some(request)) = (&result, again)
+            && *fault == run::misjudged()
+        {
+            let run = Run::new(self, request, false)?;
+            result = run.drive(&mut turn).instrument(info_span!("epoch")).await;
+        }
         self.shared.metrics.epoch(kind, started.elapsed(), &result);
         result
     }

@@ -12,6 +12,7 @@ use crate::staging::Stager;
 use bytes::Bytes;
 use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome};
 use entail_logic::fixpoint::Report;
+use entail_logic::plan::spread::FACTS_MAX as FACTS_SPREAD_MAX;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
@@ -61,12 +62,16 @@ pub(super) struct Run<'a> {
     calls: Calls,
     /// What the nodes are asked for at present, as the trace shows it.
     phase: Option<Phase>,
+    /// May rules wait for what is spread in the second round?
+    may_wait: bool,
 }
 
 /// A compiled program.
 pub struct Compiled {
     encoded: Bytes,
     labels: Vec<String>,
+    /// The rules that derive what is spread in the second round.
+    deriving_late: Vec<usize>,
 }
 
 /// A program on its way to the nodes.
@@ -83,7 +88,8 @@ const SEAL: u32 = u32::MAX;
 const DECIDE: u32 = u32::MAX - 1;
 
 impl<'a> Run<'a> {
-    pub(super) fn new(writer: &'a Writer, request: Request) -> Result<Self, Fault> {
+    /// Rules wait for what others find if they `may_wait`, which may turn out to be [misjudged].
+    pub(super) fn new(writer: &'a Writer, request: Request, may_wait: bool) -> Result<Self, Fault> {
         let holders = Arc::new(writer.members.holders()?);
         let (previous, rules_version) = writer.members.log.read(|state| (state.epoch(), state.rules().version));
         if let Change::Rules { based_on, .. } = request.change
@@ -115,6 +121,7 @@ impl<'a> Run<'a> {
             derived_net: 0,
             calls: Calls::default(),
             phase: None,
+            may_wait,
         })
     }
 
@@ -169,6 +176,9 @@ impl<'a> Run<'a> {
                 let result = self.stage(attempt, cached).instrument(info_span!("stage")).await;
                 self.watch.phase.store(1, Ordering::Relaxed);
                 Some(Event::Staged(result))
+            }
+            Effect::OpenRound { round: Round(2), .. } if lock(&self.heard).late > FACTS_SPREAD_MAX => {
+                Some(Event::Failed { node: None, fault: misjudged() })
             }
             Effect::OpenRound { node, attempt, round, first, staged, .. } => {
                 self.watch.round.store(round.0, Ordering::Relaxed);
@@ -240,12 +250,12 @@ impl<'a> Run<'a> {
             request.facts_max = FACTS_MAX;
         }
         let link = self.holders.links[&node].clone();
-        let heard = Arc::clone(&self.heard);
+        let (heard, compiled) = (Arc::clone(&self.heard), Arc::clone(&program.compiled));
         let phase = Phase::enter(&mut self.phase, round.0, || info_span!("round", "entail.round" = i64::from(round.0)));
         let (span, derived) = (phase.span.clone(), Arc::clone(&phase.derived));
         let call = async move {
             let response = link.reason(request).await?;
-            if lock(&heard).add(node, round, &response) {
+            if lock(&heard).add(node, round, &response, &compiled.deriving_late) {
                 derived.fetch_add(response.new_facts, Ordering::Relaxed);
             }
             Ok(Event::RoundClosed { node, attempt, report: report(round, response) })
@@ -318,6 +328,11 @@ impl<'a> Run<'a> {
             rules: rules.take(1000).collect(),
         }
     }
+}
+
+/// Why an attempt is given up whose rules would wait for more than every node should have: without that it can be done.
+pub(super) fn misjudged() -> Fault {
+    Fault::new(Reason::EpochAborted, "the rules have found more than was thought that every node would have to have")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

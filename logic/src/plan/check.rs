@@ -4,6 +4,7 @@
 
 use super::{Arg, Extent, Op, Plan, Program, Route, Side, Sink, Slot};
 use entail_model::Fault;
+use std::collections::BTreeSet;
 
 impl Plan {
     /// Has the plan stages, and are all its slots columns?
@@ -17,15 +18,26 @@ impl Plan {
         if let Some(slot) = self.slots().into_iter().find(|slot| *slot >= self.width) {
             return Err(Fault::corrupt(format!("a plan of {} columns that uses column {slot}", self.width)));
         }
-        let mut ops = self.stages.iter().flat_map(|stage| &stage.ops);
-        match ops.all(|op| !matches!(op, Op::Intersect { slot, sides } if !is_sound(*slot, sides))) {
-            true => Ok(()),
-            false => Err(Fault::corrupt("a plan that intersects what are no lists of one slot")),
+        // What is bound when an operator is reached.
+        let mut bound = BTreeSet::new();
+        for op in self.stages.iter().flat_map(|stage| &stage.ops) {
+            match op {
+                Op::Intersect { slot, sides } if !is_sound(*slot, sides, &bound) => {
+                    return Err(Fault::corrupt("a plan that intersects what are no lists of one slot"));
+                }
+                Op::Match { .. } | Op::Intersect { .. } => bound.extend(op.slots()),
+                Op::Resolve { .. } | Op::Filter(_) => {}
+            }
         }
+        Ok(())
+    }
+
+    fn intersects(&self) -> bool {
+        self.stages.iter().flat_map(|stage| &stage.ops).any(|op| matches!(op, Op::Intersect { .. }))
     }
 
     /// May a row make facts of these?
-    fn may_derive(&self, extent: &Extent) -> bool {
+    pub(super) fn may_derive(&self, extent: &Extent) -> bool {
         let Sink::Emit { heads, .. } = &self.sink else { return false };
         heads.iter().any(|head| extent.may_have(head))
     }
@@ -52,11 +64,12 @@ impl Plan {
     }
 }
 
-/// Are these two lists or more, of a slot that is not their key?
-fn is_sound(slot: Slot, sides: &[Side]) -> bool {
+/// Are these two lists or more, of a slot that is not bound, by keys that are?
+fn is_sound(slot: Slot, sides: &[Side], bound: &BTreeSet<Slot>) -> bool {
     let is_list = |side: &Side| {
         let (key, value) = side.atom.key_value(side.copy);
-        side.atom.relation().is_some() && value == Arg::Slot(slot) && key != value && key.slot().is_some()
+        let is_keyed = key.slot().is_some_and(|key| bound.contains(&key));
+        side.atom.relation().is_some() && value == Arg::Slot(slot) && !bound.contains(&slot) && is_keyed
     };
     sides.len() > 1 && sides.iter().all(is_list)
 }
@@ -72,6 +85,9 @@ impl Program {
                 plan.check()?;
                 if !matches!(plan.sink, Sink::Emit { rule, .. } if rule == index) {
                     return Err(Fault::corrupt(format!("a plan of rule {index} that is not for its facts")));
+                }
+                if plan.intersects() {
+                    return Err(Fault::corrupt(format!("a plan of rule {index} that intersects lists")));
                 }
             }
         }
@@ -103,7 +119,7 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Atom, GraphScope, Stage};
+    use crate::plan::{Atom, GraphScope, Program, RulePlans, Stage, View};
     use entail_model::{Copy, Reason, TermId};
 
     fn plan(routes: &[Route], gathered: Slot) -> Plan {
@@ -130,13 +146,20 @@ mod tests {
             let (graph, predicate) = (GraphScope::One(TermId::DEFAULT_GRAPH), Arg::Const(TermId(9)));
             Side { atom: Atom { graph, subject, predicate, object }, copy: Copy::Out }
         };
-        let check = |sides: &[Side]| {
+        let check_after = |(subject, object), sides: &[Side]| {
             let mut plan = plan(&[Route::Everywhere], 1);
-            plan.stages[0].ops = vec![Op::Intersect { slot: 1, sides: sides.to_vec() }];
+            let Side { atom, copy } = side(subject, object);
+            let first = Op::Match { atom, copy, view: View::All };
+            plan.stages[0].ops = vec![first, Op::Intersect { slot: 1, sides: sides.to_vec() }];
             plan.check()
         };
+        let class = Arg::Const(TermId(9));
+        let check = |sides: &[Side]| check_after((Arg::Slot(0), class), sides);
         let sound = side(Arg::Slot(0), Arg::Slot(1));
-        assert_eq!(check(&[sound.clone(), sound.clone()]), Ok(()));
+        let both = [sound.clone(), sound.clone()];
+        assert_eq!(check(&both), Ok(()));
+        assert_eq!(check_after((class, class), &both).expect_err("no key").reason, Reason::Corrupt);
+        assert_eq!(check_after((Arg::Slot(0), Arg::Slot(1)), &both).expect_err("a value").reason, Reason::Corrupt);
         for other in [
             side(Arg::Slot(1), Arg::Slot(0)),
             side(Arg::Slot(1), Arg::Slot(1)),
@@ -145,5 +168,26 @@ mod tests {
             assert_eq!(check(&[sound.clone(), other]).expect_err("no list").reason, Reason::Corrupt);
         }
         assert_eq!(check(&[sound]).expect_err("one list").reason, Reason::Corrupt);
+    }
+
+    #[test]
+    fn rules_intersect_nothing() {
+        let atom = |number| {
+            let (graph, predicate) = (GraphScope::One(TermId::DEFAULT_GRAPH), Arg::Const(TermId(9)));
+            Atom { graph, subject: Arg::Slot(number), predicate, object: Arg::Slot(1) }
+        };
+        let first =
+            Op::Match { atom: Atom { object: Arg::Const(TermId(9)), ..atom(0) }, copy: Copy::Out, view: View::All };
+        let sides = vec![Side { atom: atom(0), copy: Copy::Out }; 2];
+        let check = |ops: &[Op]| {
+            let mut full = plan(&[Route::Everywhere], 0);
+            full.stages[0].ops = ops.to_vec();
+            full.sink = Sink::Emit { rule: 0, heads: Vec::new() };
+            let rules = vec![RulePlans { label: String::new(), full, deltas: Vec::new() }];
+            Program { rules, rdf_type: None, spread: Vec::new(), spread_late: Vec::new() }.check()
+        };
+        assert_eq!(check(&[first.clone()]), Ok(()));
+        let refused = check(&[first, Op::Intersect { slot: 1, sides }]);
+        assert_eq!(refused.expect_err("lists").reason, Reason::Corrupt);
     }
 }

@@ -11,7 +11,8 @@
 //! rows or heads at home, and only if so much is new that recursion may find as much as there is.
 //!
 //! What rules derive can be spread as well, if all of it is found in the first round: rules that read it everywhere wait for
-//! the second one. They fire over everything then, so that is worth it only where rules do so in any case.
+//! the second one. They fire over everything then, so that is worth it only where they do so in any case, as they are new.
+//! How much that will be is a guess: if the first round finds more, the attempt begins again, and nothing waits.
 //!
 //! What has one object is judged by itself: of `rdf:type`, which most rules derive, a class may be constant, or found soon.
 
@@ -22,15 +23,15 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most facts of all relations that are spread: 16 MiB on the way to each node, and for each copy in its memory.
-const FACTS_MAX: u64 = 1 << 20;
+pub const FACTS_MAX: u64 = 1 << 20;
 
 /// A relation has grown if this part of it is new.
 const GROWN_SHARE: u64 = 16;
 
 /// How much is new in an epoch.
 pub enum News<'n> {
-    /// The rules.
-    Rules,
+    /// These rules, by their numbers. May they wait for the second round?
+    Rules { new: &'n BTreeSet<usize>, may_wait: bool },
     /// So many facts of each relation.
     Facts(&'n BTreeMap<Relation, u64>),
 }
@@ -69,13 +70,13 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
     let grown = news.grown(context);
     let size = |extent: &Extent| match derived.may_have(extent) {
         false => Some(facts_of(context, extent, news)),
-        true if matches!(news, News::Facts(_)) || !derived.is_found_first(rules, extent) => None,
+        true if !news.may_wait() || !derived.is_found_first(rules, extent) => None,
         true => {
             let found: u64 = deriving(rules, extent).map(|of| heads_of(context, of)).sum();
             Some(facts_of(context, extent, news) + found)
         }
     };
-    let concerned = rules.iter().filter(reads_filled).filter(|rule| news.concern(rule, &grown));
+    let concerned = news.concerned(rules, &grown).into_iter().filter(reads_filled);
     let worthwhile = concerned.flat_map(|rule| {
         let read: BTreeSet<Extent> = rule.body.atoms.iter().filter_map(Extent::of).collect();
         let read = read.into_iter().filter_map(|extent| Some((size(&extent)?, extent)));
@@ -88,7 +89,9 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
         let mut gains = choices.map(|choice| worth_for(context, rule, choice));
         gains.find(|gain| !gain.is_empty()).unwrap_or_default()
     });
-    let worthwhile: BTreeSet<Extent> = worthwhile.collect();
+    let mut worthwhile: BTreeSet<Extent> = worthwhile.collect();
+    let kept_for_old = late_for_old(rules, news, &derived, &worthwhile);
+    worthwhile.retain(|extent| !derived.may_have(extent) || !kept_for_old.contains(&extent.relation));
     let mut by_size: Vec<(u64, Extent)> = worthwhile.into_iter().filter_map(|of| Some((size(&of)?, of))).collect();
     by_size.sort_unstable();
     let mut all = 0;
@@ -99,11 +102,27 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
     fits.map(|(_, extent)| extent).collect()
 }
 
+/// The relations that rules which are not new would wait for, and then fire over everything: some of what is spread of
+/// them is derived.
+fn late_for_old(
+    rules: &[RuleBody],
+    news: &News<'_>,
+    derived: &Derived,
+    worthwhile: &BTreeSet<Extent>,
+) -> BTreeSet<Relation> {
+    let late: BTreeSet<Relation> =
+        worthwhile.iter().filter(|extent| derived.may_have(extent)).map(|extent| extent.relation).collect();
+    let waits = |read: &Extent| late.contains(&read.relation) && worthwhile.iter().any(|extent| extent.covers(read));
+    let old = rules.iter().enumerate().filter(|(number, _)| !news.is_new(*number));
+    let read = old.flat_map(|(_, rule)| rule.body.atoms.iter().filter_map(Extent::of));
+    read.filter(waits).map(|read| read.relation).collect()
+}
+
 /// How many facts there are, at most. Of those that are new only the relation is known.
 fn facts_of(context: &Context, extent: &Extent, news: &News<'_>) -> u64 {
     let with_object = extent.object.and_then(|object| context.objects.get(&(extent.relation, object)));
     match (with_object, news) {
-        (Some(facts), News::Rules) => *facts,
+        (Some(facts), News::Rules { .. }) => *facts,
         _ => context.stats.get(&extent.relation).map_or(0, |stats| stats.facts),
     }
 }
@@ -252,10 +271,35 @@ impl News<'_> {
         grown.map(|(relation, _)| *relation).collect()
     }
 
-    /// Has anything grown that the rule reads, or is it new itself?
-    fn concern(&self, rule: &RuleBody, grown: &BTreeSet<Relation>) -> bool {
-        let mut read = rule.body.atoms.iter().filter_map(Atom::relation);
-        matches!(self, Self::Rules) || read.any(|relation| grown.contains(&relation))
+    /// May new rules wait for the second round?
+    fn may_wait(&self) -> bool {
+        matches!(self, Self::Rules { may_wait: true, .. })
+    }
+
+    fn is_new(&self, rule: usize) -> bool {
+        matches!(self, Self::Rules { new, .. } if new.contains(&rule))
+    }
+
+    /// The rules that read what has grown; or those that are new, and what may find more by what they derive.
+    fn concerned<'r>(&self, rules: &'r [RuleBody], grown: &BTreeSet<Relation>) -> Vec<&'r RuleBody> {
+        if let Self::Facts(_) = self {
+            let reads_grown =
+                |rule: &&RuleBody| rule.body.atoms.iter().filter_map(Atom::relation).any(|of| grown.contains(&of));
+            return rules.iter().filter(reads_grown).collect();
+        }
+        let (new, mut others): (Vec<_>, Vec<_>) =
+            rules.iter().enumerate().partition(|(number, _)| self.is_new(*number));
+        let mut concerned: Vec<&RuleBody> = new.into_iter().map(|(_, rule)| rule).collect();
+        let mut last = 0;
+        while last < concerned.len() {
+            let derived = Derived(concerned[last..].iter().flat_map(|rule| &rule.heads).copied().collect());
+            last = concerned.len();
+            let reads = |atom: &Atom| Extent::of(atom).is_none_or(|read| derived.may_have(&read));
+            let (more, rest) = others.into_iter().partition(|(_, rule)| rule.body.atoms.iter().any(reads));
+            others = rest;
+            concerned.extend(Vec::into_iter(more).map(|(_, rule)| rule));
+        }
+        concerned
     }
 }
 

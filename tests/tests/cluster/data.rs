@@ -24,3 +24,28 @@ fn what_follows_from_a_rule_sets_own_facts_is_found() {
         }
     }
 }
+
+/// Two stars that meet: `step` is every way through their middles, many more facts than the sizes of the stars let expect,
+/// and more than every node should have to have.
+#[test]
+fn rules_do_not_wait_for_more_than_was_thought() {
+    const ENDS: u64 = 1_030;
+    assert!(ENDS * ENDS > entail_logic::plan::spread::FACTS_MAX);
+    let cluster = Cluster::start_as(&Setting::new(2, 8));
+    let mut loaded = String::new();
+    for n in 0..ENDS {
+        writeln!(loaded, "<urn:own:s{n}> <urn:own:edge> <urn:own:c> .\n<urn:own:a{n}> <urn:own:edge> <urn:own:b{n}> .")
+            .unwrap();
+        writeln!(loaded, "<urn:own:c> <urn:own:more> <urn:own:t{n}> .\n<urn:own:b{n}> <urn:own:more> <urn:own:d{n}> .")
+            .unwrap();
+    }
+    cluster.load("stars.nt", loaded);
+    let rules = "PREFIX : <urn:own:>\nRULE { ?x :step ?z } WHERE { ?x :edge ?y . ?y :more ?z }
+        RULE { ?x :path ?z } WHERE { ?x :step ?z }\nRULE { ?x :path ?z } WHERE { ?x :path ?y . ?y :step ?z }";
+    let applied = cluster.apply("steps", rules).unwrap();
+    let steps = ENDS * ENDS + ENDS;
+    assert_eq!(applied.derived, 2 * steps);
+    // If each node had them all, half of them would have gone to the other one, beside the in copies.
+    let pair = 16;
+    assert!(applied.bytes_exchanged < 2 * steps * pair, "{} B", applied.bytes_exchanged);
+}

@@ -59,16 +59,20 @@ impl Run<'_> {
         let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;
         let context = with_staged(&base, &stager).await?;
         let staged: BTreeMap<Relation, u64> = stager.relations().into_iter().collect();
-        let news = if mode == ReasonMode::Increment { News::Facts(&staged) } else { News::Rules };
-        let compiled = self.compiled(&context, (&parsed, &ids), &news, cached)?;
         let mut first_rule = 0;
-        let mut new_rules = Vec::new();
+        let mut new_rules = BTreeSet::new();
         for (set, size) in sets.iter().zip(parsed.sizes()) {
-            if added.contains(&set.name) {
-                new_rules.extend(first_rule..first_rule + *size as u32);
+            if mode == ReasonMode::Rebuild || added.contains(&set.name) {
+                new_rules.extend(first_rule..first_rule + size);
             }
-            first_rule += *size as u32;
+            first_rule += size;
         }
+        let news = match mode {
+            ReasonMode::Increment => News::Facts(&staged),
+            _ => News::Rules { new: &new_rules, may_wait: self.may_wait },
+        };
+        let compiled = self.compiled(&context, (&parsed, &ids), &news, cached)?;
+        let new_rules = new_rules.into_iter().map(|rule| rule as u32).collect();
         self.program = Some(Program { compiled, mode, new_rules });
         Ok(stager.sent())
     }
@@ -92,8 +96,9 @@ impl Run<'_> {
         }
         let program = info_span!("plan").in_scope(|| parsed.program(context, ids, news))?;
         let encoded = postcard::to_stdvec(&program).map_err(|error| Fault::internal(format!("a program: {error}")))?;
+        let deriving_late = program.deriving_late();
         let labels = program.rules.into_iter().map(|rule| rule.label).collect();
-        let compiled = Arc::new(Compiled { encoded: encoded.into(), labels });
+        let compiled = Arc::new(Compiled { encoded: encoded.into(), labels, deriving_late });
         if is_kept {
             cached.program = Some((sizes, Arc::clone(&compiled)));
         }

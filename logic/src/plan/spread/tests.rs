@@ -5,6 +5,7 @@ use crate::plan::compile::{Body, RelationStats};
 use crate::plan::{GraphScope, Head};
 use entail_model::{ShardId, TermId, TermKind};
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 const PATH: u64 = 1;
 const EDGE: u64 = 2;
@@ -31,6 +32,13 @@ fn rule(head: (u64, usize, usize), body: &[(u64, usize, usize)]) -> RuleBody {
     RuleBody { label: String::new(), heads: vec![head], body }
 }
 
+/// Numbers of more rules than any test has.
+static ALL: LazyLock<BTreeSet<usize>> = LazyLock::new(|| (0..10).collect());
+
+fn all_new() -> News<'static> {
+    News::Rules { new: &ALL, may_wait: true }
+}
+
 fn context(edges: u64) -> Context {
     let stats = RelationStats { facts: edges, subjects: edges, objects: edges };
     Context { stats: [EDGE, MORE].map(|number| (relation(number), stats)).into(), ..Context::default() }
@@ -49,16 +57,16 @@ fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
     ];
     for (case, second, is_spread) in cases {
         let rules = [first.clone(), second];
-        let spread = worthwhile(&context(12_000), &rules, &News::Rules);
+        let spread = worthwhile(&context(12_000), &rules, &all_new());
         assert_eq!(
             spread,
             if is_spread { BTreeSet::from([Extent::all(relation(EDGE))]) } else { BTreeSet::new() },
             "{case}"
         );
-        let too_large = worthwhile(&context(FACTS_MAX + 1), &rules, &News::Rules);
+        let too_large = worthwhile(&context(FACTS_MAX + 1), &rules, &all_new());
         assert_eq!(too_large, BTreeSet::new(), "{case}");
         let alone = Context { single_node: true, ..context(12_000) };
-        assert_eq!(worthwhile(&alone, &rules, &News::Rules), BTreeSet::new(), "{case}");
+        assert_eq!(worthwhile(&alone, &rules, &all_new()), BTreeSet::new(), "{case}");
     }
 }
 
@@ -67,8 +75,8 @@ fn all_that_is_spread_has_one_limit() {
     let path = rule((PATH, 0, 1), &[(EDGE, 0, 1)]);
     let steps = [EDGE, MORE].map(|step| rule((PATH, 0, 2), &[(PATH, 0, 1), (step, 1, 2)]));
     let rules = [&[path], &steps[..]].concat();
-    assert_eq!(worthwhile(&context(FACTS_MAX / 2), &rules, &News::Rules).len(), 2);
-    assert_eq!(worthwhile(&context(FACTS_MAX / 2 + 1), &rules, &News::Rules).len(), 1);
+    assert_eq!(worthwhile(&context(FACTS_MAX / 2), &rules, &all_new()).len(), 2);
+    assert_eq!(worthwhile(&context(FACTS_MAX / 2 + 1), &rules, &all_new()).len(), 1);
 }
 
 proptest! {
@@ -107,7 +115,7 @@ proptest! {
 fn so_is_what_is_joined_with_what_recursion_finds() {
     let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (PATH, 1, 2)]);
     let after = rule((OTHER, 0, 2), &[(PATH, 0, 1), (MORE, 1, 2)]);
-    let spread = |rules: &[RuleBody]| worthwhile(&context(12_000), rules, &News::Rules);
+    let spread = |rules: &[RuleBody]| worthwhile(&context(12_000), rules, &all_new());
     assert_eq!(spread(&[closure.clone(), after.clone()]), BTreeSet::from([Extent::all(relation(MORE))]));
     assert_eq!(spread(&[rule((PATH, 0, 1), &[(EDGE, 0, 1)]), after]), BTreeSet::new());
 }
@@ -130,7 +138,7 @@ fn what_any_rule_derives_is_not_constant() {
     let mut any = rule((OTHER, 0, 1), &[(OTHER, 0, 1)]);
     any.heads[0].predicate = Arg::Slot(1);
     for more in [rule((EDGE, 1, 0), &[(PATH, 0, 1)]), any] {
-        assert_eq!(worthwhile(&context(12_000), &[closure.clone(), more], &News::Rules), BTreeSet::new());
+        assert_eq!(worthwhile(&context(12_000), &[closure.clone(), more], &all_new()), BTreeSet::new());
     }
 }
 
@@ -141,12 +149,12 @@ fn what_is_derived_from_what_is_constant_soon_is() {
         worthwhile(&context(edges), &[closure.clone(), rule((OTHER, 0, 2), body)], news)
     };
     let both = [(EDGE, 0, 1), (MORE, 1, 2)];
-    assert_eq!(spread(12_000, &both, &News::Rules), BTreeSet::from([Extent::all(relation(OTHER))]));
+    assert_eq!(spread(12_000, &both, &all_new()), BTreeSet::from([Extent::all(relation(OTHER))]));
     let all = BTreeMap::from([EDGE, MORE].map(|number| (relation(number), 12_000)));
     assert_eq!(spread(12_000, &both, &News::Facts(&all)), BTreeSet::new(), "rules do not fire over everything");
-    assert_eq!(spread(FACTS_MAX + 1, &both, &News::Rules), BTreeSet::new(), "about as many as each relation has");
+    assert_eq!(spread(FACTS_MAX + 1, &both, &all_new()), BTreeSet::new(), "about as many as each relation has");
     let product = [(EDGE, 0, 1), (MORE, 3, 2)];
-    assert_eq!(spread(12_000, &product, &News::Rules), BTreeSet::new(), "too many");
+    assert_eq!(spread(12_000, &product, &all_new()), BTreeSet::new(), "too many");
 }
 
 /// Whether students take courses, beside a rule by which being a student leads to more of that.
@@ -177,14 +185,36 @@ fn a_class_is_spread_that_is_constant_or_found_soon() {
     };
     let new = BTreeMap::from([(relation(TYPE), FACTS_MAX + 1)]);
     for (case, facts, rules, news, is_spread) in [
-        ("no rule derives it", 9, &rules[..], News::Rules, true),
-        ("it is too large", FACTS_MAX + 1, &rules, News::Rules, false),
+        ("no rule derives it", 9, &rules[..], all_new(), true),
+        ("it is too large", FACTS_MAX + 1, &rules, all_new(), false),
         ("how many are new is known of all classes together", 9, &rules, News::Facts(&new), false),
-        ("it is derived from what is constant", 9, &soon, News::Rules, true),
-        ("it is derived from what is derived", 9, &late, News::Rules, false),
+        ("it is derived from what is constant", 9, &soon, all_new(), true),
+        ("it is derived from what is derived", 9, &late, all_new(), false),
     ] {
         let class = Extent { relation: relation(TYPE), object: Some(id(2)) };
         let expected = if is_spread { BTreeSet::from([class]) } else { BTreeSet::new() };
         assert_eq!(worthwhile(&courses(facts), rules, &news), expected, "{case}");
+    }
+}
+
+#[test]
+fn old_rules_neither_wait_nor_have_things_spread_for_nothing() {
+    let unrelated = rule((OTHER + 9, 0, 1), &[(OTHER + 8, 0, 1)]);
+    let constant = [rule((PATH, 0, 1), &[(EDGE, 0, 1)]), rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)]), unrelated];
+    let mut soon = constant.clone();
+    soon[0] = rule((OTHER, 0, 2), &[(EDGE, 0, 1), (MORE, 1, 2)]);
+    soon[1] = rule((PATH, 0, 2), &[(PATH, 0, 1), (OTHER, 1, 2)]);
+    for (case, rules, new, may_wait, expected) in [
+        ("all are new", &constant, &[0, 1, 2][..], true, Some(EDGE)),
+        ("what is new leads to nothing", &constant, &[2], true, None),
+        ("what is new feeds an old rule", &constant, &[0], true, Some(EDGE)),
+        ("all are new, and wait", &soon, &[0, 1, 2], true, Some(OTHER)),
+        ("they may not", &soon, &[0, 1, 2], false, None),
+        ("what is new leads to nothing, and nobody waits", &soon, &[2], true, None),
+        ("an old rule would have to", &soon, &[0], true, None),
+    ] {
+        let new = new.iter().copied().collect();
+        let spread = worthwhile(&context(12_000), rules, &News::Rules { new: &new, may_wait });
+        assert_eq!(spread, expected.map(|of| Extent::all(relation(of))).into_iter().collect(), "{case}");
     }
 }
