@@ -5,8 +5,8 @@ use super::wire::{Change, FirstRound};
 use crate::random::Random;
 use entail_coordinator::metalog::{RuleSet, RuleSets, State};
 use entail_logic::fixpoint::Mode;
-use entail_logic::plan::Program;
 use entail_logic::plan::compile::{Context, RelationStats, RuleBody, compile_program};
+use entail_logic::plan::{Extent, Program};
 use entail_model::{Fault, Reason};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub fn rules_after(state: &State, change: &Change) -> Result<Option<RuleSets>, F
     Ok(Some(RuleSets { version, sets }))
 }
 
-/// Compiles an attempt's program, with statistics that are anybody's guess, and relations spread without a reason: plans
+/// Compiles an attempt's program, with statistics that are anybody's guess, and extents spread without a reason: plans
 /// differ, answers may not.
 pub fn first_round(
     cluster: &Cluster,
@@ -60,7 +60,14 @@ pub fn first_round(
     }
     let sets = &after.unwrap_or(state.rules()).sets;
     let rules: Vec<RuleBody> = sets.iter().flat_map(rules_of).map(|number| cluster.rules[number].clone()).collect();
-    let spread = cluster.vocabulary.relations().filter(|_| random.chance(5_000)).collect();
+    let read: BTreeSet<Extent> = rules
+        .iter()
+        .flat_map(|rule| &rule.body.atoms)
+        .filter_map(Extent::of)
+        .filter(|of| of.object.is_some())
+        .collect();
+    let extents = cluster.vocabulary.relations().map(Extent::all).chain(read);
+    let spread = extents.filter(|_| random.chance(5_000)).collect();
     let program: Arc<Program> = Arc::new(compile_program(&context, &rules, &spread));
     FirstRound { program, mode: mode(state, change, sets), placement }
 }
