@@ -153,6 +153,7 @@ impl NodeService for Services {
             sent: answer.report.sent.iter().map(count).collect(),
             received: answer.report.received.iter().map(count).collect(),
             bytes_sent: answer.bytes_sent,
+            to_spread: answer.report.to_spread,
         }))
     }
 

@@ -70,8 +70,6 @@ pub(super) struct Run<'a> {
 pub struct Compiled {
     encoded: Bytes,
     labels: Vec<String>,
-    /// The rules that derive what is spread in the second round.
-    deriving_late: Vec<usize>,
 }
 
 /// A program on its way to the nodes.
@@ -177,7 +175,7 @@ impl<'a> Run<'a> {
                 self.watch.phase.store(1, Ordering::Relaxed);
                 Some(Event::Staged(result))
             }
-            Effect::OpenRound { round: Round(2), .. } if lock(&self.heard).late > FACTS_SPREAD_MAX => {
+            Effect::OpenRound { round: Round(2), .. } if lock(&self.heard).to_spread > FACTS_SPREAD_MAX => {
                 Some(Event::Failed { node: None, fault: misjudged() })
             }
             Effect::OpenRound { node, attempt, round, first, staged, .. } => {
@@ -250,12 +248,12 @@ impl<'a> Run<'a> {
             request.facts_max = FACTS_MAX;
         }
         let link = self.holders.links[&node].clone();
-        let (heard, compiled) = (Arc::clone(&self.heard), Arc::clone(&program.compiled));
+        let heard = Arc::clone(&self.heard);
         let phase = Phase::enter(&mut self.phase, round.0, || info_span!("round", "entail.round" = i64::from(round.0)));
         let (span, derived) = (phase.span.clone(), Arc::clone(&phase.derived));
         let call = async move {
             let response = link.reason(request).await?;
-            if lock(&heard).add(node, round, &response, &compiled.deriving_late) {
+            if lock(&heard).add(node, round, &response) {
                 derived.fetch_add(response.new_facts, Ordering::Relaxed);
             }
             Ok(Event::RoundClosed { node, attempt, report: report(round, response) })
@@ -349,5 +347,6 @@ fn report(round: Round, response: ReasonResponse) -> Report {
         derived: response.derived,
         sent: counts(response.sent),
         received: counts(response.received),
+        to_spread: response.to_spread,
     }
 }

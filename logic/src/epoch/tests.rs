@@ -23,7 +23,7 @@ fn sent(to: u64, messages: u64) -> BTreeMap<NodeId, u64> {
 fn closed(node: u64, round: u32, messages: u64, active: bool) -> Event {
     let peer = 3 - node;
     let (sent, received) = (sent(peer, messages), sent(peer, messages));
-    let report = Report { round: Round(round), active, derived: vec![0, 1], sent, received };
+    let report = Report { round: Round(round), active, derived: vec![0, 1], sent, received, to_spread: 0 };
     Event::RoundClosed { node: NodeId(node), attempt: ATTEMPT, report }
 }
 

@@ -71,6 +71,8 @@ pub struct Report {
     pub derived: Vec<u64>,
     pub sent: BTreeMap<NodeId, u64>,
     pub received: BTreeMap<NodeId, u64>,
+    /// In the first round: at most so much was found here of what is to be spread in the second.
+    pub to_spread: u64,
 }
 
 /// What a reasoner is made of.
@@ -505,7 +507,19 @@ impl Reasoner {
             derived: self.derived.clone(),
             sent: self.flow.sent_counts(),
             received: self.flow.received_counts(),
+            to_spread: if self.round == Round(1) { self.found_to_spread() } else { 0 },
         }
+    }
+
+    /// What this round has found of what is spread late: facts, and heads of other nodes' that have not been looked at.
+    fn found_to_spread(&self) -> u64 {
+        let program = &self.setup.program;
+        let derives = |number: &usize| program.derives_late(&program.rules[*number]);
+        let facts = (0..program.rules.len()).filter(derives).map(|number| self.derived[number]).sum::<u64>();
+        let is_late = |relation: &Relation| program.spread_late.iter().any(|extent| extent.relation == *relation);
+        let arrived = self.arrived_heads.iter().filter(|(relation, _)| is_late(relation));
+        let arrived = arrived.flat_map(|(_, by_rule)| by_rule).filter(|(number, _)| derives(number));
+        facts + arrived.map(|(_, pairs)| pairs.len() as u64).sum::<u64>()
     }
 }
 

@@ -293,10 +293,9 @@ impl Program {
         self.rules.iter().flat_map(RulePlans::spread_copies).collect()
     }
 
-    /// The rules that derive what is spread late, by their numbers.
-    pub fn deriving_late(&self) -> Vec<usize> {
-        let derives = |rule: &RulePlans| self.spread_late.iter().any(|extent| rule.full.may_derive(extent));
-        (0..self.rules.len()).filter(|rule| derives(&self.rules[*rule])).collect()
+    /// Does the rule derive what is spread late?
+    pub fn derives_late(&self, rule: &RulePlans) -> bool {
+        self.spread_late.iter().any(|extent| rule.full.may_derive(extent))
     }
 
     /// Does the rule wait for what is spread late?

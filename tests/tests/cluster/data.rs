@@ -45,7 +45,4 @@ fn rules_do_not_wait_for_more_than_was_thought() {
     let applied = cluster.apply("steps", rules).unwrap();
     let steps = ENDS * ENDS + ENDS;
     assert_eq!(applied.derived, 2 * steps);
-    // If each node had them all, half of them would have gone to the other one, beside the in copies.
-    let pair = 16;
-    assert!(applied.bytes_exchanged < 2 * steps * pair, "{} B", applied.bytes_exchanged);
 }

@@ -96,9 +96,8 @@ impl Run<'_> {
         }
         let program = info_span!("plan").in_scope(|| parsed.program(context, ids, news))?;
         let encoded = postcard::to_stdvec(&program).map_err(|error| Fault::internal(format!("a program: {error}")))?;
-        let deriving_late = program.deriving_late();
         let labels = program.rules.into_iter().map(|rule| rule.label).collect();
-        let compiled = Arc::new(Compiled { encoded: encoded.into(), labels, deriving_late });
+        let compiled = Arc::new(Compiled { encoded: encoded.into(), labels });
         if is_kept {
             cached.program = Some((sizes, Arc::clone(&compiled)));
         }
