@@ -10,12 +10,13 @@
 use super::body::{Body, Pattern, Position};
 use super::cluster::{NodeProfile, Rows, Wanted};
 use super::expression;
-use super::session::Session;
+use super::rows::{Codes, RowSet};
+use super::session::{Holding, Session};
 use entail_logic::eval::{Batch, condition};
 use entail_logic::plan::{Arg, Atom, Condition, Plan, Slot, compile};
 use entail_model::{Fault, TermId};
 use oxrdf::{Term, Variable};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A union of plans with common output columns.
@@ -180,7 +181,8 @@ pub struct PieceRows {
     branch: usize,
     rows: Option<Box<dyn Rows>>,
     rows_max: Option<u64>,
-    seen: HashSet<Vec<Option<TermId>>>,
+    /// The rows that were given, where each is given once only.
+    seen: Option<Seen>,
     /// What branches did, with their numbers.
     profiles: Vec<(usize, Vec<NodeProfile>)>,
 }
@@ -203,7 +205,13 @@ pub struct Columns {
 impl PieceRows {
     /// Starts a piece. `rows_max` is how many rows are of use at most.
     pub fn new(session: Arc<Session>, piece: Arc<Piece>, rows_max: Option<u64>) -> Self {
-        Self { session, piece, branch: 0, rows: None, rows_max, seen: HashSet::new(), profiles: Vec::new() }
+        let seen = piece.distinct.then(|| Seen::of(&session, &piece));
+        Self { session, piece, branch: 0, rows: None, rows_max, seen, profiles: Vec::new() }
+    }
+
+    /// The piece whose rows these are.
+    pub fn piece(&self) -> &Piece {
+        &self.piece
     }
 
     /// The next rows; `None` at the end.
@@ -243,7 +251,34 @@ impl PieceRows {
     }
 
     /// Is the row one that was not given before, or may rows repeat?
-    pub fn is_new(&mut self, row: impl FnOnce() -> Vec<Option<TermId>>) -> bool {
-        !self.piece.distinct || self.seen.insert(row())
+    ///
+    /// # Errors
+    /// `LimitExceeded` if there are too many.
+    pub fn is_new(&mut self, columns: &Columns, row: usize) -> Result<bool, Fault> {
+        self.seen.as_mut().map_or(Ok(true), |seen| seen.is_new(columns, row))
+    }
+}
+
+/// The rows that were seen.
+struct Seen {
+    codes: Codes,
+    rows: RowSet,
+    row: Vec<u64>,
+    held: Holding,
+}
+
+impl Seen {
+    fn of(session: &Arc<Session>, piece: &Piece) -> Self {
+        let rows = RowSet::new(piece.variables.len());
+        Self { codes: Codes::of(piece), rows, row: Vec::new(), held: session.holding() }
+    }
+
+    fn is_new(&mut self, columns: &Columns, row: usize) -> Result<bool, Fault> {
+        self.codes.read(columns, row, &mut self.row);
+        let is_new = self.rows.is_new(&self.row);
+        if is_new {
+            self.held.set(self.rows.bytes())?;
+        }
+        Ok(is_new)
     }
 }

@@ -15,6 +15,7 @@
 //! [`graphs`](super::graphs).
 
 use super::body::{Body, Graph, Pattern, ground_term};
+use super::fold::{Below, Fold, Top};
 use super::session::Session;
 use super::{estimate, exists, leaf, order};
 use entail_model::{Fault, Reason};
@@ -35,6 +36,8 @@ pub struct Leaf {
     pub variables: Vec<Variable>,
     /// Are the solutions wanted as a set over these variables?
     pub distinct: bool,
+    /// What is wanted in place of the solutions.
+    pub fold: Option<Fold>,
 }
 
 /// A rewritten pattern.
@@ -97,7 +100,7 @@ impl<'s> Rewriter<'s> {
                 });
                 let expression = keys.collect::<Result<Vec<_>, Fault>>()?;
                 let (inner, certain) = self.rest(*inner, graph)?;
-                Ok(Form::Rest(order::sorted(inner, expression, || self.fresh("order")), certain))
+                Ok(Form::Rest(self.sorted(inner, expression), certain))
             }
             GraphPattern::Project { inner, variables } => {
                 // What a subquery does not show is unknown outside, whatever its name.
@@ -106,17 +109,11 @@ impl<'s> Rewriter<'s> {
             }
             GraphPattern::Distinct { inner } => self.around(*inner, graph, |inner| GraphPattern::Distinct { inner }),
             GraphPattern::Reduced { inner } => self.around(*inner, graph, |inner| GraphPattern::Reduced { inner }),
+            GraphPattern::Slice { inner, start, length: Some(length) } => self.first(*inner, start, length, graph),
             GraphPattern::Slice { inner, start, length } => {
                 self.around(*inner, graph, |inner| GraphPattern::Slice { inner, start, length })
             }
-            GraphPattern::Group { inner, variables, aggregates } => {
-                let aggregates = aggregates
-                    .into_iter()
-                    .map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
-                let aggregates = aggregates.collect::<Result<Vec<_>, Fault>>()?;
-                let (inner, _) = self.rest(*inner, graph)?;
-                Ok(Form::Rest(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
-            }
+            GraphPattern::Group { inner, variables, aggregates } => self.group(*inner, variables, aggregates, graph),
             GraphPattern::Service { name, silent, .. } => service(&name, silent),
         }
     }
@@ -156,8 +153,61 @@ impl<'s> Rewriter<'s> {
         let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
         let variables = leaf::variables(&bodies);
         let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
-        self.leaves.push(Leaf { bodies, variables, distinct: false });
+        self.leaves.push(Leaf { bodies, variables, distinct: false, fold: None });
         pattern
+    }
+
+    /// Cuts out a union of bodies as a leaf that is folded.
+    fn folded(&mut self, bodies: Vec<Body>, fold: Fold) -> GraphPattern {
+        let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
+        let pattern = leaf::folded(self.leaves.len(), &bodies, &fold, estimate);
+        self.leaves.push(Leaf { bodies, variables: fold.outputs(), distinct: false, fold: Some(fold) });
+        pattern
+    }
+
+    fn group(
+        &mut self,
+        inner: GraphPattern,
+        variables: Vec<Variable>,
+        aggregates: Vec<(Variable, AggregateExpression)>,
+        graph: &Graph,
+    ) -> Rewritten {
+        let form = self.rewrite(inner, graph)?;
+        if let Form::Pushed(bodies) = &form
+            && let Some(fold) = Fold::group(bodies, &variables, &aggregates)
+        {
+            return Ok(Form::Rest(self.folded(bodies.clone(), fold), None));
+        }
+        let aggregates =
+            aggregates.into_iter().map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
+        let aggregates = aggregates.collect::<Result<Vec<_>, Fault>>()?;
+        let (inner, _) = self.settle(form);
+        Ok(Form::Rest(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
+    }
+
+    /// A LIMIT: no more rows are put in order than it leaves.
+    fn first(&mut self, inner: GraphPattern, start: usize, length: usize, graph: &Graph) -> Rewritten {
+        let slice = |inner| GraphPattern::Slice { inner, start, length: Some(length) };
+        let below = match Below::of(inner) {
+            Ok(below) => below,
+            Err(inner) => return self.around(inner, graph, slice),
+        };
+        let bodies = match self.rewrite(below.inner.clone(), graph)? {
+            Form::Pushed(bodies) => bodies,
+            form => {
+                let (inner, _) = self.settle(form);
+                let sorted = self.sorted(inner, below.order());
+                return Ok(Form::Rest(slice(Box::new(below.above(sorted))), None));
+            }
+        };
+        let length = start.saturating_add(length);
+        let top = Top { by: below.by.clone(), shown: below.shown.clone(), length, distinct: below.distinct };
+        let first = self.folded(bodies, Fold::Top(top));
+        Ok(Form::Rest(slice(Box::new(below.above(first))), None))
+    }
+
+    fn sorted(&mut self, inner: GraphPattern, by: Vec<OrderExpression>) -> GraphPattern {
+        order::sorted(inner, by, || self.fresh("order"))
     }
 
     fn basic(&mut self, patterns: Vec<TriplePattern>, graph: &Graph) -> Form {

@@ -1,0 +1,213 @@
+//! Operators that keep little of many rows: groups, and the first rows in an order. They take the rows of a leaf as they
+//! come, as codes, so only what is kept takes memory, and only what is looked into or shown is decoded.
+//!
+//! ```text
+//! leaf ──pieces of rows──► groups: the cells of GROUP BY ──► an accumulator for each aggregate ──► a row for each group
+//!                     └──► top: the k best rows so far ─────────────────────────────────────────► these, in order
+//! ```
+//!
+//! In the algebra a folded leaf is a service as others are: HAVING, expressions over aggregates, and everything around them
+//! are the evaluator's.
+
+mod aggregate;
+mod decoded;
+mod extreme;
+mod group;
+mod joined;
+mod number;
+mod top;
+
+use super::body::Body;
+use super::piece::{Columns, PieceRows};
+use super::rows::Codes;
+use super::session::Session;
+use super::term::EvalTerm;
+use entail_model::Fault;
+use oxrdf::Variable;
+use serde_json::{Value, json};
+use spargebra::algebra::{AggregateExpression, GraphPattern, OrderExpression};
+use std::sync::Arc;
+
+pub use aggregate::Aggregate;
+pub use top::By;
+
+/// What becomes of a leaf's rows.
+#[derive(Clone, Debug)]
+pub enum Fold {
+    Group(Group),
+    Top(Top),
+}
+
+/// GROUP BY with its aggregates, each of which gives a variable.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub by: Vec<Variable>,
+    pub aggregates: Vec<(Variable, Aggregate)>,
+}
+
+/// The first rows in an order.
+#[derive(Clone, Debug)]
+pub struct Top {
+    pub by: Vec<(Variable, By)>,
+    pub shown: Vec<Variable>,
+    pub length: usize,
+    /// Is each row wanted once? Then it is ordered by what it shows.
+    pub distinct: bool,
+}
+
+/// A row of what a fold gives.
+pub type Row = Vec<Option<EvalTerm>>;
+
+/// Rows that came together, as codes.
+pub struct Rows<'r> {
+    pub session: &'r Session,
+    pub names: &'r Codes,
+    width: usize,
+    codes: Vec<u64>,
+}
+
+impl<'r> Rows<'r> {
+    fn new(session: &'r Session, names: &'r Codes, width: usize) -> Self {
+        Self { session, names, width, codes: Vec::new() }
+    }
+
+    /// Takes the rows of a batch in place of those that were here.
+    fn take(&mut self, columns: &Columns) {
+        self.codes.clear();
+        for row in 0..columns.batch.rows {
+            self.codes.extend((0..self.width).map(|cell| self.names.get(columns, row, cell)));
+        }
+    }
+
+    /// The cells of a row.
+    pub fn row(&self, row: usize) -> &[u64] {
+        &self.codes[row * self.width..(row + 1) * self.width]
+    }
+
+    /// The cells of a column.
+    pub fn column(&self, cell: usize) -> impl Iterator<Item = u64> {
+        self.codes.iter().skip(cell).step_by(self.width.max(1)).copied()
+    }
+}
+
+impl Fold {
+    /// The fold of a GROUP BY over bodies; `None` if it looks into more than variables.
+    pub fn group(bodies: &[Body], by: &[Variable], aggregates: &[(Variable, AggregateExpression)]) -> Option<Self> {
+        let aggregates = aggregates.iter().map(|(name, aggregate)| {
+            let aggregate = Aggregate::of(aggregate, || visible(bodies))?;
+            Some((name.clone(), aggregate))
+        });
+        Some(Self::Group(Group { by: by.to_vec(), aggregates: aggregates.collect::<Option<_>>()? }))
+    }
+
+    /// The variables that it needs of the leaf, each once.
+    pub fn inputs(&self) -> Vec<Variable> {
+        let mut inputs = Vec::new();
+        let mut add = |variables: &[Variable]| {
+            for variable in variables {
+                if !inputs.contains(variable) {
+                    inputs.push(variable.clone());
+                }
+            }
+        };
+        match self {
+            Self::Group(group) => {
+                add(&group.by);
+                group.aggregates.iter().for_each(|(_, aggregate)| add(aggregate.inputs()));
+            }
+            Self::Top(top) => {
+                add(&top.shown);
+                top.by.iter().for_each(|(variable, _)| add(std::slice::from_ref(variable)));
+            }
+        }
+        inputs
+    }
+
+    /// The variables that it gives.
+    pub fn outputs(&self) -> Vec<Variable> {
+        match self {
+            Self::Group(group) => {
+                group.by.iter().chain(group.aggregates.iter().map(|(name, _)| name)).cloned().collect()
+            }
+            Self::Top(top) => top.shown.clone(),
+        }
+    }
+
+    /// Takes in all rows of a piece.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when too much is kept; what the piece gives.
+    pub fn run(&self, session: &Arc<Session>, rows: &mut PieceRows) -> Result<Vec<Row>, Fault> {
+        match self {
+            Self::Group(group) => group::run(group, &self.inputs(), session, rows),
+            Self::Top(top) => top::run(top, &self.inputs(), session, rows),
+        }
+    }
+
+    /// How the fold is explained.
+    pub fn explain(&self) -> Value {
+        let names = |variables: &[Variable]| variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        match self {
+            Self::Group(group) => json!({
+                "op": "group",
+                "by": names(&group.by),
+                "aggregates": group.aggregates.iter().map(|(_, aggregate)| aggregate.to_string()).collect::<Vec<_>>(),
+            }),
+            Self::Top(top) => json!({
+                "op": "top",
+                "by": top.by.iter().map(|(variable, by)| by.words(variable)).collect::<Vec<_>>(),
+                "length": top.length,
+                "distinct": top.distinct,
+            }),
+        }
+    }
+}
+
+/// What stands below a LIMIT, if that is an order by variables: DISTINCT, perhaps, and what is shown.
+pub struct Below {
+    pub by: Vec<(Variable, By)>,
+    pub shown: Vec<Variable>,
+    pub distinct: bool,
+    pub inner: GraphPattern,
+}
+
+impl Below {
+    /// Takes apart what stands below a LIMIT; gives it back if it is more than an order by variables.
+    #[allow(clippy::result_large_err, reason = "it is the same pattern either way, not a rare failure")]
+    pub fn of(pattern: GraphPattern) -> Result<Self, GraphPattern> {
+        let (distinct, project) = match &pattern {
+            GraphPattern::Distinct { inner } => (true, &**inner),
+            _ => (false, &pattern),
+        };
+        let GraphPattern::Project { inner, variables } = project else { return Err(pattern) };
+        let GraphPattern::OrderBy { inner, expression } = &**inner else { return Err(pattern) };
+        let by: Option<Vec<_>> = expression.iter().map(By::of).collect();
+        match by.filter(|by| !distinct || by.iter().all(|(variable, _)| variables.contains(variable))) {
+            Some(by) => Ok(Self { by, shown: variables.clone(), distinct, inner: (**inner).clone() }),
+            None => Err(pattern),
+        }
+    }
+
+    /// The order as the algebra has it.
+    pub fn order(&self) -> Vec<OrderExpression> {
+        self.by.iter().map(|(variable, by)| by.expression(variable.clone().into())).collect()
+    }
+
+    /// The operators that were above the order, above what gives its rows.
+    pub fn above(self, inner: GraphPattern) -> GraphPattern {
+        let project = GraphPattern::Project { inner: Box::new(inner), variables: self.shown };
+        if self.distinct { GraphPattern::Distinct { inner: Box::new(project) } } else { project }
+    }
+}
+
+/// The variables of the bodies' solutions; those that stand for blank nodes are none.
+fn visible(bodies: &[Body]) -> Vec<Variable> {
+    let all = super::leaf::variables(bodies);
+    all.into_iter().filter(|variable| !variable.as_str().starts_with("_:")).collect()
+}
+
+/// Where the variables are among the inputs.
+fn places(inputs: &[Variable], variables: &[Variable]) -> Vec<usize> {
+    let place = |variable| inputs.iter().position(|input| input == variable).expect("inputs have what is asked for");
+    variables.iter().map(place).collect()
+}
