@@ -1,7 +1,7 @@
 //! Plans for people: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
 
 use super::leaf::leaf_number;
-use super::piece::{Branch, Cell, Piece};
+use super::piece::{Branch, Cell, Piece, Repetitions};
 use super::profile::Profiles;
 use super::service::Source;
 use super::session::Session;
@@ -20,7 +20,7 @@ pub fn leaf(session: &Session, number: usize, piece: &Piece, profiles: Option<&P
     json!({
         "leaf": number,
         "variables": piece.variables.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "distinct": piece.distinct,
+        "distinct": piece.repetitions == Repetitions::Dropped,
         "branches": branches.collect::<Vec<_>>(),
     })
 }

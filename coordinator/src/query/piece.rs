@@ -24,8 +24,17 @@ use std::sync::Arc;
 pub struct Piece {
     pub variables: Vec<Variable>,
     pub branches: Vec<Branch>,
-    /// Must each row be given once only?
-    pub distinct: bool,
+    pub repetitions: Repetitions,
+}
+
+/// What is wanted of rows that are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetitions {
+    All,
+    /// How many they are: a row may stand for several.
+    Counted,
+    /// They are one.
+    Dropped,
 }
 
 /// A plan, and where its columns are.
@@ -34,6 +43,8 @@ pub struct Branch {
     /// `None`: one row, without asking anyone.
     pub plan: Option<Arc<Plan>>,
     pub cells: Vec<Cell>,
+    /// Where it is how many rows one stands for; `None`: one.
+    pub times: Option<Slot>,
     /// The variables of the slots, for explanations.
     pub names: Vec<Variable>,
     /// The terms that were looked up, for explanations.
@@ -72,14 +83,14 @@ impl Piece {
         session: &Session,
         bodies: &[Body],
         variables: Vec<Variable>,
-        distinct: bool,
+        repetitions: Repetitions,
     ) -> Result<Self, Fault> {
         session.learn(&bodies.iter().flat_map(constants).collect::<Vec<_>>())?;
         let mut branches = Vec::new();
         for body in bodies {
-            branches.extend(Lowering::new(session).branch(body, &variables)?);
+            branches.extend(Lowering::new(session).branch(body, &variables, repetitions)?);
         }
-        Ok(Self { variables, branches, distinct })
+        Ok(Self { variables, branches, repetitions })
     }
 }
 
@@ -97,7 +108,12 @@ impl<'s> Lowering<'s> {
     }
 
     /// The branch; `None` if it cannot have rows.
-    fn branch(mut self, body: &Body, variables: &[Variable]) -> Result<Option<Branch>, Fault> {
+    fn branch(
+        mut self,
+        body: &Body,
+        variables: &[Variable],
+        repetitions: Repetitions,
+    ) -> Result<Option<Branch>, Fault> {
         let mut lowered = compile::Body::default();
         for pattern in &body.patterns {
             let Some(atom) = self.atom(pattern)? else { return Ok(None) };
@@ -109,12 +125,13 @@ impl<'s> Lowering<'s> {
         lowered.width = self.names.len();
         let cells = variables.iter().map(|variable| self.cell(body, variable)).collect::<Result<Vec<_>, _>>()?;
         let is_one_row = lowered.atoms.is_empty() && lowered.conditions.is_empty();
-        let plan = (!is_one_row).then(|| {
-            let output: Vec<Slot> =
-                cells.iter().filter_map(|cell| if let Cell::Slot(slot) = cell { Some(*slot) } else { None }).collect();
-            Arc::new(compile::compile_query(&self.session.context, &lowered, output))
-        });
-        Ok(Some(Branch { plan, cells, names: self.names, constants: self.constants }))
+        let output: Vec<Slot> =
+            cells.iter().filter_map(|cell| if let Cell::Slot(slot) = cell { Some(*slot) } else { None }).collect();
+        let is_tally = !is_one_row && repetitions != Repetitions::All && !output.is_empty();
+        let times = is_tally.then_some(lowered.width);
+        let compile = if is_tally { compile::compile_tally } else { compile::compile_query };
+        let plan = (!is_one_row).then(|| Arc::new(compile(&self.session.context, &lowered, output)));
+        Ok(Some(Branch { plan, cells, times, names: self.names, constants: self.constants }))
     }
 
     fn cell(&self, body: &Body, variable: &Variable) -> Result<Cell, Fault> {
@@ -205,7 +222,7 @@ pub struct Columns {
 impl PieceRows {
     /// Starts a piece. `rows_max` is how many rows are of use at most.
     pub fn new(session: Arc<Session>, piece: Arc<Piece>, rows_max: Option<u64>) -> Self {
-        let seen = piece.distinct.then(|| Seen::of(&session, &piece));
+        let seen = (piece.repetitions == Repetitions::Dropped).then(|| Seen::of(&session, &piece));
         Self { session, piece, branch: 0, rows: None, rows_max, seen, profiles: Vec::new() }
     }
 
@@ -248,6 +265,11 @@ impl PieceRows {
             self.branch
         });
         Measured { branches: std::mem::take(&mut self.profiles), stopped }
+    }
+
+    /// For how many rows one stands.
+    pub fn times(&self, columns: &Columns, row: usize) -> u64 {
+        self.piece.branches[columns.branch].times.map_or(1, |slot| columns.batch.columns[slot][row].0)
     }
 
     /// Is the row one that was not given before, or may rows repeat?

@@ -11,7 +11,7 @@ use super::dataset::ClusterDataset;
 use super::holding::holds_rows;
 use super::leaf::leaf_number;
 use super::lookups::Lookups;
-use super::piece::Piece;
+use super::piece::{Piece, Repetitions};
 use super::plans::Template;
 use super::profile::Profiles;
 use super::rewrite::{Form, Leaf, Rewriter};
@@ -204,14 +204,15 @@ impl Preparation {
 
     fn prepared_direct(self, kind: Kind, bodies: &[Body], shell: Shell) -> Result<Prepared, Fault> {
         let variables = shell.variables.unwrap_or_default();
-        let piece = Arc::new(Piece::compile(&self.session, bodies, variables.clone(), false)?);
+        let repetitions = if shell.distinct { Repetitions::Counted } else { Repetitions::All };
+        let piece = Arc::new(Piece::compile(&self.session, bodies, variables.clone(), repetitions)?);
         let source = Source::of(&piece);
         let direct = Direct { piece, distinct: shell.distinct, start: shell.start, length: shell.length };
         Ok(self.prepared(kind, variables, Root::Direct(direct), vec![source], false))
     }
 
     fn prepared_counted(self, bodies: &[Body], variable: Variable) -> Result<Prepared, Fault> {
-        let piece = Arc::new(Piece::compile(&self.session, bodies, Vec::new(), false)?);
+        let piece = Arc::new(Piece::compile(&self.session, bodies, Vec::new(), Repetitions::All)?);
         let source = Source::of(&piece);
         Ok(self.prepared(Kind::Select, vec![variable], Root::Counted(Counted { piece }), vec![source], false))
     }
@@ -273,7 +274,7 @@ fn source(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -> R
     let leaf = &leaves[number];
     if let Some(fold) = &leaf.fold {
         let texts = leaf.variables.iter().map(|variable| needs.texts.contains(variable)).collect();
-        let piece = Piece::compile(session, &leaf.bodies, fold.inputs(), false)?;
+        let piece = Piece::compile(session, &leaf.bodies, fold.inputs(), fold.repetitions())?;
         let variables = leaf.variables.clone().into();
         return Ok(Source { piece: Arc::new(piece), variables, texts, fold: Some(fold.clone()) });
     }
@@ -284,7 +285,8 @@ fn source(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -> R
     };
     let variables: Vec<Variable> = leaf.variables.iter().filter(is_used).cloned().collect();
     let texts = variables.iter().map(|variable| needs.texts.contains(variable)).collect();
-    let piece = Piece::compile(session, &leaf.bodies, variables.clone(), leaf.distinct)?;
+    let repetitions = if leaf.distinct { Repetitions::Dropped } else { Repetitions::All };
+    let piece = Piece::compile(session, &leaf.bodies, variables.clone(), repetitions)?;
     Ok(Source { piece: Arc::new(piece), variables: variables.into(), texts, fold: None })
 }
 

@@ -86,6 +86,26 @@ impl Batch {
         self.texts.retain(|slot, _| live.binary_search(slot).is_ok());
     }
 
+    /// Makes one of rows that are the same in `slots`, and follow each other; `times` tells how many they were. If there is
+    /// only one slot, its values are put in order for that.
+    pub fn tally(&mut self, slots: &[Slot], times: Slot) {
+        if let [only] = slots {
+            let column = &mut self.columns[*only];
+            if !column.is_sorted() {
+                column.sort_unstable();
+            }
+        }
+        let columns: Vec<&Vec<TermId>> = slots.iter().map(|slot| &self.columns[*slot]).collect();
+        let is_new = |row: usize| row == 0 || columns.iter().any(|column| column[row] != column[row - 1]);
+        let first: Vec<u32> = (0..self.rows).filter(|row| is_new(*row)).map(|row| row as u32).collect();
+        let ends = first.iter().skip(1).copied().chain([self.rows as u32]);
+        let counts = first.iter().zip(ends).map(|(start, end)| TermId(u64::from(end - start))).collect();
+        if first.len() < self.rows {
+            *self = self.take_rows(&first);
+        }
+        self.columns[times] = counts;
+    }
+
     /// Sorts the rows and drops repeated ones.
     pub fn distinct(&mut self) {
         let bound: Vec<&Vec<TermId>> = self.columns.iter().filter(|column| !column.is_empty()).collect();

@@ -92,6 +92,22 @@ pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
     builder.build(None, Sink::Gather(output))
 }
 
+/// The same for those who only want to know how often each row is there. What is read whole is read in the order of what
+/// is asked for, so that rows which are the same come together.
+///
+/// # Panics
+/// If no slot is asked for: how many rows there are is known without them.
+pub fn compile_tally(context: &Context, body: &Body, output: Vec<Slot>) -> Plan {
+    assert!(!output.is_empty(), "rows without columns need no tally");
+    let body = Body { width: body.width + 1, ..body.clone() };
+    let views = vec![View::All; body.atoms.len()];
+    let builder = Builder { lists_classes: true, intersects: true, ..Builder::new(context, &body, &views) };
+    let is_by_object = matches!(&body.atoms[..], [only]
+        if only.relation().is_some() && only.object == Arg::Slot(output[0]) && only.subject != only.object
+            && only.subject.slot().is_some());
+    builder.build(is_by_object.then_some((0, Copy::In)), Sink::Tally { slots: output, times: body.width - 1 })
+}
+
 /// The program of rules, with plans that read these relations at every node; those that rules derive from what they derive
 /// stay as they are.
 pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Relation>) -> Program {
@@ -586,7 +602,7 @@ impl<'a> Builder<'a> {
     /// Backwards: a slot lives as long as something later reads it.
     fn mark_live(&mut self, sink: &Sink) {
         let mut needed: BTreeSet<Slot> = match sink {
-            Sink::Gather(slots) => slots.iter().copied().collect(),
+            Sink::Gather(slots) | Sink::Tally { slots, .. } => slots.iter().copied().collect(),
             Sink::Emit { heads, .. } => heads
                 .iter()
                 .flat_map(|head| [head.subject, head.predicate, head.object])

@@ -46,6 +46,15 @@ impl Aggregate {
         &self.of
     }
 
+    /// Does it need no more of rows that are the same than how many they are?
+    pub fn counts(&self) -> bool {
+        let adds = matches!(
+            self.function,
+            Some(AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::GroupConcat { .. })
+        );
+        self.distinct || !adds
+    }
+
     /// What accumulates it from rows of these inputs.
     pub fn accumulator(&self, inputs: &[Variable]) -> Box<dyn Accumulate> {
         let cells = places(inputs, &self.of);
@@ -101,8 +110,8 @@ pub trait Accumulate {
         Ok(())
     }
 
-    /// Adds a row to a group.
-    fn add(&mut self, group: usize, row: &[u64]);
+    /// Adds a row to a group, as often as it is there; only [counts](Aggregate::counts) get a row more than once.
+    fn add(&mut self, group: usize, row: &[u64], times: u64);
 
     /// Bytes that are kept.
     fn bytes(&self) -> usize;
@@ -128,8 +137,8 @@ impl Accumulate for Count {
         self.counts.push(0);
     }
 
-    fn add(&mut self, group: usize, row: &[u64]) {
-        self.counts[group] += u64::from(self.cell.is_none_or(|cell| row[cell] != UNBOUND));
+    fn add(&mut self, group: usize, row: &[u64], times: u64) {
+        self.counts[group] += if self.cell.is_none_or(|cell| row[cell] != UNBOUND) { times } else { 0 };
     }
 
     fn bytes(&self) -> usize {
@@ -165,12 +174,12 @@ impl<A: Accumulate> Accumulate for Distinct<A> {
         self.inner.learn(rows)
     }
 
-    fn add(&mut self, group: usize, row: &[u64]) {
+    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
         self.row.clear();
         self.row.push(group as u64);
         self.row.extend(self.cells.iter().map(|cell| row[*cell]));
         if self.seen.is_new(&self.row) {
-            self.inner.add(group, row);
+            self.inner.add(group, row, 1);
         }
     }
 
@@ -194,7 +203,7 @@ impl Accumulate for Sample {
         self.found.push(UNBOUND);
     }
 
-    fn add(&mut self, group: usize, row: &[u64]) {
+    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
         if self.found[group] == UNBOUND {
             self.found[group] = row[self.cell];
         }

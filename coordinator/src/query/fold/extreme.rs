@@ -43,7 +43,7 @@ impl Accumulate for Extreme {
         self.keys.learn(rows, self.cell)
     }
 
-    fn add(&mut self, group: usize, row: &[u64]) {
+    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
         let code = row[self.cell];
         let best = &mut self.best[group];
         let Some(key) = self.keys.get(code).filter(|_| code != UNBOUND) else {

@@ -22,8 +22,8 @@ pub fn run(
     let mut held = session.holding();
     while let Some(columns) = piece.next()? {
         session.check()?;
-        rows.take(&columns);
-        groups.add(&rows, columns.batch.rows)?;
+        rows.take(&columns, piece);
+        groups.add(&rows)?;
         held.set(groups.bytes())?;
     }
     Ok(groups.finish(&rows))
@@ -58,13 +58,12 @@ impl Groups {
         group
     }
 
-    fn add(&mut self, rows: &Rows<'_>, count: usize) -> Result<(), Fault> {
+    fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
         self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.learn(rows))?;
         let mut key = Vec::with_capacity(self.by.len());
         // Rows often come in the order of a cell.
         let mut last = None;
-        for row in 0..count {
-            let row = rows.row(row);
+        for (row, times) in rows.each() {
             let is_same = last.is_some() && self.by.iter().zip(&key).all(|(cell, code)| row[*cell] == *code);
             let group = match last.filter(|_| is_same) {
                 Some(group) => group,
@@ -75,7 +74,7 @@ impl Groups {
                 }
             };
             last = Some(group);
-            self.accumulators.iter_mut().for_each(|accumulator| accumulator.add(group, row));
+            self.accumulators.iter_mut().for_each(|accumulator| accumulator.add(group, row, times));
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Accumulate for Joined {
         self.strings.learn(rows, self.cell)
     }
 
-    fn add(&mut self, group: usize, row: &[u64]) {
+    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
         let slot = &mut self.texts[group];
         let Some(text) = slot else { return };
         let Some((value, tag)) = self.strings.get(row[self.cell]).and_then(Option::as_ref) else {

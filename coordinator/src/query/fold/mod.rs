@@ -18,7 +18,7 @@ mod number;
 mod top;
 
 use super::body::Body;
-use super::piece::{Columns, PieceRows};
+use super::piece::{Columns, PieceRows, Repetitions};
 use super::rows::Codes;
 use super::session::Session;
 use super::term::EvalTerm;
@@ -64,24 +64,31 @@ pub struct Rows<'r> {
     pub names: &'r Codes,
     width: usize,
     codes: Vec<u64>,
+    /// For how many each row stands.
+    times: Vec<u64>,
 }
 
 impl<'r> Rows<'r> {
     fn new(session: &'r Session, names: &'r Codes, width: usize) -> Self {
-        Self { session, names, width, codes: Vec::new() }
+        Self { session, names, width, codes: Vec::new(), times: Vec::new() }
     }
 
     /// Takes the rows of a batch in place of those that were here.
-    fn take(&mut self, columns: &Columns) {
+    fn take(&mut self, columns: &Columns, piece: &PieceRows) {
         self.codes.clear();
+        self.times.clear();
         for row in 0..columns.batch.rows {
+            self.times.push(piece.times(columns, row));
             self.codes.extend((0..self.width).map(|cell| self.names.get(columns, row, cell)));
         }
     }
 
-    /// The cells of a row.
-    pub fn row(&self, row: usize) -> &[u64] {
-        &self.codes[row * self.width..(row + 1) * self.width]
+    /// The rows: their cells, and for how many each stands.
+    pub fn each(&self) -> impl Iterator<Item = (&[u64], u64)> {
+        self.times
+            .iter()
+            .enumerate()
+            .map(|(row, times)| (&self.codes[row * self.width..(row + 1) * self.width], *times))
     }
 
     /// The cells of a column.
@@ -131,6 +138,15 @@ impl Fold {
             }
             Self::Top(top) => top.shown.clone(),
         }
+    }
+
+    /// What it needs of rows that are the same.
+    pub fn repetitions(&self) -> Repetitions {
+        let counts = match self {
+            Self::Group(group) => group.aggregates.iter().all(|(_, aggregate)| aggregate.counts()),
+            Self::Top(top) => top.distinct,
+        };
+        if counts { Repetitions::Counted } else { Repetitions::All }
     }
 
     /// Takes in all rows of a piece.

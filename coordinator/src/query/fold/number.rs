@@ -112,7 +112,7 @@ impl Accumulate for Sum {
         self.numbers.learn(rows, self.cell)
     }
 
-    fn add(&mut self, group: usize, row: &[u64]) {
+    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
         let number = self.numbers.get(row[self.cell]).copied().flatten();
         let sum = &mut self.sums[group];
         *sum = sum.zip(number).and_then(|((sum, count), number)| Some((sum.plus(number)?, count + 1)));

@@ -99,8 +99,8 @@ pub fn run(top: &Top, inputs: &[Variable], session: &Arc<Session>, piece: &mut P
     let mut held = session.holding();
     while let Some(columns) = piece.next()? {
         session.check()?;
-        rows.take(&columns);
-        first.add(&rows, columns.batch.rows)?;
+        rows.take(&columns, piece);
+        first.add(&rows)?;
         held.set(first.bytes)?;
     }
     let row = |kept: Kept| kept.row[..top.shown.len()].iter().map(|code| names.term(*code)).collect();
@@ -132,11 +132,11 @@ impl First {
         }
     }
 
-    fn add(&mut self, rows: &Rows<'_>, count: usize) -> Result<(), Fault> {
+    fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
         for ((cell, _), keys) in self.by.iter().zip(&mut self.keys) {
             keys.learn(rows, *cell)?;
         }
-        (0..count).for_each(|row| self.add_row(rows.row(row)));
+        rows.each().for_each(|(row, _)| self.add_row(row));
         Ok(())
     }
 
