@@ -31,6 +31,8 @@ pub struct Piece {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repetitions {
     All,
+    /// All, and those that begin with the same term had better come together.
+    Together,
     /// How many they are: a row may stand for several.
     Counted,
     /// They are one.
@@ -127,9 +129,14 @@ impl<'s> Lowering<'s> {
         let is_one_row = lowered.atoms.is_empty() && lowered.conditions.is_empty();
         let output: Vec<Slot> =
             cells.iter().filter_map(|cell| if let Cell::Slot(slot) = cell { Some(*slot) } else { None }).collect();
-        let is_tally = !is_one_row && repetitions != Repetitions::All && !output.is_empty();
+        let counts = matches!(repetitions, Repetitions::Counted | Repetitions::Dropped);
+        let is_tally = !is_one_row && counts && !output.is_empty();
         let times = is_tally.then_some(lowered.width);
-        let compile = if is_tally { compile::compile_tally } else { compile::compile_query };
+        let compile = match repetitions {
+            _ if is_tally => compile::compile_tally,
+            Repetitions::Together => compile::compile_in_order,
+            _ => compile::compile_query,
+        };
         let plan = (!is_one_row).then(|| Arc::new(compile(&self.session.context, &lowered, output)));
         Ok(Some(Branch { plan, cells, times, names: self.names, constants: self.constants }))
     }

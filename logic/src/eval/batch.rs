@@ -140,3 +140,39 @@ impl Batch {
         (ids + texts) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// How often each row of the columns is there.
+    fn counted(batch: &Batch, slots: &[Slot], times: impl Fn(usize) -> u64) -> BTreeMap<Vec<TermId>, u64> {
+        let mut counts = BTreeMap::new();
+        for row in 0..batch.rows {
+            let key = slots.iter().map(|slot| batch.columns[*slot][row]).collect();
+            *counts.entry(key).or_default() += times(row);
+        }
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn a_tally_tells_how_often_each_row_was_there(
+            rows in prop::collection::vec((0u64..4, 0u64..4), 1..60),
+            wide in any::<bool>(),
+        ) {
+            let column = |of: fn(&(u64, u64)) -> u64| rows.iter().map(|row| TermId(of(row))).collect::<Vec<_>>();
+            let columns = vec![column(|row| row.0), if wide { column(|row| row.1) } else { Vec::new() }, Vec::new()];
+            let slots = if wide { vec![0, 1] } else { vec![0] };
+            let mut batch = Batch { rows: rows.len(), columns, ..Batch::default() };
+            let before = counted(&batch, &slots, |_| 1);
+            batch.tally(&slots, 2);
+            let after = counted(&batch, &slots, |row| batch.columns[2][row].0);
+            prop_assert_eq!(before, after);
+            if !wide {
+                prop_assert!(batch.columns[0].is_sorted_by(|one, next| one < next));
+            }
+        }
+    }
+}

@@ -107,7 +107,7 @@ impl Fold {
         Some(Self::Group(Group { by: by.to_vec(), aggregates: aggregates.collect::<Option<_>>()? }))
     }
 
-    /// The variables that it needs of the leaf, each once.
+    /// The variables that it needs of the leaf, each once; first those that decide what becomes of a row.
     pub fn inputs(&self) -> Vec<Variable> {
         let mut inputs = Vec::new();
         let mut add = |variables: &[Variable]| {
@@ -123,8 +123,8 @@ impl Fold {
                 group.aggregates.iter().for_each(|(_, aggregate)| add(aggregate.inputs()));
             }
             Self::Top(top) => {
-                add(&top.shown);
                 top.by.iter().for_each(|(variable, _)| add(std::slice::from_ref(variable)));
+                add(&top.shown);
             }
         }
         inputs
@@ -142,11 +142,13 @@ impl Fold {
 
     /// What it needs of rows that are the same.
     pub fn repetitions(&self) -> Repetitions {
-        let counts = match self {
-            Self::Group(group) => group.aggregates.iter().all(|(_, aggregate)| aggregate.counts()),
-            Self::Top(top) => top.distinct,
-        };
-        if counts { Repetitions::Counted } else { Repetitions::All }
+        match self {
+            Self::Group(group) if group.aggregates.iter().all(|(_, aggregate)| aggregate.counts()) => {
+                Repetitions::Counted
+            }
+            Self::Top(top) if top.distinct => Repetitions::Counted,
+            Self::Group(_) | Self::Top(_) => Repetitions::Together,
+        }
     }
 
     /// Takes in all rows of a piece.
@@ -162,20 +164,19 @@ impl Fold {
 
     /// How the fold is explained.
     pub fn explain(&self) -> Value {
-        let names = |variables: &[Variable]| variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        match self {
-            Self::Group(group) => json!({
-                "op": "group",
-                "by": names(&group.by),
-                "aggregates": group.aggregates.iter().map(|(_, aggregate)| aggregate.to_string()).collect::<Vec<_>>(),
-            }),
-            Self::Top(top) => json!({
-                "op": "top",
-                "by": top.by.iter().map(|(variable, by)| by.words(variable)).collect::<Vec<_>>(),
-                "length": top.length,
-                "distinct": top.distinct,
-            }),
-        }
+        let words = |words: Vec<String>| words.join(" ");
+        let (op, detail) = match self {
+            Self::Group(group) => {
+                let by = group.by.iter().map(ToString::to_string);
+                let aggregates = group.aggregates.iter().map(|(name, aggregate)| format!("{name} := {aggregate}"));
+                ("group", words(by.chain(aggregates).collect()))
+            }
+            Self::Top(top) => {
+                let by = words(top.by.iter().map(|(variable, by)| by.words(variable)).collect());
+                ("first rows", format!("{} by {by}", top.length))
+            }
+        };
+        json!({ "op": op, "detail": detail })
     }
 }
 

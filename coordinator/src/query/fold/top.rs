@@ -103,7 +103,8 @@ pub fn run(top: &Top, inputs: &[Variable], session: &Arc<Session>, piece: &mut P
         first.add(&rows)?;
         held.set(first.bytes)?;
     }
-    let row = |kept: Kept| kept.row[..top.shown.len()].iter().map(|code| names.term(*code)).collect();
+    let shown = places(inputs, &top.shown);
+    let row = |kept: Kept| shown.iter().map(|cell| names.term(kept.row[*cell])).collect();
     Ok(first.heap.into_sorted_vec().into_iter().map(row).collect())
 }
 
@@ -115,6 +116,8 @@ struct First {
     heap: BinaryHeap<Kept>,
     /// The rows in the heap, where each is wanted once.
     distinct: Option<HashSet<Arc<[u64]>>>,
+    /// What the last row began with that was too late for that alone: so is every later one that begins with it.
+    late: Option<u64>,
     bytes: usize,
 }
 
@@ -128,6 +131,7 @@ impl First {
             keys,
             heap: BinaryHeap::new(),
             distinct: top.distinct.then(HashSet::new),
+            late: None,
             bytes: 0,
         }
     }
@@ -163,14 +167,23 @@ impl First {
     }
 
     /// Is the row after all that are wanted?
-    fn is_late(&self, row: &[u64]) -> bool {
+    fn is_late(&mut self, row: &[u64]) -> bool {
+        let begin = self.by.first().map(|(cell, _)| row[*cell]);
+        if self.late.is_some() && self.late == begin {
+            return true;
+        }
         let Some(last) = self.heap.peek().filter(|_| self.heap.len() == self.length) else { return false };
         let cells = self.by.iter().zip(&self.keys).zip(&last.keys);
-        let mut by_key = cells.map(|(((cell, by), keys), (_, last))| {
-            let key = key(keys, row[*cell]);
-            by.apply(key.cmp(&last.as_ref()))
-        });
-        by_key.find(|ordering| ordering.is_ne()).unwrap_or_else(|| row.cmp(&last.row)).is_ge()
+        let by_key = cells.map(|(((cell, by), keys), (_, last))| by.apply(key(keys, row[*cell]).cmp(&last.as_ref())));
+        match by_key.enumerate().find(|(_, ordering)| ordering.is_ne()) {
+            Some((place, ordering)) => {
+                if place == 0 && ordering.is_gt() {
+                    self.late = begin;
+                }
+                ordering.is_gt()
+            }
+            None => *row >= *last.row,
+        }
     }
 }
 
