@@ -30,6 +30,7 @@ mod explain;
 mod expression;
 mod filters;
 mod fold;
+mod folding;
 mod graphs;
 pub mod guard;
 mod holding;

@@ -12,12 +12,12 @@
 //! can write. Every rewriting keeps the bag of solutions.
 //!
 //! Filters, and what stands beside them in OPTIONAL and MINUS, are in [`filters`](super::filters); GRAPH in
-//! [`graphs`](super::graphs).
+//! [`graphs`](super::graphs), groups and LIMIT in [`folding`](super::folding).
 
 use super::body::{Body, Graph, Pattern, ground_term};
-use super::fold::{Below, Fold, Top};
+use super::fold::Fold;
 use super::session::Session;
-use super::{estimate, exists, leaf, order};
+use super::{estimate, exists, leaf};
 use entail_model::{Fault, Reason};
 use oxrdf::Variable;
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
@@ -125,7 +125,7 @@ impl<'s> Rewriter<'s> {
     }
 
     /// Keeps an operator that does not change what is certain.
-    fn around(
+    pub(super) fn around(
         &mut self,
         inner: GraphPattern,
         graph: &Graph,
@@ -155,59 +155,6 @@ impl<'s> Rewriter<'s> {
         let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
         self.leaves.push(Leaf { bodies, variables, distinct: false, fold: None });
         pattern
-    }
-
-    /// Cuts out a union of bodies as a leaf that is folded.
-    fn folded(&mut self, bodies: Vec<Body>, fold: Fold) -> GraphPattern {
-        let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
-        let pattern = leaf::folded(self.leaves.len(), &bodies, &fold, estimate);
-        self.leaves.push(Leaf { bodies, variables: fold.outputs(), distinct: false, fold: Some(fold) });
-        pattern
-    }
-
-    fn group(
-        &mut self,
-        inner: GraphPattern,
-        variables: Vec<Variable>,
-        aggregates: Vec<(Variable, AggregateExpression)>,
-        graph: &Graph,
-    ) -> Rewritten {
-        let form = self.rewrite(inner, graph)?;
-        if let Form::Pushed(bodies) = &form
-            && let Some(fold) = Fold::group(bodies, &variables, &aggregates)
-        {
-            return Ok(Form::Rest(self.folded(bodies.clone(), fold), None));
-        }
-        let aggregates =
-            aggregates.into_iter().map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
-        let aggregates = aggregates.collect::<Result<Vec<_>, Fault>>()?;
-        let (inner, _) = self.settle(form);
-        Ok(Form::Rest(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
-    }
-
-    /// A LIMIT: no more rows are put in order than it leaves.
-    fn first(&mut self, inner: GraphPattern, start: usize, length: usize, graph: &Graph) -> Rewritten {
-        let slice = |inner| GraphPattern::Slice { inner, start, length: Some(length) };
-        let below = match Below::of(inner) {
-            Ok(below) => below,
-            Err(inner) => return self.around(inner, graph, slice),
-        };
-        let bodies = match self.rewrite(below.inner.clone(), graph)? {
-            Form::Pushed(bodies) => bodies,
-            form => {
-                let (inner, _) = self.settle(form);
-                let sorted = self.sorted(inner, below.order());
-                return Ok(Form::Rest(slice(Box::new(below.above(sorted))), None));
-            }
-        };
-        let length = start.saturating_add(length);
-        let top = Top { by: below.by.clone(), shown: below.shown.clone(), length, distinct: below.distinct };
-        let first = self.folded(bodies, Fold::Top(top));
-        Ok(Form::Rest(slice(Box::new(below.above(first))), None))
-    }
-
-    fn sorted(&mut self, inner: GraphPattern, by: Vec<OrderExpression>) -> GraphPattern {
-        order::sorted(inner, by, || self.fresh("order"))
     }
 
     fn basic(&mut self, patterns: Vec<TriplePattern>, graph: &Graph) -> Form {
@@ -264,7 +211,7 @@ impl<'s> Rewriter<'s> {
         }
     }
 
-    fn fresh(&mut self, purpose: &str) -> Variable {
+    pub(super) fn fresh(&mut self, purpose: &str) -> Variable {
         self.fresh += 1;
         Variable::new_unchecked(format!("_:{purpose}:{}", self.fresh))
     }
@@ -320,7 +267,11 @@ impl<'s> Rewriter<'s> {
         Form::Rest(balanced(rest), None)
     }
 
-    fn aggregate(&mut self, aggregate: AggregateExpression, graph: &Graph) -> Result<AggregateExpression, Fault> {
+    pub(super) fn aggregate(
+        &mut self,
+        aggregate: AggregateExpression,
+        graph: &Graph,
+    ) -> Result<AggregateExpression, Fault> {
         Ok(match aggregate {
             AggregateExpression::CountSolutions { distinct } => AggregateExpression::CountSolutions { distinct },
             AggregateExpression::FunctionCall { name, expr, distinct } => {

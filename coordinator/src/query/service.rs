@@ -1,6 +1,6 @@
 //! The leaves of a query as services that spareval calls.
 
-use super::fold::{Fold, Row};
+use super::fold::{Fold, Folded, Row};
 use super::leaf::leaf_number;
 use super::piece::{Cell, Columns, Piece, PieceRows};
 use super::profile::Profiles;
@@ -66,6 +66,7 @@ impl DefaultServiceHandler for Leaves {
             columns: None,
             at: 0,
             folded: None,
+            next: Vec::new().into_iter(),
             is_over: false,
         };
         Ok(QuerySolutionIter::from_tuples(variables, rows))
@@ -80,8 +81,9 @@ struct LeafRows {
     rows: PieceRows,
     columns: Option<Columns>,
     at: usize,
-    /// The rows of a fold that are not given yet, once it is done.
-    folded: Option<std::vec::IntoIter<Row>>,
+    /// What a fold gives, once all rows were taken in, and its next rows.
+    folded: Option<Folded>,
+    next: std::vec::IntoIter<Row>,
     is_over: bool,
 }
 
@@ -97,16 +99,15 @@ impl LeafRows {
     fn next_folded(&mut self) -> Result<Option<Vec<Option<Term>>>, Fault> {
         let source = &self.sources[self.number];
         if let (None, Some(fold)) = (&self.folded, &source.fold) {
-            self.folded = Some(fold.run(&self.session, &mut self.rows)?.into_iter());
+            self.folded = Some(fold.run(&self.session, &mut self.rows)?);
         }
-        let Some(rows) = &mut self.folded else { return Ok(None) };
-        if self.at.is_multiple_of(FOLDED_ROWS) {
-            let next = &rows.as_slice()[..rows.len().min(FOLDED_ROWS)];
+        if self.next.len() == 0 {
+            let next: Vec<Row> = self.folded.iter_mut().flatten().take(FOLDED_ROWS).collect();
             self.session.feed(next.len() as u64 * bytes_of_row(source))?;
-            look_up(&self.session, source, next)?;
+            look_up(&self.session, source, &next)?;
+            self.next = next.into_iter();
         }
-        self.at += 1;
-        let Some(row) = rows.next() else { return Ok(None) };
+        let Some(row) = self.next.next() else { return Ok(None) };
         let term = |cell: EvalTerm| match cell {
             EvalTerm::Id(id) => self.session.stand_in.term(id),
             EvalTerm::Computed(term) => Term::clone(&term),

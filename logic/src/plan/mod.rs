@@ -212,11 +212,11 @@ impl Head {
 pub enum Sink {
     /// Rows go to the coordinator, these slots in this order, as a bag.
     Gather(Vec<Slot>),
-    /// The same for those to whom a row's repetitions are a number: where rows of a piece are seen to be the same, one goes,
-    /// with how many it stands for in the place of an id.
-    Tally { slots: Vec<Slot>, times: Slot },
     /// Facts go to their homes, as a set.
     Emit { rule: usize, heads: Vec<Head> },
+    /// As `Gather`, for those to whom a row's repetitions are a number: where rows of a piece are seen to be the same, one goes,
+    /// with how many it stands for in the place of an id.
+    Tally { slots: Vec<Slot>, times: Slot },
 }
 
 /// A whole plan.

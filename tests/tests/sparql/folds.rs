@@ -122,12 +122,13 @@ fn aggregate(random: &mut Random, kind: Kind) -> &'static str {
         "SUM(?c)",
         "COUNT(DISTINCT ?c)",
     ];
-    match kind {
-        Kind::Any => *random.pick(&any),
-        Kind::Number if random.below(3) > 0 => *random.pick(&numbers),
-        Kind::Text if random.below(3) > 0 => *random.pick(&texts),
-        Kind::Number | Kind::Text => *random.pick(&any),
-    }
+    let list = match kind {
+        Kind::Any => &any[..],
+        Kind::Number if random.below(3) > 0 => &numbers,
+        Kind::Text if random.below(3) > 0 => &texts,
+        Kind::Number | Kind::Text => &any,
+    };
+    *random.pick(list)
 }
 
 /// A query with groups.

@@ -7,7 +7,7 @@ use super::extreme::Extreme;
 use super::joined::Joined;
 use super::number::Sum;
 use super::{Rows, places};
-use crate::query::rows::{RowSet, UNBOUND};
+use crate::query::rows::{Codes, RowSet, UNBOUND};
 use crate::query::term::EvalTerm;
 use entail_model::{Fault, term};
 use oxrdf::vocab::xsd;
@@ -117,7 +117,7 @@ pub trait Accumulate {
     fn bytes(&self) -> usize;
 
     /// What came of a group.
-    fn finish(&self, group: usize, rows: &Rows<'_>) -> Option<EvalTerm>;
+    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm>;
 }
 
 /// A computed term.
@@ -145,7 +145,7 @@ impl Accumulate for Count {
         self.counts.capacity() * size_of::<u64>()
     }
 
-    fn finish(&self, group: usize, _rows: &Rows<'_>) -> Option<EvalTerm> {
+    fn finish(&self, group: usize, _names: &Codes) -> Option<EvalTerm> {
         Some(computed(Literal::new_typed_literal(self.counts[group].to_string(), xsd::INTEGER).into()))
     }
 }
@@ -187,8 +187,8 @@ impl<A: Accumulate> Accumulate for Distinct<A> {
         self.seen.bytes() + self.inner.bytes()
     }
 
-    fn finish(&self, group: usize, rows: &Rows<'_>) -> Option<EvalTerm> {
-        self.inner.finish(group, rows)
+    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm> {
+        self.inner.finish(group, names)
     }
 }
 
@@ -213,7 +213,7 @@ impl Accumulate for Sample {
         self.found.capacity() * size_of::<u64>()
     }
 
-    fn finish(&self, group: usize, rows: &Rows<'_>) -> Option<EvalTerm> {
-        rows.names.term(self.found[group])
+    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm> {
+        names.term(self.found[group])
     }
 }

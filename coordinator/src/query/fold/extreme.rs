@@ -5,7 +5,7 @@ use super::Rows;
 use super::aggregate::Accumulate;
 use super::decoded::Decoded;
 use crate::query::order::sort_key;
-use crate::query::rows::UNBOUND;
+use crate::query::rows::{Codes, UNBOUND};
 use crate::query::term::EvalTerm;
 use entail_model::Fault;
 use std::cmp::Ordering;
@@ -70,9 +70,9 @@ impl Accumulate for Extreme {
         self.best.capacity() * size_of::<Best>() + self.bytes
     }
 
-    fn finish(&self, group: usize, rows: &Rows<'_>) -> Option<EvalTerm> {
+    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm> {
         match &self.best[group] {
-            Best::Some(code, _) => rows.names.term(*code),
+            Best::Some(code, _) => names.term(*code),
             Best::None | Best::Error => None,
         }
     }

@@ -15,7 +15,7 @@ pub fn run(
     inputs: &[Variable],
     session: &Arc<Session>,
     piece: &mut PieceRows,
-) -> Result<Vec<Row>, Fault> {
+) -> Result<impl Iterator<Item = Row> + use<>, Fault> {
     let names = Codes::of(piece.piece());
     let mut rows = Rows::new(session, &names, inputs.len());
     let mut groups = Groups::new(group, inputs);
@@ -26,7 +26,12 @@ pub fn run(
         groups.add(&rows)?;
         held.set(groups.bytes())?;
     }
-    Ok(groups.finish(&rows))
+    let rows = (0..groups.keys.len()).map(move |group| {
+        // What is held is there until the last row is made.
+        let _held = &held;
+        groups.finish(group, &names)
+    });
+    Ok(rows)
 }
 
 /// The groups so far.
@@ -83,11 +88,8 @@ impl Groups {
         self.keys.bytes() + self.accumulators.iter().map(|accumulator| accumulator.bytes()).sum::<usize>()
     }
 
-    fn finish(&self, rows: &Rows<'_>) -> Vec<Row> {
-        let row = |group| {
-            let key = self.keys.get(group).iter().map(|code| rows.names.term(*code));
-            key.chain(self.accumulators.iter().map(|accumulator| accumulator.finish(group, rows))).collect()
-        };
-        (0..self.keys.len()).map(row).collect()
+    fn finish(&self, group: usize, names: &Codes) -> Row {
+        let key = self.keys.get(group).iter().map(|code| names.term(*code));
+        key.chain(self.accumulators.iter().map(|accumulator| accumulator.finish(group, names))).collect()
     }
 }

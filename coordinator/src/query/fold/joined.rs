@@ -4,6 +4,7 @@
 use super::Rows;
 use super::aggregate::{Accumulate, computed};
 use super::decoded::Decoded;
+use crate::query::rows::Codes;
 use crate::query::term::EvalTerm;
 use entail_model::Fault;
 use oxrdf::{BaseDirection, Term};
@@ -92,7 +93,7 @@ impl Accumulate for Joined {
         self.texts.capacity() * size_of::<Option<Text>>() + self.bytes
     }
 
-    fn finish(&self, group: usize, _rows: &Rows<'_>) -> Option<EvalTerm> {
+    fn finish(&self, group: usize, _names: &Codes) -> Option<EvalTerm> {
         let text = self.texts[group].clone()?;
         Some(computed(literal(text.value, text.tag.flatten())))
     }

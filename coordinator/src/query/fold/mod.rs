@@ -25,7 +25,7 @@ use super::term::EvalTerm;
 use entail_model::Fault;
 use oxrdf::Variable;
 use serde_json::{Value, json};
-use spargebra::algebra::{AggregateExpression, GraphPattern, OrderExpression};
+use spargebra::algebra::AggregateExpression;
 use std::sync::Arc;
 
 pub use aggregate::Aggregate;
@@ -57,6 +57,9 @@ pub struct Top {
 
 /// A row of what a fold gives.
 pub type Row = Vec<Option<EvalTerm>>;
+
+/// The rows that a fold gives, made one by one from what it keeps.
+pub type Folded = Box<dyn Iterator<Item = Row>>;
 
 /// Rows that came together, as codes.
 pub struct Rows<'r> {
@@ -104,7 +107,10 @@ impl Fold {
             let aggregate = Aggregate::of(aggregate, || visible(bodies))?;
             Some((name.clone(), aggregate))
         });
-        Some(Self::Group(Group { by: by.to_vec(), aggregates: aggregates.collect::<Option<_>>()? }))
+        let mut by = by.to_vec();
+        by.sort_unstable();
+        by.dedup();
+        Some(Self::Group(Group { by, aggregates: aggregates.collect::<Option<_>>()? }))
     }
 
     /// The variables that it needs of the leaf, each once; first those that decide what becomes of a row.
@@ -155,10 +161,10 @@ impl Fold {
     ///
     /// # Errors
     /// `LimitExceeded` when too much is kept; what the piece gives.
-    pub fn run(&self, session: &Arc<Session>, rows: &mut PieceRows) -> Result<Vec<Row>, Fault> {
+    pub fn run(&self, session: &Arc<Session>, rows: &mut PieceRows) -> Result<Folded, Fault> {
         match self {
-            Self::Group(group) => group::run(group, &self.inputs(), session, rows),
-            Self::Top(top) => top::run(top, &self.inputs(), session, rows),
+            Self::Group(group) => Ok(Box::new(group::run(group, &self.inputs(), session, rows)?)),
+            Self::Top(top) => Ok(Box::new(top::run(top, &self.inputs(), session, rows)?)),
         }
     }
 
@@ -177,43 +183,6 @@ impl Fold {
             }
         };
         json!({ "op": op, "detail": detail })
-    }
-}
-
-/// What stands below a LIMIT, if that is an order by variables: DISTINCT, perhaps, and what is shown.
-pub struct Below {
-    pub by: Vec<(Variable, By)>,
-    pub shown: Vec<Variable>,
-    pub distinct: bool,
-    pub inner: GraphPattern,
-}
-
-impl Below {
-    /// Takes apart what stands below a LIMIT; gives it back if it is more than an order by variables.
-    #[allow(clippy::result_large_err, reason = "it is the same pattern either way, not a rare failure")]
-    pub fn of(pattern: GraphPattern) -> Result<Self, GraphPattern> {
-        let (distinct, project) = match &pattern {
-            GraphPattern::Distinct { inner } => (true, &**inner),
-            _ => (false, &pattern),
-        };
-        let GraphPattern::Project { inner, variables } = project else { return Err(pattern) };
-        let GraphPattern::OrderBy { inner, expression } = &**inner else { return Err(pattern) };
-        let by: Option<Vec<_>> = expression.iter().map(By::of).collect();
-        match by.filter(|by| !distinct || by.iter().all(|(variable, _)| variables.contains(variable))) {
-            Some(by) => Ok(Self { by, shown: variables.clone(), distinct, inner: (**inner).clone() }),
-            None => Err(pattern),
-        }
-    }
-
-    /// The order as the algebra has it.
-    pub fn order(&self) -> Vec<OrderExpression> {
-        self.by.iter().map(|(variable, by)| by.expression(variable.clone().into())).collect()
-    }
-
-    /// The operators that were above the order, above what gives its rows.
-    pub fn above(self, inner: GraphPattern) -> GraphPattern {
-        let project = GraphPattern::Project { inner: Box::new(inner), variables: self.shown };
-        if self.distinct { GraphPattern::Distinct { inner: Box::new(project) } } else { project }
     }
 }
 

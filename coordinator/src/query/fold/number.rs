@@ -3,6 +3,7 @@
 use super::Rows;
 use super::aggregate::{Accumulate, computed};
 use super::decoded::Decoded;
+use crate::query::rows::Codes;
 use crate::query::term::EvalTerm;
 use entail_model::Fault;
 use oxrdf::Term;
@@ -122,7 +123,7 @@ impl Accumulate for Sum {
         self.sums.capacity() * size_of::<Option<(Number, i64)>>()
     }
 
-    fn finish(&self, group: usize, _rows: &Rows<'_>) -> Option<EvalTerm> {
+    fn finish(&self, group: usize, _names: &Codes) -> Option<EvalTerm> {
         let (sum, count) = self.sums[group]?;
         let number = if self.is_average && count > 0 { sum.divided_by(count.into())? } else { sum };
         Some(computed(number.term()))

@@ -89,23 +89,31 @@ impl PartialEq for Kept {
 impl Eq for Kept {}
 
 /// The first rows of a piece, whose cells are `inputs`.
-pub fn run(top: &Top, inputs: &[Variable], session: &Arc<Session>, piece: &mut PieceRows) -> Result<Vec<Row>, Fault> {
-    if top.length == 0 {
-        return Ok(Vec::new());
-    }
+pub fn run(
+    top: &Top,
+    inputs: &[Variable],
+    session: &Arc<Session>,
+    piece: &mut PieceRows,
+) -> Result<impl Iterator<Item = Row> + use<>, Fault> {
     let names = Codes::of(piece.piece());
     let mut rows = Rows::new(session, &names, inputs.len());
     let mut first = First::new(top, inputs);
     let mut held = session.holding();
-    while let Some(columns) = piece.next()? {
+    while top.length > 0
+        && let Some(columns) = piece.next()?
+    {
         session.check()?;
         rows.take(&columns, piece);
         first.add(&rows)?;
         held.set(first.bytes)?;
     }
     let shown = places(inputs, &top.shown);
-    let row = |kept: Kept| shown.iter().map(|cell| names.term(kept.row[*cell])).collect();
-    Ok(first.heap.into_sorted_vec().into_iter().map(row).collect())
+    let rows = first.heap.into_sorted_vec().into_iter().map(move |kept| {
+        // What is held is there until the last row is made.
+        let _held = &held;
+        shown.iter().map(|cell| names.term(kept.row[*cell])).collect()
+    });
+    Ok(rows)
 }
 
 /// The first rows so far.
