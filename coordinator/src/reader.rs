@@ -192,7 +192,10 @@ impl Cluster for Reader {
     }
 
     fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
-        self.block(self.fetch_ids(terms))
+        match self.at_hand() {
+            Some(at_hand) => at_hand.lookup(terms),
+            None => self.block(self.fetch_ids(terms)),
+        }
     }
 
     fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault> {

@@ -236,7 +236,11 @@ impl Answer {
     }
 
     fn give(&mut self, scope: &Scope<'_>, plan: &Plan, mut piece: Batch, emit: Emit<'_>) -> Result<(), Fault> {
-        let Sink::Gather(slots) = &plan.sink else { return Err(Fault::corrupt("a query that emits facts")) };
+        let (slots, times) = match &plan.sink {
+            Sink::Gather(slots) => (slots, None),
+            Sink::Tally { slots, times } => (slots, Some(*times)),
+            Sink::Emit { .. } => return Err(Fault::corrupt("a query that emits facts")),
+        };
         if self.has_enough() {
             return Err(enough());
         }
@@ -248,12 +252,16 @@ impl Answer {
         let whole = scope.meter.map(|_| piece.clone());
         let mut live = slots.clone();
         live.sort_unstable();
+        let found = piece.rows as u64;
         piece.project(&live);
         piece.texts.clear();
+        if let Some(times) = times {
+            piece.tally(&live, times);
+        }
         if let (Some(meter), Some(whole)) = (scope.meter, whole) {
             meter.handed_on(plan.stages.len() - 1, &whole, piece.bytes());
         }
-        self.rows += piece.rows as u64;
+        self.rows += found;
         emit(Effect::Rows(piece))
     }
 

@@ -4,9 +4,10 @@
 //! evaluator: DISTINCT works on ids, LIMIT drops the stream, and only what is shown is decoded, a block at a time.
 
 use super::dataset::ClusterDataset;
-use super::piece::{Cell, Piece, PieceRows};
+use super::piece::{Piece, PieceRows};
 use super::profile::Profiles;
-use super::service::{Leaves, id};
+use super::rows::{Codes, RowSet};
+use super::service::Leaves;
 use super::session::{Session, lock};
 use super::term::{self, EvalTerm, Watch};
 use super::texts::Cells;
@@ -15,15 +16,12 @@ use entail_model::{Fault, Reason};
 use oxrdf::Term;
 use spareval::{PreparedQuery, QueryEvaluationError, QueryEvaluator, QueryExplanation, QueryResults};
 use spargebra::Query;
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 /// Rows in the first block, so that the first rows are not kept waiting, and in any later one.
 const BLOCK_ROWS_FIRST: usize = 64;
 const BLOCK_ROWS_MAX: usize = 8_192;
-/// Bytes of distinct rows that are remembered.
-const DISTINCT_BYTES_MAX: usize = 1 << 30;
 
 /// Rows of the answer, one after the other.
 #[derive(Debug, Default)]
@@ -91,57 +89,34 @@ impl Direct {
 
     fn stream(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         rows: &mut PieceRows,
         wanted: Option<usize>,
         sink: Sink<'_>,
     ) -> Result<(), Fault> {
-        let mut blocks = Blocks::new(self.piece.variables.len(), sink);
-        let mut seen = Distinct::default();
+        let width = self.piece.variables.len();
+        let (mut blocks, codes) = (Blocks::new(width, sink), Codes::of(&self.piece));
+        let (mut seen, mut held) = (RowSet::new(width), session.holding());
+        let mut values = Vec::with_capacity(width);
         let mut count = 0;
         while let Some(columns) = rows.next()? {
             session.check()?;
-            let cells = &self.piece.branches[columns.branch].cells;
             for row in 0..columns.batch.rows {
-                let values = || cells.iter().map(|cell| value(cell, &columns, row));
-                if self.distinct && !seen.is_new(cells, || values().collect())? {
+                codes.read(&columns, row, &mut values);
+                if self.distinct && !seen.is_new(&values) {
                     continue;
                 }
                 count += 1;
-                if count > self.start && blocks.push(values())?.is_break() {
+                if count > self.start && blocks.push(values.iter().map(|code| codes.term(*code)))?.is_break() {
                     return Ok(());
                 }
                 if wanted == Some(count) {
                     return blocks.flush().map(|_| ());
                 }
             }
+            held.set(seen.bytes())?;
         }
         blocks.flush().map(|_| ())
-    }
-}
-
-fn value(cell: &Cell, columns: &super::piece::Columns, row: usize) -> Option<EvalTerm> {
-    match cell {
-        Cell::Unknown(term) => Some(EvalTerm::Computed(Arc::new(term.clone()))),
-        cell => id(cell, columns, row).map(EvalTerm::Id),
-    }
-}
-
-/// The rows that were seen.
-#[derive(Default)]
-struct Distinct {
-    seen: HashSet<Vec<Option<EvalTerm>>>,
-}
-
-impl Distinct {
-    fn is_new(&mut self, cells: &[Cell], row: impl FnOnce() -> Vec<Option<EvalTerm>>) -> Result<bool, Fault> {
-        let bytes = 48 + cells.len() * size_of::<Option<EvalTerm>>();
-        if self.seen.len() * bytes > DISTINCT_BYTES_MAX {
-            let message =
-                format!("more than {} distinct rows; add a LIMIT or make the query more selective", self.seen.len());
-            return Err(Fault::new(Reason::LimitExceeded, message));
-        }
-        Ok(self.seen.insert(row()))
     }
 }
 

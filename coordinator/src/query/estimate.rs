@@ -1,7 +1,7 @@
 //! How many rows to expect: from the sizes of relations, as the compiler of plans does.
 
 use super::body::Body;
-use super::piece::Piece;
+use super::piece::{Piece, Repetitions};
 use super::session::Session;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Plan, Slot};
@@ -52,7 +52,9 @@ pub fn of_plan(context: &Context, plan: &Plan) -> Vec<Vec<f64>> {
 
 /// The expected rows of a body. A body that cannot be planned has its own way to say so; here it has none.
 pub fn rows(session: &Session, body: &Body) -> f64 {
-    let Ok(piece) = Piece::compile(session, std::slice::from_ref(body), Vec::new(), false) else { return 0.0 };
+    let Ok(piece) = Piece::compile(session, std::slice::from_ref(body), Vec::new(), Repetitions::All) else {
+        return 0.0;
+    };
     let of_branch = |plan: &Plan| of_plan(&session.context, plan).into_iter().flatten().last().unwrap_or(1.0);
     piece.branches.iter().map(|branch| branch.plan.as_deref().map_or(1.0, of_branch)).sum()
 }

@@ -1,8 +1,9 @@
 //! Plans for people: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
 
 use super::leaf::leaf_number;
-use super::piece::{Branch, Cell, Piece};
+use super::piece::{Branch, Cell, Piece, Repetitions};
 use super::profile::Profiles;
+use super::service::Source;
 use super::session::Session;
 use super::{estimate, order};
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Route};
@@ -19,7 +20,7 @@ pub fn leaf(session: &Session, number: usize, piece: &Piece, profiles: Option<&P
     json!({
         "leaf": number,
         "variables": piece.variables.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "distinct": piece.distinct,
+        "distinct": piece.repetitions == Repetitions::Dropped,
         "branches": branches.collect::<Vec<_>>(),
     })
 }
@@ -166,6 +167,20 @@ fn measured_operator(node: &Value) -> Value {
     let operator = with(operator, "inputs", Some(json!(inputs)));
     let operator = with(operator, "rows", Some(node["number of results"].clone()));
     with(operator, "seconds", Some(node["duration in seconds"].clone()))
+}
+
+/// The tree with the folds of leaves between these and what is above; `rows` tells how many rows a leaf gave.
+pub fn with_folds(mut tree: Value, sources: &[Source], rows: &dyn Fn(usize) -> Option<u64>) -> Value {
+    if let Some(inputs) = tree["inputs"].as_array_mut() {
+        let above = std::mem::take(inputs);
+        *inputs = above.into_iter().map(|input| with_folds(input, sources, rows)).collect();
+    }
+    let leaf = tree["leaf"].as_u64().map(|leaf| leaf as usize);
+    let Some((leaf, fold)) = leaf.and_then(|leaf| Some((leaf, sources.get(leaf)?.fold.as_ref()?))) else { return tree };
+    let input = with(json!({ "op": "leaf", "leaf": leaf }), "rows", rows(leaf).map(Value::from));
+    let folded = with(fold.explain(), "inputs", Some(json!([input])));
+    let folded = with(folded, "rows", tree.get("rows").cloned());
+    with(folded, "seconds", tree.get("seconds").cloned())
 }
 
 fn operator(pattern: &GraphPattern) -> &'static str {

@@ -101,7 +101,7 @@ impl Rewriter<'_> {
         };
         let variables = leaf::variables(&bodies);
         let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
-        self.leaves.push(Leaf { bodies: vec![reduced], variables, distinct: true });
+        self.leaves.push(Leaf { bodies: vec![reduced], variables, distinct: true, fold: None });
         pattern
     }
 }

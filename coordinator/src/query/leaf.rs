@@ -5,9 +5,10 @@
 //! with a pattern of unknown size that the LIMIT hides.
 
 use super::body::{Body, Pattern, Position, blank_variable};
+use super::fold::{Aggregate, Fold};
 use super::session::INTERNAL;
 use oxrdf::{NamedNode, Term, Variable};
-use spargebra::algebra::GraphPattern;
+use spargebra::algebra::{AggregateExpression, GraphPattern};
 use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::BTreeSet;
 
@@ -18,26 +19,50 @@ pub fn variables(bodies: &[Body]) -> Vec<Variable> {
 
 /// The service of leaf `number`, of which `estimate` rows are expected; it shows `only` these variables, or all.
 pub fn service(number: usize, bodies: &[Body], estimate: f64, only: Option<&[Variable]>) -> GraphPattern {
-    let shape = bodies
-        .iter()
-        .map(shape)
-        .reduce(|left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) });
+    let shape = match (self::shape(bodies), only) {
+        (shape, Some(only)) => GraphPattern::Project { inner: Box::new(shape), variables: only.to_vec() },
+        (shape, None) => shape,
+    };
+    shaped(number, shape, estimate)
+}
+
+/// The service of leaf `number`, of whose solutions `fold` makes others.
+pub fn folded(number: usize, bodies: &[Body], fold: &Fold, estimate: f64) -> GraphPattern {
+    match fold {
+        Fold::Top(top) => service(number, bodies, estimate.min(top.length as f64), Some(&top.shown)),
+        Fold::Group(group) => {
+            // What an aggregate gives may be unbound.
+            let count = |(name, _): &(Variable, Aggregate)| {
+                (name.clone(), AggregateExpression::CountSolutions { distinct: false })
+            };
+            let shape = GraphPattern::Group {
+                inner: Box::new(shape(bodies)),
+                variables: group.by.clone(),
+                aggregates: group.aggregates.iter().map(count).collect(),
+            };
+            shaped(number, shape, estimate)
+        }
+    }
+}
+
+fn shaped(number: usize, shape: GraphPattern, estimate: f64) -> GraphPattern {
     let anything = |name: &str| Variable::new_unchecked(format!("_:any:{name}"));
     let any =
         TriplePattern { subject: anything("s").into(), predicate: anything("p").into(), object: anything("o").into() };
     let any = GraphPattern::Bgp { patterns: vec![any] };
-    let shape = match (shape.unwrap_or_default(), only) {
-        (shape, Some(only)) => GraphPattern::Project { inner: Box::new(shape), variables: only.to_vec() },
-        (shape, None) => shape,
-    };
     let joined = GraphPattern::Join { left: Box::new(shape), right: Box::new(any) };
     let inner =
         GraphPattern::Slice { inner: Box::new(joined), start: 0, length: Some(estimate.clamp(1.0, 1e9) as usize) };
     GraphPattern::Service { name: leaf_name(number).into(), inner: Box::new(inner), silent: false }
 }
 
-/// A pattern that binds what the body binds.
-fn shape(body: &Body) -> GraphPattern {
+/// A pattern that binds what the bodies bind.
+fn shape(bodies: &[Body]) -> GraphPattern {
+    let union = |left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) };
+    bodies.iter().map(shape_of_one).reduce(union).unwrap_or_default()
+}
+
+fn shape_of_one(body: &Body) -> GraphPattern {
     let patterns =
         body.patterns.iter().map(|pattern| pattern.graph.wrap(GraphPattern::Bgp { patterns: vec![triple(pattern)] }));
     let fixed = (!body.fixed.is_empty()).then(|| values(std::slice::from_ref(body)));

@@ -61,7 +61,7 @@ fn function() -> NamedNode {
 }
 
 /// The sort key of a term: keys are ordered as the terms are.
-fn sort_key(term: Term) -> String {
+pub fn sort_key(term: Term) -> String {
     match ExpressionTerm::from(term) {
         ExpressionTerm::BlankNode(node) => format!("b{}", node.as_str()),
         ExpressionTerm::NamedNode(node) => format!("c{}", node.as_str()),

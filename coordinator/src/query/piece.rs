@@ -10,12 +10,13 @@
 use super::body::{Body, Pattern, Position};
 use super::cluster::{NodeProfile, Rows, Wanted};
 use super::expression;
-use super::session::Session;
+use super::rows::{Codes, RowSet};
+use super::session::{Holding, Session};
 use entail_logic::eval::{Batch, condition};
 use entail_logic::plan::{Arg, Atom, Condition, Plan, Slot, compile};
 use entail_model::{Fault, TermId};
 use oxrdf::{Term, Variable};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A union of plans with common output columns.
@@ -23,8 +24,19 @@ use std::sync::Arc;
 pub struct Piece {
     pub variables: Vec<Variable>,
     pub branches: Vec<Branch>,
-    /// Must each row be given once only?
-    pub distinct: bool,
+    pub repetitions: Repetitions,
+}
+
+/// What is wanted of rows that are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetitions {
+    All,
+    /// All, and those that begin with the same term had better come together.
+    Together,
+    /// How many they are: a row may stand for several.
+    Counted,
+    /// They are one.
+    Dropped,
 }
 
 /// A plan, and where its columns are.
@@ -33,6 +45,8 @@ pub struct Branch {
     /// `None`: one row, without asking anyone.
     pub plan: Option<Arc<Plan>>,
     pub cells: Vec<Cell>,
+    /// Where it is how many rows one stands for; `None`: one.
+    pub times: Option<Slot>,
     /// The variables of the slots, for explanations.
     pub names: Vec<Variable>,
     /// The terms that were looked up, for explanations.
@@ -71,14 +85,14 @@ impl Piece {
         session: &Session,
         bodies: &[Body],
         variables: Vec<Variable>,
-        distinct: bool,
+        repetitions: Repetitions,
     ) -> Result<Self, Fault> {
         session.learn(&bodies.iter().flat_map(constants).collect::<Vec<_>>())?;
         let mut branches = Vec::new();
         for body in bodies {
-            branches.extend(Lowering::new(session).branch(body, &variables)?);
+            branches.extend(Lowering::new(session).branch(body, &variables, repetitions)?);
         }
-        Ok(Self { variables, branches, distinct })
+        Ok(Self { variables, branches, repetitions })
     }
 }
 
@@ -96,7 +110,12 @@ impl<'s> Lowering<'s> {
     }
 
     /// The branch; `None` if it cannot have rows.
-    fn branch(mut self, body: &Body, variables: &[Variable]) -> Result<Option<Branch>, Fault> {
+    fn branch(
+        mut self,
+        body: &Body,
+        variables: &[Variable],
+        repetitions: Repetitions,
+    ) -> Result<Option<Branch>, Fault> {
         let mut lowered = compile::Body::default();
         for pattern in &body.patterns {
             let Some(atom) = self.atom(pattern)? else { return Ok(None) };
@@ -108,12 +127,18 @@ impl<'s> Lowering<'s> {
         lowered.width = self.names.len();
         let cells = variables.iter().map(|variable| self.cell(body, variable)).collect::<Result<Vec<_>, _>>()?;
         let is_one_row = lowered.atoms.is_empty() && lowered.conditions.is_empty();
-        let plan = (!is_one_row).then(|| {
-            let output: Vec<Slot> =
-                cells.iter().filter_map(|cell| if let Cell::Slot(slot) = cell { Some(*slot) } else { None }).collect();
-            Arc::new(compile::compile_query(&self.session.context, &lowered, output))
-        });
-        Ok(Some(Branch { plan, cells, names: self.names, constants: self.constants }))
+        let output: Vec<Slot> =
+            cells.iter().filter_map(|cell| if let Cell::Slot(slot) = cell { Some(*slot) } else { None }).collect();
+        let counts = matches!(repetitions, Repetitions::Counted | Repetitions::Dropped);
+        let is_tally = !is_one_row && counts && !output.is_empty();
+        let times = is_tally.then_some(lowered.width);
+        let compile = match repetitions {
+            _ if is_tally => compile::compile_tally,
+            Repetitions::Together => compile::compile_in_order,
+            _ => compile::compile_query,
+        };
+        let plan = (!is_one_row).then(|| Arc::new(compile(&self.session.context, &lowered, output)));
+        Ok(Some(Branch { plan, cells, times, names: self.names, constants: self.constants }))
     }
 
     fn cell(&self, body: &Body, variable: &Variable) -> Result<Cell, Fault> {
@@ -180,7 +205,8 @@ pub struct PieceRows {
     branch: usize,
     rows: Option<Box<dyn Rows>>,
     rows_max: Option<u64>,
-    seen: HashSet<Vec<Option<TermId>>>,
+    /// The rows that were given, where each is given once only.
+    seen: Option<Seen>,
     /// What branches did, with their numbers.
     profiles: Vec<(usize, Vec<NodeProfile>)>,
 }
@@ -203,7 +229,13 @@ pub struct Columns {
 impl PieceRows {
     /// Starts a piece. `rows_max` is how many rows are of use at most.
     pub fn new(session: Arc<Session>, piece: Arc<Piece>, rows_max: Option<u64>) -> Self {
-        Self { session, piece, branch: 0, rows: None, rows_max, seen: HashSet::new(), profiles: Vec::new() }
+        let seen = (piece.repetitions == Repetitions::Dropped).then(|| Seen::of(&session, &piece));
+        Self { session, piece, branch: 0, rows: None, rows_max, seen, profiles: Vec::new() }
+    }
+
+    /// The piece whose rows these are.
+    pub fn piece(&self) -> &Piece {
+        &self.piece
     }
 
     /// The next rows; `None` at the end.
@@ -242,8 +274,40 @@ impl PieceRows {
         Measured { branches: std::mem::take(&mut self.profiles), stopped }
     }
 
+    /// For how many rows one stands.
+    pub fn times(&self, columns: &Columns, row: usize) -> u64 {
+        self.piece.branches[columns.branch].times.map_or(1, |slot| columns.batch.columns[slot][row].0)
+    }
+
     /// Is the row one that was not given before, or may rows repeat?
-    pub fn is_new(&mut self, row: impl FnOnce() -> Vec<Option<TermId>>) -> bool {
-        !self.piece.distinct || self.seen.insert(row())
+    ///
+    /// # Errors
+    /// `LimitExceeded` if there are too many.
+    pub fn is_new(&mut self, columns: &Columns, row: usize) -> Result<bool, Fault> {
+        self.seen.as_mut().map_or(Ok(true), |seen| seen.is_new(columns, row))
+    }
+}
+
+/// The rows that were seen.
+struct Seen {
+    codes: Codes,
+    rows: RowSet,
+    row: Vec<u64>,
+    held: Holding,
+}
+
+impl Seen {
+    fn of(session: &Arc<Session>, piece: &Piece) -> Self {
+        let rows = RowSet::new(piece.variables.len());
+        Self { codes: Codes::of(piece), rows, row: Vec::new(), held: session.holding() }
+    }
+
+    fn is_new(&mut self, columns: &Columns, row: usize) -> Result<bool, Fault> {
+        self.codes.read(columns, row, &mut self.row);
+        let is_new = self.rows.is_new(&self.row);
+        if is_new {
+            self.held.set(self.rows.bytes())?;
+        }
+        Ok(is_new)
     }
 }

@@ -11,7 +11,7 @@ use super::dataset::ClusterDataset;
 use super::holding::holds_rows;
 use super::leaf::leaf_number;
 use super::lookups::Lookups;
-use super::piece::Piece;
+use super::piece::{Piece, Repetitions};
 use super::plans::Template;
 use super::profile::Profiles;
 use super::rewrite::{Form, Leaf, Rewriter};
@@ -204,15 +204,16 @@ impl Preparation {
 
     fn prepared_direct(self, kind: Kind, bodies: &[Body], shell: Shell) -> Result<Prepared, Fault> {
         let variables = shell.variables.unwrap_or_default();
-        let piece = Arc::new(Piece::compile(&self.session, bodies, variables.clone(), false)?);
-        let source = Source { piece: Arc::clone(&piece), texts: vec![false; variables.len()] };
+        let repetitions = if shell.distinct { Repetitions::Counted } else { Repetitions::All };
+        let piece = Arc::new(Piece::compile(&self.session, bodies, variables.clone(), repetitions)?);
+        let source = Source::of(&piece);
         let direct = Direct { piece, distinct: shell.distinct, start: shell.start, length: shell.length };
         Ok(self.prepared(kind, variables, Root::Direct(direct), vec![source], false))
     }
 
     fn prepared_counted(self, bodies: &[Body], variable: Variable) -> Result<Prepared, Fault> {
-        let piece = Arc::new(Piece::compile(&self.session, bodies, Vec::new(), false)?);
-        let source = Source { piece: Arc::clone(&piece), texts: Vec::new() };
+        let piece = Arc::new(Piece::compile(&self.session, bodies, Vec::new(), Repetitions::All)?);
+        let source = Source::of(&piece);
         Ok(self.prepared(Kind::Select, vec![variable], Root::Counted(Counted { piece }), vec![source], false))
     }
 
@@ -271,6 +272,12 @@ fn bound_by_leaf(pattern: &GraphPattern, leaves: &[Leaf]) -> Option<Vec<Variable
 /// A leaf with the columns that somebody uses.
 fn source(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -> Result<Source, Fault> {
     let leaf = &leaves[number];
+    if let Some(fold) = &leaf.fold {
+        let texts = leaf.variables.iter().map(|variable| needs.texts.contains(variable)).collect();
+        let piece = Piece::compile(session, &leaf.bodies, fold.inputs(), fold.repetitions())?;
+        let variables = leaf.variables.clone().into();
+        return Ok(Source { piece: Arc::new(piece), variables, texts, fold: Some(fold.clone()) });
+    }
     let others: HashSet<&Variable> =
         leaves.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, leaf)| &leaf.variables).collect();
     let is_used = |variable: &&Variable| {
@@ -278,8 +285,9 @@ fn source(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -> R
     };
     let variables: Vec<Variable> = leaf.variables.iter().filter(is_used).cloned().collect();
     let texts = variables.iter().map(|variable| needs.texts.contains(variable)).collect();
-    let piece = Piece::compile(session, &leaf.bodies, variables, leaf.distinct)?;
-    Ok(Source { piece: Arc::new(piece), texts })
+    let repetitions = if leaf.distinct { Repetitions::Dropped } else { Repetitions::All };
+    let piece = Piece::compile(session, &leaf.bodies, variables.clone(), repetitions)?;
+    Ok(Source { piece: Arc::new(piece), variables: variables.into(), texts, fold: None })
 }
 
 impl Prepared {
@@ -319,7 +327,10 @@ impl Prepared {
                 "op": "stream", "leaf": 0, "distinct": direct.distinct, "start": direct.start, "length": direct.length,
             }),
             Root::Counted(_) => json!({ "op": "count", "leaf": 0 }),
-            Root::Algebra(_, pattern) => profiles.coordinator.clone().unwrap_or_else(|| explain::tree(pattern)),
+            Root::Algebra(_, pattern) => {
+                let tree = profiles.coordinator.clone().unwrap_or_else(|| explain::tree(pattern));
+                explain::with_folds(tree, &self.sources, &|leaf| measured.map(|profiles| profiles.rows_of(leaf)))
+            }
         };
         json!({
             "variables": self.variables.iter().map(|variable| variable.as_str()).collect::<Vec<_>>(),

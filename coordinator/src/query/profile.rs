@@ -72,6 +72,12 @@ impl Profiles {
         self.stopped.contains(&plan)
     }
 
+    /// The rows that a leaf gave.
+    pub fn rows_of(&self, leaf: usize) -> u64 {
+        let of_leaf = self.nodes.iter().filter(|(((of, _), _), _)| *of == leaf);
+        of_leaf.map(|(_, node)| node.rows).sum()
+    }
+
     /// What each node took for a plan.
     pub fn of_nodes(&self, plan: PlanNumber) -> Value {
         let nodes = self.nodes.range((plan, NodeId(u64::MIN))..=(plan, NodeId(u64::MAX)));

@@ -12,11 +12,12 @@
 //! can write. Every rewriting keeps the bag of solutions.
 //!
 //! Filters, and what stands beside them in OPTIONAL and MINUS, are in [`filters`](super::filters); GRAPH in
-//! [`graphs`](super::graphs).
+//! [`graphs`](super::graphs), groups and LIMIT in [`folding`](super::folding).
 
 use super::body::{Body, Graph, Pattern, ground_term};
+use super::fold::Fold;
 use super::session::Session;
-use super::{estimate, exists, leaf, order};
+use super::{estimate, exists, leaf};
 use entail_model::{Fault, Reason};
 use oxrdf::Variable;
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
@@ -35,6 +36,8 @@ pub struct Leaf {
     pub variables: Vec<Variable>,
     /// Are the solutions wanted as a set over these variables?
     pub distinct: bool,
+    /// What is wanted in place of the solutions.
+    pub fold: Option<Fold>,
 }
 
 /// A rewritten pattern.
@@ -97,7 +100,7 @@ impl<'s> Rewriter<'s> {
                 });
                 let expression = keys.collect::<Result<Vec<_>, Fault>>()?;
                 let (inner, certain) = self.rest(*inner, graph)?;
-                Ok(Form::Rest(order::sorted(inner, expression, || self.fresh("order")), certain))
+                Ok(Form::Rest(self.sorted(inner, expression), certain))
             }
             GraphPattern::Project { inner, variables } => {
                 // What a subquery does not show is unknown outside, whatever its name.
@@ -106,17 +109,11 @@ impl<'s> Rewriter<'s> {
             }
             GraphPattern::Distinct { inner } => self.around(*inner, graph, |inner| GraphPattern::Distinct { inner }),
             GraphPattern::Reduced { inner } => self.around(*inner, graph, |inner| GraphPattern::Reduced { inner }),
+            GraphPattern::Slice { inner, start, length: Some(length) } => self.first(*inner, start, length, graph),
             GraphPattern::Slice { inner, start, length } => {
                 self.around(*inner, graph, |inner| GraphPattern::Slice { inner, start, length })
             }
-            GraphPattern::Group { inner, variables, aggregates } => {
-                let aggregates = aggregates
-                    .into_iter()
-                    .map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
-                let aggregates = aggregates.collect::<Result<Vec<_>, Fault>>()?;
-                let (inner, _) = self.rest(*inner, graph)?;
-                Ok(Form::Rest(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
-            }
+            GraphPattern::Group { inner, variables, aggregates } => self.group(*inner, variables, aggregates, graph),
             GraphPattern::Service { name, silent, .. } => service(&name, silent),
         }
     }
@@ -128,7 +125,7 @@ impl<'s> Rewriter<'s> {
     }
 
     /// Keeps an operator that does not change what is certain.
-    fn around(
+    pub(super) fn around(
         &mut self,
         inner: GraphPattern,
         graph: &Graph,
@@ -156,7 +153,7 @@ impl<'s> Rewriter<'s> {
         let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
         let variables = leaf::variables(&bodies);
         let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
-        self.leaves.push(Leaf { bodies, variables, distinct: false });
+        self.leaves.push(Leaf { bodies, variables, distinct: false, fold: None });
         pattern
     }
 
@@ -214,7 +211,7 @@ impl<'s> Rewriter<'s> {
         }
     }
 
-    fn fresh(&mut self, purpose: &str) -> Variable {
+    pub(super) fn fresh(&mut self, purpose: &str) -> Variable {
         self.fresh += 1;
         Variable::new_unchecked(format!("_:{purpose}:{}", self.fresh))
     }
@@ -270,7 +267,11 @@ impl<'s> Rewriter<'s> {
         Form::Rest(balanced(rest), None)
     }
 
-    fn aggregate(&mut self, aggregate: AggregateExpression, graph: &Graph) -> Result<AggregateExpression, Fault> {
+    pub(super) fn aggregate(
+        &mut self,
+        aggregate: AggregateExpression,
+        graph: &Graph,
+    ) -> Result<AggregateExpression, Fault> {
         Ok(match aggregate {
             AggregateExpression::CountSolutions { distinct } => AggregateExpression::CountSolutions { distinct },
             AggregateExpression::FunctionCall { name, expr, distinct } => {

@@ -80,7 +80,7 @@ impl Rewriter<'_> {
         };
         let variables: Vec<Variable> = shared.into_iter().collect();
         let right = leaf::service(self.leaves.len(), &bodies, rows, Some(&variables));
-        self.leaves.push(Leaf { bodies, variables, distinct: true });
+        self.leaves.push(Leaf { bodies, variables, distinct: true, fold: None });
         Form::Rest(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, certain)
     }
 }

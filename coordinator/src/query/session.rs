@@ -56,6 +56,9 @@ pub struct Session {
     /// Bytes of rows that were handed to the coordinator's own operators, and how many may be.
     fed: AtomicU64,
     fed_max: u64,
+    /// Bytes that our own operators hold, and how many they may.
+    held: AtomicU64,
+    held_max: u64,
     ids: Mutex<HashMap<Term, Option<TermId>>>,
     texts: Mutex<Texts>,
     fault: Mutex<Option<Fault>>,
@@ -86,6 +89,8 @@ impl Session {
             stop,
             fed: AtomicU64::new(0),
             fed_max,
+            held: AtomicU64::new(0),
+            held_max: fed_max,
             ids: Mutex::default(),
             texts: Mutex::default(),
             fault: Mutex::default(),
@@ -181,6 +186,11 @@ impl Session {
         Ok(())
     }
 
+    /// Something that holds nothing yet, but is going to.
+    pub fn holding(self: &Arc<Self>) -> Holding {
+        Holding { session: Arc::clone(self), bytes: 0 }
+    }
+
     /// Looks up all `terms` in one go, for [`Session::id_of`].
     pub fn learn(&self, terms: &[Term]) -> Result<(), Fault> {
         let mut unknown: Vec<&Term> = {
@@ -259,6 +269,39 @@ impl Session {
             Term::NamedNode(node) => node,
             _ => NamedNode::new_unchecked(format!("{INTERNAL}id:{}", graph.0)),
         })
+    }
+}
+
+/// What one of our own operators holds: groups, distinct rows, the first rows in an order.
+pub struct Holding {
+    session: Arc<Session>,
+    bytes: u64,
+}
+
+impl Holding {
+    /// Tells how many bytes are held now.
+    ///
+    /// # Errors
+    /// `LimitExceeded` if all of the query's operators hold too many.
+    pub fn set(&mut self, bytes: usize) -> Result<(), Fault> {
+        let (before, bytes) = (std::mem::replace(&mut self.bytes, bytes as u64), bytes as u64);
+        let (held, max) = (&self.session.held, self.session.held_max);
+        // Adds a difference, perhaps a negative one.
+        let difference = bytes.wrapping_sub(before);
+        if held.fetch_add(difference, Ordering::Relaxed).wrapping_add(difference) <= max {
+            return Ok(());
+        }
+        let message = format!(
+            "more than {} MiB of groups, distinct values or sorted rows to be held; make the query more selective",
+            max >> 20
+        );
+        Err(Fault::new(Reason::LimitExceeded, message))
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.session.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -86,6 +86,26 @@ impl Batch {
         self.texts.retain(|slot, _| live.binary_search(slot).is_ok());
     }
 
+    /// Makes one of rows that are the same in `slots`, and follow each other; `times` tells how many they were. If there is
+    /// only one slot, its values are put in order for that.
+    pub fn tally(&mut self, slots: &[Slot], times: Slot) {
+        if let [only] = slots {
+            let column = &mut self.columns[*only];
+            if !column.is_sorted() {
+                column.sort_unstable();
+            }
+        }
+        let columns: Vec<&Vec<TermId>> = slots.iter().map(|slot| &self.columns[*slot]).collect();
+        let is_new = |row: usize| row == 0 || columns.iter().any(|column| column[row] != column[row - 1]);
+        let first: Vec<u32> = (0..self.rows).filter(|row| is_new(*row)).map(|row| row as u32).collect();
+        let ends = first.iter().skip(1).copied().chain([self.rows as u32]);
+        let counts = first.iter().zip(ends).map(|(start, end)| TermId(u64::from(end - start))).collect();
+        if first.len() < self.rows {
+            *self = self.take_rows(&first);
+        }
+        self.columns[times] = counts;
+    }
+
     /// Sorts the rows and drops repeated ones.
     pub fn distinct(&mut self) {
         let bound: Vec<&Vec<TermId>> = self.columns.iter().filter(|column| !column.is_empty()).collect();
@@ -118,5 +138,41 @@ impl Batch {
         let texts = self.texts.values().flatten();
         let texts: usize = texts.map(|text| 16 + text.as_ref().map_or(0, |text| text.len())).sum();
         (ids + texts) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// How often each row of the columns is there.
+    fn counted(batch: &Batch, slots: &[Slot], times: impl Fn(usize) -> u64) -> BTreeMap<Vec<TermId>, u64> {
+        let mut counts = BTreeMap::new();
+        for row in 0..batch.rows {
+            let key = slots.iter().map(|slot| batch.columns[*slot][row]).collect();
+            *counts.entry(key).or_default() += times(row);
+        }
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn a_tally_tells_how_often_each_row_was_there(
+            rows in prop::collection::vec((0u64..4, 0u64..4), 1..60),
+            wide in any::<bool>(),
+        ) {
+            let column = |of: fn(&(u64, u64)) -> u64| rows.iter().map(|row| TermId(of(row))).collect::<Vec<_>>();
+            let columns = vec![column(|row| row.0), if wide { column(|row| row.1) } else { Vec::new() }, Vec::new()];
+            let slots = if wide { vec![0, 1] } else { vec![0] };
+            let mut batch = Batch { rows: rows.len(), columns, ..Batch::default() };
+            let before = counted(&batch, &slots, |_| 1);
+            batch.tally(&slots, 2);
+            let after = counted(&batch, &slots, |row| batch.columns[2][row].0);
+            prop_assert_eq!(before, after);
+            if !wide {
+                prop_assert!(batch.columns[0].is_sorted_by(|one, next| one < next));
+            }
+        }
     }
 }

@@ -29,7 +29,7 @@ impl<'m> Heads<'m> {
     pub(super) fn new(plan: &Plan, dense: impl Fn(Relation) -> Option<&'m Dense>) -> Self {
         let (rule, heads) = match &plan.sink {
             Sink::Emit { rule, heads } => (*rule, &heads[..]),
-            Sink::Gather(_) => (0, &[][..]),
+            Sink::Gather(_) | Sink::Tally { .. } => (0, &[][..]),
         };
         let of = |head: &Head| head.relation().and_then(&dense);
         let templates = heads.iter().map(|head| (*head, of(head))).collect();

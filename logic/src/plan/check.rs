@@ -55,6 +55,10 @@ impl Plan {
         }
         match &self.sink {
             Sink::Gather(gathered) => slots.extend_from_slice(gathered),
+            Sink::Tally { slots: gathered, times } => {
+                slots.extend_from_slice(gathered);
+                slots.push(*times);
+            }
             Sink::Emit { heads, .. } => {
                 let arguments = heads.iter().flat_map(|head| [head.subject, head.predicate, head.object]);
                 slots.extend(arguments.filter_map(Arg::slot));

@@ -93,6 +93,33 @@ pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
     builder.build(None, Sink::Gather(output))
 }
 
+/// The same for those for whom rows that begin with the same term had better come together: what is read whole is read in
+/// the order of its objects, if they come first.
+pub fn compile_in_order(context: &Context, body: &Body, output: Vec<Slot>) -> Plan {
+    let views = vec![View::All; body.atoms.len()];
+    let builder = Builder { lists_classes: true, intersects: true, ..Builder::new(context, body, &views) };
+    builder.build(by_object(body, &output), Sink::Gather(output))
+}
+
+/// The same for those who only want to know how often each row is there.
+///
+/// # Panics
+/// If no slot is asked for: how many rows there are is known without them.
+pub fn compile_tally(context: &Context, body: &Body, output: Vec<Slot>) -> Plan {
+    assert!(!output.is_empty(), "rows without columns need no tally");
+    let body = Body { width: body.width + 1, ..body.clone() };
+    let views = vec![View::All; body.atoms.len()];
+    let builder = Builder { lists_classes: true, intersects: true, ..Builder::new(context, &body, &views) };
+    builder.build(by_object(&body, &output), Sink::Tally { slots: output, times: body.width - 1 })
+}
+
+/// Reads the only atom by its objects, if these come first in the output and it is read whole.
+fn by_object(body: &Body, output: &[Slot]) -> Option<(usize, Copy)> {
+    let [only] = &body.atoms[..] else { return None };
+    let is_whole = only.relation().is_some() && only.subject.slot().is_some() && only.subject != only.object;
+    (is_whole && only.object.slot() == output.first().copied() && !output.is_empty()).then_some((0, Copy::In))
+}
+
 /// The program of rules, with plans that read these relations at every node; those that rules derive from what they derive
 /// stay as they are.
 pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Extent>) -> Program {
@@ -601,7 +628,7 @@ impl<'a> Builder<'a> {
     /// Backwards: a slot lives as long as something later reads it.
     fn mark_live(&mut self, sink: &Sink) {
         let mut needed: BTreeSet<Slot> = match sink {
-            Sink::Gather(slots) => slots.iter().copied().collect(),
+            Sink::Gather(slots) | Sink::Tally { slots, .. } => slots.iter().copied().collect(),
             Sink::Emit { heads, .. } => heads
                 .iter()
                 .flat_map(|head| [head.subject, head.predicate, head.object])

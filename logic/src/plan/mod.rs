@@ -217,6 +217,9 @@ pub enum Sink {
     Gather(Vec<Slot>),
     /// Facts go to their homes, as a set.
     Emit { rule: usize, heads: Vec<Head> },
+    /// As `Gather`, for those to whom a row's repetitions are a number: where rows of a piece are seen to be the same, one goes,
+    /// with how many it stands for in the place of an id.
+    Tally { slots: Vec<Slot>, times: Slot },
 }
 
 /// A whole plan.

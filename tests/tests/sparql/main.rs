@@ -1,8 +1,9 @@
 //! SPARQL, over a cluster in memory and over whole clusters on loopback: the W3C suites, random queries beside spareval on
-//! the same facts, plans and their profiles, and queries that have to stop.
+//! the same facts, groups and first rows, plans and their profiles, and queries that have to stop.
 
 mod ask;
 mod cyclic;
+mod folds;
 mod front;
 mod oracle;
 mod order;

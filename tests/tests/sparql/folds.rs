@@ -1,0 +1,302 @@
+//! Groups, aggregates, and the first rows in an order, which are folded as rows come: beside spareval, and beside the whole
+//! order, in memory and on real clusters.
+
+use crate::ask;
+use crate::oracle::{difference, expected, listed};
+use entail_coordinator::query::Request;
+use entail_model::{Fault, Reason};
+use entail_proto::v1::QueryRequest;
+use entail_tests::cluster::Cluster;
+use entail_tests::memory_cluster::MemoryCluster;
+use entail_tests::random::Random;
+use entail_tests::w3c::Answer;
+use oxrdf::vocab::{rdf, xsd};
+use oxrdf::{GraphName, Literal, NamedNode, Quad, Term};
+use std::sync::Arc;
+
+const CASES: u64 = 400;
+const SHAPES: [(u32, u64); 4] = [(1, 1), (4, 2), (4, 3), (16, 4)];
+
+fn named(name: impl std::fmt::Display) -> NamedNode {
+    NamedNode::new_unchecked(format!("http://e/{name}"))
+}
+
+/// A number; no two are the same in different types, and their sums are exact in all.
+fn number(random: &mut Random) -> Term {
+    let whole = random.below(12) as i64 - 4;
+    match random.below(4) {
+        0 => Literal::new_typed_literal(format!("{whole}.5"), xsd::DECIMAL).into(),
+        1 => Literal::new_typed_literal(format!("{whole}.25"), xsd::DOUBLE).into(),
+        _ => Literal::from(whole).into(),
+    }
+}
+
+fn string(random: &mut Random) -> Term {
+    let text = *random.pick(&["a", "bb", "ccc", ""]);
+    match random.below(3) {
+        0 => Literal::new_language_tagged_literal_unchecked(text, *random.pick(&["en", "de"])).into(),
+        _ => Literal::new_simple_literal(text).into(),
+    }
+}
+
+fn facts(random: &mut Random) -> Vec<Quad> {
+    let count = random.between(0, 60);
+    let fact = |_| {
+        let subject = named(format_args!("n{}", random.below(7)));
+        let node = Term::from(named(format_args!("n{}", random.below(7))));
+        let (predicate, object) = match random.below(6) {
+            0 | 1 => (named("knows"), node),
+            2 => (named("number"), number(random)),
+            3 => (named("text"), string(random)),
+            4 => (rdf::TYPE.into_owned(), named(format_args!("c{}", random.below(2))).into()),
+            _ => {
+                let mixed = [number(random), string(random), node];
+                (named("mixed"), random.pick(&mixed).clone())
+            }
+        };
+        let graph = if random.below(4) == 0 { named("g").into() } else { GraphName::DefaultGraph };
+        Quad::new(subject, predicate, object, graph)
+    };
+    (0..count).map(fact).collect()
+}
+
+/// What ?c is in a body's solutions.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Number,
+    Text,
+    Any,
+}
+
+/// A body over ?a, ?b and ?c.
+fn body(random: &mut Random) -> (String, Kind) {
+    let (text, kind) = match random.below(11) {
+        0 | 1 => ("?a :knows ?b . ?a :number ?c", Kind::Number),
+        2 => ("?b :knows ?a . ?a :text ?c", Kind::Text),
+        3 => ("?a :mixed ?c . ?a a ?b", Kind::Any),
+        4 => ("{ ?a :number ?c } UNION { ?a :knows ?b }", Kind::Any),
+        5 => ("?a :number ?c . VALUES ?b { :n1 :unknown \"x\" 4711.5 }", Kind::Number),
+        6 => ("GRAPH ?b { ?a :number ?c }", Kind::Number),
+        7 => ("?a :number ?c OPTIONAL { ?a :knows ?b }", Kind::Number),
+        8 => ("?a :knows ?b . ?b :number ?c FILTER(?c > 1)", Kind::Number),
+        9 => ("?a ?b ?c", Kind::Any),
+        _ => ("{ ?a :number ?c } UNION { ?a :knows ?b . ?b :number ?c } UNION { ?a :mixed ?c }", Kind::Any),
+    };
+    (format!("{{ {text} }}"), kind)
+}
+
+fn aggregate(random: &mut Random, kind: Kind) -> &'static str {
+    let any = [
+        "COUNT(*)",
+        "COUNT(?c)",
+        "COUNT(?b)",
+        "COUNT(DISTINCT ?c)",
+        "COUNT(DISTINCT ?b)",
+        "COUNT(DISTINCT *)",
+        "SUM(?c)",
+        "AVG(?c)",
+        "SUM(DISTINCT ?c)",
+        "COUNT(*) + COUNT(?b)",
+        "COUNT(?c + 1)",
+        "BOUND(SAMPLE(?c))",
+    ];
+    let numbers = [
+        "SUM(?c)",
+        "AVG(?c)",
+        "SUM(DISTINCT ?c)",
+        "AVG(DISTINCT ?c)",
+        "MIN(?c)",
+        "MAX(?c)",
+        "MAX(?c) - MIN(?c)",
+        "SUM(?c * 2)",
+        "SUM(?c) / COUNT(*)",
+        "isNumeric(SAMPLE(?c))",
+        "GROUP_CONCAT(?c)",
+        "SUM(?b)",
+    ];
+    let texts = [
+        "MIN(STR(?c))",
+        "STRLEN(GROUP_CONCAT(?c))",
+        "STRLEN(GROUP_CONCAT(DISTINCT ?c; separator=\", \"))",
+        "LANG(GROUP_CONCAT(?c))",
+        "SUM(?c)",
+        "COUNT(DISTINCT ?c)",
+    ];
+    let list = match kind {
+        Kind::Any => &any[..],
+        Kind::Number if random.below(3) > 0 => &numbers,
+        Kind::Text if random.below(3) > 0 => &texts,
+        Kind::Number | Kind::Text => &any,
+    };
+    list[random.below(list.len() as u64) as usize]
+}
+
+/// A query with groups.
+fn grouped(random: &mut Random) -> String {
+    let (body, kind) = body(random);
+    let by = *random.pick(&["", "?a", "?b", "?a ?b", "?c", "?b ?never", "(STR(?b) AS ?k)"]);
+    let shown = by.strip_prefix("(STR(?b) AS ?k)").map_or(by, |_| "?k");
+    let count = random.between(1, 3);
+    let columns: Vec<String> =
+        (0..count).map(|number| format!("({} AS ?x{number})", aggregate(random, kind))).collect();
+    let by = if by.is_empty() { String::new() } else { format!(" GROUP BY {by}") };
+    let having = match random.below(4) {
+        0 => " HAVING (COUNT(*) > 1)",
+        1 if kind == Kind::Number => " HAVING (SUM(?c) >= 1 && COUNT(DISTINCT ?a) < 4)",
+        _ => "",
+    };
+    let query = format!("SELECT {shown} {} {body}{by}{having}", columns.join(" "));
+    match random.below(5) {
+        // As a part of something larger.
+        0 => format!("SELECT * {{ {{ {query} }} OPTIONAL {{ ?a :text ?t }} }}"),
+        _ => query,
+    }
+}
+
+/// A query whose rows are in an order, by so many of its columns, and is not cut off.
+fn ordered(random: &mut Random) -> (String, usize) {
+    let (body, _) = body(random);
+    let distinct = if random.below(3) == 0 { "DISTINCT " } else { "" };
+    let shown = *random.pick(&["?a ?b ?c", "?c ?a ?b", "?b ?c", "?b", "?never ?c", "?a"]);
+    let columns: Vec<&str> = shown.split(' ').collect();
+    // What the evaluator sorts is only as much in order as is asked for.
+    let is_folded = !body.contains("OPTIONAL");
+    let by = if is_folded { random.between(1, columns.len() as u64) as usize } else { columns.len() };
+    let order: Vec<String> = columns[..by]
+        .iter()
+        .map(|column| if random.below(3) == 0 { format!("DESC({column})") } else { (*column).to_owned() })
+        .collect();
+    (format!("SELECT {distinct}{shown} {body} ORDER BY {}", order.join(" ")), by)
+}
+
+fn with_prefix(query: &str) -> String {
+    format!("PREFIX : <http://e/> {query}")
+}
+
+type Ask<'a> = &'a dyn Fn(&str) -> Result<Answer, Fault>;
+
+/// The rows of an answer, as text.
+fn rows(ask: Ask<'_>, query: &str) -> Vec<Vec<String>> {
+    let Answer::Solutions { rows, .. } = ask(&with_prefix(query)).unwrap_or_else(|fault| panic!("{query}: {fault}"))
+    else {
+        panic!("a SELECT")
+    };
+    let cell = |cell: Option<Term>| cell.map_or_else(String::new, |term| term.to_string());
+    rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect()
+}
+
+/// Pages of an order, one after the other, are the whole: what they are ordered by is in the same order, and no row is there
+/// twice or missing, though rows may be equal in the order.
+fn check_pages(random: &mut Random, ask: Ask<'_>, place: &str) {
+    let (query, by) = ordered(random);
+    let whole = rows(ask, &query);
+    let length = random.between(1, 7) as usize;
+    let mut pages = Vec::new();
+    for start in (0..whole.len() + length).step_by(length) {
+        let page = rows(ask, &format!("{query} LIMIT {length} OFFSET {start}"));
+        assert_eq!(page.len(), whole.len().saturating_sub(start).min(length), "{query} from {start}\n{place}");
+        pages.extend(page);
+    }
+    let keys = |rows: &[Vec<String>]| rows.iter().map(|row| row[..by].to_vec()).collect::<Vec<_>>();
+    assert_eq!(keys(&pages), keys(&whole), "{query}\n{place}");
+    let sorted = |mut rows: Vec<Vec<String>>| {
+        rows.sort();
+        rows
+    };
+    assert_eq!(sorted(pages), sorted(whole), "{query}\n{place}");
+    assert_eq!(rows(ask, &format!("{query} LIMIT 0")).len(), 0, "{query}\n{place}");
+}
+
+/// The least and the greatest of values of all kinds are the ends of their order.
+fn check_ends(ask: Ask<'_>, place: &str) {
+    let body = "{ ?a :mixed ?c }";
+    let order = rows(ask, &format!("SELECT ?c {body} ORDER BY ?c"));
+    let ends = rows(ask, &format!("SELECT (MIN(?c) AS ?least) (MAX(?c) AS ?most) {body}"));
+    let end = |row: Option<&Vec<String>>| row.map_or_else(String::new, |row| row[0].clone());
+    assert_eq!(ends, [[end(order.first()), end(order.last())]], "{place}");
+}
+
+/// One query with groups; was it a valid one?
+fn check_groups(random: &mut Random, facts: &[Quad], ask: Ask<'_>, place: &str) -> bool {
+    let query = with_prefix(&grouped(random));
+    let Some(expected) = expected(facts, &query) else { return false };
+    let given = ask(&query).unwrap_or_else(|fault| panic!("{query}\n{place}{fault}"));
+    if let Some(difference) = difference(&expected, &given) {
+        panic!("{query}\n{place}{difference}");
+    }
+    true
+}
+
+#[test]
+fn folds_in_memory_give_what_all_rows_would() {
+    let number = |variable: &str| std::env::var(variable).ok().and_then(|number| number.parse::<u64>().ok());
+    let first = number("ENTAIL_SEED").unwrap_or(0);
+    let count = number("ENTAIL_CASES").unwrap_or(CASES);
+    let mut valid = 0;
+    for seed in first..first + count {
+        let mut random = Random::new(seed);
+        let facts = facts(&mut random);
+        let (shards, nodes) = *random.pick(&SHAPES);
+        let cluster = Arc::new(MemoryCluster::new(facts.iter().cloned(), shards, nodes));
+        let ask = |text: &str| ask::answer(Request { text: text.to_owned(), ..Request::default() }, cluster.clone());
+        let replay =
+            format!("ENTAIL_SEED={seed} ENTAIL_CASES=1 cargo test -p entail-tests --test sparql folds_in_memory");
+        let place = format!("{shards} shards, {nodes} nodes\nagain: {replay}\n{}", listed(&facts));
+        for _ in 0..3 {
+            valid += u64::from(check_groups(&mut random, &facts, &ask, &place));
+        }
+        check_pages(&mut random, &ask, &place);
+        check_ends(&ask, &place);
+    }
+    assert!(valid > count * 2, "only {valid} of {} queries are valid", count * 3);
+}
+
+#[test]
+fn folds_on_real_clusters_give_what_all_rows_would() {
+    for (nodes, shards) in [(1, 4), (4, 16)] {
+        let mut random = Random::new(nodes as u64);
+        let cluster = Cluster::start(nodes, shards);
+        let facts: Vec<Quad> = (0..4).flat_map(|_| facts(&mut random)).collect();
+        cluster.load("facts.nq", listed(&facts));
+        let ask = |text: &str| cluster.answer(QueryRequest { query: text.to_owned(), ..QueryRequest::default() });
+        let place = format!("{shards} shards, {nodes} nodes\n{}", listed(&facts));
+        let valid = (0..60).filter(|_| check_groups(&mut random, &facts, &ask, &place)).count();
+        assert!(valid > 40, "only {valid} queries are valid");
+        (0..20).for_each(|_| check_pages(&mut random, &ask, &place));
+        check_ends(&ask, &place);
+    }
+}
+
+/// What is held counts, not what comes: few groups of many rows are little, many groups are too much.
+#[test]
+fn only_what_is_held_is_limited() {
+    let fact = |number: u64| {
+        let predicate = named("p");
+        let subject = named(format_args!("s{number}"));
+        Quad::new(subject, predicate, Literal::from(number % 3), GraphName::DefaultGraph)
+    };
+    let cluster = Arc::new(MemoryCluster::new((0..20_000).map(fact), 4, 3));
+    let ask = |text: &str| {
+        let request = Request { text: with_prefix(text), fed_bytes_max: 64 << 10, ..Request::default() };
+        ask::answer(request, cluster.clone())
+    };
+    for few in [
+        "SELECT ?o (COUNT(*) AS ?n) { ?s :p ?o } GROUP BY ?o",
+        "SELECT (COUNT(DISTINCT ?o) AS ?n) (MAX(?s) AS ?m) (SUM(?o) AS ?x) { ?s :p ?o }",
+        "SELECT DISTINCT ?o { ?s :p ?o }",
+        "SELECT * { ?s :p ?o } ORDER BY DESC(?s) LIMIT 10 OFFSET 20",
+        "SELECT DISTINCT ?o { ?s :p ?o } ORDER BY ?o LIMIT 2",
+    ] {
+        ask(few).unwrap_or_else(|fault| panic!("{few}: {fault}"));
+    }
+    for many in [
+        "SELECT ?s (COUNT(*) AS ?n) { ?s :p ?o } GROUP BY ?s",
+        "SELECT (COUNT(DISTINCT ?s) AS ?n) { ?s :p ?o }",
+        "SELECT DISTINCT ?s { ?s :p ?o }",
+        "SELECT * { ?s :p ?o } ORDER BY ?s LIMIT 10000",
+        "SELECT (GROUP_CONCAT(STR(?s)) AS ?n) { ?s :p ?o }",
+    ] {
+        let fault = ask(many).err().unwrap_or_else(|| panic!("{many} is answered"));
+        assert_eq!(fault.reason, Reason::LimitExceeded, "{many}: {fault}");
+    }
+}
