@@ -175,7 +175,9 @@ impl State {
         offered.steps += 1;
         let offered = *offered;
         let Offered { candidates: all, wait, bytes: before, .. } = offered;
-        if self.dense.contains_key(&relation) || all < wait.max(self.dense_from) {
+        // What grows like this is soon as much as one node alone would look for.
+        let from = if count >= all / 2 { self.dense_from.div_ceil(self.nodes) } else { self.dense_from };
+        if self.dense.contains_key(&relation) || all < wait.max(from) {
             return Ok(());
         }
         let runs = self.runs_of(relation, Copy::Out);

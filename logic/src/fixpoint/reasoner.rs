@@ -121,6 +121,7 @@ impl Reasoner {
     /// `Corrupt` for a program that is damaged.
     pub fn new(mut setup: Setup) -> Result<Self, Fault> {
         setup.program.check()?;
+        setup.state.nodes = setup.territory.nodes.len() as u64;
         let read = reads::relations(&setup.program);
         for relation in read.map_or_else(|| setup.state.all_relations(), |read| read.into_iter().collect()) {
             setup.state.open(relation);

@@ -200,6 +200,8 @@ pub struct State {
     pub(super) owed: Vec<(Relation, Vec<Pair>)>,
     /// Candidates of a relation from which on it may be dense.
     pub(super) dense_from: u64,
+    /// Among so many nodes candidates are divided.
+    pub(super) nodes: u64,
     /// What every node has, and what that takes, in pairs.
     pub(super) spread: BTreeMap<Relation, Spread>,
     pub(super) held_in_spread: u64,
@@ -221,6 +223,7 @@ impl State {
             offered: BTreeMap::new(),
             owed: Vec::new(),
             dense_from: CANDIDATES_MIN,
+            nodes: 1,
             spread: BTreeMap::new(),
             held_in_spread: 0,
         };
