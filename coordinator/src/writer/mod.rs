@@ -165,8 +165,10 @@ impl Writer {
         if let (Err(fault), Some(request)) = (&result, again)
             && *fault == run::misjudged()
         {
-            let run = Run::new(self, request, false)?;
-            result = run.drive(&mut turn).instrument(info_span!("epoch")).await;
+            result = match Run::new(self, request, false) {
+                Ok(run) => run.drive(&mut turn).instrument(info_span!("epoch")).await,
+                Err(fault) => Err(fault),
+            };
         }
         self.shared.metrics.epoch(kind, started.elapsed(), &result);
         result

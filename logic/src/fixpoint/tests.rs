@@ -86,6 +86,16 @@ fn rules() -> impl Strategy<Value = Vec<RuleBody>> {
     prop::collection::vec(rule, 1..4)
 }
 
+/// An atom of two variables.
+fn atom(number: u64, subject: usize, object: usize) -> Atom {
+    Atom {
+        graph: GraphScope::One(TermId::DEFAULT_GRAPH),
+        subject: Arg::Slot(subject),
+        predicate: Arg::Const(predicate(number)),
+        object: Arg::Slot(object),
+    }
+}
+
 /// Rules of which the first derives a relation from one that none derives, and the others read both and derive more.
 fn layered_rules() -> impl Strategy<Value = Vec<RuleBody>> {
     let constant = |number: u64| Arg::Const(predicate(number));
@@ -398,12 +408,6 @@ proptest! {
 /// A step that is derived from given facts is brought to every node before the closure over it begins.
 #[test]
 fn what_is_found_first_is_spread_late() {
-    let atom = |number, subject, object| Atom {
-        graph: GraphScope::One(TermId::DEFAULT_GRAPH),
-        subject: Arg::Slot(subject),
-        predicate: Arg::Const(predicate(number)),
-        object: Arg::Slot(object),
-    };
     let rule = |number, atoms: Vec<Atom>, object| RuleBody {
         label: "step".into(),
         heads: vec![Head {
@@ -445,12 +449,6 @@ fn what_is_found_first_is_spread_late() {
 /// The closure of a graph, on one node and on several: with a matrix it is what it is without one, rule by rule.
 #[test]
 fn a_dense_relation_is_what_its_runs_would_be() {
-    let atom = |predicate_number, subject, object| Atom {
-        graph: GraphScope::One(TermId::DEFAULT_GRAPH),
-        subject: Arg::Slot(subject),
-        predicate: Arg::Const(predicate(predicate_number)),
-        object: Arg::Slot(object),
-    };
     let rule = |atoms: Vec<Atom>, subject, object| RuleBody {
         label: "path".into(),
         heads: vec![Head {

@@ -190,7 +190,7 @@ mod tests {
             let rules = vec![RulePlans { label: String::new(), full, deltas: Vec::new() }];
             Program { rules, rdf_type: None, spread: Vec::new(), spread_late: Vec::new() }.check()
         };
-        assert_eq!(check(&[first.clone()]), Ok(()));
+        assert_eq!(check(std::slice::from_ref(&first)), Ok(()));
         let refused = check(&[first, Op::Intersect { slot: 1, sides }]);
         assert_eq!(refused.expect_err("lists").reason, Reason::Corrupt);
     }

@@ -17,12 +17,13 @@
 //! What has one object is judged by itself: of `rdf:type`, which most rules derive, a class may be constant, or found soon.
 
 use super::compile::{Context, RuleBody, hub};
-use super::{Arg, Atom, Extent, Head, Slot};
-use entail_model::Relation;
+use super::{Arg, Atom, Extent, Slot};
+use entail_model::{Relation, TermId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most facts of all relations that are spread: 16 MiB on the way to each node, and for each copy in its memory.
+/// The most facts of all relations that are spread, of what there is and of what is thought to be found: 16 MiB on the way
+/// to each node, and for each copy in its memory. What is found is bounded by the same once it is known.
 pub const FACTS_MAX: u64 = 1 << 20;
 
 /// A relation has grown if this part of it is new.
@@ -37,17 +38,43 @@ pub enum News<'n> {
 }
 
 /// What rules derive.
-pub struct Derived(Vec<Head>);
+#[derive(Default)]
+pub struct Derived {
+    /// Relations of which something is derived, and those of which facts with any object are.
+    relations: BTreeSet<Relation>,
+    whole: BTreeSet<Relation>,
+    /// What is derived with one object.
+    parts: BTreeSet<(Relation, TermId)>,
+    /// Graphs in which a head's predicate is a variable.
+    graphs: BTreeSet<TermId>,
+}
 
 impl Derived {
     /// What the heads of these rules are.
-    pub fn of(rules: &[RuleBody]) -> Self {
-        Self(rules.iter().flat_map(|rule| &rule.heads).copied().collect())
+    pub fn of<'r>(rules: impl IntoIterator<Item = &'r RuleBody>) -> Self {
+        let mut derived = Self::default();
+        for head in rules.into_iter().flat_map(|rule| &rule.heads) {
+            let Some(relation) = head.relation() else {
+                derived.graphs.insert(head.graph);
+                continue;
+            };
+            derived.relations.insert(relation);
+            _ = match head.object {
+                Arg::Const(object) => derived.parts.insert((relation, object)),
+                Arg::Slot(_) => derived.whole.insert(relation),
+            };
+        }
+        derived
     }
 
     /// May a rule derive some of these facts?
     pub fn may_have(&self, extent: &Extent) -> bool {
-        self.0.iter().any(|head| extent.may_have(head))
+        let relation = extent.relation;
+        let has = match extent.object {
+            None => self.relations.contains(&relation),
+            Some(object) => self.whole.contains(&relation) || self.parts.contains(&(relation, object)),
+        };
+        has || self.graphs.contains(&relation.graph)
     }
 
     /// Are all of these facts that the rules derive found in the first round? They are if the rules derive them from what
@@ -155,7 +182,7 @@ fn heads_of(context: &Context, rule: &RuleBody) -> u64 {
             }
         }
     }
-    rows.ceil() as u64
+    (rows.ceil() as u64).saturating_mul(rule.heads.len() as u64)
 }
 
 /// What one rule would gain from, of what may be spread.
@@ -292,7 +319,7 @@ impl News<'_> {
         let mut concerned: Vec<&RuleBody> = new.into_iter().map(|(_, rule)| rule).collect();
         let mut last = 0;
         while last < concerned.len() {
-            let derived = Derived(concerned[last..].iter().flat_map(|rule| &rule.heads).copied().collect());
+            let derived = Derived::of(concerned[last..].iter().copied());
             last = concerned.len();
             let reads = |atom: &Atom| Extent::of(atom).is_none_or(|read| derived.may_have(&read));
             let (more, rest) = others.into_iter().partition(|(_, rule)| rule.body.atoms.iter().any(reads));

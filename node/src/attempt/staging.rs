@@ -11,8 +11,8 @@ use entail_logic::fixpoint::State;
 use entail_model::Fault;
 use std::collections::HashSet;
 
-/// What it takes to sort a relation, whose two columns are made side by side, in the memory of what is packed of it. Other
-/// relations wait until a column is done and, if there is no room for it, stored.
+/// What it takes to sort a relation's two columns, in the memory of what is packed of it. As many columns are made side by
+/// side as there are threads; others wait until one is done and, if there is no room for it, stored.
 const SORTING_TAKES: u64 = 4;
 
 /// Asserted facts of an attempt, before it reasons.
@@ -63,7 +63,9 @@ impl Staging {
         }
         add(&mut self.columns)?;
         let sorted = self.state.as_ref().map_or(0, State::held_pairs);
-        let takes = self.columns.held() + SORTING_TAKES * self.columns.largest();
+        let relations = (context.pool.current_num_threads() as u64).div_ceil(2);
+        let at_once = self.columns.held().min(relations * self.columns.largest());
+        let takes = self.columns.held() + SORTING_TAKES * at_once;
         if sorted + takes > context.resident_pairs_max {
             self.sort(context)?;
         }

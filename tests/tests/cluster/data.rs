@@ -26,7 +26,7 @@ fn what_follows_from_a_rule_sets_own_facts_is_found() {
 }
 
 /// Two stars that meet: `step` is every way through their middles, many more facts than the sizes of the stars let expect,
-/// and more than every node should have to have.
+/// and more than every node should have to have: the attempt begins again, and finds all that it would have.
 #[test]
 fn rules_do_not_wait_for_more_than_was_thought() {
     const ENDS: u64 = 1_030;

@@ -275,7 +275,13 @@ fn only_what_is_held_is_limited() {
         let subject = named(format_args!("s{number}"));
         Quad::new(subject, predicate, Literal::from(number % 3), GraphName::DefaultGraph)
     };
-    let cluster = Arc::new(MemoryCluster::new((0..20_000).map(fact), 4, 3));
+    // Values in their order: each is greater than all before it.
+    let value = |number: u64| {
+        let (subject, value) = (named(format_args!("s{number}")), Literal::from(number));
+        Quad::new(subject, named("t"), value, GraphName::DefaultGraph)
+    };
+    let facts = (0..20_000).map(fact).chain((0..20_000).map(value));
+    let cluster = Arc::new(MemoryCluster::new(facts, 4, 3));
     let ask = |text: &str| {
         let request = Request { text: with_prefix(text), fed_bytes_max: 64 << 10, ..Request::default() };
         ask::answer(request, cluster.clone())
@@ -284,6 +290,9 @@ fn only_what_is_held_is_limited() {
         "SELECT ?o (COUNT(*) AS ?n) { ?s :p ?o } GROUP BY ?o",
         "SELECT (COUNT(DISTINCT ?o) AS ?n) (MAX(?s) AS ?m) (SUM(?o) AS ?x) { ?s :p ?o }",
         "SELECT DISTINCT ?o { ?s :p ?o }",
+        "SELECT (MAX(?t) AS ?m) { ?s :t ?t }",
+        "SELECT (COUNT(*) + 0 AS ?n) { ?a :p ?b . ?c :p ?d }",
+        "SELECT ?k (COUNT(*) AS ?n) { VALUES ?k { :a } ?a :p ?b . ?c :p ?d } GROUP BY ?k",
         "SELECT * { ?s :p ?o } ORDER BY DESC(?s) LIMIT 10 OFFSET 20",
         "SELECT DISTINCT ?o { ?s :p ?o } ORDER BY ?o LIMIT 2",
     ] {

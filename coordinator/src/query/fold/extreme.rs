@@ -30,7 +30,13 @@ enum Best {
 impl Extreme {
     /// Of the values in a cell.
     pub fn new(cell: usize, better: Ordering) -> Self {
-        Self { cell, better, keys: Decoded::new(|term| sort_key(term).into()), best: Vec::new(), bytes: 0 }
+        Self {
+            cell,
+            better,
+            keys: Decoded::new(|term| sort_key(term).into(), |key| key.len()),
+            best: Vec::new(),
+            bytes: 0,
+        }
     }
 }
 
@@ -47,7 +53,9 @@ impl Accumulate for Extreme {
         let code = row[self.cell];
         let best = &mut self.best[group];
         let Some(key) = self.keys.get(code).filter(|_| code != UNBOUND) else {
-            *best = Best::Error;
+            if let Best::Some(_, old) = std::mem::replace(best, Best::Error) {
+                self.bytes -= old.len();
+            }
             return;
         };
         let is_better = match best {
@@ -60,6 +68,9 @@ impl Accumulate for Extreme {
             },
         };
         if is_better {
+            if let Best::Some(_, old) = best {
+                self.bytes -= old.len();
+            }
             // Keys are shared with what was learned; that forgets them, and groups do not.
             self.bytes += key.len();
             *best = Best::Some(code, Arc::clone(key));

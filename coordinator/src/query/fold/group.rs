@@ -21,10 +21,10 @@ pub fn run(
     let mut groups = Groups::new(group, inputs);
     let mut held = session.holding();
     while let Some(columns) = piece.next()? {
-        session.check()?;
-        rows.take(&columns, piece);
-        groups.add(&rows)?;
-        held.set(groups.bytes())?;
+        rows.each_of(&columns, piece, |rows| {
+            groups.add(rows)?;
+            held.set(groups.bytes())
+        })?;
     }
     let rows = (0..groups.keys.len()).map(move |group| {
         // What is held is there until the last row is made.

@@ -55,7 +55,13 @@ impl Joined {
     /// The values in a cell.
     pub fn new(cell: usize, separator: &str) -> Self {
         let separator = separator.to_owned();
-        Self { cell, separator, strings: Decoded::new(string), texts: Vec::new(), bytes: 0 }
+        Self {
+            cell,
+            separator,
+            strings: Decoded::new(string, |made| made.as_ref().map_or(0, |(text, _)| text.len())),
+            texts: Vec::new(),
+            bytes: 0,
+        }
     }
 }
 

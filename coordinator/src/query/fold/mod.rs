@@ -26,6 +26,7 @@ use entail_model::Fault;
 use oxrdf::Variable;
 use serde_json::{Value, json};
 use spargebra::algebra::AggregateExpression;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use aggregate::Aggregate;
@@ -61,6 +62,9 @@ pub type Row = Vec<Option<EvalTerm>>;
 /// The rows that a fold gives, made one by one from what it keeps.
 pub type Folded = Box<dyn Iterator<Item = Row>>;
 
+/// Rows that are looked at together. A batch that is only counted may stand for any number.
+const ROWS: usize = 4096;
+
 /// Rows that came together, as codes.
 pub struct Rows<'r> {
     pub session: &'r Session,
@@ -76,11 +80,33 @@ impl<'r> Rows<'r> {
         Self { session, names, width, codes: Vec::new(), times: Vec::new() }
     }
 
-    /// Takes the rows of a batch in place of those that were here.
-    fn take(&mut self, columns: &Columns, piece: &PieceRows) {
+    /// Gives all rows of a batch, some at a time; as one, where they are the same and only counted.
+    fn each_of(
+        &mut self,
+        columns: &Columns,
+        piece: &PieceRows,
+        mut give: impl FnMut(&Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let all = columns.batch.rows;
+        let is_number = columns.batch.columns.iter().all(Vec::is_empty);
+        if is_number && all > 0 && piece.piece().repetitions == Repetitions::Counted {
+            self.take(columns, piece, 0..1);
+            self.times[0] = self.times[0].saturating_mul(all as u64);
+            return give(self);
+        }
+        for start in (0..all).step_by(ROWS) {
+            self.session.check()?;
+            self.take(columns, piece, start..all.min(start + ROWS));
+            give(self)?;
+        }
+        Ok(())
+    }
+
+    /// Takes rows of a batch in place of those that were here.
+    fn take(&mut self, columns: &Columns, piece: &PieceRows, rows: Range<usize>) {
         self.codes.clear();
         self.times.clear();
-        for row in 0..columns.batch.rows {
+        for row in rows {
             self.times.push(piece.times(columns, row));
             self.codes.extend((0..self.width).map(|cell| self.names.get(columns, row, cell)));
         }

@@ -95,7 +95,7 @@ pub struct Sum {
 impl Sum {
     /// Of the values in a cell.
     pub fn new(cell: usize) -> Self {
-        Self { cell, is_average: false, numbers: Decoded::new(Number::of), sums: Vec::new() }
+        Self { cell, is_average: false, numbers: Decoded::new(Number::of, |_| 0), sums: Vec::new() }
     }
 
     /// As [`Sum::new`], divided by their count.

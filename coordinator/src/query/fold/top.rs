@@ -102,10 +102,10 @@ pub fn run(
     while top.length > 0
         && let Some(columns) = piece.next()?
     {
-        session.check()?;
-        rows.take(&columns, piece);
-        first.add(&rows)?;
-        held.set(first.bytes)?;
+        rows.each_of(&columns, piece, |rows| {
+            first.add(rows)?;
+            held.set(first.bytes)
+        })?;
     }
     let shown = places(inputs, &top.shown);
     let rows = first.heap.into_sorted_vec().into_iter().map(move |kept| {
@@ -132,7 +132,8 @@ struct First {
 impl First {
     fn new(top: &Top, inputs: &[Variable]) -> Self {
         let cells = top.by.iter().map(|(variable, by)| (places(inputs, std::slice::from_ref(variable))[0], *by));
-        let keys = top.by.iter().map(|_| Decoded::new(|term| sort_key(term).into())).collect();
+        let keys =
+            top.by.iter().map(|_| Decoded::new(|term| sort_key(term).into(), |key: &Arc<str>| key.len())).collect();
         Self {
             length: top.length,
             by: cells.collect(),
