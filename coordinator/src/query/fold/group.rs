@@ -26,7 +26,10 @@ pub fn run(
             held.set(groups.bytes())
         })?;
     }
-    let rows = (0..groups.keys.len()).map(move |group| {
+    // Not as they came, which is another order each time: whoever sorts them then has the same order of equal ones.
+    let mut order: Vec<usize> = (0..groups.keys.len()).collect();
+    order.sort_unstable_by(|one, other| groups.keys.get(*one).cmp(groups.keys.get(*other)));
+    let rows = order.into_iter().map(move |group| {
         // What is held is there until the last row is made.
         let _held = &held;
         groups.finish(group, &names)
