@@ -3,7 +3,7 @@
 //! ```text
 //! level 0: local work ──rows──► level 1 ──rows──► … ──heads, copies──► last level
 //! ```
-//! Where relations are spread, that is the first round's level 1, and all others come after it.
+//! Where relations are spread, that is level 1 of the first or the second round, and all others come after it.
 //!
 //! Every node works at level 0 first; what it sends is tagged with the level that it is work for. When a node has done
 //! all work of the levels below l it sends each peer `Close { level: l, messages: n }`; when every peer's Close has come

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Pairs or rows for one destination that make a message.
 const MESSAGE_ROWS: usize = 32_768;
 
-/// The level of what is spread, in the first round.
+/// The level of what is spread, in a round that begins with that.
 pub(super) const SPREAD_LEVEL: usize = 1;
 
 /// Bytes of blocks for one destination that make a message.

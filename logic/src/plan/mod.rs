@@ -312,7 +312,7 @@ impl Program {
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
     }
 
-    /// The same for later rounds, when no rule is evaluated over everything and nothing that was staged is new.
+    /// The same for later rounds, when no rule moves rows to be evaluated over everything, and nothing that was staged is new.
     pub fn later_levels(&self) -> usize {
         let plans = self.rules.iter().filter(|rule| !rule.is_local()).flat_map(|rule| &rule.deltas);
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)

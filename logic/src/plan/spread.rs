@@ -23,7 +23,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most facts of all relations that are spread, of what there is and of what is thought to be found: 16 MiB on the way
-/// to each node, and for each copy in its memory. What is found is bounded by the same once it is known.
+/// to each node, and for each copy in its memory. What is found is bounded by the same once it is known, beside what there
+/// was.
 pub const FACTS_MAX: u64 = 1 << 20;
 
 /// A relation has grown if this part of it is new.

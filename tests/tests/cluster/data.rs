@@ -28,7 +28,7 @@ fn what_follows_from_a_rule_sets_own_facts_is_found() {
 /// Two stars that meet: `step` is every way through their middles, many more facts than the sizes of the stars let expect,
 /// and more than every node should have to have: the attempt begins again, and finds all that it would have.
 #[test]
-fn rules_do_not_wait_for_more_than_was_thought() {
+fn what_follows_from_more_than_was_thought_is_found() {
     const ENDS: u64 = 1_030;
     const { assert!(ENDS * ENDS > entail_logic::plan::spread::FACTS_MAX) };
     let cluster = Cluster::start_as(&Setting::new(2, 8));
