@@ -12,7 +12,6 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use entail_bench::lubm::Lubm;
 use entail_bench::random::Random;
 use entail_bench::workload::SEED;
-use entail_coordinator::ingest::{self, Batch, Format, ParseRequest};
 use entail_logic::columns::run::CHUNK_PAIRS;
 use entail_logic::columns::{Pair, Run, pairs};
 use entail_logic::exchange::{Message, Payload, wire};
@@ -21,6 +20,7 @@ use entail_model::id::TermKind;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Relation, Round, ShardCount, ShardId, TermId};
 use entail_node::store::{OpenOptions, Store, codec};
+use entail_rdf::{self, Batch, Format, ParseRequest};
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -8,16 +8,13 @@
 pub mod balance;
 mod fanout;
 mod front;
-pub mod ingest;
 mod members;
 pub mod metalog;
 mod metrics;
 mod nodes;
 pub mod options;
-pub mod query;
 mod reader;
 mod rules;
-pub mod serialize;
 mod staging;
 mod uses;
 mod writer;

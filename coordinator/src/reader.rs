@@ -8,7 +8,6 @@ pub use shared::Shared;
 
 use crate::fanout::{Call, FanOut};
 use crate::nodes::{Holders, Link};
-use crate::query::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Texts, Wanted, Work};
 use bytes::Bytes;
 use entail_logic::eval::Batch;
 use entail_logic::exchange::wire;
@@ -17,6 +16,7 @@ use entail_logic::plan::{Plan, Route};
 use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
+use entail_sparql::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Texts, Wanted, Work};
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

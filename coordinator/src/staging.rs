@@ -2,7 +2,6 @@
 //!
 //! If all nodes are of this process, a batch goes to them by reference, and one thread does all of its work.
 
-use crate::ingest::{Batch, TermTable};
 use crate::nodes::{Holders, Link};
 use crate::reader::Shared;
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use entail_model::term::{HashKey, TermHash};
 use entail_model::{Attempt, Copy, Epoch, Fact, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::StageRequest;
+use entail_rdf::{Batch, TermTable};
 use futures::future::try_join_all;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};

@@ -3,7 +3,6 @@
 //! The messages between nodes are delivered in order, within one call; everything else is as on real nodes: shards,
 //! homes, two copies per fact, plans in stages.
 
-use entail_coordinator::query::{Cluster, NodeProfile, OperatorWork, Rows, Texts as AnswerTexts, Wanted};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::columns::Run;
 use entail_logic::eval::meter::{Clock, Meter};
@@ -15,6 +14,7 @@ use entail_logic::plan::compile::{Context, RelationStats};
 use entail_model::fact::Pair;
 use entail_model::term::{self, HashKey};
 use entail_model::{Copy, Fact, Fault, Mark, NodeId, Placement, Relation, ShardCount, TermId, fact};
+use entail_sparql::{Cluster, NodeProfile, OperatorWork, Rows, Texts as AnswerTexts, Wanted};
 use oxrdf::vocab::rdf;
 use oxrdf::{GraphName, Quad, Term};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};

@@ -8,20 +8,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ALL: &[&str] =
-    &["model", "logic", "proto", "telemetry", "node", "coordinator", "client", "bench", "cli", "tests"];
+const ALL: &[&str] = &[
+    "model",
+    "logic",
+    "rdf",
+    "sparql",
+    "proto",
+    "telemetry",
+    "node",
+    "coordinator",
+    "client",
+    "bench",
+    "cli",
+    "tests",
+];
 
 /// Which crate may use which others of ours.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("logic", &["model"]),
+    ("rdf", &["model"]),
+    ("sparql", &["model", "logic"]),
     ("proto", &["model"]),
     ("telemetry", &[]),
     ("node", &["model", "logic", "proto", "telemetry"]),
-    ("coordinator", &["model", "logic", "proto", "telemetry"]),
+    ("coordinator", &["model", "logic", "rdf", "sparql", "proto", "telemetry"]),
     ("client", &["model", "proto"]),
     // All but the client for its kernels only.
-    ("bench", &["model", "logic", "node", "coordinator", "client"]),
+    ("bench", &["model", "logic", "rdf", "node", "client"]),
     ("cli", ALL),
     ("tests", ALL),
 ];

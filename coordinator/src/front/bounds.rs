@@ -1,7 +1,7 @@
 //! What bounds a piece of work for a client: it ends when its time is over, and when the client goes away.
 
-use crate::query::Stop;
 use crate::reader::Until;
+use entail_sparql::Stop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;

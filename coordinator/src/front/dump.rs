@@ -1,15 +1,15 @@
 //! A dump: the out copies of every node, decoded and written as RDF, in pieces.
 
 use super::House;
-use crate::ingest::Format;
-use crate::query::cluster::Cluster;
 use crate::reader::Reader;
-use crate::serialize::Serializer;
 use bytes::Bytes;
 use entail_model::{Epoch, Fault, Reason, Relation, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::ScanRequest;
 use entail_proto::v1::{DumpContent, DumpRequest, DumpResponse, DumpSummary};
+use entail_rdf::Format;
+use entail_rdf::serialize::Serializer;
+use entail_sparql::cluster::Cluster;
 use oxrdf::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -37,7 +37,7 @@ impl Dump {
     pub fn new(house: &House, request: DumpRequest) -> Result<Self, Fault> {
         let format = match request.format.as_str() {
             "" => Format::NQuads,
-            name => crate::ingest::format_of("", Some(name))?,
+            name => entail_rdf::format_of("", Some(name))?,
         };
         if request.all_graphs && !format.has_graphs() {
             let text = format!("{} cannot hold named graphs: use nquads, trig or jsonld", format.name());

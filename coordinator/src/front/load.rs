@@ -11,7 +11,6 @@
 mod upload;
 
 use super::House;
-use crate::ingest::{self, Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
 use crate::writer::{Change, Identity, Request, Stage, Watch};
 use bytes::Bytes;
 use entail_model::term::HashKey;
@@ -20,6 +19,7 @@ use entail_proto::v1::load_response::Part as Response;
 use entail_proto::v1::{
     ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
 };
+use entail_rdf::{self, Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
 use entail_telemetry::count;
 use entail_telemetry::metrics::Counter;
 use oxrdf::NamedNode;

@@ -1,6 +1,6 @@
 //! The front door: the services of `entail.v1`.
 //!
-//! Services check and translate; the work is the [`writer`](crate::writer)'s, the [`query`](crate::query)'s and the
+//! Services check and translate; the work is the [`writer`](crate::writer)'s, the [`query`](entail_sparql)'s and the
 //! [`members`](crate::members)'.
 
 mod admin;

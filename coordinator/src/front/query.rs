@@ -6,13 +6,13 @@
 
 use super::bounds::Bounds;
 use super::{House, Reply, refuse};
-use crate::query::{self, Format, Mode, Part, Stop};
 use crate::reader::Reader;
 use entail_model::{Epoch, Fault, Reason};
 use entail_proto::deadline::deadline_of;
 use entail_proto::v1::query_response::Part as WirePart;
 use entail_proto::v1::query_service_server::QueryService;
 use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};
+use entail_sparql::{self, Format, Mode, Part, Stop};
 use entail_telemetry::count;
 use futures::Stream;
 use std::pin::Pin;

@@ -2,7 +2,6 @@
 
 use super::bounds::Bounds;
 use super::{House, Reply, load, refuse};
-use crate::query::update::{self, UpdateRequest as Parsed};
 use crate::staging::Stager;
 use crate::writer::{Change, Request as WriteRequest, Watch};
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use entail_model::{Fact, Fault, TermId, term};
 use entail_proto::deadline::deadline_of;
 use entail_proto::v1::update_service_server::UpdateService;
 use entail_proto::v1::{ChangeSummary, LoadRequest, LoadResponse, UpdateRequest, UpdateResponse};
+use entail_sparql::update::{self, UpdateRequest as Parsed};
 use futures::Stream;
 use oxrdf::{GraphName, Quad, Term, TermRef};
 use std::collections::BTreeMap;

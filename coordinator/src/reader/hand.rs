@@ -4,12 +4,12 @@
 use super::shared::Shared;
 use crate::fanout::FanOut;
 use crate::nodes::{Holders, Link};
-use crate::query::cluster::{Cluster, NodeProfile, Rows, Texts, Wanted, elsewhere};
 use entail_logic::eval::Batch;
 use entail_logic::near::{Ask, Near};
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
 use entail_model::{Epoch, Fault, NodeId, Placement, Reason, TermId, TermKind};
+use entail_sparql::cluster::{Cluster, NodeProfile, Rows, Texts, Wanted, elsewhere};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::vec::IntoIter;

@@ -2,11 +2,11 @@
 
 use crate::metalog;
 use crate::metrics::Metrics;
-use crate::query::Plans;
 use bytes::Bytes;
 use entail_logic::plan::compile::Context;
 use entail_model::term::HashKey;
 use entail_model::{Epoch, ShardCount, TermId};
+use entail_sparql::Plans;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;

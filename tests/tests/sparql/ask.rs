@@ -1,7 +1,7 @@
 //! Asking the front, and reading its answers.
 
-use entail_coordinator::query::{Cluster, Format, Part, Request, Summary, Tuning, run_at_hand, run_tuned};
 use entail_model::Fault;
+use entail_sparql::{Cluster, Format, Part, Request, Summary, Tuning, run_at_hand, run_tuned};
 use entail_tests::w3c::Answer;
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 
 use crate::ask;
 use crate::oracle::{difference, expected, listed};
-use entail_coordinator::query::{Mode, Request, Tuning};
+use entail_sparql::{Mode, Request, Tuning};
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::random::Random;
 use oxrdf::vocab::rdf;

@@ -3,9 +3,9 @@
 
 use crate::ask;
 use crate::oracle::{difference, expected, listed};
-use entail_coordinator::query::Request;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::QueryRequest;
+use entail_sparql::Request;
 use entail_tests::cluster::Cluster;
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::random::Random;

@@ -2,13 +2,11 @@
 
 use crate::ask;
 use bytes::Bytes;
-use entail_coordinator::query::update::{UpdateRequest, quads};
-use entail_coordinator::query::{
-    Cluster, Format, Mode, Part, Request, Rows, Stop, Summary, Texts, Tuning, Wanted, run,
-};
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
 use entail_model::{Fault, Reason, TermId};
+use entail_sparql::update::{UpdateRequest, quads};
+use entail_sparql::{Cluster, Format, Mode, Part, Request, Rows, Stop, Summary, Texts, Tuning, Wanted, run};
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::w3c::Answer;
 use oxrdf::vocab::xsd;
@@ -335,7 +333,7 @@ impl Rows for EndlessRows {
         Ok(Some(self.batch.clone()))
     }
 
-    fn profile(&mut self) -> Vec<entail_coordinator::query::NodeProfile> {
+    fn profile(&mut self) -> Vec<entail_sparql::NodeProfile> {
         Vec::new()
     }
 }

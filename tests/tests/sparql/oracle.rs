@@ -5,8 +5,8 @@
 
 use crate::ask;
 use crate::random_query::{self, Writer};
-use entail_coordinator::query::{Plans, Request, Tuning};
 use entail_proto::v1::QueryRequest;
+use entail_sparql::{Plans, Request, Tuning};
 use entail_tests::cluster::Cluster;
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::random::Random;

@@ -2,7 +2,7 @@
 //! SPARQL 1.1 §15.1 fixes, and it does not depend on where the facts are.
 
 use crate::ask;
-use entail_coordinator::query::Request;
+use entail_sparql::Request;
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::random::Random;
 use entail_tests::w3c::Answer;

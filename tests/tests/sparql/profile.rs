@@ -1,8 +1,8 @@
 //! What `--profile` tells: it has to add up, in memory and on real clusters.
 
 use crate::ask;
-use entail_coordinator::query::{Mode, Request, Tuning};
 use entail_proto::v1::{QueryMode, QueryRequest};
+use entail_sparql::{Mode, Request, Tuning};
 use entail_tests::cluster::{Cluster, fault};
 use entail_tests::memory_cluster::MemoryCluster;
 use oxttl::NQuadsParser;

@@ -1,8 +1,8 @@
 //! The W3C suites, through the front over a cluster in memory and through whole clusters over loopback.
 
 use crate::ask;
-use entail_coordinator::query::Request;
 use entail_proto::v1::QueryRequest;
+use entail_sparql::Request;
 use entail_tests::cluster::Cluster;
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::w3c::{Answer, KNOWN_FAILURES, Outcome, Subject, run_all, surprises};

@@ -1,9 +1,9 @@
 //! The client's side of a load: its messages, piece by piece, to the parser's thread.
 
-use crate::ingest::Input;
 use bytes::Bytes;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::LoadRequest;
+use entail_rdf::Input;
 use entail_telemetry::metrics::Counter;
 use std::io;
 use std::time::Duration;

@@ -1,0 +1,229 @@
+//! The solutions of a query, as blocks of rows of ids, and their decoding.
+//!
+//! When the whole query is one leaf under DISTINCT and LIMIT, its rows go from the cluster to the client without the
+//! evaluator: DISTINCT works on ids, LIMIT drops the stream, and only what is shown is decoded, a block at a time.
+
+use crate::evaluate::dataset::ClusterDataset;
+use crate::evaluate::order;
+use crate::evaluate::rows::{Codes, RowSet};
+use crate::evaluate::service::Leaves;
+use crate::evaluate::session::{Session, lock};
+use crate::evaluate::term::{self, EvalTerm, Watch};
+use crate::evaluate::texts::Cells;
+use crate::plan::explain;
+use crate::plan::piece::{Piece, PieceRows};
+use crate::plan::profile::Profiles;
+use entail_model::{Fault, Reason};
+use oxrdf::Term;
+use spareval::{PreparedQuery, QueryEvaluationError, QueryEvaluator, QueryExplanation, QueryResults};
+use spargebra::Query;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+
+/// Rows in the first block, so that the first rows are not kept waiting, and in any later one.
+const BLOCK_ROWS_FIRST: usize = 64;
+const BLOCK_ROWS_MAX: usize = 8_192;
+
+/// Rows of the answer, one after the other.
+#[derive(Debug, Default)]
+pub struct Block {
+    pub width: usize,
+    pub rows: usize,
+    pub cells: Vec<Option<EvalTerm>>,
+}
+
+/// A query whose solutions come straight from one leaf.
+pub struct Direct {
+    pub piece: Arc<Piece>,
+    pub distinct: bool,
+    pub start: usize,
+    pub length: Option<usize>,
+}
+
+/// Gets blocks; says whether more are wanted.
+pub type Sink<'s> = &'s mut dyn FnMut(Block) -> Result<ControlFlow<()>, Fault>;
+
+/// Collects rows into blocks.
+struct Blocks<'s> {
+    block: Block,
+    limit: usize,
+    sink: Sink<'s>,
+}
+
+impl<'s> Blocks<'s> {
+    fn new(width: usize, sink: Sink<'s>) -> Self {
+        Self { block: Block { width, ..Block::default() }, limit: BLOCK_ROWS_FIRST, sink }
+    }
+
+    fn push(&mut self, row: impl Iterator<Item = Option<EvalTerm>>) -> Result<ControlFlow<()>, Fault> {
+        self.block.cells.extend(row);
+        self.block.rows += 1;
+        if self.block.rows < self.limit {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.limit = (self.limit * 4).min(BLOCK_ROWS_MAX);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<ControlFlow<()>, Fault> {
+        if self.block.rows == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let empty = Block { width: self.block.width, ..Block::default() };
+        (self.sink)(std::mem::replace(&mut self.block, empty))
+    }
+}
+
+impl Direct {
+    /// Runs the leaf.
+    pub fn run(&self, session: &Arc<Session>, profiles: &Mutex<Profiles>, sink: Sink<'_>) -> Result<(), Fault> {
+        let wanted = self.length.map(|length| self.start.saturating_add(length));
+        if wanted == Some(self.start) {
+            return Ok(());
+        }
+        let rows_max = if self.distinct { None } else { wanted.map(|wanted| wanted as u64) };
+        let mut rows = PieceRows::new(Arc::clone(session), Arc::clone(&self.piece), rows_max);
+        let result = self.stream(session, &mut rows, wanted, sink);
+        lock(profiles).add(0, rows.measured());
+        result
+    }
+
+    fn stream(
+        &self,
+        session: &Arc<Session>,
+        rows: &mut PieceRows,
+        wanted: Option<usize>,
+        sink: Sink<'_>,
+    ) -> Result<(), Fault> {
+        let width = self.piece.variables.len();
+        let (mut blocks, codes) = (Blocks::new(width, sink), Codes::of(&self.piece));
+        let (mut seen, mut held) = (RowSet::new(width), session.holding());
+        let mut values = Vec::with_capacity(width);
+        let mut count = 0;
+        while let Some(columns) = rows.next()? {
+            session.check()?;
+            for row in 0..columns.batch.rows {
+                codes.read(&columns, row, &mut values);
+                if self.distinct && !seen.is_new(&values) {
+                    continue;
+                }
+                count += 1;
+                if count > self.start && blocks.push(values.iter().map(|code| codes.term(*code)))?.is_break() {
+                    return Ok(());
+                }
+                if wanted == Some(count) {
+                    return blocks.flush().map(|_| ());
+                }
+            }
+            held.set(seen.bytes())?;
+        }
+        blocks.flush().map(|_| ())
+    }
+}
+
+/// Evaluates a rewritten query and hands on its solutions.
+pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Sink<'_>) -> Result<(), Fault> {
+    let (session, profiles) = (Arc::clone(&dataset.session), Arc::clone(&leaves.profiles));
+    guarded(&session, || {
+        let evaluator = evaluator(&session, leaves);
+        let (results, explanation) = execute(&session, evaluator.prepare(query), dataset);
+        let QueryResults::Solutions(solutions) = results.map_err(evaluation_fault)? else {
+            return Err(Fault::internal("a query without solutions"));
+        };
+        let _measured = Measured { profiles: &profiles, explanation };
+        let mut blocks = Blocks::new(solutions.variables().len(), sink);
+        for solution in solutions {
+            session.check()?;
+            let solution = solution.map_err(evaluation_fault)?;
+            let cell = |value: &Option<Term>| {
+                value.as_ref().map(|term| match session.stand_in.id(term.as_ref()) {
+                    Some(id) => EvalTerm::Id(id),
+                    None => EvalTerm::Computed(Arc::new(term.clone())),
+                })
+            };
+            if blocks.push(solution.values().iter().map(cell))?.is_break() {
+                return Ok(());
+            }
+        }
+        blocks.flush().map(|_| ())
+    })
+}
+
+/// Evaluates a rewritten ASK.
+pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<bool, Fault> {
+    let (session, profiles) = (Arc::clone(&dataset.session), Arc::clone(&leaves.profiles));
+    guarded(&session, || {
+        let evaluator = evaluator(&session, leaves);
+        let (results, explanation) = execute(&session, evaluator.prepare(query), dataset);
+        let _measured = Measured { profiles: &profiles, explanation };
+        match results.map_err(evaluation_fault)? {
+            QueryResults::Boolean(value) => Ok(value),
+            _ => Err(Fault::internal("an ASK without an answer")),
+        }
+    })
+}
+
+fn evaluator(session: &Session, leaves: Leaves) -> QueryEvaluator {
+    let evaluator =
+        QueryEvaluator::new().with_cancellation_token(session.token.clone()).with_default_service_handler(leaves);
+    let evaluator = order::with_sort_keys(evaluator);
+    if session.profile { evaluator.compute_statistics() } else { evaluator }
+}
+
+type Results = Result<QueryResults<'static>, QueryEvaluationError>;
+
+/// Starts an evaluation; it is measured if that is wanted.
+fn execute(
+    session: &Session,
+    query: PreparedQuery<'_>,
+    dataset: ClusterDataset,
+) -> (Results, Option<QueryExplanation>) {
+    if !session.profile {
+        return (query.execute(dataset), None);
+    }
+    let (results, explanation) = query.explain(dataset);
+    (results, Some(explanation))
+}
+
+/// Keeps what the evaluation's operators did when it has ended, however it did.
+struct Measured<'p> {
+    profiles: &'p Mutex<Profiles>,
+    explanation: Option<QueryExplanation>,
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        if let Some(explanation) = &self.explanation {
+            lock(self.profiles).coordinator = explain::measured_tree(explanation);
+        }
+    }
+}
+
+/// Runs an evaluation that the session can stop; what the session knows to have failed comes before what it gave.
+fn guarded<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    let result = term::watched(Arc::clone(session) as Arc<dyn Watch>, work);
+    session.check()?;
+    result.unwrap_or_else(|| Err(Fault::internal("the evaluation ended without a reason")))
+}
+
+fn evaluation_fault(error: QueryEvaluationError) -> Fault {
+    match error {
+        QueryEvaluationError::Dataset(inner) | QueryEvaluationError::Service(inner) => {
+            match inner.downcast::<Fault>() {
+                Ok(fault) => *fault,
+                Err(inner) => Fault::internal(inner.to_string()),
+            }
+        }
+        QueryEvaluationError::UnsupportedCustomFunction(_)
+        | QueryEvaluationError::UnsupportedCustomFunctionArity { .. }
+        | QueryEvaluationError::UnsupportedService(_) => Fault::new(Reason::Unsupported, error.to_string()),
+        QueryEvaluationError::Cancelled => Fault::new(Reason::Cancelled, "the query was cancelled"),
+        other => Fault::new(Reason::InvalidRequest, other.to_string()),
+    }
+}
+
+/// The terms of a block.
+pub fn decode(session: &Session, block: &Block) -> Result<Vec<Option<Term>>, Fault> {
+    let cells = Cells::of(session, block)?;
+    (0..block.cells.len()).map(|cell| cells.term(cell)).collect()
+}

@@ -1,0 +1,90 @@
+//! MIN and MAX, by the order that ORDER BY has: values of all kinds are comparable. Of equal values it is that with the
+//! smallest code, whichever came first.
+
+use super::Rows;
+use super::aggregate::Accumulate;
+use super::decoded::Decoded;
+use crate::evaluate::order::sort_key;
+use crate::evaluate::rows::{Codes, UNBOUND};
+use crate::evaluate::term::EvalTerm;
+use entail_model::Fault;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Keeps the least or greatest value of each group.
+pub struct Extreme {
+    cell: usize,
+    /// What a better value is beside the best.
+    better: Ordering,
+    keys: Decoded<Arc<str>>,
+    best: Vec<Best>,
+    bytes: usize,
+}
+
+enum Best {
+    None,
+    Some(u64, Arc<str>),
+    Error,
+}
+
+impl Extreme {
+    /// Of the values in a cell.
+    pub fn new(cell: usize, better: Ordering) -> Self {
+        Self {
+            cell,
+            better,
+            keys: Decoded::new(|term| sort_key(term).into(), |key| key.len()),
+            best: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl Accumulate for Extreme {
+    fn begin(&mut self) {
+        self.best.push(Best::None);
+    }
+
+    fn learn(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
+        self.keys.learn(rows, self.cell)
+    }
+
+    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
+        let code = row[self.cell];
+        let best = &mut self.best[group];
+        let Some(key) = self.keys.get(code).filter(|_| code != UNBOUND) else {
+            if let Best::Some(_, old) = std::mem::replace(best, Best::Error) {
+                self.bytes -= old.len();
+            }
+            return;
+        };
+        let is_better = match best {
+            Best::None => true,
+            Best::Error => false,
+            Best::Some(own, _) if *own == code => false,
+            Best::Some(own, own_key) => match key.cmp(own_key) {
+                Ordering::Equal => code < *own,
+                other => other == self.better,
+            },
+        };
+        if is_better {
+            if let Best::Some(_, old) = best {
+                self.bytes -= old.len();
+            }
+            // Keys are shared with what was learned; that forgets them, and groups do not.
+            self.bytes += key.len();
+            *best = Best::Some(code, Arc::clone(key));
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.best.capacity() * size_of::<Best>() + self.bytes
+    }
+
+    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm> {
+        match &self.best[group] {
+            Best::Some(code, _) => names.term(*code),
+            Best::None | Best::Error => None,
+        }
+    }
+}

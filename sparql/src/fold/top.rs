@@ -1,0 +1,209 @@
+//! The first rows in an order: a heap of as many as are wanted, the last of them on top.
+//!
+//! Rows that are equal in the order are ordered by their codes, so which of them are the first does not depend on the order
+//! in which they come, and a LIMIT with an OFFSET goes on where that without stopped.
+
+use super::decoded::Decoded;
+use super::{Row, Rows, Top, places};
+use crate::evaluate::order::sort_key;
+use crate::evaluate::rows::{Codes, UNBOUND};
+use crate::evaluate::session::Session;
+use crate::plan::piece::PieceRows;
+use entail_model::Fault;
+use oxrdf::Variable;
+use spargebra::algebra::{Expression, OrderExpression};
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashSet};
+use std::sync::Arc;
+
+/// The direction of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Ascending,
+    Descending,
+}
+
+impl By {
+    /// The variable that is ordered by, and how; `None` for other expressions.
+    pub fn of(expression: &OrderExpression) -> Option<(Variable, Self)> {
+        match expression {
+            OrderExpression::Asc(Expression::Variable(variable)) => Some((variable.clone(), Self::Ascending)),
+            OrderExpression::Desc(Expression::Variable(variable)) => Some((variable.clone(), Self::Descending)),
+            _ => None,
+        }
+    }
+
+    /// The order by an expression.
+    pub fn expression(self, by: Expression) -> OrderExpression {
+        match self {
+            Self::Ascending => OrderExpression::Asc(by),
+            Self::Descending => OrderExpression::Desc(by),
+        }
+    }
+
+    /// How it is explained.
+    pub fn words(self, variable: &Variable) -> String {
+        match self {
+            Self::Ascending => variable.to_string(),
+            Self::Descending => format!("DESC({variable})"),
+        }
+    }
+
+    fn apply(self, ordering: Ordering) -> Ordering {
+        match self {
+            Self::Ascending => ordering,
+            Self::Descending => ordering.reverse(),
+        }
+    }
+}
+
+/// What a row is ordered by; `None` for what is unbound, which comes first.
+type Key = Option<Arc<str>>;
+
+/// A row among the first.
+struct Kept {
+    keys: Vec<(By, Key)>,
+    row: Arc<[u64]>,
+}
+
+impl Ord for Kept {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let mut keys = self.keys.iter().zip(&other.keys);
+        let by_key = keys.find_map(|((by, one), (_, other))| Some(by.apply(one.cmp(other))).filter(|o| o.is_ne()));
+        by_key.unwrap_or_else(|| self.row.cmp(&other.row))
+    }
+}
+
+impl PartialOrd for Kept {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Kept {}
+
+/// The first rows of a piece, whose cells are `inputs`.
+pub fn run(
+    top: &Top,
+    inputs: &[Variable],
+    session: &Arc<Session>,
+    piece: &mut PieceRows,
+) -> Result<impl Iterator<Item = Row> + use<>, Fault> {
+    let names = Codes::of(piece.piece());
+    let mut rows = Rows::new(session, &names, inputs.len());
+    let mut first = First::new(top, inputs);
+    let mut held = session.holding();
+    while top.length > 0
+        && let Some(columns) = piece.next()?
+    {
+        rows.each_of(&columns, piece, |rows| {
+            first.add(rows)?;
+            held.set(first.bytes)
+        })?;
+    }
+    let shown = places(inputs, &top.shown);
+    let rows = first.heap.into_sorted_vec().into_iter().map(move |kept| {
+        // What is held is there until the last row is made.
+        let _held = &held;
+        shown.iter().map(|cell| names.term(kept.row[*cell])).collect()
+    });
+    Ok(rows)
+}
+
+/// The first rows so far.
+struct First {
+    length: usize,
+    by: Vec<(usize, By)>,
+    keys: Vec<Decoded<Arc<str>>>,
+    heap: BinaryHeap<Kept>,
+    /// The rows in the heap, where each is wanted once.
+    distinct: Option<HashSet<Arc<[u64]>>>,
+    /// What the last row began with that was too late for that alone: so is every later one that begins with it.
+    late: Option<u64>,
+    bytes: usize,
+}
+
+impl First {
+    fn new(top: &Top, inputs: &[Variable]) -> Self {
+        let cells = top.by.iter().map(|(variable, by)| (places(inputs, std::slice::from_ref(variable))[0], *by));
+        let keys =
+            top.by.iter().map(|_| Decoded::new(|term| sort_key(term).into(), |key: &Arc<str>| key.len())).collect();
+        Self {
+            length: top.length,
+            by: cells.collect(),
+            keys,
+            heap: BinaryHeap::new(),
+            distinct: top.distinct.then(HashSet::new),
+            late: None,
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
+        for ((cell, _), keys) in self.by.iter().zip(&mut self.keys) {
+            keys.learn(rows, *cell)?;
+        }
+        rows.each().for_each(|(row, _)| self.add_row(row));
+        Ok(())
+    }
+
+    fn add_row(&mut self, row: &[u64]) {
+        if self.is_late(row) || self.distinct.as_ref().is_some_and(|rows| rows.contains(row)) {
+            return;
+        }
+        let keys = self.by.iter().zip(&self.keys);
+        let keys = keys.map(|((cell, by), keys)| (*by, key(keys, row[*cell]).cloned())).collect();
+        let kept = Kept { keys, row: row.into() };
+        self.bytes += kept.bytes();
+        if let Some(rows) = &mut self.distinct {
+            rows.insert(Arc::clone(&kept.row));
+        }
+        self.heap.push(kept);
+        if self.heap.len() > self.length
+            && let Some(last) = self.heap.pop()
+        {
+            self.bytes -= last.bytes();
+            if let Some(rows) = &mut self.distinct {
+                rows.remove(&last.row);
+            }
+        }
+    }
+
+    /// Is the row after all that are wanted?
+    fn is_late(&mut self, row: &[u64]) -> bool {
+        let begin = self.by.first().map(|(cell, _)| row[*cell]);
+        if self.late.is_some() && self.late == begin {
+            return true;
+        }
+        let Some(last) = self.heap.peek().filter(|_| self.heap.len() == self.length) else { return false };
+        let cells = self.by.iter().zip(&self.keys).zip(&last.keys);
+        let by_key = cells.map(|(((cell, by), keys), (_, last))| by.apply(key(keys, row[*cell]).cmp(&last.as_ref())));
+        match by_key.enumerate().find(|(_, ordering)| ordering.is_ne()) {
+            Some((place, ordering)) => {
+                if place == 0 && ordering.is_gt() {
+                    self.late = begin;
+                }
+                ordering.is_gt()
+            }
+            None => *row >= *last.row,
+        }
+    }
+}
+
+fn key(keys: &Decoded<Arc<str>>, code: u64) -> Option<&Arc<str>> {
+    if code == UNBOUND { None } else { keys.get(code) }
+}
+
+impl Kept {
+    /// About what it takes, with its place in the heap and in a set.
+    fn bytes(&self) -> usize {
+        let keys = self.keys.iter().map(|(_, key)| 48 + key.as_ref().map_or(0, |key| key.len()));
+        96 + self.row.len() * size_of::<u64>() + keys.sum::<usize>()
+    }
+}

@@ -1,0 +1,235 @@
+//! Answers as bytes: solutions, booleans and graphs in their formats, cut into parts of at most 1 MiB.
+
+use crate::evaluate::texts::Cells;
+use crate::results::table::{Form, Table};
+use bytes::Bytes;
+use entail_model::{Fault, Reason};
+use oxrdf::{Triple, Variable};
+use oxttl::ntriples::WriterNTriplesSerializer;
+use oxttl::turtle::WriterTurtleSerializer;
+use oxttl::{NTriplesSerializer, TurtleSerializer};
+use sparesults::{QueryResultsFormat, QueryResultsSerializer, WriterSolutionsSerializer};
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+
+/// Bytes in one part at most.
+pub const PART_BYTES_MAX: usize = 1 << 20;
+
+/// A piece of an answer, in order: one header, then data.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    Header { media_type: &'static str, variables: Vec<String> },
+    Data(Bytes),
+}
+
+/// Gets the parts of an answer.
+pub type Output<'o> = &'o mut (dyn FnMut(Part) -> Result<(), Fault> + Send);
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// JSON for solutions and booleans, N-Triples for graphs.
+    #[default]
+    Default,
+    Json,
+    Xml,
+    Csv,
+    Tsv,
+    NTriples,
+    Turtle,
+}
+
+impl Format {
+    /// The format of solutions and booleans.
+    pub fn of_solutions(self) -> Result<QueryResultsFormat, Fault> {
+        match self {
+            Self::Default | Self::Json => Ok(QueryResultsFormat::Json),
+            Self::Xml => Ok(QueryResultsFormat::Xml),
+            Self::Csv => Ok(QueryResultsFormat::Csv),
+            Self::Tsv => Ok(QueryResultsFormat::Tsv),
+            Self::NTriples | Self::Turtle => {
+                let message =
+                    "N-Triples and Turtle are for graphs, and the answer is a table; ask for JSON, XML, CSV or TSV";
+                Err(Fault::new(Reason::InvalidRequest, message))
+            }
+        }
+    }
+
+    /// Is a graph written as Turtle? Otherwise as N-Triples.
+    pub fn is_turtle(self) -> Result<bool, Fault> {
+        match self {
+            Self::Default | Self::NTriples => Ok(false),
+            Self::Turtle => Ok(true),
+            Self::Json | Self::Xml | Self::Csv | Self::Tsv => {
+                let message =
+                    "JSON, XML, CSV and TSV are for tables, and the answer is a graph; ask for N-Triples or Turtle";
+                Err(Fault::new(Reason::InvalidRequest, message))
+            }
+        }
+    }
+}
+
+/// What serialisers write to: bytes that wait to be handed on.
+#[derive(Clone, Default)]
+struct Waiting(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Waiting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Waiting {
+    /// Hands on what waits, if it is at least `least` bytes.
+    fn hand_on(&self, least: usize, output: Output<'_>) -> Result<(), Fault> {
+        if self.0.borrow().len() < least.max(1) {
+            return Ok(());
+        }
+        let mut bytes = Bytes::from(std::mem::take(&mut *self.0.borrow_mut()));
+        while !bytes.is_empty() {
+            output(Part::Data(bytes.split_to(bytes.len().min(PART_BYTES_MAX))))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes solutions.
+pub struct SolutionWriter {
+    waiting: Waiting,
+    rows: Rows,
+    width: usize,
+}
+
+/// How rows become bytes.
+#[allow(clippy::large_enum_variant, reason = "there is one for an answer")]
+enum Rows {
+    Direct(Table),
+    Xml(WriterSolutionsSerializer<Waiting>, Vec<Variable>),
+}
+
+impl SolutionWriter {
+    /// Begins a table.
+    pub fn new(format: Format, variables: Vec<Variable>, output: Output<'_>) -> Result<Self, Fault> {
+        let format = format.of_solutions()?;
+        let names = variables.iter().map(|variable| variable.as_str().to_owned()).collect();
+        output(Part::Header { media_type: format.media_type(), variables: names })?;
+        let (waiting, width) = (Waiting::default(), variables.len());
+        let direct = |form| Rows::Direct(Table::begin(form, &variables, &mut waiting.0.borrow_mut()));
+        let rows = match format {
+            QueryResultsFormat::Json => direct(Form::Json),
+            QueryResultsFormat::Csv => direct(Form::Csv),
+            QueryResultsFormat::Tsv => direct(Form::Tsv),
+            _ => {
+                let serializer = QueryResultsSerializer::from_format(format);
+                let serializer = serializer.serialize_solutions_to_writer(waiting.clone(), variables.clone());
+                Rows::Xml(serializer.map_err(write_fault)?, variables)
+            }
+        };
+        Ok(Self { waiting, rows, width })
+    }
+
+    /// Writes so many rows, each as wide as there are variables, and hands them on when they are worth it.
+    pub fn write(&mut self, rows: usize, cells: &Cells, output: Output<'_>) -> Result<(), Fault> {
+        for row in 0..rows {
+            let cells_of_row = row * self.width..(row + 1) * self.width;
+            match &mut self.rows {
+                Rows::Direct(table) => {
+                    table.row(cells_of_row.map(|cell| cells.get(cell)), &mut self.waiting.0.borrow_mut())?;
+                }
+                Rows::Xml(serializer, variables) => {
+                    let terms = cells_of_row.map(|cell| cells.term(cell)).collect::<Result<Vec<_>, _>>()?;
+                    let bound =
+                        variables.iter().zip(&terms).filter_map(|(variable, term)| Some((variable, term.as_ref()?)));
+                    serializer.serialize(bound).map_err(write_fault)?;
+                }
+            }
+            self.waiting.hand_on(PART_BYTES_MAX / 2, output)?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what was written.
+    pub fn flush(&mut self, output: Output<'_>) -> Result<(), Fault> {
+        self.waiting.hand_on(1, output)
+    }
+
+    /// Ends the table.
+    pub fn finish(self, output: Output<'_>) -> Result<(), Fault> {
+        match self.rows {
+            Rows::Direct(table) => table.end(&mut self.waiting.0.borrow_mut()),
+            Rows::Xml(serializer, _) => _ = serializer.finish().map_err(write_fault)?,
+        }
+        self.waiting.hand_on(1, output)
+    }
+}
+
+/// Writes the answer of an ASK.
+pub fn write_boolean(format: Format, value: bool, output: Output<'_>) -> Result<(), Fault> {
+    let format = format.of_solutions()?;
+    output(Part::Header { media_type: format.media_type(), variables: Vec::new() })?;
+    let bytes = QueryResultsSerializer::from_format(format)
+        .serialize_boolean_to_writer(Vec::new(), value)
+        .map_err(write_fault)?;
+    output(Part::Data(bytes.into()))
+}
+
+#[allow(clippy::large_enum_variant, reason = "there is one for an answer")]
+enum GraphSerializer {
+    NTriples(WriterNTriplesSerializer<Waiting>),
+    Turtle(WriterTurtleSerializer<Waiting>),
+}
+
+/// Writes triples.
+pub struct GraphWriter {
+    waiting: Waiting,
+    serializer: GraphSerializer,
+}
+
+impl GraphWriter {
+    /// Begins a graph.
+    pub fn new(format: Format, output: Output<'_>) -> Result<Self, Fault> {
+        let waiting = Waiting::default();
+        let (media_type, serializer) = match format.is_turtle()? {
+            true => ("text/turtle", GraphSerializer::Turtle(TurtleSerializer::new().for_writer(waiting.clone()))),
+            false => (
+                "application/n-triples",
+                GraphSerializer::NTriples(NTriplesSerializer::new().for_writer(waiting.clone())),
+            ),
+        };
+        output(Part::Header { media_type, variables: Vec::new() })?;
+        Ok(Self { waiting, serializer })
+    }
+
+    /// Writes triples and hands them on.
+    pub fn write(&mut self, triples: &[Triple], output: Output<'_>) -> Result<(), Fault> {
+        for triple in triples {
+            match &mut self.serializer {
+                GraphSerializer::NTriples(serializer) => serializer.serialize_triple(triple),
+                GraphSerializer::Turtle(serializer) => serializer.serialize_triple(triple),
+            }
+            .map_err(write_fault)?;
+            self.waiting.hand_on(PART_BYTES_MAX / 2, output)?;
+        }
+        self.waiting.hand_on(1, output)
+    }
+
+    /// Ends the graph.
+    pub fn finish(self, output: Output<'_>) -> Result<(), Fault> {
+        match self.serializer {
+            GraphSerializer::NTriples(serializer) => _ = serializer.finish(),
+            GraphSerializer::Turtle(serializer) => _ = serializer.finish().map_err(write_fault)?,
+        }
+        self.waiting.hand_on(1, output)
+    }
+}
+
+/// Writing to memory fails only for what a format cannot hold.
+fn write_fault(error: io::Error) -> Fault {
+    Fault::new(Reason::Unsupported, format!("the answer does not fit its format: {error}"))
+}

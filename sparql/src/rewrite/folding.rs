@@ -1,0 +1,104 @@
+//! GROUP BY, and ORDER BY under a LIMIT: over bodies they become leaves that are [folded](crate::fold); over anything else
+//! they stay with the coordinator.
+
+use crate::evaluate::order;
+use crate::fold::{By, Fold, Top};
+use crate::plan::estimate;
+use crate::rewrite::body::{Body, Graph};
+use crate::rewrite::leaf;
+use crate::rewrite::{Form, Leaf, Rewriter, Rewritten};
+use entail_model::Fault;
+use oxrdf::Variable;
+use spargebra::algebra::{AggregateExpression, GraphPattern, OrderExpression};
+
+impl Rewriter<'_> {
+    /// Cuts out a union of bodies as a leaf that is folded.
+    fn folded(&mut self, bodies: Vec<Body>, fold: Fold) -> GraphPattern {
+        let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
+        let pattern = leaf::folded(self.leaves.len(), &bodies, &fold, estimate);
+        self.leaves.push(Leaf { bodies, variables: fold.outputs(), distinct: false, fold: Some(fold) });
+        pattern
+    }
+
+    pub(crate) fn group(
+        &mut self,
+        inner: GraphPattern,
+        variables: Vec<Variable>,
+        aggregates: Vec<(Variable, AggregateExpression)>,
+        graph: &Graph,
+    ) -> Rewritten {
+        let form = self.rewrite(inner, graph)?;
+        if let Form::Pushed(bodies) = &form
+            && let Some(fold) = Fold::group(bodies, &variables, &aggregates)
+        {
+            return Ok(Form::Rest(self.folded(bodies.clone(), fold), None));
+        }
+        let aggregates =
+            aggregates.into_iter().map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
+        let aggregates = aggregates.collect::<Result<Vec<_>, Fault>>()?;
+        let (inner, _) = self.settle(form);
+        Ok(Form::Rest(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
+    }
+
+    /// A LIMIT: no more rows are put in order than it leaves.
+    pub(crate) fn first(&mut self, inner: GraphPattern, start: usize, length: usize, graph: &Graph) -> Rewritten {
+        let slice = |inner| GraphPattern::Slice { inner, start, length: Some(length) };
+        let below = match Below::of(inner) {
+            Ok(below) => below,
+            Err(inner) => return self.around(inner, graph, slice),
+        };
+        let bodies = match self.rewrite(below.inner.clone(), graph)? {
+            Form::Pushed(bodies) => bodies,
+            form => {
+                let (inner, _) = self.settle(form);
+                let sorted = self.sorted(inner, below.order());
+                return Ok(Form::Rest(slice(Box::new(below.above(sorted))), None));
+            }
+        };
+        let length = start.saturating_add(length);
+        let top = Top { by: below.by.clone(), shown: below.shown.clone(), length, distinct: below.distinct };
+        let first = self.folded(bodies, Fold::Top(top));
+        Ok(Form::Rest(slice(Box::new(below.above(first))), None))
+    }
+
+    pub(crate) fn sorted(&mut self, inner: GraphPattern, by: Vec<OrderExpression>) -> GraphPattern {
+        order::sorted(inner, by, || self.fresh("order"))
+    }
+}
+
+/// What stands below a LIMIT, if that is an order by variables: DISTINCT, perhaps, and what is shown.
+struct Below {
+    by: Vec<(Variable, By)>,
+    shown: Vec<Variable>,
+    distinct: bool,
+    inner: GraphPattern,
+}
+
+impl Below {
+    /// Takes apart what stands below a LIMIT; gives it back if it is more than an order by variables.
+    #[allow(clippy::result_large_err, reason = "it is the same pattern either way, not a rare failure")]
+    fn of(pattern: GraphPattern) -> Result<Self, GraphPattern> {
+        let (distinct, project) = match &pattern {
+            GraphPattern::Distinct { inner } => (true, &**inner),
+            _ => (false, &pattern),
+        };
+        let GraphPattern::Project { inner, variables } = project else { return Err(pattern) };
+        let GraphPattern::OrderBy { inner, expression } = &**inner else { return Err(pattern) };
+        let by: Option<Vec<_>> = expression.iter().map(By::of).collect();
+        match by.filter(|by| !distinct || by.iter().all(|(variable, _)| variables.contains(variable))) {
+            Some(by) => Ok(Self { by, shown: variables.clone(), distinct, inner: (**inner).clone() }),
+            None => Err(pattern),
+        }
+    }
+
+    /// The order as the algebra has it.
+    fn order(&self) -> Vec<OrderExpression> {
+        self.by.iter().map(|(variable, by)| by.expression(variable.clone().into())).collect()
+    }
+
+    /// The operators that were above the order, above what gives its rows.
+    fn above(self, inner: GraphPattern) -> GraphPattern {
+        let project = GraphPattern::Project { inner: Box::new(inner), variables: self.shown };
+        if self.distinct { GraphPattern::Distinct { inner: Box::new(project) } } else { project }
+    }
+}

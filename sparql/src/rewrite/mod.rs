@@ -1,0 +1,341 @@
+//! From the algebra to bodies that run in the cluster, and the rest around them.
+//!
+//! ```text
+//! Filter(LeftJoin(Join(Bgp, Union(Bgp, Bgp)), Bgp))      what was parsed
+//! Filter(LeftJoin(Service 0,               Service 1))   what spareval evaluates
+//!                  │                        │
+//!                  └─ 2 bodies, merged      └─ 1 body
+//! ```
+//!
+//! Joins and unions of basic graph patterns, filters over them, small tables and GRAPH all become bodies, as large as
+//! can be; the largest bodies are cut out as *leaves*, which appear in the rest as services under names that no query
+//! can write. Every rewriting keeps the bag of solutions.
+//!
+//! Filters, and what stands beside them in OPTIONAL and MINUS, are in [`filters`](filters); GRAPH in
+//! [`graphs`](graphs), groups and LIMIT in [`folding`](folding).
+
+pub(crate) mod analysis;
+pub(crate) mod body;
+pub(crate) mod counting;
+pub(crate) mod exists;
+pub(crate) mod expression;
+pub(crate) mod filters;
+pub(crate) mod folding;
+pub(crate) mod graphs;
+pub(crate) mod leaf;
+pub(crate) mod pushdown;
+pub(crate) mod semi;
+
+use crate::evaluate::session::Session;
+use crate::fold::Fold;
+use crate::plan::estimate;
+use crate::rewrite::body::{Body, Graph, Pattern, ground_term};
+use entail_model::{Fault, Reason};
+use oxrdf::Variable;
+use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
+use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
+
+/// Bodies in one union. More alternatives are left to the coordinator.
+pub(crate) const BRANCHES_MAX: usize = 64;
+/// Triple patterns in one body. A larger one is most likely a mistake, and planning takes the square of it.
+const PATTERNS_MAX: usize = 512;
+
+/// What is cut out of the algebra.
+#[derive(Debug)]
+pub struct Leaf {
+    pub bodies: Vec<Body>,
+    /// The variables that are seen outside.
+    pub variables: Vec<Variable>,
+    /// Are the solutions wanted as a set over these variables?
+    pub distinct: bool,
+    /// What is wanted in place of the solutions.
+    pub fold: Option<Fold>,
+}
+
+/// A rewritten pattern.
+#[allow(clippy::large_enum_variant, reason = "there are as many as a query has operators")]
+pub enum Form {
+    /// A union of bodies: runs in the cluster.
+    Pushed(Vec<Body>),
+    /// Runs at the coordinator, over leaves. Every solution extends one of the body, if there is one.
+    Rest(GraphPattern, Option<Body>),
+}
+
+/// Rewrites the patterns of one query.
+pub struct Rewriter<'s> {
+    pub(crate) session: &'s Session,
+    pub leaves: Vec<Leaf>,
+    /// Variables that were made up.
+    pub(crate) fresh: usize,
+}
+
+pub(crate) type Rewritten = Result<Form, Fault>;
+
+impl<'s> Rewriter<'s> {
+    /// A rewriter with no leaves yet.
+    pub fn new(session: &'s Session) -> Self {
+        Self { session, leaves: Vec::new(), fresh: 0 }
+    }
+
+    /// Rewrites a pattern that is evaluated in `graph`.
+    pub fn rewrite(&mut self, pattern: GraphPattern, graph: &Graph) -> Rewritten {
+        match pattern {
+            GraphPattern::Bgp { patterns } => Ok(self.basic(patterns, graph)),
+            GraphPattern::Path { subject, path, object } => self.path(subject, path, object, graph),
+            GraphPattern::Join { left, right } => {
+                let (left, right) = (self.rewrite(*left, graph)?, self.rewrite(*right, graph)?);
+                Ok(self.join(left, right))
+            }
+            GraphPattern::LeftJoin { left, right, expression } => self.left_join(*left, *right, expression, graph),
+            GraphPattern::Filter { expr, inner } => self.filter(expr, *inner, graph),
+            GraphPattern::Union { .. } => {
+                let mut branches = Vec::new();
+                alternatives(pattern, &mut branches);
+                let forms =
+                    branches.into_iter().map(|branch| self.rewrite(branch, graph)).collect::<Result<Vec<_>, _>>()?;
+                Ok(self.union(forms))
+            }
+            GraphPattern::Graph { name, inner } => self.graph(name, *inner),
+            GraphPattern::Extend { inner, variable, expression } => {
+                let expression = self.expression(expression, graph)?;
+                let (inner, certain) = self.rest(*inner, graph)?;
+                Ok(Form::Rest(GraphPattern::Extend { inner: Box::new(inner), variable, expression }, certain))
+            }
+            GraphPattern::Minus { left, right } => self.minus(*left, *right, graph),
+            GraphPattern::Values { variables, bindings } => Ok(table(variables, bindings)),
+            GraphPattern::OrderBy { inner, expression } => {
+                let keys = expression.into_iter().map(|key| {
+                    Ok(match key {
+                        OrderExpression::Asc(by) => OrderExpression::Asc(self.expression(by, graph)?),
+                        OrderExpression::Desc(by) => OrderExpression::Desc(self.expression(by, graph)?),
+                    })
+                });
+                let expression = keys.collect::<Result<Vec<_>, Fault>>()?;
+                let (inner, certain) = self.rest(*inner, graph)?;
+                Ok(Form::Rest(self.sorted(inner, expression), certain))
+            }
+            GraphPattern::Project { inner, variables } => {
+                // What a subquery does not show is unknown outside, whatever its name.
+                let (inner, _) = self.rest(*inner, graph)?;
+                Ok(Form::Rest(GraphPattern::Project { inner: Box::new(inner), variables }, None))
+            }
+            GraphPattern::Distinct { inner } => self.around(*inner, graph, |inner| GraphPattern::Distinct { inner }),
+            GraphPattern::Reduced { inner } => self.around(*inner, graph, |inner| GraphPattern::Reduced { inner }),
+            GraphPattern::Slice { inner, start, length: Some(length) } => self.first(*inner, start, length, graph),
+            GraphPattern::Slice { inner, start, length } => {
+                self.around(*inner, graph, |inner| GraphPattern::Slice { inner, start, length })
+            }
+            GraphPattern::Group { inner, variables, aggregates } => self.group(*inner, variables, aggregates, graph),
+            GraphPattern::Service { name, silent, .. } => service(&name, silent),
+        }
+    }
+
+    /// Rewrites a pattern for use by the coordinator.
+    pub fn rest(&mut self, pattern: GraphPattern, graph: &Graph) -> Result<(GraphPattern, Option<Body>), Fault> {
+        let form = self.rewrite(pattern, graph)?;
+        Ok(self.settle(form))
+    }
+
+    /// Keeps an operator that does not change what is certain.
+    pub(crate) fn around(
+        &mut self,
+        inner: GraphPattern,
+        graph: &Graph,
+        operator: impl FnOnce(Box<GraphPattern>) -> GraphPattern,
+    ) -> Rewritten {
+        let (inner, certain) = self.rest(inner, graph)?;
+        Ok(Form::Rest(operator(Box::new(inner)), certain))
+    }
+
+    /// Cuts out a union of bodies as a leaf.
+    pub fn settle(&mut self, form: Form) -> (GraphPattern, Option<Body>) {
+        match form {
+            Form::Rest(pattern, certain) => (pattern, certain),
+            Form::Pushed(bodies) => {
+                let certain = if let [only] = &bodies[..] { Some(only.clone()) } else { None };
+                (self.leaf(bodies), certain)
+            }
+        }
+    }
+
+    pub(crate) fn leaf(&mut self, bodies: Vec<Body>) -> GraphPattern {
+        if bodies.iter().all(|body| body.patterns.is_empty() && body.filters.is_empty()) {
+            return leaf::values(&bodies);
+        }
+        let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
+        let variables = leaf::variables(&bodies);
+        let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
+        self.leaves.push(Leaf { bodies, variables, distinct: false, fold: None });
+        pattern
+    }
+
+    fn basic(&mut self, patterns: Vec<TriplePattern>, graph: &Graph) -> Form {
+        if patterns.is_empty() {
+            // In a named graph this asks whether, or which, there is.
+            return match graph {
+                Graph::Default => Form::Pushed(vec![Body::default()]),
+                _ => Form::Rest(graph.wrap(GraphPattern::Bgp { patterns }), None),
+            };
+        }
+        let mut body = Body::default();
+        let mut rest = Vec::new();
+        for triple in patterns {
+            match Pattern::new(&triple, graph) {
+                Some(pattern) => body.patterns.push(pattern),
+                None => rest.push(leaf::without_blank_nodes(triple)),
+            }
+        }
+        if rest.is_empty() {
+            return Form::Pushed(vec![body]);
+        }
+        let rest = Form::Rest(graph.wrap(GraphPattern::Bgp { patterns: rest }), None);
+        if body.patterns.is_empty() { rest } else { self.join(Form::Pushed(vec![body]), rest) }
+    }
+
+    /// Sequences and inverses were taken apart by the parser; here alternatives become unions.
+    fn path(
+        &mut self,
+        subject: TermPattern,
+        path: PropertyPathExpression,
+        object: TermPattern,
+        graph: &Graph,
+    ) -> Rewritten {
+        match path {
+            PropertyPathExpression::NamedNode(predicate) => {
+                Ok(self.basic(vec![TriplePattern { subject, predicate: predicate.into(), object }], graph))
+            }
+            PropertyPathExpression::Reverse(inner) => self.path(object, *inner, subject, graph),
+            PropertyPathExpression::Sequence(first, second) => {
+                let middle = TermPattern::Variable(self.fresh("path"));
+                let first = self.path(subject, *first, middle.clone(), graph)?;
+                let second = self.path(middle, *second, object, graph)?;
+                Ok(self.join(first, second))
+            }
+            PropertyPathExpression::Alternative(one, other) => {
+                let one = self.path(subject.clone(), *one, object.clone(), graph)?;
+                let other = self.path(subject, *other, object, graph)?;
+                Ok(self.union(vec![one, other]))
+            }
+            path => {
+                let [subject, object] = [subject, object].map(leaf::without_blank_node);
+                Ok(Form::Rest(graph.wrap(GraphPattern::Path { subject, path, object }), None))
+            }
+        }
+    }
+
+    pub(crate) fn fresh(&mut self, purpose: &str) -> Variable {
+        self.fresh += 1;
+        Variable::new_unchecked(format!("_:{purpose}:{}", self.fresh))
+    }
+
+    pub(crate) fn join(&mut self, left: Form, right: Form) -> Form {
+        match (left, right) {
+            (Form::Pushed(left), Form::Pushed(right)) => self.join_bodies(left, right),
+            // A join with one solution that binds nothing.
+            (Form::Pushed(unit), other) | (other, Form::Pushed(unit)) if unit == [Body::default()] => other,
+            (left, right) => {
+                let ((left, certain), (right, other)) = (self.settle(left), self.settle(right));
+                let certain = match (certain, other) {
+                    (Some(one), Some(other)) => one.join(other),
+                    (one, other) => one.or(other),
+                };
+                Form::Rest(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, certain)
+            }
+        }
+    }
+
+    fn join_bodies(&mut self, left: Vec<Body>, right: Vec<Body>) -> Form {
+        let size = |bodies: &[Body]| bodies.iter().map(|body| body.patterns.len()).max().unwrap_or(0);
+        if left.len() * right.len() > BRANCHES_MAX || size(&left) + size(&right) > PATTERNS_MAX {
+            let ((left, _), (right, _)) = (self.settle(Form::Pushed(left)), self.settle(Form::Pushed(right)));
+            return Form::Rest(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, None);
+        }
+        let pairs = left.iter().flat_map(|one| right.iter().map(move |other| one.clone().join(other.clone())));
+        Form::Pushed(pairs.flatten().collect())
+    }
+
+    /// Bodies are put together, in groups of bounded size; the order of a union's parts does not matter.
+    pub(crate) fn union(&mut self, forms: Vec<Form>) -> Form {
+        let mut groups = vec![Vec::new()];
+        let mut rest = Vec::new();
+        for form in forms {
+            match form {
+                Form::Pushed(bodies) => {
+                    let last = groups.last_mut().expect("there is a first group");
+                    if last.is_empty() || last.len() + bodies.len() <= BRANCHES_MAX {
+                        last.extend(bodies);
+                    } else {
+                        groups.push(bodies);
+                    }
+                }
+                Form::Rest(pattern, _) => rest.push(pattern),
+            }
+        }
+        if rest.is_empty() && groups.len() == 1 {
+            return Form::Pushed(groups.swap_remove(0));
+        }
+        let groups = groups.into_iter().filter(|group| !group.is_empty()).map(|group| self.leaf(group));
+        rest.extend(groups.collect::<Vec<_>>());
+        Form::Rest(balanced(rest), None)
+    }
+
+    pub(crate) fn aggregate(
+        &mut self,
+        aggregate: AggregateExpression,
+        graph: &Graph,
+    ) -> Result<AggregateExpression, Fault> {
+        Ok(match aggregate {
+            AggregateExpression::CountSolutions { distinct } => AggregateExpression::CountSolutions { distinct },
+            AggregateExpression::FunctionCall { name, expr, distinct } => {
+                AggregateExpression::FunctionCall { name, expr: self.expression(expr, graph)?, distinct }
+            }
+        })
+    }
+
+    /// An expression of the coordinator: the patterns of its EXISTS are told their graph, and looked up row by row.
+    pub(crate) fn expression(&mut self, expression: Expression, graph: &Graph) -> Result<Expression, Fault> {
+        exists::in_graph(expression, graph)
+    }
+}
+
+/// The parts of a union of unions.
+fn alternatives(pattern: GraphPattern, found: &mut Vec<GraphPattern>) {
+    match pattern {
+        GraphPattern::Union { left, right } => {
+            alternatives(*left, found);
+            alternatives(*right, found);
+        }
+        other => found.push(other),
+    }
+}
+
+/// The union of some patterns, nested no deeper than it must be.
+fn balanced(mut patterns: Vec<GraphPattern>) -> GraphPattern {
+    if patterns.len() > 2 {
+        let right = patterns.split_off(patterns.len() / 2);
+        patterns = vec![balanced(patterns), balanced(right)];
+    }
+    let union = |left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) };
+    patterns.into_iter().reduce(union).unwrap_or_default()
+}
+
+/// A table; a small one that binds everything is a union of bodies.
+pub(crate) fn table(variables: Vec<Variable>, bindings: Vec<Vec<Option<GroundTerm>>>) -> Form {
+    let is_small = bindings.len() <= BRANCHES_MAX && bindings.iter().flatten().all(Option::is_some);
+    if !is_small {
+        return Form::Rest(GraphPattern::Values { variables, bindings }, None);
+    }
+    let row = |row: &Vec<Option<GroundTerm>>| {
+        let terms = row.iter().flatten().map(ground_term);
+        Body { fixed: variables.iter().cloned().zip(terms).collect(), ..Body::default() }
+    };
+    Form::Pushed(bindings.iter().map(row).collect())
+}
+
+fn service(name: &NamedNodePattern, silent: bool) -> Rewritten {
+    if silent {
+        // A silent service that fails gives one solution that binds nothing.
+        return Ok(Form::Pushed(vec![Body::default()]));
+    }
+    Err(Fault::new(Reason::Unsupported, format!("SERVICE {name}: other endpoints are not asked by this version")))
+}

@@ -1,0 +1,187 @@
+//! Limits on query texts, checked before the parser sees them.
+//!
+//! The parser and the evaluator recurse: once per bracket, and once per operator of a chain. A scan that knows strings,
+//! IRIs and comments counts both, so that no text can overflow a stack. [`run_on_big_stack`] gives the rest of the work
+//! a stack on which everything within the limits fits.
+
+use crate::text::tokens::{Token, tokens};
+use entail_model::{Fault, Reason};
+use tracing::Span;
+
+/// How long a query or update text may be, in bytes.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// How deep brackets of any kind may nest.
+pub const DEPTH_MAX: usize = 200;
+/// How many operators, each of which may nest in the one before, a text may hold.
+pub const OPERATORS_MAX: usize = 4_000;
+/// How many operators a clause such as OPTIONAL counts for: planning takes the square of their number.
+const CLAUSE_OPERATORS: usize = 8;
+/// The stack of a query's thread; only what is touched is ever backed by memory.
+pub const STACK_BYTES: usize = 256 << 20;
+
+/// Checks a query text against the limits.
+///
+/// # Errors
+/// `LimitExceeded` with the place where the limit was passed.
+pub fn check_text(text: &str) -> Result<(), Fault> {
+    if text.len() > TEXT_BYTES_MAX {
+        let message = format!("a text of {} bytes; at most {TEXT_BYTES_MAX} are read", text.len());
+        return Err(Fault::new(Reason::LimitExceeded, message));
+    }
+    let mut scan = Scan { text, at: 0, depth: 0, operators: 0, data: Data::No };
+    tokens(text).try_for_each(|(at, token)| scan.step(at, token))
+}
+
+/// The line and column of a byte offset, from one, columns in characters.
+pub fn position(text: &str, offset: usize) -> (u64, u64) {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() as u64 + 1;
+    (line, column)
+}
+
+/// Runs `work` on a thread with a stack on which every text within the limits can be parsed and evaluated.
+///
+/// # Errors
+/// `Overloaded` when no thread can be had, `Internal` when `work` panics; otherwise what `work` gives.
+pub fn run_on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
+    let span = Span::current();
+    let work = move || span.in_scope(work);
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("query".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        let thread = thread.map_err(|error| {
+            Fault::new(Reason::Overloaded, format!("no thread for the query could be started: {error}"))
+        })?;
+        thread.join().unwrap_or_else(|_| Err(Fault::internal("the query's thread ended unexpectedly")))
+    })
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    /// Where the token begins that is looked at.
+    at: usize,
+    depth: usize,
+    operators: usize,
+    data: Data,
+}
+
+/// Are we in the block of a VALUES or an INSERT DATA, where nothing is an operator and signs belong to numbers?
+#[derive(Clone, Copy, PartialEq)]
+enum Data {
+    No,
+    /// The keyword was read, its block comes.
+    Announced,
+    /// In the block, whose bracket opened at this depth.
+    Within(usize),
+}
+
+impl Scan<'_> {
+    fn step(&mut self, at: usize, token: Token<'_>) -> Result<(), Fault> {
+        self.at = at;
+        match token {
+            Token::Open(bracket) => self.open(bracket),
+            Token::Close(bracket) => {
+                if bracket == b'}' && self.data == Data::Within(self.depth) {
+                    self.data = Data::No;
+                }
+                self.depth = self.depth.saturating_sub(1);
+                Ok(())
+            }
+            Token::Operator(_) => self.count(1),
+            Token::Word(word) => self.word(word),
+            Token::Variable(_) => Ok(()),
+        }
+    }
+
+    fn open(&mut self, bracket: u8) -> Result<(), Fault> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.exceeded(format!("brackets nest deeper than {DEPTH_MAX}")));
+        }
+        if bracket == b'{' && self.data == Data::Announced {
+            self.data = Data::Within(self.depth);
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Fault> {
+        if self.data == Data::No && ["values", "data"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) {
+            self.data = Data::Announced;
+        }
+        let clauses = ["union", "optional", "minus", "filter", "bind", "graph", "service", "select", "exists"];
+        if clauses.iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) {
+            self.count(CLAUSE_OPERATORS)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn count(&mut self, operators: usize) -> Result<(), Fault> {
+        if !matches!(self.data, Data::Within(_)) {
+            self.operators += operators;
+        }
+        if self.operators > OPERATORS_MAX {
+            return Err(self.exceeded(format!(
+                "more than {OPERATORS_MAX} operators, where a clause counts for {CLAUSE_OPERATORS}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn exceeded(&self, message: String) -> Fault {
+        let (line, column) = position(self.text, self.at);
+        Fault::new(Reason::LimitExceeded, message).at(line, column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(text: &str) -> Option<(Reason, u64, u64)> {
+        check_text(text).err().map(|fault| {
+            let position = fault.position.unwrap_or_default();
+            (fault.reason, position.line, position.column)
+        })
+    }
+
+    #[test]
+    fn deep_brackets_are_refused_with_their_place() {
+        let text = format!("SELECT *\nWHERE {{ FILTER {}1", "(".repeat(10_000));
+        assert_eq!(reason(&text), Some((Reason::LimitExceeded, 2, 16 + DEPTH_MAX as u64 - 1)));
+    }
+
+    #[test]
+    fn brackets_in_strings_iris_and_comments_do_not_count() {
+        let open = "(".repeat(1_000);
+        for text in
+            [format!("\"{open}\""), format!("'''{open}\n'''"), format!("<http://e/{open}>"), format!("# {open}")]
+        {
+            assert_eq!(reason(&format!("ASK {{ {text} }}")), None, "{text}");
+        }
+        assert_eq!(
+            reason(&format!("ASK {{ FILTER(1<2 && {open}2>1)")).map(|found| found.0),
+            Some(Reason::LimitExceeded)
+        );
+    }
+
+    #[test]
+    fn long_chains_are_refused() {
+        for link in ["+1", " && 1", "/<p>", " UNION {}", " OPTIONAL {}", " BIND(1 AS ?x)", "||1"] {
+            assert!(reason(&link.repeat(OPERATORS_MAX + 1)).is_some(), "{link}");
+            assert_eq!(reason(&link.repeat(400)), None, "{link}");
+        }
+        let rows = "(-1 +2 ex:a-b) ".repeat(10_000);
+        assert_eq!(reason(&format!("SELECT * {{ VALUES (?x ?y ?z) {{ {rows} }} }}")), None);
+        assert_eq!(
+            reason(&format!("ASK {{ FILTER(1 {}) }}", "-1 ".repeat(10_000))).map(|found| found.0),
+            Some(Reason::LimitExceeded)
+        );
+    }
+
+    #[test]
+    fn texts_are_bounded() {
+        assert_eq!(reason(&" ".repeat(TEXT_BYTES_MAX + 1)).map(|found| found.0), Some(Reason::LimitExceeded));
+    }
+}
