@@ -19,7 +19,7 @@ use entail_proto::v1::load_response::Part as Response;
 use entail_proto::v1::{
     ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
 };
-use entail_rdf::{self, Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
+use entail_rdf::{Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
 use entail_telemetry::count;
 use entail_telemetry::metrics::Counter;
 use oxrdf::NamedNode;
@@ -325,18 +325,18 @@ impl Intake {
                 let sent = batches.blocking_send(Ok(batch));
                 sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was given up"))
             };
-            ingest::parse(request, Pieces(waiting), &sink)
+            entail_rdf::parse(request, Pieces(waiting), &sink)
         }))
     }
 
     fn parse_request(&self, header: FileHeader, index: u64) -> Result<ParseRequest, Fault> {
         let asked = Some(header.format.as_str()).filter(|format| !format.is_empty());
-        let format = ingest::format_of(&header.name, asked)?;
-        let scope = ingest::blank_scope(self.scope, index);
+        let format = entail_rdf::format_of(&header.name, asked)?;
+        let scope = entail_rdf::blank_scope(self.scope, index);
         let on_error = header.on_error();
         let mut request = ParseRequest::new(header.name.clone(), format, self.key, scope);
         request.compression = match header.compression.as_str() {
-            "" => ingest::detect(&header.name).compression,
+            "" => entail_rdf::detect(&header.name).compression,
             name => Some(compression(name)?),
         };
         request.base_iri = Some(header.base_iri).filter(|base| !base.is_empty());

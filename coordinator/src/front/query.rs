@@ -12,7 +12,7 @@ use entail_proto::deadline::deadline_of;
 use entail_proto::v1::query_response::Part as WirePart;
 use entail_proto::v1::query_service_server::QueryService;
 use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};
-use entail_sparql::{self, Format, Mode, Part, Stop};
+use entail_sparql::{Format, Mode, Part, Stop};
 use entail_telemetry::count;
 use futures::Stream;
 use std::pin::Pin;
@@ -97,12 +97,12 @@ fn epoch_of(house: &House, request: &QueryRequest) -> Result<Option<Epoch>, Faul
 /// The whole answer, if it can be given at once.
 fn at_hand(
     house: &House,
-    request: &query::Request,
+    request: &entail_sparql::Request,
     reader: &Reader,
     started: Instant,
 ) -> Option<Result<Vec<QueryResponse>, Status>> {
     let (span, epoch) = (Span::current(), reader.epoch);
-    let result = query::run_at_hand(request, Arc::new(reader.at_hand()?))?;
+    let result = entail_sparql::run_at_hand(request, Arc::new(reader.at_hand()?))?;
     told(house, &span, epoch, result.as_ref().ok().map(|(summary, _)| summary));
     Some(result.map_err(refuse).map(|(summary, parts)| {
         let mut parts: Vec<_> = parts.into_iter().map(|part| wire_part(house, epoch, part)).collect();
@@ -112,7 +112,7 @@ fn at_hand(
 }
 
 /// Tells the span and the metrics of a query that is over, and what came of it, if it was answered.
-fn told(house: &House, span: &Span, epoch: Epoch, summary: Option<&query::Summary>) {
+fn told(house: &House, span: &Span, epoch: Epoch, summary: Option<&entail_sparql::Summary>) {
     count(span, "entail.epoch", epoch.0);
     if let Some(summary) = summary {
         count(span, "db.response.returned_rows", summary.rows);
@@ -133,7 +133,7 @@ fn wire_part(house: &House, epoch: Epoch, part: Part) -> QueryResponse {
     })
 }
 
-fn last_part(epoch: Epoch, summary: query::Summary, started: Instant) -> QueryResponse {
+fn last_part(epoch: Epoch, summary: entail_sparql::Summary, started: Instant) -> QueryResponse {
     response(WirePart::Summary(QuerySummary {
         epoch: epoch.0,
         rows: summary.rows,
@@ -143,9 +143,9 @@ fn last_part(epoch: Epoch, summary: query::Summary, started: Instant) -> QueryRe
     }))
 }
 
-fn query_of(house: &House, wire: QueryRequest, stop: Stop) -> query::Request {
+fn query_of(house: &House, wire: QueryRequest, stop: Stop) -> entail_sparql::Request {
     let rows_max = if wire.rows_max == 0 { house.options.rows_max } else { wire.rows_max.min(house.options.rows_max) };
-    query::Request {
+    entail_sparql::Request {
         format: format_of(wire.format()),
         mode: match wire.mode() {
             QueryMode::Unspecified => Mode::Run,
@@ -164,13 +164,13 @@ fn query_of(house: &House, wire: QueryRequest, stop: Stop) -> query::Request {
     }
 }
 
-fn run(house: &House, request: query::Request, reader: Reader, parts: &Parts) -> Result<query::Summary, Fault> {
+fn run(house: &House, request: entail_sparql::Request, reader: Reader, parts: &Parts) -> Result<entail_sparql::Summary, Fault> {
     let epoch = reader.epoch;
     let mut send = |part| {
         let sent = parts.blocking_send(Ok(wire_part(house, epoch, part)));
         sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
     };
-    query::run(request, Arc::new(reader), &mut send)
+    entail_sparql::run(request, Arc::new(reader), &mut send)
 }
 
 fn format_of(format: ResultFormat) -> Format {
