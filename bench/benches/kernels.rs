@@ -20,7 +20,7 @@ use entail_model::id::TermKind;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Relation, Round, ShardCount, ShardId, TermId};
 use entail_node::store::{OpenOptions, Store, codec};
-use entail_rdf::{self, Batch, Format, ParseRequest};
+use entail_rdf::{Batch, Format, ParseRequest};
 use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -87,7 +87,7 @@ fn parse(text: &[u8], take: &(dyn Fn(Batch) + Sync)) {
         take(batch);
         Ok(())
     };
-    ingest::parse(request, text, &sink).unwrap();
+    entail_rdf::parse(request, text, &sink).unwrap();
 }
 
 fn new_store() -> (tempfile::TempDir, Store) {

@@ -164,7 +164,12 @@ fn query_of(house: &House, wire: QueryRequest, stop: Stop) -> entail_sparql::Req
     }
 }
 
-fn run(house: &House, request: entail_sparql::Request, reader: Reader, parts: &Parts) -> Result<entail_sparql::Summary, Fault> {
+fn run(
+    house: &House,
+    request: entail_sparql::Request,
+    reader: Reader,
+    parts: &Parts,
+) -> Result<entail_sparql::Summary, Fault> {
     let epoch = reader.epoch;
     let mut send = |part| {
         let sent = parts.blocking_send(Ok(wire_part(house, epoch, part)));
