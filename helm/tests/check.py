@@ -6,6 +6,10 @@
     the real program                               every command, flag and variable; some are run as processes, with their
                                                    probes, the commands of `helm test`, and what Prometheus would ask
     refused/*.yaml                                 each refused, with the message of its first line
+    live.py                                        upgrades that would lose data of a cluster that runs are refused
+    parent.py                                      the chart as a dependency
+    readme.py                                      values.yaml, its schema and README.md agree
+    promtool                                       the PrometheusRule of each rendering, and that it selects its own cluster
 
 What has no tool here is skipped and said (deploy/tests/report.py).
 """
@@ -13,14 +17,21 @@ What has no tool here is skipped and said (deploy/tests/report.py).
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+
+import yaml
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent / "deploy" / "tests"))
 
 import cluster  # noqa: E402
+import live  # noqa: E402
+import parent  # noqa: E402
+import readme  # noqa: E402
 import health  # noqa: E402
 import manifests  # noqa: E402
 import program  # noqa: E402
@@ -32,10 +43,11 @@ DEPLOY = HERE.parent.parent / "deploy"
 NAMESPACE = "space"
 # The first version of Kubernetes that Chart.yaml admits.
 KUBERNETES_MIN = (1, 30)
+VERSION = ".".join(map(str, KUBERNETES_MIN)) + ".0"
 # Values that are run as processes: small enough for any machine.
 RUN = ("values.yaml", "laptop.yaml", "everything.yaml")
-# What the Prometheus operator adds to Kubernetes has no schema there.
-NOT_KUBERNETES = {"ServiceMonitor"}
+# What the Prometheus operator and the Gateway API add to Kubernetes has no schema there.
+NOT_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "GRPCRoute"}
 
 
 def helm(*arguments):
@@ -43,8 +55,17 @@ def helm(*arguments):
 
 
 def template(values, *more):
-    version = ".".join(map(str, KUBERNETES_MIN)) + ".0"
-    return helm("template", "db", CHART, "--namespace", NAMESPACE, "--kube-version", version, "--values", values, *more)
+    return helm("template", "db", CHART, "--namespace", NAMESPACE, "--kube-version", VERSION, "--values", values, *more)
+
+
+def living(report):
+    """`lookup` against what an installation with the default values has."""
+    installed = manifests.Manifests(template(CHART / "values.yaml").stdout).of("StatefulSet")
+
+    def render(flags, settings):
+        return template(CHART / "values.yaml", *flags, *(flag for setting in settings for flag in ("--set", setting)))
+
+    live.check(report, render, installed, NAMESPACE)
 
 
 def validate(report, where, rendered):
@@ -71,6 +92,9 @@ def names(report, where, rendered, entail):
     """Every command, flag and variable against the real program."""
     for name, _, pod in rendered.pods():
         for container in manifests.containers(pod):
+            if container["image"].startswith("registry.example/"):
+                # A sidecar of somebody else.
+                continue
             at = f"{where}: {name}/{container['name']}"
             report.check("command" not in container, f"{at}: replaces the image's entry point")
             entail.judge(report, at, container["args"], manifests.environment(container, f"{name}-0"))
@@ -136,8 +160,114 @@ def probes(report, where, running, name, container):
             report.skip(f"{name}: {kind}: there is no curl that speaks HTTP/2")
 
 
+def copies(report):
+    """The chart cannot reach beyond its directory: it has copies."""
+    texts = [path.read_text() for path in (CHART / "alerts" / "alerts.yaml", DEPLOY / "config" / "alerts.yaml")]
+    report.check(texts[0] == texts[1], "alerts.yaml differs in deploy/config and helm/entail/alerts: copy it")
+    dashboards(report)
+
+
+def alerts(report, where, rendered):
+    """The PrometheusRule is one that Prometheus reads, and each of its selectors is for this cluster only."""
+    promtool = shutil.which("promtool")
+    for item in rendered.of("PrometheusRule"):
+        for rule in item["spec"]["groups"][0]["rules"]:
+            selectors = re.findall(r"\b(?:(?:entail|process)_[a-z_]+|up)\{([^,}]*)", rule["expr"])
+            report.check(bool(selectors) or "alert" not in rule, f"{where}: {rule.get('alert')} has no selector")
+            is_own = all(selector.startswith(("namespace=", "cluster=")) for selector in selectors)
+            report.check(is_own, f"{where}: {rule.get('alert')} is for every cluster: {rule['expr']}")
+        if not promtool:
+            report.skip("the PrometheusRule against Prometheus itself: there is no promtool (Debian's package prometheus)")
+            continue
+        with tempfile.TemporaryDirectory(prefix="entail-check-alerts-") as directory:
+            path = pathlib.Path(directory, "rules.yaml")
+            path.write_text(yaml.safe_dump({"groups": item["spec"]["groups"]}))
+            done = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True)
+            report.check(done.returncode == 0, f"{where}: the PrometheusRule: {done.stdout}{done.stderr}")
+
+
+def alerts_by_name(report):
+    """A role that is gone is noticed whatever the release is called, and only that of this cluster."""
+    promtool = shutil.which("promtool")
+    done = helm(
+        "template", "db", CHART, "--namespace", NAMESPACE, "--set", "fullnameOverride=graph,prometheusRule.enabled=true",
+        "--set", "serviceMonitor.enabled=true,prometheusRule.runbookUrl=https://wiki.example/a",
+    )
+    rendered = manifests.Manifests(done.stdout)
+    job = rendered.of("ServiceMonitor")[0]["spec"]["endpoints"][0]["relabelings"][0]
+    report.check(job == {"targetLabel": "job", "replacement": "graph"}, f"alerts: the job is {job}")
+    if not promtool:
+        return
+    gone = [("graph", NAMESPACE), ("graph", "elsewhere"), ("other", NAMESPACE)]
+    series = [
+        {"series": f'up{{job="{job}", namespace="{space}", role="node", instance="a:7402"}}', "values": "0x20"}
+        for job, space in gone
+    ]
+    told = {
+        "exp_labels": {"severity": "critical", "job": "graph", "namespace": NAMESPACE, "role": "node", "instance": "a:7402"},
+        "exp_annotations": {
+            "summary": "a:7402 does not answer",
+            "description": "The process is gone, or cannot be reached. Without the coordinator nothing is answered.",
+            "runbook_url": "https://wiki.example/a#entailrolegone",
+        },
+    }
+    tests = [{
+        "interval": "30s", "input_series": series,
+        "alert_rule_test": [{"eval_time": "5m", "alertname": "EntailRoleGone", "exp_alerts": [told]}],
+    }]
+    with tempfile.TemporaryDirectory(prefix="entail-check-alerts-") as directory:
+        place = pathlib.Path(directory)
+        (place / "rules.yaml").write_text(yaml.safe_dump({"groups": rendered.of("PrometheusRule")[0]["spec"]["groups"]}))
+        (place / "tests.yaml").write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": tests}))
+        done = subprocess.run([promtool, "test", "rules", "tests.yaml"], cwd=place, capture_output=True, text=True)
+        report.check(done.returncode == 0, f"alerts of a release called graph: {done.stdout}{done.stderr}")
+
+
+def extras(report):
+    """What users add arrives where it belongs; defaults that they overrule do not stay beside it."""
+    rendered = manifests.Manifests(template(HERE / "cases" / "extras.yaml").stdout)
+    for item in rendered.objects:
+        at = f"extras.yaml: {item['kind']} {item['metadata']['name']}"
+        if item["metadata"]["name"] not in ("db-entail-extra", "db-text"):
+            report.check(item["metadata"]["labels"].get("team") == "data", f"{at}: has no common label")
+            report.check(item["metadata"]["annotations"].get("owner") == "data@example.org", f"{at}: has no common annotation")
+    names = {item["metadata"]["name"] for item in rendered.of("ConfigMap")}
+    report.check({"db-entail-extra", "db-text"} <= names, f"extras.yaml: the extra objects are {names}")
+    sets = {item["metadata"]["name"]: item["spec"] for item in rendered.of("StatefulSet")}
+    template_, pod = sets["db-entail-node"]["template"], sets["db-entail-node"]["template"]["spec"]
+    report.check(template_["metadata"]["labels"]["stage"] == "production", "extras.yaml: a Pod's label does not win")
+    report.check(template_["metadata"]["annotations"]["owner"] == "other@example.org", "extras.yaml: a Pod's annotation does not win")
+    selectors = [entry["labelSelector"]["matchLabels"] for entry in pod["topologySpreadConstraints"]]
+    report.check(len(selectors) == 4 and selectors[3] == {"a": "b"}, f"extras.yaml: constraints for {selectors}")
+    report.check(is_own(selectors[2]), f"extras.yaml: a constraint without a selector counts {selectors[2]}")
+    report.check([entry["name"] for entry in pod["containers"]] == ["node", "sidecar"], "extras.yaml: there is no sidecar")
+    report.check(pod["initContainers"][0]["name"] == "prepare", "extras.yaml: there is no init container")
+    node, coordinator = pod["containers"][0], sets["db-entail-coordinator"]["template"]["spec"]["containers"][0]
+    report.check(node["args"] == ["node", "--memory=1GiB"], f"extras.yaml: arguments {node['args']}")
+    report.check(node["envFrom"] == [{"configMapRef": {"name": "settings"}}], "extras.yaml: no envFrom")
+    report.check([mount["name"] for mount in node["volumeMounts"]] == ["data", "certificates"], "extras.yaml: no volumeMount")
+    values = manifests.environment(coordinator, "db-entail-coordinator-0")
+    report.check(values["TOKIO_WORKER_THREADS"] == "2" and values["RUST_BACKTRACE"] == "1", f"extras.yaml: {values}")
+    modes = sets["db-entail-node"]["volumeClaimTemplates"][0]["spec"]["accessModes"]
+    report.check(modes == ["ReadWriteOncePod"], f"extras.yaml: access modes {modes}")
+    (ingress,), (route,) = rendered.of("Ingress"), rendered.of("GRPCRoute")
+    service = {item["metadata"]["name"]: item["spec"]["ports"][0] for item in rendered.of("Service")}["db-entail"]
+    for rule in ingress["spec"]["rules"]:
+        backend = rule["http"]["paths"][0]["backend"]["service"]
+        report.check(backend == {"name": "db-entail", "port": {"name": service["name"]}}, f"extras.yaml: Ingress to {backend}")
+    backend = route["spec"]["rules"][0]["backendRefs"]
+    report.check(backend == [{"name": "db-entail", "port": service["port"]}], f"extras.yaml: GRPCRoute to {backend}")
+    ports = {port["port"] for policy in rendered.of("NetworkPolicy") for rule in policy["spec"].get("egress", [])
+             for port in rule["ports"] if port["protocol"] == "UDP"}
+    report.check(ports == {5353}, f"extras.yaml: DNS at the ports {ports}")
+
+
+def is_own(labels):
+    return labels.get("app.kubernetes.io/component") == "node"
+
+
 def dashboards(report):
-    """The chart cannot reach beyond its directory: it has a copy."""
+    """The overview is the same everywhere."""
     names = {path.name for directory in (CHART, DEPLOY) for path in (directory / "dashboards").glob("*.json")}
     for name in names:
         texts = [path.read_text() if path.exists() else None for path in (CHART / "dashboards" / name, DEPLOY / "dashboards" / name)]
@@ -177,6 +307,7 @@ def main():
         rendered = manifests.Manifests(done.stdout)
         validate(report, path.name, rendered)
         rules.check(report, path.name, rendered)
+        alerts(report, path.name, rendered)
         if entail:
             names(report, path.name, rendered, entail)
             if path.name in RUN:
@@ -184,8 +315,13 @@ def main():
                     run(report, path.name, rendered, entail)
                 except LookupError as error:
                     report.check(False, f"{path.name}: an address leads nowhere: {error}")
-    dashboards(report)
+    copies(report)
+    alerts_by_name(report)
+    extras(report)
     refused(report)
+    readme.check(report)
+    parent.check(report, helm, CHART, VERSION)
+    living(report)
     report.end("check-helm")
 
 

@@ -79,9 +79,12 @@ def environment(container, pod_name):
     """The variables of a container, with $(NAME) of earlier ones put in, as the kubelet does."""
     values = {}
     for entry in container.get("env", []):
-        if "valueFrom" in entry:
+        if "fieldRef" in entry.get("valueFrom", {}):
             field = entry["valueFrom"]["fieldRef"]["fieldPath"]
             values[entry["name"]] = {"metadata.name": pod_name}[field]
+        elif "valueFrom" in entry:
+            # A Secret's, which is not here.
+            values[entry["name"]] = "secret"
         else:
             values[entry["name"]] = re.sub(r"\$\((\w+)\)", lambda found: values[found[1]], str(entry["value"]))
     return values

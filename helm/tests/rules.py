@@ -22,14 +22,20 @@ def restricted(report, where, pod):
     """The level "restricted" of Pod Security, and what goes beyond it here: a read-only root, no token."""
     security = pod["securityContext"]
     report.check(security.get("runAsNonRoot") is True, f"{where}: may run as root")
-    report.check(security.get("runAsUser") == 65532, f"{where}: is not the image's user")
+    # OpenShift chooses a user itself.
+    user = None if where.startswith("openshift.yaml") else 65532
+    report.check(security.get("runAsUser") == user, f"{where}: is not the image's user")
+    report.check(security.get("fsGroup") == user, f"{where}: its volumes have the group {security.get('fsGroup')}")
+    report.check(None not in security.values(), f"{where}: has fields without a value")
     report.check(security.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: has no seccomp profile")
-    report.check(pod.get("automountServiceAccountToken") is False, f"{where}: mounts a token")
+    # One of the cases asks for it.
+    token = where.startswith("extras.yaml") and not where.endswith("-test")
+    report.check(pod.get("automountServiceAccountToken") is token, f"{where}: mounts a token, or none")
     report.check(pod.get("enableServiceLinks") is False, f"{where}: gets variables of Services")
     hosts = {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
     report.check(not hosts, f"{where}: shares the machine's {hosts}")
     kinds = {kind for volume in pod.get("volumes", []) for kind in volume if kind != "name"}
-    report.check(kinds <= {"configMap"}, f"{where}: has volumes of the kinds {kinds}")
+    report.check(kinds <= {"configMap", "secret", "emptyDir"}, f"{where}: has volumes of the kinds {kinds}")
     for container in containers(pod):
         own = container.get("securityContext", {})
         at = f"{where}/{container['name']}"
@@ -91,6 +97,8 @@ def policies(report, where, manifests):
                     report.check(port["port"] in names, f"{at} allows a port {port['port']} that is not there")
         for rule in item["spec"].get("egress", []):
             for target in rule.get("to", []):
+                if "namespaceSelector" in target:
+                    continue
                 called = manifests.selected(target["podSelector"])
                 open_ports = {entry["containerPort"] for _, _, pod in called for entry in pod["containers"][0]["ports"]}
                 wanted = {port["port"] for port in rule["ports"]}

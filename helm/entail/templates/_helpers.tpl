@@ -20,7 +20,7 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
-{{/* Takes (list root component). */}}
+{{/* The labels of an object, which may change. Takes (list root component more-labels...). */}}
 {{- define "entail.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "entail.selector" . }}
@@ -28,6 +28,38 @@ app.kubernetes.io/part-of: entail
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- with include "entail.merged" (concat (list $root.Values.commonLabels) (slice . 2)) }}
+{{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of a Pod. No versions: a new chart alone must not restart anything. Takes (list root component more-labels...). */}}
+{{- define "entail.podLabels" -}}
+{{- $root := index . 0 -}}
+{{ include "entail.selector" . }}
+app.kubernetes.io/part-of: entail
+{{- with include "entail.merged" (concat (list $root.Values.commonLabels) (slice . 2)) }}
+{{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* The key `annotations`, or nothing. Takes (list root more-annotations...). */}}
+{{- define "entail.annotations" -}}
+{{- with include "entail.merged" (concat (list (index . 0).Values.commonAnnotations) (slice . 1)) -}}
+annotations:
+  {{- . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* Several maps as one, the later ones win; nothing if all are empty. Takes a list of maps. */}}
+{{- define "entail.merged" -}}
+{{- $all := dict -}}
+{{- range . -}}
+{{- $all = mergeOverwrite $all (deepCopy (default dict .)) -}}
+{{- end -}}
+{{- if $all -}}
+{{- toYaml $all -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "entail.image" -}}
@@ -77,22 +109,15 @@ for the end itself. Takes a role's values. */}}
 {{- end -}}
 {{- end -}}
 
-{{/* What the "restricted" level of Pod Security asks for, and the group that volumes get. */}}
-{{- define "entail.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-fsGroupChangePolicy: OnRootMismatch
-seccompProfile:
-  type: RuntimeDefault
+{{/* A map without the keys whose value is null, which is how a user removes a default. */}}
+{{- define "entail.withoutNulls" -}}
+{{- $kept := dict -}}
+{{- range $key, $value := . -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- $_ := set $kept $key $value -}}
 {{- end -}}
-
-{{- define "entail.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
+{{- end -}}
+{{- toYaml $kept -}}
 {{- end -}}
 
 {{/* What the Pods of both roles have in common. Takes (list root role-values). */}}
@@ -100,12 +125,12 @@ capabilities:
 {{- $root := index . 0 -}}
 {{- $role := index . 1 -}}
 serviceAccountName: {{ include "entail.serviceAccountName" $root }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ $root.Values.serviceAccount.automountToken }}
 # Otherwise a Service named "entail" puts ENTAIL_... variables of its own into every Pod of the namespace.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ $role.terminationGracePeriodSeconds }}
 securityContext:
-  {{- include "entail.podSecurity" $root | nindent 2 }}
+  {{- include "entail.withoutNulls" $root.Values.podSecurityContext | nindent 2 }}
 {{- with $root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -122,12 +147,120 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $role.priorityClassName }}
-priorityClassName: {{ . }}
+{{- range $field := list "priorityClassName" "schedulerName" "runtimeClassName" "dnsPolicy" }}
+{{- with index $role $field }}
+{{ $field }}: {{ . }}
+{{- end }}
+{{- end }}
+{{- range $field := list "dnsConfig" "hostAliases" "initContainers" }}
+{{- with index $role $field }}
+{{ $field }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with $role.extraVolumes }}
+volumes:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* Variables of both roles. Takes (list root role-values service-name). */}}
+{{/* How Pods are spread: the chart's two constraints, then the user's own. Takes (list root component role-values). */}}
+{{- define "entail.spread" -}}
+{{- $selector := dict "matchLabels" (include "entail.selector" . | fromYaml) -}}
+{{- $role := index . 2 -}}
+{{- $all := list -}}
+{{- with $role.topologySpread -}}
+{{- range $key, $how := dict "topology.kubernetes.io/zone" .zones "kubernetes.io/hostname" .hosts -}}
+{{- if ne $how "Off" -}}
+{{- $all = append $all (dict "maxSkew" 1 "topologyKey" $key "whenUnsatisfiable" $how "labelSelector" $selector) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $role.topologySpreadConstraints -}}
+{{- $all = append $all (merge (deepCopy .) (ternary dict (dict "labelSelector" $selector) (hasKey . "labelSelector"))) -}}
+{{- end -}}
+{{- with $all -}}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* What both StatefulSets have in their spec beside the Pod. Takes a role's values. */}}
+{{- define "entail.setCommon" -}}
+updateStrategy:
+  {{- toYaml .updateStrategy | nindent 2 }}
+{{- with .minReadySeconds }}
+minReadySeconds: {{ . }}
+{{- end }}
+persistentVolumeClaimRetentionPolicy:
+  whenDeleted: {{ .persistence.whenDeleted }}
+  whenScaled: {{ .persistence.whenScaled }}
+{{- end -}}
+
+{{/* The end of the role's container: what the user adds to it. Takes (list root role-values). */}}
+{{- define "entail.containerCommon" -}}
+{{- $root := index . 0 -}}
+{{- $role := index . 1 -}}
+resources:
+  {{- toYaml $role.resources | nindent 2 }}
+securityContext:
+  {{- include "entail.withoutNulls" $root.Values.containerSecurityContext | nindent 2 }}
+volumeMounts:
+  - {name: data, mountPath: /var/lib/entail}
+  {{- with $role.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $role.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with include "entail.lifecycle" $role }}
+{{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* All variables of a role that the chart sets. Takes (list root component). */}}
+{{- define "entail.env" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $role := index $root.Values $component -}}
+{{- $name := include "entail.fullname" $root -}}
+{{ include "entail.envCommon" (list $root $role) }}
+{{- if eq $component "node" }}
+- name: ENTAIL_COORDINATOR
+  value: http://{{ $name }}-coordinator.{{ $root.Release.Namespace }}.svc:7401
+- name: ENTAIL_PEER_LISTEN
+  value: 0.0.0.0:7411
+# The name stays when the Pod gets another address.
+- name: ENTAIL_ADVERTISE
+  value: $(POD_NAME).{{ $name }}-node.{{ $root.Release.Namespace }}.svc:7411
+- name: ENTAIL_NAME
+  value: $(POD_NAME)
+{{- if not (kindIs "invalid" $role.threads) }}
+- name: ENTAIL_THREADS
+  value: {{ $role.threads | int64 | quote }}
+{{- end }}
+{{- else }}
+- name: ENTAIL_LISTEN
+  value: 0.0.0.0:7400
+- name: ENTAIL_PEER_LISTEN
+  value: 0.0.0.0:7401
+- name: ENTAIL_SHARDS
+  value: {{ $root.Values.cluster.shards | int64 | quote }}
+- name: ENTAIL_MIN_NODES
+  value: {{ include "entail.minNodes" $root | quote }}
+- name: ENTAIL_QUERY_TIMEOUT
+  value: {{ $root.Values.cluster.queryTimeout }}
+- name: ENTAIL_ROWS_MAX
+  value: {{ $root.Values.cluster.rowsMax | int64 | quote }}
+{{- if not (kindIs "invalid" $role.threads) }}
+- name: TOKIO_WORKER_THREADS
+  value: {{ $role.threads | int64 | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Variables of both roles. Takes (list root role-values). */}}
 {{- define "entail.envCommon" -}}
 {{- $root := index . 0 -}}
 {{- $role := index . 1 -}}
@@ -186,7 +319,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  accessModes: [ReadWriteOnce]
+  accessModes: {{ toJson $claim.accessModes }}
   {{- if eq $claim.storageClass "-" }}
   storageClassName: ""
   {{- else if $claim.storageClass }}
@@ -215,7 +348,7 @@ spec:
     requests: {cpu: 50m, memory: 64Mi}
     limits: {memory: 256Mi}
   securityContext:
-    {{- include "entail.containerSecurity" $root | nindent 4 }}
+    {{- include "entail.withoutNulls" $root.Values.containerSecurityContext | nindent 4 }}
   volumeMounts:
     - {name: test, mountPath: /test, readOnly: true}
 {{- end -}}
