@@ -5,6 +5,7 @@
     config/            Prometheus', the collector's and Grafana's addresses lead to services that listen there; alerts
                        fire when they should
     dashboards/        ask for metrics that docs/metrics.md has
+    alerts             each with a runbook in docs/runbooks.md, and with braces at each selector, which the chart fills
     the real program   every command, flag and variable; the cluster runs as processes, healthcheck included
 
 What has no tool here is skipped and said (report.py).
@@ -27,7 +28,16 @@ from report import Report
 DEPLOY = pathlib.Path(__file__).parent.parent
 ROOT = DEPLOY.parent
 USER = "65532:65532"
-LABELS = {f"org.opencontainers.image.{name}" for name in ("title", "description", "licenses", "version", "revision")}
+LABELS = {
+    f"org.opencontainers.image.{name}"
+    for name in (
+        "title", "description", "licenses", "vendor", "url", "source", "documentation", "version", "revision", "created", "base.name",
+    )
+}
+# Its user, and group 0, to which OpenShift's arbitrary users belong.
+OWNER = "65532:0"
+# Nothing in the files may be for one kind of processor.
+ARCHITECTURES = re.compile(r"\b(amd64|x86_64|x86-64|arm64|aarch64)\b")
 # Ports that the images of others listen on, as their documentation has it.
 PORTS_OF_OTHERS = {"collector": {4317, 8888}, "jaeger": {4317, 16686}, "prometheus": {9090}, "grafana": {3000}}
 GIBIBYTE = 1 << 30
@@ -47,6 +57,11 @@ def images(report, entail):
                 if keyword == "COPY" and "from" in flags:
                     report.check(flags["from"] in known, f"{name}: there is no stage {flags['from']} before")
             known.add(stage.name)
+        stripped = any("objcopy --strip-debug" in value and " /entail" in value for stage in stages for value in stage.values("RUN"))
+        report.check(stripped, f"{name}: its program is not stripped")
+        instructions = " ".join(value for stage in stages for _, value, _ in stage.instructions)
+        bound = set(ARCHITECTURES.findall(instructions)) | set(ARCHITECTURES.findall(" ".join(stage.base for stage in stages)))
+        report.check(not bound, f"{name}: is only for {bound}")
         ends[name] = stages[-1]
         final(report, name, stages[-1], entail)
     without_origin = [
@@ -72,13 +87,39 @@ def final(report, name, stage, entail):
     report.check([entry[0]] in [words[1:] for words in copied], f"{name}: nothing is copied to its entry point {entry[0]}")
     data = stage.pairs("ENV").get("ENTAIL_DATA")
     owners = [flags.get("chown") for keyword, value, flags in stage.instructions if keyword == "COPY" and value.endswith(f" {data}")]
-    report.check(owners == [USER], f"{name}: {data} does not belong to its user")
+    report.check(owners == [OWNER], f"{name}: {data} belongs to {owners}")
+    report.check([json.loads(value) for value in stage.values("VOLUME")] == [[data]], f"{name}: {data} is no volume")
+    report.check(stage.values("STOPSIGNAL") == ["SIGTERM"], f"{name}: does not end by SIGTERM")
+    variables = stage.pairs("ENV")
+    exposed = {int(port) for value in stage.values("EXPOSE") for port in value.split()}
+    listens = {key: value.rsplit(":", 1) for key, value in variables.items() if key.endswith("_LISTEN")}
+    report.check({"ENTAIL_LISTEN", "ENTAIL_HTTP_LISTEN"} <= listens.keys(), f"{name}: a published port leads nowhere: {variables}")
+    for key, (address, port) in listens.items():
+        report.check(address == "0.0.0.0" and int(port) in exposed, f"{name}: {key} is {address}:{port}, of {exposed}")
+    checks = [dockerfile.words(value.removeprefix("CMD ")) for value in stage.values("HEALTHCHECK")]
+    report.check(len(checks) == 1 and checks[0][0] == entry[0], f"{name}: its HEALTHCHECK is not by its program: {checks}")
     if entail:
-        variables = stage.pairs("ENV")
+        entail.judge(report, f"{name}: HEALTHCHECK", checks[0][1:], {})
+        container(report, name, entail, variables, checks[0][1:])
         entail.judge(report, f"{name}: ENV", ["coordinator"], variables)
         default = dockerfile.words(stage.values("CMD")[0])
         done = subprocess.run([entail.path, *default], capture_output=True)
         report.check(done.returncode == 0, f"{name}: its default command {default} ends with {done.returncode}")
+
+
+def container(report, name, entail, variables, check):
+    """`docker run IMAGE serve`: with the image's defaults its HEALTHCHECK is content, and not while nothing runs."""
+    # The port for nodes stays on the loopback; here it must be a free one.
+    environment = {**variables, "ENTAIL_PEER_LISTEN": "0.0.0.0:7401"}
+    with cluster.Cluster(entail, [cluster.Process("image", ["serve"], environment)], lambda host, port: (host, port)) as running:
+        asked = cluster.Process("healthcheck", check, {"ENTAIL_SERVER": "http://image:7400"})
+        status = running.http("image", 7402, "/readyz")
+        report.check(status == 200, f"{name}: /readyz of `serve` gets {status}")
+        code, output = running.run(asked)
+        report.check(code == 0, f"{name}: the HEALTHCHECK of a server that works ends with {code}\n{output}")
+        running.stop(report)
+        code, output = running.run(asked)
+        report.check(code not in (0, None), f"{name}: the HEALTHCHECK of a server that has ended ends with {code}\n{output}")
 
 
 def context(report):
@@ -118,6 +159,9 @@ def compose_file(report, compose):
     services = compose["services"]
     for name, service in services.items():
         at = f"compose.yaml: {name}"
+        if service.get("command") == ["node"]:
+            # A node answers no clients, and the image's own check would ask one.
+            report.check(service["healthcheck"] == {"disable": True}, f"{at}: the image's HEALTHCHECK fails at a node")
         tag = re.search(r":-?([^:}]+)}?$", service["image"])
         report.check(bool(tag) and tag[1] != "latest", f"{at}: the image {service['image']} is not pinned")
         for entry in service.get("ports", []):
@@ -184,17 +228,51 @@ def configuration(report, services):
         report.skip("prometheus.yaml against Prometheus itself: there is no promtool (Debian's package prometheus)")
 
 
+def alerts(report):
+    """Each alert has a runbook, and each of its selectors has braces: the chart puts the matchers of a cluster there."""
+    runbooks = (ROOT / "docs" / "runbooks.md").read_text()
+    headings = set(re.findall(r"^## (\w+)$", runbooks, re.MULTILINE))
+    rules = [rule for group in yaml.safe_load((DEPLOY / "config" / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+    names = {rule["alert"] for rule in rules}
+    report.check(headings == names, f"docs/runbooks.md: without a section, or without an alert: {headings ^ names}")
+    for rule in rules:
+        name = rule["alert"]
+        link = rule["annotations"].get("runbook_url", "")
+        report.check(link.endswith(f"/docs/runbooks.md#{name.lower()}"), f"alerts.yaml: {name}: its runbook is {link}")
+        bare = re.findall(r"\b((?:entail|process)_\w+|up)\b(?!\{)", re.sub(r'"[^"]*"', "", rule["expr"]))
+        report.check(not bare, f"alerts.yaml: {name}: {bare} without braces, which the chart would leave for every cluster")
+
+
 def dashboards(report):
     """Every dashboard is whole, and asks for nothing that docs/metrics.md does not have."""
-    documented = set(re.findall(r"^\| `(entail_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"^\| `((?:entail|process)_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
     asked = [(path.name, panel["title"], target["expr"]) for path in (DEPLOY / "dashboards").glob("*.json")
              for panel in json.loads(path.read_text())["panels"] for target in panel.get("targets", [])]
     groups = yaml.safe_load((DEPLOY / "config" / "alerts.yaml").read_text())["groups"]
     asked += [("alerts.yaml", rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
     report.check(len(asked) > 50, f"only {len(asked)} queries in dashboards and alerts")
     for name, title, query in asked:
-        families = {re.sub(r"_(bucket|sum|count)$", "", family) for family in re.findall(r"entail_\w+", query)}
+        families = {re.sub(r"_(bucket|sum|count)$", "", family) for family in re.findall(r"\b(?:entail|process)_\w+", query)}
         report.check(families <= documented, f"{name}: {title}: asks for {families - documented}, which docs/metrics.md has not")
+    for path in (DEPLOY / "dashboards").glob("*.json"):
+        variables(report, path)
+
+
+def variables(report, path):
+    """A data source and a cluster can be chosen, and every query heeds the choice."""
+    dashboard = json.loads(path.read_text())
+    found = {entry["name"]: entry for entry in dashboard["templating"]["list"]}
+    report.check({"datasource", "namespace", "job", "role", "node"} <= found.keys(), f"{path.name}: its variables are {set(found)}")
+    for name, entry in found.items():
+        # `.*` also finds series without the label, as those of the compose file.
+        report.check(entry["type"] == "datasource" or entry["allValue"] == ".*", f"{path.name}: {name}: all is not `.*`")
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            families = re.findall(r"\b(?:entail|process)_\w+", target["expr"])
+            chosen = target["expr"].count('{namespace=~"$namespace",job=~"$job"')
+            report.check(chosen == len(families), f"{path.name}: {panel['title']}: not only for what is chosen: {target['expr']}")
+            used = set(re.findall(r"\$([a-z]+)", target["expr"]))
+            report.check(used <= found.keys(), f"{path.name}: {panel['title']}: there is no variable {used - found.keys()}")
 
 
 def ours(services):
@@ -243,6 +321,7 @@ def main():
     compose_file(report, compose)
     configuration(report, compose["services"])
     dashboards(report)
+    alerts(report)
     if entail:
         try:
             run(report, compose["services"], entail)

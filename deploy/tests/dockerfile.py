@@ -38,7 +38,7 @@ def parse(text):
         if keyword not in KEYWORDS:
             raise ValueError(f"no instruction: {line}")
         flags = {}
-        while found := re.match(r"--([a-z]+)=(\S+)\s+", value):
+        while found := re.match(r"--([a-z-]+)=(\S+)\s+", value):
             flags[found[1]] = found[2]
             value = value[found.end():]
         if keyword == "ARG":
