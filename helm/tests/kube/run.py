@@ -100,6 +100,7 @@ class Test:
         self.step("a machine without power", steps.pull_the_plug)
         self.step("evict two nodes", steps.evict)
         self.step("grow from 3 nodes to 5", steps.grow)
+        self.step("scale in, reshard: refused", steps.refuse_to_lose)
         self.step("uninstall, install again", steps.reinstall)
         after = self.facts.dump()
         if after != everything:

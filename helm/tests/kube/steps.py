@@ -196,6 +196,23 @@ class Steps:
             raise Failed(f"these nodes hold no shards: {empty}")
         return f"{', '.join(name.removeprefix(f'{FULL}-') for name in empty)} up and empty"
 
+    def refuse_to_lose(self):
+        """Fewer nodes and another number of shards are refused by what the chart looks up, and nothing is touched."""
+        before = self.uids("coordinator") + self.uids("node")
+        for setting, expected in (
+            (f"node.replicas={NODES - 1}", f"but {self.replicas} nodes run"), ("cluster.shards=32", "was created with 16 shards")
+        ):
+            try:
+                self.kubernetes.helm("upgrade", RELEASE, CHART, "--reset-then-reuse-values", "--set", f"{setting},cluster.minNodes=1")
+            except Failed as refusal:
+                if expected not in str(refusal):
+                    raise Failed(f"{setting} is refused for another reason: {refusal}") from None
+            else:
+                raise Failed(f"{setting} is accepted")
+        if self.uids("coordinator") + self.uids("node") != before:
+            raise Failed("a Pod was replaced by a refused upgrade")
+        return "refused"
+
     def up(self, count):
         nodes = self.facts.status()["nodes"]
         return nodes if len(nodes) == count and all(node["state"] == "up" for node in nodes) else None
@@ -206,6 +223,13 @@ class Steps:
         claims = [claim["metadata"]["uid"] for claim in self.kubernetes.find("pvc", f"app.kubernetes.io/instance={RELEASE}")]
         self.kubernetes.helm("uninstall", RELEASE, "--wait", "--timeout", "5m")
         until("the Pods are gone", lambda: not self.pods("node") + self.pods("coordinator"))
+        try:
+            self.kubernetes.helm("install", RELEASE, CHART, *self.values())
+        except Failed as refusal:
+            if f"there is the volume data-{FULL}-node-{NODES}" not in str(refusal):
+                raise
+        else:
+            raise Failed(f"the volumes of {GROWN} nodes are there, but {NODES} nodes are installed")
         grown = ["--set", f"node.replicas={GROWN}"]
         self.kubernetes.helm("install", RELEASE, CHART, *self.values(), *grown, "--wait", "--timeout", "10m")
         self.whole()
