@@ -1,8 +1,8 @@
 //! The kernels: what all else is made of, each alone, over data of the sizes that a load and a fixpoint have.
 //!
 //! ```sh
-//! cargo bench -p entail-bench                     # all
-//! cargo bench -p entail-bench -- 'merge|sort'     # some
+//! cargo bench --profile dev -p entail-bench                     # all
+//! cargo bench --profile dev -p entail-bench -- 'merge|sort'     # some
 //! ```
 //! `thrpt` counts lines, terms and pairs. Pairs are drawn by a seed and the same every time.
 

@@ -203,7 +203,7 @@ def compare(options):
     if importlib.util.find_spec(options.peer) is None:
         sys.exit(f"{options.peer} is not installed: venv/bin/pip install {options.peer}")
     if not pathlib.Path(options.entail).is_file():
-        sys.exit(f"{options.entail} is not there: cargo build --release --bin entail, or --entail PROGRAM")
+        sys.exit(f"{options.entail} is not there: make install, or --entail PROGRAM (entail-bench lies beside it)")
     kind = options.workload[0]
     bench = [options.entail, "bench", *options.workload]
     with tempfile.TemporaryDirectory(prefix="entail-bench-") as directory:
@@ -250,7 +250,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("peer", choices=peers, help="whom to compare with")
     parser.add_argument("--runs", type=int, default=1, help="how often everything is done [1]")
-    parser.add_argument("--entail", default="target/release/entail", help="the program [target/release/entail]")
+    parser.add_argument("--entail", default="target/debug/entail", help="the program [target/debug/entail]")
     parser.add_argument("workload", nargs=argparse.REMAINDER, help="the workload of `entail bench`, with its options")
     compare(parser.parse_args())
 

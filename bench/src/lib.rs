@@ -9,7 +9,7 @@
 //! `debian`); a peer is a module below `peer` that solves
 //! it another way. The invariant: whatever is compared is measured around processes of their own, over the same file,
 //! and ends with the same facts, or there is an error instead of a result. `ask` measures nothing: it asks clusters that
-//! somebody else runs.
+//! somebody else runs. `program` is the command line of all this, and servers are processes of the program `entail`.
 
 pub mod ask;
 pub mod closure;
@@ -23,6 +23,7 @@ pub mod measurement;
 mod ntriples;
 pub mod peer;
 pub mod process;
+pub mod program;
 pub mod random;
 pub mod run;
 pub mod tables;

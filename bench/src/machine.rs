@@ -1,7 +1,10 @@
 //! The machine that measures: figures without it mean little.
 
+use crate::Error;
 use serde::Serialize;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::thread::available_parallelism;
 
 /// What the machine is and how busy it was at the start.
@@ -13,16 +16,20 @@ pub struct Machine {
     pub kernel: String,
     /// Processes that ran or waited in the last minute, on average; well above zero means that others were at work.
     pub load: f64,
-    /// Of Entail.
-    pub version: &'static str,
+    /// What the measured program says it is.
+    pub version: String,
+    /// How the benchmark was built, as the program beside it usually is.
     pub build: &'static str,
 }
 
 impl Machine {
-    /// This one. What cannot be learnt stays empty.
-    pub fn here() -> Self {
+    /// This one, and the program `entail` that is measured. What cannot be learnt of the machine stays empty.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is no such program.
+    pub fn here(program: &Path) -> Result<Self, Error> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        Self {
+        Ok(Self {
             processors: available_parallelism().map_or(0, usize::from),
             processor: field(&read("/proc/cpuinfo"), "model name").unwrap_or_default().to_owned(),
             memory_bytes: field(&read("/proc/meminfo"), "MemTotal")
@@ -30,10 +37,17 @@ impl Machine {
                 .map_or(0, |kib| kib << 10),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             load: read("/proc/loadavg").split(' ').next().and_then(|text| text.parse().ok()).unwrap_or_default(),
-            version: env!("CARGO_PKG_VERSION"),
+            version: version(program)?,
             build: if cfg!(debug_assertions) { "dev" } else { "release" },
-        }
+        })
     }
+}
+
+/// The number of `entail --version`.
+fn version(program: &Path) -> Result<String, Error> {
+    let told = Command::new(program).arg("--version").output().map_err(|error| Error::io(program.display(), error))?;
+    let text = String::from_utf8_lossy(&told.stdout);
+    Ok(text.split_whitespace().nth(1).unwrap_or_default().to_owned())
 }
 
 /// The value of a line `name : value`.

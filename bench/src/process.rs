@@ -76,7 +76,7 @@ fn memory(status: &str, name: &str) -> Option<u64> {
     Some(kib << 10)
 }
 
-/// The program that is running, to be run again in another role.
+/// The program that is running.
 ///
 /// # Errors
 /// [`Error::Io`].

@@ -1,6 +1,6 @@
 //! The command line: what is common to all commands, and the list of them.
 
-use crate::command::{bench, convert, coordinator, dump, load, node, query, rules, serve, status, update};
+use crate::command::{bench, coordinator, dump, load, node, query, rules, serve, status, update};
 use crate::units::Timeout;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use entail_telemetry::LogFormat;
@@ -78,10 +78,7 @@ pub enum Command {
     #[command(subcommand)]
     Rules(rules::Command),
     Status(status::Arguments),
-    #[command(subcommand)]
-    Convert(convert::Command),
-    #[command(subcommand)]
-    Bench(bench::Command),
+    Bench(bench::Arguments),
 }
 
 impl Arguments {

@@ -9,8 +9,8 @@
 //! [rules.apply]
 //! graph = "http://example.org/g"
 //! ```
+//! Programs that run beside each other share a file: each reads the tables of its own commands.
 
-use crate::arguments::Arguments;
 use crate::failure::Failure;
 use clap::{Command, CommandFactory, FromArgMatches};
 use std::ffi::OsString;
@@ -18,16 +18,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// The arguments of the process, completed from the file that they or the environment name.
-pub fn arguments(words: Vec<OsString>) -> Result<Arguments, Failure> {
-    let mut command = Arguments::command();
+/// Says of a table of the file, by its name, whether it is for the program that reads it.
+pub type Concerns = fn(&str) -> bool;
+
+/// The words of a command line, completed from the file that they or the environment name.
+pub fn arguments<A: CommandFactory + FromArgMatches>(words: Vec<OsString>, concerns: Concerns) -> Result<A, Failure> {
+    let mut command = A::command();
     if let Some(path) = path(&words) {
         let unreadable = |error| Failure::input(path.display().to_string(), error).message().unwrap_or_default();
         let text = fs::read_to_string(&path).map_err(|error| Failure::Usage(unreadable(error)))?;
-        command = with_defaults(command, &text).map_err(|why| Failure::Usage(format!("{}: {why}", path.display())))?;
+        command = with_defaults(command, &text, concerns)
+            .map_err(|why| Failure::Usage(format!("{}: {why}", path.display())))?;
     }
     let matches = command.try_get_matches_from(words).map_err(|error| Failure::Clap(Box::new(error)))?;
-    Arguments::from_arg_matches(&matches).map_err(|error| Failure::Clap(Box::new(error)))
+    A::from_arg_matches(&matches).map_err(|error| Failure::Clap(Box::new(error)))
 }
 
 /// The file, which has to be known before the command line can be read as a whole.
@@ -44,8 +48,9 @@ fn path(words: &[OsString]) -> Option<PathBuf> {
     std::env::var_os("ENTAIL_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-fn with_defaults(command: Command, text: &str) -> Result<Command, String> {
-    let table: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+fn with_defaults(command: Command, text: &str, concerns: Concerns) -> Result<Command, String> {
+    let mut table: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+    table.retain(|key, value| !value.is_table() || concerns(key));
     fill(command, table, "")
 }
 
@@ -89,12 +94,14 @@ fn set(command: Command, key: &str, value: &Value) -> Option<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::Arguments;
 
+    const ALL: Concerns = |_| true;
     const FILE: &str =
         "server = \"http://file\"\n[load]\ngraph = \"http://g\"\nskip-max = 7\n[rules.apply]\ngraph = \"http://r\"\n";
 
     fn server(file: &str, words: &[&str]) -> String {
-        let command = with_defaults(Arguments::command(), file).unwrap();
+        let command = with_defaults(Arguments::command(), file, ALL).unwrap();
         let matches = command.try_get_matches_from(words).unwrap();
         Arguments::from_arg_matches(&matches).unwrap().globals.server
     }
@@ -102,7 +109,7 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
-        with_defaults(Arguments::command(), FILE).unwrap().debug_assert();
+        with_defaults(Arguments::command(), FILE, ALL).unwrap().debug_assert();
     }
 
     #[test]
@@ -122,9 +129,16 @@ mod tests {
             ("quiet = true", "`quiet` is no flag that can be set to a boolean"),
             ("config = \"x\"", "`config` is no flag that can be set to a string"),
         ] {
-            assert_eq!(with_defaults(Arguments::command(), text).unwrap_err(), expected);
+            assert_eq!(with_defaults(Arguments::command(), text, ALL).unwrap_err(), expected);
         }
-        assert!(with_defaults(Arguments::command(), "a = ").unwrap_err().contains("line 1"));
+        assert!(with_defaults(Arguments::command(), "a = ", ALL).unwrap_err().contains("line 1"));
+    }
+
+    #[test]
+    fn tables_of_other_programs_are_left_alone() {
+        let file = "[bench.lubm]\nruns = 5\n";
+        assert!(with_defaults(Arguments::command(), file, ALL).is_err());
+        assert!(with_defaults(Arguments::command(), file, |table| table != "bench").is_ok());
     }
 
     #[test]

@@ -8,8 +8,7 @@
 
 pub mod arguments;
 pub mod command;
-mod config;
-pub mod debian;
+pub mod config;
 mod excerpt;
 pub mod failure;
 pub mod output;
@@ -18,7 +17,7 @@ mod pages;
 mod progress;
 mod prologue;
 mod server;
-mod session;
+pub mod session;
 mod traced;
 pub mod units;
 
@@ -27,6 +26,9 @@ use failure::Failure;
 use session::Session;
 use std::io::Write;
 use tokio::runtime::Runtime;
+
+/// The table of `entail-bench` in the configuration file.
+const BENCH: &str = "bench";
 
 /// Runs the program with the arguments of the process, and ends the process.
 pub fn main() -> ! {
@@ -42,7 +44,7 @@ fn end(code: u8) -> ! {
 }
 
 fn program() -> u8 {
-    let arguments = match config::arguments(std::env::args_os().collect()) {
+    let arguments = match config::arguments::<Arguments>(std::env::args_os().collect(), |table| table != BENCH) {
         Ok(arguments) => arguments,
         Err(failure) => return failure.report(),
     };

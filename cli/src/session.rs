@@ -22,6 +22,11 @@ impl Session {
         Self { globals }
     }
 
+    /// What every command was told.
+    pub fn globals(&self) -> &Globals {
+        &self.globals
+    }
+
     /// A client for commands that only ask; 30 seconds if nothing else is said.
     pub fn asking(&self) -> Result<Client, Failure> {
         self.client(Some(ASK_MAX))

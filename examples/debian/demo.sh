@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Loads Debian's package graph into a cluster of one coordinator and three nodes, all separate processes on this
-# machine, applies rules and asks questions. Stops the cluster and removes its data at the end, whatever happens.
+# machine, applies rules, asks questions, and kills a node and starts it again. Stops the cluster and removes its data at
+# the end, whatever happens.
 
 set -euo pipefail
 
@@ -15,13 +16,14 @@ usage: demo.sh [options]
   --gone NAME                  the package to take away
   --rows N                     how many rows of an answer to show (default: 10)
   --keep                       at the end leave the cluster running until Ctrl-C
-The program is target/debug/entail, or $ENTAIL.
+The programs are target/debug/entail, or $ENTAIL, and debian-to-rdf beside it, or $DEBIAN_TO_RDF.
 TEXT
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 entail=${ENTAIL:-$root/target/debug/entail}
+converter=${DEBIAN_TO_RDF:-$(dirname "$entail")/debian-to-rdf}
 input= section=net asked= gone= rows=10 keep=no
 step_seconds_max=600
 ready_seconds_max=60
@@ -41,10 +43,12 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-if [ ! -x "$entail" ]; then
-  echo "demo: there is no program $entail: run \`cargo build\` first, or name it with ENTAIL=PATH" >&2
-  exit 2
-fi
+for program in "$entail" "$converter"; do
+  if [ ! -x "$program" ]; then
+    echo "demo: there is no program $program: \`make demo\` builds it; ENTAIL and DEBIAN_TO_RDF name other ones" >&2
+    exit 2
+  fi
+done
 
 # ---- the frame: one directory, a list of processes, and an end that always comes
 
@@ -147,16 +151,16 @@ convert() {
   for candidate in ${input:-$(inputs)}; do
     describe_input "$candidate"
     heading "1. The data: $what"
-    echo "    entail convert debian ${source[*]} --output debian.nt"
+    echo "    debian-to-rdf ${source[*]} --output debian.nt"
     start=$(now_ms)
-    if "$entail" convert debian "${source[@]}" --output "$work/debian.nt" 2>"$work/step.err"; then
+    if "$converter" "${source[@]}" --output "$work/debian.nt" 2>"$work/step.err"; then
       indent <"$work/step.err"
       echo "    $(took "$start")"
       return
     fi
     indent <"$work/step.err"
   done
-  fail "entail convert debian"
+  fail "debian-to-rdf"
 }
 
 # The first of the names that is a package of the input.
@@ -215,10 +219,9 @@ take_port; peer_port=$port
 export ENTAIL_SERVER=http://127.0.0.1:$client_port
 launch coordinator coordinator --shards 16 --min-nodes 3 \
   --listen "127.0.0.1:$client_port" --peer-listen "127.0.0.1:$peer_port"
-for name in node-1 node-2 node-3; do
-  # Port 0: each node takes a free one and tells the coordinator.
-  launch "$name" node --coordinator "http://127.0.0.1:$peer_port" --peer-listen 127.0.0.1:0
-done
+# Port 0: each node takes a free one and tells the coordinator.
+launch_node() { launch "$1" node --name "$1" --coordinator "http://127.0.0.1:$peer_port" --peer-listen 127.0.0.1:0; }
+for name in node-1 node-2 node-3; do launch_node "$name"; done
 await_cluster
 echo "    ready after $(took "$start")"
 
@@ -240,8 +243,8 @@ apply() {
   show_rules "$file"
   start=$(now_ms)
   step rules apply "$file"
-  cat "$work/step.out" "$work/step.err" | sed 's/^/    => /'
-  echo "    => $(took "$start")"
+  # One line; what each of the rules derived is left out.
+  cat "$work/step.out" "$work/step.err" | grep -m 1 "^$1, " | sed 's/^/    => /'
 }
 
 # Lays out a table of tab-separated values: the first rows, or with `sample` rows spread over all of them.
@@ -275,11 +278,16 @@ show_table() {
     }'
 }
 
-# Asks the question of a query file, about the packages of this run.
-ask() {
+# Writes the question of a query file, about the packages of this run.
+question() {
   local file=$here/$1.rq
   sed -e "s|pkg:openssh-server|<urn:debian:package:$asked>|g" -e "s|pkg:liblzma5|<urn:debian:package:$gone>|g" \
     -e "1s|openssh-server|$asked|" -e "1s|liblzma5|$gone|" "$file" >"$work/question.rq"
+}
+
+# Asks the question of a query file.
+ask() {
+  question "$1"
   printf '\n  %s%s%s (%s.rq)\n' "$bold" "$(sed -n '1s/^# //p' "$work/question.rq")" "$plain" "$1"
   start=$(now_ms)
   step query --output tsv -f "$work/question.rq"
@@ -300,6 +308,46 @@ ask breaks first
 ask never sample
 ask trust sample
 ask rests first
+
+# ---- the cluster
+
+heading "6. The cluster at work: entail status"
+step status
+indent <"$work/step.out"
+
+heading "7. Where the time of a query goes: entail query --trace (the first lines)"
+question needs
+step query --trace --output tsv -f "$work/question.rq"
+grep -A 13 '^trace ' "$work/step.err" | cut -c 1-130 | indent
+
+heading "8. A node is lost: kill -9 of node-2"
+everything='SELECT (COUNT(*) AS ?facts) { ?s ?p ?o }'
+# The facts that the cluster counts.
+count_facts() {
+  step query --output csv "$everything"
+  tail -n 1 "$work/step.out" | tr -d '\r'
+}
+before=$(count_facts)
+echo "    entail query '$everything'"
+echo "    => $before"
+# The coordinator is the first, node-1 the second.
+kill -9 "${servers[2]}"
+wait "${servers[2]}" 2>/dev/null || true
+unset 'servers[2]'
+echo "    kill -9 node-2"
+echo "    entail query --timeout 1s '$everything'"
+code=0
+"$entail" query --timeout 1s "$everything" >"$work/step.out" 2>"$work/step.err" || code=$?
+[ "$code" -ne 0 ] || fail "the refusal of a query without node-2"
+sed 's/^/    => /' <"$work/step.err"
+echo "    => exit code $code: an answer is complete, or there is none"
+start=$(now_ms)
+launch_node node-2
+step status --wait --wait-nodes 3 --timeout 30s
+after=$(count_facts)
+echo "    node-2 is started again over its directory"
+echo "    => $after after $(took "$start")"
+[ "$before" = "$after" ] || fail "the return of node-2: $after facts instead of $before; the demo"
 
 heading "All of it took $(took "$begin"). What to try next, from $root:"
 program=${entail#"$root/"}

@@ -2,7 +2,7 @@
 
 use super::{Layout, POLL_EVERY, Shape};
 use crate::Error;
-use crate::process::{Owned, this_program};
+use crate::process::Owned;
 use entail_client::retry::Policy;
 use entail_client::v1::StatusRequest;
 use entail_client::{Client, Options};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const START_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(60);
 const POLL_MAX: Duration = Duration::from_secs(2);
+/// More rows than any answer of a workload has; the default of the servers is less than q06 of LUBM-1000 has.
+const ROWS_MAX: [&str; 2] = ["--rows-max", "1000000000"];
 /// As much of a log as is shown of a process that failed.
 const LOG_LINES: usize = 10;
 /// Below the directory of a run; beside it are the logs.
@@ -66,16 +68,16 @@ impl Processes {
     }
 }
 
-/// Starts the processes of a cluster, waits until it serves with all its nodes, and tells where.
+/// Starts the processes of a cluster, each of which is the program `entail`, waits until it serves with all its nodes, and tells where.
 ///
 /// # Errors
 /// [`Error::Child`] with the end of a log if it does not.
-pub async fn start(shape: &Shape, directory: &Path) -> Result<(Processes, String), Error> {
+pub async fn start(program: &Path, shape: &Shape, directory: &Path) -> Result<(Processes, String), Error> {
     let data = directory.join(DATA);
     fs::create_dir(&data).map_err(|error| Error::io(data.display(), error))?;
     let processes = Processes { running: Vec::new(), http: Vec::new() };
     let mut launch =
-        Launch { shape, directory, data, free: free_addresses(3 + 2 * usize::from(shape.nodes))?, processes };
+        Launch { program, shape, directory, data, free: free_addresses(3 + 2 * usize::from(shape.nodes))?, processes };
     let (listen, peer_listen) = (launch.address(), launch.address());
     match shape.layout {
         Layout::One => launch.serve(listen, peer_listen)?,
@@ -92,6 +94,7 @@ pub async fn start(shape: &Shape, directory: &Path) -> Result<(Processes, String
 }
 
 struct Launch<'a> {
+    program: &'a Path,
     shape: &'a Shape,
     directory: &'a Path,
     data: PathBuf,
@@ -106,24 +109,26 @@ impl Launch<'_> {
     }
 
     fn serve(&mut self, listen: SocketAddr, peer_listen: SocketAddr) -> Result<(), Error> {
-        let mut command = Command::new(this_program()?);
+        let mut command = Command::new(self.program);
         command.arg("serve").arg("--data").arg(&self.data);
         command.args(["--listen", &listen.to_string(), "--peer-listen", &peer_listen.to_string()]);
         command.args(["--nodes", &self.shape.nodes.to_string(), "--shards", &self.shape.shards.to_string()]);
+        command.args(ROWS_MAX);
         self.start("entail serve", "serve.log", command, 0)
     }
 
     fn coordinator(&mut self, listen: SocketAddr, peer_listen: SocketAddr) -> Result<(), Error> {
-        let mut command = Command::new(this_program()?);
+        let mut command = Command::new(self.program);
         command.arg("coordinator").arg("--data").arg(self.data.join("coordinator"));
         command.args(["--listen", &listen.to_string(), "--peer-listen", &peer_listen.to_string()]);
         command.args(["--min-nodes", &self.shape.nodes.to_string(), "--shards", &self.shape.shards.to_string()]);
+        command.args(ROWS_MAX);
         self.start("entail coordinator", "coordinator.log", command, 0)
     }
 
     fn node(&mut self, index: u16, coordinator: SocketAddr) -> Result<(), Error> {
         let (name, listen) = (format!("node-{index}"), self.address());
-        let mut command = Command::new(this_program()?);
+        let mut command = Command::new(self.program);
         command.args(["node", "--name", &name, "--coordinator", &format!("http://{coordinator}")]);
         command.args(["--peer-listen", &listen.to_string()]).arg("--data").arg(self.data.join(&name));
         self.start("entail node", &format!("{name}.log"), command, usize::from(index))

@@ -1,4 +1,4 @@
-//! A cluster to measure: processes of this program on free ports of the loopback.
+//! A cluster to measure: processes of the program `entail` on free ports of the loopback.
 //!
 //! ```text
 //! Shape ──► launch (one process, or a coordinator and its nodes) ──► Cluster ──► load, rules, queries
@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 /// How long nodes may take to report what they have.
 const REPORT_MAX: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(20);
-/// What an answer may weigh.
-const ANSWER_BYTES_MAX: usize = 1 << 30;
+/// What an answer may weigh: q06 of LUBM-1000 has some 600 MB.
+const ANSWER_BYTES_MAX: usize = 8 << 30;
 
 /// What a cluster is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,8 +70,8 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Error::Child`] with the end of the log if it does not.
-    pub async fn start(shape: &Shape, directory: &Path) -> Result<Self, Error> {
-        let (processes, url) = launch::start(shape, directory).await?;
+    pub async fn start(program: &Path, shape: &Shape, directory: &Path) -> Result<Self, Error> {
+        let (processes, url) = launch::start(program, shape, directory).await?;
         let client = Client::connect(&url, Options::default())?;
         Ok(Self { processes, client, url, data: directory.join(launch::DATA) })
     }

@@ -7,7 +7,7 @@
 //!         ─conflictsWith─►  └─onlyChoice─► package
 //!         ─breaks─►
 //! ```
-//! Two sources: triples that `entail convert debian` made of the archive's own indexes, without the texts that no rule
+//! Two sources: triples that `debian-to-rdf` made of the archive's own indexes, without the texts that no rule
 //! reads; or packages that are drawn (`drawn`) by the archive's profile.
 
 mod drawn;
@@ -52,7 +52,7 @@ pub enum Debian {
         packages: u64,
         seed: u64,
     },
-    /// N-Triples of `entail convert debian`.
+    /// N-Triples of `debian-to-rdf`.
     Converted(PathBuf),
 }
 

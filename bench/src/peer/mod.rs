@@ -1,7 +1,7 @@
 //! Others that solve the same workloads, each in a process of its own, so that its time and memory are its own.
 //!
 //! ```text
-//! run ──► this program again: `entail bench peer ascent lubm FILE` ──► facts ──► rules, compiled in ──► a report (JSON)
+//! run ──► this program again: `entail-bench peer ascent lubm FILE` ──► facts ──► rules, compiled in ──► a report (JSON)
 //! ```
 
 pub mod ascent;
@@ -90,7 +90,7 @@ pub async fn spawn(peer: Peer, kind: Kind, file: &Path) -> Result<Report, Error>
     let program = crate::process::this_program()?;
     let failed = |why: String| Error::Child { name: peer.name().to_owned(), why };
     let output = tokio::process::Command::new(program)
-        .args(["bench", "peer", peer.name(), kind.name()])
+        .args(["peer", peer.name(), kind.name()])
         .arg(file)
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -23,7 +23,7 @@ impl Bench<'_> {
     /// A run of Entail, on a cluster of its own.
     pub(super) async fn entail(&mut self, directory: &Path) -> Result<Outcome, Error> {
         let started = Instant::now();
-        let cluster = Cluster::start(&self.request.shape, directory).await?;
+        let cluster = Cluster::start(&self.request.program, &self.request.shape, directory).await?;
         let start = cluster.usage()?;
         let seconds = started.elapsed().as_secs_f64();
         self.tell(Measurement { seconds, usage: Some(start), ..self.step("entail", "start") })?;

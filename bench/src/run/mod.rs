@@ -23,6 +23,8 @@ use work::Work;
 #[derive(Clone, Debug)]
 pub struct Request {
     pub workload: Workload,
+    /// The program `entail`.
+    pub program: PathBuf,
     pub shape: Shape,
     pub runs: u32,
     pub against: Option<Peer>,
@@ -71,7 +73,7 @@ impl Outcome {
 /// future ends all processes.
 pub async fn run(request: &Request, listener: &mut dyn Listener) -> Result<(), Error> {
     let work = Work::create(request.keep.as_deref())?;
-    listener.line(&Line::Machine(Machine::here()))?;
+    listener.line(&Line::Machine(Machine::here(&request.program)?))?;
     listener.line(&Line::Cluster(request.shape.clone()))?;
     let name = request.workload.name();
     let input = work.path().join(format!("{name}.nt"));

@@ -1,7 +1,6 @@
 //! The commands, one file each. They share a shape: `Arguments` for clap, and `run`.
 
 pub mod bench;
-pub mod convert;
 pub mod coordinator;
 pub mod dump;
 pub mod load;
@@ -31,7 +30,7 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
 }
 
 /// Completes at Ctrl-C or SIGTERM.
-async fn told_to_end() -> Result<(), Failure> {
+pub async fn told_to_end() -> Result<(), Failure> {
     let catch = |kind| signal(kind).map_err(|error| Failure::input("the signals of this process", error));
     let (mut terminate, mut interrupt) = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
     tokio::select! {
@@ -51,8 +50,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Update(arguments) => update::run(arguments, session).await,
         Command::Rules(command) => rules::run(command, session).await,
         Command::Status(arguments) => status::run(arguments, session).await,
-        Command::Convert(command) => convert::run(command).await,
-        Command::Bench(command) => bench::run(command, session).await,
+        Command::Bench(arguments) => bench::run(arguments, session.globals()),
     }
 }
 

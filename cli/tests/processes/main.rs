@@ -9,6 +9,7 @@ mod directories;
 mod disk;
 mod dump;
 mod graph;
+mod handover;
 mod harness;
 mod interrupt;
 mod kill;

@@ -3,7 +3,7 @@
 //!
 //! A question is asked all the while (`entail bench ask`, which sends each once): whatever is not answered must fail with
 //! a reason that says that the same may succeed later, nothing may take longer than [`SILENCE_MAX`], and every answer
-//! must be the right one.
+//! must be the right one. `entail-bench` has to lie beside `entail`, where cargo puts it for tests of the whole workspace.
 
 use crate::harness::{Cluster, Process, Running, eventually, text};
 use crate::lost_node::{names_shards, shards_of};

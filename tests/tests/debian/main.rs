@@ -8,7 +8,7 @@ mod control;
 mod naive;
 
 use answers::{Plain, Table};
-use entail_cli::debian;
+use entail_example_debian as debian;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

@@ -1,13 +1,13 @@
 //! What every workload is told: the cluster to measure, how often, beside whom.
 
-use crate::units;
+use crate::cluster::{Layout, Shape};
+use crate::debian::{Debian, PACKAGES};
+use crate::lubm::Lubm;
+use crate::peer::Peer;
+use crate::run::Request;
+use crate::workload::{Kind, SEED, Workload};
 use clap::{Args, ValueEnum};
-use entail_bench::cluster::{Layout, Shape};
-use entail_bench::debian::{Debian, PACKAGES};
-use entail_bench::lubm::Lubm;
-use entail_bench::peer::Peer;
-use entail_bench::run::Request;
-use entail_bench::workload::{Kind, SEED, Workload};
+use entail_cli::units;
 use std::path::PathBuf;
 
 #[derive(Args, Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct DebianArguments {
     #[arg(long, value_name = "COUNT", default_value_t = PACKAGES, hide_default_value = true)]
     packages: u64,
 
-    /// The archive itself in place of drawn packages: what `entail convert debian` has written
+    /// The archive itself in place of drawn packages: what `debian-to-rdf` has written
     #[arg(long, value_name = "FILE", conflicts_with_all = ["packages", "seed"])]
     archive: Option<PathBuf>,
 
@@ -101,14 +101,14 @@ pub struct Common {
 }
 
 impl Common {
-    pub fn request(self, workload: Workload) -> Request {
+    pub fn request(self, workload: Workload, program: PathBuf) -> Request {
         let Self { seed: _, write: _, nodes, shards, processes, pin, memory, threads, runs, against, keep } = self;
         let layout = match processes {
             Processes::One => Layout::One,
             Processes::Many => Layout::Many,
         };
         let shape = Shape { nodes, shards, layout, pinned: pin, memory, threads };
-        Request { workload, shape, runs, against: against.map(Peer::from), points: false, keep }
+        Request { workload, program, shape, runs, against: against.map(Peer::from), points: false, keep }
     }
 }
 

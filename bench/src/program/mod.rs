@@ -1,25 +1,33 @@
-//! `entail bench`: measures clusters of this program, beside others, and asks those that run already.
+//! The command line of the benchmark: `entail-bench lubm`, or `entail bench lubm`, which becomes this program.
+//!
+//! Options, units, failures and the configuration file are those of `entail`; a cluster's servers are processes of that
+//! program.
 
 mod arguments;
 mod graph;
 
-use crate::failure::Failure;
-use crate::session::Session;
-use crate::units::{self, counted};
+use crate::Error;
+use crate::ask;
+use crate::measurement::Line;
+use crate::peer;
+use crate::run::{Listener, Request};
+use crate::workload::Workload;
 use arguments::{DebianArguments, KindName, LubmArguments, PeerName};
-use clap::{Args, Subcommand};
-use entail_bench::Error;
-use entail_bench::ask;
-use entail_bench::measurement::Line;
-use entail_bench::peer;
-use entail_bench::run::{Listener, Request};
-use entail_bench::workload::Workload;
+use clap::{Args, Parser, Subcommand};
+use entail_cli::arguments::Globals;
+use entail_cli::command::told_to_end;
+use entail_cli::config;
+use entail_cli::failure::Failure;
+use entail_cli::session::Session;
+use entail_cli::units::{self, counted};
 use entail_model::{Fault, Reason};
 use graph::GraphArguments;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,12 +37,33 @@ Examples:
   entail bench tables lubm-1.jsonl lubm-10.jsonl > tables.md
   entail bench ask 'SELECT (COUNT(*) AS ?n) { ?s ?p ?o }' --for 10m > answers.jsonl";
 
+/// What is said before the command; named as `entail bench` is, so that messages and the configuration file fit both.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "entail", bin_name = "entail", version, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    globals: Globals,
+
+    /// The program that is measured [default: `entail` beside this program, or on the PATH]
+    #[arg(long, global = true, value_name = "FILE", env = "ENTAIL")]
+    program: Option<PathBuf>,
+
+    #[command(subcommand)]
+    top: Top,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Top {
+    #[command(subcommand)]
+    Bench(Command),
+}
+
 /// Measures loading, rules and queries on clusters that it starts itself, beside other programs.
 ///
 /// The input is made anew from a seed. `ask` asks a cluster that runs already. Each line of the output is a JSON object.
 #[derive(Subcommand, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
-pub enum Command {
+enum Command {
     /// Universities, their ontology as rules, and the 14 queries (the Lehigh University Benchmark)
     Lubm(LubmArguments),
     /// All paths of a graph
@@ -53,7 +82,7 @@ pub enum Command {
 }
 
 #[derive(Args, Clone, Debug)]
-pub struct AskArguments {
+struct AskArguments {
     /// A SPARQL query whose answer is small
     query: String,
 
@@ -71,14 +100,14 @@ pub struct AskArguments {
 }
 
 #[derive(Args, Clone, Debug)]
-pub struct TablesArguments {
+struct TablesArguments {
     /// What `entail bench` has printed, one file for each command; several are also put side by side
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]
-pub struct PeerArguments {
+struct PeerArguments {
     #[arg(value_enum)]
     peer: PeerName,
     #[arg(value_enum)]
@@ -86,7 +115,41 @@ pub struct PeerArguments {
     file: PathBuf,
 }
 
-pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+/// Runs the program with the arguments of the process, and ends the process.
+pub fn main() -> ! {
+    let code = program().unwrap_or_else(Failure::report);
+    // Whoever does not read any more has been told so.
+    _ = io::stdout().flush();
+    std::process::exit(code.into())
+}
+
+fn program() -> Result<u8, Failure> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    words.insert(1.min(words.len()), "bench".into());
+    let Arguments { globals, program, top: Top::Bench(command) } = config::arguments(words, |table| table == "bench")?;
+    let program = program.map_or_else(beside, Ok)?;
+    let session = Session::new(globals);
+    let runtime = Runtime::new().map_err(|error| Failure::input("the threads of this process", error))?;
+    // Dropping the command ends the processes that it has started.
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = run(command, program, &session) => result,
+            told = told_to_end() => told.and(Err(Failure::Interrupted)),
+        }
+    });
+    runtime.shutdown_background();
+    result.map(|()| 0)
+}
+
+/// The program `entail` in the directory of this one; a name without a directory is looked up on the PATH.
+fn beside() -> Result<PathBuf, Failure> {
+    const NAME: &str = "entail";
+    let this = crate::process::this_program().map_err(failure)?;
+    let beside = this.with_file_name(NAME);
+    Ok(if beside.exists() { beside } else { PathBuf::from(NAME) })
+}
+
+async fn run(command: Command, program: PathBuf, session: &Session) -> Result<(), Failure> {
     let (workload, common, points) = match command {
         Command::Lubm(arguments) => (arguments.workload(), arguments.common, arguments.points),
         Command::Closure(arguments) => (arguments.closure()?, arguments.common, false),
@@ -99,16 +162,16 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match &common.write {
         Some(path) => write(workload, path, session).await,
         None => {
-            let request = Request { points, ..common.request(workload) };
+            let request = Request { points, ..common.request(workload, program) };
             let mut shown = Shown { session };
-            within(session.working_max(), entail_bench::run::run(&request, &mut shown)).await
+            within(session.working_max(), crate::run::run(&request, &mut shown)).await
         }
     }
 }
 
 /// Only writes the input.
 async fn write(workload: Workload, path: &Path, session: &Session) -> Result<(), Failure> {
-    let lines = entail_bench::run::create(workload, path).await.map_err(failure)?;
+    let lines = crate::run::create(workload, path).await.map_err(failure)?;
     session.note(format!("{} in {}", counted(lines, "line"), path.display()));
     Ok(())
 }
@@ -140,7 +203,7 @@ fn tables(arguments: &TablesArguments) -> Result<(), Failure> {
         Ok((name, text))
     };
     let files = arguments.files.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
-    let text = entail_bench::tables::markdown(&files).map_err(failure)?;
+    let text = crate::tables::markdown(&files).map_err(failure)?;
     io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)
 }
 
@@ -185,5 +248,32 @@ fn failure(error: Error) -> Failure {
         Error::Client(error) => error.into(),
         Error::Input(message) => Fault::new(Reason::InvalidRequest, message).into(),
         error @ (Error::Child { .. } | Error::Mismatch { .. }) => Fault::internal(error.to_string()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    const PAGE: &str = include_str!("../../../docs/cli.md");
+
+    fn check(command: &clap::Command, path: &str) {
+        for argument in command.get_arguments() {
+            if let Some(flag) = argument.get_long() {
+                assert!(PAGE.contains(&format!("`--{flag}")), "docs/cli.md does not tell of {path} --{flag}");
+            }
+        }
+        for inner in command.get_subcommands() {
+            let path = format!("{path} {}", inner.get_name());
+            assert!(PAGE.contains(&path), "docs/cli.md does not tell of {path}");
+            check(inner, &path);
+        }
+    }
+
+    #[test]
+    fn every_flag_is_described() {
+        Arguments::command().debug_assert();
+        check(&Arguments::command(), "entail");
     }
 }

@@ -1,10 +1,10 @@
 //! Which graph a workload is about. What is not said depends on the workload, so that its published sizes come out.
 
 use super::arguments::Common;
-use crate::failure::Failure;
+use crate::graphs::{Form, Graph};
+use crate::workload::Workload;
 use clap::{Args, ValueEnum};
-use entail_bench::graphs::{Form, Graph};
-use entail_bench::workload::Workload;
+use entail_cli::failure::Failure;
 
 #[derive(Args, Clone, Debug)]
 pub struct GraphArguments {

@@ -1,10 +1,10 @@
-//! `entail convert debian`: Debian's package metadata as RDF.
+//! Debian's package metadata as RDF: the data of the demo, and an example of a converter.
 //!
 //! ```text
 //! apt indexes, dpkg status ──► input ──► stanza ──► package ──► archive ──► triples ──► output
 //!                              decode    fields     relations   versions    N-Triples
 //! ```
-//! Anyone can ask questions of their own machine with it; `examples/debian` holds rules and queries to begin with.
+//! Anyone can ask questions of their own machine with it; rules and queries to begin with lie beside `src`.
 //! The packages are held in memory (about 2 KiB each), because what a relation means depends on all of them; the
 //! input and the output stream. The vocabulary is described in `vocabulary`.
 
@@ -19,7 +19,7 @@ pub mod version;
 pub mod vocabulary;
 
 use archive::{Archive, Intake};
-use clap::{Args, ValueEnum};
+use clap::{Parser, ValueEnum};
 use entail_model::{Fault, Reason};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,9 @@ use std::path::{Path, PathBuf};
 ///
 /// Without an input, the machine's apt indexes are read, or its dpkg status when it has no indexes. Of several
 /// versions of a package the highest one counts.
-#[derive(Args, Clone, Debug)]
-pub struct ConvertArgs {
+#[derive(Parser, Clone, Debug)]
+#[command(name = "debian-to-rdf", version)]
+pub struct Arguments {
     /// A dpkg status file, by default the machine's own; only installed packages count
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = input::STATUS, conflicts_with = "packages")]
     pub status: Option<PathBuf>,
@@ -62,15 +63,15 @@ pub enum Form {
 }
 
 /// Converts, and tells on the standard error what was read and written.
-pub fn run(args: ConvertArgs) -> Result<(), Fault> {
-    let files = files(&args)?;
+pub fn run(args: &Arguments) -> Result<(), Fault> {
+    let files = files(args)?;
     let mut intake = Intake::default();
     for file in &files {
         intake.read(input::open(file)?).map_err(|fault| fault.in_file(input::shown(file)))?;
     }
     let (surpassed, absent) = (intake.surpassed, intake.absent);
     let archive = restrict(intake.finish(), &args.section)?;
-    let Some(written) = write(&archive, &args)? else {
+    let Some(written) = write(&archive, args)? else {
         return Ok(());
     };
     eprintln!("{}", summary(&files, &archive, &written));
@@ -83,7 +84,7 @@ pub fn run(args: ConvertArgs) -> Result<(), Fault> {
 }
 
 /// The files to read: those that were named, else what the machine has.
-fn files(args: &ConvertArgs) -> Result<Vec<PathBuf>, Fault> {
+fn files(args: &Arguments) -> Result<Vec<PathBuf>, Fault> {
     if let Some(status) = &args.status {
         return Ok(vec![status.clone()]);
     }
@@ -115,7 +116,7 @@ fn restrict(archive: Archive, sections: &[String]) -> Result<Archive, Fault> {
 }
 
 /// Writes in the form that is wanted, and says what was written; nothing when the reader went away.
-fn write(archive: &Archive, args: &ConvertArgs) -> Result<Option<String>, Fault> {
+fn write(archive: &Archive, args: &Arguments) -> Result<Option<String>, Fault> {
     output::to(&args.output, |out| match args.form {
         Form::NTriples => triples::write(archive, out).map(|count| format!("{count} triples")),
         Form::Packages => {
@@ -143,17 +144,10 @@ pub fn convert(control: impl io::BufRead, out: &mut dyn io::Write) -> Result<u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
     use std::fs;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: ConvertArgs,
-    }
-
-    fn args(line: &[&str]) -> Result<ConvertArgs, clap::Error> {
-        Line::try_parse_from([&["convert"], line].concat()).map(|line| line.args)
+    fn args(line: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from([&["debian-to-rdf"], line].concat())
     }
 
     const CONTROL: &str = "Package: a\nVersion: 1\nSection: net\nDepends: b | c (>= 2), v\nSuggests: e\n\n\
@@ -163,7 +157,7 @@ mod tests {
     fn converted(directory: &Path, line: &[&str]) -> Result<String, Fault> {
         let output = directory.join("out");
         let output_name = output.to_str().unwrap();
-        run(args(&[line, &["--output", output_name]].concat()).unwrap())?;
+        run(&args(&[line, &["--output", output_name]].concat()).unwrap())?;
         Ok(fs::read_to_string(output).unwrap())
     }
 
@@ -176,7 +170,7 @@ mod tests {
         let direct = converted(directory.path(), &["--packages", control, "--section", "net"]).unwrap();
         let part = directory.path().join("part.gz");
         let part = part.to_str().unwrap();
-        run(args(&["--packages", control, "--section", "net", "--as", "packages", "-o", part]).unwrap()).unwrap();
+        run(&args(&["--packages", control, "--section", "net", "--as", "packages", "-o", part]).unwrap()).unwrap();
         assert_eq!(converted(directory.path(), &["--packages", part]).unwrap(), direct);
         assert!(direct.contains("<urn:debian:package:d>") && !direct.contains("<urn:debian:package:c> <http"));
     }

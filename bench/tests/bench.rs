@@ -1,4 +1,7 @@
-//! `entail bench`, whole: small workloads on real clusters, whose facts and answers must be those of the peer.
+//! The program, whole: small workloads on real clusters, whose facts and answers must be those of the peer.
+//!
+//! Servers are processes of `entail`, which lies beside this program: cargo builds it for tests of the whole workspace.
+//! For tests of this crate alone it has to be there: `cargo build --bin entail`.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
@@ -8,10 +11,19 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_entail");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_entail-bench");
+
+/// The program with arguments. It is told nothing by the environment, and finds `entail` beside itself.
+fn command(arguments: &[&str]) -> Command {
+    let entail = Path::new(PROGRAM).with_file_name("entail");
+    assert!(entail.exists(), "{} is not there: cargo build --bin entail", entail.display());
+    let mut command = Command::new(PROGRAM);
+    command.env_remove("ENTAIL").args(arguments);
+    command
+}
 
 fn bench(arguments: &[&str]) -> Output {
-    Command::new(PROGRAM).arg("bench").args(arguments).output().unwrap()
+    command(arguments).output().unwrap()
 }
 
 /// The lines of a benchmark that succeeds. It fails by itself when Entail and the peer do not agree.
@@ -111,9 +123,9 @@ fn packages_are_what_the_peer_makes_of_them() {
     let control = "Package: a\nVersion: 1\nMaintainer: M <m@x.example>\nDepends: b | c (>= 2), v\nBreaks: v\n\n\
         Package: b\nVersion: 1\nProvides: v\nDepends: d\n\nPackage: c\nVersion: 3\n\n\
         Package: d\nVersion: 1\nMaintainer: N <n@x.example>\n";
-    fs::write(path("Packages"), control).unwrap();
-    let convert = ["convert", "debian", "--packages", &path("Packages"), "--output", &path("debian.nt")];
-    assert!(Command::new(PROGRAM).args(convert).output().unwrap().status.success());
+    let mut triples = Vec::new();
+    entail_example_debian::convert(control.as_bytes(), &mut triples).unwrap();
+    fs::write(path("debian.nt"), triples).unwrap();
     let archive = lines(&[&["debian", "--archive", &path("debian.nt")], &shape[..]].concat());
     // a needs b, c and d; b needs d. a and b exclude each other. a trusts m and n; b and d trust n.
     assert_eq!((of(&archive, "excluded", "rows"), of(&archive, "trusts", "rows")), (1, 4));
@@ -158,6 +170,13 @@ fn inputs_are_written_on_request() {
     let edge =
         |from: u8, to: u8| format!("<urn:entail:bench:v{from}> <urn:entail:bench:edge> <urn:entail:bench:v{to}> .");
     assert_eq!(lines, [edge(0, 1), edge(1, 2)]);
+}
+
+#[test]
+fn a_program_that_is_not_there_is_named() {
+    let output = bench(&["closure", "--graph", "chain", "--vertices", "3", "--program", "/nowhere/entail"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/entail: No such file"));
 }
 
 #[test]
@@ -214,8 +233,8 @@ fn nothing_is_left_running_when_it_is_told_to_end() {
 
 fn end_early(processes: &str) {
     let kept = tempfile::tempdir().unwrap();
-    let mut command = Command::new(PROGRAM);
-    command.args(["bench", "closure", "--processes", processes, "--keep"]).arg(kept.path());
+    let mut command = command(&["closure", "--processes", processes, "--keep"]);
+    command.arg(kept.path());
     let mut bench = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
     while servers(kept.path()).is_empty() {

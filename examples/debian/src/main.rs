@@ -1,0 +1,15 @@
+//! `debian-to-rdf`: the converter as a program. Exit code 1 if it fails, 2 for a command line that it does not understand.
+
+use clap::Parser;
+use entail_example_debian::{Arguments, run};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("error: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}

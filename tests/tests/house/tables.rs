@@ -1,0 +1,98 @@
+//! The tables that the tests hold the house to. Whoever changes the shape changes a row here, and ARCHITECTURE.md.
+
+/// A crate of the workspace, by its folder, and exactly which others of ours it uses.
+pub struct Room {
+    pub name: &'static str,
+    pub uses: &'static [&'static str],
+    /// For its tests and kernels only.
+    pub tests_use: &'static [&'static str],
+}
+
+const fn room(name: &'static str, uses: &'static [&'static str], tests_use: &'static [&'static str]) -> Room {
+    Room { name, uses, tests_use }
+}
+
+pub const ROOMS: [Room; 13] = [
+    room("model", &[], &[]),
+    room("logic", &["model"], &[]),
+    room("rdf", &["model"], &[]),
+    room("sparql", &["model", "logic"], &[]),
+    room("proto", &["model"], &[]),
+    room("telemetry", &[], &[]),
+    room("node", &["model", "logic", "proto", "telemetry"], &[]),
+    room("coordinator", &["model", "logic", "rdf", "sparql", "proto", "telemetry"], &[]),
+    room("client", &["model", "proto"], &[]),
+    room("cli", &["model", "proto", "telemetry", "node", "coordinator", "client"], &["bench"]),
+    room("bench", &["model", "client", "cli"], &["logic", "rdf", "node", "examples/debian"]),
+    room("examples/debian", &["model"], &[]),
+    room(
+        "tests",
+        &["model", "logic", "sparql", "proto", "telemetry", "client", "node", "coordinator", "examples/debian"],
+        &[],
+    ),
+];
+
+/// The crates that the programs of a cluster are made of.
+pub const PRODUCT: [&str; 10] =
+    ["model", "logic", "rdf", "sparql", "proto", "telemetry", "node", "coordinator", "client", "cli"];
+
+/// Engines that Entail is compared with, and tools of tests: in no program of a cluster.
+pub const NOT_IN_THE_PRODUCT: [&str; 4] = ["ascent", "criterion", "entail-bench", "proptest"];
+
+/// Crates whose code computes and does nothing else: what it needs of the world comes in as arguments.
+pub const PURE: [&str; 4] = ["model", "logic", "rdf", "sparql"];
+
+/// The world, as code names it.
+pub const WORLD: [(&str, &[&str]); 5] = [
+    ("the clock", &["Instant::now", ".elapsed()", "SystemTime", "UNIX_EPOCH"]),
+    ("the network", &["std::net", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "tokio::", "tonic::"]),
+    ("the disk", &["std::fs", "fs::", "File::", "OpenOptions", "tempfile::"]),
+    ("randomness", &["RandomState", "getrandom", "urandom", "rand::", "thread_rng"]),
+    ("the process", &["std::env", "std::process", "env::var"]),
+];
+
+/// Where pure code touches the world all the same, by what, and why.
+pub const EXCEPTIONS: [(&str, &str, &str); 2] = [
+    (
+        "sparql/src/evaluate/session.rs",
+        "Instant::now",
+        "spareval asks while it evaluates whether the deadline is over, which only the clock can tell",
+    ),
+    (
+        "sparql/src/evaluate/term.rs",
+        "RandomState",
+        "blank nodes of an answer get names that no other answer has; nothing is decided by them",
+    ),
+];
+
+/// Crates of others that would bring the world along.
+pub const WORLDLY: [&str; 8] = ["getrandom", "hyper", "rand", "rocksdb", "rustix", "tempfile", "tokio", "tonic"];
+
+/// Dependencies that one part of the house hides from the others: its name in Rust, and the only files that name it.
+pub const OWNED: [(&str, &[&str]); 13] = [
+    ("rocksdb", &["node/src/store/rocks.rs"]),
+    ("opentelemetry", &["telemetry/"]),
+    ("opentelemetry_otlp", &["telemetry/"]),
+    // A test has a collector of its own.
+    ("opentelemetry_proto", &["telemetry/", "cli/tests/processes/receiver.rs"]),
+    ("opentelemetry_sdk", &["telemetry/"]),
+    ("prometheus", &["telemetry/src/metrics/"]),
+    ("tikv_jemallocator", &["cli/src/main.rs", "bench/src/main.rs"]),
+    ("tracing_opentelemetry", &["telemetry/"]),
+    // The coordinator keeps a write's answer in its log, as the message that the client gets; spans travel as OTLP.
+    ("prost", &["proto/", "coordinator/src/writer/", "telemetry/"]),
+    ("ascent", &["bench/src/peer/"]),
+    // The benchmark sees a cluster from outside; its kernels are functions of these.
+    ("entail_logic", &["logic/", "sparql/", "node/", "coordinator/", "tests/", "bench/benches/"]),
+    ("entail_rdf", &["rdf/", "coordinator/", "cli/", "bench/benches/"]),
+    ("entail_node", &["node/", "cli/", "tests/", "bench/benches/"]),
+];
+
+/// What no file of ours holds, and what to use instead.
+pub const BANNED: [(&str, &str); 5] = [
+    ("unbounded_channel", "a bounded channel"),
+    ("UnboundedSender", "a bounded channel"),
+    ("todo!(", "code"),
+    ("unimplemented!(", "a fault that says what is not supported"),
+    ("TODO", "code, or an issue"),
+];
