@@ -113,6 +113,8 @@ def container(report, name, entail, variables, check):
     environment = {**variables, "ENTAIL_PEER_LISTEN": "0.0.0.0:7401"}
     with cluster.Cluster(entail, [cluster.Process("image", ["serve"], environment)], lambda host, port: (host, port)) as running:
         asked = cluster.Process("healthcheck", check, {"ENTAIL_SERVER": "http://image:7400"})
+        code, output = running.run(cluster.Process("wait", ["status", "--wait"], asked.environment))
+        report.check(code == 0, f"{name}: `serve` does not get ready: {code}\n{output}")
         status = running.http("image", 7402, "/readyz")
         report.check(status == 200, f"{name}: /readyz of `serve` gets {status}")
         code, output = running.run(asked)
