@@ -317,8 +317,9 @@ indent <"$work/step.out"
 
 heading "7. Where the time of a query goes: entail query --trace (the first lines)"
 question needs
-step query --trace --output tsv -f "$work/question.rq"
-grep -A 13 '^trace ' "$work/step.err" | cut -c 1-130 | indent
+# Beside a table it is drawn for people, otherwise it is JSON.
+step query --trace --output table -f "$work/question.rq"
+sed -n '/^trace /,$p' "$work/step.err" | head -n 14 | indent
 
 heading "8. A node is lost: kill -9 of node-2"
 everything='SELECT (COUNT(*) AS ?facts) { ?s ?p ?o }'
@@ -336,9 +337,13 @@ wait "${servers[2]}" 2>/dev/null || true
 unset 'servers[2]'
 echo "    kill -9 node-2"
 echo "    entail query --timeout 1s '$everything'"
-code=0
-"$entail" query --timeout 1s "$everything" >"$work/step.out" 2>"$work/step.err" || code=$?
-[ "$code" -ne 0 ] || fail "the refusal of a query without node-2"
+# The client tries again until its time is up. On a busy machine the last try may end without the reason.
+for _ in 1 2 3; do
+  code=0
+  "$entail" query --timeout 1s "$everything" >"$work/step.out" 2>"$work/step.err" || code=$?
+  [ "$code" -ne 0 ] || fail "the refusal of a query without node-2"
+  if [ "$code" -eq 3 ]; then break; fi
+done
 sed 's/^/    => /' <"$work/step.err"
 echo "    => exit code $code: an answer is complete, or there is none"
 start=$(now_ms)
