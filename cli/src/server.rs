@@ -38,7 +38,7 @@ pub struct QueryLimits {
     query_timeout: Duration,
 
     /// The most rows of one answer
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_ROWS_MAX", default_value_t = 10_000_000)]
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_ROWS_MAX", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     rows_max: u64,
 }
 

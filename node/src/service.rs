@@ -191,11 +191,18 @@ impl NodeService for Services {
             let plan: Plan = decode_plan(&request.plan)?;
             let placement = request.placement.as_ref();
             let territories = Territories::new(self.context.node, placement, &request.participants)?;
-            let rows_max = Some(request.rows_max).filter(|max| *max > 0);
             let epoch = Epoch(request.epoch);
             let rdf_type = Some(TermId(request.rdf_type)).filter(|_| request.has_rdf_type);
             let profile = request.profile.then_some(Profile { rdf_type });
-            let request = QueryRequest { query: request.query, epoch, plan, territories, rows_max, profile, deadline };
+            let request = QueryRequest {
+                query: request.query,
+                epoch,
+                plan,
+                territories,
+                rows_max: request.rows_max,
+                profile,
+                deadline,
+            };
             self.queries.start(&self.context, request)
         };
         let (parts, guard) = start().map_err(refuse)?;

@@ -49,6 +49,9 @@ const REPORT: Duration = Duration::from_millis(250);
 /// The errors that a summary lists.
 const ERRORS_LISTED: usize = 20;
 
+/// Malformed statements that a load skips, unless it says how many.
+const SKIP_MAX: u64 = 1000;
+
 type Responses = mpsc::Sender<Result<LoadResponse, Status>>;
 
 /// Runs a load and reports to `responses`.
@@ -79,7 +82,11 @@ async fn load(
         .clone()
         .ok_or_else(|| Fault::new(Reason::InvalidRequest, "the first message of a load has no file header"))?;
     // What is in the files is not known yet: their name and how they are read has to do.
-    let numbers = format!("{} {} {}", header.on_error, header.skip_max, header.commit_every);
+    let every = header.commit_every.unwrap_or(0);
+    if header.commit_every == Some(0) {
+        return Err(Fault::new(Reason::InvalidRequest, "commit_every must be at least 1"));
+    }
+    let numbers = format!("{} {} {every}", header.on_error, header.skip_max.unwrap_or(SKIP_MAX));
     let FileHeader { name, format, compression, graph, base_iri, .. } = &header;
     let parts = ["load", name, format, compression, graph, base_iri, &numbers].map(str::as_bytes);
     let identity = house.identity(header.request_id.clone(), &parts)?;
@@ -91,7 +98,7 @@ async fn load(
     let (batches, source) = mpsc::channel(BATCHES_WAITING);
     let intake = Intake {
         key: house.shared.key,
-        every: header.commit_every,
+        every,
         scope: house.shared.key.hash(identity.id.as_bytes()).0,
         progress: Arc::clone(&progress),
         batches,
@@ -102,7 +109,7 @@ async fn load(
     let intake = tokio::spawn(intake.run(first, upload).instrument(parsing.clone()));
     let reporter = tokio::spawn(report(responses.clone(), Arc::clone(&progress), Arc::clone(&watch)));
     let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
-    let commits = Commits { house, identity, cancel, watch, source, every: header.commit_every };
+    let commits = Commits { house, identity, cancel, watch, source, every };
     let result = commits.run().await;
     reporter.abort();
     let (changes, epochs) = match result {
@@ -347,7 +354,7 @@ impl Intake {
             })?);
         }
         if on_error == WireOnError::Skip {
-            request.on_error = OnError::Skip { limit: if header.skip_max == 0 { 1000 } else { header.skip_max } };
+            request.on_error = OnError::Skip { limit: header.skip_max.unwrap_or(SKIP_MAX) };
         }
         request.threads = std::thread::available_parallelism().map_or(1, usize::from);
         if self.every > 0 {

@@ -126,7 +126,7 @@ impl House {
             holders = holders.picked(&*self.balancer, |shard| random.hash_one(shard));
         }
         if epoch.0 == 0 {
-            // Nothing has been committed: nobody needs to be asked.
+            // Before the first change there is nothing: no node needs to be asked.
             holders.links.clear();
         }
         Ok(Reader {

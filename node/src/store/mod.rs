@@ -223,6 +223,12 @@ impl Store {
         self.history.read().unwrap_or_else(PoisonError::into_inner).get(epoch)
     }
 
+    /// The oldest and the newest epoch that can be read; those between them can be, too.
+    pub fn kept_epochs(&self) -> (Epoch, Epoch) {
+        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
+        (history.oldest(), history.latest().epoch)
+    }
+
     /// The ids of terms that are committed.
     pub fn lookup<T: AsRef<[u8]>>(&self, terms: &[T]) -> Result<Vec<Option<TermId>>, Fault> {
         self.dictionary()?.lookup(terms)
