@@ -5,6 +5,7 @@
 
 mod census;
 mod log;
+mod names;
 
 pub use census::NodeState;
 pub use log::Log;
@@ -60,6 +61,9 @@ pub struct Members {
     connections: Connections,
     uses: Uses,
     min_nodes: usize,
+    started: Instant,
+    /// Held while a node registers: the check of its name and the entry in the log are one step.
+    registering: tokio::sync::Mutex<()>,
 }
 
 impl Members {
@@ -72,6 +76,8 @@ impl Members {
             connections,
             uses: Uses::default(),
             min_nodes: min_nodes.max(1),
+            started: Instant::now(),
+            registering: tokio::sync::Mutex::default(),
         }
     }
 
@@ -110,6 +116,15 @@ impl Members {
             return Some("is shutting down");
         }
         (live.last_seen.elapsed() > LOST_AFTER).then_some("has been silent for too long")
+    }
+
+    /// For those who want a node's name: is it still somebody's?
+    fn life(&self, node: NodeId) -> names::Life {
+        match self.lock().get(&node) {
+            Some(live) if live.state() == NodeState::Up => names::Life::Alive,
+            None if self.started.elapsed() < LOST_AFTER => names::Life::Unknown,
+            _ => names::Life::Gone,
+        }
     }
 
     fn up_nodes(&self) -> Vec<NodeId> {
@@ -200,7 +215,9 @@ impl Members {
         }
         if request.epoch > epoch.0 {
             let (node, log) = (request.epoch, epoch.0);
-            let text = format!("the node has epoch {node}, the coordinator's log ends at {log}: it has lost entries");
+            let text = format!(
+                "the node has epoch {node}, the coordinator's log ends at {log}: it has lost entries"
+            );
             return Err(Fault::corrupt(text));
         }
         let decisions = self.decisions(&request.undecided)?;
@@ -244,8 +261,10 @@ impl Members {
         self.check_node(&request)?;
         let node = NodeId(request.node);
         if request.name.chars().any(char::is_control) {
-            return Err(Fault::new(Reason::InvalidRequest, "a node's name with control characters"));
+            return Err(Fault::new(Reason::InvalidRequest, "the node's name has control characters"));
         }
+        let _one_at_a_time = self.registering.lock().await;
+        self.log.read(|state| names::check(state, node, &request.name, &request.address, |other| self.life(other)))?;
         let entry = Entry::RegisterNode { node, name: request.name.clone(), address: request.address.clone() };
         let incarnation = self.log.append(entry).await?;
         self.lock().insert(

@@ -128,7 +128,7 @@ impl Member {
 
     async fn join(&self, response: RegisterResponse) -> Result<u64, Fault> {
         let incarnation = response.incarnation;
-        let attempts = Arc::clone(&self.attempts);
+        let (attempts, name) = (Arc::clone(&self.attempts), self.name.clone());
         let cluster = self
             .context
             .blocking(move |context| {
@@ -137,6 +137,7 @@ impl Member {
                 let shards = ShardCount::new(response.shards).map_err(Fault::corrupt)?;
                 let cluster = ClusterId(response.cluster);
                 context.store.bind_cluster(cluster, key, shards)?;
+                context.store.remember_name(&name)?;
                 decide(context, &attempts, &response.decisions)?;
                 Ok(cluster)
             })

@@ -38,6 +38,7 @@ mod tests;
 
 pub use cache::CacheUse;
 pub use decide::SealSummary;
+pub use directory::remembered_name;
 pub use schema::Counts;
 pub use seal::{Removed, Sealed};
 pub use snapshot::{RelationSize, Snapshot};
@@ -185,6 +186,11 @@ impl Store {
         self.directory().cluster().map(|cluster| cluster.id)
     }
 
+    /// Remembers the name under which the node was registered, for starts that do not give one.
+    pub fn remember_name(&self, name: &str) -> Result<(), Fault> {
+        self.directory().remember_name(name)
+    }
+
     /// Joins a cluster for ever, or checks that it is the one that the node is in.
     ///
     /// # Errors
@@ -321,7 +327,9 @@ impl Store {
     }
 
     fn dictionary(&self) -> Result<&Dictionary, Fault> {
-        self.dictionary.get().ok_or_else(|| Fault::new(Reason::NotReady, "this node has not joined a cluster yet"))
+        self.dictionary
+            .get()
+            .ok_or_else(|| Fault::new(Reason::NotReady, "this node has not joined a cluster yet"))
     }
 
     // A panic while one of these is held can only come from a defect before anything was changed.
