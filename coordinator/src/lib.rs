@@ -315,7 +315,7 @@ async fn poisoned(members: &Members) -> Fault {
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
         if members.log.is_poisoned() {
-            return Fault::new(Reason::DiskFull, "the metadata log cannot be written");
+            return Fault::new(Reason::DiskFull, "the metadata log cannot be written, the coordinator exits");
         }
     }
 }

@@ -108,7 +108,7 @@ impl Members {
     /// Why a node is known not to be there.
     fn absence(&self, node: NodeId) -> Option<&'static str> {
         if self.log.read(|state| state.is_replaced(node)) {
-            return Some("is gone: another has registered at its address");
+            return Some("was replaced: another node has registered at its address");
         }
         let live = self.lock();
         let live = live.get(&node)?;
@@ -210,13 +210,13 @@ impl Members {
             let theirs = request.cluster;
             return Err(Fault::new(
                 Reason::WrongCluster,
-                format!("the node's directory belongs to cluster {theirs:016x}"),
+                format!("the node's directory belongs to cluster {theirs:016x}, not to this one"),
             ));
         }
         if request.epoch > epoch.0 {
             let (node, log) = (request.epoch, epoch.0);
             let text = format!(
-                "the node has epoch {node}, the coordinator's log ends at {log}: it has lost entries"
+                "the node has epoch {node}, the coordinator's log ends at {log}: the coordinator's data directory is an older copy"
             );
             return Err(Fault::corrupt(text));
         }
@@ -242,7 +242,7 @@ impl Members {
                 let text = format!("{text}: its directory is an older copy; its shards need the newest one");
                 Err(Fault::corrupt(text))
             }
-            _ => Err(Fault::new(Reason::NotReady, format!("{text}; asked once more"))),
+            _ => Err(Fault::new(Reason::NotReady, format!("{text}; asking the node again"))),
         }
     }
 
@@ -326,7 +326,7 @@ impl Members {
     async fn leave(&self, request: LeaveRequest) -> Result<LeaveResponse, Fault> {
         let node = NodeId(request.node);
         if self.incarnation(node).0 != request.incarnation {
-            return Err(Fault::new(Reason::Fenced, "the node has registered anew"));
+            return Err(Fault::new(Reason::Fenced, "the node has registered again since then"));
         }
         match self.lock().get_mut(&node) {
             Some(live) => live.has_left = true,
@@ -335,7 +335,7 @@ impl Members {
                 return Err(Fault::new(Reason::NotReady, "the node has not registered since the coordinator started"));
             }
         }
-        tracing::info!(node = %format_args!("{:016x}", node.0), "a node is leaving");
+        tracing::info!(node = %format_args!("{:016x}", node.0), "a node is shutting down");
         self.uses.over().await;
         Ok(LeaveResponse {})
     }

@@ -60,7 +60,7 @@ impl Until {
     /// What to say of an end that came from outside.
     fn fault(&self) -> Fault {
         match self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            true => Fault::new(Reason::DeadlineExceeded, "the query's time is over"),
+            true => Fault::new(Reason::DeadlineExceeded, "the query's deadline has passed"),
             false => Fault::new(Reason::Cancelled, "the query was cancelled"),
         }
     }

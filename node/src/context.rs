@@ -60,7 +60,7 @@ impl Context {
     pub fn check_cluster(&self, cluster: u64) -> Result<(), Fault> {
         match self.cluster()?.0 == cluster {
             true => Ok(()),
-            false => Err(Fault::new(Reason::WrongCluster, "the message is of another cluster")),
+            false => Err(Fault::new(Reason::WrongCluster, "the message belongs to another cluster")),
         }
     }
 

@@ -205,7 +205,7 @@ async fn close(context: &Arc<Context>, compaction: JoinHandle<()>) -> Result<(),
         closed
     };
     tokio::time::timeout(CLOSING_MAX, closed).await.unwrap_or_else(|_| {
-        tracing::warn!("the disk was not done in time");
+        tracing::warn!("closing the database timed out; committed data is safe");
         Ok(())
     })
 }

@@ -42,8 +42,8 @@ pub fn is_traced(path: &str) -> bool {
 /// The status of a call that failed. What nobody should ever see is logged loudly.
 fn refuse(fault: Fault) -> Status {
     match fault.reason {
-        Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "a call has failed"),
-        _ => tracing::debug!(%fault, "a call has failed"),
+        Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "call failed"),
+        _ => tracing::debug!(%fault, "call failed"),
     }
     status::from_fault(&fault)
 }
@@ -236,7 +236,7 @@ impl NodeService for Services {
         tokio::task::spawn_blocking(move || {
             let mut send = |block| {
                 let sent = blocks.blocking_send(Ok(ScanResponse { block: Some(block) }));
-                sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+                sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))
             };
             let snapshot = context.snapshot(Epoch(request.epoch), &|| blocks.is_closed());
             if let Err(fault) = snapshot.and_then(|snapshot| scan::facts(&snapshot, &request, &mut send)) {

@@ -87,7 +87,7 @@ impl Dump {
         serializer
             .finish()?
             .send_all()
-            .map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))?;
+            .map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))?;
         let summary = DumpSummary { facts, epoch: self.reader.epoch.0 };
         send(DumpResponse { data: Bytes::new(), summary: Some(summary) });
         Ok(())

@@ -76,7 +76,7 @@ async fn load(
     cancel: CancellationToken,
 ) -> Result<LoadSummary, Fault> {
     let first = stream.message().await.map_err(|status| entail_proto::status::to_fault(&status))?;
-    let first = first.ok_or_else(|| Fault::new(Reason::InvalidRequest, "a load without a message"))?;
+    let first = first.ok_or_else(|| Fault::new(Reason::InvalidRequest, "the load has no message"))?;
     let header = first
         .file
         .clone()
@@ -330,7 +330,7 @@ impl Intake {
         Ok(tokio::task::spawn_blocking(move || {
             let sink = |batch| {
                 let sent = batches.blocking_send(Ok(batch));
-                sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was given up"))
+                sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was cancelled"))
             };
             entail_rdf::parse(request, Pieces(waiting), &sink)
         }))
@@ -371,6 +371,6 @@ impl Intake {
 fn compression(name: &str) -> Result<Compression, Fault> {
     let known = Compression::ALL.into_iter().find(|compression| compression.name() == name);
     known.ok_or_else(|| {
-        Fault::new(Reason::InvalidRequest, format!("the compression {name} is not known: none, gzip and zstd are"))
+        Fault::new(Reason::InvalidRequest, format!("unknown compression {name}: use none, gzip or zstd"))
     })
 }

@@ -173,7 +173,7 @@ fn run(
     let epoch = reader.epoch;
     let mut send = |part| {
         let sent = parts.blocking_send(Ok(wire_part(house, epoch, part)));
-        sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+        sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))
     };
     entail_sparql::run(request, Arc::new(reader), &mut send)
 }

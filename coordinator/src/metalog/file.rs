@@ -143,7 +143,7 @@ fn reopen(directory: &Directory, bytes: &[u8]) -> Result<(State, Journal), Fault
     if torn > 0 {
         tracing::info!(
             bytes = torn,
-            "the last record of the metadata log was torn and is cut off"
+            "the last record of the metadata log is incomplete and was removed; it was never acknowledged"
         );
     }
     let file = directory.append_to(NAME)?;

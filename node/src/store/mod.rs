@@ -329,7 +329,7 @@ impl Store {
     fn dictionary(&self) -> Result<&Dictionary, Fault> {
         self.dictionary
             .get()
-            .ok_or_else(|| Fault::new(Reason::NotReady, "this node has not joined a cluster yet"))
+            .ok_or_else(|| Fault::new(Reason::NotReady, "this node has not registered with a coordinator yet"))
     }
 
     // A panic while one of these is held can only come from a defect before anything was changed.
