@@ -1,16 +1,18 @@
-//! What the roles share: signals, the end of one role that ends the others, and what is seen of them.
+//! What the roles share: addresses, signals, the end of one role that ends the others, and what is seen of them.
 
-pub mod http;
+pub mod place;
 
 use crate::failure::Failure;
 use crate::units;
 use clap::Args;
 use entail_model::Fault;
+use entail_proto::bound::Bound;
 use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
+use entail_telemetry::http::Pages;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -25,9 +27,30 @@ pub struct Running {
     #[arg(long, value_name = "ADDR", env = "ENTAIL_HTTP_LISTEN")]
     pub http_listen: Option<SocketAddr>,
 
-    /// How long what is going on may take after SIGTERM or Ctrl-C; what is left then is cut off
+    /// How long requests in progress may run after SIGTERM or Ctrl-C before they are cancelled
     #[arg(long, value_name = "TIME", env = "ENTAIL_GRACE", default_value = "20s", value_parser = units::time)]
     pub grace: Duration,
+}
+
+impl Running {
+    /// Takes the address for HTTP, if there is one.
+    pub fn bind_http(&self) -> Result<Option<Bound>, Fault> {
+        self.http_listen.map(Bound::new).transpose()
+    }
+}
+
+/// Answers HTTP for these roles, by their names, until the process ends.
+pub fn show(http: Option<Bound>, roles: Vec<(String, Instruments)>, stop: &CancellationToken) -> Result<(), Fault> {
+    if let Some(http) = http {
+        Pages::new(roles, env!("CARGO_PKG_VERSION"), stop).serve(http.listen()?);
+    }
+    Ok(())
+}
+
+/// Says where the data is and how to stop. The first line of a role's log, once it has its addresses.
+pub fn announce(data: &Path) {
+    let pid = std::process::id();
+    tracing::info!(data = %data.display(), pid, "starting; stop with Ctrl-C or `kill {pid}`");
 }
 
 /// The limits of queries.
@@ -38,7 +61,7 @@ pub struct QueryLimits {
     query_timeout: Duration,
 
     /// The most rows of one answer
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_ROWS_MAX", default_value_t = 10_000_000)]
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_ROWS_MAX", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     rows_max: u64,
 }
 
@@ -56,23 +79,23 @@ pub struct Front {
     #[command(flatten)]
     pub running: Running,
 
-    /// Shards of a new cluster, a power of two; read once, when the cluster is created
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", default_value = "16", value_parser = units::shards)]
-    shards: u32,
+    /// Shards of a new cluster, a power of two; it keeps them [default: those of the data, 16 for a new cluster]
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", value_parser = units::shards)]
+    shards: Option<u32>,
 
     #[command(flatten)]
     limits: QueryLimits,
 }
 
 impl Front {
-    /// A coordinator that keeps its log in `data`, waits for `min_nodes` nodes and uses `memory` bytes.
-    pub fn coordinator(&self, data: PathBuf, min_nodes: usize, memory: u64) -> entail_coordinator::Options {
+    /// A coordinator that keeps its log in `data`, waits for one node and uses `memory` bytes.
+    pub fn coordinator(&self, data: PathBuf, memory: u64) -> entail_coordinator::Options {
         entail_coordinator::Options {
             data,
             listen: self.listen,
             peer_listen: self.peer_listen,
             shards: self.shards,
-            min_nodes,
+            min_nodes: 1,
             query_timeout_default: self.limits.query_timeout,
             rows_max: self.limits.rows_max,
             load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX,
@@ -91,7 +114,7 @@ pub fn allow_open_files() {
     let allowed = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: allowed.maximum, maximum: allowed.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
-        tracing::warn!(%error, ?allowed, "the limit on open files stays as it is");
+        tracing::warn!(%error, ?allowed, "cannot raise the limit on open files");
     }
 }
 
@@ -103,10 +126,10 @@ pub fn shutdown() -> Result<CancellationToken, Failure> {
     let told = stop.clone();
     tokio::spawn(async move {
         received(&mut signals).await;
-        tracing::info!("shutting down");
+        tracing::info!("shutting down: requests in progress may finish; a second signal exits immediately");
         told.cancel();
         received(&mut signals).await;
-        tracing::warn!("told a second time: ending at once");
+        tracing::warn!("second signal received: exiting immediately");
         crate::end(Failure::Interrupted.exit_code());
     });
     Ok(stop)
@@ -124,7 +147,8 @@ pub async fn supervise(mut roles: JoinSet<Result<(), Fault>>, stop: &Cancellatio
     let mut result = Ok(());
     while let Some(ended) = roles.join_next().await {
         stop.cancel();
-        let ended = ended.unwrap_or_else(|error| Err(Fault::internal(format!("a role failed: {error}"))));
+        let ended =
+            ended.unwrap_or_else(|error| Err(Fault::internal(format!("a role of this process failed: {error}"))));
         result = result.and(ended);
     }
     result.map_err(Failure::from)

@@ -19,9 +19,11 @@ mod staging;
 mod uses;
 mod writer;
 
+pub use metalog::{Directory, DirectoryIdentity};
 pub use options::Options;
 
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
+use entail_proto::bound::Bound;
 use entail_proto::gate::{Gate, Refusal};
 use entail_proto::incoming::incoming;
 use entail_proto::internal::cluster_service_server::ClusterServiceServer;
@@ -30,12 +32,12 @@ use entail_telemetry::metrics::rpc::Requests;
 use entail_telemetry::{Calls, Instruments, ServerSpans};
 use front::{Admin, House, Queries, Rules, Updates};
 use members::{ClusterServer, Log, Members};
-use metalog::{Cluster, Entry, FileLog, MetaLog};
+use metalog::{Cluster, Entry, FileLog, MetaLog, State};
 use metrics::Metrics;
 use nodes::Connections;
 use reader::Shared;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -57,27 +59,58 @@ const FRAME_BYTES_MAX: u32 = (256 << 10) + 64;
 /// How long it may take to give up what was cut off, and connections to close.
 const ENDING_MAX: Duration = Duration::from_secs(2);
 
+/// The addresses of a coordinator, taken before anything is written.
+#[derive(Debug)]
+pub struct Addresses {
+    clients: Bound,
+    peers: Bound,
+}
+
+impl Addresses {
+    /// Takes the addresses that the options name.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an address that cannot be used.
+    pub fn bind(options: &Options) -> Result<Self, Fault> {
+        Ok(Self { clients: Bound::new(options.listen)?, peers: Bound::new(options.peer_listen)? })
+    }
+}
+
 /// Runs a coordinator until `shutdown` completes, and then until what is going on has ended, as long as its grace allows.
 ///
 /// # Errors
 /// `DirectoryInUse`, `WrongCluster`, `Corrupt` and `DiskFull` from the log; `InvalidRequest` for addresses that cannot be
-/// used and numbers of shards that are not powers of two.
+/// used, and for a number of shards that is not a power of two or not the one that the cluster was created with.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), Fault> {
-    let shards = ShardCount::new(options.shards).map_err(|text| Fault::new(Reason::InvalidRequest, text))?;
-    let data = options.data.clone();
+    let addresses = Addresses::bind(&options)?;
+    run_at(addresses, options, shutdown).await
+}
+
+/// Runs a coordinator as [`run`] does, at addresses that were taken before.
+///
+/// # Errors
+/// Those of [`run`].
+pub async fn run_at(
+    addresses: Addresses,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Fault> {
+    let (data, shards) = (options.data.clone(), options.shards);
     let log = tokio::task::spawn_blocking(move || open(&data, shards))
         .await
         .map_err(|error| Fault::internal(format!("opening the log failed: {error}")))??;
     let cluster = log.state().cluster().cloned().ok_or_else(|| Fault::internal("a log without its cluster"))?;
-    let clients = listen(options.listen).await?;
-    let peers = listen(options.peer_listen).await?;
+    let (clients, peers) = (addresses.clients.listen()?, addresses.peers.listen()?);
     tracing::info!(
         cluster = %format_args!("{:016x}", cluster.cluster.0),
+        shards = cluster.shards.get(),
         epoch = log.state().epoch().0,
         listen = %options.listen,
         peer_listen = %options.peer_listen,
+        data = %options.data.display(),
         "the coordinator is listening"
     );
+    shape_notes(&options, log.state());
     let connections = Connections::new(options.inside.clone(), Arc::clone(&options.nearby));
     let members = Arc::new(Members::new(Log::new(log), options.min_nodes, connections));
     let first_query = u64::from_le_bytes(random()?);
@@ -156,11 +189,17 @@ async fn given_up(writer: &Writer) {
 }
 
 /// Opens the log, creates the cluster the first time, and gives up what an earlier life left open.
-fn open(data: &std::path::Path, shards: ShardCount) -> Result<FileLog, Fault> {
+fn open(data: &Path, shards: Option<u32>) -> Result<FileLog, Fault> {
+    let count = |count| ShardCount::new(count).map_err(|text| Fault::new(Reason::InvalidRequest, text));
+    let shards = shards.map(count).transpose()?;
     let mut log = FileLog::open(data)?;
-    if log.state().cluster().is_none() {
-        let cluster = ClusterId(u64::from_le_bytes(random()?).max(1));
-        log.append(&Entry::CreateCluster(Cluster { cluster, shards, hash_key: random()? }))?;
+    match log.state().cluster() {
+        Some(cluster) => check_shards(data, cluster.shards, shards)?,
+        None => {
+            let cluster = ClusterId(u64::from_le_bytes(random()?).max(1));
+            let shards = shards.map_or_else(|| count(options::SHARDS_DEFAULT), Ok)?;
+            log.append(&Entry::CreateCluster(Cluster { cluster, shards, hash_key: random()? }))?;
+        }
     }
     if let Some(attempt) = log.state().open().map(|open| open.attempt) {
         log.append(&Entry::AbortEpoch { attempt, reason: "the coordinator has restarted".to_owned() })?;
@@ -168,9 +207,28 @@ fn open(data: &std::path::Path, shards: ShardCount) -> Result<FileLog, Fault> {
     Ok(log)
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Fault> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| Fault::new(Reason::InvalidRequest, format!("cannot listen on {address}: {error}")))
+/// The number of shards is part of every term's id: it cannot change.
+fn check_shards(data: &Path, has: ShardCount, wanted: Option<ShardCount>) -> Result<(), Fault> {
+    match wanted {
+        Some(wanted) if wanted != has => {
+            let (data, has, wanted) = (data.display(), has.get(), wanted.get());
+            let text =
+                format!("{data} was created with {has} shards, not {wanted}: use --shards {has}, or leave it out");
+            Err(Fault::new(Reason::InvalidRequest, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says what of the options has no effect on the cluster as it is.
+fn shape_notes(options: &Options, state: &State) {
+    let shards = state.cluster().map_or(0, |cluster| usize::from(cluster.shards.get()));
+    let (min_nodes, holders) = (options.min_nodes, state.placement().nodes().len());
+    if state.epoch().0 > 0 && min_nodes > holders {
+        tracing::warn!(min_nodes, holders, "--min-nodes has no effect: the shards have been placed, and stay there");
+    } else if min_nodes > shards {
+        tracing::warn!(min_nodes, shards, "there are more nodes than shards: some will hold no data");
+    }
 }
 
 /// How clients come in.
@@ -257,7 +315,7 @@ async fn poisoned(members: &Members) -> Fault {
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
         if members.log.is_poisoned() {
-            return Fault::new(Reason::DiskFull, "the metadata log cannot be written");
+            return Fault::new(Reason::DiskFull, "the metadata log cannot be written, the coordinator exits");
         }
     }
 }

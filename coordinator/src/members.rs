@@ -5,6 +5,7 @@
 
 mod census;
 mod log;
+mod names;
 
 pub use census::NodeState;
 pub use log::Log;
@@ -60,6 +61,9 @@ pub struct Members {
     connections: Connections,
     uses: Uses,
     min_nodes: usize,
+    started: Instant,
+    /// Held while a node registers: the check of its name and the entry in the log are one step.
+    registering: tokio::sync::Mutex<()>,
 }
 
 impl Members {
@@ -72,6 +76,8 @@ impl Members {
             connections,
             uses: Uses::default(),
             min_nodes: min_nodes.max(1),
+            started: Instant::now(),
+            registering: tokio::sync::Mutex::default(),
         }
     }
 
@@ -102,7 +108,7 @@ impl Members {
     /// Why a node is known not to be there.
     fn absence(&self, node: NodeId) -> Option<&'static str> {
         if self.log.read(|state| state.is_replaced(node)) {
-            return Some("is gone: another has registered at its address");
+            return Some("was replaced: another node has registered at its address");
         }
         let live = self.lock();
         let live = live.get(&node)?;
@@ -110,6 +116,15 @@ impl Members {
             return Some("is shutting down");
         }
         (live.last_seen.elapsed() > LOST_AFTER).then_some("has been silent for too long")
+    }
+
+    /// For those who want a node's name: is it still somebody's?
+    fn life(&self, node: NodeId) -> names::Life {
+        match self.lock().get(&node) {
+            Some(live) if live.state() == NodeState::Up => names::Life::Alive,
+            None if self.started.elapsed() < LOST_AFTER => names::Life::Unknown,
+            _ => names::Life::Gone,
+        }
     }
 
     fn up_nodes(&self) -> Vec<NodeId> {
@@ -195,12 +210,14 @@ impl Members {
             let theirs = request.cluster;
             return Err(Fault::new(
                 Reason::WrongCluster,
-                format!("the node's directory belongs to cluster {theirs:016x}"),
+                format!("the node's directory belongs to cluster {theirs:016x}, not to this one"),
             ));
         }
         if request.epoch > epoch.0 {
             let (node, log) = (request.epoch, epoch.0);
-            let text = format!("the node has epoch {node}, the coordinator's log ends at {log}: it has lost entries");
+            let text = format!(
+                "the node has epoch {node}, the coordinator's log ends at {log}: the coordinator's data directory is an older copy"
+            );
             return Err(Fault::corrupt(text));
         }
         let decisions = self.decisions(&request.undecided)?;
@@ -225,7 +242,7 @@ impl Members {
                 let text = format!("{text}: its directory is an older copy; its shards need the newest one");
                 Err(Fault::corrupt(text))
             }
-            _ => Err(Fault::new(Reason::NotReady, format!("{text}; asked once more"))),
+            _ => Err(Fault::new(Reason::NotReady, format!("{text}; asking the node again"))),
         }
     }
 
@@ -244,8 +261,10 @@ impl Members {
         self.check_node(&request)?;
         let node = NodeId(request.node);
         if request.name.chars().any(char::is_control) {
-            return Err(Fault::new(Reason::InvalidRequest, "a node's name with control characters"));
+            return Err(Fault::new(Reason::InvalidRequest, "the node's name has control characters"));
         }
+        let _one_at_a_time = self.registering.lock().await;
+        self.log.read(|state| names::check(state, node, &request.name, &request.address, |other| self.life(other)))?;
         let entry = Entry::RegisterNode { node, name: request.name.clone(), address: request.address.clone() };
         let incarnation = self.log.append(entry).await?;
         self.lock().insert(
@@ -307,7 +326,7 @@ impl Members {
     async fn leave(&self, request: LeaveRequest) -> Result<LeaveResponse, Fault> {
         let node = NodeId(request.node);
         if self.incarnation(node).0 != request.incarnation {
-            return Err(Fault::new(Reason::Fenced, "the node has registered anew"));
+            return Err(Fault::new(Reason::Fenced, "the node has registered again since then"));
         }
         match self.lock().get_mut(&node) {
             Some(live) => live.has_left = true,
@@ -316,7 +335,7 @@ impl Members {
                 return Err(Fault::new(Reason::NotReady, "the node has not registered since the coordinator started"));
             }
         }
-        tracing::info!(node = %format_args!("{:016x}", node.0), "a node is leaving");
+        tracing::info!(node = %format_args!("{:016x}", node.0), "a node is shutting down");
         self.uses.over().await;
         Ok(LeaveResponse {})
     }

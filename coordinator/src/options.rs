@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Long enough for whatever makes the data, short enough for the writers that wait.
 pub const LOAD_IDLE_MAX: Duration = Duration::from_secs(60);
 
+/// Shards of a new cluster, unless somebody asks for another number.
+pub const SHARDS_DEFAULT: u32 = 16;
+
 /// The settings of one coordinator. The caller has parsed and defaulted them; nothing is read from the environment.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -20,8 +23,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where nodes call.
     pub peer_listen: SocketAddr,
-    /// Shards of a new cluster, a power of two. Read once, when the cluster is created.
-    pub shards: u32,
+    /// Shards, a power of two: of a new cluster, and then for ever. None: those of the cluster in `data`, or
+    /// [`SHARDS_DEFAULT`] for a new one.
+    pub shards: Option<u32>,
     /// Writes, and the first placement, wait until this many nodes have registered.
     pub min_nodes: usize,
     /// The deadline of a query that comes without one.

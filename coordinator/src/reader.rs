@@ -60,7 +60,7 @@ impl Until {
     /// What to say of an end that came from outside.
     fn fault(&self) -> Fault {
         match self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            true => Fault::new(Reason::DeadlineExceeded, "the query's time is over"),
+            true => Fault::new(Reason::DeadlineExceeded, "the query's deadline has passed"),
             false => Fault::new(Reason::Cancelled, "the query was cancelled"),
         }
     }
@@ -115,11 +115,12 @@ impl Reader {
 
     /// The ids of terms by their canonical bytes.
     pub async fn fetch_ids(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+        if self.holders.links.is_empty() {
+            // At epoch 0, in which there are no terms: those of later epochs may be known here.
+            return Ok(vec![None; terms.len()]);
+        }
         let mut ids: Vec<Option<TermId>> = terms.iter().map(|text| self.shared.ids.get(text)).collect();
         self.shared.metrics.cached("ids", ids.len(), ids.iter().flatten().count());
-        if self.holders.links.is_empty() {
-            return Ok(ids);
-        }
         let mut by_node: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
         for (index, text) in terms.iter().enumerate().filter(|(index, _)| ids[*index].is_none()) {
             let home = self.shared.key.hash(text).home(self.shared.shards);
@@ -229,7 +230,7 @@ impl Cluster for Reader {
             plan: encoded.into(),
             placement: Some(self.holders.map.clone()),
             participants: participants.iter().map(|link| link.node.0).collect(),
-            rows_max: wanted.rows_max.unwrap_or(0),
+            rows_max: wanted.rows_max,
             profile: wanted.profile,
             rdf_type: rdf_type.map_or(0, |id| id.0),
             has_rdf_type: rdf_type.is_some(),

@@ -6,6 +6,7 @@
                        fire when they should
     dashboards/        ask for metrics that docs/metrics.md has
     alerts             each with a runbook in docs/runbooks.md, and with braces at each selector, which the chart fills
+    systemd/           units, by systemd; their configuration
     the real program   every command, flag and variable; the cluster runs as processes, healthcheck included
 
 What has no tool here is skipped and said (report.py).
@@ -22,6 +23,7 @@ import urllib.parse
 import cluster
 import dockerfile
 import program
+import units
 import yaml
 from report import Report
 
@@ -324,6 +326,7 @@ def main():
     configuration(report, compose["services"])
     dashboards(report)
     alerts(report)
+    units.check(report, entail)
     if entail:
         try:
             run(report, compose["services"], entail)

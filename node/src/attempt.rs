@@ -201,7 +201,7 @@ impl Open {
     fn give_up(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.inbox.close();
-        self.fail(Fault::new(Reason::EpochAborted, format!("attempt {} was given up", self.attempt)));
+        self.fail(Fault::new(Reason::EpochAborted, format!("attempt {} was aborted", self.attempt)));
     }
 
     fn fail(&self, fault: Fault) {

@@ -60,7 +60,7 @@ impl Context {
     pub fn check_cluster(&self, cluster: u64) -> Result<(), Fault> {
         match self.cluster()?.0 == cluster {
             true => Ok(()),
-            false => Err(Fault::new(Reason::WrongCluster, "the message is of another cluster")),
+            false => Err(Fault::new(Reason::WrongCluster, "the message belongs to another cluster")),
         }
     }
 
@@ -75,9 +75,9 @@ impl Context {
             if let Some(snapshot) = self.store.snapshot(epoch) {
                 return Ok(snapshot);
             }
-            let latest = self.store.latest().epoch;
+            let (oldest, latest) = self.store.kept_epochs();
             if latest >= epoch || started.elapsed() > UNTOLD {
-                let text = format!("epoch {epoch} is not kept at this node, whose latest is {latest}");
+                let text = format!("epoch {epoch} is not kept: this node has the epochs {oldest} to {latest}");
                 return Err(Fault::new(Reason::EpochUnavailable, text));
             }
             if is_stopped() {

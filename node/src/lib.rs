@@ -33,6 +33,7 @@ use context::Context;
 use entail_logic::columns::Pair;
 use entail_model::{Fault, Reason};
 use entail_proto::addressee;
+use entail_proto::bound::Bound;
 use entail_proto::gate::{Gate, Refusal};
 use entail_proto::incoming::incoming;
 use entail_proto::internal::node_service_server::NodeServiceServer;
@@ -50,7 +51,6 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use store::{OpenOptions, Store};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::service::Routes;
@@ -91,14 +91,14 @@ const AFTER_FAULT: Duration = Duration::from_secs(5);
 /// `DirectoryInUse`, `WrongCluster`, `Corrupt` and `DiskFull` from the store; `InvalidRequest` for addresses that cannot
 /// be used.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), Fault> {
+    // Before anything is written: a start that fails for its address leaves no directory behind.
+    let bound = Bound::new(options.peer_listen)?;
     let (data, budget) = (options.data.clone(), options.memory / CACHE_SHARE);
     let store = tokio::task::spawn_blocking(move || Store::open(&data, OpenOptions { memory_budget: budget }))
         .await
         .map_err(|error| Fault::internal(format!("opening the store failed: {error}")))??;
     let store = Arc::new(store);
-    let listener = TcpListener::bind(options.peer_listen).await.map_err(|error| {
-        Fault::new(Reason::InvalidRequest, format!("cannot listen on {}: {error}", options.peer_listen))
-    })?;
+    let listener = bound.listen()?;
     let local = listener.local_addr().map_err(|error| Fault::internal(format!("no local address: {error}")))?;
     let address = options.advertise.unwrap_or_else(|| local.to_string());
     let pool = rayon::ThreadPoolBuilder::new()
@@ -205,7 +205,7 @@ async fn close(context: &Arc<Context>, compaction: JoinHandle<()>) -> Result<(),
         closed
     };
     tokio::time::timeout(CLOSING_MAX, closed).await.unwrap_or_else(|_| {
-        tracing::warn!("the disk was not done in time");
+        tracing::warn!("closing the database timed out; committed data is safe");
         Ok(())
     })
 }

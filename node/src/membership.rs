@@ -70,9 +70,9 @@ impl Member {
     pub async fn leave(&self, grace: Duration) {
         self.presence.change(State::leave).await;
         match tokio::time::timeout(grace, self.say_goodbye(grace)).await {
-            Ok(Ok(())) => tracing::info!("nothing needs this node any more"),
-            Ok(Err(fault)) => tracing::debug!(%fault, "nobody to say goodbye to"),
-            Err(_) => tracing::warn!(?grace, "what needs this node has not ended in time"),
+            Ok(Ok(())) => tracing::info!("no request in progress needs this node any more"),
+            Ok(Err(fault)) => tracing::debug!(%fault, "the coordinator cannot be told that this node shuts down"),
+            Err(_) => tracing::warn!(?grace, "requests that need this node did not finish within the grace period"),
         }
     }
 
@@ -128,7 +128,7 @@ impl Member {
 
     async fn join(&self, response: RegisterResponse) -> Result<u64, Fault> {
         let incarnation = response.incarnation;
-        let attempts = Arc::clone(&self.attempts);
+        let (attempts, name) = (Arc::clone(&self.attempts), self.name.clone());
         let cluster = self
             .context
             .blocking(move |context| {
@@ -137,6 +137,7 @@ impl Member {
                 let shards = ShardCount::new(response.shards).map_err(Fault::corrupt)?;
                 let cluster = ClusterId(response.cluster);
                 context.store.bind_cluster(cluster, key, shards)?;
+                context.store.remember_name(&name)?;
                 decide(context, &attempts, &response.decisions)?;
                 Ok(cluster)
             })
@@ -154,7 +155,7 @@ impl Member {
             self.queries.sweep();
             // A node that cannot look at its disk, or has no files left to open, is still there.
             let stats = self.context.blocking(node_stats).await.inspect_err(|fault| {
-                tracing::warn!(%fault, "there is nothing to tell of this node");
+                tracing::warn!(%fault, "the statistics of this node cannot be read");
             });
             let stats = stats.ok().map(|stats| NodeStats { queries: self.queries.at_work() as u32, ..stats });
             let mut request = tonic::Request::new(HeartbeatRequest {
@@ -190,7 +191,7 @@ impl Member {
         let attempts = Arc::clone(&self.attempts);
         let learned = self.context.blocking(move |context| decide(context, &attempts, &decisions)).await;
         if let Err(fault) = learned {
-            tracing::warn!(%fault, "an attempt's outcome could not be carried out");
+            tracing::warn!(%fault, "the outcome of an attempt could not be applied; retrying");
         }
     }
 }

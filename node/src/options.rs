@@ -19,7 +19,7 @@ pub struct Options {
     pub advertise: Option<String>,
     /// The URL of the coordinator's peer port.
     pub coordinator: String,
-    /// A name for people. None: made from the address.
+    /// The name for people, which no other node of the cluster may have. None: the address.
     pub name: Option<String>,
     /// Bytes for decoded chunks and for the work of rounds and queries.
     pub memory: u64,

@@ -55,7 +55,7 @@ impl Room {
         let disk = rustix::fs::statvfs(&self.place).map_err(|error| failed(&error.into()))?;
         let (free, total) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
         match free.saturating_sub(bytes) < FREE_MIN.min(total / FREE_SHARE) {
-            true => Err(Fault::new(Reason::DiskFull, "no room on the disk for messages that wait to be worked on")),
+            true => Err(Fault::new(Reason::DiskFull, "not enough free disk space for queued messages")),
             false => Ok(()),
         }
     }
@@ -127,5 +127,5 @@ fn failed(error: &Error) -> Fault {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Reason::DiskFull,
         _ => Reason::Internal,
     };
-    Fault::new(reason, format!("keeping messages that wait to be worked on: {error}"))
+    Fault::new(reason, format!("queued messages cannot be stored: {error}"))
 }

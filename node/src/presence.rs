@@ -96,7 +96,7 @@ impl Presence {
         let now = *self.state();
         if now != before {
             match (before, now) {
-                (_, State::Unheard { .. }) => tracing::warn!("the coordinator does not answer"),
+                (_, State::Unheard { .. }) => tracing::warn!("the coordinator does not answer heartbeats"),
                 (State::Unheard { .. }, State::Present { .. }) => tracing::info!("the coordinator answers again"),
                 _ => {}
             }

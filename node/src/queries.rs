@@ -270,7 +270,7 @@ impl Worker {
     /// Hands a part on, when there is room; nobody wants it after the stop.
     fn hand_on(&self, part: Result<Part, Fault>) -> Result<(), Fault> {
         let sent = wait(&self.context.runtime, &self.stop, self.parts.send(part))?;
-        sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+        sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))
     }
 
     fn run(&self, request: Request) -> Result<Summary, Fault> {

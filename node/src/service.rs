@@ -42,8 +42,8 @@ pub fn is_traced(path: &str) -> bool {
 /// The status of a call that failed. What nobody should ever see is logged loudly.
 fn refuse(fault: Fault) -> Status {
     match fault.reason {
-        Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "a call has failed"),
-        _ => tracing::debug!(%fault, "a call has failed"),
+        Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "call failed"),
+        _ => tracing::debug!(%fault, "call failed"),
     }
     status::from_fault(&fault)
 }
@@ -191,11 +191,18 @@ impl NodeService for Services {
             let plan: Plan = decode_plan(&request.plan)?;
             let placement = request.placement.as_ref();
             let territories = Territories::new(self.context.node, placement, &request.participants)?;
-            let rows_max = Some(request.rows_max).filter(|max| *max > 0);
             let epoch = Epoch(request.epoch);
             let rdf_type = Some(TermId(request.rdf_type)).filter(|_| request.has_rdf_type);
             let profile = request.profile.then_some(Profile { rdf_type });
-            let request = QueryRequest { query: request.query, epoch, plan, territories, rows_max, profile, deadline };
+            let request = QueryRequest {
+                query: request.query,
+                epoch,
+                plan,
+                territories,
+                rows_max: request.rows_max,
+                profile,
+                deadline,
+            };
             self.queries.start(&self.context, request)
         };
         let (parts, guard) = start().map_err(refuse)?;
@@ -229,7 +236,7 @@ impl NodeService for Services {
         tokio::task::spawn_blocking(move || {
             let mut send = |block| {
                 let sent = blocks.blocking_send(Ok(ScanResponse { block: Some(block) }));
-                sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+                sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))
             };
             let snapshot = context.snapshot(Epoch(request.epoch), &|| blocks.is_closed());
             if let Err(fault) = snapshot.and_then(|snapshot| scan::facts(&snapshot, &request, &mut send)) {

@@ -27,7 +27,7 @@ pub fn check(metadata: &MetadataMap, me: NodeId) -> Result<(), Status> {
     if addressee == Some(me.0) {
         return Ok(());
     }
-    let fault = Fault::new(Reason::ShardsUnavailable, "its address leads to another node");
+    let fault = Fault::new(Reason::ShardsUnavailable, "the address belongs to another node now");
     let mut refusal = status::from_fault(&fault);
     refusal.metadata_mut().insert(KEY, me.0.into());
     Err(refusal)

@@ -26,6 +26,7 @@ pub mod internal {
 }
 
 pub mod addressee;
+pub mod bound;
 pub mod connection;
 pub mod convert;
 pub mod deadline;

@@ -68,9 +68,9 @@ pub fn from_fault(fault: &Fault) -> Status {
     Status::with_error_details(code(fault.reason), cut(&fault.message), details)
 }
 
-/// What a server means that knows nothing of the service.
-const WRONG_SERVER: &str = "whoever listens there does not know the call: \
-     clients belong to the port of --listen (7400), nodes to the coordinator's --peer-listen (7401)";
+/// What is wrong when a server knows nothing of the service.
+const WRONG_SERVER: &str = "this port does not serve this call: \
+     clients use the --listen port (7400), nodes the coordinator's --peer-listen port (7401)";
 
 /// The fault in a status; statuses that are not ours become the nearest reason.
 pub fn to_fault(status: &Status) -> Fault {
@@ -140,6 +140,14 @@ mod tests {
         assert!(bytes < 16 << 10, "{bytes}");
         let told = to_fault(&from_fault(&fault));
         assert!(told.message.starts_with("éé") && told.message.ends_with('…') && told.reason == Reason::NotFound);
+    }
+
+    #[test]
+    fn a_port_that_does_not_know_the_call_is_named() {
+        let fault = to_fault(&Status::unimplemented(""));
+        assert_eq!(fault.reason, Reason::Unsupported);
+        assert!(fault.message.starts_with("this port does not serve this call: clients use the --listen port (7400)"));
+        assert_eq!(to_fault(&Status::unimplemented("by a proxy")).message, "by a proxy");
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Drops {
         if warned.is_none_or(|last| last.elapsed() >= WARN_EVERY) {
             *warned = Some(Instant::now());
             drop(warned);
-            tracing::warn!(dropped = total, "spans are dropped: the collector is missing or too slow");
+            tracing::warn!(dropped = total, "trace spans are dropped: the collector cannot be reached or is too slow");
         }
     }
 }

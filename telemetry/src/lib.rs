@@ -5,7 +5,7 @@
 //! spans  ──► ring: the last ones of this process
 //!              └ sampled ──► bounded queue ──► OTLP    (only with OTEL_EXPORTER_OTLP_ENDPOINT)
 //! calls: ClientSpans ──traceparent──► ServerSpans
-//! roles  ──► Instruments: metrics, readiness ──► whoever asks over HTTP
+//! roles  ──► Instruments: metrics, readiness ──► http: /metrics, /readyz, /healthz
 //! ```
 //! Telemetry never holds up the work: when the queue is full, or the collector is gone, spans are dropped and counted.
 
@@ -14,6 +14,7 @@ mod calls;
 mod codes;
 mod context;
 mod export;
+pub mod http;
 mod log;
 pub mod metrics;
 mod readiness;

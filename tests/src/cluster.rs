@@ -99,7 +99,7 @@ impl Cluster {
                 data: data.path().join("coordinator"),
                 listen,
                 peer_listen,
-                shards,
+                shards: Some(shards),
                 min_nodes: nodes,
                 query_timeout_default: Duration::from_secs(60),
                 rows_max: 10_000_000,

@@ -1,7 +1,6 @@
 //! `entail coordinator`: the conductor, which answers clients and orders changes.
 
 use crate::failure::Failure;
-use crate::server::http::View;
 use crate::server::{self, Front};
 use crate::units;
 use clap::Args;
@@ -36,10 +35,13 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     server::allow_open_files();
     let stop = server::shutdown()?;
-    let options = arguments.front.coordinator(arguments.data, usize::from(arguments.min_nodes), arguments.memory);
-    let view = View::new(vec![("coordinator".to_owned(), options.instruments.clone())], &stop);
-    view.start(arguments.front.running.http_listen).await?;
+    let http = arguments.front.running.bind_http()?;
+    let mut options = arguments.front.coordinator(arguments.data, arguments.memory);
+    options.min_nodes = usize::from(arguments.min_nodes);
+    let addresses = entail_coordinator::Addresses::bind(&options)?;
+    server::announce(&options.data);
+    server::show(http, vec![("coordinator".to_owned(), options.instruments.clone())], &stop)?;
     let mut roles = JoinSet::new();
-    roles.spawn(entail_coordinator::run(options, stop.clone().cancelled_owned()));
+    roles.spawn(entail_coordinator::run_at(addresses, options, stop.clone().cancelled_owned()));
     server::supervise(roles, &stop).await
 }

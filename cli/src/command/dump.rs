@@ -35,9 +35,9 @@ pub struct Arguments {
     #[arg(long)]
     all_graphs: bool,
 
-    /// The facts of exactly this epoch, if it is still kept
-    #[arg(long, value_name = "EPOCH", default_value_t = 0, hide_default_value = true)]
-    epoch: u64,
+    /// The facts of exactly this epoch, if it is still kept: for a minute after the next one, and at most 64 [default: the latest]
+    #[arg(long, value_name = "EPOCH")]
+    epoch: Option<u64>,
 }
 
 /// Which facts are written.

@@ -50,13 +50,13 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "WHAT", default_value = "stop")]
     on_error: OnError,
 
-    /// With `--on-error skip`: give up after this many
+    /// With `--on-error skip`: fail when more statements than this are malformed
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     skip_max: u64,
 
     /// Commit after about this many triples, instead of all at once
-    #[arg(long, value_name = "TRIPLES", default_value_t = 0, hide_default_value = true)]
-    commit_every: u64,
+    #[arg(long, value_name = "TRIPLES", value_parser = clap::value_parser!(u64).range(1..))]
+    commit_every: Option<u64>,
 
     /// Makes it harmless to run this very command again; made up if none is given
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
@@ -180,7 +180,7 @@ fn header(arguments: &Arguments) -> FileHeader {
         graph: arguments.graph.clone(),
         base_iri: arguments.base.clone(),
         on_error: on_error.into(),
-        skip_max: arguments.skip_max,
+        skip_max: Some(arguments.skip_max),
         commit_every: arguments.commit_every,
         request_id: arguments.request_id.clone(),
     }

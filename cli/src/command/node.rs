@@ -1,12 +1,14 @@
 //! `entail node`: a worker, which holds shards and works on them.
 
 use crate::failure::Failure;
-use crate::server::http::View;
 use crate::server::{self, Running};
 use crate::units;
 use clap::Args;
+use entail_node::store::remembered_name;
 use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,7 +42,7 @@ pub struct Arguments {
     #[command(flatten)]
     running: Running,
 
-    /// What people call this node [default: its address]
+    /// What people call this node; no other node may have the name [default: the one it had last, or a new one]
     #[arg(long, value_name = "NAME", env = "ENTAIL_NAME", value_parser = name)]
     pub name: Option<String>,
 
@@ -60,26 +62,34 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     server::allow_open_files();
     let stop = server::shutdown()?;
-    let known = arguments.name.clone().or_else(|| arguments.advertise.clone());
-    let name = known.unwrap_or_else(|| arguments.peer_listen.to_string());
+    let http = arguments.running.bind_http()?;
+    let name = arguments.name.or_else(|| remembered_name(&arguments.data)).unwrap_or_else(new_name);
     let options = entail_node::Options {
         data: arguments.data,
         peer_listen: arguments.peer_listen,
         advertise: arguments.advertise,
         coordinator: server::with_scheme(&arguments.coordinator),
-        name: arguments.name,
         memory: arguments.memory,
         threads: arguments.threads.map_or_else(server::threads, usize::from),
         grace: arguments.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
+        name: Some(name.clone()),
         inside: Inside::default(),
         nearby: Arc::default(),
     };
-    View::new(vec![(name, options.instruments.clone())], &stop).start(arguments.running.http_listen).await?;
+    server::announce(&options.data);
+    server::show(http, vec![(name, options.instruments.clone())], &stop)?;
     let mut roles = JoinSet::new();
     roles.spawn(entail_node::run(options, stop.clone().cancelled_owned()));
     server::supervise(roles, &stop).await
 }
+
+/// A name that no other node has: its directory remembers it.
+fn new_name() -> String {
+    // The hasher's keys come from the system's randomness.
+    format!("node-{:08x}", RandomState::new().hash_one(std::process::id()) as u32)
+}
+
 /// Names stand in tables, logs and labels.
 fn name(text: &str) -> Result<String, String> {
     match text.is_empty() || text.chars().any(char::is_control) {

@@ -64,12 +64,12 @@ pub struct Arguments {
     pub trace: bool,
 
     /// Answers at this epoch or a later one
-    #[arg(long, value_name = "EPOCH", default_value_t = 0, hide_default_value = true)]
-    at_least_epoch: u64,
+    #[arg(long, value_name = "EPOCH")]
+    at_least_epoch: Option<u64>,
 
-    /// Answers at exactly this epoch, if it is still kept
-    #[arg(long, value_name = "EPOCH", default_value_t = 0, hide_default_value = true)]
-    epoch: u64,
+    /// Answers at exactly this epoch, if it is still kept: for a minute after the next one, and at most 64 [default: the latest]
+    #[arg(long, value_name = "EPOCH")]
+    epoch: Option<u64>,
 
     /// A graph that is part of the default graph; may be given several times
     #[arg(long, value_name = "IRI")]
@@ -84,8 +84,8 @@ pub struct Arguments {
     union_default_graph: bool,
 
     /// Fails when there are more rows [default: the server's limit]
-    #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
-    rows_max: u64,
+    #[arg(long, value_name = "COUNT")]
+    rows_max: Option<u64>,
 
     /// What relative IRIs are relative to
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]

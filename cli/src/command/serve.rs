@@ -6,14 +6,14 @@
 //! ```
 //! They call each other without sockets, as long as the nodes have the addresses that the log knows.
 //!
-//! The coordinator ends first, so that requests on their way still find the nodes.
+//! Every address is taken before anything is written, so that a start which fails for a port leaves nothing behind. The
+//! coordinator ends first, so that requests on their way still find the nodes.
 
 use crate::failure::Failure;
-use crate::server::http::View;
+use crate::server::place::{self, Place};
 use crate::server::{self, Front};
 use crate::units;
 use clap::Args;
-use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -37,9 +37,9 @@ pub struct Arguments {
     #[command(flatten)]
     front: Front,
 
-    /// Nodes; as many as the data was created with
-    #[arg(long, value_name = "COUNT", env = "ENTAIL_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    nodes: u16,
+    /// Nodes of a new cluster, which keeps them [default: those of the data, 1 for a new cluster]
+    #[arg(long, value_name = "COUNT", env = "ENTAIL_NODES", value_parser = clap::value_parser!(u16).range(1..=256))]
+    nodes: Option<u16>,
 
     /// Memory of each node for chunks of facts and for work, and of the coordinator for queries and loads
     #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]
@@ -54,27 +54,23 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     if arguments.front.peer_listen.port() == 0 {
         return Err(Failure::Usage("--peer-listen needs a port: the nodes have to find it".to_owned()));
     }
-    let index = arguments.nodes;
-    if arguments.data.join(format!("node-{index}")).exists() {
-        let text = format!("{} was created with more nodes than --nodes {index}", arguments.data.display());
-        return Err(Failure::Usage(text));
-    }
     server::allow_open_files();
     let stop = server::shutdown()?;
-    let mut roles = JoinSet::new();
-    let data = arguments.data.join("coordinator");
-    let mut options = arguments.front.coordinator(data, usize::from(arguments.nodes), arguments.memory);
-    let inside = Inside::default();
-    options.inside = inside.clone();
-    let nearby = |node| entail_node::Options { nearby: Arc::clone(&options.nearby), ..node };
-    let nodes = (0..arguments.nodes).map(|index| nearby(node(&arguments, index, &inside)));
-    let nodes: Vec<entail_node::Options> = nodes.collect();
+    let http = arguments.front.running.bind_http()?;
+    let mut options = arguments.front.coordinator(place::coordinator(&arguments.data), arguments.memory);
+    let addresses = entail_coordinator::Addresses::bind(&options)?;
+    let place = Place::open(&arguments.data, arguments.nodes)?;
+    server::announce(&arguments.data);
+    options.min_nodes = usize::from(place.nodes());
+    let nodes: Vec<entail_node::Options> =
+        (0..place.nodes()).map(|index| node(&arguments, &place, index, &options)).collect();
     let of_nodes = nodes.iter().map(|node| (node.name.clone().unwrap_or_default(), node.instruments.clone()));
     let shown = [("coordinator".to_owned(), options.instruments.clone())].into_iter().chain(of_nodes).collect();
-    View::new(shown, &stop).start(arguments.front.running.http_listen).await?;
-    let coordinator = entail_coordinator::run(options, stop.clone().cancelled_owned());
+    server::show(http, shown, &stop)?;
+    let coordinator = entail_coordinator::run_at(addresses, options, stop.clone().cancelled_owned());
     let nodes_stop = CancellationToken::new();
     let coordinator_ended = nodes_stop.clone().drop_guard();
+    let mut roles = JoinSet::new();
     roles.spawn(async move {
         let _ended = coordinator_ended;
         coordinator.await
@@ -85,21 +81,26 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     server::supervise(roles, &stop).await
 }
 
-fn node(arguments: &Arguments, index: u16, inside: &Inside) -> entail_node::Options {
-    let name = format!("node-{index}");
-    let share = server::threads().div_ceil(usize::from(arguments.nodes));
+fn node(
+    arguments: &Arguments,
+    place: &Place,
+    index: u16,
+    coordinator: &entail_coordinator::Options,
+) -> entail_node::Options {
+    let (data, name) = place.node(index);
+    let share = server::threads().div_ceil(usize::from(place.nodes()));
     entail_node::Options {
-        data: arguments.data.join(&name),
+        data,
         peer_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         advertise: None,
         coordinator: format!("http://{}", reachable(arguments.front.peer_listen)),
         grace: arguments.front.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
-        nearby: Arc::default(),
+        nearby: Arc::clone(&coordinator.nearby),
         name: Some(name),
         memory: arguments.memory,
         threads: arguments.threads.map_or(share, usize::from),
-        inside: inside.clone(),
+        inside: coordinator.inside.clone(),
     }
 }
 

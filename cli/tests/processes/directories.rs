@@ -1,9 +1,10 @@
 //! Data directories have one process, one role and one cluster; whoever else wants them is refused and does no harm.
 
 use crate::graph::{document, facts, lines};
-use crate::harness::{Cluster, Process, Random, Running, entail, free_address, text};
+use crate::harness::{Cluster, Process, Random, Running, entail, eventually, free_address, text};
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -21,6 +22,47 @@ fn coordinator_on(data: &Path) -> String {
 
 fn node_on(data: &Path, coordinator: &str) -> String {
     refused(&["node", "--data", text(data), "--coordinator", coordinator, "--peer-listen", "127.0.0.1:0"])
+}
+
+fn serve_on(data: &Path, arguments: &[&str]) -> String {
+    let (listen, peers) = (free_address(), free_address());
+    let base = ["serve", "--data", text(data), "--listen", &listen, "--peer-listen", &peers];
+    refused(&[&base, arguments].concat())
+}
+
+/// `entail serve` on a directory.
+struct Serve {
+    process: Process,
+    server: String,
+}
+
+impl Serve {
+    fn new(place: &Path, data: &Path, arguments: &[&str]) -> Self {
+        let (listen, peers, http) = (free_address(), free_address(), free_address());
+        let base =
+            ["serve", "--data", text(data), "--listen", &listen, "--peer-listen", &peers, "--http-listen", &http];
+        let process = Process::new("serve", place, &[], &[&base, arguments].concat());
+        Self { process, server: format!("http://{listen}") }
+    }
+
+    fn start(&mut self) {
+        self.process.start();
+        eventually("it is ready", || self.process.http("/readyz").is_some_and(|(status, _)| status == 200));
+    }
+
+    fn stop(&mut self) {
+        self.process.signal("TERM");
+        assert_eq!(self.process.ended().code(), Some(0), "{}", self.process.log());
+    }
+
+    /// How many nodes and shards it has.
+    fn shape(&self) -> (usize, u64) {
+        let update = entail(&["update", "INSERT DATA { <urn:a> <urn:p> <urn:b> }", "--server", &self.server]);
+        assert_eq!(Running::new(update, Stdio::null()).done().code, Some(0));
+        let status = entail(&["status", "--shards", "--output", "json", "--server", &self.server]);
+        let status: serde_json::Value = serde_json::from_str(&Running::new(status, Stdio::null()).done().out).unwrap();
+        (status["nodes"].as_array().unwrap().len(), status["shards"].as_array().unwrap().len() as u64)
+    }
 }
 
 /// What a directory says of itself. The database below it starts new logs whenever it is opened; its content is compared
@@ -133,7 +175,118 @@ fn a_directory_of_the_other_role_is_refused() {
     assert_eq!(said, format!("error: {} belongs to a node, not to a coordinator (WRONG_CLUSTER)", node_data.display()));
     let said = node_on(&data, "127.0.0.1:1");
     assert_eq!(said, format!("error: {} belongs to a coordinator, not to a node (WRONG_CLUSTER)", data.display()));
+    let said = serve_on(&data, &[]);
+    let expected = "belongs to a coordinator, not to `entail serve` (WRONG_CLUSTER)";
+    assert_eq!(said, format!("error: {} {expected}", data.display()));
     cluster.processes().for_each(Process::start);
     cluster.ready();
     assert_eq!(cluster.dump("asserted").len(), 1);
+}
+
+#[test]
+fn a_directory_with_other_files_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("notes.txt");
+    fs::write(&file, "mine").unwrap();
+    let expected = |data: &Path| {
+        format!(
+            "error: {} is not empty and no data directory of Entail: it holds notes.txt (INVALID_REQUEST)",
+            data.display()
+        )
+    };
+    assert_eq!(coordinator_on(place.path()), expected(place.path()));
+    assert_eq!(node_on(place.path(), "127.0.0.1:1"), expected(place.path()));
+    assert_eq!(serve_on(place.path(), &[]), expected(place.path()));
+    assert_eq!(content(place.path()).len(), 1, "nothing was written there");
+    let of_a_file =
+        format!("error: data directory {}: Not a directory (os error 20) (INVALID_REQUEST)", file.display());
+    assert_eq!(coordinator_on(&file), of_a_file);
+    assert_eq!(node_on(&file, "127.0.0.1:1"), of_a_file);
+    assert_eq!(serve_on(&file, &[]), of_a_file);
+}
+
+/// What a cluster was created with stays: another number is refused with the right one, and none is needed.
+#[test]
+fn a_directory_remembers_what_it_was_created_with() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("graph");
+    let mut serve = Serve::new(place.path(), &data, &["--nodes", "2", "--shards", "4"]);
+    serve.start();
+    assert_eq!(serve.shape(), (2, 4));
+    let in_use = format!("error: {} is in use by another process (DIRECTORY_IN_USE)", data.display());
+    assert_eq!(serve_on(&data, &[]), in_use);
+    let log = serve.process.log();
+    assert!(log.contains(&format!("stop with Ctrl-C or `kill {}`", serve.process.pid())), "{log}");
+    assert!(log.contains(text(&data)), "{log}");
+    serve.stop();
+    let before = content(&data);
+    for nodes in ["1", "3"] {
+        let why = format!("{} was created with 2 nodes, not {nodes}: use --nodes 2, or leave it out", data.display());
+        assert_eq!(serve_on(&data, &["--nodes", nodes]), format!("error: {why} (INVALID_REQUEST)"));
+    }
+    let coordinator = data.join("coordinator");
+    let why = format!("{} was created with 4 shards, not 64: use --shards 4, or leave it out", coordinator.display());
+    assert_eq!(serve_on(&data, &["--shards", "64"]), format!("error: {why} (INVALID_REQUEST)"));
+    assert_eq!(content(&data), before);
+    let mut again = Serve::new(place.path(), &data, &[]);
+    again.start();
+    assert_eq!(again.shape(), (2, 4));
+    again.stop();
+}
+
+/// A start that fails leaves nothing behind that the next one would have to live with.
+#[test]
+fn a_start_without_its_port_leaves_no_directory() {
+    let place = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let data = place.path().join("data");
+    let data_text = text(&data);
+    for flag in ["--listen", "--peer-listen", "--http-listen"] {
+        let (one, other) = (free_address(), free_address());
+        for role in ["serve", "coordinator"] {
+            let mut line = vec![role, "--data", data_text, flag, &taken];
+            let free = ["--listen", "--peer-listen"].into_iter().filter(|free| *free != flag);
+            free.zip([&one, &other]).for_each(|(free, address)| line.extend([free, address.as_str()]));
+            assert!(refused(&line).contains(&format!("cannot listen on {taken}: ")), "{line:?}");
+            assert!(!data.exists(), "{line:?}");
+        }
+    }
+    let node = ["node", "--data", data_text, "--coordinator", "127.0.0.1:1", "--peer-listen", &taken];
+    assert!(refused(&node).contains(&format!("cannot listen on {taken}: ")));
+    assert!(!data.exists());
+}
+
+/// Two nodes that are told the same name, and nodes that are told none.
+#[test]
+fn names_of_nodes_are_unique_and_remembered() {
+    let mut cluster = Cluster::start(1);
+    let mut second = cluster.node("node-0", &cluster.data("second"), &[]);
+    second.start();
+    assert_eq!(second.ended().code(), Some(1), "{}", second.log());
+    let log = second.log();
+    let said = log.lines().last().unwrap_or_default();
+    assert!(
+        said.starts_with("error: the name node-0 belongs to node ") && said.ends_with("(ALREADY_EXISTS)"),
+        "{said}"
+    );
+    // The node itself may come back, at another port.
+    cluster.nodes[0].kill();
+    cluster.nodes[0].start();
+    cluster.ready();
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let mut nameless = cluster.nameless_node(&cluster.data("nameless"));
+        nameless.start();
+        eventually("the node is ready", || nameless.http("/readyz").is_some_and(|(status, _)| status == 200));
+        let (_, page) = nameless.http("/metrics").unwrap();
+        let line = page.lines().find(|line| line.starts_with("entail_ready")).unwrap().to_owned();
+        let status = cluster.must(&["status"]);
+        let name = line.split('"').nth(1).unwrap().to_owned();
+        assert!(name.starts_with("node-") && status.contains(&name), "{line}\n{status}");
+        names.push(name);
+        nameless.signal("TERM");
+        assert_eq!(nameless.ended().code(), Some(0));
+    }
+    assert_eq!(names[0], names[1], "its directory remembers it");
 }

@@ -227,6 +227,16 @@ impl Cluster {
         Process::new(name, self.place.path(), wrapper, &arguments.concat())
     }
 
+    /// A node of this cluster that is given no name, not started yet.
+    pub fn nameless_node(&self, data: &Path) -> Process {
+        let http = free_address();
+        let arguments = [
+            &["node", "--data", text(data), "--coordinator", &self.peers, "--peer-listen", "127.0.0.1:0"][..],
+            &["--memory", self.shape.memory, "--threads", "2", "--http-listen", &http],
+        ];
+        Process::new("nameless", self.place.path(), &[], &arguments.concat())
+    }
+
     pub fn place(&self) -> &Path {
         self.place.path()
     }

@@ -8,6 +8,7 @@ mod dashboard;
 mod directories;
 mod disk;
 mod dump;
+mod epochs;
 mod graph;
 mod handover;
 mod harness;

@@ -46,9 +46,11 @@ fn parse(page: &str) -> (Families, BTreeMap<String, f64>) {
 /// The rows of the document's table whose metrics a role has.
 fn documented(role: &str) -> Families {
     let row = |line: &str| {
-        let cells: Vec<&str> = line.strip_prefix("| `entail_")?.trim_end_matches(" |").split(" | ").collect();
+        let is_metric = line.starts_with("| `entail_") || line.starts_with("| `process_");
+        let cells: Vec<&str> =
+            line.strip_prefix("| `").filter(|_| is_metric)?.trim_end_matches(" |").split(" | ").collect();
         let [name, kind, labels, unit, from, meaning] = cells[..] else { panic!("{line} has other columns") };
-        let name = format!("entail_{}", name.trim_end_matches('`'));
+        let name = name.trim_end_matches('`').to_owned();
         assert_eq!(unit_of(&name), unit, "the unit of {name}");
         let labels = labels.split(", ").filter(|label| *label != "-").map(|label| label.trim_matches('`').to_owned());
         let family = Family { kind: kind.to_owned(), meaning: meaning.to_owned(), labels: labels.collect() };
@@ -117,7 +119,7 @@ fn the_document_tells_what_a_cluster_shows() {
         let role = process.name.split('-').next().unwrap();
         // Told once for all metrics of a node.
         for (name, family) in &mut shown {
-            let of_process = ["entail_process_", "entail_tokio_", "entail_build_", "entail_trace_"];
+            let of_process = ["process_", "entail_resident_", "entail_tokio_", "entail_build_", "entail_trace_"];
             let is_own = !of_process.iter().any(|of| name.starts_with(of));
             assert_eq!(family.labels.remove("node"), role == "node" && is_own, "{name}");
         }
@@ -131,9 +133,14 @@ fn the_document_tells_what_a_cluster_shows() {
             }
             _ => &["entail_query_rows_total", "entail_query_answer_bytes_total", "entail_fanout_slowest_ratio_count"],
         };
-        for name in grows.iter().chain(&["entail_process_cpu_seconds_total", "entail_tokio_busy_seconds_total"]) {
+        for name in grows.iter().chain(&["process_resident_memory_bytes", "entail_tokio_busy_seconds_total"]) {
             assert!(sum(name) > 0.0, "{name} is nothing:\n{page}");
         }
+        // Whole seconds, of a moment ago.
+        let (shown, used) = (samples["process_cpu_seconds_total"], processor_seconds(process.pid()));
+        assert!((used - 5.0..=used).contains(&shown), "{shown} s are shown of {used} s");
+        let (peak, resident) = (sum("entail_resident_memory_peak_bytes"), sum("process_resident_memory_bytes"));
+        assert!(peak > resident / 2.0, "peak {peak}, resident {resident}");
         assert_eq!(sum("entail_ready"), 1.0);
         match role {
             "node" => facts += sum("entail_shard_facts"),
@@ -152,6 +159,14 @@ fn the_document_tells_what_a_cluster_shows() {
         promtool(&page);
     }
     assert_eq!(facts, 2001.0, "what was derived is gone again");
+}
+
+/// Processor time of a process, in user and system mode, as proc_pid_stat(5) describes it.
+fn processor_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// Prometheus' own opinion, where its tool is at hand.

@@ -260,7 +260,7 @@ fn the_log_names_the_trace() {
     let log = cluster.coordinator.log();
     let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let lines: Vec<serde_json::Value> = lines.collect();
-    let given_up = lines.iter().find(|line| line["fields"]["message"] == "an epoch's attempt is given up").unwrap();
+    let given_up = lines.iter().find(|line| line["fields"]["message"] == "an attempt was aborted").unwrap();
     assert_eq!(given_up["trace_id"], shown["trace_id"]);
     let is_epoch = |span: &&serde_json::Value| span["span_id"] == given_up["span_id"] && span["name"] == "epoch";
     assert!(shown["spans"].as_array().unwrap().iter().any(|span| is_epoch(&span)), "{given_up}");

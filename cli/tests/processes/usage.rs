@@ -103,7 +103,9 @@ fn wrong_requests_are_told() {
     let rules = cluster.file("bad.srl", "RULE { ?s ex:p ?o } WHERE { ?s ?p ?o }");
     let unsafe_rule = cluster.file("unsafe.srl", "RULE { ?x <urn:q> ?y }\nWHERE { ?x <urn:p> ?z }");
     let good = cluster.file("good.nt", "<urn:a> <urn:p> <urn:b> .\n");
-    let cases: [Case<'_>; 9] = [
+    let cases: [Case<'_>; 11] = [
+        (&["query", "ASK {}", "--rows-max", "many"], 2, "many"),
+        (&["load", &good, "--commit-every", "0"], 2, "--commit-every"),
         (&["query", "SELECT * {\n ?s ?p }"], 1, "error: query:2:"),
         (&["query", "SELECT * { ?s ex:p ?o }"], 1, "error: query:1:"),
         (&["rules", "apply", &rules], 1, "bad.srl:1:11: "),

@@ -43,7 +43,7 @@ impl Dump {
             let text = format!("{} cannot hold named graphs: use nquads, trig or jsonld", format.name());
             return Err(Fault::new(Reason::InvalidRequest, text));
         }
-        let reader = house.reader(Some(Epoch(request.epoch)).filter(|epoch| epoch.0 > 0))?;
+        let reader = house.reader(request.epoch.map(Epoch))?;
         let (asserted, derived) = match request.content() {
             DumpContent::Unspecified | DumpContent::Asserted => (true, false),
             DumpContent::Derived => (false, true),
@@ -84,7 +84,10 @@ impl Dump {
             }
         }
         let facts = serializer.fact_count();
-        serializer.finish()?.send_all().map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))?;
+        serializer
+            .finish()?
+            .send_all()
+            .map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))?;
         let summary = DumpSummary { facts, epoch: self.reader.epoch.0 };
         send(DumpResponse { data: Bytes::new(), summary: Some(summary) });
         Ok(())

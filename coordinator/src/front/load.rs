@@ -49,6 +49,9 @@ const REPORT: Duration = Duration::from_millis(250);
 /// The errors that a summary lists.
 const ERRORS_LISTED: usize = 20;
 
+/// Malformed statements that a load skips, unless it says how many.
+const SKIP_MAX: u64 = 1000;
+
 type Responses = mpsc::Sender<Result<LoadResponse, Status>>;
 
 /// Runs a load and reports to `responses`.
@@ -73,13 +76,17 @@ async fn load(
     cancel: CancellationToken,
 ) -> Result<LoadSummary, Fault> {
     let first = stream.message().await.map_err(|status| entail_proto::status::to_fault(&status))?;
-    let first = first.ok_or_else(|| Fault::new(Reason::InvalidRequest, "a load without a message"))?;
+    let first = first.ok_or_else(|| Fault::new(Reason::InvalidRequest, "the load has no message"))?;
     let header = first
         .file
         .clone()
         .ok_or_else(|| Fault::new(Reason::InvalidRequest, "the first message of a load has no file header"))?;
     // What is in the files is not known yet: their name and how they are read has to do.
-    let numbers = format!("{} {} {}", header.on_error, header.skip_max, header.commit_every);
+    let every = header.commit_every.unwrap_or(0);
+    if header.commit_every == Some(0) {
+        return Err(Fault::new(Reason::InvalidRequest, "commit_every must be at least 1"));
+    }
+    let numbers = format!("{} {} {every}", header.on_error, header.skip_max.unwrap_or(SKIP_MAX));
     let FileHeader { name, format, compression, graph, base_iri, .. } = &header;
     let parts = ["load", name, format, compression, graph, base_iri, &numbers].map(str::as_bytes);
     let identity = house.identity(header.request_id.clone(), &parts)?;
@@ -91,7 +98,7 @@ async fn load(
     let (batches, source) = mpsc::channel(BATCHES_WAITING);
     let intake = Intake {
         key: house.shared.key,
-        every: header.commit_every,
+        every,
         scope: house.shared.key.hash(identity.id.as_bytes()).0,
         progress: Arc::clone(&progress),
         batches,
@@ -102,7 +109,7 @@ async fn load(
     let intake = tokio::spawn(intake.run(first, upload).instrument(parsing.clone()));
     let reporter = tokio::spawn(report(responses.clone(), Arc::clone(&progress), Arc::clone(&watch)));
     let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
-    let commits = Commits { house, identity, cancel, watch, source, every: header.commit_every };
+    let commits = Commits { house, identity, cancel, watch, source, every };
     let result = commits.run().await;
     reporter.abort();
     let (changes, epochs) = match result {
@@ -323,7 +330,7 @@ impl Intake {
         Ok(tokio::task::spawn_blocking(move || {
             let sink = |batch| {
                 let sent = batches.blocking_send(Ok(batch));
-                sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was given up"))
+                sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was cancelled"))
             };
             entail_rdf::parse(request, Pieces(waiting), &sink)
         }))
@@ -347,7 +354,7 @@ impl Intake {
             })?);
         }
         if on_error == WireOnError::Skip {
-            request.on_error = OnError::Skip { limit: if header.skip_max == 0 { 1000 } else { header.skip_max } };
+            request.on_error = OnError::Skip { limit: header.skip_max.unwrap_or(SKIP_MAX) };
         }
         request.threads = std::thread::available_parallelism().map_or(1, usize::from);
         if self.every > 0 {
@@ -364,6 +371,6 @@ impl Intake {
 fn compression(name: &str) -> Result<Compression, Fault> {
     let known = Compression::ALL.into_iter().find(|compression| compression.name() == name);
     known.ok_or_else(|| {
-        Fault::new(Reason::InvalidRequest, format!("the compression {name} is not known: none, gzip and zstd are"))
+        Fault::new(Reason::InvalidRequest, format!("unknown compression {name}: use none, gzip or zstd"))
     })
 }

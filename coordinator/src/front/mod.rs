@@ -69,8 +69,8 @@ type Reply<T> = Result<Response<T>, Status>;
 /// The status of a request that failed. What nobody should ever see is logged loudly.
 fn refuse(fault: Fault) -> Status {
     match fault.reason {
-        Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "a request has failed"),
-        _ => tracing::debug!(%fault, "a request has failed"),
+        Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "request failed"),
+        _ => tracing::debug!(%fault, "request failed"),
     }
     status::from_fault(&fault)
 }
@@ -104,8 +104,8 @@ impl House {
         tokio::time::timeout(time, Arc::clone(&self.admission).acquire_owned())
             .instrument(span)
             .await
-            .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are at work"))?
-            .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is stopping"))
+            .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are running"))?
+            .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is shutting down"))
     }
 
     /// A reader of the last committed epoch, or of a given one.
@@ -126,7 +126,7 @@ impl House {
             holders = holders.picked(&*self.balancer, |shard| random.hash_one(shard));
         }
         if epoch.0 == 0 {
-            // Nothing has been committed: nobody needs to be asked.
+            // Before the first change there is nothing: no node needs to be asked.
             holders.links.clear();
         }
         Ok(Reader {

@@ -84,14 +84,14 @@ fn response(part: WirePart) -> QueryResponse {
 /// The epoch to answer at; `None` for the latest.
 fn epoch_of(house: &House, request: &QueryRequest) -> Result<Option<Epoch>, Fault> {
     let latest = house.members.log.read(|state| state.epoch());
-    let floor = Epoch(request.at_least_epoch);
+    let floor = Epoch(request.at_least_epoch.unwrap_or(0));
     if floor > latest {
         return Err(Fault::new(
             Reason::EpochUnavailable,
             format!("epoch {floor} is not there yet; the latest is {latest}"),
         ));
     }
-    Ok(Some(Epoch(request.epoch)).filter(|epoch| epoch.0 > 0))
+    Ok(request.epoch.map(Epoch))
 }
 
 /// The whole answer, if it can be given at once.
@@ -148,7 +148,7 @@ fn last_part(epoch: Epoch, summary: entail_sparql::Summary, started: Instant) ->
 }
 
 fn query_of(house: &House, wire: QueryRequest, stop: Stop) -> entail_sparql::Request {
-    let rows_max = if wire.rows_max == 0 { house.options.rows_max } else { wire.rows_max.min(house.options.rows_max) };
+    let rows_max = wire.rows_max.map_or(house.options.rows_max, |max| max.min(house.options.rows_max));
     entail_sparql::Request {
         format: format_of(wire.format()),
         mode: match wire.mode() {
@@ -177,7 +177,7 @@ fn run(
     let epoch = reader.epoch;
     let mut send = |part| {
         let sent = parts.blocking_send(Ok(wire_part(house, epoch, part)));
-        sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+        sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))
     };
     entail_sparql::run(request, Arc::new(reader), &mut send)
 }

@@ -136,3 +136,60 @@ async fn a_node_whose_place_another_has_taken_is_not_counted() {
     members.lock().clear();
     assert_eq!(members.census(), Census { nodes: [0, 0, 1], available: 0, missing: 0 });
 }
+
+/// A request of a node that has a name, to be made at an address.
+fn named(node: u64, name: &str, address: &str) -> RegisterRequest {
+    RegisterRequest { cluster: 9, node, name: name.to_owned(), address: address.to_owned(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn two_nodes_do_not_have_one_name() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    let register = async |node, name, address| members.register_node(named(node, name, address)).await.map(|_| ());
+    register(1, "a", "host-1:1").await.expect("the first");
+    let refused = register(2, "a", "host-2:1").await.expect_err("the name is taken");
+    assert_eq!(refused.reason, Reason::AlreadyExists);
+    let expected = "the name a belongs to node 0000000000000001 at host-1:1, which is running: use another --name";
+    assert_eq!(refused.message, expected);
+    assert_eq!(members.incarnation(NodeId(2)).0, 0, "what is refused leaves no trace");
+    register(2, "b", "host-2:1").await.expect("a name of its own");
+    register(1, "a", "host-3:1").await.expect("the same node at another address");
+    register(2, "a", "host-2:1").await.expect_err("a node that takes another's name");
+    register(2, "c", "host-2:1").await.expect("a node that gets another name");
+    register(3, "b", "host-4:1").await.expect("nobody has this name any more");
+}
+
+#[tokio::test]
+async fn a_name_is_free_when_its_node_is_gone_and_holds_nothing() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    members.register_node(named(1, "a", "host-1:1")).await.expect("the first");
+    let silent = || members.lock().get_mut(&NodeId(1)).expect("known").has_left = true;
+    silent();
+    members.register_node(named(2, "a", "host-2:1")).await.expect("the first has ended");
+    members.register_node(named(1, "a", "host-1:1")).await.expect_err("its name is another's now");
+    members.register_node(named(1, "b", "host-1:1")).await.expect("under another name");
+
+    members.lock().get_mut(&NodeId(2)).expect("known").has_left = true;
+    members.ensure_placement().await.expect("one node is enough");
+    silent();
+    let refused = members.register_node(named(3, "b", "host-3:1")).await.expect_err("its shards are known by the name");
+    assert_eq!(refused.reason, Reason::AlreadyExists);
+    assert!(refused.message.contains("which holds shards"), "{refused}");
+    members.register_node(named(3, "b", "host-1:1")).await.expect("a new directory at the same place");
+}
+
+/// A coordinator that has just started does not know who is alive.
+#[tokio::test]
+async fn a_name_is_kept_for_its_node_while_the_coordinator_starts() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    members.register_node(named(1, "a", "host-1:1")).await.expect("the first");
+    let restarted = Members { live: Mutex::default(), started: Instant::now(), ..members };
+    let waits = restarted.register_node(named(2, "a", "host-2:1")).await.expect_err("node 1 may be alive");
+    assert_eq!(waits.reason, Reason::NotReady);
+    let later = Instant::now().checked_sub(LOST_AFTER).expect("the machine has run for so long");
+    let restarted = Members { started: later, ..restarted };
+    restarted.register_node(named(2, "a", "host-2:1")).await.expect("node 1 has not come back");
+}

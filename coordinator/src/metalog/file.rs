@@ -9,7 +9,7 @@
 //!
 //! A crash before the rename leaves the old file as it was, and one after it the new: both mean the same state.
 
-use super::directory::Directory;
+use super::directory::{Directory, Identity};
 use super::entry::Entry;
 use super::journal::{Journal, Medium};
 use super::state::{Applied, State};
@@ -48,7 +48,7 @@ impl FileLog {
     }
 
     fn open_compacting_at(path: &Path, compact_at: u64) -> Result<Self, Fault> {
-        let directory = Directory::open(path)?;
+        let directory = Directory::open(path, Identity::coordinator())?;
         let (state, journal) = match directory.read(NAME)? {
             Some(bytes) => reopen(&directory, &bytes)?,
             None => (State::default(), begin(&directory)?),
@@ -141,7 +141,10 @@ fn reopen(directory: &Directory, bytes: &[u8]) -> Result<(State, Journal), Fault
     let replayed = record::replay(bytes)?;
     let torn = bytes.len() - replayed.length;
     if torn > 0 {
-        tracing::info!(bytes = torn, "the last record of the metadata log was torn and is cut off");
+        tracing::info!(
+            bytes = torn,
+            "the last record of the metadata log is incomplete and was removed; it was never acknowledged"
+        );
     }
     let file = directory.append_to(NAME)?;
     let journal = open_journal(Box::new(file), replayed.length as u64, bytes.len() as u64)?;

@@ -97,11 +97,11 @@ pub fn is_full(error: &io::Error) -> bool {
 }
 
 pub fn disk_full(error: &io::Error) -> Fault {
-    Fault::new(Reason::DiskFull, format!("no room for the metadata log: {error}"))
+    Fault::new(Reason::DiskFull, format!("no free disk space for the metadata log: {error}"))
 }
 
 fn unknown(what: &str) -> Fault {
-    Fault::new(Reason::OutcomeUnknown, format!("the metadata log cannot be written, the coordinator must end: {what}"))
+    Fault::new(Reason::OutcomeUnknown, format!("the metadata log cannot be written, the coordinator exits: {what}"))
 }
 
 #[cfg(test)]

@@ -149,10 +149,10 @@ impl Writer {
         let _place = self
             .places
             .try_acquire()
-            .map_err(|_| Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting")))?;
+            .map_err(|_| Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting already")))?;
         let mut turn = tokio::select! {
             turn = self.turn.lock().instrument(info_span!("admission")) => turn,
-            () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
+            () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")),
         };
         if let Some(answer) = self.answered(&request.identity)? {
             return Ok(answer);

@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
                 event = self.incoming.recv() => pending.push(event.expect("this run holds a sender")),
                 () = cancel.cancelled(), if !is_cancelled => {
                     is_cancelled = true;
-                    let fault = Fault::new(Reason::Cancelled, "the caller went away");
+                    let fault = Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected");
                     pending.push(Event::Failed { node: None, fault });
                 }
                 _ = ticks.tick() => pending.extend(self.lives.tick()),
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
                 Some(Event::Committed(self.log_commit(attempt, epoch, seals, &outcome).await))
             }
             Effect::LogAbort { attempt, fault } => {
-                tracing::warn!(attempt = attempt.0, %fault, "an epoch's attempt is given up");
+                tracing::warn!(attempt = attempt.0, %fault, "an attempt was aborted");
                 let entry =
                     Entry::AbortEpoch { attempt, reason: fault.to_string().chars().take(REASON_CHARS_MAX).collect() };
                 let append = self.writer.members.log.append(entry).instrument(info_span!("log abort"));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! LOCK       held while a process uses the directory
-//! IDENTITY   json: the node's id and, once it has joined one, its cluster
+//! IDENTITY   json: the node's id and, once it has joined one, its cluster and its name there
 //! data/      the database
 //! ```
 
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 const LOCK: &str = "LOCK";
 const IDENTITY: &str = "IDENTITY";
+const NEW_IDENTITY: &str = "IDENTITY.new";
 const DATA: &str = "data";
 const ROLE: &str = "node";
 
@@ -37,6 +38,16 @@ struct Identity {
     node: NodeId,
     #[serde(default)]
     cluster: Option<Cluster>,
+    /// The name under which the node was registered last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+/// The name that the node in this directory had last; `None` if it has had none, or the directory cannot be read:
+/// [`Directory::open`] says why. Changes nothing, and takes no lock.
+pub fn remembered_name(path: &Path) -> Option<String> {
+    let bytes = fs::read(path.join(IDENTITY)).ok()?;
+    serde_json::from_slice::<Identity>(&bytes).ok()?.name
 }
 
 /// The cluster that a node belongs to, for ever.
@@ -64,9 +75,10 @@ impl Directory {
     ///
     /// # Errors
     /// `DirectoryInUse` if another process has it, `WrongCluster` if it belongs to another role, `Unsupported` if
-    /// another version wrote it.
+    /// another version wrote it, `InvalidRequest` if it holds something else's files.
     pub fn open(path: &Path) -> Result<Self, Fault> {
         create_durably(path).map_err(|error| fault(path, &error))?;
+        refuse_foreign_files(path)?;
         let lock = take_lock(path)?;
         let identity = match fs::read(path.join(IDENTITY)) {
             Ok(bytes) => read_identity(path, &bytes)?,
@@ -120,6 +132,35 @@ impl Directory {
             }
         }
     }
+
+    /// Remembers the name under which the node was registered.
+    pub fn remember_name(&mut self, name: &str) -> Result<(), Fault> {
+        if self.identity.name.as_deref() != Some(name) {
+            let identity = Identity { name: Some(name.to_owned()), ..self.identity.clone() };
+            write_identity(&self.path, &identity)?;
+            self.identity = identity;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a directory that holds files but no data of ours. `lost+found` and hidden files are what file systems and
+/// their tools put into an empty volume.
+fn refuse_foreign_files(path: &Path) -> Result<(), Fault> {
+    if path.join(IDENTITY).exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).map_err(|error| fault(path, &error))? {
+        let name = entry.map_err(|error| fault(path, &error))?.file_name();
+        let name = name.to_string_lossy();
+        // What a first start that was interrupted leaves, and DATA, which has a message of its own.
+        let is_ours = [LOCK, NEW_IDENTITY, DATA].contains(&&*name);
+        if !is_ours && name != "lost+found" && !name.starts_with('.') {
+            let text = format!("{} is not empty and no data directory of Entail: it holds {name}", path.display());
+            return Err(Fault::new(Reason::InvalidRequest, text));
+        }
+    }
+    Ok(())
 }
 
 /// Creates a directory and those above it, each entered durably into the one above.
@@ -153,14 +194,19 @@ fn read_identity(path: &Path, bytes: &[u8]) -> Result<Identity, Fault> {
     let identity: Identity =
         serde_json::from_slice(bytes).map_err(|error| Fault::corrupt(format!("{path}/{IDENTITY}: {error}")))?;
     if identity.role != ROLE {
-        let message = format!("{path} belongs to a {}, not to a {ROLE}", identity.role);
+        let message = format!("{path} belongs to {}, not to a {ROLE}", described(&identity.role));
         return Err(Fault::new(Reason::WrongCluster, message));
     }
     if identity.format != FORMAT {
-        let message = format!("{path} has format {}, and this version reads format {FORMAT}", identity.format);
+        let message = format!("{path} has format {}, and this version reads only format {FORMAT}", identity.format);
         return Err(Fault::new(Reason::Unsupported, message));
     }
     Ok(identity)
+}
+
+/// A role as messages name it: `entail serve` keeps a directory around those of its roles.
+fn described(role: &str) -> String {
+    if role == "serve" { "`entail serve`".to_owned() } else { format!("a {role}") }
 }
 
 /// A fresh identity; refused where something else's files are.
@@ -172,7 +218,7 @@ fn new_identity(path: &Path) -> Result<Identity, Fault> {
     let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut drawn));
     random.map_err(|error| fault(path, &error))?;
     let node = NodeId(u64::from_ne_bytes(drawn).max(1));
-    let identity = Identity { role: ROLE.to_owned(), format: FORMAT, node, cluster: None };
+    let identity = Identity { role: ROLE.to_owned(), format: FORMAT, node, cluster: None, name: None };
     write_identity(path, &identity)?;
     Ok(identity)
 }
@@ -181,7 +227,7 @@ fn new_identity(path: &Path) -> Result<Identity, Fault> {
 fn write_identity(path: &Path, identity: &Identity) -> Result<(), Fault> {
     let bytes = serde_json::to_vec_pretty(identity).map_err(|error| Fault::internal(error.to_string()))?;
     let replace = || -> io::Result<()> {
-        let new = path.join("IDENTITY.new");
+        let new = path.join(NEW_IDENTITY);
         let mut file = File::create(&new)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
@@ -253,9 +299,43 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_remembers_its_name() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        assert_eq!(remembered_name(place.path()), None, "there is no directory yet");
+        let mut directory = Directory::open(place.path()).expect("an empty directory");
+        assert_eq!(remembered_name(place.path()), None);
+        for name in ["one", "two"] {
+            directory.remember_name(name).expect("room");
+            assert_eq!(remembered_name(place.path()).as_deref(), Some(name), "also while it is in use");
+        }
+        directory.bind(cluster(1)).expect("no cluster yet");
+        let node = directory.node();
+        drop(directory);
+        assert_eq!(Directory::open(place.path()).expect("free again").node(), node);
+        assert_eq!(remembered_name(place.path()).as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn foreign_files_are_refused() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        for name in [".snapshot", "lost+found", LOCK, NEW_IDENTITY] {
+            fs::write(place.path().join(name), "").expect("a temporary file");
+        }
+        drop(Directory::open(place.path()).expect("a new volume, or a first start that was interrupted"));
+        fs::write(place.path().join("notes"), "").expect("a temporary file");
+        drop(Directory::open(place.path()).expect("it is ours now"));
+        fs::remove_file(place.path().join(IDENTITY)).expect("a file");
+        let refused = Directory::open(place.path()).expect_err("files of somebody else");
+        assert_eq!(refused.reason, Reason::InvalidRequest);
+        assert!(refused.message.ends_with("is not empty and no data directory of Entail: it holds notes"), "{refused}");
+        assert!(!place.path().join(IDENTITY).exists(), "nothing is written there");
+    }
+
+    #[test]
     fn foreign_and_broken_identities_are_refused() {
         let cases = [
             (r#"{"role":"coordinator"}"#, Reason::WrongCluster),
+            (r#"{"role":"serve","nodes":2}"#, Reason::WrongCluster),
             (r#"{"role":"node","format":99,"node":1,"cluster":null}"#, Reason::Unsupported),
             ("{", Reason::Corrupt),
             ("", Reason::Corrupt),

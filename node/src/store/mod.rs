@@ -38,6 +38,7 @@ mod tests;
 
 pub use cache::CacheUse;
 pub use decide::SealSummary;
+pub use directory::remembered_name;
 pub use schema::Counts;
 pub use seal::{Removed, Sealed};
 pub use snapshot::{RelationSize, Snapshot};
@@ -185,6 +186,11 @@ impl Store {
         self.directory().cluster().map(|cluster| cluster.id)
     }
 
+    /// Remembers the name under which the node was registered, for starts that do not give one.
+    pub fn remember_name(&self, name: &str) -> Result<(), Fault> {
+        self.directory().remember_name(name)
+    }
+
     /// Joins a cluster for ever, or checks that it is the one that the node is in.
     ///
     /// # Errors
@@ -221,6 +227,12 @@ impl Store {
     /// The epoch, if it is one of the last few.
     pub fn snapshot(&self, epoch: Epoch) -> Option<Arc<Snapshot>> {
         self.history.read().unwrap_or_else(PoisonError::into_inner).get(epoch)
+    }
+
+    /// The oldest and the newest epoch that can be read; those between them can be, too.
+    pub fn kept_epochs(&self) -> (Epoch, Epoch) {
+        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
+        (history.oldest(), history.latest().epoch)
     }
 
     /// The ids of terms that are committed.
@@ -315,7 +327,9 @@ impl Store {
     }
 
     fn dictionary(&self) -> Result<&Dictionary, Fault> {
-        self.dictionary.get().ok_or_else(|| Fault::new(Reason::NotReady, "this node has not joined a cluster yet"))
+        self.dictionary
+            .get()
+            .ok_or_else(|| Fault::new(Reason::NotReady, "this node has not registered with a coordinator yet"))
     }
 
     // A panic while one of these is held can only come from a defect before anything was changed.

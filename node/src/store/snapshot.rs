@@ -91,6 +91,11 @@ impl History {
         all.rev().find(|snapshot| snapshot.epoch == epoch).cloned()
     }
 
+    /// The oldest epoch that is kept; epochs between it and the newest are kept, too.
+    pub fn oldest(&self) -> Epoch {
+        self.earlier.front().map_or(self.latest.epoch, |(_, snapshot)| snapshot.epoch)
+    }
+
     /// Takes in the newest state: of a new epoch, or of the same one in other runs.
     pub fn push(&mut self, snapshot: Snapshot, now: Instant) {
         let before = std::mem::replace(&mut self.latest, Arc::new(snapshot));
@@ -124,11 +129,13 @@ mod tests {
         (1..=5).for_each(|epoch| history.push(at(epoch), start + Duration::from_secs(epoch)));
         let kept = |history: &History| (0..=6).filter(|n| history.get(Epoch(*n)).is_some()).collect::<Vec<_>>();
         assert_eq!(kept(&history), [3, 4, 5]);
+        assert_eq!(history.oldest(), Epoch(3));
         history.push(at(5), start + Duration::from_secs(10));
         assert_eq!(kept(&history), [3, 4, 5], "the same epoch in other runs");
         history.trim(start + Duration::from_secs(65));
         assert_eq!(kept(&history), [4, 5]);
         history.trim(start + Duration::from_secs(6400));
         assert_eq!(kept(&history), [5]);
+        assert_eq!(history.oldest(), Epoch(5));
     }
 }

@@ -21,7 +21,7 @@ const CONSTRUCTED_BYTES_MAX: usize = 256 << 20;
 impl QueryPlan {
     /// Writes the answer; gives the number of its rows.
     pub fn write(&self, request: &Request, output: Output<'_>) -> Result<u64, Interrupt> {
-        let rows_max = request.rows_max.filter(|max| *max > 0).unwrap_or(u64::MAX);
+        let rows_max = request.rows_max.unwrap_or(u64::MAX);
         match &self.kind {
             Kind::Select => self.write_solutions(request.format, rows_max, output),
             Kind::Ask => self.write_ask(request.format, output),

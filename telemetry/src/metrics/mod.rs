@@ -89,6 +89,11 @@ impl Registry {
         self.register(Histograms::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
 
+    /// Adds metrics that another library counts.
+    fn collect(&self, collector: impl Collector + 'static) {
+        self.0.families.register(Box::new(collector)).expect("each family is registered once");
+    }
+
     /// Reads something whenever somebody asks for the metrics. It may take a few milliseconds, on a thread that may wait.
     pub fn at_scrape(&self, read: impl Fn(&mut Reading) + Send + Sync + 'static) {
         self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(read));

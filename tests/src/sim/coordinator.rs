@@ -139,7 +139,7 @@ impl Coordinator {
             (_, Wire::Cancel { request }) => self.cancel(&request, out),
             (_, Wire::Pin { call }) => {
                 let nodes = self.log.state().placement().nodes();
-                let not_ready = || Fault::new(Reason::NotReady, "no node holds the shards yet");
+                let not_ready = || Fault::new(Reason::NotReady, "the shards have not been placed yet");
                 let pinned = (!nodes.is_empty()).then(|| (self.log.state().epoch(), nodes)).ok_or_else(not_ready);
                 send(from, Wire::Pinned { call, result: pinned }, out);
             }
@@ -225,7 +225,7 @@ impl Coordinator {
         } else if self.waiting.len() < WAITING_MAX {
             self.waiting.push_back(Request { id, change, calls: vec![(from, call)] });
         } else {
-            let fault = Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting"));
+            let fault = Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting already"));
             send(from, Wire::Written { call, result: Err(fault) }, out);
         }
     }
@@ -291,7 +291,7 @@ impl Coordinator {
             let state = self.log.state();
             let nodes: Vec<NodeId> = state.placement().nodes().into_iter().collect();
             if nodes.is_empty() {
-                let fault = Fault::new(Reason::NotReady, "no node holds the shards yet");
+                let fault = Fault::new(Reason::NotReady, "the shards have not been placed yet");
                 answer(&request, Err(fault), out);
                 continue;
             }

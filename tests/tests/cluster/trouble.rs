@@ -45,7 +45,11 @@ fn a_lost_abort_does_not_stop_the_writers() {
 
 /// Sends this much of a load, and then nothing more; what the load ends with.
 async fn send_and_fall_silent(url: String, text: String, commit_every: u64) -> Fault {
-    let header = FileHeader { name: "endless.nt".to_owned(), commit_every, ..FileHeader::default() };
+    let header = FileHeader {
+        name: "endless.nt".to_owned(),
+        commit_every: Some(commit_every).filter(|every| *every > 0),
+        ..FileHeader::default()
+    };
     let first = LoadRequest { file: Some(header), data: text.into() };
     let mut client = UpdateServiceClient::connect(url).await.unwrap();
     let mut responses = match client.load(stream::iter([first]).chain(stream::pending())).await {

@@ -52,7 +52,7 @@ impl Upload {
         };
         message.map_err(|status| {
             let fault = entail_proto::status::to_fault(&status);
-            Fault::new(Reason::Cancelled, format!("the load's stream broke: {}", fault.message))
+            Fault::new(Reason::Cancelled, format!("the load's stream was interrupted: {}", fault.message))
         })
     }
 }

@@ -18,9 +18,9 @@ pub enum Refused {
     StalePlacement { given: u64, current: u64 },
     #[error("the placement has {given} shards, the cluster {expected}")]
     WrongShards { given: usize, expected: usize },
-    #[error("no node holds the shards yet")]
+    #[error("the shards have not been placed yet")]
     NotPlaced,
-    #[error("attempt {attempt} is under way")]
+    #[error("attempt {attempt} is in progress")]
     AttemptOpen { attempt: Attempt },
     #[error("attempt {attempt} is not open: {outcome:?}")]
     NotOpen { attempt: Attempt, outcome: Outcome },

@@ -51,7 +51,7 @@ impl Run<'_> {
             let cancel = self.cancel.clone();
             tokio::select! {
                 result = stage(Arc::clone(&stager)) => result?,
-                () = cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the caller went away")),
+                () = cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")),
                 // The facts may be long in coming, and what a lost node has staged is lost.
                 fault = self.lives.failure() => return Err(fault),
             }
