@@ -7,6 +7,7 @@
 use super::radix;
 use entail_model::TermId;
 pub use entail_model::fact::Pair;
+use entail_model::random::scramble;
 
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -242,14 +243,6 @@ fn merge_into(left: &[Pair], right: &[Pair], merged: &mut [Pair]) {
 /// A sum over pairs that tells sets of them apart, in whatever order and pieces they come.
 pub fn sum(pairs: &[Pair]) -> u64 {
     pairs.iter().fold(0, |sum, (key, value)| sum.wrapping_add(scramble(scramble(key.0) ^ value.0)))
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
-fn scramble(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ number >> 31
 }
 
 /// The number of distinct keys in sorted pairs.

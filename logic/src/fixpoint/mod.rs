@@ -48,7 +48,6 @@ pub mod base;
 mod dense;
 mod heads;
 mod inward;
-mod outbox;
 mod parts;
 mod reads;
 pub mod reasoner;

@@ -9,21 +9,18 @@ mod local;
 
 use self::accept::{Candidates, append};
 use super::heads::{ByRelation, Heads};
-use super::outbox::{Outbox, SPREAD_LEVEL};
 use super::reads::{self, Reads};
 use super::state::State;
 use crate::columns::{Pair, Run};
 use crate::eval::{Batch, Conditions, Scope, Texts, run_stage};
+use crate::exchange::endpoint::{Kind, Opening, Progress};
 use crate::exchange::route::Territory;
-use crate::exchange::{Flow, Message, Payload, PlanKey};
+use crate::exchange::{Endpoint, Message, Payload, PlanKey};
 use crate::plan::{Extent, Plan, Program};
 use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-/// Rounds ahead of the current one whose messages are kept: a peer can be one round ahead, never two.
-const ROUNDS_AHEAD: u32 = 1;
 
 /// Pairs of runs that are kept as groups during an attempt: 32 MiB of memory at most.
 const GROUPS_ROOM: u64 = 1 << 20;
@@ -95,19 +92,11 @@ pub struct Reasoner {
     /// What has to have its in copies in every step. Those of others can wait for the end of the round.
     reads: Reads,
     room_for_groups: AtomicU64,
-    round: Round,
-    flow: Flow,
-    /// The round's heads that came, to be accepted when it closes; copies wait in the state.
+    endpoint: Endpoint,
+    /// The round's heads that have arrived, to be accepted when it closes; copies wait in the state.
     arrived_heads: Candidates,
-    outbox: Outbox,
-    /// Messages for the next round, from peers that are ahead, and those of this one that came before all that is spread.
-    /// They are in no budget: a slow peer's spread relations hold up what all others send.
-    early: Vec<(NodeId, Message)>,
     derived: Vec<u64>,
     derived_total: u64,
-    is_open: bool,
-    /// Does the round's work wait for what is spread?
-    is_waiting: bool,
     /// Do late rules wait for the second round?
     waits_for_late: bool,
 }
@@ -131,20 +120,16 @@ impl Reasoner {
         let derived = vec![0; setup.program.rules.len()];
         let reads = Reads::of(&setup.program);
         let waits_for_late = !setup.program.spread_late.is_empty();
+        let endpoint = Endpoint::new(Kind::Attempt, setup.territory.peers());
         Ok(Self {
             setup,
             conditions,
             reads,
             room_for_groups: AtomicU64::new(GROUPS_ROOM),
-            round: Round(0),
-            flow: Flow::new(Round(0), Vec::new(), 0),
+            endpoint,
             arrived_heads: Candidates::new(),
-            outbox: Outbox::default(),
-            early: Vec::new(),
             derived,
             derived_total: 0,
-            is_open: false,
-            is_waiting: false,
             waits_for_late,
         })
     }
@@ -167,16 +152,25 @@ impl Reasoner {
     /// this program sends. The attempt cannot go on after an error.
     pub fn step(&mut self, event: Event, emit: Emit<'_>) -> Result<(), Fault> {
         match event {
-            Event::Open(round) => self.open(round, emit),
-            Event::Received { from, message } => self.receive(from, message, emit),
+            Event::Open(round) if round <= self.round() => Ok(()),
+            Event::Open(round) => {
+                self.open(round, emit)?;
+                self.advance(emit)
+            }
+            Event::Received { from, message } => {
+                self.receive(from, message, emit)?;
+                self.advance(emit)
+            }
             Event::Acknowledged { by, round, sequence } => {
-                if round == self.round {
-                    self.flow.acknowledge(by, sequence);
-                }
+                self.endpoint.acknowledge(by, round, sequence);
                 Ok(())
             }
-            Event::Tick => self.send_again(emit),
+            Event::Tick => self.endpoint.send_again(&mut |to, message| emit(Effect::Send { to, message })),
         }
+    }
+
+    fn round(&self) -> Round {
+        self.endpoint.round()
     }
 
     /// Like [`step`](Self::step) for one event after the other, with parallel work on the given pool's threads.
@@ -192,42 +186,31 @@ impl Reasoner {
         pool.install(|| events.try_for_each(|event| self.step(event?, &mut |effect| emit(effect))))
     }
 
-    fn send_again(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        self.flow.unacknowledged().try_for_each(|(to, message)| emit(Effect::Send { to, message: message.clone() }))
-    }
-
     fn open(&mut self, round: Round, emit: Emit<'_>) -> Result<(), Fault> {
-        if round <= self.round {
-            return Ok(());
+        if round != self.round().next() || self.endpoint.is_open() {
+            return Err(Fault::internal(format!("round {round} opened in round {}", self.round())));
         }
-        if round != self.round.next() || self.is_open {
-            return Err(Fault::internal(format!("round {round} opened in round {}", self.round)));
-        }
-        self.round = round;
-        self.is_open = true;
-        self.is_waiting = !self.to_spread().is_empty();
-        self.outbox.ahead = usize::from(self.is_waiting);
         let levels = match round {
             Round(1) => self.setup.program.levels(),
             _ => self.setup.program.later_levels(),
         };
-        self.flow = Flow::new(round, self.setup.territory.peers(), levels + self.outbox.ahead);
+        let opening = if self.to_spread(round).is_empty() { Opening::Work } else { Opening::Broadcast };
+        self.endpoint.open(round, levels, opening);
         self.derived.iter_mut().for_each(|count| *count = 0);
         if round > Round(1) {
             self.setup.state.next_round()?;
         }
         self.take_arrivals()?;
-        match self.is_waiting {
-            true => self.spread(emit)?,
-            false => self.work(emit)?,
+        match opening {
+            Opening::Broadcast => self.spread(emit)?,
+            Opening::Work => self.work(emit)?,
         }
-        self.take_early(emit)?;
-        self.advance(emit)
+        self.take_deferred(emit)
     }
 
     /// What every node is to have before it works in this round.
-    fn to_spread(&self) -> &[Extent] {
-        match self.round {
+    fn to_spread(&self, round: Round) -> &[Extent] {
+        match round {
             Round(1) => &self.setup.program.spread,
             Round(2) => &self.setup.program.spread_late,
             _ => &[],
@@ -236,22 +219,22 @@ impl Reasoner {
 
     /// Sends that.
     fn spread(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        let extents = self.to_spread().to_vec();
+        let extents = self.to_spread(self.round()).to_vec();
         let relations: BTreeSet<Relation> = extents.iter().map(|extent| extent.relation).collect();
         for relation in relations {
             let facts = self.setup.state.own_facts(relation, &extents)?;
-            Outbox::spread(relation, &facts, &mut self.flow, emit)?;
+            self.endpoint.broadcast(relation, &facts, &mut |to, message| emit(Effect::Send { to, message }))?;
         }
-        self.outbox.close_level(SPREAD_LEVEL, &mut self.flow, emit)
+        self.endpoint.end_broadcast(&mut |to, message| emit(Effect::Send { to, message }))
     }
 
     /// All that is spread has come.
     fn end_spread(&mut self) -> Result<(), Fault> {
         let copies = self.setup.program.spread_copies();
         let copies = copies.into_iter().map(|(extent, copy)| (extent.relation, copy)).collect();
-        let extents = self.to_spread().to_vec();
+        let extents = self.to_spread(self.round()).to_vec();
         self.setup.state.finish_spread(&extents, &copies)?;
-        if self.round > Round(1) && std::mem::take(&mut self.waits_for_late) {
+        if self.round() > Round(1) && std::mem::take(&mut self.waits_for_late) {
             self.run_late_rules()?;
         }
         Ok(())
@@ -262,14 +245,15 @@ impl Reasoner {
         self.saturate(emit)?;
         self.give_in_copies(emit)?;
         self.start_shipped(emit)?;
-        self.outbox.flush_full(&mut self.flow, emit)?;
-        self.outbox.close_level(self.outbox.ahead + 1, &mut self.flow, emit)
+        let deliver = &mut |to, message| emit(Effect::Send { to, message });
+        self.endpoint.flush_heads(deliver)?;
+        self.endpoint.end_own_work(deliver)
     }
 
-    /// Takes what came before it could be worked on.
-    fn take_early(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        let early = std::mem::take(&mut self.early);
-        early.into_iter().try_for_each(|(from, message)| self.receive(from, message, emit))
+    /// Receives the messages again that had to wait.
+    fn take_deferred(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        let mut deferred = self.endpoint.take_deferred().into_iter();
+        deferred.try_for_each(|(from, message)| self.receive(from, message, emit))
     }
 
     /// What the last exchange brought becomes the first local step's delta.
@@ -320,10 +304,10 @@ impl Reasoner {
                 list.extend_from_slice(group);
             }
             for (node, mut pairs) in others {
-                let list = match self.setup.state.claim_sent(relation, &mut pairs) {
-                    true => self.outbox.claimed(node, rule, relation),
-                    false => self.outbox.heads(node, rule, relation),
-                };
+                let is_claimed = self.setup.state.claim_sent(relation, &mut pairs);
+                let outbox = self.endpoint.outbox();
+                let list =
+                    if is_claimed { outbox.claimed(node, rule, relation) } else { outbox.heads(node, rule, relation) };
                 list.extend_from_slice(&pairs);
             }
         }
@@ -339,7 +323,7 @@ impl Reasoner {
                 self.run_shipped(PlanKey { rule: index, pivot: None }, 0, Batch::unit(rule.full.width), emit)?;
             }
             // What was staged is not new any more, and nothing else is of a spread relation.
-            let is_over = self.round > Round(1) && rule.is_local();
+            let is_over = self.round() > Round(1) && rule.is_local();
             let ships = |pivot: usize| !is_over && rule.ships(pivot);
             for (pivot, plan) in rule.deltas.iter().enumerate().filter(|(pivot, _)| ships(*pivot)) {
                 let key = PlanKey { rule: index, pivot: Some(pivot) };
@@ -351,7 +335,7 @@ impl Reasoner {
 
     /// New rules are evaluated over everything in the first round.
     fn is_new_rule(&self, index: usize) -> bool {
-        self.round == Round(1)
+        self.round() == Round(1)
             && match &self.setup.mode {
                 Mode::Increment => false,
                 Mode::NewRules(rules) => rules.contains(&index),
@@ -398,10 +382,10 @@ impl Reasoner {
                 self.keep_heads(rule, pairs)?;
             } else if rows.rows > 0 {
                 rows.distinct();
-                let here = self.route_rows(plan, key, stage + 1, rows)?;
+                let here = self.route_rows(plan, (key, stage + 1), rows, emit)?;
                 work.extend(here.map(|batch| (stage + 1, batch)));
             }
-            self.outbox.flush_full(&mut self.flow, emit)?;
+            self.endpoint.flush_heads(&mut |to, message| emit(Effect::Send { to, message }))?;
         }
         Ok(())
     }
@@ -415,45 +399,29 @@ impl Reasoner {
     }
 
     /// Puts rows for other nodes into the outbox; gives back those that stay.
-    fn route_rows(&mut self, plan: &Plan, key: PlanKey, stage: usize, rows: Batch) -> Result<Option<Batch>, Fault> {
-        let mut parts = self.setup.territory.split(&plan.stages[stage].route, rows)?;
-        let here = parts.remove(&self.setup.territory.me);
-        for (node, batch) in parts {
-            self.outbox.add_rows(node, key, stage, &batch);
+    fn route_rows(
+        &mut self,
+        plan: &Plan,
+        (key, stage): (PlanKey, usize),
+        rows: Batch,
+        emit: Emit<'_>,
+    ) -> Result<Option<Batch>, Fault> {
+        let mut by_node = self.setup.territory.split(&plan.stages[stage].route, rows)?;
+        let here = by_node.remove(&self.setup.territory.me);
+        for (node, batch) in by_node {
+            let deliver = &mut |to, message| emit(Effect::Send { to, message });
+            self.endpoint.add_rows(node, (key, stage), &batch, deliver)?;
         }
         Ok(here)
     }
 
     fn receive(&mut self, from: NodeId, message: Message, emit: Emit<'_>) -> Result<(), Fault> {
-        if message.round < self.round || (message.round == self.round && !self.is_open) {
-            return Ok(());
-        }
-        if message.round > self.round {
-            if message.round.0 > self.round.0 + ROUNDS_AHEAD {
-                return Err(Fault::corrupt(format!("a message of round {} in round {}", message.round, self.round)));
-            }
-            self.early.push((from, message));
-            return Ok(());
-        }
-        if message.level == 0 || message.level > self.flow.levels() {
-            return Err(Fault::corrupt(format!("a message of level {}", message.level)));
-        }
-        if self.is_waiting && message.level > SPREAD_LEVEL {
-            self.early.push((from, message));
-            return Ok(());
-        }
-        if !self.flow.receive(from, &message) {
-            return Ok(());
-        }
-        // Of another process it belongs to nobody else; a node of this one keeps it until it knows that it came.
-        match Arc::unwrap_or_clone(message.payload) {
-            Payload::Rows { plan, stage, batch } => {
-                let of = plan_of(&self.setup.program, plan)?;
-                let is_stage = (1..of.stages.len()).contains(&stage) && stage + self.outbox.ahead == message.level;
-                if !is_stage || batch.columns.len() != of.width {
-                    return Err(Fault::corrupt("rows that do not fit their plan"));
-                }
-                self.run_shipped(plan, stage, batch, emit)?;
+        let Some((level, payload)) = self.endpoint.receive(from, message)? else { return Ok(()) };
+        match payload {
+            Payload::Rows { plan: key, stage, batch } => {
+                let program = Arc::clone(&self.setup.program);
+                self.endpoint.check_rows(plan_of(&program, key)?, level, stage, &batch)?;
+                self.run_shipped(key, stage, batch, emit)?;
             }
             Payload::Heads { rule, relation, pairs } => {
                 if rule >= self.derived.len() {
@@ -461,41 +429,36 @@ impl Reasoner {
                 }
                 append(&mut self.arrived_heads, relation, rule, pairs);
             }
-            Payload::Copies { relation, pairs } => {
-                self.setup.state.keep_copies(relation, &pairs)?;
-            }
+            Payload::Copies { relation, pairs } => self.setup.state.keep_copies(relation, &pairs)?,
             Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, blocks)?,
             Payload::Spread { relation, pairs } => {
-                if !self.is_waiting || !self.to_spread().iter().any(|extent| extent.relation == relation) {
+                let mut extents = self.to_spread(self.round()).iter();
+                if !self.endpoint.is_broadcasting() || !extents.any(|extent| extent.relation == relation) {
                     return Err(Fault::corrupt(format!("facts of {relation:?}, which is not spread")));
                 }
                 self.setup.state.keep_spread(relation, &pairs);
             }
             Payload::Close { .. } => {}
         }
-        self.advance(emit)
+        Ok(())
     }
 
     /// Closes each level whose input is complete; after the last one, the round.
     fn advance(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        while self.is_open {
-            let Some(done) = self.flow.complete_level() else { return Ok(()) };
-            if self.is_waiting {
-                self.is_waiting = false;
-                self.end_spread()?;
-                self.work(emit)?;
-                self.take_early(emit)?;
-            } else if done < self.flow.levels() {
-                self.outbox.close_level(done + 1, &mut self.flow, emit)?;
-            }
-            // What came early may have closed the round just now.
-            if self.is_open && self.flow.is_done() {
-                self.is_open = false;
-                self.setup.state.sort_later()?;
-                emit(Effect::Closed(self.report()))?;
+        loop {
+            match self.endpoint.advance(&mut |to, message| emit(Effect::Send { to, message }))? {
+                Progress::Waiting => return Ok(()),
+                Progress::BroadcastComplete => {
+                    self.end_spread()?;
+                    self.work(emit)?;
+                    self.take_deferred(emit)?;
+                }
+                Progress::Closed => {
+                    self.setup.state.sort_later()?;
+                    return emit(Effect::Closed(self.report()));
+                }
             }
         }
-        Ok(())
     }
 
     fn report(&self) -> Report {
@@ -503,12 +466,12 @@ impl Reasoner {
         let state = &self.setup.state;
         let arrived = !self.arrived_heads.is_empty() || state.has_arrivals() || state.owes_any();
         Report {
-            round: self.round,
+            round: self.round(),
             active: arrived || self.waits_for_late || (has_shipped && state.has_unpublished()),
             derived: self.derived.clone(),
-            sent: self.flow.sent_counts(),
-            received: self.flow.received_counts(),
-            to_spread: if self.round == Round(1) { self.found_to_spread() } else { 0 },
+            sent: self.endpoint.flow().sent_counts(),
+            received: self.endpoint.flow().received_counts(),
+            to_spread: if self.round() == Round(1) { self.found_to_spread() } else { 0 },
         }
     }
 

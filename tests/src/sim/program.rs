@@ -2,11 +2,11 @@
 
 use super::Cluster;
 use super::wire::{Change, FirstRound};
-use crate::random::Random;
 use entail_coordinator::metalog::{RuleSet, RuleSets, State};
 use entail_logic::fixpoint::Mode;
 use entail_logic::plan::compile::{Context, RelationStats, RuleBody, compile_program};
 use entail_logic::plan::{Extent, Program};
+use entail_model::random::Random;
 use entail_model::{Fault, Reason};
 use std::collections::BTreeSet;
 use std::sync::Arc;

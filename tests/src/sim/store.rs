@@ -10,7 +10,7 @@ use entail_model::{Attempt, Copy, Epoch, Mark};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::random::Random;
+use entail_model::random::Random;
 
 /// Committed epochs that a node keeps for readers.
 const EPOCHS_KEPT: usize = 4;
@@ -100,7 +100,7 @@ impl Disk {
 
     /// Loses a part, perhaps none, of what was not synced.
     pub fn crash(&mut self, random: &mut Random) {
-        let kept = random.between(self.synced as u64, self.records.len() as u64);
+        let kept = random.among(self.synced as u64..=self.records.len() as u64);
         self.records.truncate(kept as usize);
         self.synced = self.records.len();
     }

@@ -1,10 +1,10 @@
 //! What becomes of heads at their home: what is new is a fact, counted for the rule that found it, and put where it is read.
 
-use super::{Emit, Reasoner, Setup};
+use super::{Effect, Emit, Reasoner, Setup};
 use crate::columns::blocks::Blocks;
 use crate::columns::{Pair, pairs};
+use crate::exchange::outbox::BLOCKS_BYTES;
 use crate::fixpoint::dense::Keeping;
-use crate::fixpoint::outbox;
 use crate::fixpoint::state::State;
 use entail_model::fact::{in_home, is_scattered_predicate};
 use entail_model::{Copy, Fault, NodeId, Relation, TermId};
@@ -148,7 +148,7 @@ impl Reasoner {
                 let node = self.setup.territory.holder(home)?;
                 let list = match node == self.setup.territory.me {
                     true => &mut here,
-                    false => self.outbox.copies(node, relation),
+                    false => self.endpoint.outbox().copies(node, relation),
                 };
                 list.extend(group.iter().map(turned));
             }
@@ -171,13 +171,14 @@ impl Reasoner {
         let (territory, rdf_type) = (territory.clone(), program.rdf_type);
         let mut parcels: BTreeMap<(NodeId, Relation), Blocks> = BTreeMap::new();
         let mut here: Vec<(Relation, Blocks)> = Vec::new();
-        let (flow, me) = (&mut self.flow, territory.me);
+        let (endpoint, me) = (&mut self.endpoint, territory.me);
+        let deliver = &mut |to, message| emit(Effect::Send { to, message });
         let mut hand_over = |(to, relation): (NodeId, Relation), blocks: Blocks| match to == me {
             true => {
                 here.push((relation, blocks));
                 Ok(())
             }
-            false => outbox::send_blocks(to, relation, blocks, flow, emit),
+            false => endpoint.send_blocks(to, relation, blocks, deliver),
         };
         self.setup.state.give_in(|relation, objects, subjects, words| {
             let home = in_home(subjects, relation.predicate, objects, rdf_type);
@@ -185,7 +186,7 @@ impl Reasoner {
             let to = (territory.holder(home)?, relation);
             let blocks = parcels.entry(to).or_default();
             blocks.push(objects, subjects, words);
-            if blocks.bytes() >= outbox::BLOCKS_BYTES { hand_over(to, std::mem::take(blocks)) } else { Ok(()) }
+            if blocks.bytes() >= BLOCKS_BYTES { hand_over(to, std::mem::take(blocks)) } else { Ok(()) }
         })?;
         let mut rest = parcels.into_iter().filter(|(_, blocks)| !blocks.is_empty());
         rest.try_for_each(|(to, blocks)| hand_over(to, blocks))?;

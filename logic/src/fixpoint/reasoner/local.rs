@@ -6,7 +6,7 @@ use crate::eval::members::Members;
 use crate::eval::{Batch, Facts, Scope, run_stage};
 use crate::fixpoint::heads::{ByRelation, Heads};
 use crate::fixpoint::parts::{ByValue, DeltaPart};
-use crate::fixpoint::reasoner::Emit;
+use crate::fixpoint::reasoner::{Effect, Emit};
 use crate::fixpoint::state::LocalFacts;
 use crate::plan::{Head, Plan, Program, RulePlans, Sink};
 use entail_model::Fault;
@@ -28,7 +28,7 @@ impl Reasoner {
             let (candidates, claimed) = self.run_local_rules()?;
             let found = self.accept(candidates, claimed)?;
             self.setup.state.step(found)?;
-            self.outbox.flush_claimed(&mut self.flow, emit)?;
+            self.endpoint.flush_claimed(&mut |to, message| emit(Effect::Send { to, message }))?;
         }
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Reasoner {
                 let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
                 let list = match node == self.setup.territory.me {
                     true => local.entry(relation).or_default().entry(rule).or_default(),
-                    false => self.outbox.claimed(node, rule, relation),
+                    false => self.endpoint.outbox().claimed(node, rule, relation),
                 };
                 list.extend_from_slice(group);
             }
