@@ -8,14 +8,13 @@ mod staging;
 use crate::context::{Context, StoreTexts, Territories};
 use crate::inbox::Inbox;
 use crate::peers::Parcel;
-use crate::staged::Columns;
 use crate::store::{Removed, SealSummary, Sealed, Snapshot};
 use crate::traffic::{self, Receipt, Traffic};
 use bytes::Bytes;
 use entail_logic::columns::Pair;
 use entail_logic::exchange::{Message, Payload};
 use entail_logic::fixpoint::reasoner::Setup;
-use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report};
+use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts};
 use entail_logic::near::Owner;
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
@@ -226,7 +225,7 @@ impl Open {
         context: &Context,
         previous: Epoch,
         sequence: u64,
-        add: impl FnOnce(&mut Columns) -> Result<(), Fault>,
+        add: impl FnOnce(&mut StagedFacts) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut staging = lock(&self.staging);
         let base = base(context, previous)?;

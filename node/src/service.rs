@@ -3,7 +3,7 @@
 use crate::attempt::{Attempts, FirstRound, RoundRequest};
 use crate::context::{Context, Territories};
 use crate::queries::{Part, Profile, Queries, Request as QueryRequest, Summary};
-use crate::scan;
+use crate::{scan, staged};
 use entail_logic::exchange::wire;
 use entail_logic::fixpoint::Mode;
 use entail_logic::plan::Plan;
@@ -125,7 +125,7 @@ impl NodeService for Services {
         self.work(request.cluster, move |services| {
             let open = services.attempts.open(&services.context, Attempt(request.attempt))?;
             open.stage(&services.context, Epoch(request.previous), request.sequence, |columns| {
-                request.blocks.iter().try_for_each(|block| columns.add_block(block))
+                request.blocks.iter().try_for_each(|block| staged::add_block(columns, block))
             })
         })
         .await?;

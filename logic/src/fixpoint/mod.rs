@@ -52,6 +52,7 @@ mod parts;
 mod reads;
 pub mod reasoner;
 mod spread;
+pub mod staging;
 pub mod state;
 
 #[cfg(test)]
@@ -59,4 +60,5 @@ mod tests;
 
 pub use base::Base;
 pub use reasoner::{Effect, Event, Mode, Reasoner, Report};
+pub use staging::StagedFacts;
 pub use state::State;

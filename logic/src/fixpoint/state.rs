@@ -21,8 +21,8 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Staged pairs are sorted into runs of at least this many.
-const STAGE_PAIRS: usize = 1 << 20;
+/// In copies that no rule reads before the end of the round are sorted into runs of at least this many pairs.
+const LATER_PAIRS: usize = 1 << 20;
 
 /// One run may take this part of the budget: what a merge has in memory is then a small part of it, too.
 const RUN_SHARE: u64 = 4;
@@ -43,8 +43,6 @@ pub(super) struct CopyState {
     pub(super) recent_pending: Option<Arc<Run>>,
     /// Staged facts that rules had derived before.
     promoted: Spine,
-    /// Pairs as they were staged.
-    unsorted: Vec<Pair>,
     /// In copies that nobody reads until the round is over, as they were found.
     later: Vec<Pair>,
     /// In copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
@@ -80,14 +78,7 @@ impl CopyState {
         })
     }
 
-    /// Sorts what was staged into runs: new facts, and promotions of derived ones.
-    fn sort_staged(&mut self, spill: &Spill) -> Result<(), Fault> {
-        let mut staged = std::mem::take(&mut self.unsorted);
-        pairs::sort_distinct(&mut staged);
-        self.take_staged(staged, spill)
-    }
-
-    /// Takes staged pairs that are sorted and distinct.
+    /// Makes runs of staged pairs, which are sorted and distinct: new facts, and promotions of derived ones.
     fn take_staged(&mut self, staged: Vec<Pair>, spill: &Spill) -> Result<(), Fault> {
         if staged.is_empty() {
             return Ok(());
@@ -150,14 +141,13 @@ impl CopyState {
     fn held(&self) -> u64 {
         let spines = [&self.settled, &self.published, &self.pending, &self.promoted, &self.arrived_runs];
         let recent = self.recent().map(|run| run.resident_bytes()).sum::<u64>() / size_of::<Pair>() as u64;
-        let unsorted = self.unsorted.capacity() + self.later.capacity() + self.arrived.capacity();
+        let unsorted = self.later.capacity() + self.arrived.capacity();
         spines.into_iter().map(Spine::resident_pairs).sum::<u64>() + recent + unsorted as u64
     }
 
     /// Stores everything.
     fn store(&mut self, spill: &Spill) -> Result<(), Fault> {
         let all = spill.with_above(0);
-        self.sort_staged(&all)?;
         self.sort_later(&all)?;
         self.sort_arrived(&all)?;
         let spines =
@@ -358,18 +348,9 @@ impl State {
         self.change_some(|relation, copy| chosen.contains(&(relation, copy)), CopyState::store)
     }
 
-    /// Adds asserted facts of one copy, unsorted.
-    pub fn stage(&mut self, relation: Relation, copy: Copy, pairs: &[Pair]) -> Result<(), Fault> {
-        self.change(relation, copy, |state, spill| {
-            state.unsorted.extend_from_slice(pairs);
-            if state.unsorted.len() >= STAGE_PAIRS { state.sort_staged(spill) } else { Ok(()) }
-        })
-    }
-
     /// Ends staging: what is new is published, and the first local step's delta.
     pub fn finish_staging(&mut self) -> Result<(), Fault> {
-        self.change_all(|state, spill| {
-            state.sort_staged(spill)?;
+        self.change_all(|state, _| {
             state.recent_published = std::mem::take(&mut state.published.runs);
             Ok(())
         })
@@ -462,7 +443,7 @@ impl State {
     pub fn add_later(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
         self.change(relation, Copy::In, |state, spill| {
             state.later.extend_from_slice(pairs);
-            if state.later.len() >= STAGE_PAIRS { state.sort_later(spill) } else { Ok(()) }
+            if state.later.len() >= LATER_PAIRS { state.sort_later(spill) } else { Ok(()) }
         })
     }
 

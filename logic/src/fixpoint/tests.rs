@@ -2,6 +2,7 @@
 
 use super::base::Base;
 use super::reasoner::{Effect, Event, Mode, Reasoner, Report, Setup};
+use super::staging::StagedFacts;
 use super::state::State;
 use crate::columns::spine::Spill;
 use crate::eval::Texts;
@@ -13,7 +14,8 @@ use entail_model::{Copy, Fault, NodeId, Placement, Relation, Round, ShardId, Ter
 use oxrdf::vocab::xsd;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use std::iter;
+use std::sync::{Arc, LazyLock};
 
 type Triple = (TermId, TermId, TermId);
 
@@ -235,10 +237,7 @@ impl Cluster {
             let territory = Territory::of_all_holders(NodeId(me), placement.clone());
             let base = cluster.base_of(NodeId(me), facts);
             let mut state = State::new(&base, *mode == Mode::Rebuild, Spill::default()).expect("in memory");
-            cluster.for_copies(NodeId(me), staged, |relation, copy, pair| {
-                state.stage(relation, copy, &[pair]).expect("in memory");
-            });
-            state.finish_staging().expect("in memory");
+            cluster.stage(NodeId(me), staged, &mut state);
             state.set_dense_from(dense_from);
             let setup = Setup {
                 territory,
@@ -254,28 +253,28 @@ impl Cluster {
         cluster
     }
 
-    fn for_copies(
-        &self,
-        node: NodeId,
-        facts: &BTreeSet<Triple>,
-        mut visit: impl FnMut(Relation, Copy, (TermId, TermId)),
-    ) {
+    /// Stages the copies of the facts that belong to a node, and ends the staging.
+    fn stage(&self, node: NodeId, facts: &BTreeSet<Triple>, state: &mut State) {
+        static POOL: LazyLock<rayon::ThreadPool> =
+            LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
+        let mut staged = StagedFacts::default();
         for (s, p, o) in facts {
             let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: *p };
             let out_home = s.home().expect("subjects are nodes");
             let in_home = in_home(*s, *p, *o, Some(predicate(0))).expect("subjects are nodes");
             for (copy, home) in [(Copy::Out, out_home), (Copy::In, in_home)] {
                 if self.placement.holder(home) == Some(node) {
-                    visit(relation, copy, copy.pair(*s, *o));
+                    staged.add(relation, &[copy], iter::once((*s, *o)));
                 }
             }
         }
+        state.stage_all(staged.take(), &POOL).expect("in memory");
+        state.finish_staging().expect("in memory");
     }
 
     fn base_of(&self, node: NodeId, facts: &BTreeSet<Triple>) -> Base {
         let mut state = State::new(&Base::default(), false, Spill::default()).expect("in memory");
-        self.for_copies(node, facts, |relation, copy, pair| state.stage(relation, copy, &[pair]).expect("in memory"));
-        state.finish_staging().expect("in memory");
+        self.stage(node, facts, &mut state);
         let mut base = Base::default();
         for (relation, copy, run) in state.added() {
             base.change(relation, |copies| copies[copy as usize].push(run));

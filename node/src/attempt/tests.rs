@@ -92,7 +92,7 @@ fn what_was_staged_is_handed_on_once() {
     let open = node.open(3).expect("the first attempt");
     let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
     let facts = [(TermId(8), TermId(12))];
-    let add = |columns: &mut Columns| {
+    let add = |columns: &mut StagedFacts| {
         columns.add(relation, &Copy::BOTH, facts.into_iter());
         Ok(())
     };

@@ -40,7 +40,7 @@ pub use cache::CacheUse;
 pub use decide::SealSummary;
 pub use schema::Counts;
 pub use seal::{Removed, Sealed};
-pub use snapshot::{RelationSize, Snapshot};
+pub use snapshot::Snapshot;
 pub use table::{FamilyGauges, TableGauges};
 
 use cache::ChunkCache;

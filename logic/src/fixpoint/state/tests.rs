@@ -34,6 +34,17 @@ fn state(base: &Base, rebuild: bool) -> State {
     State::new(base, rebuild, spill).expect("in memory")
 }
 
+fn pool() -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads")
+}
+
+/// A column that is staged.
+fn incoming(relation: Relation, copy: Copy, mut pairs: Vec<Pair>) -> Incoming<'static> {
+    let len = pairs.len() as u64;
+    pairs.sort_unstable();
+    Incoming { relation, copy, len, pairs: Box::new(move |_| pairs) }
+}
+
 fn found(n: u64) -> impl Iterator<Item = BTreeMap<(Relation, Copy), Vec<Pair>>> {
     (0..RELATIONS).map(move |of| BTreeMap::from([((relation(of), Copy::Out), batch(of, n))]))
 }
@@ -50,11 +61,11 @@ fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Copy, Pair)> {
 
 #[test]
 fn what_many_relations_hold_stays_within_one_budget() {
-    let mut state = state(&Base::default(), false);
+    let (mut state, pool) = (state(&Base::default(), false), pool());
     let mut expected = BTreeSet::new();
     for n in 0..20 {
         for of in 0..RELATIONS {
-            state.stage(relation(of), Copy::Out, &batch(of, n)).expect("in memory");
+            state.stage_all(vec![incoming(relation(of), Copy::Out, batch(of, n))], &pool).expect("in memory");
             expected.extend(batch(of, n).into_iter().map(|pair| (of, Copy::Out, pair)));
             check(&state);
         }
@@ -67,7 +78,7 @@ fn what_many_relations_hold_stays_within_one_budget() {
 
 #[test]
 fn many_columns_at_once_are_staged_as_one_by_one() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
+    let pool = pool();
     let mut derived: Vec<Pair> = (0..10).flat_map(|n| batch(3, n)).collect();
     derived.sort_unstable();
     let run = Run::resident(Mark::Derived, derived).expect("pairs");
@@ -77,17 +88,15 @@ fn many_columns_at_once_are_staged_as_one_by_one() {
         let (mut one_by_one, mut at_once) = (state(&base, false), state(&base, false));
         for first in [0, batches / 2, batches] {
             let of = |relation, n: u64| (n..n + batches).flat_map(move |n| batch(relation, n)).collect::<Vec<Pair>>();
-            let mut incoming = Vec::new();
+            let mut columns = Vec::new();
             for (of, pairs) in (0..RELATIONS).map(|relation| (relation, of(relation, first))) {
                 for copy in Copy::BOTH {
-                    one_by_one.stage(relation(of), copy, &pairs).expect("in memory");
-                    let (len, mut pairs) = (pairs.len() as u64, pairs.clone());
-                    pairs.sort_unstable();
-                    let pairs = Box::new(move |_| pairs);
-                    incoming.push(Incoming { relation: relation(of), copy, len, pairs });
+                    let column = || incoming(relation(of), copy, pairs.clone());
+                    one_by_one.stage_all(vec![column()], &pool).expect("in memory");
+                    columns.push(column());
                 }
             }
-            at_once.stage_all(incoming, &pool).expect("in memory");
+            at_once.stage_all(columns, &pool).expect("in memory");
             check(&at_once);
         }
         one_by_one.finish_staging().expect("in memory");
