@@ -19,6 +19,7 @@ mod overflow;
 mod peers;
 mod presence;
 mod queries;
+mod retry;
 mod scan;
 mod service;
 mod staged;

@@ -1,8 +1,8 @@
-//! The node's data directory: who owns it and whom it belongs to.
+//! The node's data directory, which gives the node its id and binds it to one cluster.
 //!
 //! ```text
-//! LOCK       held while a process uses the directory
-//! IDENTITY   json: the node's id and, once it has joined one, its cluster
+//! LOCK       as every role's directory has it
+//! IDENTITY   also the node's id and, once the node has joined one, its cluster
 //! data/      the database
 //! ```
 
@@ -10,24 +10,21 @@ use super::schema::FORMAT;
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardCount};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-const LOCK: &str = "LOCK";
-const IDENTITY: &str = "IDENTITY";
 const DATA: &str = "data";
 const ROLE: &str = "node";
 
-/// A data directory that no other process uses while this lives.
+/// A node's data directory that no other process uses while this value lives.
 #[derive(Debug)]
 pub struct Directory {
-    path: PathBuf,
+    directory: entail_directory::Directory,
     identity: Identity,
-    _lock: File,
 }
 
-/// Whose a directory is.
+/// The node that a directory belongs to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Identity {
     role: String,
@@ -60,20 +57,23 @@ impl Cluster {
 }
 
 impl Directory {
-    /// Makes the directory if there is none, and takes it.
+    /// Creates the directory if it does not exist, and takes it for this process.
     ///
     /// # Errors
     /// `DirectoryInUse` if another process has it, `WrongCluster` if it belongs to another role, `Unsupported` if
     /// another version wrote it.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        create_durably(path).map_err(|error| fault(path, &error))?;
-        let lock = take_lock(path)?;
-        let identity = match fs::read(path.join(IDENTITY)) {
-            Ok(bytes) => read_identity(path, &bytes)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => new_identity(path)?,
-            Err(error) => return Err(fault(path, &error)),
+        let directory = entail_directory::Directory::open(path)?;
+        let identity = match directory.identity::<Identity>(ROLE)? {
+            Some(identity) => identity,
+            None => new_identity(&directory)?,
         };
-        Ok(Self { path: path.to_owned(), identity, _lock: lock })
+        if identity.format != FORMAT {
+            let (path, format) = (path.display(), identity.format);
+            let message = format!("{path} has format {format}, and this version reads format {FORMAT}");
+            return Err(Fault::new(Reason::Unsupported, message));
+        }
+        Ok(Self { directory, identity })
     }
 
     /// The node that the directory makes its process be.
@@ -88,12 +88,12 @@ impl Directory {
 
     /// The directory itself.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.directory.path()
     }
 
     /// Where the database is.
     pub fn data(&self) -> PathBuf {
-        self.path.join(DATA)
+        self.path().join(DATA)
     }
 
     /// Joins a cluster, or checks that this is the one that the node is in.
@@ -106,7 +106,7 @@ impl Directory {
             Some(ours) => {
                 let message = format!(
                     "{} belongs to cluster {:016x}, not to cluster {:016x}",
-                    self.path.display(),
+                    self.path().display(),
                     ours.id.0,
                     cluster.id.0
                 );
@@ -114,7 +114,7 @@ impl Directory {
             }
             None => {
                 let identity = Identity { cluster: Some(cluster), ..self.identity.clone() };
-                write_identity(&self.path, &identity)?;
+                self.directory.set_identity(&identity)?;
                 self.identity = identity;
                 Ok(())
             }
@@ -122,116 +122,24 @@ impl Directory {
     }
 }
 
-/// Creates a directory and those above it, each entered durably into the one above.
-fn create_durably(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_durably(above)?;
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => File::open(above)?.sync_all(),
-    }
-}
-
-fn take_lock(path: &Path) -> Result<File, Fault> {
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK));
-    let lock = lock.map_err(|error| fault(path, &error))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("{} is in use by another process", path.display());
-            Err(Fault::new(Reason::DirectoryInUse, message))
-        }
-        Err(TryLockError::Error(error)) => Err(fault(path, &error)),
-    }
-}
-
-fn read_identity(path: &Path, bytes: &[u8]) -> Result<Identity, Fault> {
-    let path = path.display();
-    let identity: Identity =
-        serde_json::from_slice(bytes).map_err(|error| Fault::corrupt(format!("{path}/{IDENTITY}: {error}")))?;
-    if identity.role != ROLE {
-        let message = format!("{path} belongs to a {}, not to a {ROLE}", identity.role);
-        return Err(Fault::new(Reason::WrongCluster, message));
-    }
-    if identity.format != FORMAT {
-        let message = format!("{path} has format {}, and this version reads format {FORMAT}", identity.format);
-        return Err(Fault::new(Reason::Unsupported, message));
-    }
-    Ok(identity)
-}
-
-/// A fresh identity; refused where something else's files are.
-fn new_identity(path: &Path) -> Result<Identity, Fault> {
-    if path.join(DATA).exists() {
-        return Err(Fault::corrupt(format!("{} has data but no {IDENTITY}", path.display())));
+/// A fresh identity; refused where data of an unknown owner is.
+fn new_identity(directory: &entail_directory::Directory) -> Result<Identity, Fault> {
+    if directory.path().join(DATA).exists() {
+        return Err(Fault::corrupt(format!("{} has data but no identity", directory.path().display())));
     }
     let mut drawn = [0; 8];
     let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut drawn));
-    random.map_err(|error| fault(path, &error))?;
+    random.map_err(|error| directory.fault(&error))?;
     let node = NodeId(u64::from_ne_bytes(drawn).max(1));
     let identity = Identity { role: ROLE.to_owned(), format: FORMAT, node, cluster: None };
-    write_identity(path, &identity)?;
+    directory.set_identity(&identity)?;
     Ok(identity)
-}
-
-/// Replaces the identity durably: the old one is there until the new one is whole.
-fn write_identity(path: &Path, identity: &Identity) -> Result<(), Fault> {
-    let bytes = serde_json::to_vec_pretty(identity).map_err(|error| Fault::internal(error.to_string()))?;
-    let replace = || -> io::Result<()> {
-        let new = path.join("IDENTITY.new");
-        let mut file = File::create(&new)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path.join(IDENTITY))?;
-        File::open(path)?.sync_all()
-    };
-    replace().map_err(|error| fault(path, &error))
-}
-
-fn fault(path: &Path, error: &io::Error) -> Fault {
-    let message = format!("data directory {}: {error}", path.display());
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::new(Reason::DiskFull, message),
-        // Whoever gave the path can mend this.
-        ErrorKind::NotFound
-        | ErrorKind::NotADirectory
-        | ErrorKind::PermissionDenied
-        | ErrorKind::ReadOnlyFilesystem => Fault::new(Reason::InvalidRequest, message),
-        _ => Fault::internal(message),
-    }
-}
-
-/// The room on a disk, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disk {
-    pub free: u64,
-    pub total: u64,
-}
-
-/// The room on the disk of `path`.
-pub fn disk(path: &Path) -> Result<Disk, Fault> {
-    let disk = rustix::fs::statvfs(path).map_err(|error| fault(path, &error.into()))?;
-    Ok(Disk { free: disk.f_bavail * disk.f_frsize, total: disk.f_blocks * disk.f_frsize })
-}
-
-/// Bytes of all files in a directory and below.
-pub fn used_bytes(path: &Path) -> Result<u64, Fault> {
-    let mut used = 0;
-    for entry in fs::read_dir(path).map_err(|error| fault(path, &error))? {
-        let entry = entry.map_err(|error| fault(path, &error))?;
-        // A file may be deleted while we look.
-        let Ok(metadata) = entry.metadata() else { continue };
-        used += if metadata.is_dir() { used_bytes(&entry.path())? } else { metadata.len() };
-    }
-    Ok(used)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn cluster(id: u64) -> Cluster {
         Cluster::new(ClusterId(id), HashKey([7; 16]), ShardCount::new(16).expect("a power of two"))
@@ -262,11 +170,11 @@ mod tests {
         ];
         for (identity, reason) in cases {
             let place = tempfile::tempdir().expect("a temporary directory");
-            fs::write(place.path().join(IDENTITY), identity).expect("a temporary file");
+            fs::write(place.path().join("IDENTITY"), identity).expect("a temporary file");
             assert_eq!(Directory::open(place.path()).expect_err(identity).reason, reason, "{identity}");
         }
         let place = tempfile::tempdir().expect("a temporary directory");
         fs::create_dir(place.path().join(DATA)).expect("a temporary directory");
-        assert_eq!(Directory::open(place.path()).expect_err("data of nobody").reason, Reason::Corrupt);
+        assert_eq!(Directory::open(place.path()).expect_err("data without an owner").reason, Reason::Corrupt);
     }
 }

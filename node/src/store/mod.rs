@@ -294,7 +294,7 @@ impl Store {
     /// What the store takes of its disk, and what is left.
     pub fn disk(&self) -> Result<DiskStatus, Fault> {
         let path = self.directory().path().to_owned();
-        Ok(DiskStatus { used: directory::used_bytes(&path)?, free: directory::disk(&path)?.free })
+        Ok(DiskStatus { used: entail_directory::used_bytes(&path)?, free: entail_directory::disk(&path)?.free })
     }
 
     /// The failure that ended all writing, if there was one: the process should end too.

@@ -9,7 +9,6 @@
 //! A failed write is final (see [`Table::commit`]): the log may hold half of it. To keep a full disk from getting there,
 //! batches that bring data are refused while there is still room for everything in memory to be flushed.
 
-use super::directory;
 use super::schema::{Family, Key, KeyRange};
 use super::table::{Batch, Durability, FamilyGauges, Table, TableGauges, Visit, Write};
 use entail_model::{Fault, Reason};
@@ -67,7 +66,7 @@ impl RocksTable {
         let options = database_options(buffers);
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| fault(&error))?;
         // A twentieth of a small disk is enough, unless what is in the buffers and in their log does not fit in there.
-        let reserve = (buffers * 3 + (64 << 20)).min((directory::disk(path)?.total / 20).max(buffers * 3));
+        let reserve = (buffers * 3 + (64 << 20)).min((entail_directory::disk(path)?.total / 20).max(buffers * 3));
         let memory = buffers + cached;
         Ok(Self { db, options, cache, memory, path: path.to_owned(), reserve, failure: OnceLock::new() })
     }
@@ -102,7 +101,7 @@ impl RocksTable {
     /// Refuses data while there is little room. Others write to the disk too, so this looks each time.
     fn check_room(&self, bytes: u64) -> Result<(), Fault> {
         // Where the system does not say, the write will.
-        let Ok(disk) = directory::disk(&self.path) else { return Ok(()) };
+        let Ok(disk) = entail_directory::disk(&self.path) else { return Ok(()) };
         if disk.free < self.reserve.saturating_add(bytes) {
             let message = format!("only {} MiB are free on the disk of {}", disk.free >> 20, self.path.display());
             return Err(Fault::new(Reason::DiskFull, message));
