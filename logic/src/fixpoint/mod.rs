@@ -45,13 +45,13 @@
 //! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
 
 pub mod base;
+mod broadcast;
+mod deferred_inverse;
 mod dense;
 mod heads;
-mod inward;
 mod parts;
 mod reads;
 pub mod reasoner;
-mod spread;
 pub mod staging;
 pub mod state;
 

@@ -5,13 +5,15 @@
 //! what is spread take from the same budget, down to a quarter of it. What a step works on is beside it: columns that are
 //! being sorted, candidates, and what a relation still owes other nodes.
 
+mod broadcast;
+mod matrices;
 mod staged;
 
 pub use staged::Incoming;
 
 use super::base::{Base, Copies};
+use super::broadcast::Spread;
 use super::dense::{CANDIDATES_MIN, Dense, Offered};
-use super::spread::Spread;
 use crate::columns::spine::{Spill, merge_runs};
 use crate::columns::{Pair, Run, Spine, pairs};
 use crate::eval::Facts;
@@ -40,7 +42,7 @@ pub(super) struct CopyState {
     pending: Spine,
     /// What came last, not yet read by a local step: published (from others, or staged) and pending (found here).
     recent_published: Vec<Arc<Run>>,
-    pub(super) recent_pending: Option<Arc<Run>>,
+    recent_pending: Option<Arc<Run>>,
     /// Staged facts that rules had derived before.
     promoted: Spine,
     /// In copies that nobody reads until the round is over, as they were found.
@@ -175,26 +177,26 @@ pub struct State {
     /// The committed facts of relations that are not [open](Self::open).
     base: Base,
     /// Those that the attempt reads or changes.
-    pub(super) relations: BTreeMap<Relation, [CopyState; 2]>,
+    relations: BTreeMap<Relation, [CopyState; 2]>,
     /// For single runs.
-    pub(super) spill: Spill,
+    spill: Spill,
     /// Pairs that may be in memory.
-    pub(super) held_max: u64,
+    held_max: u64,
     /// Pairs that are in memory: the sum over all copies.
     held: u64,
     /// What is kept as matrices, and what that takes, in pairs.
     pub(super) dense: BTreeMap<Relation, Dense>,
-    pub(super) held_in_matrices: u64,
-    pub(super) offered: BTreeMap<Relation, Offered>,
+    held_in_matrices: u64,
+    offered: BTreeMap<Relation, Offered>,
     /// In copies, as (object, subject), that were owed by matrices which have been given up.
-    pub(super) owed: Vec<(Relation, Vec<Pair>)>,
+    owed: Vec<(Relation, Vec<Pair>)>,
     /// Candidates of a relation from which on it may be dense.
-    pub(super) dense_from: u64,
+    dense_from: u64,
     /// Among so many nodes candidates are divided.
     pub(super) nodes: u64,
     /// What every node has, and what that takes, in pairs.
-    pub(super) spread: BTreeMap<Relation, Spread>,
-    pub(super) held_in_spread: u64,
+    spread: BTreeMap<Relation, Spread>,
+    held_in_spread: u64,
 }
 
 impl State {
@@ -326,7 +328,7 @@ impl State {
     }
 
     /// Stores the largest columns when there is too much in memory: until it is half, so that this is seldom needed.
-    pub(super) fn fit(&mut self) -> Result<(), Fault> {
+    fn fit(&mut self) -> Result<(), Fault> {
         // Matrices and what is spread have a part of it; with nothing left, every change would store what is small.
         let others = self.held_in_matrices + self.held_in_spread;
         let held_max = self.held_max.saturating_sub(others).max(self.held_max / RUN_SHARE);
@@ -407,7 +409,7 @@ impl State {
     }
 
     /// Forgets what the attempt has found of a copy, but for what is recent; tells how much that is.
-    pub(super) fn forget_found(&mut self, relation: Relation, copy: Copy) -> Result<u64, Fault> {
+    fn forget_found(&mut self, relation: Relation, copy: Copy) -> Result<u64, Fault> {
         let mut forgotten = 0;
         self.change_one(relation, copy, |state, _| {
             forgotten = state.forget_found();
@@ -417,12 +419,12 @@ impl State {
     }
 
     /// Adds a run of facts that were found before.
-    pub(super) fn add_pending(&mut self, relation: Relation, copy: Copy, run: Arc<Run>) -> Result<(), Fault> {
+    fn add_pending(&mut self, relation: Relation, copy: Copy, run: Arc<Run>) -> Result<(), Fault> {
         self.change(relation, copy, |state, spill| state.pending.push(run, spill))
     }
 
     /// Every run of a copy's facts.
-    pub(super) fn runs_of(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
+    fn runs_of(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
         self.local().runs(relation, copy, View::All)
     }
 

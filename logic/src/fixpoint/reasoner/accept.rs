@@ -45,8 +45,8 @@ impl Reasoner {
             let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
             let are_here = single || is_scattered_predicate(relation.predicate, self.setup.program.rdf_type);
             let keeping = Keeping {
-                alone: [is_idle(Copy::Out), are_here && is_idle(Copy::In)],
-                collects_in: !are_here && !self.reads.reads(relation.predicate, Copy::In),
+                matrix_only: [is_idle(Copy::Out), are_here && is_idle(Copy::In)],
+                collects_inverse: !are_here && !self.reads.reads(relation.predicate, Copy::In),
             };
             self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), keeping)?;
         }
@@ -128,11 +128,11 @@ impl Reasoner {
         if self.reads.reads(relation.predicate, copy) {
             return true;
         }
-        if state.is_alone(relation, copy) {
+        if state.is_matrix_only(relation, copy) {
             state.add_unlisted(relation, copy, facts as u64);
             return false;
         }
-        !(copy == Copy::In && state.owe_in(relation, facts as u64))
+        !(copy == Copy::In && state.defer_inverse(relation, facts as u64))
     }
 
     fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
@@ -180,7 +180,7 @@ impl Reasoner {
             }
             false => endpoint.send_blocks(to, relation, blocks, deliver),
         };
-        self.setup.state.give_in(|relation, objects, subjects, words| {
+        self.setup.state.give_inverse(|relation, objects, subjects, words| {
             let home = in_home(subjects, relation.predicate, objects, rdf_type);
             let home = home.ok_or_else(|| Fault::internal("a matrix with an inline subject"))?;
             let to = (territory.holder(home)?, relation);
