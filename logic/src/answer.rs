@@ -44,16 +44,16 @@ impl Facts for Committed {
     }
 }
 
-/// What happens to a part.
+/// An input of the machine.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Begin with what is here.
+    /// Start with this node's facts.
     Start,
-    /// A message of a peer.
+    /// A message from a peer arrived.
     Received { from: NodeId, message: Message },
 }
 
-/// What a part asks its shell to do.
+/// An output of the machine, for its shell to carry out.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Deliver a message to a peer.
@@ -64,18 +64,18 @@ pub enum Effect {
     Done,
 }
 
-/// What a part is made of.
+/// The parts of an answer machine.
 pub struct Setup {
     pub territory: Territory,
     pub plan: Arc<Plan>,
     pub facts: Arc<dyn Facts + Send + Sync>,
     pub texts: Arc<dyn Texts + Send + Sync>,
-    /// Rows after which this node has given enough; the others are not needed.
+    /// Rows after which this node has given enough; further rows are not needed.
     pub rows_max: Option<u64>,
     /// Rows that operators may take in, all together; [`too_much`](crate::eval::too_much) ends it then.
     pub rows_left: Option<Arc<AtomicU64>>,
     pub stop: Arc<AtomicBool>,
-    /// Measures the work, if anybody wants to know.
+    /// Measures the work, if a profile was asked for.
     pub meter: Option<Arc<Meter>>,
 }
 
@@ -111,10 +111,11 @@ impl Answer {
         self.endpoint.round() == ROUND && !self.endpoint.is_open()
     }
 
-    /// Does what the event asks for.
+    /// Handles one event.
     ///
     /// # Errors
-    /// Whatever the facts, texts or `emit` give; `Cancelled` when told to stop; `Corrupt` for messages that do not fit.
+    /// Any fault of the facts, the texts or `emit`; `Cancelled` when told to stop; `Corrupt` for messages that do not
+    /// fit.
     pub fn step(&mut self, event: Event, emit: Emit<'_>) -> Result<(), Fault> {
         match event {
             Event::Start => self.start(emit)?,
@@ -195,7 +196,7 @@ impl Answer {
             given
         });
         match result {
-            // Enough was given: the way out of the operators is not a failure.
+            // Not a failure: this fault only unwinds the operators.
             Err(fault) if fault == enough() => Ok(()),
             other => other,
         }

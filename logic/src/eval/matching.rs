@@ -20,7 +20,7 @@ pub(super) struct Step<'a> {
     pub atom: &'a Atom,
     pub copy: Copy,
     pub view: View,
-    /// The slots that somebody reads afterwards, in order; `None` where everything is kept.
+    /// The slots that are read afterwards, in order; `None` where everything is kept.
     pub live: Option<&'a [Slot]>,
     /// Are the rows only counted?
     pub is_counted: bool,
@@ -141,7 +141,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Key bound, and one value for all rows: asks for each key whether it has that, if so many ask; tells whether it has.
+    /// Key bound, and one value for all rows: looks each key up in the set of keys with that value, if it is probed
+    /// often enough; returns whether it did.
     fn check_members(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<bool, Fault> {
         let (Some(members), [graph], (Arg::Slot(key), Arg::Const(value))) =
             (self.scope.members, graphs, self.atom.key_value(self.copy))
@@ -189,7 +190,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Looks the rows' keys up as they come, if all the runs are small; tells whether it has.
+    /// Looks the rows' keys up in the order of the rows, if all runs are small; returns whether it did.
     fn probe_in_order(&self, graphs: &[TermId], keyed: &[(TermId, u32)], join: &mut Join<'_>) -> Result<bool, Fault> {
         let (Some(room), [graph]) = (self.scope.groups, graphs) else { return Ok(false) };
         let runs = self.relation_runs(*graph, join.choice.predicate);
@@ -223,7 +224,7 @@ impl Step<'_> {
                 if join.count(run.len as usize * rows.len()) {
                     continue;
                 }
-                // Bounded work between two looks: a row with one piece of facts.
+                // Bounded work between two looks at `stop`: one row with one piece of facts.
                 run.for_each_piece(|piece| {
                     rows.iter().try_for_each(|row| {
                         self.scope.check()?;

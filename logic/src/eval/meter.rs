@@ -1,12 +1,12 @@
 //! Measuring a plan's work at one node: rows, bytes and time of each operator, by shard.
 //!
-//! Operators hand their pieces on depth first, so at any moment exactly one of them works. The clock is read whenever
-//! the work passes from one to another, and the time since belongs to the one that worked: the times of all operators
-//! add up to what the thread spent, and none counts what others did below it.
+//! Operators hand their pieces on depth first, so exactly one of them works at any moment. The clock is read whenever
+//! the work passes from one to another, and the time since the last reading belongs to the one that worked: the times
+//! of all operators add up to the time of the thread, and none includes the time of others.
 //!
-//! A node evaluates the shards that it holds together, so the time of one run of an operator is *shared* among the
-//! shards of the rows that came out, in proportion; where none came out, of the rows that went in. Rows and bytes are
-//! counted, not shared.
+//! A node evaluates all its shards together, so the time of one run of an operator is *shared* among the shards of the
+//! rows that came out, in proportion; if none came out, of the rows that went in. Rows and bytes are counted, not
+//! shared.
 
 use super::Batch;
 use crate::plan::{Arg, Op, Plan, Route};
@@ -20,11 +20,11 @@ pub trait Clock: Send + Sync {
     fn nanoseconds(&self) -> u64;
 }
 
-/// An operator: the stage and the position in it. One past the last is the handing on of rows, to the next stage or to
-/// the coordinator.
+/// An operator: the stage and the position in it. The position after the last stands for handing rows on, to the next
+/// stage or to the coordinator.
 pub type Place = (usize, usize);
 
-/// What an operator did for one shard; for none, where rows belong to no shard.
+/// The work of an operator for one shard; without a shard for rows that belong to none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Rows that came out.
@@ -36,7 +36,7 @@ pub struct Work {
     pub nanoseconds: u64,
 }
 
-/// What every operator did, by shard.
+/// The work of every operator, by shard.
 pub type Report = BTreeMap<(Place, Option<ShardId>), Work>;
 
 /// Counts and times of one plan at one node.
@@ -49,7 +49,7 @@ pub struct Meter {
 
 #[derive(Default)]
 struct State {
-    /// Who works, and since when.
+    /// The operator that works now, and the time at which it began.
     worker: Option<Place>,
     since: u64,
     /// Times that are not shared out yet.
@@ -72,7 +72,7 @@ impl Meter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes the work on; returns who had it.
+    /// Passes the work on to an operator; returns the one that worked.
     pub fn pass(&self, to: Option<Place>) -> Option<Place> {
         let now = self.clock.nanoseconds();
         let mut state = self.lock();
@@ -127,7 +127,7 @@ impl Meter {
         self.lock().report.entry((self.handing_on(to_stage - 1), None)).or_default().messages += 1;
     }
 
-    /// What was measured; complete when nothing runs any more.
+    /// The measured work; complete when nothing runs any more.
     pub fn report(&self) -> Report {
         let state = self.lock();
         let mut report = state.report.clone();
@@ -152,7 +152,7 @@ impl Meter {
 
     fn shares_of_handed_on(&self, stage: usize, piece: &Batch) -> Shares {
         let slot = match self.plan.stages.get(stage + 1).map(|next| &next.route) {
-            // To the coordinator: what counts is where the rows come from.
+            // To the coordinator: rows count for the shards that they come from.
             None => return self.shares_of_output(self.handing_on(stage), piece),
             Some(Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot)) => *slot,
             Some(Route::Everywhere | Route::Broadcast | Route::Shard(_)) => {
@@ -213,7 +213,7 @@ impl State {
             self.report.entry((place, *shard)).or_default().nanoseconds += part;
             left -= part;
         }
-        // What rounding leaves, or everything where there were no rows.
+        // The remainder of rounding, or everything if there were no rows.
         let rest = shares.keys().next().copied().flatten();
         self.report.entry((place, rest)).or_default().nanoseconds += left;
     }
@@ -234,7 +234,7 @@ fn shares(rows: usize, home: impl Fn(usize) -> Option<ShardId>) -> Shares {
     shares
 }
 
-/// The value of an argument in a row; `None` while it is unbound, or was forgotten as nobody needs it.
+/// The value of an argument in a row; `None` while it is unbound, or if it was dropped because no operator reads it.
 fn value(arg: Arg, batch: &Batch, row: usize) -> Option<TermId> {
     match arg {
         Arg::Const(term) => Some(term),

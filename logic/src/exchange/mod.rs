@@ -12,7 +12,7 @@
 //! ```text
 //! level 0: local work ──rows──► level 1 ──rows──► … ──heads, copies──► last level
 //! ```
-//! Where relations are spread, that is level 1 of the first or the second round, and all others come after it.
+//! In a round that begins with a broadcast, the broadcast is level 1, and all other levels come after it.
 //!
 //! Every node works at level 0 first; what it sends is tagged with the level that it is work for. When a node has done
 //! all work of the levels below l it sends each peer `Close { level: l, messages: n }`; when every peer's Close has come
@@ -36,7 +36,7 @@ use crate::eval::Batch;
 use entail_model::{Relation, Round};
 use std::sync::Arc;
 
-/// What a message carries.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
     /// Rows for a stage of a plan: the rule's index, which of its plans, and the stage.
@@ -45,9 +45,9 @@ pub enum Payload {
     Heads { rule: usize, relation: Relation, pairs: Vec<Pair> },
     /// In copies, as sorted (object, subject), of facts that the sender found to be new.
     Copies { relation: Relation, pairs: Vec<Pair> },
-    /// The same where nobody reads them before the end, with objects as keys.
+    /// In copies that no plan reads before the end of the attempt, as bit blocks with objects as keys.
     Blocks { relation: Relation, blocks: Blocks },
-    /// Facts of the sender, as sorted (subject, object), of a relation that every node is to have.
+    /// Facts of the sender, as sorted (subject, object), of a relation that is broadcast.
     Spread { relation: Relation, pairs: Vec<Pair> },
     /// Nothing more comes for this level: this many messages were sent.
     Close { messages: u64 },

@@ -1,8 +1,8 @@
 //! The reasoner: one node's part in an attempt, as a machine.
 //!
-//! `step(event, emit)` does the work that the event asks for and emits effects. It never waits: what comes early is
-//! kept, what comes twice is dropped, and what the shell cannot deliver it sends again when told that time has passed.
-//! `local` has the local steps, `accept` what becomes of heads at their home.
+//! `step(event, emit)` does the work that the event asks for and emits effects. It never waits: messages that come
+//! early are deferred, repeated ones are dropped, and messages that the shell could not deliver are sent again at the
+//! next tick. `local` has the local steps, `accept` decides which heads become facts.
 
 mod accept;
 mod local;
@@ -22,10 +22,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Pairs of runs that are kept as groups during an attempt: 32 MiB of memory at most.
+/// Pairs of runs that may get a hash index during an attempt: 32 MiB of memory at most.
 const GROUPS_ROOM: u64 = 1 << 20;
 
-/// What reasoning starts from.
+/// The facts and rules that are new to an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The staged facts are new.
@@ -36,20 +36,20 @@ pub enum Mode {
     Rebuild,
 }
 
-/// What happens to a reasoner.
+/// An input of a reasoner.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The coordinator opens a round.
     Open(Round),
-    /// A message of a peer.
+    /// A message from a peer arrived.
     Received { from: NodeId, message: Message },
-    /// A peer has a message of this round.
+    /// A peer acknowledged a message of this round.
     Acknowledged { by: NodeId, round: Round, sequence: u64 },
-    /// Time has passed: send again what nobody has acknowledged.
+    /// Time has passed: messages without acknowledgement are to be sent again.
     Tick,
 }
 
-/// What a reasoner asks its shell to do.
+/// An output of a reasoner, for its shell to carry out.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Deliver a message to a peer.
@@ -58,21 +58,21 @@ pub enum Effect {
     Closed(Report),
 }
 
-/// What a node says of a closed round.
+/// A node's report of a closed round.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     pub round: Round,
-    /// Is there anything left to do?
+    /// Does the node have work for another round?
     pub active: bool,
-    /// New facts at home here in this round, by rule.
+    /// New facts at home at this node in this round, by rule.
     pub derived: Vec<u64>,
     pub sent: BTreeMap<NodeId, u64>,
     pub received: BTreeMap<NodeId, u64>,
-    /// In the first round: at most so much was found here of what is to be spread in the second.
+    /// In the first round: an upper bound of the facts found here that are to be broadcast in the second.
     pub to_spread: u64,
 }
 
-/// What a reasoner is made of.
+/// The parts of a reasoner.
 pub struct Setup {
     pub territory: Territory,
     pub program: Arc<Program>,
@@ -81,7 +81,7 @@ pub struct Setup {
     pub texts: Arc<dyn Texts + Send + Sync>,
     /// New facts at this node beyond which the attempt is given up.
     pub facts_max: u64,
-    /// Set from outside to stop long work.
+    /// Set by another thread to stop long work.
     pub stop: Arc<AtomicBool>,
 }
 
@@ -89,7 +89,7 @@ pub struct Setup {
 pub struct Reasoner {
     setup: Setup,
     conditions: Conditions,
-    /// What has to have its in copies in every step. Those of others can wait for the end of the round.
+    /// The in copies that must be kept in order in every step. All others can wait for the end of the round.
     reads: Reads,
     room_for_groups: AtomicU64,
     endpoint: Endpoint,
@@ -139,17 +139,17 @@ impl Reasoner {
         &self.setup.state
     }
 
-    /// Everything that the attempt adds, once the fixpoint is reached.
+    /// Every run that the attempt adds, once the fixpoint is reached.
     pub fn added(&mut self) -> Result<Vec<(Relation, Copy, Arc<Run>)>, Fault> {
         self.setup.state.list_all()?;
         Ok(self.setup.state.added())
     }
 
-    /// Does what the event asks for.
+    /// Handles one event.
     ///
     /// # Errors
-    /// Whatever the facts, texts or `emit` give; `LimitExceeded`, `Cancelled`; `Corrupt` for messages that no peer of
-    /// this program sends. The attempt cannot go on after an error.
+    /// Any fault of the facts, the texts or `emit`; `LimitExceeded`, `Cancelled`; `Corrupt` for messages that no peer
+    /// with this program sends. The attempt cannot go on after an error.
     pub fn step(&mut self, event: Event, emit: Emit<'_>) -> Result<(), Fault> {
         match event {
             Event::Open(round) if round <= self.round() => Ok(()),
@@ -173,10 +173,10 @@ impl Reasoner {
         self.endpoint.round()
     }
 
-    /// Like [`step`](Self::step) for one event after the other, with parallel work on the given pool's threads.
+    /// Handles events one after the other, with parallel work on the given pool's threads.
     ///
     /// # Errors
-    /// Also what `events` gives.
+    /// Any error of [`step`](Self::step) or `events`.
     pub fn step_in(
         &mut self,
         pool: &rayon::ThreadPool,
@@ -208,7 +208,7 @@ impl Reasoner {
         self.take_deferred(emit)
     }
 
-    /// What every node is to have before it works in this round.
+    /// The facts that every node must have before it works in the round.
     fn to_spread(&self, round: Round) -> &[Extent] {
         match round {
             Round(1) => &self.setup.program.spread,
@@ -217,7 +217,7 @@ impl Reasoner {
         }
     }
 
-    /// Sends that.
+    /// Sends this node's facts of the relations to broadcast.
     fn spread(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         let extents = self.to_spread(self.round()).to_vec();
         let relations: BTreeSet<Relation> = extents.iter().map(|extent| extent.relation).collect();
@@ -228,7 +228,7 @@ impl Reasoner {
         self.endpoint.end_broadcast(&mut |to, message| emit(Effect::Send { to, message }))
     }
 
-    /// All that is spread has come.
+    /// Called when every peer's broadcast facts have arrived.
     fn end_spread(&mut self) -> Result<(), Fault> {
         let copies = self.setup.program.spread_copies();
         let copies = copies.into_iter().map(|(extent, copy)| (extent.relation, copy)).collect();
@@ -240,7 +240,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Everything that starts from facts of this node.
+    /// Does all work that starts from facts of this node.
     fn work(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         self.saturate(emit)?;
         self.give_in_copies(emit)?;
@@ -250,13 +250,13 @@ impl Reasoner {
         self.endpoint.end_own_work(deliver)
     }
 
-    /// Receives the messages again that had to wait.
+    /// Receives the deferred messages again.
     fn take_deferred(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         let mut deferred = self.endpoint.take_deferred().into_iter();
         deferred.try_for_each(|(from, message)| self.receive(from, message, emit))
     }
 
-    /// What the last exchange brought becomes the first local step's delta.
+    /// Makes the facts that the last exchange brought the first local step's delta.
     fn take_arrivals(&mut self) -> Result<(), Fault> {
         self.setup.state.take_copies()?;
         let heads = std::mem::take(&mut self.arrived_heads);
@@ -282,7 +282,7 @@ impl Reasoner {
         self.setup.territory.nodes.len() == 1
     }
 
-    /// Sends heads to their homes; those at home here go to `local`.
+    /// Sends heads to their homes; those at home at this node go to `local`.
     fn route_heads(&mut self, rule: usize, heads: ByRelation, local: &mut Candidates) -> Result<(), Fault> {
         for (relation, pairs) in heads {
             if self.is_single() {
@@ -294,7 +294,7 @@ impl Reasoner {
                 append(local, relation, rule, pairs);
                 continue;
             }
-            // Those of one shard lie side by side, where they are sorted.
+            // In sorted pairs those of one shard are adjacent.
             for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
                 let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
                 let list = match node == self.setup.territory.me {
@@ -314,7 +314,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Level 0 of the shipped rules: everything that starts from facts of this node.
+    /// Level 0 of the shipped rules: all rows that start from facts of this node.
     fn start_shipped(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
         self.run_new_rules(&program)?;
@@ -322,7 +322,7 @@ impl Reasoner {
             if self.is_new_rule(index) && rule.full.stages.len() > 1 {
                 self.run_shipped(PlanKey { rule: index, pivot: None }, 0, Batch::unit(rule.full.width), emit)?;
             }
-            // What was staged is not new any more, and nothing else is of a spread relation.
+            // Staged facts are new in the first round only, and no others are new in a broadcast relation.
             let is_over = self.round() > Round(1) && rule.is_local();
             let ships = |pivot: usize| !is_over && rule.ships(pivot);
             for (pivot, plan) in rule.deltas.iter().enumerate().filter(|(pivot, _)| ships(*pivot)) {
@@ -333,7 +333,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// New rules are evaluated over everything in the first round.
+    /// Is the rule new, so that it is evaluated over everything in this first round?
     fn is_new_rule(&self, index: usize) -> bool {
         self.round() == Round(1)
             && match &self.setup.mode {
@@ -475,7 +475,8 @@ impl Reasoner {
         }
     }
 
-    /// What this round has found of what is spread late: facts, and heads of other nodes' that have not been looked at.
+    /// The facts of late broadcast relations that this round has found: facts at home here, and heads from other nodes
+    /// that have not been examined.
     fn found_to_spread(&self) -> u64 {
         let program = &self.setup.program;
         let derives = |number: &usize| program.derives_late(&program.rules[*number]);

@@ -1,9 +1,9 @@
-//! The facts of one attempt at one node: a committed snapshot and what the attempt adds.
+//! The facts of one attempt at one node: a committed snapshot and the facts that the attempt adds.
 //!
-//! Invariant: what stays in memory of all relations together (unsorted pairs and resident runs) is within one budget,
-//! the `above` of the state's [`Spill`]: what comes beyond it makes the largest columns go to the store. Matrices and
-//! what is spread take from the same budget, down to a quarter of it. What a step works on is beside it: columns that are
-//! being sorted, candidates, and what a relation still owes other nodes.
+//! Invariant: the pairs and runs of all relations that stay in memory are within one budget, the `above` of the state's
+//! [`Spill`]: beyond it, the largest columns are stored. Matrices and broadcast relations take from the same budget,
+//! down to a quarter of it. Outside of the budget is the working memory of a step: columns that are being sorted,
+//! candidates, and copies that a relation still owes other nodes.
 
 mod broadcast;
 mod matrices;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// In copies that no rule reads before the end of the round are sorted into runs of at least this many pairs.
 const LATER_PAIRS: usize = 1 << 20;
 
-/// One run may take this part of the budget: what a merge has in memory is then a small part of it, too.
+/// One run may take this part of the budget, so that a merge has only a small part of it in memory.
 const RUN_SHARE: u64 = 4;
 
 /// One copy of one relation.
@@ -40,12 +40,13 @@ pub(super) struct CopyState {
     settled: Spine,
     published: Spine,
     pending: Spine,
-    /// What came last, not yet read by a local step: published (from others, or staged) and pending (found here).
+    /// The facts that arrived last, not yet read by a local step: published (from other nodes, or staged) and pending
+    /// (found here).
     recent_published: Vec<Arc<Run>>,
     recent_pending: Option<Arc<Run>>,
     /// Staged facts that rules had derived before.
     promoted: Spine,
-    /// In copies that nobody reads until the round is over, as they were found.
+    /// In copies that no plan reads until the round is over, in the order in which they were found.
     later: Vec<Pair>,
     /// In copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
     arrived: Vec<Pair>,
@@ -54,7 +55,7 @@ pub(super) struct CopyState {
 
 impl CopyState {
     fn new(committed: &[Arc<Run>], rebuild: bool) -> Self {
-        // Runs of the attempt's own, as far as what is made of them on the way is concerned.
+        // The attempt has runs of its own, so that indexes built on them are dropped with it.
         let own = |run: &Arc<Run>| Arc::new(Run::clone(run));
         let of = |mark: Mark| committed.iter().filter(move |run| run.mark == mark).map(own);
         if rebuild {
@@ -72,7 +73,7 @@ impl CopyState {
         self.base.iter().chain(&self.settled.runs).chain(&self.published.runs).chain(&self.pending.runs)
     }
 
-    /// Drops from sorted candidates what is known.
+    /// Drops known facts from sorted candidates.
     fn subtract_known(&self, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
         self.earlier().chain(self.recent()).try_fold(candidates, |rest, run| match rest.is_empty() {
             true => Ok(rest),
@@ -106,7 +107,7 @@ impl CopyState {
         Ok(())
     }
 
-    /// Sorts what nobody has read: each fact was found once.
+    /// Sorts the in copies that no plan has read: each fact was found once.
     fn sort_later(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.later);
         pairs::sort_distinct(&mut pairs);
@@ -116,7 +117,8 @@ impl CopyState {
         }
     }
 
-    /// Sorts what other nodes have sent: each fact comes once, since only its subject's home accepts it.
+    /// Sorts the in copies that other nodes have sent: each fact arrives once, since only its subject's home accepts
+    /// it.
     fn sort_arrived(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.arrived);
         pairs::sort_distinct(&mut pairs);
@@ -126,7 +128,7 @@ impl CopyState {
         }
     }
 
-    /// Forgets what the attempt has found and nobody has to read any more; tells how much that is.
+    /// Drops the facts that the attempt has found and that no plan will read again; returns their number.
     fn forget_found(&mut self) -> u64 {
         let mut forgotten = std::mem::take(&mut self.later).len() as u64;
         for spine in [&mut self.settled, &mut self.published, &mut self.pending] {
@@ -139,7 +141,7 @@ impl CopyState {
         forgotten
     }
 
-    /// Pairs in memory that are the attempt's.
+    /// Pairs of the attempt that are in memory.
     fn held(&self) -> u64 {
         let spines = [&self.settled, &self.published, &self.pending, &self.promoted, &self.arrived_runs];
         let recent = self.recent().map(|run| run.resident_bytes()).sum::<u64>() / size_of::<Pair>() as u64;
@@ -176,25 +178,25 @@ fn subtract_all<'a>(pairs: Vec<Pair>, runs: impl Iterator<Item = &'a Arc<Run>>) 
 pub struct State {
     /// The committed facts of relations that are not [open](Self::open).
     base: Base,
-    /// Those that the attempt reads or changes.
+    /// The copies of relations that the attempt reads or changes.
     relations: BTreeMap<Relation, [CopyState; 2]>,
-    /// For single runs.
+    /// The limit for a single run.
     spill: Spill,
-    /// Pairs that may be in memory.
+    /// The limit for all pairs in memory.
     held_max: u64,
-    /// Pairs that are in memory: the sum over all copies.
+    /// Pairs in memory: the sum over all copies.
     held: u64,
-    /// What is kept as matrices, and what that takes, in pairs.
+    /// The relations that are kept as matrices, and the memory of all matrices, in pairs.
     pub(super) dense: BTreeMap<Relation, Dense>,
     held_in_matrices: u64,
     offered: BTreeMap<Relation, Offered>,
     /// In copies, as (object, subject), that were owed by matrices which have been given up.
     owed: Vec<(Relation, Vec<Pair>)>,
-    /// Candidates of a relation from which on it may be dense.
+    /// A relation with fewer candidates does not become dense.
     dense_from: u64,
-    /// Among so many nodes candidates are divided.
+    /// The number of nodes, among which candidates are divided.
     pub(super) nodes: u64,
-    /// What every node has, and what that takes, in pairs.
+    /// The broadcast relations, and the memory that they take, in pairs.
     spread: BTreeMap<Relation, Spread>,
     held_in_spread: u64,
 }
@@ -227,8 +229,8 @@ impl State {
         Ok(state)
     }
 
-    /// The relation's copies as the attempt has them from now on. What is made of committed runs to find facts sooner is
-    /// kept of open relations only, and to look at all of them does not cost for those that nothing is asked of.
+    /// Opens a relation: gives it copies of its own in this attempt. Only open relations have indexes on committed
+    /// runs, and steps that look at all relations cost nothing for closed ones.
     pub(super) fn open(&mut self, relation: Relation) -> &mut [CopyState; 2] {
         let base = &self.base;
         let committed = || base.get(relation).map(|runs| copies(runs, false)).unwrap_or_default();
@@ -249,7 +251,7 @@ impl State {
         self.base.get(relation).map_or(Vec::new(), |runs| CopyState::new(&runs[copy as usize], false).base)
     }
 
-    /// What rules read of a relation that is not open.
+    /// The runs that rules read of a relation that is not open.
     fn closed_runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
         match view {
             View::Old | View::All => self.committed(relation, copy),
@@ -258,8 +260,8 @@ impl State {
         }
     }
 
-    /// What was asserted after it had been derived is simply asserted, when derivations are drawn anew: in runs of the
-    /// attempt's own, since the promoted ones go with their chunks.
+    /// When derivations are rebuilt, a fact that was asserted after it had been derived becomes simply asserted: in
+    /// runs of the attempt, since the promoted runs are freed with their chunks.
     fn assert_promoted(&mut self, base: &Base) -> Result<(), Fault> {
         for (relation, runs) in base.iter() {
             for copy in Copy::BOTH {
@@ -276,7 +278,7 @@ impl State {
         Ok(())
     }
 
-    /// Changes one copy, and keeps the whole within its budget.
+    /// Changes one copy, and keeps all copies within the budget.
     fn change(
         &mut self,
         relation: Relation,
@@ -302,12 +304,12 @@ impl State {
         Ok(())
     }
 
-    /// Changes every copy in ways that hold no more than before, all at once.
+    /// Changes every copy, in parallel. The change must not hold more pairs than before.
     fn change_all(&mut self, change: impl Fn(&mut CopyState, &Spill) -> Result<(), Fault> + Sync) -> Result<(), Fault> {
         self.change_some(|_, _| true, change)
     }
 
-    /// The same with those copies that are chosen; all at once.
+    /// Changes the chosen copies, in parallel. The change must not hold more pairs than before.
     fn change_some(
         &mut self,
         is_chosen: impl Fn(Relation, Copy) -> bool,
@@ -327,9 +329,11 @@ impl State {
         Ok(())
     }
 
-    /// Stores the largest columns when there is too much in memory: until it is half, so that this is seldom needed.
+    /// Stores the largest columns when too much is in memory: until half of the budget is used, so that this is seldom
+    /// needed.
     fn fit(&mut self) -> Result<(), Fault> {
-        // Matrices and what is spread have a part of it; with nothing left, every change would store what is small.
+        // Matrices and broadcast relations have a part of the budget; with nothing left, every change would store small
+        // columns.
         let others = self.held_in_matrices + self.held_in_spread;
         let held_max = self.held_max.saturating_sub(others).max(self.held_max / RUN_SHARE);
         if self.spill.store.is_none() || self.held <= held_max {
@@ -350,7 +354,7 @@ impl State {
         self.change_some(|relation, copy| chosen.contains(&(relation, copy)), CopyState::store)
     }
 
-    /// Ends staging: what is new is published, and the first local step's delta.
+    /// Ends staging: new facts are published, and become the first local step's delta.
     pub fn finish_staging(&mut self) -> Result<(), Fault> {
         self.change_all(|state, _| {
             state.recent_published = std::mem::take(&mut state.published.runs);
@@ -363,29 +367,29 @@ impl State {
         self.held + self.held_in_matrices + self.held_in_spread
     }
 
-    /// Keeps relations with so many candidates as matrices, if they are dense enough; with zero all that have any.
+    /// Sets the number of candidates from which relations may become dense; with zero all do that have any.
     #[cfg(test)]
     pub(super) fn set_dense_from(&mut self, candidates: u64) {
         self.dense_from = candidates;
     }
 
-    /// New facts that users asserted, by the out copies.
+    /// New asserted facts, counted in the out copies.
     pub fn staged_facts(&self) -> u64 {
         let out = self.relations.values().map(|copies| &copies[Copy::Out as usize]);
         out.map(|copy| copy.recent_published.iter().map(|run| run.len).sum::<u64>() + copy.promoted.len()).sum()
     }
 
-    /// Is there something that no local step has read?
+    /// Is there any fact that no local step has read?
     pub fn has_recent(&self) -> bool {
         self.relations.values().flatten().any(|copy| copy.recent().next().is_some())
     }
 
-    /// Is there something that no shipped rule has read?
+    /// Is there any fact that no shipped rule has read?
     pub fn has_unpublished(&self) -> bool {
         self.has_recent() || self.relations.values().flatten().any(|copy| !copy.pending.is_empty())
     }
 
-    /// Drops from candidates for out copies what is known.
+    /// Drops known facts from candidates for out copies.
     pub fn subtract_known(&self, relation: Relation, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
         match self.relations.get(&relation) {
             Some(copies) => copies[Copy::Out as usize].subtract_known(candidates),
@@ -393,7 +397,7 @@ impl State {
         }
     }
 
-    /// After a local step: what it read is not recent any more, and what it found is.
+    /// Ends a local step: the facts that it read are not recent any more, and the facts that it found are.
     pub fn step(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
         self.forget_recent();
         self.change_all(|state, spill| {
@@ -408,7 +412,7 @@ impl State {
         self.add_recent(found)
     }
 
-    /// Forgets what the attempt has found of a copy, but for what is recent; tells how much that is.
+    /// Drops the facts of a copy that the attempt has found, except for recent ones; returns their number.
     fn forget_found(&mut self, relation: Relation, copy: Copy) -> Result<u64, Fault> {
         let mut forgotten = 0;
         self.change_one(relation, copy, |state, _| {
@@ -418,17 +422,17 @@ impl State {
         Ok(forgotten)
     }
 
-    /// Adds a run of facts that were found before.
+    /// Adds a run of facts that were found earlier.
     fn add_pending(&mut self, relation: Relation, copy: Copy, run: Arc<Run>) -> Result<(), Fault> {
         self.change(relation, copy, |state, spill| state.pending.push(run, spill))
     }
 
-    /// Every run of a copy's facts.
+    /// All runs of a copy's facts.
     fn runs_of(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
         self.local().runs(relation, copy, View::All)
     }
 
-    /// Adds facts that were just accepted, of this node's local step or of other nodes' heads: found in this round.
+    /// Adds facts that were just accepted, from this node's local step or from other nodes' heads: found in this round.
     pub fn add_recent(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
         for ((relation, copy), mut pairs) in found {
             self.change(relation, copy, |state, spill| {
@@ -441,7 +445,7 @@ impl State {
         Ok(())
     }
 
-    /// Adds facts that were just accepted to in copies that nobody reads until the round is over.
+    /// Adds in copies of facts that were just accepted, which no plan reads until the round is over.
     pub fn add_later(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
         self.change(relation, Copy::In, |state, spill| {
             state.later.extend_from_slice(pairs);
@@ -449,12 +453,12 @@ impl State {
         })
     }
 
-    /// At the end of a round: what nobody has read is sorted, too.
+    /// Ends a round: in copies that no plan has read are sorted, too.
     pub fn sort_later(&mut self) -> Result<(), Fault> {
         self.change_all(CopyState::sort_later)
     }
 
-    /// At the end of a round: everything found is published in the next one.
+    /// Begins the next round: all facts found so far are published in it.
     pub fn next_round(&mut self) -> Result<(), Fault> {
         self.change_all(|state, spill| {
             debug_assert!(state.recent().next().is_none(), "a round ends after its local steps");
@@ -466,7 +470,7 @@ impl State {
         })
     }
 
-    /// Keeps in copies of other nodes until the next round.
+    /// Keeps in copies from other nodes until the next round.
     pub fn keep_copies(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
         self.change(relation, Copy::In, |state, _| {
             state.arrived.extend_from_slice(pairs);
@@ -474,18 +478,18 @@ impl State {
         })
     }
 
-    /// Are there copies that wait for the next round?
+    /// Do in copies wait for the next round?
     pub fn has_arrivals(&self) -> bool {
         let mut copies = self.relations.values().flatten();
         copies.any(|copy| !copy.arrived.is_empty() || !copy.arrived_runs.is_empty())
     }
 
-    /// In copies, as (object, subject), whose facts have no matrix any more that would owe them.
+    /// Takes the in copies, as (object, subject), that are owed by relations whose matrices have been dissolved.
     pub fn take_owed(&mut self) -> Vec<(Relation, Vec<Pair>)> {
         std::mem::take(&mut self.owed)
     }
 
-    /// Publishes the copies of other nodes, in the round that begins.
+    /// Publishes the in copies from other nodes, in the round that begins.
     pub fn take_copies(&mut self) -> Result<(), Fault> {
         self.change_all(|state, spill| {
             state.sort_arrived(spill)?;
@@ -508,18 +512,18 @@ impl State {
         added
     }
 
-    /// What local rules read.
+    /// The facts as local rules read them.
     pub fn local(&self) -> LocalFacts<'_> {
         LocalFacts(self)
     }
 
-    /// What shipped rules read.
+    /// The facts as shipped rules read them.
     pub fn shared(&self) -> SharedFacts<'_> {
         SharedFacts(self)
     }
 }
 
-/// Everything that this node knows; the delta is what no local step has read.
+/// All facts of this node; the delta is the facts that no local step has read.
 pub struct LocalFacts<'a>(&'a State);
 
 impl Facts for LocalFacts<'_> {
@@ -540,7 +544,7 @@ impl Facts for LocalFacts<'_> {
     }
 }
 
-/// What all nodes agree on in this round; the delta is what is published in it.
+/// The facts that all nodes agree on in this round; the delta is the facts that are published in it.
 pub struct SharedFacts<'a>(&'a State);
 
 impl Facts for SharedFacts<'_> {

@@ -1,6 +1,6 @@
-//! What a plan that came over the wire must be like before anything runs it.
+//! Checks of plans and programs that arrive over the wire.
 //!
-//! The compiler makes no others: a plan that fails here is damaged, and would index beyond its own columns.
+//! The compiler makes only plans that pass: one that fails is damaged, and would index beyond its own columns.
 
 use super::{Arg, Extent, Op, Plan, Program, Route, Side, Sink, Slot};
 use entail_model::Fault;
@@ -18,7 +18,7 @@ impl Plan {
         if let Some(slot) = self.slots().into_iter().find(|slot| *slot >= self.width) {
             return Err(Fault::corrupt(format!("a plan of {} columns that uses column {slot}", self.width)));
         }
-        // What is bound when an operator is reached.
+        // The slots that are bound when an operator is reached.
         let mut bound = BTreeSet::new();
         for op in self.stages.iter().flat_map(|stage| &stage.ops) {
             match op {
@@ -36,13 +36,13 @@ impl Plan {
         self.stages.iter().flat_map(|stage| &stage.ops).any(|op| matches!(op, Op::Intersect { .. }))
     }
 
-    /// May a row make facts of these?
+    /// May a row make facts of the extent?
     pub(super) fn may_derive(&self, extent: &Extent) -> bool {
         let Sink::Emit { heads, .. } = &self.sink else { return false };
         heads.iter().any(|head| extent.may_have(head))
     }
 
-    /// Every slot that is mentioned, as often as it is.
+    /// Every slot that is mentioned, with repetitions.
     fn slots(&self) -> Vec<Slot> {
         let mut slots = Vec::new();
         for stage in &self.stages {
@@ -68,7 +68,7 @@ impl Plan {
     }
 }
 
-/// Are these two lists or more, of a slot that is not bound, by keys that are?
+/// Are there at least two lists, of a slot that is unbound, by keys that are bound?
 fn is_sound(slot: Slot, sides: &[Side], bound: &BTreeSet<Slot>) -> bool {
     let is_list = |side: &Side| {
         let (key, value) = side.atom.key_value(side.copy);

@@ -5,12 +5,13 @@
 //! ```
 //!
 //! A plan works on batches of rows; a row has a *slot* per variable. Stage 0 starts from one empty row at each node
-//! that takes part. Each [`Op::Match`] extends a row by the facts of its *local* copies, or of a relation that every node
-//! has all of ([`View::Spread`]); the compiler places the routes so that every matching fact is met at exactly one node:
+//! that takes part. Each [`Op::Match`] extends a row by the facts of *local* copies, or of a relation that is complete
+//! at every node ([`View::Spread`]); the compiler places the routes so that every matching fact is met at exactly one
+//! node:
 //!
 //! - the row is at home(v) and v is the atom's subject: the out copy has all facts of v;
 //! - the row is at home(v) and v is the object, not scattered: the in copy has all facts of v;
-//! - the row is everywhere (stage 0, or routed to all): either copy, each node meets its own facts.
+//! - the row is everywhere (stage 0, or routed to all): either copy, and each node meets its own facts.
 
 mod check;
 pub mod compile;
@@ -101,11 +102,11 @@ impl Atom {
 pub enum View {
     /// Everything known.
     All,
-    /// What was known before this step: `Old` and `Delta` together are `All`.
+    /// Facts that were known before this step: `Old` and `Delta` together are `All`.
     Old,
-    /// What is new in this step.
+    /// Facts that are new in this step.
     Delta,
-    /// Everything known to any node, of a relation that is [spread](Program::spread).
+    /// All facts of a relation that is [spread](Program::spread), from every node.
     Spread,
 }
 
@@ -114,8 +115,8 @@ pub enum View {
 pub enum Op {
     /// Extends each row by the matching facts of a local copy.
     Match { atom: Atom, copy: Copy, view: View },
-    /// Extends each row by the values that all of several lists have: of each side the key is bound, and the value is one
-    /// slot, which is not. All facts are read. There are two sides at least.
+    /// Extends each row by the values that several lists have in common. Each side is a relation whose key is bound in
+    /// the row and whose value is the slot, which is unbound. All facts are read. There are at least two sides.
     Intersect { slot: Slot, sides: Vec<Side> },
     /// Adds the texts of a slot's terms to the rows, from this node's dictionary. Inline values need none.
     Resolve { slot: Slot },
@@ -162,7 +163,7 @@ pub struct Condition {
     pub by_id: bool,
 }
 
-/// Where the rows of a stage come from.
+/// Which rows a stage starts with, and at which nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Route {
     /// One empty row at every node.
@@ -210,15 +211,15 @@ impl Head {
     }
 }
 
-/// What becomes of the rows at the end.
+/// The destination of a plan's rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Sink {
     /// Rows go to the coordinator, these slots in this order, as a bag.
     Gather(Vec<Slot>),
     /// Facts go to their homes, as a set.
     Emit { rule: usize, heads: Vec<Head> },
-    /// As `Gather`, for those to whom a row's repetitions are a number: where rows of a piece are seen to be the same, one goes,
-    /// with how many it stands for in the place of an id.
+    /// Like `Gather`, for consumers that only count repetitions: neighbouring equal rows of a piece are sent once, with
+    /// their number in place of an id.
     Tally { slots: Vec<Slot>, times: Slot },
 }
 
@@ -254,13 +255,13 @@ pub struct RulePlans {
 }
 
 impl RulePlans {
-    /// Can the rule be evaluated without moving rows between nodes? Of a rule that reads spread relations that is so as
-    /// soon as what was staged is not new any more.
+    /// Can the rule be evaluated without moving rows between nodes? A rule that reads spread relations can, once staged
+    /// facts are not new any more.
     pub fn is_local(&self) -> bool {
         self.reads_spread() || self.deltas.iter().all(|plan| plan.stages.len() == 1)
     }
 
-    /// Does an atom's delta move rows between nodes, or belong to a rule that does?
+    /// Does this atom's delta move rows between nodes, or does the rule move rows for any other?
     pub fn ships(&self, pivot: usize) -> bool {
         !self.is_local() || self.deltas[pivot].stages.len() > 1
     }
@@ -282,26 +283,26 @@ pub struct Program {
     pub rules: Vec<RulePlans>,
     /// The id of `rdf:type`, whose objects are scattered.
     pub rdf_type: Option<TermId>,
-    /// What every node is brought all facts of before the rules fire; no rule derives any.
+    /// Facts that are brought to every node before the rules fire; no rule derives any of them.
     pub spread: Vec<Extent>,
-    /// The same before the second round's work: what the first round finds of these is all that is ever found. The rules
-    /// that read them everywhere are *late*: they fire from then on, and over everything once. What is spread of one
-    /// relation is spread at one time.
+    /// Facts that are brought to every node before the second round's work, when the first round has found all of them.
+    /// The rules that read them everywhere are *late*: they fire from the second round on, and once over everything.
+    /// All extents of one relation are spread at one time.
     pub spread_late: Vec<Extent>,
 }
 
 impl Program {
-    /// The copies of what is spread that plans read.
+    /// The copies of spread relations that plans read.
     pub fn spread_copies(&self) -> BTreeSet<(Extent, Copy)> {
         self.rules.iter().flat_map(RulePlans::spread_copies).collect()
     }
 
-    /// Does the rule derive what is spread late?
+    /// Does the rule derive facts that are spread late?
     pub fn derives_late(&self, rule: &RulePlans) -> bool {
         self.spread_late.iter().any(|extent| rule.full.may_derive(extent))
     }
 
-    /// Does the rule wait for what is spread late?
+    /// Does the rule wait for facts that are spread late?
     pub fn is_late(&self, rule: &RulePlans) -> bool {
         !self.spread_late.is_empty() && rule.spread_copies().any(|(extent, _)| self.spread_late.contains(&extent))
     }
@@ -312,7 +313,8 @@ impl Program {
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
     }
 
-    /// The same for later rounds, when no rule moves rows to be evaluated over everything, and nothing that was staged is new.
+    /// The number of exchange levels of later rounds, in which no rule moves rows to be evaluated over everything, and
+    /// no staged fact is new.
     pub fn later_levels(&self) -> usize {
         let plans = self.rules.iter().filter(|rule| !rule.is_local()).flat_map(|rule| &rule.deltas);
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)

@@ -1,4 +1,5 @@
-//! What becomes of heads at their home: what is new is a fact, counted for the rule that found it, and put where it is read.
+//! Accepts heads at their home: a new one becomes a fact, is counted for the rule that found it, and is put into the
+//! copies that are read.
 
 use super::{Effect, Emit, Reasoner, Setup};
 use crate::columns::blocks::Blocks;
@@ -11,13 +12,13 @@ use entail_model::{Copy, Fault, NodeId, Relation, TermId};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Heads by what they belong to.
+/// Heads by relation and rule.
 pub(super) type Candidates = BTreeMap<Relation, BTreeMap<usize, Vec<Pair>>>;
 
-/// How many facts are of which rule.
+/// The number of facts of each rule.
 type Counts = Vec<(usize, u64)>;
 
-/// A relation's new facts: how many of which rule, and which.
+/// A relation's new facts, with their number by rule.
 type Accepted = (Relation, Counts, Vec<Pair>);
 
 /// New facts by copy.
@@ -33,12 +34,12 @@ pub(super) fn append(candidates: &mut Candidates, relation: Relation, rule: usiz
 }
 
 impl Reasoner {
-    /// What is new becomes facts of the local copies; in copies for other nodes go to the outbox.
+    /// Makes new candidates facts of this node's copies; in copies for other nodes go to the outbox.
     pub(super) fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<Found, Fault> {
         let mut candidates = candidates;
         let single = self.is_single();
         for (relation, rules) in &candidates {
-            // Matrices have no order to be read in.
+            // A matrix cannot be read in the order of keys.
             if self.waits_for_late && self.reads.reads_late(relation.predicate) {
                 continue;
             }
@@ -55,7 +56,7 @@ impl Reasoner {
         Ok(found)
     }
 
-    /// Takes the candidates of dense relations: what was claimed is new, the rest is asked for.
+    /// Takes the candidates of dense relations: claimed ones are new, the matrix is asked for the rest.
     fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<Found, Fault> {
         let mut found = Found::new();
         let all = claimed.keys().chain(candidates.keys());
@@ -97,7 +98,7 @@ impl Reasoner {
         self.derived_total += facts;
     }
 
-    /// Subtracts from the candidates what is known.
+    /// Subtracts known facts from the candidates.
     fn accept_candidates(&mut self, candidates: Candidates, found: &mut Found) -> Result<(), Fault> {
         let state = &self.setup.state;
         let new: Vec<Accepted> = candidates
@@ -111,7 +112,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Puts new facts where they belong.
+    /// Puts new facts into the copies that need them.
     fn place(&mut self, relation: Relation, pairs: Vec<Pair>, found: &mut Found) -> Result<(), Fault> {
         if self.must_place(relation, Copy::In, pairs.len()) {
             self.place_in_copies(relation, &pairs, found)?;
@@ -122,7 +123,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Must a copy's new facts be put in order? Those of which nobody asks may be in a matrix alone.
+    /// Must a copy's new facts be put in order? Facts that no plan reads may be in a matrix only.
     fn must_place(&mut self, relation: Relation, copy: Copy, facts: usize) -> bool {
         let state = &mut self.setup.state;
         if self.reads.reads(relation.predicate, copy) {
@@ -162,7 +163,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Once a round finds nothing new: gives the in copies away that wait for that.
+    /// Sends the deferred in copies, once a round finds nothing new.
     pub(super) fn give_in_copies(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         if !self.setup.state.owes_any() || self.derived.iter().any(|facts| *facts > 0) {
             return Ok(());
@@ -194,7 +195,7 @@ impl Reasoner {
     }
 }
 
-/// What is new of each rule's candidates, in some order: a fact is that of the first rule that has found it.
+/// The new facts among each rule's candidates, in some order: a fact belongs to the first rule that has found it.
 fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pair>>) -> Result<Accepted, Fault> {
     let unknown = |(rule, mut pairs): (usize, Vec<Pair>)| {
         pairs::sort_distinct(&mut pairs);
@@ -216,7 +217,8 @@ fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pa
 /// Lists of pairs by rule.
 type ByRule = Vec<(usize, Vec<Pair>)>;
 
-/// Rules whose lists have nothing in common, as each has one value, such as a class: those of each value. Otherwise all.
+/// Groups rules that share no candidates, because each has one value, such as a class: by value. Otherwise all rules
+/// are one group.
 fn apart(by_rule: ByRule) -> Vec<ByRule> {
     let value = |pairs: &[Pair]| {
         let value = pairs.first()?.1;
@@ -232,7 +234,8 @@ fn apart(by_rule: ByRule) -> Vec<ByRule> {
     apart.into_values().collect()
 }
 
-/// What several rules have is the first one's: how many each has then, and all together in order.
+/// A fact that several rules have found belongs to the first: returns the number of facts of each rule, and all facts
+/// in order.
 fn take_turns(by_rule: ByRule) -> (Counts, Vec<Pair>) {
     let mut all: Vec<Pair> = Vec::new();
     let mut counts = Vec::with_capacity(by_rule.len());

@@ -1,4 +1,4 @@
-//! A local step: every local rule over what is new, in parts for all cores.
+//! A local step: evaluates every local rule over the new facts, in morsels for all cores.
 
 use super::Reasoner;
 use super::accept::{Candidates, append};
@@ -13,7 +13,7 @@ use entail_model::Fault;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// What a part of a rule's work has found.
+/// The heads that a morsel has found.
 struct FoundHeads {
     rule: usize,
     pairs: ByRelation,
@@ -33,7 +33,8 @@ impl Reasoner {
         Ok(())
     }
 
-    /// One local step: every local rule over the delta. Gives the candidates, and what of them is known to be new.
+    /// Evaluates every local rule over the delta. Returns the candidates, and the claimed ones, which are known to be
+    /// new.
     fn run_local_rules(&mut self) -> Result<(Candidates, Candidates), Fault> {
         let program = Arc::clone(&self.setup.program);
         let facts = self.setup.state.local();
@@ -44,7 +45,7 @@ impl Reasoner {
         let mut together = Vec::new();
         for rule in program.rules.iter().filter(fires) {
             let parts = parts_of(rule, &facts, &by_value);
-            // What several rules find is the first one's, so those that claim facts take turns.
+            // A fact that several rules find belongs to the first, so rules that claim facts run one after the other.
             match self.has_dense_heads(rule) {
                 true => heads.extend(self.run_parts(&parts, &members)?),
                 false => together.extend(parts),
@@ -103,7 +104,7 @@ impl Reasoner {
         Ok(FoundHeads { rule: heads.rule, pairs: heads.pairs, claimed: heads.claimed })
     }
 
-    /// Evaluates new rules over everything, as far as that can be done without moving rows.
+    /// Evaluates new rules over everything, if no rows have to move.
     pub(super) fn run_new_rules(&mut self, program: &Program) -> Result<(), Fault> {
         let full = program.rules.iter().enumerate().filter(|(index, _)| self.is_new_rule(*index));
         let full = full.map(|(_, rule)| rule).filter(|rule| !program.is_late(rule)).map(|rule| &rule.full);
@@ -112,7 +113,8 @@ impl Reasoner {
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }
 
-    /// Evaluates late rules over everything that is known here but for what the next step reads as new.
+    /// Evaluates late rules over everything that is known at this node, except for the facts that the next step reads
+    /// as new.
     pub(super) fn run_late_rules(&mut self) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
         let late = program.rules.iter().filter(|rule| program.is_late(rule)).map(|rule| &rule.full).collect();
@@ -120,7 +122,7 @@ impl Reasoner {
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }
 
-    /// Runs plans over everything. What is found counts from the next round on: nothing is claimed yet.
+    /// Runs plans over everything. Their heads become facts in the next round: none is claimed yet.
     fn run_full(&self, plans: Vec<&Plan>, facts: &(dyn Facts + Sync)) -> Result<Vec<FoundHeads>, Fault> {
         let members = Members::default();
         let run = |plan: &Plan| self.run_source(plan, facts, &members, Heads::new(plan, |_| None));
@@ -134,7 +136,7 @@ impl Reasoner {
                 append(local, relation, rule, pairs);
                 continue;
             }
-            // They come by subject, most of them.
+            // Most heads come in the order of their subjects.
             for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
                 let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
                 let list = match node == self.setup.territory.me {
@@ -148,13 +150,13 @@ impl Reasoner {
     }
 }
 
-/// The delta plans of a rule that need nothing of other nodes.
+/// The delta plans of a rule that move no rows.
 fn local_plans(rule: &RulePlans) -> impl Iterator<Item = &Plan> {
     let plans = rule.deltas.iter().enumerate().filter(|(pivot, _)| !rule.ships(*pivot));
     plans.map(|(_, plan)| plan)
 }
 
-/// The parts of a rule's work in this step, as far as it is local.
+/// The morsels of a rule's local work in this step.
 fn parts_of<'a>(rule: &'a RulePlans, facts: &'a LocalFacts<'a>, by_value: &ByValue) -> Vec<(&'a Plan, DeltaPart<'a>)> {
     let parts = |plan: &'a Plan| DeltaPart::all(facts, by_value, plan).into_iter().map(move |part| (plan, part));
     local_plans(rule).flat_map(parts).collect()

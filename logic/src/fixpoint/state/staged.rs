@@ -1,4 +1,4 @@
-//! Staging many columns at once: made side by side, and stored at once where memory does not hold them.
+//! Stages many columns at once: they are made in parallel, and stored at once if memory does not hold them.
 
 use super::{CopyState, State};
 use crate::columns::Pair;
@@ -7,25 +7,26 @@ use entail_model::{Copy, Fault, Relation};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 
-/// What is left in memory, as a part of the budget, when columns have to be stored: they will not be needed soon.
+/// The part of the budget that stays in memory when columns have to be stored: they will not be read soon.
 const LEFT_SHARE: u64 = 4;
 
-/// Fewer pairs are sorted where they are.
+/// Fewer pairs are sorted on the calling thread.
 const PAIRS_SHARED_MIN: u64 = 1 << 14;
 
-/// A column of asserted facts, not made yet.
+/// A column of asserted facts whose pairs have not been made yet.
 pub struct Incoming<'a> {
     pub relation: Relation,
     pub copy: Copy,
-    /// How many pairs there are, with repetitions.
+    /// The number of pairs, with repetitions.
     pub len: u64,
-    /// Makes them: sorted, without repetitions, on so many threads at most.
+    /// Makes the pairs, sorted and without repetitions, on at most so many threads.
     pub pairs: Box<dyn FnOnce(usize) -> Vec<Pair> + Send + 'a>,
 }
 
-/// A column at work.
+/// A column that is being made.
 struct Work<'a> {
-    /// For this one alone: while other threads have columns of their own, sharing one costs more than it brings.
+    /// The threads for this column alone: sharing a column while other threads have columns of their own costs more
+    /// than it saves.
     threads: usize,
     column: Incoming<'a>,
     state: CopyState,
@@ -35,10 +36,10 @@ struct Work<'a> {
 impl State {
     /// Adds asserted facts of many columns, each of which is there once, on the threads of `pool` if they are many.
     ///
-    /// What would not stay in memory is stored when it is made: the largest columns first.
+    /// Columns that would not stay in memory are stored when they are made: the largest first.
     pub fn stage_all(&mut self, incoming: Vec<Incoming<'_>>, pool: &rayon::ThreadPool) -> Result<(), Fault> {
         let mut incoming = incoming;
-        // The largest first, so that nobody has to wait long for the last.
+        // The largest column first, so that threads do not wait long for the last one.
         incoming.sort_by_key(|column| Reverse(column.len));
         let new = incoming.iter().map(|column| column.len).sum::<u64>();
         let held_max = self.held_max.saturating_sub(self.held_in_matrices);

@@ -18,13 +18,14 @@ use crate::plan::{Arg, Atom, GraphScope, Op, Plan, Route, Side, Sink, Slot, Stag
 use entail_model::{Copy, TermId};
 use std::collections::BTreeSet;
 
-/// The guess at a relation that nothing is known of, such as one that rules are about to fill.
+/// The assumed size of a relation without statistics, such as one that rules are about to fill.
 const UNKNOWN: RelationStats = RelationStats { facts: 10_000, subjects: 1_000, objects: 1_000 };
 
-/// Values of a list from which on it is intersected with others: those of a shorter one are as soon looked up one by one.
+/// The shortest expected list that is intersected with others: the values of a shorter one are looked up as fast one by
+/// one.
 const LIST_MIN: f64 = 2.0;
 
-/// How much dearer a row becomes by moving.
+/// The factor by which moving makes a row dearer.
 const MOVE_PRICE: f64 = 3.0;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +35,7 @@ enum Place {
     Unknown,
 }
 
-/// Where an atom is read by a variable.
+/// The copy in which an atom is read by a variable.
 pub fn copy_of(atom: &Atom, hub: Slot) -> Copy {
     if atom.subject == Arg::Slot(hub) { Copy::Out } else { Copy::In }
 }
@@ -54,7 +55,7 @@ fn route_to(arg: Arg, by: fn(Slot) -> Route) -> Route {
     }
 }
 
-/// A plan in the making.
+/// A plan that is being built.
 pub struct Builder<'a> {
     context: &'a Context,
     body: &'a Body,
@@ -64,11 +65,11 @@ pub struct Builder<'a> {
     /// Slots whose terms cannot be inline values, since they are subjects.
     nodes: BTreeSet<Slot>,
     resolved: BTreeSet<Slot>,
-    /// Is a bound subject looked for among the subjects of its class, which lie side by side, and not its class among all
-    /// facts of `rdf:type`? In rules that would be one more reader of in copies.
+    /// Is a bound subject looked up among the members of its class, which are adjacent, instead of its class among all
+    /// facts of `rdf:type`? Not in rules, which would then have one more reader of in copies.
     lists_classes: bool,
-    /// Is a value that several atoms say something of looked for in all their lists at once? What rules read is new, and
-    /// small, or goes in the order of its rows.
+    /// Is a variable that several atoms constrain looked up in all their lists at once? Not in rules, whose reads are
+    /// new and few, or follow the order of their rows.
     intersects: bool,
     place: Place,
     rows: f64,
@@ -76,7 +77,7 @@ pub struct Builder<'a> {
     filtered: Vec<bool>,
 }
 
-/// How an atom would be read next.
+/// A way to read an atom next.
 struct Access {
     copy: Copy,
     route: Option<Route>,
@@ -105,7 +106,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The same for a query, which reads everything.
+    /// A builder for a query, which reads everything.
     pub fn of_query(context: &'a Context, body: &'a Body, views: &'a [View]) -> Self {
         Self { lists_classes: true, intersects: true, ..Self::new(context, body, views) }
     }
@@ -213,7 +214,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// At the start every node may look; a constant's home is the only one that finds something.
+    /// At the start every node may look, but only a constant's home finds anything.
     fn route_from_everywhere(&self, atom: &Atom, subject: bool, object: bool) -> (Copy, Option<Route>) {
         let first = self.stages.len() == 1 && self.bound.is_empty() && self.stages[0].ops.is_empty();
         let at = |arg: Arg| match arg {
@@ -311,8 +312,8 @@ impl<'a> Builder<'a> {
         (is_here && is_list).then_some(slot)
     }
 
-    /// Takes an atom that has lists of a slot together with all others that have such lists, too: most of what one says
-    /// another may deny, and what both say costs no more than the shorter of two lists.
+    /// Adds all other atoms that have lists of the same slot to an atom that has one: one list excludes most values of
+    /// another, and the common values cost no more than the shorter of two lists.
     fn take_lists(&mut self, slot: Slot, first: usize, access: Access, left: &mut Vec<usize>) {
         let others: Vec<usize> = left.iter().copied().filter(|other| self.list(*other) == Some(slot)).collect();
         if others.is_empty() {
@@ -334,7 +335,7 @@ impl<'a> Builder<'a> {
         self.stages.last_mut().expect("a plan has a first stage")
     }
 
-    /// Starts a new stage; a plan that has done nothing yet is simply routed at its start.
+    /// Starts a new stage; a plan without operators is routed at its start instead.
     fn enter(&mut self, route: Route) {
         if self.stages.len() == 1 && self.stages[0].ops.is_empty() && matches!(route, Route::Shard(_)) {
             self.stages[0].route = route;

@@ -1,4 +1,4 @@
-//! The plans of rules: each is evaluated over everything once, and over what is new of each atom.
+//! The plans of rules: each rule is evaluated over everything once, and over the delta of each atom.
 //!
 //! A rule is *local* if one variable is in every atom and the subject of at least one, since then home(that variable) has a
 //! copy of every fact that an instance needs. (An object that is never a subject may be an inline value, whose facts are
@@ -11,8 +11,8 @@ use crate::plan::{Arg, Atom, Extent, Plan, Program, RulePlans, Sink, Slot, View}
 use entail_model::{Copy, Relation};
 use std::collections::BTreeSet;
 
-/// The program of rules, with plans that read these relations at every node; those that rules derive from what they derive
-/// stay as they are.
+/// The program of the rules. Its plans read the relations in `spread` at every node, except for relations that rules
+/// derive from derived facts.
 pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Extent>) -> Program {
     let derived = Derived::of(rules);
     let spread = spread.iter().copied().filter(|extent| !context.single_node && derived.is_found_first(rules, extent));
@@ -29,7 +29,7 @@ pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<
     program
 }
 
-/// What may be read at every node.
+/// The extents that may be read at every node.
 struct Spreading {
     derived: Derived,
     /// Before the rules fire.
@@ -39,7 +39,7 @@ struct Spreading {
 }
 
 impl Spreading {
-    /// Is it worth it to let a rule wait for what is spread late? Only if it reads what rules go on finding.
+    /// Does the rule gain from waiting for late extents? Only if it reads relations that rules go on filling.
     fn is_late(&self, rule: &RuleBody) -> bool {
         let is_late = |atom: &Atom| is_spread(&self.late, atom);
         let goes_on = |atom: &Atom| Extent::of(atom).is_none_or(|extent| self.derived.may_have(&extent));
@@ -74,7 +74,7 @@ fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spreading: &Sp
 fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink: Sink) -> Plan {
     let atom = &rule.body.atoms[pivot];
     let copies = match hub(context, &rule.body.atoms) {
-        // Nothing moves: what is read in the order of the head's subjects need not be sorted by them.
+        // Nothing moves: rows that are read in the order of the head's subjects need not be sorted by them.
         _ if context.single_node && is_subject_of_heads(rule, atom.object) => vec![Copy::In, Copy::Out],
         _ if context.single_node => Copy::BOTH.to_vec(),
         _ if is_found_by_object(context, rule) => vec![Copy::In],
@@ -87,12 +87,12 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
     plans.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are one or two copies").0
 }
 
-/// The plans for each atom's delta where some atoms' relations are spread, so that the others alone decide where rows are;
-/// none if there are no such atoms, or rows would move all the same.
+/// The plans for each atom's delta where some atoms' relations are broadcast, so that the other atoms decide where rows
+/// are; `None` if there are no such atoms, or if rows would move all the same.
 ///
-/// What is spread is constant, but for what was staged, and that is new only in the first step. Then both copies of every
-/// fact agree at all nodes, so that the plans for those deltas may read what they like. Spread atoms come last in the
-/// order of the triangle: the others' deltas read all of them.
+/// Broadcast relations are constant, except for staged facts, which are new only in the first step. Then both copies of
+/// every fact agree at all nodes, so that the plans for those deltas may read any copy. Broadcast atoms come last in
+/// the order of the triangle: the other atoms' deltas read all of them.
 fn spread_deltas(
     context: &Context,
     rule: &RuleBody,
@@ -125,8 +125,8 @@ fn spread_deltas(
     (0..atoms.len()).map(plan).collect()
 }
 
-/// The plans of a rule that waits until everything that it reads at every node has been found, and brought there: then that
-/// is constant, so that there are no deltas of it. None if rows would move all the same.
+/// The plans of a rule that waits until every relation that it reads at every node is complete and has been broadcast:
+/// then that is constant, and has no deltas. `None` if rows would move all the same.
 fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &dyn Fn() -> Sink) -> Option<RulePlans> {
     let atoms = &rule.body.atoms;
     let is_spread = |atom: &Atom| is_spread(&spreading.first, atom) || is_spread(&spreading.late, atom);
@@ -142,14 +142,14 @@ fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &
         let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
-    // What is new when they fire over everything is the next step's.
+    // When late rules fire over everything, new facts belong to the next step.
     let full = plan(*others.first()?, &|_| View::Old)?;
     let deltas = others.iter().map(|pivot| plan(*pivot, &|atom| semi_naive_view(atom, *pivot)));
     Some(RulePlans { label: rule.label.clone(), deltas: deltas.collect::<Option<_>>()?, full })
 }
 
-/// Is a rule of one atom evaluated where the object is, so that its heads are at home? Each fact is in one node's in copies,
-/// as it is in one node's out copies.
+/// Is a rule of one atom evaluated at the object's home, so that its heads are at home? Each fact is in the in copies
+/// of exactly one node, as it is in the out copies of exactly one.
 fn is_found_by_object(context: &Context, rule: &RuleBody) -> bool {
     matches!(&rule.body.atoms[..], [only] if !context.single_node && is_subject_of_heads(rule, only.object))
 }
