@@ -185,9 +185,10 @@ impl Answer {
         }
         let result = run_stage(scope, plan, stage, batch, &mut |piece| {
             let before = scope.meter.map(|meter| meter.pass(Some(meter.handing_on(stage))));
-            let given = match stage + 1 == plan.stages.len() {
-                true => self.give(scope, plan, piece, emit),
-                false => self.pass_on(scope, plan, stage, piece, emit),
+            let given = if stage + 1 == plan.stages.len() {
+                self.give(scope, plan, piece, emit)
+            } else {
+                self.pass_on(scope, plan, stage, piece, emit)
             };
             if let (Some(meter), Some(before)) = (scope.meter, before) {
                 meter.pass(before);

@@ -307,9 +307,10 @@ impl Matrix {
     /// Adds pairs that have been [placed](Self::place); returns the new ones, without repetitions, in their order.
     pub fn claim_all(&self, pairs: &[Pair]) -> Vec<Pair> {
         let claim = |pair: &&Pair| self.row(pair.0).map(|row| row.claim(pair.1)) == Some(Claim::New);
-        match pairs.len() > PARALLEL {
-            true => pairs.par_iter().filter(claim).copied().collect(),
-            false => pairs.iter().filter(claim).copied().collect(),
+        if pairs.len() > PARALLEL {
+            pairs.par_iter().filter(claim).copied().collect()
+        } else {
+            pairs.iter().filter(claim).copied().collect()
         }
     }
 

@@ -1,4 +1,4 @@
-//! Sorted columns: the shape of all data that is thought about.
+//! Sorted columns: the form in which facts are stored and evaluated.
 //!
 //! ```text
 //! pairs   sorted slices of (TermId, TermId): gallop, merge, subtract
@@ -8,8 +8,8 @@
 //! cursor  a position in a run that moves forward
 //! groups  a small run by key, for lookups in any order
 //! matrix  a set of pairs as bits, where keys and values are few
-//! blocks  parts of one, on their way between nodes
-//! pile    all of those that have come
+//! blocks  pieces of a matrix, on their way between nodes
+//! pile    all blocks that have arrived
 //! spine   runs of geometric sizes that together are one set
 //! ```
 //!

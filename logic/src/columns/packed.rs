@@ -1,4 +1,4 @@
-//! Pairs that are kept for a while, in half of the memory, and sorted from there.
+//! Pairs that are kept for a while, in half of their memory, and sorted in that form.
 //!
 //! ```text
 //! pieces, each packed in its own frame ──► numbers in the frame of all ──► sorted by their digits ──► pairs
@@ -60,8 +60,8 @@ impl Packed {
         }
     }
 
-    /// The facts of all pieces as one of their copies has them, in order and without repetitions; on so many threads at
-    /// most. They go from number to number, and become pairs when they are in order.
+    /// The facts of all pieces as one of their copies has them, in order and without repetitions, on at most so many
+    /// threads. They are sorted as packed numbers, and unpacked to pairs when they are in order.
     pub fn sorted(pieces: &[&Self], copy: Copy, threads: usize) -> Vec<Pair> {
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let in_copy = |(subject, object): Pair| copy.pair(subject, object);

@@ -1,7 +1,7 @@
-//! Blocks as they have come, until they are put in order, all at once.
+//! A buffer of bit blocks in the order of their arrival, until all are put in order at once.
 //!
-//! Nobody asks what is in them before that, so there is no need for a matrix: of that most words would be empty where pairs
-//! are scattered, and where they are not, blocks are no larger.
+//! Their pairs are never read before that, so a matrix is not needed: most of its words would be empty where pairs are
+//! scattered, and where they are dense, blocks are no larger.
 
 use super::Pair;
 use super::blocks::{Blocks, Head};

@@ -1,4 +1,4 @@
-//! The machine itself: one phase at a time, and nothing else remembered than what the phases after it need.
+//! The machine itself: one phase at a time; it remembers only what later phases need.
 
 use super::tally::Tally;
 use super::{Effect, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
@@ -6,7 +6,7 @@ use crate::guard::is_broken;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One try at an epoch: see the module.
+/// One attempt at an epoch: see the module.
 #[derive(Clone, Debug)]
 pub struct EpochMachine {
     nodes: BTreeSet<NodeId>,
@@ -24,13 +24,13 @@ pub struct EpochMachine {
 #[derive(Clone, Debug)]
 enum Phase {
     New,
-    /// The log was asked to begin; what failed since.
+    /// The log was asked to begin; with the fault that has ended the attempt since, if any.
     Beginning(Option<Fault>),
     Staging,
     Reasoning(Tally),
     Sealing(BTreeMap<NodeId, NodeSeal>),
     Committing(Outcome),
-    /// The fault is why; is the log being asked at this moment?
+    /// The attempt is being aborted because of the fault; is the log being asked at this moment?
     Aborting {
         fault: Fault,
         is_asked: bool,
@@ -39,13 +39,13 @@ enum Phase {
     Over,
 }
 
-/// An outcome that the log has, on its way to the nodes.
+/// The log has the outcome, and nodes are being told.
 #[derive(Clone, Debug)]
 struct Decision {
     epoch: Option<Epoch>,
-    /// Nodes that have not said that they have it.
+    /// Nodes that have not acknowledged the outcome.
     undecided: BTreeSet<NodeId>,
-    /// Those of them that cannot be reached: the answer does not wait for them.
+    /// The nodes among these that cannot be reached: the answer does not wait for them.
     unreachable: BTreeSet<NodeId>,
     outcome: Outcome,
 }
@@ -94,7 +94,7 @@ impl EpochMachine {
         matches!(self.phase, Phase::Over)
     }
 
-    /// Takes an event and says what to do, in this order.
+    /// Handles an event and returns what to do, in this order.
     pub fn step(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
@@ -185,7 +185,7 @@ impl EpochMachine {
         }
     }
 
-    /// Once all have reported: another round, the seal, or the end.
+    /// Once all nodes have reported: another round, the seal, or the end.
     fn close_round(&mut self, effects: &mut Vec<Effect>) {
         let Phase::Reasoning(tally) = &self.phase else { return };
         if !tally.is_complete(&self.nodes) {
@@ -228,7 +228,8 @@ impl EpochMachine {
             Phase::New => self.end(Err(fault), effects),
             Phase::Beginning(failure) => _ = failure.get_or_insert(fault),
             Phase::Staging | Phase::Reasoning(_) | Phase::Sealing(_) => self.abort(fault, effects),
-            // The log has the word now. A node that is away learns it later: from `Decide`, a heartbeat, or when it registers.
+            // From here the log decides. A node that is away learns the outcome later: from `Decide`, a heartbeat, or
+            // when it registers.
             Phase::Committing(_) | Phase::Aborting { .. } | Phase::Over => {}
             Phase::Deciding(decision) => {
                 match node {
@@ -266,11 +267,12 @@ impl EpochMachine {
                 self.decide(None, Outcome::default(), effects);
                 self.answer(Err(fault), effects);
             }
-            // Decided before, or the log is broken: then the coordinator's next life aborts what it finds open.
+            // The outcome was decided before, or the log is broken: then the coordinator's next life aborts all open
+            // attempts.
             Err(refusal) if matches!(refusal.reason, Reason::Fenced | Reason::OutcomeUnknown) => {
                 self.end(Err(fault), effects);
             }
-            // A full disk, say. No other attempt can begin before this one is over.
+            // A full disk, for example. No other attempt can begin before this one is over.
             Err(_) => *is_asked = false,
         }
     }
@@ -330,7 +332,7 @@ impl EpochMachine {
                 let fault = fault.clone();
                 self.abort(fault, effects);
             }
-            // The log and staging are the shell's, and answer for certain.
+            // The log and staging belong to the shell, and always answer.
             Phase::New | Phase::Beginning(_) | Phase::Staging | Phase::Committing(_) => {}
             Phase::Aborting { .. } | Phase::Over => {}
         }

@@ -167,9 +167,10 @@ impl Found<'_> {
                         break;
                     }
                     let here = of_key(ahead.piece()?, shortest.key);
-                    let passed = match others.is_empty() && self.step.is_counted {
-                        true => pairs::common_values(here, behind, |_| self.counted += 1),
-                        false => pairs::common_values(here, behind, |value| common.push(value)),
+                    let passed = if others.is_empty() && self.step.is_counted {
+                        pairs::common_values(here, behind, |_| self.counted += 1)
+                    } else {
+                        pairs::common_values(here, behind, |value| common.push(value))
                     };
                     ahead.advance(passed.0);
                     after.advance(passed.1);

@@ -35,9 +35,10 @@ impl Step<'_> {
         for (choice, graphs, rows) in self.choices(batch) {
             self.scope.check()?;
             let mut join = Join::new(self, batch, choice, output);
-            match self.is_key_bound(batch) {
-                true => self.probe(&graphs, &rows, &mut join)?,
-                false => self.scan(&graphs, &rows, &mut join)?,
+            if self.is_key_bound(batch) {
+                self.probe(&graphs, &rows, &mut join)?
+            } else {
+                self.scan(&graphs, &rows, &mut join)?
             }
             join.flush()?;
         }
@@ -78,9 +79,10 @@ impl Step<'_> {
                 let allowed = |graph: &TermId| {
                     *graph != TermId::DEFAULT_GRAPH && listed.as_ref().is_none_or(|listed| listed.contains(graph))
                 };
-                let groups: Vec<(TermId, Vec<u32>)> = match batch.is_bound(*slot) {
-                    true => group_rows(&batch.columns[*slot], rows).into_iter().collect(),
-                    false => self.graphs_of(predicate).into_iter().map(|graph| (graph, rows.clone())).collect(),
+                let groups: Vec<(TermId, Vec<u32>)> = if batch.is_bound(*slot) {
+                    group_rows(&batch.columns[*slot], rows).into_iter().collect()
+                } else {
+                    self.graphs_of(predicate).into_iter().map(|graph| (graph, rows.clone())).collect()
                 };
                 let groups = groups.into_iter().filter(|(graph, _)| allowed(graph));
                 groups.map(|(graph, rows)| (Choice { predicate, graph: Some(graph) }, vec![graph], rows)).collect()

@@ -75,18 +75,16 @@ pub struct Scope<'a> {
 impl Scope<'_> {
     /// Must the work end?
     fn check(&self) -> Result<(), Fault> {
-        match self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-            true => Err(Fault::new(Reason::Cancelled, "the work was stopped")),
-            false => Ok(()),
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            Err(Fault::new(Reason::Cancelled, "the work was stopped"))
+        } else {
+            Ok(())
         }
     }
 
     /// Counts the rows that an operator takes in; counted rows without columns weigh nothing.
     fn take(&self, batch: &Batch) -> Result<(), Fault> {
-        match batch.columns.iter().all(Vec::is_empty) {
-            true => Ok(()),
-            false => self.spend(batch.rows),
-        }
+        if batch.columns.iter().all(Vec::is_empty) { Ok(()) } else { self.spend(batch.rows) }
     }
 
     fn spend(&self, rows: usize) -> Result<(), Fault> {

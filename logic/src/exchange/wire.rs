@@ -203,9 +203,10 @@ impl Reader<'_> {
 
     fn sorted_pairs(&mut self) -> Result<(Relation, Vec<Pair>), Fault> {
         let (relation, pairs) = self.pairs()?;
-        match pairs.is_sorted_by(|a, b| a < b) {
-            true => Ok((relation, pairs)),
-            false => Err(Fault::corrupt("pairs that are not sorted")),
+        if pairs.is_sorted_by(|a, b| a < b) {
+            Ok((relation, pairs))
+        } else {
+            Err(Fault::corrupt("pairs that are not sorted"))
         }
     }
 

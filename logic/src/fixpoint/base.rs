@@ -48,9 +48,10 @@ impl Base {
     pub fn change<T>(&mut self, relation: Relation, change: impl FnOnce(&mut Copies) -> T) -> T {
         let mut copies = self.relations.get(&relation).cloned().unwrap_or_default();
         let changed = change(&mut copies);
-        match copies.iter().all(Vec::is_empty) {
-            true => _ = self.relations.remove_mut(&relation),
-            false => self.relations.insert_mut(relation, copies),
+        if copies.iter().all(Vec::is_empty) {
+            _ = self.relations.remove_mut(&relation)
+        } else {
+            self.relations.insert_mut(relation, copies)
         }
         changed
     }

@@ -114,9 +114,10 @@ impl Facts for DeltaPart<'_> {
             Some(new) if view == View::Delta => new.clone(),
             _ => self.facts.runs(relation, copy, view),
         };
-        match view == View::Delta && self.of > 1 {
-            true => runs.iter().filter_map(|run| run.part(self.number, self.of)).collect(),
-            false => runs,
+        if view == View::Delta && self.of > 1 {
+            runs.iter().filter_map(|run| run.part(self.number, self.of)).collect()
+        } else {
+            runs
         }
     }
 

@@ -297,9 +297,10 @@ impl Reasoner {
             // In sorted pairs those of one shard are adjacent.
             for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
                 let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
-                let list = match node == self.setup.territory.me {
-                    true => local.entry(relation).or_default().entry(rule).or_default(),
-                    false => others.entry(node).or_default(),
+                let list = if node == self.setup.territory.me {
+                    local.entry(relation).or_default().entry(rule).or_default()
+                } else {
+                    others.entry(node).or_default()
                 };
                 list.extend_from_slice(group);
             }

@@ -75,10 +75,9 @@ impl CopyState {
 
     /// Drops known facts from sorted candidates.
     fn subtract_known(&self, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
-        self.earlier().chain(self.recent()).try_fold(candidates, |rest, run| match rest.is_empty() {
-            true => Ok(rest),
-            false => run.subtract_from(rest),
-        })
+        self.earlier()
+            .chain(self.recent())
+            .try_fold(candidates, |rest, run| if rest.is_empty() { Ok(rest) } else { run.subtract_from(rest) })
     }
 
     /// Makes runs of staged pairs, which are sorted and distinct: new facts, and promotions of derived ones.
@@ -87,17 +86,16 @@ impl CopyState {
             return Ok(());
         }
         let derived: Vec<Arc<Run>> = self.base.iter().filter(|run| run.mark == Mark::Derived).cloned().collect();
-        let not_derived = match derived.is_empty() {
-            true => staged,
-            false => {
-                let not_derived = subtract_all(staged.clone(), derived.iter())?;
-                let promoted = pairs::subtract(&staged, &not_derived);
-                let promoted = subtract_all(promoted, self.base_promoted.iter().chain(&self.promoted.runs))?;
-                if let Some(run) = Run::resident(Mark::Promoted, promoted) {
-                    self.promoted.push(run, spill)?;
-                }
-                not_derived
+        let not_derived = if derived.is_empty() {
+            staged
+        } else {
+            let not_derived = subtract_all(staged.clone(), derived.iter())?;
+            let promoted = pairs::subtract(&staged, &not_derived);
+            let promoted = subtract_all(promoted, self.base_promoted.iter().chain(&self.promoted.runs))?;
+            if let Some(run) = Run::resident(Mark::Promoted, promoted) {
+                self.promoted.push(run, spill)?;
             }
+            not_derived
         };
         let asserted = self.base.iter().filter(|run| run.mark == Mark::Asserted);
         let new = subtract_all(not_derived, asserted.chain(&self.published.runs))?;

@@ -98,13 +98,15 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
     let reads_filled =
         |rule: &&RuleBody| rule.body.atoms.iter().filter_map(Extent::of).any(|extent| filled.may_have(&extent));
     let grown = news.grown(context);
-    let size = |extent: &Extent| match derived.may_have(extent) {
-        false => Some(facts_of(context, extent, news)),
-        true if !news.may_wait() || !derived.is_found_first(rules, extent) => None,
-        true => {
-            let found: u64 = deriving(rules, extent).map(|of| heads_of(context, of)).sum();
-            Some(facts_of(context, extent, news) + found)
+    let size = |extent: &Extent| {
+        if !derived.may_have(extent) {
+            return Some(facts_of(context, extent, news));
         }
+        if !news.may_wait() || !derived.is_found_first(rules, extent) {
+            return None;
+        }
+        let found: u64 = deriving(rules, extent).map(|of| heads_of(context, of)).sum();
+        Some(facts_of(context, extent, news) + found)
     };
     let concerned = news.concerned(rules, &grown).into_iter().filter(reads_filled);
     let worthwhile = concerned.flat_map(|rule| {

@@ -1,15 +1,15 @@
 //! Chunks on disk, and the decoded ones in a memory budget.
 //!
 //! ```text
-//! Scratch   writes chunks; those that no run adopts go when it is dropped
-//! RunChunks reads the chunks of one stored run; if the run is gone from the manifest, they go when nobody reads it
+//! Scratch   writes chunks; chunks that no run adopts are deleted when it is dropped
+//! RunChunks reads the chunks of one stored run; they are deleted when the last reader drops it, if the manifest does not have the run
 //! ```
 //!
 //! Chunks are deleted in two steps: the last handle's drop notes their keys, and the next [`sweep`](ChunkCache::sweep)
 //! deletes them, so that dropping a snapshot does no work on disk.
 //!
-//! Invariant: decoded chunks in the cache never take more than the budget plus what each thread is just adding; nobody
-//! deletes a chunk that somebody can still read.
+//! Invariant: decoded chunks in the cache never take more than the budget plus the chunk that each thread is just
+//! adding; a chunk is not deleted while a reader may still read it.
 
 use super::codec;
 use super::schema::{Key, RunId};
@@ -24,7 +24,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a cached chunk takes beside its pairs.
+/// Memory of a cached chunk beside its pairs.
 const OVERHEAD: usize = 160;
 /// A full chunk in memory.
 const CHUNK_BYTES: u64 = (CHUNK_PAIRS * size_of::<Pair>()) as u64;
@@ -70,7 +70,7 @@ struct Ledger {
     unadopted: BTreeMap<ChunkKey, u64>,
     /// Scratches that were dropped.
     dropped: Vec<u64>,
-    /// Chunks of runs that nobody reads any more.
+    /// Chunks of runs that have no readers any more.
     doomed: Vec<(RunId, Vec<ChunkKey>)>,
 }
 
@@ -93,7 +93,7 @@ impl ChunkCache {
         self.decoded.weight()
     }
 
-    /// What it may take, and what it is good for.
+    /// The cache's limit, and its counters.
     pub fn use_of(&self) -> CacheUse {
         CacheUse {
             budget: self.budget,
@@ -124,7 +124,7 @@ impl ChunkCache {
         ledger.unadopted.keys().next().map_or(ledger.next_key, |key| key.0)
     }
 
-    /// Deletes the chunks that nobody can read any more.
+    /// Deletes the chunks that have no readers any more.
     pub fn sweep(&self) -> Result<(), Fault> {
         let (abandoned, doomed) = self.ledger().garbage();
         for keys in abandoned.chunks(SWEEP_KEYS) {
@@ -187,15 +187,16 @@ impl Ledger {
     /// Chunks of dropped scratches, and of runs that are gone.
     fn garbage(&mut self) -> (Vec<ChunkKey>, Vec<(RunId, Vec<ChunkKey>)>) {
         let dropped = mem::take(&mut self.dropped);
-        let abandoned = match dropped.is_empty() {
-            true => Vec::new(),
-            false => self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect(),
+        let abandoned = if dropped.is_empty() {
+            Vec::new()
+        } else {
+            self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect()
         };
         (abandoned, mem::take(&mut self.doomed))
     }
 }
 
-/// New chunks that belong to nobody yet.
+/// New chunks that no run refers to yet.
 #[derive(Debug)]
 pub struct Scratch {
     id: u64,
@@ -218,7 +219,7 @@ impl Drop for Scratch {
     }
 }
 
-/// The chunks of one stored run, as long as anybody reads them.
+/// The chunks of one stored run, as long as it has readers.
 #[derive(Debug)]
 pub struct RunChunks {
     run: RunId,
@@ -238,7 +239,7 @@ impl RunChunks {
         &self.keys
     }
 
-    /// The run has gone from the manifest: its chunks go once nobody reads them.
+    /// Notes that the manifest does not have the run any more: its chunks are deleted when the last reader drops it.
     pub fn doom(&self) {
         self.is_doomed.store(true, Ordering::Release);
     }

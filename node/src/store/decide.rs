@@ -18,7 +18,7 @@ use entail_model::{Attempt, Epoch, Fault, Mark, ShardId, TermId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// What a sealed attempt adds.
+/// The size of a sealed attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealSummary {
     /// Of all pairs of both copies with their relation and mark, whatever their order.
@@ -52,7 +52,7 @@ impl Store {
         self.intern_hashed(attempt, terms, &hashes)
     }
 
-    /// The same for terms whose hashes under the cluster's key are known.
+    /// Gives ids to terms whose hashes under the cluster's key are known.
     ///
     /// # Errors
     /// As for [`intern`](Self::intern).
@@ -82,7 +82,7 @@ impl Store {
         self.gate().phase(attempt).map(drop)
     }
 
-    /// Opens an attempt; an older one that was never sealed goes.
+    /// Opens an attempt; an older one that was never sealed is dropped.
     fn begin(&self, attempt: Attempt) -> Result<(), Fault> {
         let mut gate = self.gate_mut();
         if gate.phase(attempt)?.is_some() {
@@ -118,10 +118,12 @@ impl Store {
         Ok(SealSummary::of(&self.catalog(), new))
     }
 
-    /// Carries out the outcome of an attempt: visible as `epoch`, or gone. Repeating it does nothing.
+    /// Carries out the outcome of an attempt: its facts become visible as `epoch`, or are deleted. Repeating it does
+    /// nothing.
     ///
     /// # Errors
-    /// `Internal` for a commit of what was not sealed here, or of an epoch that is not new: nothing is changed.
+    /// `Internal` for the commit of an attempt that was not sealed here, or of an epoch that is not new: nothing is
+    /// changed.
     pub fn decide(&self, attempt: Attempt, outcome: Option<Epoch>) -> Result<(), Fault> {
         let mut sealed = self.sealed();
         match outcome {
@@ -132,7 +134,7 @@ impl Store {
         self.chunks.sweep()
     }
 
-    /// Drops what an unsealed attempt has interned.
+    /// Drops the terms that an unsealed attempt has interned.
     ///
     /// # Errors
     /// `Fenced` once it is sealed: then only its outcome ends it.
@@ -154,9 +156,10 @@ impl Store {
     fn commit(&self, attempt: Attempt, epoch: Epoch, sealed: &mut Option<SealedAttempt>) -> Result<(), Fault> {
         let mut catalog = self.catalog();
         if catalog.committed.attempt >= Some(attempt) {
-            return match epoch <= catalog.committed.epoch {
-                true => Ok(()),
-                false => Err(Fault::internal(format!("attempt {attempt} is over, but epoch {epoch} is not here"))),
+            return if epoch <= catalog.committed.epoch {
+                Ok(())
+            } else {
+                Err(Fault::internal(format!("attempt {attempt} is over, but epoch {epoch} is not here")))
             };
         }
         let Some(ready) = sealed.take_if(|sealed| sealed.attempt == attempt) else {
@@ -183,7 +186,7 @@ impl Store {
         Ok(())
     }
 
-    /// Changes what is in memory as the table was changed.
+    /// Changes the state in memory as the table was changed.
     fn apply(&self, catalog: &mut Catalog, committed: Committed, change: Change, ready: SealedAttempt) {
         let mut columns: BTreeSet<Column> = ready.runs.iter().map(|stored| stored.column).collect();
         for stored in &change.removed {
@@ -243,7 +246,7 @@ impl Store {
     }
 }
 
-/// What a commit changes beside the runs that it makes visible.
+/// The parts of the manifest that a commit changes beside the runs that it makes visible.
 struct Change {
     removed: Vec<StoredRun>,
     shards: BTreeMap<ShardId, ShardRecord>,
@@ -264,10 +267,8 @@ impl Change {
             shards.entry(*shard).or_insert_with(|| before(shard)).terms = *terms;
         }
         let derived = |stored: &&StoredRun| stored.run.mark != Mark::Asserted;
-        let removed = match is_rebuild {
-            true => catalog.columns.values().flatten().filter(derived).cloned().collect(),
-            false => Vec::new(),
-        };
+        let removed =
+            if *is_rebuild { catalog.columns.values().flatten().filter(derived).cloned().collect() } else { Vec::new() };
         Self { removed, shards }
     }
 

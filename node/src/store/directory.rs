@@ -45,7 +45,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// What a node must know of its cluster.
+    /// The identity of a cluster, as a node needs it.
     pub fn new(id: ClusterId, hash_key: HashKey, shards: ShardCount) -> Self {
         Self { id, hash_key: hash_key.0, shards }
     }

@@ -26,7 +26,7 @@ pub enum Phase {
 }
 
 impl Gate {
-    /// The gate of a store whose last decision was `over`, with an attempt that was sealed before a restart.
+    /// The state of a store whose last decision was `over`, with an attempt that was sealed before a restart.
     pub fn new(over: Option<Attempt>, sealed: Option<Attempt>) -> Self {
         Self { current: sealed.map(|attempt| (attempt, Phase::Sealed)), over }
     }

@@ -1,4 +1,4 @@
-//! The durable state of one node: facts as runs of chunks, terms, and what of both is committed.
+//! The durable state of one node: facts as runs of chunks, terms, and which of both is committed.
 //!
 //! ```text
 //! Store ─ gate        which attempt may change things

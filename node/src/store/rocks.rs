@@ -32,13 +32,13 @@ const ZSTD_LEVEL: i32 = 1;
 /// As the level has it.
 const ZSTD_WINDOW_BITS: i32 = -14;
 
-/// Levels of each family, as RocksDB has them unless it is told otherwise.
+/// Levels of each family: RocksDB's default.
 const LEVELS: usize = 7;
 
 /// A RocksDB database of the three families.
 pub struct RocksTable {
     db: DB,
-    /// What the database was opened with: its statistics are there.
+    /// The options of the open database, which hold its statistics.
     options: Options,
     cache: Cache,
     /// Bytes for buffers and the cache.
@@ -65,7 +65,7 @@ impl RocksTable {
             .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
         let options = database_options(buffers);
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| fault(&error))?;
-        // A twentieth of a small disk is enough, unless what is in the buffers and in their log does not fit in there.
+        // A twentieth of a small disk is enough, unless the buffers and their log do not fit into it.
         let reserve = (buffers * 3 + (64 << 20)).min((entail_directory::disk(path)?.total / 20).max(buffers * 3));
         let memory = buffers + cached;
         Ok(Self { db, options, cache, memory, path: path.to_owned(), reserve, failure: OnceLock::new() })
@@ -98,7 +98,7 @@ impl RocksTable {
         }
     }
 
-    /// Refuses data while there is little room. Others write to the disk too, so this looks each time.
+    /// Refuses data while there is little free space. Other programs write to the disk too, so this looks each time.
     fn check_room(&self, bytes: u64) -> Result<(), Fault> {
         // Where the system does not say, the write will.
         let Ok(disk) = entail_directory::disk(&self.path) else { return Ok(()) };
@@ -130,7 +130,7 @@ fn database_options(buffers: u64) -> Options {
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
-    // Counters only: what takes time, or a lock, to find out is left out.
+    // Counters only: figures that take time or a lock are left out.
     options.enable_statistics();
     options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
     options
@@ -146,7 +146,7 @@ fn family_options(family: Family, buffers: u64, cache: &Cache) -> Options {
             options.set_compression_type(DBCompressionType::None);
             options.set_write_buffer_size((buffers / 2) as usize);
             options.set_target_file_size_base(64 << 20);
-            // Merged and dropped runs leave chunks behind: files that mostly delete are compacted, to give room back.
+            // Merged and dropped runs leave chunks behind: files with many deletions are compacted, to give space back.
             options.add_compact_on_deletion_collector_factory(128, 64, 0.5);
             blocks.disable_cache();
         }

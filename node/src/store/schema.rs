@@ -19,7 +19,7 @@ pub enum Family {
     Chunks,
     /// The texts of terms.
     Terms,
-    /// What there is: small, read whole when the store opens.
+    /// The manifest: small, read whole when the store opens.
     Manifest,
 }
 
@@ -40,7 +40,7 @@ impl Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId(pub u64);
 
-/// Every key there is.
+/// Every kind of key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// `chunks: key u64` → a chunk as in [`codec`](super::codec).
@@ -100,14 +100,14 @@ pub struct Counts {
     pub promoted: u64,
 }
 
-/// What is committed in a shard.
+/// The committed counts of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardRecord {
     pub terms: u64,
     pub facts: Counts,
 }
 
-/// What a run is a piece of.
+/// The column that a run is a piece of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Column {
     /// One copy of a relation.

@@ -1,7 +1,7 @@
 //! Sealing: an attempt's runs and terms become durable, with one sync.
 //!
 //! Chunks go to disk first, unsynced; then one synced batch has the descriptors and the [`SealRecord`], and with it
-//! everything before. What a crash leaves of an attempt that was not sealed is referred to by nothing.
+//! everything before. After a crash nothing refers to the chunks of an attempt that was not sealed.
 
 use super::cache::{ChunkCache, Scratch};
 use super::catalog::{self, StoredRun};
@@ -18,14 +18,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::info_span;
 
-/// What an attempt changes.
+/// The changes of an attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Sealed {
     pub added: Vec<(Relation, Copy, Arc<Run>)>,
     pub removed: Removed,
 }
 
-/// What an attempt takes away.
+/// The facts that an attempt removes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Removed {
     #[default]

@@ -1,6 +1,6 @@
-//! What readers hold: the runs of one committed epoch, and the last few epochs.
+//! Snapshots, which readers hold: the runs of one committed epoch; and the history of the last few epochs.
 //!
-//! Invariant: a snapshot never changes. Whoever holds one can read it to the end, whatever is committed or merged
+//! Invariant: a snapshot never changes. A reader that holds one can read it to the end, whatever is committed or merged
 //! meanwhile.
 
 use entail_logic::columns::Run;

@@ -1,4 +1,5 @@
-//! What an attempt adds, in numbers: a digest that does not depend on how the facts are cut into runs, and counts.
+//! The numbers of an attempt: a digest over the facts that it adds, which does not depend on how they are cut into
+//! runs, and counts.
 
 use super::schema::{Column, Counts};
 use entail_logic::columns::{Chunk, Run, pairs};
@@ -77,7 +78,7 @@ impl Tally {
     }
 }
 
-/// What a column's sums count in the digest: odd, so that nothing of them is lost.
+/// The factor of a column's sums in the digest: odd, so that no information is lost.
 fn weight(relation: Relation, copy: Copy, mark: Mark) -> u64 {
     let marks = (copy as u64) << 2 | mark as u64;
     pairs::sum(&[(TermId(relation.graph.0 ^ marks << 52), relation.predicate)]) | 1

@@ -27,10 +27,7 @@ pub(super) type Found = BTreeMap<(Relation, Copy), Vec<Pair>>;
 /// Adds a rule's pairs.
 pub(super) fn append(candidates: &mut Candidates, relation: Relation, rule: usize, pairs: Vec<Pair>) {
     let list = candidates.entry(relation).or_default().entry(rule).or_default();
-    match list.is_empty() {
-        true => *list = pairs,
-        false => list.extend(pairs),
-    }
+    if list.is_empty() { *list = pairs } else { list.extend(pairs) }
 }
 
 impl Reasoner {
@@ -147,9 +144,10 @@ impl Reasoner {
             for group in pairs.chunk_by(|a, b| home(a) == home(b)) {
                 let home = home(&group[0]).ok_or_else(|| Fault::internal("a fact with an inline subject"))?;
                 let node = self.setup.territory.holder(home)?;
-                let list = match node == self.setup.territory.me {
-                    true => &mut here,
-                    false => self.endpoint.outbox().copies(node, relation),
+                let list = if node == self.setup.territory.me {
+                    &mut here
+                } else {
+                    self.endpoint.outbox().copies(node, relation)
                 };
                 list.extend(group.iter().map(turned));
             }
@@ -174,12 +172,13 @@ impl Reasoner {
         let mut here: Vec<(Relation, Blocks)> = Vec::new();
         let (endpoint, me) = (&mut self.endpoint, territory.me);
         let deliver = &mut |to, message| emit(Effect::Send { to, message });
-        let mut hand_over = |(to, relation): (NodeId, Relation), blocks: Blocks| match to == me {
-            true => {
+        let mut hand_over = |(to, relation): (NodeId, Relation), blocks: Blocks| {
+            if to == me {
                 here.push((relation, blocks));
                 Ok(())
+            } else {
+                endpoint.send_blocks(to, relation, blocks, deliver)
             }
-            false => endpoint.send_blocks(to, relation, blocks, deliver),
         };
         self.setup.state.give_inverse(|relation, objects, subjects, words| {
             let home = in_home(subjects, relation.predicate, objects, rdf_type);
@@ -206,10 +205,7 @@ fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pa
     let mut all = (Vec::new(), Vec::new());
     for (counts, new) in by_value {
         all.0.extend(counts);
-        match all.1.is_empty() {
-            true => all.1 = new,
-            false => all.1.extend(new),
-        }
+        if all.1.is_empty() { all.1 = new } else { all.1.extend(new) }
     }
     Ok((relation, all.0, all.1))
 }

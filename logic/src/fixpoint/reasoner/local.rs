@@ -46,9 +46,10 @@ impl Reasoner {
         for rule in program.rules.iter().filter(fires) {
             let parts = parts_of(rule, &facts, &by_value);
             // A fact that several rules find belongs to the first, so rules that claim facts run one after the other.
-            match self.has_dense_heads(rule) {
-                true => heads.extend(self.run_parts(&parts, &members)?),
-                false => together.extend(parts),
+            if self.has_dense_heads(rule) {
+                heads.extend(self.run_parts(&parts, &members)?)
+            } else {
+                together.extend(parts)
             }
         }
         heads.extend(self.run_parts(&together, &members)?);
@@ -139,9 +140,10 @@ impl Reasoner {
             // Most heads come in the order of their subjects.
             for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
                 let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
-                let list = match node == self.setup.territory.me {
-                    true => local.entry(relation).or_default().entry(rule).or_default(),
-                    false => self.endpoint.outbox().claimed(node, rule, relation),
+                let list = if node == self.setup.territory.me {
+                    local.entry(relation).or_default().entry(rule).or_default()
+                } else {
+                    self.endpoint.outbox().claimed(node, rule, relation)
                 };
                 list.extend_from_slice(group);
             }

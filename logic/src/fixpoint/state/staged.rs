@@ -57,9 +57,10 @@ impl State {
             let threads = if column.len > share { pool.current_num_threads() } else { 1 };
             work.push(Work { threads, column, state, spill });
         }
-        let done: Vec<_> = match new < PAIRS_SHARED_MIN {
-            true => work.into_iter().map(Work::run).collect(),
-            false => pool.install(|| work.into_par_iter().with_max_len(1).map(Work::run).collect()),
+        let done: Vec<_> = if new < PAIRS_SHARED_MIN {
+            work.into_iter().map(Work::run).collect()
+        } else {
+            pool.install(|| work.into_par_iter().with_max_len(1).map(Work::run).collect())
         };
         let mut outcome = Ok(());
         for (relation, copy, state, result) in done {
