@@ -10,11 +10,11 @@ use crate::columns::Run;
 use crate::eval::meter::Meter;
 use crate::eval::{Batch, Conditions, Facts, Scope, Texts, Visit, run_stage};
 use crate::exchange::endpoint::{Kind, Opening, Progress};
-use crate::exchange::route::Territory;
+use crate::exchange::route::ShardMap;
 use crate::exchange::{Endpoint, Message, Payload, PlanKey};
 use crate::fixpoint::Base;
 use crate::plan::{Plan, Sink, View};
-use entail_model::{Copy, Fault, Mark, NodeId, Reason, Relation, Round, TermId};
+use entail_model::{Direction, Fault, Mark, NodeId, Reason, Relation, Round, TermId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -27,12 +27,12 @@ const PLAN: PlanKey = PlanKey { rule: 0, pivot: None };
 pub struct Committed(pub Base);
 
 impl Facts for Committed {
-    fn runs(&self, relation: Relation, copy: Copy, _view: View) -> Vec<Arc<Run>> {
+    fn runs(&self, relation: Relation, copy: Direction, _view: View) -> Vec<Arc<Run>> {
         let runs = self.0.get(relation).map(|copies| &copies[copy as usize]);
         runs.into_iter().flatten().filter(|run| run.mark != Mark::Promoted).cloned().collect()
     }
 
-    fn visit_runs(&self, graph: TermId, copy: Copy, _view: View, visit: Visit<'_>) -> Result<(), Fault> {
+    fn visit_runs(&self, graph: TermId, copy: Direction, _view: View, visit: Visit<'_>) -> Result<(), Fault> {
         self.0.of_graph(graph).try_for_each(|(relation, copies)| {
             let mut runs = copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
             runs.try_for_each(|run| visit(relation.predicate, run))
@@ -66,7 +66,7 @@ pub enum Effect {
 
 /// The parts of an answer machine.
 pub struct Setup {
-    pub territory: Territory,
+    pub shard_map: ShardMap,
     pub plan: Arc<Plan>,
     pub facts: Arc<dyn Facts + Send + Sync>,
     pub texts: Arc<dyn Texts + Send + Sync>,
@@ -97,7 +97,7 @@ impl Answer {
     pub fn new(setup: Setup) -> Result<Self, Fault> {
         setup.plan.check()?;
         let conditions = Conditions::of([&*setup.plan])?;
-        let endpoint = Endpoint::new(Kind::Query, setup.territory.peers());
+        let endpoint = Endpoint::new(Kind::Query, setup.shard_map.peers());
         Ok(Self { setup, conditions, endpoint, rows: 0 })
     }
 
@@ -130,7 +130,7 @@ impl Answer {
 
     fn start(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         self.endpoint.open(ROUND, self.setup.plan.stages.len() - 1, Opening::Work);
-        if self.setup.territory.starts(&self.setup.plan) {
+        if self.setup.shard_map.starts(&self.setup.plan) {
             self.run(0, Batch::unit(self.setup.plan.width), emit)?;
         }
         let meter = self.setup.meter.clone();
@@ -164,7 +164,7 @@ impl Answer {
             stop: Some(&stop),
             meter: meter.as_deref(),
             groups: None,
-            members: None,
+            key_sets: None,
             rows_left: rows_left.as_deref(),
         };
         let result = self.run_in(&scope, &plan, stage, batch, emit);
@@ -248,8 +248,8 @@ impl Answer {
     ) -> Result<(), Fault> {
         piece.project(&plan.stages[stage].live);
         let next = stage + 1;
-        let mut parts = self.setup.territory.split(&plan.stages[next].route, piece)?;
-        let here = parts.remove(&self.setup.territory.me);
+        let mut parts = self.setup.shard_map.split(&plan.stages[next].route, piece)?;
+        let here = parts.remove(&self.setup.shard_map.me);
         if let (Some(meter), Some(batch)) = (scope.meter, &here) {
             meter.handed_on(stage, batch, 0);
         }

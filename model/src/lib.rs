@@ -12,7 +12,7 @@ pub mod placement;
 pub mod random;
 pub mod term;
 
-pub use fact::{Copy, Fact, Mark, Relation};
+pub use fact::{Direction, Fact, Mark, Relation};
 pub use fault::{Fault, Reason};
 pub use id::{Attempt, ClusterId, Epoch, NodeId, Round, ShardCount, ShardId, TermId, TermKind};
 pub use placement::Placement;

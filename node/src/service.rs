@@ -1,7 +1,7 @@
 //! The node's services: requests in, the node's parts do the work, faults out as status.
 
 use crate::attempt::{Attempts, FirstRound, RoundRequest};
-use crate::context::{Context, Territories};
+use crate::context::{AddressedShardMap, Context};
 use crate::queries::{Part, Profile, Queries, Request as QueryRequest, Summary};
 use crate::{scan, staged};
 use entail_logic::exchange::wire;
@@ -73,9 +73,9 @@ impl Services {
             }
         };
         let program = self.attempts.program(&request.program, decode_plan)?;
-        let territories = Territories::new(self.context.node, request.placement.as_ref(), &[])?;
+        let shard_maps = AddressedShardMap::new(self.context.node, request.placement.as_ref(), &[])?;
         let (staged, facts_max, previous) = (request.staged, request.facts_max, Epoch(request.previous));
-        Ok(FirstRound { mode, program, territories, staged, facts_max, previous })
+        Ok(FirstRound { mode, program, shard_maps, staged, facts_max, previous })
     }
 }
 
@@ -153,7 +153,7 @@ impl NodeService for Services {
             sent: answer.report.sent.iter().map(count).collect(),
             received: answer.report.received.iter().map(count).collect(),
             bytes_sent: answer.bytes_sent,
-            to_spread: answer.report.to_spread,
+            to_broadcast: answer.report.to_broadcast,
         }))
     }
 
@@ -190,12 +190,12 @@ impl NodeService for Services {
         let start = || {
             let plan: Plan = decode_plan(&request.plan)?;
             let placement = request.placement.as_ref();
-            let territories = Territories::new(self.context.node, placement, &request.participants)?;
+            let shard_maps = AddressedShardMap::new(self.context.node, placement, &request.participants)?;
             let rows_max = Some(request.rows_max).filter(|max| *max > 0);
             let epoch = Epoch(request.epoch);
             let rdf_type = Some(TermId(request.rdf_type)).filter(|_| request.has_rdf_type);
             let profile = request.profile.then_some(Profile { rdf_type });
-            let request = QueryRequest { query: request.query, epoch, plan, territories, rows_max, profile, deadline };
+            let request = QueryRequest { query: request.query, epoch, plan, shard_maps, rows_max, profile, deadline };
             self.queries.start(&self.context, request)
         };
         let (parts, guard) = start().map_err(refuse)?;

@@ -1,7 +1,7 @@
 //! Blocks of asserted facts as the wire carries them, into an attempt's staged facts.
 
 use entail_logic::fixpoint::StagedFacts;
-use entail_model::{Copy, Fault};
+use entail_model::{Direction, Fault};
 use entail_proto::convert;
 use entail_proto::internal::StagedBlock;
 
@@ -10,7 +10,7 @@ use entail_proto::internal::StagedBlock;
 /// # Errors
 /// `Corrupt` for pairs that are cut off, and for copies that do not exist.
 pub fn add_block(facts: &mut StagedFacts, block: &StagedBlock) -> Result<(), Fault> {
-    let copies: Vec<Copy> = convert::copies(block.copies)?.collect();
+    let copies: Vec<Direction> = convert::copies(block.copies)?.collect();
     let relation = convert::relation(block.graph, block.predicate);
     facts.add(relation, &copies, convert::pairs(&block.pairs)?);
     Ok(())
@@ -24,7 +24,7 @@ mod tests {
     #[test]
     fn what_is_damaged_is_refused() {
         let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
-        let whole = convert::staged_block(relation, &[Copy::Out], &[(TermId(1), TermId(2))]);
+        let whole = convert::staged_block(relation, &[Direction::Forward], &[(TermId(1), TermId(2))]);
         let cut = StagedBlock { pairs: whole.pairs.slice(..15), ..whole.clone() };
         let mut facts = StagedFacts::default();
         add_block(&mut facts, &whole).expect("whole");

@@ -8,7 +8,7 @@ use entail_logic::plan::compile::{Body, RuleBody};
 use entail_logic::plan::{Arg, Atom, GraphScope, Head};
 use entail_model::fact::in_home;
 use entail_model::random::Random;
-use entail_model::{Copy, NodeId, Placement, Relation, ShardCount, ShardId, TermId, TermKind, term};
+use entail_model::{Direction, NodeId, Placement, Relation, ShardCount, ShardId, TermId, TermKind, term};
 use oxrdf::vocab::xsd;
 use std::collections::BTreeSet;
 
@@ -152,7 +152,7 @@ fn unify(mut row: Row, atom: &Atom, fact: &Triple) -> Option<Row> {
 pub struct Placed {
     pub node: NodeId,
     pub relation: Relation,
-    pub copy: Copy,
+    pub copy: Direction,
     pub pair: Pair,
 }
 
@@ -168,7 +168,7 @@ pub fn copies<'a>(
     facts.into_iter().flat_map(move |(subject, predicate, object)| {
         let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: *predicate };
         let homes = [subject.home(), in_home(*subject, *predicate, *object, Some(rdf_type))];
-        Copy::BOTH.into_iter().zip(homes).map(move |(copy, home)| {
+        Direction::BOTH.into_iter().zip(homes).map(move |(copy, home)| {
             let node = home.and_then(|home| placement.holder(home)).expect("subjects have placed homes");
             Placed { node, relation, copy, pair: copy.pair(*subject, *object) }
         })

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A relation that recursion has filled has so many pairs in each block that a pair costs a bit or two. Blocks are
-//! never read pair by pair on the way: the sender transposes them, which makes in copies of out copies, and the
+//! never read pair by pair on the way: the sender transposes them, which makes inverse copies of forward copies, and the
 //! receiver collects them.
 
 use super::Pair;
@@ -17,7 +17,7 @@ pub type Words = [u64; WORD_BITS];
 
 /// Some blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Blocks {
+pub struct BitBlocks {
     heads: Vec<Head>,
     /// The words of all blocks, without zero words.
     words: Vec<u64>,
@@ -33,7 +33,7 @@ pub struct Head {
     pub mask: u64,
 }
 
-impl Blocks {
+impl BitBlocks {
     /// Blocks from their parts; `None` if they do not fit each other.
     pub fn from_parts(heads: Vec<Head>, words: Vec<u64>) -> Option<Self> {
         let count: u64 = heads.iter().map(|head| u64::from(head.mask.count_ones())).sum();
@@ -142,15 +142,15 @@ mod tests {
     #[test]
     fn parts_that_do_not_fit_are_refused() {
         let page = TermId::dictionary(ShardId(3), 128, TermKind::Iri);
-        let mut blocks = Blocks::default();
+        let mut blocks = BitBlocks::default();
         let mut words = [0; WORD_BITS];
         (words[3], words[9]) = (0b11, 1 << 63);
         blocks.push(page, page, &words);
         let (heads, words) = (blocks.heads().to_vec(), blocks.words().to_vec());
-        assert_eq!(Blocks::from_parts(heads.clone(), words.clone()), Some(blocks));
-        assert_eq!(Blocks::from_parts(heads.clone(), vec![3]), None);
-        assert_eq!(Blocks::from_parts(heads.clone(), vec![3, 0]), None);
+        assert_eq!(BitBlocks::from_parts(heads.clone(), words.clone()), Some(blocks));
+        assert_eq!(BitBlocks::from_parts(heads.clone(), vec![3]), None);
+        assert_eq!(BitBlocks::from_parts(heads.clone(), vec![3, 0]), None);
         let within = TermId::dictionary(ShardId(3), 129, TermKind::Iri);
-        assert_eq!(Blocks::from_parts(vec![Head { keys: within, ..heads[0] }], words), None);
+        assert_eq!(BitBlocks::from_parts(vec![Head { keys: within, ..heads[0] }], words), None);
     }
 }

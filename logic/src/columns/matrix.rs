@@ -226,7 +226,7 @@ pub struct Matrix {
 
 /// The contents of a matrix at one time.
 #[derive(Debug, Default)]
-pub struct Snapshot(Vec<Vec<u64>>);
+pub struct MatrixSnapshot(Vec<Vec<u64>>);
 
 impl Matrix {
     /// An empty set for values like these, and an estimate of the bytes that it will take with so many keys: `u64::MAX`
@@ -338,9 +338,9 @@ impl Matrix {
     }
 
     /// The set's present contents.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> MatrixSnapshot {
         let load = |row: &Vec<AtomicU64>| row.iter().map(|word| word.load(Ordering::Relaxed)).collect();
-        Snapshot(self.bits.iter().map(load).collect())
+        MatrixSnapshot(self.bits.iter().map(load).collect())
     }
 
     /// Brings a snapshot up to date, and calls `visit` with the pairs that it lacked, transposed: with the first terms
@@ -348,7 +348,7 @@ impl Matrix {
     /// blocks](Self::for_blocks).
     pub fn turned_since(
         &self,
-        snapshot: &mut Snapshot,
+        snapshot: &mut MatrixSnapshot,
         mut visit: impl FnMut(TermId, TermId, &Words) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         debug_assert!(self.columns.size == WORD_PAGE, "a word of columns is a page");
@@ -459,7 +459,7 @@ pub(super) fn give(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::blocks::Blocks;
+    use crate::columns::blocks::BitBlocks;
     use entail_model::{ShardId, TermKind, term};
     use oxrdf::vocab::xsd;
     use proptest::prelude::*;
@@ -542,7 +542,7 @@ mod tests {
             insert(&mut here, &before);
             let mut snapshot = here.snapshot();
             insert(&mut here, &after);
-            let mut blocks = Blocks::default();
+            let mut blocks = BitBlocks::default();
             here.turned_since(&mut snapshot, |keys, values, words| {
                 blocks.push(keys, values, words);
                 Ok(())
@@ -559,8 +559,8 @@ mod tests {
     #[test]
     fn values_that_are_few_have_pages_of_their_own() {
         let value = |number: u64| TermId::dictionary(ShardId(number as u16 % 4), number * 100, TermKind::Iri);
-        let (apart, bytes) = Matrix::for_values(1000, &(0..64).map(value).collect::<Vec<_>>());
-        assert_eq!(apart.columns.size, TERM_PAGE);
+        let (group_by_value, bytes) = Matrix::for_values(1000, &(0..64).map(value).collect::<Vec<_>>());
+        assert_eq!(group_by_value.columns.size, TERM_PAGE);
         assert!((8_000..500_000).contains(&bytes), "{bytes}");
         let neighbour = |number: u64| TermId::dictionary(ShardId(0), number, TermKind::Iri);
         let (neighbours, bytes) = Matrix::for_values(1000, &(0..6400).map(neighbour).collect::<Vec<_>>());

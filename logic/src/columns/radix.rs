@@ -11,7 +11,7 @@
 //! each number, however many there are (Knuth, volume 3, 5.2.5).
 
 use crate::columns::pairs::Pair;
-use entail_model::{Copy, TermId};
+use entail_model::{Direction, TermId};
 use rayon::prelude::*;
 
 /// Fewer pairs are sorted by comparing them.
@@ -125,7 +125,7 @@ impl Frame {
     }
 
     /// The frame that covers all these frames, for one of the copies; `None` if that has too many bits.
-    pub(super) fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Copy) -> Option<Self> {
+    pub(super) fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Direction) -> Option<Self> {
         let first = frames.clone().next()?;
         let part = |at: usize| {
             let (mut least, mut most, mut differ) = (u64::MAX, 0, 0);
@@ -139,8 +139,8 @@ impl Frame {
         };
         let [subject_high, subject_low, object_high, object_low] = [part(0), part(1), part(2), part(3)];
         Self::of_parts(match copy {
-            Copy::Out => [subject_high, subject_low, object_high, object_low],
-            Copy::In => [object_high, object_low, subject_high, subject_low],
+            Direction::Forward => [subject_high, subject_low, object_high, object_low],
+            Direction::Inverse => [object_high, object_low, subject_high, subject_low],
         })
     }
 

@@ -5,7 +5,7 @@
 //! pair are kept here (its fences), so that a search touches only the chunks it needs.
 
 use crate::columns::cursor::Cursor;
-use crate::columns::groups::{GROUPS_PAIRS_MAX, Groups};
+use crate::columns::hash_index::{HashIndex, INDEX_PAIRS_MAX};
 use crate::columns::pairs::{self, Pair, gallop};
 use entail_model::{Fault, Mark, TermId};
 use serde::{Deserialize, Serialize};
@@ -140,7 +140,7 @@ pub struct Run {
     /// Distinct keys; an estimate (an upper bound) for runs of several chunks.
     pub keys: u64,
     /// The run as a hash index, once enough keys have been looked up to pay for it.
-    groups: OnceLock<Groups>,
+    groups: OnceLock<HashIndex>,
     lookups: AtomicU64,
 }
 
@@ -159,10 +159,10 @@ impl Run {
 
     /// The hash index, for so many lookups: built once all lookups so far pay for it, if the run is small enough and
     /// the budget still has its pairs.
-    pub fn groups(&self, lookups: u64, room: &AtomicU64) -> Result<Option<&Groups>, Fault> {
+    pub fn groups(&self, lookups: u64, room: &AtomicU64) -> Result<Option<&HashIndex>, Fault> {
         if self.groups.get().is_none() {
             let asked = self.lookups.fetch_add(lookups, Ordering::Relaxed) + lookups;
-            if self.len > GROUPS_PAIRS_MAX || self.len > asked.saturating_mul(GROUPS_WORTH) {
+            if self.len > INDEX_PAIRS_MAX || self.len > asked.saturating_mul(GROUPS_WORTH) {
                 return Ok(None);
             }
             let takes = |left: u64| left.checked_sub(self.len);
@@ -170,8 +170,8 @@ impl Run {
                 return Ok(None);
             }
             let groups = match &self.chunks[..] {
-                [only] => Groups::new(&only.pairs()?),
-                _ => Groups::new(&self.to_vec()?),
+                [only] => HashIndex::new(&only.pairs()?),
+                _ => HashIndex::new(&self.to_vec()?),
             };
             // Another thread may have built it first, with the same content.
             _ = self.groups.set(groups);

@@ -1,8 +1,8 @@
 //! The machine itself: one phase at a time; it remembers only what later phases need.
 
-use super::tally::Tally;
+use super::reports::RoundReports;
 use super::{Effect, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
-use crate::guard::is_broken;
+use crate::failpoints::is_broken;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ enum Phase {
     /// The log was asked to begin; with the fault that has ended the attempt since, if any.
     Beginning(Option<Fault>),
     Staging,
-    Reasoning(Tally),
+    Reasoning(RoundReports),
     Sealing(BTreeMap<NodeId, NodeSeal>),
     Committing(Outcome),
     /// The attempt is being aborted because of the fault; is the log being asked at this moment?
@@ -79,7 +79,7 @@ impl EpochMachine {
     /// The round that is open now.
     pub fn round(&self) -> Option<Round> {
         match &self.phase {
-            Phase::Reasoning(tally) => Some(tally.round),
+            Phase::Reasoning(reports) => Some(reports.round),
             _ => None,
         }
     }
@@ -102,8 +102,8 @@ impl EpochMachine {
             Event::Begun(result) => self.begun(result, &mut effects),
             Event::Staged(result) => self.staged(result, &mut effects),
             Event::RoundClosed { node, attempt, report } if self.is_current(node, attempt) => {
-                if let Phase::Reasoning(tally) = &mut self.phase {
-                    tally.add(node, report);
+                if let Phase::Reasoning(reports) = &mut self.phase {
+                    reports.add(node, report);
                     self.close_round(&mut effects);
                 }
             }
@@ -171,7 +171,7 @@ impl EpochMachine {
     fn open_round(&mut self, round: Round, effects: &mut Vec<Effect>) {
         self.rounds = round.0;
         effects.extend(self.nodes.iter().map(|node| self.round_for(*node, round)));
-        self.phase = Phase::Reasoning(Tally::new(round));
+        self.phase = Phase::Reasoning(RoundReports::new(round));
     }
 
     fn round_for(&self, node: NodeId, round: Round) -> Effect {
@@ -187,15 +187,15 @@ impl EpochMachine {
 
     /// Once all nodes have reported: another round, the seal, or the end.
     fn close_round(&mut self, effects: &mut Vec<Effect>) {
-        let Phase::Reasoning(tally) = &self.phase else { return };
-        if !tally.is_complete(&self.nodes) {
+        let Phase::Reasoning(reports) = &self.phase else { return };
+        if !reports.is_complete(&self.nodes) {
             return;
         }
-        if let Err(fault) = tally.check_counts() {
+        if let Err(fault) = reports.check_counts() {
             return self.abort(fault, effects);
         }
-        tally.add_derived_to(&mut self.derived);
-        let (round, is_active) = (tally.round, tally.is_active());
+        reports.add_derived_to(&mut self.derived);
+        let (round, is_active) = (reports.round, reports.is_active());
         if !is_active {
             self.phase = Phase::Sealing(BTreeMap::new());
             let attempt = self.open_attempt();
@@ -316,8 +316,8 @@ impl EpochMachine {
 
     fn send_again(&mut self, effects: &mut Vec<Effect>) {
         match &self.phase {
-            Phase::Reasoning(tally) => {
-                effects.extend(tally.missing(&self.nodes).map(|node| self.round_for(node, tally.round)));
+            Phase::Reasoning(reports) => {
+                effects.extend(reports.missing(&self.nodes).map(|node| self.round_for(node, reports.round)));
             }
             Phase::Sealing(seals) => {
                 let attempt = self.open_attempt();

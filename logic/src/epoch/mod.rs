@@ -36,7 +36,7 @@
 //! unsealed work is lost with its old life.
 
 mod machine;
-mod tally;
+mod reports;
 
 #[cfg(test)]
 mod tests;

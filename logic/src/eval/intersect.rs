@@ -65,7 +65,7 @@ impl Step<'_> {
             rows.retain(|row| !lists.row(*row).groups.is_empty());
             sides.push(lists);
         }
-        let mut found = Found { step: self, batch, rows: Vec::new(), values: Vec::new(), counted: 0, output };
+        let mut found = CommonValues { step: self, batch, rows: Vec::new(), values: Vec::new(), counted: 0, output };
         let mut lists = Vec::with_capacity(sides.len());
         for row in rows {
             self.scope.check()?;
@@ -139,7 +139,7 @@ impl List<'_, '_> {
 }
 
 /// Collects the common values, combined with the rows that they were found for.
-struct Found<'f> {
+struct CommonValues<'f> {
     step: &'f Step<'f>,
     batch: &'f Batch,
     rows: Vec<u32>,
@@ -149,7 +149,7 @@ struct Found<'f> {
     output: Output<'f>,
 }
 
-impl Found<'_> {
+impl CommonValues<'_> {
     /// Finds the values that all lists of a row have; the shortest list comes first. Runs of one relation are disjoint,
     /// so no value is found twice.
     fn row(&mut self, row: u32, lists: &[List<'_, '_>]) -> Result<(), Fault> {
@@ -232,7 +232,7 @@ mod tests {
     use crate::columns::run::tests::chunked;
     use crate::eval::{Conditions, Texts};
     use crate::plan::{Atom, GraphScope};
-    use entail_model::{Copy, Relation};
+    use entail_model::{Direction, Relation};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -240,7 +240,7 @@ mod tests {
     struct InRuns(BTreeMap<TermId, Vec<Arc<Run>>>);
 
     impl Facts for InRuns {
-        fn runs(&self, relation: Relation, _: Copy, _: View) -> Vec<Arc<Run>> {
+        fn runs(&self, relation: Relation, _: Direction, _: View) -> Vec<Arc<Run>> {
             self.0.get(&relation.predicate).cloned().unwrap_or_default()
         }
 
@@ -278,7 +278,7 @@ mod tests {
             let side = |number: usize| {
                 let (graph, predicate) = (GraphScope::One(TermId(0)), Arg::Const(TermId(100 + number as u64)));
                 let atom = Atom { graph, subject: Arg::Slot(number), predicate, object: Arg::Slot(count) };
-                Side { atom, copy: Copy::Out }
+                Side { atom, copy: Direction::Forward }
             };
             let sides: Vec<Side> = (0..count).map(side).collect();
             let column = |number: usize| keys.iter().map(|row| TermId(row[number])).collect::<Vec<_>>();
@@ -288,7 +288,7 @@ mod tests {
             let conditions = Conditions::default();
             let scope = Scope {
                 facts: &facts, texts: &facts, conditions: &conditions, stop: None, meter: None, groups: None,
-                members: None, rows_left: None,
+                key_sets: None, rows_left: None,
             };
             let has = |number: usize, row: &[u64], value: u64| {
                 relations[number].contains(&(TermId(row[number]), TermId(value)))

@@ -6,19 +6,19 @@
 
 use super::described::Described;
 use super::join::{Choice, Join, value_of};
-use super::members::Asked;
+use super::key_sets::Asked;
 use super::{Batch, Output, Scope};
 use crate::columns::pairs::{self, Pair};
 use crate::columns::{Cursor, Run};
 use crate::plan::{Arg, Atom, GraphScope, Slot, View};
-use entail_model::{Copy, Fault, Relation, TermId};
+use entail_model::{Direction, Fault, Relation, TermId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) struct Step<'a> {
     pub scope: &'a Scope<'a>,
     pub atom: &'a Atom,
-    pub copy: Copy,
+    pub copy: Direction,
     pub view: View,
     /// The slots that are read afterwards, in order; `None` where everything is kept.
     pub live: Option<&'a [Slot]>,
@@ -101,7 +101,7 @@ impl Step<'_> {
 
     /// Key bound: sorted rows gallop through each run.
     fn probe(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
-        if self.check_members(graphs, rows, join)? {
+        if self.check_key_set(graphs, rows, join)? {
             return Ok(());
         }
         if let [graph] = graphs
@@ -145,9 +145,9 @@ impl Step<'_> {
 
     /// Key bound, and one value for all rows: looks each key up in the set of keys with that value, if it is probed
     /// often enough; returns whether it did.
-    fn check_members(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<bool, Fault> {
+    fn check_key_set(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<bool, Fault> {
         let (Some(members), [graph], (Arg::Slot(key), Arg::Const(value))) =
-            (self.scope.members, graphs, self.atom.key_value(self.copy))
+            (self.scope.key_sets, graphs, self.atom.key_value(self.copy))
         else {
             return Ok(false);
         };

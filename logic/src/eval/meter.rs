@@ -10,7 +10,7 @@
 
 use super::Batch;
 use crate::plan::{Arg, Op, Plan, Route};
-use entail_model::{Copy, ShardId, TermId, fact};
+use entail_model::{Direction, ShardId, TermId, fact};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync {
 
 /// An operator: the stage and the position in it. The position after the last stands for handing rows on, to the next
 /// stage or to the coordinator.
-pub type Place = (usize, usize);
+pub type OperatorId = (usize, usize);
 
 /// The work of an operator for one shard; without a shard for rows that belong to none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Work {
 }
 
 /// The work of every operator, by shard.
-pub type Report = BTreeMap<(Place, Option<ShardId>), Work>;
+pub type Report = BTreeMap<(OperatorId, Option<ShardId>), Work>;
 
 /// Counts and times of one plan at one node.
 pub struct Meter {
@@ -50,12 +50,12 @@ pub struct Meter {
 #[derive(Default)]
 struct State {
     /// The operator that works now, and the time at which it began.
-    worker: Option<Place>,
+    worker: Option<OperatorId>,
     since: u64,
     /// Times that are not shared out yet.
-    spent: BTreeMap<Place, u64>,
+    spent: BTreeMap<OperatorId, u64>,
     /// The rows that came out of each operator in its present run.
-    given: BTreeMap<Place, Shares>,
+    given: BTreeMap<OperatorId, Shares>,
     report: Report,
 }
 
@@ -73,7 +73,7 @@ impl Meter {
     }
 
     /// Passes the work on to an operator; returns the one that worked.
-    pub fn pass(&self, to: Option<Place>) -> Option<Place> {
+    pub fn pass(&self, to: Option<OperatorId>) -> Option<OperatorId> {
         let now = self.clock.nanoseconds();
         let mut state = self.lock();
         let elapsed = now.saturating_sub(state.since);
@@ -85,7 +85,7 @@ impl Meter {
     }
 
     /// Counts rows that came out of an operator.
-    pub fn gave(&self, place: Place, piece: &Batch) {
+    pub fn gave(&self, place: OperatorId, piece: &Batch) {
         let shares = self.shares_of_output(place, piece);
         let mut state = self.lock();
         for (shard, rows) in shares {
@@ -95,7 +95,7 @@ impl Meter {
     }
 
     /// Shares out the time of an operator's run that ends, whose input was `batch`.
-    pub fn ended(&self, place: Place, batch: &Batch) {
+    pub fn ended(&self, place: OperatorId, batch: &Batch) {
         let given = self.lock().given.remove(&place);
         let shares = given.unwrap_or_else(|| self.shares_of_input(place, batch));
         let mut state = self.lock();
@@ -118,7 +118,7 @@ impl Meter {
     }
 
     /// The handing on of a stage's rows, as a place.
-    pub fn handing_on(&self, stage: usize) -> Place {
+    pub fn handing_on(&self, stage: usize) -> OperatorId {
         (stage, self.plan.stages[stage].ops.len())
     }
 
@@ -138,12 +138,12 @@ impl Meter {
         report
     }
 
-    fn shares_of_output(&self, place: Place, piece: &Batch) -> Shares {
+    fn shares_of_output(&self, place: OperatorId, piece: &Batch) -> Shares {
         shares(piece.rows, |row| self.home(place, piece, row))
     }
 
     /// Where the facts are that an operator looks at for each row, as far as the rows tell.
-    fn shares_of_input(&self, place: Place, batch: &Batch) -> Shares {
+    fn shares_of_input(&self, place: OperatorId, batch: &Batch) -> Shares {
         shares(batch.rows, |row| match self.op(place).and_then(Op::leading) {
             Some((atom, copy)) => value(atom.key_value(copy).0, batch, row)?.home(),
             None => self.home(place, batch, row),
@@ -167,19 +167,19 @@ impl Meter {
         }
     }
 
-    fn op(&self, (stage, op): Place) -> Option<&Op> {
+    fn op(&self, (stage, op): OperatorId) -> Option<&Op> {
         self.plan.stages[stage].ops.get(op)
     }
 
     /// The shard that an operator's row belongs to: where the fact is that was matched last, or where the row was sent.
-    fn home(&self, (stage, op): Place, piece: &Batch, row: usize) -> Option<ShardId> {
+    fn home(&self, (stage, op): OperatorId, piece: &Batch, row: usize) -> Option<ShardId> {
         let ops = &self.plan.stages[stage].ops;
         for op in ops[..(op + 1).min(ops.len())].iter().rev() {
             if let Some((atom, copy)) = op.leading() {
                 let subject = value(atom.subject, piece, row)?;
                 return match copy {
-                    Copy::Out => subject.home(),
-                    Copy::In => {
+                    Direction::Forward => subject.home(),
+                    Direction::Inverse => {
                         let (predicate, object) = (value(atom.predicate, piece, row)?, value(atom.object, piece, row)?);
                         fact::in_home(subject, predicate, object, self.rdf_type)
                     }
@@ -205,7 +205,7 @@ impl Meter {
 }
 
 impl State {
-    fn share_out(&mut self, place: Place, spent: u64, shares: &Shares) {
+    fn share_out(&mut self, place: OperatorId, spent: u64, shares: &Shares) {
         let total: u64 = shares.values().sum();
         let mut left = spent;
         for (shard, rows) in shares {

@@ -9,8 +9,8 @@ pub mod condition;
 mod described;
 mod intersect;
 mod join;
+pub mod key_sets;
 mod matching;
-pub mod members;
 pub mod meter;
 
 pub use batch::Batch;
@@ -18,8 +18,8 @@ pub use condition::Conditions;
 
 use crate::columns::Run;
 use crate::plan::{Op, Plan, Sink, Slot, Stage, View};
-use entail_model::{Copy, Fault, Reason, Relation, TermId};
-use members::Members;
+use entail_model::{Direction, Fault, Reason, Relation, TermId};
+use key_sets::KeySets;
 use meter::Meter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,13 +27,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// The facts that one node can read.
 pub trait Facts: Sync {
     /// The runs of a local copy: disjoint, no promoted ones.
-    fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>>;
+    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>>;
 
     /// Every relation that has facts at this node, in order.
     fn relations(&self) -> Vec<Relation>;
 
     /// Calls `visit` with all runs of a graph's local copies, relation by relation, and the predicate of each.
-    fn visit_runs(&self, graph: TermId, copy: Copy, view: View, visit: Visit<'_>) -> Result<(), Fault> {
+    fn visit_runs(&self, graph: TermId, copy: Direction, view: View, visit: Visit<'_>) -> Result<(), Fault> {
         for relation in self.relations().into_iter().filter(|relation| relation.graph == graph) {
             let runs = self.runs(relation, copy, view);
             runs.iter().try_for_each(|run| visit(relation.predicate, run))?;
@@ -63,11 +63,11 @@ pub struct Scope<'a> {
     pub stop: Option<&'a AtomicBool>,
     /// Measures the work.
     pub meter: Option<&'a Meter>,
-    /// The memory that [groups](crate::columns::groups) of small runs may still take, in pairs; where present, the
+    /// The memory that [hash indexes](crate::columns::hash_index) of small runs may still take, in pairs; where present, the
     /// order in which rows come is kept.
     pub groups: Option<&'a AtomicU64>,
     /// Sets of the keys with one value; present only while the facts do not change.
-    pub members: Option<&'a Members>,
+    pub key_sets: Option<&'a KeySets>,
     /// The rows that all operators together may still take in: ends work that is larger than expected.
     pub rows_left: Option<&'a AtomicU64>,
 }

@@ -9,7 +9,7 @@
 use super::outbox::Outbox;
 use super::{Flow, Message, Payload, PlanKey};
 use crate::columns::Pair;
-use crate::columns::blocks::Blocks;
+use crate::columns::blocks::BitBlocks;
 use crate::eval::Batch;
 use crate::plan::Plan;
 use entail_model::{Fault, NodeId, Relation, Round};
@@ -205,12 +205,12 @@ impl Endpoint {
         self.outbox.flush_claimed(&mut self.flow, deliver)
     }
 
-    /// Sends blocks of in copies.
+    /// Sends blocks of inverse copies.
     pub fn send_blocks(
         &mut self,
         to: NodeId,
         relation: Relation,
-        blocks: Blocks,
+        blocks: BitBlocks,
         deliver: Deliver<'_>,
     ) -> Result<(), Fault> {
         let level = self.flow.levels();

@@ -97,7 +97,8 @@ impl Flow {
 
     /// Counts a received message; false when it is a repetition.
     pub fn receive(&mut self, from: NodeId, message: &Message) -> bool {
-        if !self.seen.entry(from).or_default().insert(message.sequence) && !crate::guard::is_broken("deduplicate") {
+        if !self.seen.entry(from).or_default().insert(message.sequence) && !crate::failpoints::is_broken("deduplicate")
+        {
             return false;
         }
         match *message.payload {
@@ -120,7 +121,7 @@ impl Flow {
     fn has_all(&self, peer: NodeId, level: usize) -> bool {
         let Some(messages) = self.closed.get(&(peer, level)) else { return false };
         let received = self.received.get(&(peer, level)).copied().unwrap_or(0);
-        crate::guard::is_broken("count-messages") || *messages == received
+        crate::failpoints::is_broken("count-messages") || *messages == received
     }
 
     /// Is every level done?

@@ -31,7 +31,7 @@ pub use endpoint::Endpoint;
 pub use flow::Flow;
 
 use crate::columns::Pair;
-use crate::columns::blocks::Blocks;
+use crate::columns::blocks::BitBlocks;
 use crate::eval::Batch;
 use entail_model::{Relation, Round};
 use std::sync::Arc;
@@ -43,12 +43,12 @@ pub enum Payload {
     Rows { plan: PlanKey, stage: usize, batch: Batch },
     /// Candidates, in any order, for facts that are at home at the receiver, as (subject, object).
     Heads { rule: usize, relation: Relation, pairs: Vec<Pair> },
-    /// In copies, as sorted (object, subject), of facts that the sender found to be new.
+    /// Inverse copies, as sorted (object, subject), of facts that the sender found to be new.
     Copies { relation: Relation, pairs: Vec<Pair> },
-    /// In copies that no plan reads before the end of the attempt, as bit blocks with objects as keys.
-    Blocks { relation: Relation, blocks: Blocks },
+    /// Inverse copies that no plan reads before the end of the attempt, as bit blocks with objects as keys.
+    Blocks { relation: Relation, blocks: BitBlocks },
     /// Facts of the sender, as sorted (subject, object), of a relation that is broadcast.
-    Spread { relation: Relation, pairs: Vec<Pair> },
+    Broadcast { relation: Relation, pairs: Vec<Pair> },
     /// Nothing more comes for this level: this many messages were sent.
     Close { messages: u64 },
 }

@@ -56,7 +56,7 @@ impl Outbox {
         self.claimed.entry((to, rule, relation)).or_default()
     }
 
-    /// The in copies, as (object, subject), that are at home at a node. They wait for the end of the round, since no node
+    /// The inverse copies, as (object, subject), that are at home at a node. They wait for the end of the round, since no node
     /// works on them before.
     pub fn copies(&mut self, to: NodeId, relation: Relation) -> &mut Vec<Pair> {
         self.copies.entry((to, relation)).or_default()
@@ -87,7 +87,7 @@ impl Outbox {
         deliver: Deliver<'_>,
     ) -> Result<(), Fault> {
         for piece in facts.chunks(MESSAGE_ROWS_MAX) {
-            let payload = Arc::new(Payload::Spread { relation, pairs: piece.to_vec() });
+            let payload = Arc::new(Payload::Broadcast { relation, pairs: piece.to_vec() });
             for to in flow.peers().to_vec() {
                 flow.deliver(to, BROADCAST_LEVEL, Arc::clone(&payload), deliver)?;
             }

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 
 /// This node, the nodes that take part, and which of them holds each shard.
 #[derive(Clone, Debug)]
-pub struct Territory {
+pub struct ShardMap {
     pub me: NodeId,
     pub placement: Placement,
     /// Every node that takes part, this one included, in order.
     pub nodes: Vec<NodeId>,
 }
 
-impl Territory {
-    /// The territory of all holders of a placement.
+impl ShardMap {
+    /// The shard map of all holders of a placement.
     pub fn of_all_holders(me: NodeId, placement: Placement) -> Self {
         let mut nodes = placement.holders.clone();
         nodes.sort_unstable();

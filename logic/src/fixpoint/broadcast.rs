@@ -6,19 +6,19 @@
 //! fired in the first, and its head has reached its home.
 
 use crate::columns::{Pair, Run};
-use entail_model::Copy;
+use entail_model::Direction;
 use std::sync::Arc;
 
 /// All facts of a broadcast relation.
 #[derive(Debug, Default)]
-pub struct Spread {
+pub struct BroadcastRelation {
     /// The facts of other nodes, as (subject, object), until all have arrived.
     pub(super) arrived: Vec<Pair>,
     /// By direction, where a plan reads it.
     pub(super) runs: [Option<Arc<Run>>; 2],
 }
 
-impl Spread {
+impl BroadcastRelation {
     /// Pairs in memory.
     pub(super) fn held(&self) -> u64 {
         let runs = self.runs.iter().flatten().map(|run| run.resident_bytes()).sum::<u64>();
@@ -26,7 +26,7 @@ impl Spread {
     }
 
     /// A copy as plans read it.
-    pub fn run(&self, copy: Copy) -> Option<&Arc<Run>> {
+    pub fn run(&self, copy: Direction) -> Option<&Arc<Run>> {
         self.runs[copy as usize].as_ref()
     }
 }

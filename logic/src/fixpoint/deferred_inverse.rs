@@ -11,18 +11,18 @@
 //! - A fact that is in the matrix and not in `given` owes its inverse copy; every other fact has given it.
 //! - No attempt ends while a copy is owed: a node that owes copies is active.
 
+use crate::columns::block_buffer::BlockBuffer;
 use crate::columns::blocks::Words;
-use crate::columns::matrix::{Matrix, Snapshot};
-use crate::columns::pile::Pile;
+use crate::columns::matrix::{Matrix, MatrixSnapshot};
 use entail_model::{Fault, TermId};
 
 /// The inverse copies of a dense relation.
 #[derive(Debug, Default)]
 pub(super) struct DeferredInverse {
     /// Inverse copies that are at home at this node, and in no run.
-    pub(super) local: Pile,
+    pub(super) local: BlockBuffer,
     /// The facts whose inverse copies have been given to their homes.
-    given: Snapshot,
+    given: MatrixSnapshot,
     /// How many facts owe their inverse copies.
     pub(super) owed: u64,
 }

@@ -16,7 +16,7 @@ use crate::columns::matrix::{Matrix, Row};
 use crate::columns::run::CHUNK_PAIRS;
 use crate::columns::spine::{RunWriter, Spill};
 use crate::columns::{Pair, Run};
-use entail_model::{Copy, Fault, Mark, TermId};
+use entail_model::{Direction, Fault, Mark, TermId};
 use std::sync::Arc;
 
 /// A relation with fewer candidates gets no matrix: it would cost more to make than it saves.
@@ -27,7 +27,7 @@ const STEPS_MIN: u32 = 3;
 
 /// The candidates that a relation has had so far, which decide whether it becomes dense.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Offered {
+pub struct CandidateHistory {
     pub(super) candidates: u64,
     /// Steps that had candidates.
     pub(super) steps: u32,
@@ -37,7 +37,7 @@ pub struct Offered {
     pub(super) bytes: u64,
 }
 
-impl Offered {
+impl CandidateHistory {
     /// Will a matrix of so many facts be asked often enough to pay for its making? A recursion that has had `steps` steps, of
     /// which the last had `count` candidates, is expected to go on for about as many; a few facts that another rule adds
     /// late are no recursion.
@@ -90,7 +90,7 @@ impl Dense {
     }
 
     /// Writes the matrix-only facts of a copy as a run.
-    pub(super) fn list(&self, copy: Copy, known: &[Arc<Run>], spill: &Spill) -> Result<Option<Run>, Fault> {
+    pub(super) fn list(&self, copy: Direction, known: &[Arc<Run>], spill: &Spill) -> Result<Option<Run>, Fault> {
         let mut writer = RunWriter::new(Mark::Derived, self.unlisted[copy as usize], spill);
         let mut buffer: Vec<Pair> = Vec::new();
         let mut write = |buffer: &mut Vec<Pair>| {
@@ -102,9 +102,9 @@ impl Dense {
             if buffer.len() >= CHUNK_PAIRS { write(&mut buffer) } else { Ok(()) }
         };
         match (copy, &self.deferred_inverse) {
-            (Copy::Out, _) => self.facts.by_keys(&mut visit)?,
-            (Copy::In, Some(inverse)) => inverse.local.by_keys(&mut visit)?,
-            (Copy::In, None) => self.facts.by_values(&mut visit)?,
+            (Direction::Forward, _) => self.facts.by_keys(&mut visit)?,
+            (Direction::Inverse, Some(inverse)) => inverse.local.by_keys(&mut visit)?,
+            (Direction::Inverse, None) => self.facts.by_values(&mut visit)?,
         }
         write(&mut buffer)?;
         writer.finish()
@@ -157,7 +157,7 @@ mod tests {
 
     /// The first step in which a matrix pays, if all candidates are new.
     fn pays_at(counts: impl IntoIterator<Item = u64>) -> Option<u32> {
-        let (mut offered, mut facts) = (Offered::default(), 0);
+        let (mut offered, mut facts) = (CandidateHistory::default(), 0);
         let mut counts = counts.into_iter();
         counts.find_map(|count| {
             offered.candidates += count;

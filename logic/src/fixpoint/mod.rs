@@ -9,11 +9,11 @@
 //! local fixpoint, in steps, before anything is exchanged. A step's delta is the facts that the step before found; in
 //! the first step, the facts that the last exchange brought. Each atom of a local rule always reads the same copy, so
 //! the usual triangle (old before the delta, all after it) is exact on that copy. At a single node an atom may read
-//! either copy: both get a step's facts at its end. In copies that no plan reads after the first step are sorted only
+//! either copy: both get a step's facts at its end. Inverse copies that no plan reads after the first step are sorted only
 //! when the round is over, all at once. Relations that recursion makes dense are kept as bit matrices, which tell at
 //! once whether a fact is new (`dense.rs`).
 //!
-//! A relation that no rule derives may be *broadcast* (`broadcast.rs`, `plan/spread.rs`): at the beginning of the first
+//! A relation that no rule derives may be *broadcast* (`broadcast.rs`, `plan/broadcast.rs`): at the beginning of the first
 //! round every node sends its facts of the relation to all others. The rules that read it are local if their other
 //! atoms are, which decide where rows are. Staged facts of the relation are new in the first step only, when both
 //! copies of every fact agree at all nodes, so those deltas may be read anywhere.
@@ -38,8 +38,8 @@
 //!
 //! # Invariants
 //! - The runs of a copy (base, settled, published, pending, recent) are pairwise disjoint.
-//! - The out copy decides: a candidate becomes a fact only at its subject's home, once.
-//! - A fact found in round r has both copies in place, and is published, in round r+1 (an in copy that no plan reads may
+//! - The forward copy decides: a candidate becomes a fact only at its subject's home, once.
+//! - A fact found in round r has both copies in place, and is published, in round r+1 (an inverse copy that no plan reads may
 //!   come later, when nothing new is found: `deferred_inverse.rs`); one accepted at the end of round
 //!   r (its head came from another node) is found in round r+1.
 //! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
@@ -49,7 +49,7 @@ mod broadcast;
 mod deferred_inverse;
 mod dense;
 mod heads;
-mod parts;
+mod morsels;
 mod reads;
 pub mod reasoner;
 pub mod staging;

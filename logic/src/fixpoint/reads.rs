@@ -5,7 +5,7 @@
 //! a predicate that no rule derives has work in the first step only, before anything has been found.
 
 use crate::plan::{Arg, Atom, Plan, Program, Sink, View};
-use entail_model::{Copy, Relation, TermId};
+use entail_model::{Direction, Relation, TermId};
 use std::collections::BTreeSet;
 
 /// The copies that a program's delta plans read.
@@ -64,12 +64,13 @@ impl Reads {
         }
         for rule in &program.rules {
             for (pivot, plan) in rule.deltas.iter().enumerate() {
-                let is_new =
-                    |(atom, _, view): (&Atom, Copy, View)| view == View::Delta && derived.may_contain(atom.predicate);
+                let is_new = |(atom, _, view): (&Atom, Direction, View)| {
+                    view == View::Delta && derived.may_contain(atom.predicate)
+                };
                 if !plan.matches().any(is_new) {
                     continue;
                 }
-                for (atom, copy, view) in plan.matches().filter(|(_, _, view)| *view != View::Spread) {
+                for (atom, copy, view) in plan.matches().filter(|(_, _, view)| *view != View::Broadcast) {
                     reads.all[copy as usize].add(atom.predicate);
                     // The delta of a rule that moves rows is published later than it is found.
                     if view != View::Delta || rule.ships(pivot) {
@@ -82,7 +83,7 @@ impl Reads {
     }
 
     /// Is the predicate's copy read by any delta plan?
-    pub fn reads(&self, predicate: TermId, copy: Copy) -> bool {
+    pub fn reads(&self, predicate: TermId, copy: Direction) -> bool {
         self.all[copy as usize].may_contain(Arg::Const(predicate))
     }
 
@@ -92,7 +93,7 @@ impl Reads {
     }
 
     /// Is the predicate's copy read after the step in which its facts are new?
-    pub fn reads_earlier(&self, predicate: TermId, copy: Copy) -> bool {
+    pub fn reads_earlier(&self, predicate: TermId, copy: Direction) -> bool {
         self.earlier[copy as usize].may_contain(Arg::Const(predicate))
     }
 }

@@ -14,16 +14,16 @@ use super::state::State;
 use crate::columns::{Pair, Run};
 use crate::eval::{Batch, Conditions, Scope, Texts, run_stage};
 use crate::exchange::endpoint::{Kind, Opening, Progress};
-use crate::exchange::route::Territory;
+use crate::exchange::route::ShardMap;
 use crate::exchange::{Endpoint, Message, Payload, PlanKey};
 use crate::plan::{Extent, Plan, Program};
-use entail_model::{Copy, Fault, NodeId, Reason, Relation, Round};
+use entail_model::{Direction, Fault, NodeId, Reason, Relation, Round};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Pairs of runs that may get a hash index during an attempt: 32 MiB of memory at most.
-const GROUPS_ROOM: u64 = 1 << 20;
+const INDEX_PAIRS_TOTAL_MAX: u64 = 1 << 20;
 
 /// The facts and rules that are new to an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,12 +69,12 @@ pub struct Report {
     pub sent: BTreeMap<NodeId, u64>,
     pub received: BTreeMap<NodeId, u64>,
     /// In the first round: an upper bound of the facts found here that are to be broadcast in the second.
-    pub to_spread: u64,
+    pub to_broadcast: u64,
 }
 
 /// The parts of a reasoner.
 pub struct Setup {
-    pub territory: Territory,
+    pub shard_map: ShardMap,
     pub program: Arc<Program>,
     pub mode: Mode,
     pub state: State,
@@ -89,9 +89,9 @@ pub struct Setup {
 pub struct Reasoner {
     setup: Setup,
     conditions: Conditions,
-    /// The in copies that must be kept in order in every step. All others can wait for the end of the round.
+    /// The inverse copies that must be kept in order in every step. All others can wait for the end of the round.
     reads: Reads,
-    room_for_groups: AtomicU64,
+    index_budget: AtomicU64,
     endpoint: Endpoint,
     /// The round's heads that have arrived, to be accepted when it closes; copies wait in the state.
     arrived_heads: Candidates,
@@ -110,7 +110,7 @@ impl Reasoner {
     /// `Corrupt` for a program that is damaged.
     pub fn new(mut setup: Setup) -> Result<Self, Fault> {
         setup.program.check()?;
-        setup.state.nodes = setup.territory.nodes.len() as u64;
+        setup.state.nodes = setup.shard_map.nodes.len() as u64;
         let read = reads::relations(&setup.program);
         for relation in read.map_or_else(|| setup.state.all_relations(), |read| read.into_iter().collect()) {
             setup.state.open(relation);
@@ -119,13 +119,13 @@ impl Reasoner {
         let conditions = Conditions::of(plans)?;
         let derived = vec![0; setup.program.rules.len()];
         let reads = Reads::of(&setup.program);
-        let waits_for_late = !setup.program.spread_late.is_empty();
-        let endpoint = Endpoint::new(Kind::Attempt, setup.territory.peers());
+        let waits_for_late = !setup.program.broadcast_late.is_empty();
+        let endpoint = Endpoint::new(Kind::Attempt, setup.shard_map.peers());
         Ok(Self {
             setup,
             conditions,
             reads,
-            room_for_groups: AtomicU64::new(GROUPS_ROOM),
+            index_budget: AtomicU64::new(INDEX_PAIRS_TOTAL_MAX),
             endpoint,
             arrived_heads: Candidates::new(),
             derived,
@@ -140,7 +140,7 @@ impl Reasoner {
     }
 
     /// Every run that the attempt adds, once the fixpoint is reached.
-    pub fn added(&mut self) -> Result<Vec<(Relation, Copy, Arc<Run>)>, Fault> {
+    pub fn added(&mut self) -> Result<Vec<(Relation, Direction, Arc<Run>)>, Fault> {
         self.setup.state.list_all()?;
         Ok(self.setup.state.added())
     }
@@ -194,7 +194,7 @@ impl Reasoner {
             Round(1) => self.setup.program.levels(),
             _ => self.setup.program.later_levels(),
         };
-        let opening = if self.to_spread(round).is_empty() { Opening::Work } else { Opening::Broadcast };
+        let opening = if self.to_broadcast(round).is_empty() { Opening::Work } else { Opening::Broadcast };
         self.endpoint.open(round, levels, opening);
         self.derived.iter_mut().for_each(|count| *count = 0);
         if round > Round(1) {
@@ -202,24 +202,24 @@ impl Reasoner {
         }
         self.take_arrivals()?;
         match opening {
-            Opening::Broadcast => self.spread(emit)?,
+            Opening::Broadcast => self.broadcast(emit)?,
             Opening::Work => self.work(emit)?,
         }
         self.take_deferred(emit)
     }
 
     /// The facts that every node must have before it works in the round.
-    fn to_spread(&self, round: Round) -> &[Extent] {
+    fn to_broadcast(&self, round: Round) -> &[Extent] {
         match round {
-            Round(1) => &self.setup.program.spread,
-            Round(2) => &self.setup.program.spread_late,
+            Round(1) => &self.setup.program.broadcast,
+            Round(2) => &self.setup.program.broadcast_late,
             _ => &[],
         }
     }
 
     /// Sends this node's facts of the relations to broadcast.
-    fn spread(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        let extents = self.to_spread(self.round()).to_vec();
+    fn broadcast(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        let extents = self.to_broadcast(self.round()).to_vec();
         let relations: BTreeSet<Relation> = extents.iter().map(|extent| extent.relation).collect();
         for relation in relations {
             let facts = self.setup.state.own_facts(relation, &extents)?;
@@ -229,11 +229,11 @@ impl Reasoner {
     }
 
     /// Called when every peer's broadcast facts have arrived.
-    fn end_spread(&mut self) -> Result<(), Fault> {
-        let copies = self.setup.program.spread_copies();
+    fn end_broadcast(&mut self) -> Result<(), Fault> {
+        let copies = self.setup.program.broadcast_copies();
         let copies = copies.into_iter().map(|(extent, copy)| (extent.relation, copy)).collect();
-        let extents = self.to_spread(self.round()).to_vec();
-        self.setup.state.finish_spread(&extents, &copies)?;
+        let extents = self.to_broadcast(self.round()).to_vec();
+        self.setup.state.finish_broadcast(&extents, &copies)?;
         if self.round() > Round(1) && std::mem::take(&mut self.waits_for_late) {
             self.run_late_rules()?;
         }
@@ -279,7 +279,7 @@ impl Reasoner {
     }
 
     fn is_single(&self) -> bool {
-        self.setup.territory.nodes.len() == 1
+        self.setup.shard_map.nodes.len() == 1
     }
 
     /// Sends heads to their homes; those at home at this node go to `local`.
@@ -290,14 +290,14 @@ impl Reasoner {
                 continue;
             }
             let mut others: BTreeMap<NodeId, Vec<Pair>> = BTreeMap::new();
-            if self.setup.territory.are_mine(&pairs)? {
+            if self.setup.shard_map.are_mine(&pairs)? {
                 append(local, relation, rule, pairs);
                 continue;
             }
             // In sorted pairs those of one shard are adjacent.
             for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
-                let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
-                let list = if node == self.setup.territory.me {
+                let Some(node) = self.setup.shard_map.home_node(group[0].0)? else { continue };
+                let list = if node == self.setup.shard_map.me {
                     local.entry(relation).or_default().entry(rule).or_default()
                 } else {
                     others.entry(node).or_default()
@@ -348,7 +348,7 @@ impl Reasoner {
     fn run_shipped(&mut self, key: PlanKey, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
         let plan = plan_of(&program, key)?;
-        if stage == 0 && !self.setup.territory.starts(plan) {
+        if stage == 0 && !self.setup.shard_map.starts(plan) {
             return Ok(());
         }
         let mut work = vec![(stage, batch)];
@@ -365,7 +365,7 @@ impl Reasoner {
                 stop: None,
                 meter: None,
                 groups: None,
-                members: None,
+                key_sets: None,
                 rows_left: None,
             };
             run_stage(&scope, plan, stage, batch, &mut |mut piece| {
@@ -407,8 +407,8 @@ impl Reasoner {
         rows: Batch,
         emit: Emit<'_>,
     ) -> Result<Option<Batch>, Fault> {
-        let mut by_node = self.setup.territory.split(&plan.stages[stage].route, rows)?;
-        let here = by_node.remove(&self.setup.territory.me);
+        let mut by_node = self.setup.shard_map.split(&plan.stages[stage].route, rows)?;
+        let here = by_node.remove(&self.setup.shard_map.me);
         for (node, batch) in by_node {
             let deliver = &mut |to, message| emit(Effect::Send { to, message });
             self.endpoint.add_rows(node, (key, stage), &batch, deliver)?;
@@ -432,12 +432,12 @@ impl Reasoner {
             }
             Payload::Copies { relation, pairs } => self.setup.state.keep_copies(relation, &pairs)?,
             Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, blocks)?,
-            Payload::Spread { relation, pairs } => {
-                let mut extents = self.to_spread(self.round()).iter();
+            Payload::Broadcast { relation, pairs } => {
+                let mut extents = self.to_broadcast(self.round()).iter();
                 if !self.endpoint.is_broadcasting() || !extents.any(|extent| extent.relation == relation) {
-                    return Err(Fault::corrupt(format!("facts of {relation:?}, which is not spread")));
+                    return Err(Fault::corrupt(format!("facts of {relation:?}, which is not broadcast")));
                 }
-                self.setup.state.keep_spread(relation, &pairs);
+                self.setup.state.keep_broadcast(relation, &pairs);
             }
             Payload::Close { .. } => {}
         }
@@ -450,7 +450,7 @@ impl Reasoner {
             match self.endpoint.advance(&mut |to, message| emit(Effect::Send { to, message }))? {
                 Progress::Waiting => return Ok(()),
                 Progress::BroadcastComplete => {
-                    self.end_spread()?;
+                    self.end_broadcast()?;
                     self.work(emit)?;
                     self.take_deferred(emit)?;
                 }
@@ -472,17 +472,17 @@ impl Reasoner {
             derived: self.derived.clone(),
             sent: self.endpoint.flow().sent_counts(),
             received: self.endpoint.flow().received_counts(),
-            to_spread: if self.round() == Round(1) { self.found_to_spread() } else { 0 },
+            to_broadcast: if self.round() == Round(1) { self.found_to_broadcast() } else { 0 },
         }
     }
 
     /// The facts of late broadcast relations that this round has found: facts at home here, and heads from other nodes
     /// that have not been examined.
-    fn found_to_spread(&self) -> u64 {
+    fn found_to_broadcast(&self) -> u64 {
         let program = &self.setup.program;
         let derives = |number: &usize| program.derives_late(&program.rules[*number]);
         let facts = (0..program.rules.len()).filter(derives).map(|number| self.derived[number]).sum::<u64>();
-        let is_late = |relation: &Relation| program.spread_late.iter().any(|extent| extent.relation == *relation);
+        let is_late = |relation: &Relation| program.broadcast_late.iter().any(|extent| extent.relation == *relation);
         let arrived = self.arrived_heads.iter().filter(|(relation, _)| is_late(relation));
         let arrived = arrived.flat_map(|(_, by_rule)| by_rule).filter(|(number, _)| derives(number));
         facts + arrived.map(|(_, pairs)| pairs.len() as u64).sum::<u64>()

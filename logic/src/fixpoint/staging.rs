@@ -6,9 +6,9 @@
 //! A message names subject and object once, and which copies of the fact belong to this node. It is kept in that form until
 //! much has arrived, or everything. Then each column is made and sorted once, with all threads at work.
 
-use super::state::Incoming;
-use crate::columns::{Packed, Pair};
-use entail_model::{Copy, Relation};
+use super::state::StagedColumn;
+use crate::columns::{PackedPairs, Pair};
+use entail_model::{Direction, Relation};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,20 +34,20 @@ struct StagedRelation {
 struct Block {
     copies: [bool; 2],
     /// Subjects and objects.
-    pairs: Packed,
+    pairs: PackedPairs,
 }
 
 impl Block {
-    fn has(&self, copy: Copy) -> bool {
+    fn has(&self, copy: Direction) -> bool {
         self.copies[copy as usize]
     }
 }
 
 impl StagedFacts {
     /// Adds facts of a relation, as (subject, object), of which these copies belong to this node.
-    pub fn add(&mut self, relation: Relation, copies: &[Copy], facts: impl Iterator<Item = Pair> + Clone) {
-        let pairs = Packed::new(facts);
-        let copies = Copy::BOTH.map(|copy| copies.contains(&copy));
+    pub fn add(&mut self, relation: Relation, copies: &[Direction], facts: impl Iterator<Item = Pair> + Clone) {
+        let pairs = PackedPairs::new(facts);
+        let copies = Direction::BOTH.map(|copy| copies.contains(&copy));
         let of = self.relations.entry(relation).or_default();
         of.bytes += pairs.bytes();
         self.held_bytes += pairs.bytes();
@@ -66,17 +66,17 @@ impl StagedFacts {
     }
 
     /// Takes all columns, each with a function that makes its pairs. Blocks are freed when the last of their columns is made.
-    pub fn take(&mut self) -> Vec<Incoming<'static>> {
+    pub fn take(&mut self) -> Vec<StagedColumn<'static>> {
         (self.held_bytes, self.largest_bytes) = (0, 0);
         let mut columns = Vec::new();
         for (relation, StagedRelation { blocks, .. }) in std::mem::take(&mut self.relations) {
             let blocks = Arc::new(blocks);
-            for copy in Copy::BOTH {
+            for copy in Direction::BOTH {
                 let len = blocks.iter().filter(|block| block.has(copy)).map(|block| block.pairs.len()).sum::<usize>();
                 if len > 0 {
                     let blocks = Arc::clone(&blocks);
                     let pairs = Box::new(move |threads| column(&blocks, copy, threads));
-                    columns.push(Incoming { relation, copy, len: len as u64, pairs });
+                    columns.push(StagedColumn { relation, copy, len: len as u64, pairs });
                 }
             }
         }
@@ -85,9 +85,9 @@ impl StagedFacts {
 }
 
 /// The pairs of a column, in order.
-fn column(blocks: &[Block], copy: Copy, threads: usize) -> Vec<Pair> {
-    let packed: Vec<&Packed> = blocks.iter().filter(|block| block.has(copy)).map(|block| &block.pairs).collect();
-    Packed::sorted(&packed, copy, threads)
+fn column(blocks: &[Block], copy: Direction, threads: usize) -> Vec<Pair> {
+    let packed: Vec<&PackedPairs> = blocks.iter().filter(|block| block.has(copy)).map(|block| &block.pairs).collect();
+    PackedPairs::sorted(&packed, copy, threads)
 }
 
 #[cfg(test)]
@@ -102,10 +102,10 @@ mod tests {
         let relation = |number: u64| Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(number) };
         let pair = |n: u64| (TermId(n * 7919 % 1000), TermId(n / 2));
         let pairs: Vec<Pair> = (0..1000).map(pair).collect();
-        columns.add(relation(4), &[Copy::Out, Copy::In], pairs.iter().copied());
-        columns.add(relation(4), &[Copy::In], [(TermId(1), TermId(2))].into_iter());
-        columns.add(relation(8), &[Copy::Out], pairs[..1].iter().copied());
-        columns.add(relation(8), &[Copy::In], [].into_iter());
+        columns.add(relation(4), &[Direction::Forward, Direction::Inverse], pairs.iter().copied());
+        columns.add(relation(4), &[Direction::Inverse], [(TermId(1), TermId(2))].into_iter());
+        columns.add(relation(8), &[Direction::Forward], pairs[..1].iter().copied());
+        columns.add(relation(8), &[Direction::Inverse], [].into_iter());
         assert!(columns.held() >= 1002 / 2);
         assert!(columns.largest() >= 1001 / 2 && columns.largest() < columns.held());
         let found = columns.take().into_iter().map(|column| {
@@ -119,9 +119,9 @@ mod tests {
         let mut swapped: Vec<Pair> = pairs.iter().map(|(subject, object)| (*object, *subject)).collect();
         swapped.push((TermId(2), TermId(1)));
         let expected = BTreeMap::from([
-            ((relation(4), Copy::Out), sorted(pairs.clone())),
-            ((relation(4), Copy::In), sorted(swapped)),
-            ((relation(8), Copy::Out), pairs[..1].to_vec()),
+            ((relation(4), Direction::Forward), sorted(pairs.clone())),
+            ((relation(4), Direction::Inverse), sorted(swapped)),
+            ((relation(8), Direction::Forward), pairs[..1].to_vec()),
         ]);
         assert_eq!(found, expected);
         assert_eq!((columns.held(), columns.largest()), (0, 0));

@@ -9,21 +9,21 @@ mod broadcast;
 mod matrices;
 mod staged;
 
-pub use staged::Incoming;
+pub use staged::StagedColumn;
 
 use super::base::{Base, Copies};
-use super::broadcast::Spread;
-use super::dense::{CANDIDATES_MIN, Dense, Offered};
+use super::broadcast::BroadcastRelation;
+use super::dense::{CANDIDATES_MIN, CandidateHistory, Dense};
 use crate::columns::spine::{Spill, merge_runs};
 use crate::columns::{Pair, Run, Spine, pairs};
 use crate::eval::Facts;
 use crate::plan::View;
-use entail_model::{Copy, Fault, Mark, Relation};
+use entail_model::{Direction, Fault, Mark, Relation};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// In copies that no rule reads before the end of the round are sorted into runs of at least this many pairs.
+/// Inverse copies that no rule reads before the end of the round are sorted into runs of at least this many pairs.
 const LATER_PAIRS: usize = 1 << 20;
 
 /// One run may take this part of the budget, so that a merge has only a small part of it in memory.
@@ -46,9 +46,9 @@ pub(super) struct CopyState {
     recent_pending: Option<Arc<Run>>,
     /// Staged facts that rules had derived before.
     promoted: Spine,
-    /// In copies that no plan reads until the round is over, in the order in which they were found.
+    /// Inverse copies that no plan reads until the round is over, in the order in which they were found.
     later: Vec<Pair>,
-    /// In copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
+    /// Inverse copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
     arrived: Vec<Pair>,
     arrived_runs: Spine,
 }
@@ -105,7 +105,7 @@ impl CopyState {
         Ok(())
     }
 
-    /// Sorts the in copies that no plan has read: each fact was found once.
+    /// Sorts the inverse copies that no plan has read: each fact was found once.
     fn sort_later(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.later);
         pairs::sort_distinct(&mut pairs);
@@ -115,7 +115,7 @@ impl CopyState {
         }
     }
 
-    /// Sorts the in copies that other nodes have sent: each fact arrives once, since only its subject's home accepts
+    /// Sorts the inverse copies that other nodes have sent: each fact arrives once, since only its subject's home accepts
     /// it.
     fn sort_arrived(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.arrived);
@@ -187,16 +187,16 @@ pub struct State {
     /// The relations that are kept as matrices, and the memory of all matrices, in pairs.
     pub(super) dense: BTreeMap<Relation, Dense>,
     held_in_matrices: u64,
-    offered: BTreeMap<Relation, Offered>,
-    /// In copies, as (object, subject), that were owed by matrices which have been given up.
+    offered: BTreeMap<Relation, CandidateHistory>,
+    /// Inverse copies, as (object, subject), that were owed by matrices which have been given up.
     owed: Vec<(Relation, Vec<Pair>)>,
     /// A relation with fewer candidates does not become dense.
     dense_from: u64,
     /// The number of nodes, among which candidates are divided.
     pub(super) nodes: u64,
     /// The broadcast relations, and the memory that they take, in pairs.
-    spread: BTreeMap<Relation, Spread>,
-    held_in_spread: u64,
+    broadcast: BTreeMap<Relation, BroadcastRelation>,
+    held_in_broadcast: u64,
 }
 
 impl State {
@@ -216,8 +216,8 @@ impl State {
             owed: Vec::new(),
             dense_from: CANDIDATES_MIN,
             nodes: 1,
-            spread: BTreeMap::new(),
-            held_in_spread: 0,
+            broadcast: BTreeMap::new(),
+            held_in_broadcast: 0,
         };
         if rebuild {
             state.base = Base::default();
@@ -245,16 +245,16 @@ impl State {
     }
 
     /// Committed runs of a relation that is not open.
-    fn committed(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
+    fn committed(&self, relation: Relation, copy: Direction) -> Vec<Arc<Run>> {
         self.base.get(relation).map_or(Vec::new(), |runs| CopyState::new(&runs[copy as usize], false).base)
     }
 
     /// The runs that rules read of a relation that is not open.
-    fn closed_runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+    fn closed_runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         match view {
             View::Old | View::All => self.committed(relation, copy),
             View::Delta => Vec::new(),
-            View::Spread => self.spread_runs(relation, copy),
+            View::Broadcast => self.broadcast_runs(relation, copy),
         }
     }
 
@@ -262,7 +262,7 @@ impl State {
     /// runs of the attempt, since the promoted runs are freed with their chunks.
     fn assert_promoted(&mut self, base: &Base) -> Result<(), Fault> {
         for (relation, runs) in base.iter() {
-            for copy in Copy::BOTH {
+            for copy in Direction::BOTH {
                 for run in runs[copy as usize].iter().filter(|run| run.mark == Mark::Promoted) {
                     let mut run = Run::clone(run);
                     run.mark = Mark::Asserted;
@@ -280,7 +280,7 @@ impl State {
     fn change(
         &mut self,
         relation: Relation,
-        copy: Copy,
+        copy: Direction,
         change: impl FnOnce(&mut CopyState, &Spill) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         self.change_one(relation, copy, change)?;
@@ -290,7 +290,7 @@ impl State {
     fn change_one(
         &mut self,
         relation: Relation,
-        copy: Copy,
+        copy: Direction,
         change: impl FnOnce(&mut CopyState, &Spill) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let spill = self.spill.clone();
@@ -310,15 +310,15 @@ impl State {
     /// Changes the chosen copies, in parallel. The change must not hold more pairs than before.
     fn change_some(
         &mut self,
-        is_chosen: impl Fn(Relation, Copy) -> bool,
+        is_chosen: impl Fn(Relation, Direction) -> bool,
         change: impl Fn(&mut CopyState, &Spill) -> Result<(), Fault> + Sync,
     ) -> Result<(), Fault> {
         let copies = self.relations.iter_mut().flat_map(|(relation, copies)| {
-            Copy::BOTH.into_iter().zip(copies).map(|(copy, state)| (*relation, copy, state))
+            Direction::BOTH.into_iter().zip(copies).map(|(copy, state)| (*relation, copy, state))
         });
         let (chosen, others): (Vec<_>, Vec<_>) = copies.partition(|(relation, copy, _)| is_chosen(*relation, *copy));
         let others: u64 = others.iter().map(|(_, _, state)| state.held()).sum();
-        let one = |(_, _, state): (Relation, Copy, &mut CopyState)| {
+        let one = |(_, _, state): (Relation, Direction, &mut CopyState)| {
             change(state, &self.spill)?;
             Ok(state.held())
         };
@@ -332,14 +332,14 @@ impl State {
     fn fit(&mut self) -> Result<(), Fault> {
         // Matrices and broadcast relations have a part of the budget; with nothing left, every change would store small
         // columns.
-        let others = self.held_in_matrices + self.held_in_spread;
+        let others = self.held_in_matrices + self.held_in_broadcast;
         let held_max = self.held_max.saturating_sub(others).max(self.held_max / RUN_SHARE);
         if self.spill.store.is_none() || self.held <= held_max {
             return Ok(());
         }
-        let mut largest: Vec<(u64, Relation, Copy)> = Vec::new();
+        let mut largest: Vec<(u64, Relation, Direction)> = Vec::new();
         for (relation, copies) in &self.relations {
-            largest.extend(Copy::BOTH.map(|copy| (copies[copy as usize].held(), *relation, copy)));
+            largest.extend(Direction::BOTH.map(|copy| (copies[copy as usize].held(), *relation, copy)));
         }
         largest.sort_unstable_by_key(|(held, ..)| std::cmp::Reverse(*held));
         let mut left = self.held;
@@ -348,7 +348,7 @@ impl State {
             left = left.saturating_sub(*held);
             is_chosen
         });
-        let chosen: BTreeSet<(Relation, Copy)> = chosen.map(|(_, relation, copy)| (relation, copy)).collect();
+        let chosen: BTreeSet<(Relation, Direction)> = chosen.map(|(_, relation, copy)| (relation, copy)).collect();
         self.change_some(|relation, copy| chosen.contains(&(relation, copy)), CopyState::store)
     }
 
@@ -362,7 +362,7 @@ impl State {
 
     /// Pairs in memory that are the attempt's.
     pub fn held_pairs(&self) -> u64 {
-        self.held + self.held_in_matrices + self.held_in_spread
+        self.held + self.held_in_matrices + self.held_in_broadcast
     }
 
     /// Sets the number of candidates from which relations may become dense; with zero all do that have any.
@@ -371,9 +371,9 @@ impl State {
         self.dense_from = candidates;
     }
 
-    /// New asserted facts, counted in the out copies.
+    /// New asserted facts, counted in the forward copies.
     pub fn staged_facts(&self) -> u64 {
-        let out = self.relations.values().map(|copies| &copies[Copy::Out as usize]);
+        let out = self.relations.values().map(|copies| &copies[Direction::Forward as usize]);
         out.map(|copy| copy.recent_published.iter().map(|run| run.len).sum::<u64>() + copy.promoted.len()).sum()
     }
 
@@ -387,16 +387,16 @@ impl State {
         self.has_recent() || self.relations.values().flatten().any(|copy| !copy.pending.is_empty())
     }
 
-    /// Drops known facts from candidates for out copies.
+    /// Drops known facts from candidates for forward copies.
     pub fn subtract_known(&self, relation: Relation, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
         match self.relations.get(&relation) {
-            Some(copies) => copies[Copy::Out as usize].subtract_known(candidates),
-            None => subtract_all(candidates, self.committed(relation, Copy::Out).iter()),
+            Some(copies) => copies[Direction::Forward as usize].subtract_known(candidates),
+            None => subtract_all(candidates, self.committed(relation, Direction::Forward).iter()),
         }
     }
 
     /// Ends a local step: the facts that it read are not recent any more, and the facts that it found are.
-    pub fn step(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
+    pub fn step(&mut self, found: BTreeMap<(Relation, Direction), Vec<Pair>>) -> Result<(), Fault> {
         self.forget_recent();
         self.change_all(|state, spill| {
             for run in std::mem::take(&mut state.recent_published) {
@@ -411,7 +411,7 @@ impl State {
     }
 
     /// Drops the facts of a copy that the attempt has found, except for recent ones; returns their number.
-    fn forget_found(&mut self, relation: Relation, copy: Copy) -> Result<u64, Fault> {
+    fn forget_found(&mut self, relation: Relation, copy: Direction) -> Result<u64, Fault> {
         let mut forgotten = 0;
         self.change_one(relation, copy, |state, _| {
             forgotten = state.forget_found();
@@ -421,17 +421,17 @@ impl State {
     }
 
     /// Adds a run of facts that were found earlier.
-    fn add_pending(&mut self, relation: Relation, copy: Copy, run: Arc<Run>) -> Result<(), Fault> {
+    fn add_pending(&mut self, relation: Relation, copy: Direction, run: Arc<Run>) -> Result<(), Fault> {
         self.change(relation, copy, |state, spill| state.pending.push(run, spill))
     }
 
     /// All runs of a copy's facts.
-    fn runs_of(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
+    fn runs_of(&self, relation: Relation, copy: Direction) -> Vec<Arc<Run>> {
         self.local().runs(relation, copy, View::All)
     }
 
     /// Adds facts that were just accepted, from this node's local step or from other nodes' heads: found in this round.
-    pub fn add_recent(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
+    pub fn add_recent(&mut self, found: BTreeMap<(Relation, Direction), Vec<Pair>>) -> Result<(), Fault> {
         for ((relation, copy), mut pairs) in found {
             self.change(relation, copy, |state, spill| {
                 pairs::sort_distinct(&mut pairs);
@@ -443,15 +443,15 @@ impl State {
         Ok(())
     }
 
-    /// Adds in copies of facts that were just accepted, which no plan reads until the round is over.
+    /// Adds inverse copies of facts that were just accepted, which no plan reads until the round is over.
     pub fn add_later(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
-        self.change(relation, Copy::In, |state, spill| {
+        self.change(relation, Direction::Inverse, |state, spill| {
             state.later.extend_from_slice(pairs);
             if state.later.len() >= LATER_PAIRS { state.sort_later(spill) } else { Ok(()) }
         })
     }
 
-    /// Ends a round: in copies that no plan has read are sorted, too.
+    /// Ends a round: inverse copies that no plan has read are sorted, too.
     pub fn sort_later(&mut self) -> Result<(), Fault> {
         self.change_all(CopyState::sort_later)
     }
@@ -468,26 +468,26 @@ impl State {
         })
     }
 
-    /// Keeps in copies from other nodes until the next round.
+    /// Keeps inverse copies from other nodes until the next round.
     pub fn keep_copies(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
-        self.change(relation, Copy::In, |state, _| {
+        self.change(relation, Direction::Inverse, |state, _| {
             state.arrived.extend_from_slice(pairs);
             Ok(())
         })
     }
 
-    /// Do in copies wait for the next round?
+    /// Do inverse copies wait for the next round?
     pub fn has_arrivals(&self) -> bool {
         let mut copies = self.relations.values().flatten();
         copies.any(|copy| !copy.arrived.is_empty() || !copy.arrived_runs.is_empty())
     }
 
-    /// Takes the in copies, as (object, subject), that are owed by relations whose matrices have been dissolved.
+    /// Takes the inverse copies, as (object, subject), that are owed by relations whose matrices have been dissolved.
     pub fn take_owed(&mut self) -> Vec<(Relation, Vec<Pair>)> {
         std::mem::take(&mut self.owed)
     }
 
-    /// Publishes the in copies from other nodes, in the round that begins.
+    /// Publishes the inverse copies from other nodes, in the round that begins.
     pub fn take_copies(&mut self) -> Result<(), Fault> {
         self.change_all(|state, spill| {
             state.sort_arrived(spill)?;
@@ -497,10 +497,10 @@ impl State {
     }
 
     /// Every run that the attempt adds.
-    pub fn added(&self) -> Vec<(Relation, Copy, Arc<Run>)> {
+    pub fn added(&self) -> Vec<(Relation, Direction, Arc<Run>)> {
         let mut added = Vec::new();
         for (relation, copies) in &self.relations {
-            for copy in Copy::BOTH {
+            for copy in Direction::BOTH {
                 let state = &copies[copy as usize];
                 let spines = [&state.settled, &state.published, &state.pending, &state.promoted];
                 let runs = spines.into_iter().flat_map(|spine| &spine.runs).chain(state.recent());
@@ -525,7 +525,7 @@ impl State {
 pub struct LocalFacts<'a>(&'a State);
 
 impl Facts for LocalFacts<'_> {
-    fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         let Some(copies) = self.0.relations.get(&relation) else { return self.0.closed_runs(relation, copy, view) };
         let state = &copies[copy as usize];
         let (earlier, recent) = (state.earlier(), state.recent());
@@ -533,7 +533,7 @@ impl Facts for LocalFacts<'_> {
             View::Old => earlier.cloned().collect(),
             View::Delta => recent.cloned().collect(),
             View::All => earlier.chain(recent).cloned().collect(),
-            View::Spread => self.0.spread_runs(relation, copy),
+            View::Broadcast => self.0.broadcast_runs(relation, copy),
         }
     }
 
@@ -546,7 +546,7 @@ impl Facts for LocalFacts<'_> {
 pub struct SharedFacts<'a>(&'a State);
 
 impl Facts for SharedFacts<'_> {
-    fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         let Some(copies) = self.0.relations.get(&relation) else { return self.0.closed_runs(relation, copy, view) };
         let state = &copies[copy as usize];
         let old = state.base.iter().chain(&state.settled.runs);
@@ -555,7 +555,7 @@ impl Facts for SharedFacts<'_> {
             View::Old => old.cloned().collect(),
             View::Delta => delta.cloned().collect(),
             View::All => old.chain(delta).cloned().collect(),
-            View::Spread => self.0.spread_runs(relation, copy),
+            View::Broadcast => self.0.broadcast_runs(relation, copy),
         }
     }
 

@@ -8,7 +8,7 @@ pub(super) use rules::hub;
 
 use super::{Arg, Atom, Condition, Head, Plan, Sink, Slot, View};
 use builder::Builder;
-use entail_model::{Copy, Relation, TermId};
+use entail_model::{Direction, Relation, TermId};
 use std::collections::HashMap;
 
 /// The known size of a relation, over all nodes.
@@ -87,8 +87,8 @@ pub fn compile_tally(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
 }
 
 /// Reads the only atom by its objects, if they come first in the output and the atom is read whole.
-fn by_object(body: &Body, output: &[Slot]) -> Option<(usize, Copy)> {
+fn by_object(body: &Body, output: &[Slot]) -> Option<(usize, Direction)> {
     let [only] = &body.atoms[..] else { return None };
     let is_whole = only.relation().is_some() && only.subject.slot().is_some() && only.subject != only.object;
-    (is_whole && only.object.slot() == output.first().copied() && !output.is_empty()).then_some((0, Copy::In))
+    (is_whole && only.object.slot() == output.first().copied() && !output.is_empty()).then_some((0, Direction::Inverse))
 }

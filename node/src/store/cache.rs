@@ -71,7 +71,7 @@ struct Ledger {
     /// Scratches that were dropped.
     dropped: Vec<u64>,
     /// Chunks of runs that have no readers any more.
-    doomed: Vec<(RunId, Vec<ChunkKey>)>,
+    deleted: Vec<(RunId, Vec<ChunkKey>)>,
 }
 
 impl ChunkCache {
@@ -126,12 +126,12 @@ impl ChunkCache {
 
     /// Deletes the chunks that have no readers any more.
     pub fn sweep(&self) -> Result<(), Fault> {
-        let (abandoned, doomed) = self.ledger().garbage();
+        let (abandoned, deleted) = self.ledger().garbage();
         for keys in abandoned.chunks(SWEEP_KEYS) {
             self.delete(keys, None)?;
         }
         self.adopt(abandoned.into_iter());
-        for (run, keys) in doomed {
+        for (run, keys) in deleted {
             self.delete(&keys, Some(run))?;
         }
         Ok(())
@@ -192,7 +192,7 @@ impl Ledger {
         } else {
             self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect()
         };
-        (abandoned, mem::take(&mut self.doomed))
+        (abandoned, mem::take(&mut self.deleted))
     }
 }
 
@@ -240,7 +240,7 @@ impl RunChunks {
     }
 
     /// Notes that the manifest does not have the run any more: its chunks are deleted when the last reader drops it.
-    pub fn doom(&self) {
+    pub fn mark_deleted(&self) {
         self.is_doomed.store(true, Ordering::Release);
     }
 }
@@ -258,7 +258,7 @@ impl ChunkStore for RunChunks {
 impl Drop for RunChunks {
     fn drop(&mut self) {
         if *self.is_doomed.get_mut() {
-            self.cache.ledger().doomed.push((self.run, mem::take(&mut self.keys)));
+            self.cache.ledger().deleted.push((self.run, mem::take(&mut self.keys)));
         }
     }
 }
@@ -336,7 +336,7 @@ mod tests {
         cache.adopt([key].into_iter());
         let run = RunChunks::new(RunId(1), vec![key], Arc::clone(&cache));
         let reader = Arc::clone(&run);
-        run.doom();
+        run.mark_deleted();
         drop(run);
         cache.sweep().expect("in memory");
         assert_eq!(reader.load(key).expect("still read").len(), 10);

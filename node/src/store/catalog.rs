@@ -38,8 +38,8 @@ impl StoredRun {
     }
 
     /// Notes that the manifest does not have the run any more: its chunks are deleted when the last reader drops it.
-    pub fn doom(&self) {
-        self.chunks.doom();
+    pub fn mark_deleted(&self) {
+        self.chunks.mark_deleted();
     }
 }
 

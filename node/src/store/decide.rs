@@ -7,7 +7,7 @@
 use super::Store;
 use super::catalog::{Catalog, StoredRun};
 use super::dictionary::{Dictionary, ShardTerms};
-use super::gate::{Phase, fenced};
+use super::fence::{Phase, fenced};
 use super::merge::drop_run;
 use super::schema::{Column, Committed, Counts, Key, SealRecord, ShardRecord, encode_value};
 use super::seal::{Sealed, SealedAttempt, Sealing};
@@ -23,9 +23,9 @@ use std::time::Instant;
 pub struct SealSummary {
     /// Of all pairs of both copies with their relation and mark, whatever their order.
     pub digest: u64,
-    /// Pairs of out copies, by the subject's home and by mark.
+    /// Pairs of forward copies, by the subject's home and by mark.
     pub shards: Vec<(ShardId, Counts)>,
-    /// Pairs of out copies of the whole node once the attempt is committed.
+    /// Pairs of forward copies of the whole node once the attempt is committed.
     pub after: Counts,
 }
 
@@ -64,11 +64,11 @@ impl Store {
     ) -> Result<Vec<TermId>, Fault> {
         let dictionary = self.dictionary()?;
         loop {
-            let gate = self.gate();
-            match gate.phase(attempt)? {
+            let fence = self.fence();
+            match fence.phase(attempt)? {
                 Some(Phase::Open) => return dictionary.intern(terms, hashes),
                 Some(_) => return Err(fenced(format!("attempt {attempt} is sealed"))),
-                None => drop(gate),
+                None => drop(fence),
             }
             self.begin(attempt)?;
         }
@@ -79,20 +79,20 @@ impl Store {
     /// # Errors
     /// `Fenced` when it is over, or cannot begin before the one before it is decided.
     pub fn admit(&self, attempt: Attempt) -> Result<(), Fault> {
-        self.gate().phase(attempt).map(drop)
+        self.fence().phase(attempt).map(drop)
     }
 
     /// Opens an attempt; an older one that was never sealed is dropped.
     fn begin(&self, attempt: Attempt) -> Result<(), Fault> {
-        let mut gate = self.gate_mut();
-        if gate.phase(attempt)?.is_some() {
+        let mut fence = self.gate_mut();
+        if fence.phase(attempt)?.is_some() {
             return Ok(());
         }
-        if let Some(older) = gate.current() {
+        if let Some(older) = fence.current() {
             self.dictionary()?.delete_staged()?;
-            gate.close(older);
+            fence.close(older);
         }
-        gate.enter(attempt, Phase::Open);
+        fence.enter(attempt, Phase::Open);
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl Store {
 
     /// The attempts that are sealed here without an outcome: at most one.
     pub fn undecided(&self) -> Vec<Attempt> {
-        self.gate().undecided().into_iter().collect()
+        self.fence().undecided().into_iter().collect()
     }
 
     fn commit(&self, attempt: Attempt, epoch: Epoch, sealed: &mut Option<SealedAttempt>) -> Result<(), Fault> {
@@ -192,7 +192,7 @@ impl Store {
         for stored in &change.removed {
             columns.insert(stored.column);
             catalog.remove(stored.column, |other| other.id == stored.id);
-            stored.doom();
+            stored.mark_deleted();
         }
         ready.runs.into_iter().for_each(|stored| catalog.add(stored));
         let interned: Vec<ShardId> = ready.record.terms.iter().map(|(shard, _)| *shard).collect();
@@ -226,7 +226,7 @@ impl Store {
             batch.delete(Key::Sealed(attempt));
             ready.runs.iter().for_each(|stored| drop_run(stored, &mut batch));
             self.table.commit(batch, Durability::Later)?;
-            ready.runs.iter().for_each(StoredRun::doom);
+            ready.runs.iter().for_each(StoredRun::mark_deleted);
         }
         self.end(attempt)?;
         sealed.take_if(|sealed| sealed.attempt == attempt);
@@ -235,13 +235,13 @@ impl Store {
 
     /// Ends an attempt, and drops the terms of the one going on, which is this or an earlier one that was given up.
     fn end(&self, attempt: Attempt) -> Result<(), Fault> {
-        let mut gate = self.gate_mut();
-        gate.check_end(attempt)?;
-        let is_going_on = gate.current().is_some_and(|current| current <= attempt);
+        let mut fence = self.gate_mut();
+        fence.check_end(attempt)?;
+        let is_going_on = fence.current().is_some_and(|current| current <= attempt);
         if let (true, Some(dictionary)) = (is_going_on, self.dictionary.get()) {
             dictionary.delete_staged()?;
         }
-        gate.close(attempt);
+        fence.close(attempt);
         Ok(())
     }
 }
@@ -267,8 +267,11 @@ impl Change {
             shards.entry(*shard).or_insert_with(|| before(shard)).terms = *terms;
         }
         let derived = |stored: &&StoredRun| stored.run.mark != Mark::Asserted;
-        let removed =
-            if *is_rebuild { catalog.columns.values().flatten().filter(derived).cloned().collect() } else { Vec::new() };
+        let removed = if *is_rebuild {
+            catalog.columns.values().flatten().filter(derived).cloned().collect()
+        } else {
+            Vec::new()
+        };
         Self { removed, shards }
     }
 

@@ -65,7 +65,7 @@ impl Store {
         inputs.iter().for_each(|stored| drop_run(stored, &mut batch));
         self.table.commit(batch, Durability::Later)?;
         self.chunks.adopt(record.chunks.iter().map(|chunk| chunk.key));
-        catalog.remove(column, |stored| ids.contains(&stored.id)).iter().for_each(StoredRun::doom);
+        catalog.remove(column, |stored| ids.contains(&stored.id)).iter().for_each(StoredRun::mark_deleted);
         catalog.add_merged(StoredRun::new(id, &record, &self.chunks));
         self.show_runs(column, catalog.runs(column));
         Ok(())

@@ -4,7 +4,7 @@
 //! postcard; chunks and term blocks carry checksums of their own.
 
 use entail_logic::columns::{ChunkKey, Pair};
-use entail_model::{Attempt, Copy, Epoch, Fault, Mark, Relation, ShardId, TermId};
+use entail_model::{Attempt, Direction, Epoch, Fault, Mark, Relation, ShardId, TermId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -92,7 +92,7 @@ pub struct SealRecord {
     pub is_rebuild: bool,
 }
 
-/// Pairs of out copies, by the mark of their run.
+/// Pairs of forward copies, by the mark of their run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub asserted: u64,
@@ -111,7 +111,7 @@ pub struct ShardRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Column {
     /// One copy of a relation.
-    Facts(Relation, Copy),
+    Facts(Relation, Direction),
     /// The dictionary's index of a shard.
     Terms(ShardId),
 }
@@ -280,7 +280,7 @@ mod tests {
                 key: ChunkKey(c), first: (TermId(a), TermId(b)), last: (TermId(d), TermId(e)), len: f,
             };
             let run = RunRecord {
-                column: Column::Facts(relation, Copy::In),
+                column: Column::Facts(relation, Direction::Inverse),
                 mark: Mark::Promoted,
                 attempt: Some(Attempt(d)),
                 keys: e,

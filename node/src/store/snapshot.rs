@@ -5,7 +5,7 @@
 
 use entail_logic::columns::Run;
 use entail_logic::fixpoint::Base;
-use entail_model::{Copy, Epoch, Relation, TermId};
+use entail_model::{Direction, Epoch, Relation, TermId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The runs of one copy: of all marks.
-    pub fn runs(&self, relation: Relation, copy: Copy) -> &[Arc<Run>] {
+    pub fn runs(&self, relation: Relation, copy: Direction) -> &[Arc<Run>] {
         self.relations.get(relation).map_or(&[], |copies| &copies[copy as usize])
     }
 }

@@ -12,7 +12,7 @@ use entail_logic::columns::spine::Spill;
 use entail_logic::epoch::NodeSeal;
 use entail_logic::eval::Texts;
 use entail_logic::exchange::Message;
-use entail_logic::exchange::route::Territory;
+use entail_logic::exchange::route::ShardMap;
 use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts, State};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, TermId};
@@ -202,7 +202,7 @@ impl Node {
     fn start_reasoner(&mut self, attempt: Attempt, first: &FirstRound, staged: u64) -> Result<(), Fault> {
         let is_rebuild = first.mode == Mode::Rebuild;
         let mut state = State::new(self.base(), is_rebuild, Spill::default())?;
-        let territory = Territory::of_all_holders(self.me, first.placement.clone());
+        let shard_map = ShardMap::of_all_holders(self.me, first.placement.clone());
         let open = self.open_attempt(attempt);
         if open.reasoner.is_some() {
             return Ok(());
@@ -214,7 +214,7 @@ impl Node {
         state.finish_staging()?;
         open.is_rebuild = is_rebuild;
         open.reasoner = Some(Reasoner::new(Setup {
-            territory,
+            shard_map,
             program: Arc::clone(&first.program),
             mode: first.mode.clone(),
             state,

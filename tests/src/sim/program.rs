@@ -67,8 +67,8 @@ pub fn first_round(
         .filter(|of| of.object.is_some())
         .collect();
     let extents = cluster.vocabulary.relations().map(Extent::all).chain(read);
-    let spread = extents.filter(|_| random.chance(5_000)).collect();
-    let program: Arc<Program> = Arc::new(compile_program(&context, &rules, &spread));
+    let broadcast = extents.filter(|_| random.chance(5_000)).collect();
+    let program: Arc<Program> = Arc::new(compile_program(&context, &rules, &broadcast));
     FirstRound { program, mode: mode(state, change, sets), placement }
 }
 

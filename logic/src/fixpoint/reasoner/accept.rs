@@ -2,13 +2,13 @@
 //! copies that are read.
 
 use super::{Effect, Emit, Reasoner, Setup};
-use crate::columns::blocks::Blocks;
+use crate::columns::blocks::BitBlocks;
 use crate::columns::{Pair, pairs};
 use crate::exchange::outbox::BLOCKS_BYTES;
 use crate::fixpoint::dense::Keeping;
 use crate::fixpoint::state::State;
 use entail_model::fact::{in_home, is_scattered_predicate};
-use entail_model::{Copy, Fault, NodeId, Relation, TermId};
+use entail_model::{Direction, Fault, NodeId, Relation, TermId};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ type Counts = Vec<(usize, u64)>;
 type Accepted = (Relation, Counts, Vec<Pair>);
 
 /// New facts by copy.
-pub(super) type Found = BTreeMap<(Relation, Copy), Vec<Pair>>;
+pub(super) type FoundFacts = BTreeMap<(Relation, Direction), Vec<Pair>>;
 
 /// Adds a rule's pairs.
 pub(super) fn append(candidates: &mut Candidates, relation: Relation, rule: usize, pairs: Vec<Pair>) {
@@ -31,8 +31,8 @@ pub(super) fn append(candidates: &mut Candidates, relation: Relation, rule: usiz
 }
 
 impl Reasoner {
-    /// Makes new candidates facts of this node's copies; in copies for other nodes go to the outbox.
-    pub(super) fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<Found, Fault> {
+    /// Makes new candidates facts of this node's copies; inverse copies for other nodes go to the outbox.
+    pub(super) fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<FoundFacts, Fault> {
         let mut candidates = candidates;
         let single = self.is_single();
         for (relation, rules) in &candidates {
@@ -40,11 +40,11 @@ impl Reasoner {
             if self.waits_for_late && self.reads.reads_late(relation.predicate) {
                 continue;
             }
-            let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
+            let is_idle = |copy: Direction| !self.reads.reads_earlier(relation.predicate, copy);
             let are_here = single || is_scattered_predicate(relation.predicate, self.setup.program.rdf_type);
             let keeping = Keeping {
-                matrix_only: [is_idle(Copy::Out), are_here && is_idle(Copy::In)],
-                collects_inverse: !are_here && !self.reads.reads(relation.predicate, Copy::In),
+                matrix_only: [is_idle(Direction::Forward), are_here && is_idle(Direction::Inverse)],
+                collects_inverse: !are_here && !self.reads.reads(relation.predicate, Direction::Inverse),
             };
             self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), keeping)?;
         }
@@ -54,8 +54,8 @@ impl Reasoner {
     }
 
     /// Takes the candidates of dense relations: claimed ones are new, the matrix is asked for the rest.
-    fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<Found, Fault> {
-        let mut found = Found::new();
+    fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<FoundFacts, Fault> {
+        let mut found = FoundFacts::new();
         let all = claimed.keys().chain(candidates.keys());
         let dense: BTreeSet<Relation> = all.copied().filter(|of| self.setup.state.dense(*of).is_some()).collect();
         for relation in dense {
@@ -96,7 +96,7 @@ impl Reasoner {
     }
 
     /// Subtracts known facts from the candidates.
-    fn accept_candidates(&mut self, candidates: Candidates, found: &mut Found) -> Result<(), Fault> {
+    fn accept_candidates(&mut self, candidates: Candidates, found: &mut FoundFacts) -> Result<(), Fault> {
         let state = &self.setup.state;
         let new: Vec<Accepted> = candidates
             .into_par_iter()
@@ -110,18 +110,18 @@ impl Reasoner {
     }
 
     /// Puts new facts into the copies that need them.
-    fn place(&mut self, relation: Relation, pairs: Vec<Pair>, found: &mut Found) -> Result<(), Fault> {
-        if self.must_place(relation, Copy::In, pairs.len()) {
+    fn place(&mut self, relation: Relation, pairs: Vec<Pair>, found: &mut FoundFacts) -> Result<(), Fault> {
+        if self.must_place(relation, Direction::Inverse, pairs.len()) {
             self.place_in_copies(relation, &pairs, found)?;
         }
-        if self.must_place(relation, Copy::Out, pairs.len()) && !pairs.is_empty() {
-            found.insert((relation, Copy::Out), pairs);
+        if self.must_place(relation, Direction::Forward, pairs.len()) && !pairs.is_empty() {
+            found.insert((relation, Direction::Forward), pairs);
         }
         Ok(())
     }
 
     /// Must a copy's new facts be put in order? Facts that no plan reads may be in a matrix only.
-    fn must_place(&mut self, relation: Relation, copy: Copy, facts: usize) -> bool {
+    fn must_place(&mut self, relation: Relation, copy: Direction, facts: usize) -> bool {
         let state = &mut self.setup.state;
         if self.reads.reads(relation.predicate, copy) {
             return true;
@@ -130,10 +130,10 @@ impl Reasoner {
             state.add_unlisted(relation, copy, facts as u64);
             return false;
         }
-        !(copy == Copy::In && state.defer_inverse(relation, facts as u64))
+        !(copy == Direction::Inverse && state.defer_inverse(relation, facts as u64))
     }
 
-    fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
+    fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut FoundFacts) -> Result<(), Fault> {
         let turned = |pair: &Pair| (pair.1, pair.0);
         let rdf_type = self.setup.program.rdf_type;
         let home = |pair: &Pair| in_home(pair.0, relation.predicate, pair.1, rdf_type);
@@ -143,8 +143,8 @@ impl Reasoner {
         } else {
             for group in pairs.chunk_by(|a, b| home(a) == home(b)) {
                 let home = home(&group[0]).ok_or_else(|| Fault::internal("a fact with an inline subject"))?;
-                let node = self.setup.territory.holder(home)?;
-                let list = if node == self.setup.territory.me {
+                let node = self.setup.shard_map.holder(home)?;
+                let list = if node == self.setup.shard_map.me {
                     &mut here
                 } else {
                     self.endpoint.outbox().copies(node, relation)
@@ -152,27 +152,27 @@ impl Reasoner {
                 list.extend(group.iter().map(turned));
             }
         }
-        if !self.reads.reads(relation.predicate, Copy::In) {
+        if !self.reads.reads(relation.predicate, Direction::Inverse) {
             return self.setup.state.add_later(relation, &here);
         }
         if !here.is_empty() {
-            found.insert((relation, Copy::In), here);
+            found.insert((relation, Direction::Inverse), here);
         }
         Ok(())
     }
 
-    /// Sends the deferred in copies, once a round finds nothing new.
+    /// Sends the deferred inverse copies, once a round finds nothing new.
     pub(super) fn give_in_copies(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         if !self.setup.state.owes_any() || self.derived.iter().any(|facts| *facts > 0) {
             return Ok(());
         }
-        let Setup { territory, program, .. } = &self.setup;
-        let (territory, rdf_type) = (territory.clone(), program.rdf_type);
-        let mut parcels: BTreeMap<(NodeId, Relation), Blocks> = BTreeMap::new();
-        let mut here: Vec<(Relation, Blocks)> = Vec::new();
-        let (endpoint, me) = (&mut self.endpoint, territory.me);
+        let Setup { shard_map, program, .. } = &self.setup;
+        let (shard_map, rdf_type) = (shard_map.clone(), program.rdf_type);
+        let mut parcels: BTreeMap<(NodeId, Relation), BitBlocks> = BTreeMap::new();
+        let mut here: Vec<(Relation, BitBlocks)> = Vec::new();
+        let (endpoint, me) = (&mut self.endpoint, shard_map.me);
         let deliver = &mut |to, message| emit(Effect::Send { to, message });
-        let mut hand_over = |(to, relation): (NodeId, Relation), blocks: Blocks| {
+        let mut hand_over = |(to, relation): (NodeId, Relation), blocks: BitBlocks| {
             if to == me {
                 here.push((relation, blocks));
                 Ok(())
@@ -183,7 +183,7 @@ impl Reasoner {
         self.setup.state.give_inverse(|relation, objects, subjects, words| {
             let home = in_home(subjects, relation.predicate, objects, rdf_type);
             let home = home.ok_or_else(|| Fault::internal("a matrix with an inline subject"))?;
-            let to = (territory.holder(home)?, relation);
+            let to = (shard_map.holder(home)?, relation);
             let blocks = parcels.entry(to).or_default();
             blocks.push(objects, subjects, words);
             if blocks.bytes() >= BLOCKS_BYTES { hand_over(to, std::mem::take(blocks)) } else { Ok(()) }
@@ -201,7 +201,7 @@ fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pa
         Ok((rule, state.subtract_known(relation, pairs)?))
     };
     let by_rule: Vec<(usize, Vec<Pair>)> = rules.into_par_iter().map(unknown).collect::<Result<_, Fault>>()?;
-    let by_value: Vec<(Counts, Vec<Pair>)> = apart(by_rule).into_par_iter().map(take_turns).collect();
+    let by_value: Vec<(Counts, Vec<Pair>)> = group_by_value(by_rule).into_par_iter().map(first_rule_wins).collect();
     let mut all = (Vec::new(), Vec::new());
     for (counts, new) in by_value {
         all.0.extend(counts);
@@ -215,7 +215,7 @@ type ByRule = Vec<(usize, Vec<Pair>)>;
 
 /// Groups rules that share no candidates, because each has one value, such as a class: by value. Otherwise all rules
 /// are one group.
-fn apart(by_rule: ByRule) -> Vec<ByRule> {
+fn group_by_value(by_rule: ByRule) -> Vec<ByRule> {
     let value = |pairs: &[Pair]| {
         let value = pairs.first()?.1;
         pairs.iter().all(|pair| pair.1 == value).then_some(value)
@@ -223,16 +223,16 @@ fn apart(by_rule: ByRule) -> Vec<ByRule> {
     let lists: ByRule = by_rule.into_iter().filter(|(_, pairs)| !pairs.is_empty()).collect();
     let values: Option<Vec<TermId>> = lists.iter().map(|(_, pairs)| value(pairs)).collect();
     let Some(values) = values else { return vec![lists] };
-    let mut apart: BTreeMap<TermId, ByRule> = BTreeMap::new();
+    let mut group_by_value: BTreeMap<TermId, ByRule> = BTreeMap::new();
     for (value, list) in values.into_iter().zip(lists) {
-        apart.entry(value).or_default().push(list);
+        group_by_value.entry(value).or_default().push(list);
     }
-    apart.into_values().collect()
+    group_by_value.into_values().collect()
 }
 
 /// A fact that several rules have found belongs to the first: returns the number of facts of each rule, and all facts
 /// in order.
-fn take_turns(by_rule: ByRule) -> (Counts, Vec<Pair>) {
+fn first_rule_wins(by_rule: ByRule) -> (Counts, Vec<Pair>) {
     let mut all: Vec<Pair> = Vec::new();
     let mut counts = Vec::with_capacity(by_rule.len());
     for (rule, mut new) in by_rule {

@@ -2,10 +2,10 @@
 
 use super::Reasoner;
 use super::accept::{Candidates, append};
-use crate::eval::members::Members;
+use crate::eval::key_sets::KeySets;
 use crate::eval::{Batch, Facts, Scope, run_stage};
 use crate::fixpoint::heads::{ByRelation, Heads};
-use crate::fixpoint::parts::{ByValue, DeltaPart};
+use crate::fixpoint::morsels::{ByValue, Morsel};
 use crate::fixpoint::reasoner::{Effect, Emit};
 use crate::fixpoint::state::LocalFacts;
 use crate::plan::{Head, Plan, Program, RulePlans, Sink};
@@ -38,21 +38,21 @@ impl Reasoner {
     fn run_local_rules(&mut self) -> Result<(Candidates, Candidates), Fault> {
         let program = Arc::clone(&self.setup.program);
         let facts = self.setup.state.local();
-        let members = Members::default();
+        let key_sets = KeySets::default();
         let fires = |rule: &&RulePlans| !self.waits_for_late || !program.is_late(rule);
         let by_value = ByValue::of(&facts, program.rules.iter().filter(fires).flat_map(local_plans))?;
         let mut heads = Vec::new();
         let mut together = Vec::new();
         for rule in program.rules.iter().filter(fires) {
-            let parts = parts_of(rule, &facts, &by_value);
+            let morsels = morsels_of(rule, &facts, &by_value);
             // A fact that several rules find belongs to the first, so rules that claim facts run one after the other.
             if self.has_dense_heads(rule) {
-                heads.extend(self.run_parts(&parts, &members)?)
+                heads.extend(self.run_morsels(&morsels, &key_sets)?)
             } else {
-                together.extend(parts)
+                together.extend(morsels)
             }
         }
-        heads.extend(self.run_parts(&together, &members)?);
+        heads.extend(self.run_morsels(&together, &key_sets)?);
         let (mut local, mut claimed) = (Candidates::new(), Candidates::new());
         for heads in heads {
             self.route_claimed(heads.rule, heads.claimed, &mut claimed)?;
@@ -68,12 +68,13 @@ impl Reasoner {
         state.has_matrices() && rule.deltas.iter().any(heads)
     }
 
-    fn run_parts(&self, parts: &[(&Plan, DeltaPart<'_>)], members: &Members) -> Result<Vec<FoundHeads>, Fault> {
+    fn run_morsels(&self, morsels: &[(&Plan, Morsel<'_>)], key_sets: &KeySets) -> Result<Vec<FoundHeads>, Fault> {
         let dense = |relation| self.setup.state.dense(relation);
-        let run = |(plan, part): &(&Plan, DeltaPart<'_>)| self.run_source(plan, part, members, Heads::new(plan, dense));
-        match parts {
+        let run =
+            |(plan, morsel): &(&Plan, Morsel<'_>)| self.run_source(plan, morsel, key_sets, Heads::new(plan, dense));
+        match morsels {
             [only] => Ok(vec![run(only)?]),
-            _ => parts.par_iter().with_max_len(1).map(run).collect(),
+            _ => morsels.par_iter().with_max_len(1).map(run).collect(),
         }
     }
 
@@ -82,7 +83,7 @@ impl Reasoner {
         &self,
         plan: &Plan,
         facts: &dyn Facts,
-        members: &Members,
+        key_sets: &KeySets,
         heads: Heads<'_>,
     ) -> Result<FoundHeads, Fault> {
         let scope = Scope {
@@ -91,8 +92,8 @@ impl Reasoner {
             conditions: &self.conditions,
             stop: None,
             meter: None,
-            groups: Some(&self.room_for_groups),
-            members: Some(members),
+            groups: Some(&self.index_budget),
+            key_sets: Some(key_sets),
             rows_left: None,
         };
         let mut heads = heads;
@@ -109,7 +110,7 @@ impl Reasoner {
     pub(super) fn run_new_rules(&mut self, program: &Program) -> Result<(), Fault> {
         let full = program.rules.iter().enumerate().filter(|(index, _)| self.is_new_rule(*index));
         let full = full.map(|(_, rule)| rule).filter(|rule| !program.is_late(rule)).map(|rule| &rule.full);
-        let here = full.filter(|plan| plan.stages.len() == 1 && self.setup.territory.starts(plan)).collect();
+        let here = full.filter(|plan| plan.stages.len() == 1 && self.setup.shard_map.starts(plan)).collect();
         let heads = self.run_full(here, &self.setup.state.shared())?;
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }
@@ -125,8 +126,8 @@ impl Reasoner {
 
     /// Runs plans over everything. Their heads become facts in the next round: none is claimed yet.
     fn run_full(&self, plans: Vec<&Plan>, facts: &(dyn Facts + Sync)) -> Result<Vec<FoundHeads>, Fault> {
-        let members = Members::default();
-        let run = |plan: &Plan| self.run_source(plan, facts, &members, Heads::new(plan, |_| None));
+        let key_sets = KeySets::default();
+        let run = |plan: &Plan| self.run_source(plan, facts, &key_sets, Heads::new(plan, |_| None));
         plans.into_par_iter().with_max_len(1).map(run).collect()
     }
 
@@ -139,8 +140,8 @@ impl Reasoner {
             }
             // Most heads come in the order of their subjects.
             for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
-                let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
-                let list = if node == self.setup.territory.me {
+                let Some(node) = self.setup.shard_map.home_node(group[0].0)? else { continue };
+                let list = if node == self.setup.shard_map.me {
                     local.entry(relation).or_default().entry(rule).or_default()
                 } else {
                     self.endpoint.outbox().claimed(node, rule, relation)
@@ -159,7 +160,7 @@ fn local_plans(rule: &RulePlans) -> impl Iterator<Item = &Plan> {
 }
 
 /// The morsels of a rule's local work in this step.
-fn parts_of<'a>(rule: &'a RulePlans, facts: &'a LocalFacts<'a>, by_value: &ByValue) -> Vec<(&'a Plan, DeltaPart<'a>)> {
-    let parts = |plan: &'a Plan| DeltaPart::all(facts, by_value, plan).into_iter().map(move |part| (plan, part));
-    local_plans(rule).flat_map(parts).collect()
+fn morsels_of<'a>(rule: &'a RulePlans, facts: &'a LocalFacts<'a>, by_value: &ByValue) -> Vec<(&'a Plan, Morsel<'a>)> {
+    let morsels = |plan: &'a Plan| Morsel::all(facts, by_value, plan).into_iter().map(move |morsel| (plan, morsel));
+    local_plans(rule).flat_map(morsels).collect()
 }

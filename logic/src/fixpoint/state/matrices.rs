@@ -1,12 +1,12 @@
 //! The dense relations of an attempt: when a relation becomes dense, what its matrices may take, and how they become runs.
 
 use super::State;
-use crate::columns::blocks::{Blocks, Words};
+use crate::columns::blocks::{BitBlocks, Words};
 use crate::columns::matrix::Matrix;
 use crate::columns::{Pair, Run, pairs};
 use crate::fixpoint::deferred_inverse::DeferredInverse;
-use crate::fixpoint::dense::{Dense, Keeping, Offered, matrix_of, values_of};
-use entail_model::{Copy, Fault, Mark, Relation, TermId};
+use crate::fixpoint::dense::{CandidateHistory, Dense, Keeping, matrix_of, values_of};
+use entail_model::{Direction, Fault, Mark, Relation, TermId};
 use std::sync::Arc;
 
 /// The bytes that a matrix may take: a fixed part, a part for each fact (twice what its pair takes in a run), and a part for
@@ -19,7 +19,7 @@ impl State {
     /// Drops the recent runs of matrix-only copies, whose facts are in the matrix.
     pub(super) fn forget_recent(&mut self) {
         for (relation, dense) in &mut self.dense {
-            for copy in Copy::BOTH.into_iter().filter(|copy| dense.matrix_only[*copy as usize]) {
+            for copy in Direction::BOTH.into_iter().filter(|copy| dense.matrix_only[*copy as usize]) {
                 let Some(copies) = self.relations.get_mut(relation) else { continue };
                 let recent = copies[copy as usize].recent_pending.take();
                 dense.unlisted[copy as usize] += recent.map_or(0, |run| run.len);
@@ -28,14 +28,14 @@ impl State {
     }
 
     /// Counts new facts that are in the matrix only.
-    pub fn add_unlisted(&mut self, relation: Relation, copy: Copy, facts: u64) {
+    pub fn add_unlisted(&mut self, relation: Relation, copy: Direction, facts: u64) {
         if let Some(dense) = self.dense.get_mut(&relation) {
             dense.unlisted[copy as usize] += facts;
         }
     }
 
     /// Is a copy kept in a matrix only?
-    pub fn is_matrix_only(&self, relation: Relation, copy: Copy) -> bool {
+    pub fn is_matrix_only(&self, relation: Relation, copy: Direction) -> bool {
         self.dense.get(&relation).is_some_and(|dense| dense.matrix_only[copy as usize])
     }
 
@@ -56,7 +56,7 @@ impl State {
         let others: u64 = others.map(|(_, dense)| dense.bytes()).sum();
         let share = match self.spill.store {
             Some(_) => {
-                self.held_max.saturating_sub(self.held_in_spread).saturating_mul(size_of::<Pair>() as u64) / 4 * 3
+                self.held_max.saturating_sub(self.held_in_broadcast).saturating_mul(size_of::<Pair>() as u64) / 4 * 3
             }
             None => u64::MAX,
         };
@@ -77,13 +77,13 @@ impl State {
         offered.candidates += count;
         offered.steps += 1;
         let offered = *offered;
-        let Offered { candidates: all, wait, bytes: before, .. } = offered;
+        let CandidateHistory { candidates: all, wait, bytes: before, .. } = offered;
         // A relation that grows so fast soon has as many candidates here as it would have at a single node.
         let from = if count >= all / 2 { self.dense_from.div_ceil(self.nodes) } else { self.dense_from };
         if self.dense.contains_key(&relation) || all < wait.max(from) {
             return Ok(());
         }
-        let runs = self.runs_of(relation, Copy::Out);
+        let runs = self.runs_of(relation, Direction::Forward);
         let facts = runs.iter().map(|run| run.len).sum::<u64>();
         if self.dense_from > 0 && !offered.pays(count, facts) {
             return Ok(());
@@ -100,7 +100,7 @@ impl State {
         match made {
             Some(facts) => {
                 let mut unlisted = [0; 2];
-                for copy in Copy::BOTH.into_iter().filter(|copy| matrix_only[*copy as usize]) {
+                for copy in Direction::BOTH.into_iter().filter(|copy| matrix_only[*copy as usize]) {
                     unlisted[copy as usize] = self.forget_found(relation, copy)?;
                 }
                 let deferred_inverse = collects_inverse.then(|| DeferredInverse::new(&facts));
@@ -120,8 +120,8 @@ impl State {
     /// their list. If they do not all fit, nothing is added, the matrix is dissolved, the claimed pairs are new to the
     /// relation's runs, and the result is false.
     pub fn claim_rest(&mut self, relation: Relation, lists: &mut [(Vec<Pair>, Vec<Pair>)]) -> Result<bool, Fault> {
-        let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::Out as usize]);
-        let listed = self.runs_of(relation, Copy::Out).iter().map(|run| run.len).sum::<u64>();
+        let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Direction::Forward as usize]);
+        let listed = self.runs_of(relation, Direction::Forward).iter().map(|run| run.len).sum::<u64>();
         let max = self.matrix_max(relation, listed + unlisted, self.times(relation));
         let Some(dense) = self.dense.get_mut(&relation) else { return Ok(false) };
         // The limit is for all matrices of the relation together.
@@ -160,7 +160,7 @@ impl State {
         let mut turned: Vec<Pair> = claimed.iter().map(|(key, value)| (*value, *key)).collect();
         pairs::sort_distinct(&mut turned);
         if let Some(Dense { facts, deferred_inverse: Some(inverse), .. }) = self.dense.get_mut(&relation) {
-            let mut owed = Blocks::default();
+            let mut owed = BitBlocks::default();
             inverse.give(facts, |keys, values, words| {
                 owed.push(keys, values, words);
                 Ok(())
@@ -191,23 +191,23 @@ impl State {
 
     /// Runs of the matrix-only facts of a relation, by direction, except for given pairs.
     fn listed(&mut self, relation: Relation, except: [Vec<Pair>; 2]) -> Result<[Option<Run>; 2], Fault> {
-        let known = Copy::BOTH.map(|copy| {
+        let known = Direction::BOTH.map(|copy| {
             let mut runs = self.runs_of(relation, copy);
             runs.extend(Run::resident(Mark::Derived, except[copy as usize].clone()));
             runs
         });
         let Some(dense) = self.dense.get_mut(&relation) else { return Ok([None, None]) };
-        let list = |copy: Copy| match dense.unlisted[copy as usize] {
+        let list = |copy: Direction| match dense.unlisted[copy as usize] {
             0 => Ok(None),
             _ => dense.list(copy, &known[copy as usize], &self.spill),
         };
-        let (forward, inverse) = rayon::join(|| list(Copy::Out), || list(Copy::In));
+        let (forward, inverse) = rayon::join(|| list(Direction::Forward), || list(Direction::Inverse));
         dense.unlisted = [0; 2];
         Ok([forward?, inverse?])
     }
 
     fn add_listed(&mut self, relation: Relation, listed: [Option<Run>; 2]) -> Result<(), Fault> {
-        for (copy, run) in Copy::BOTH.into_iter().zip(listed) {
+        for (copy, run) in Direction::BOTH.into_iter().zip(listed) {
             if let Some(run) = run {
                 self.add_pending(relation, copy, Arc::new(run))?;
             }
@@ -239,14 +239,14 @@ impl State {
     }
 
     /// Keeps inverse copies that arrive as blocks, of facts of this node or of another. Each copy arrives once.
-    pub fn keep_blocks(&mut self, relation: Relation, blocks: Blocks) -> Result<(), Fault> {
-        let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Copy::In as usize]);
+    pub fn keep_blocks(&mut self, relation: Relation, blocks: BitBlocks) -> Result<(), Fault> {
+        let unlisted = self.dense.get(&relation).map_or(0, |dense| dense.unlisted[Direction::Inverse as usize]);
         let max = self.matrix_max(relation, unlisted, self.times(relation));
         if let Some(dense) = self.dense.get_mut(&relation)
             && dense.matrices() + blocks.bytes() <= max
             && let Some(inverse) = &mut dense.deferred_inverse
         {
-            dense.unlisted[Copy::In as usize] += blocks.len();
+            dense.unlisted[Direction::Inverse as usize] += blocks.len();
             inverse.local.add(blocks);
             self.measure_matrices();
             return Ok(());

@@ -3,7 +3,7 @@
 use super::{CopyState, State};
 use crate::columns::Pair;
 use crate::columns::spine::Spill;
-use entail_model::{Copy, Fault, Relation};
+use entail_model::{Direction, Fault, Relation};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 
@@ -14,9 +14,9 @@ const LEFT_SHARE: u64 = 4;
 const PAIRS_SHARED_MIN: u64 = 1 << 14;
 
 /// A column of asserted facts whose pairs have not been made yet.
-pub struct Incoming<'a> {
+pub struct StagedColumn<'a> {
     pub relation: Relation,
-    pub copy: Copy,
+    pub copy: Direction,
     /// The number of pairs, with repetitions.
     pub len: u64,
     /// Makes the pairs, sorted and without repetitions, on at most so many threads.
@@ -28,7 +28,7 @@ struct Work<'a> {
     /// The threads for this column alone: sharing a column while other threads have columns of their own costs more
     /// than it saves.
     threads: usize,
-    column: Incoming<'a>,
+    column: StagedColumn<'a>,
     state: CopyState,
     spill: Spill,
 }
@@ -37,7 +37,7 @@ impl State {
     /// Adds asserted facts of many columns, each of which is there once, on the threads of `pool` if they are many.
     ///
     /// Columns that would not stay in memory are stored when they are made: the largest first.
-    pub fn stage_all(&mut self, incoming: Vec<Incoming<'_>>, pool: &rayon::ThreadPool) -> Result<(), Fault> {
+    pub fn stage_all(&mut self, incoming: Vec<StagedColumn<'_>>, pool: &rayon::ThreadPool) -> Result<(), Fault> {
         let mut incoming = incoming;
         // The largest column first, so that threads do not wait long for the last one.
         incoming.sort_by_key(|column| Reverse(column.len));
@@ -73,7 +73,7 @@ impl State {
 }
 
 impl Work<'_> {
-    fn run(self) -> (Relation, Copy, CopyState, Result<(), Fault>) {
+    fn run(self) -> (Relation, Direction, CopyState, Result<(), Fault>) {
         let Self { threads, column, mut state, spill } = self;
         let staged = (column.pairs)(threads);
         debug_assert!(staged.is_sorted_by(|a, b| a < b));

@@ -39,17 +39,17 @@ fn pool() -> rayon::ThreadPool {
 }
 
 /// A column that is staged.
-fn incoming(relation: Relation, copy: Copy, mut pairs: Vec<Pair>) -> Incoming<'static> {
+fn incoming(relation: Relation, copy: Direction, mut pairs: Vec<Pair>) -> StagedColumn<'static> {
     let len = pairs.len() as u64;
     pairs.sort_unstable();
-    Incoming { relation, copy, len, pairs: Box::new(move |_| pairs) }
+    StagedColumn { relation, copy, len, pairs: Box::new(move |_| pairs) }
 }
 
-fn found(n: u64) -> impl Iterator<Item = BTreeMap<(Relation, Copy), Vec<Pair>>> {
-    (0..RELATIONS).map(move |of| BTreeMap::from([((relation(of), Copy::Out), batch(of, n))]))
+fn found(n: u64) -> impl Iterator<Item = BTreeMap<(Relation, Direction), Vec<Pair>>> {
+    (0..RELATIONS).map(move |of| BTreeMap::from([((relation(of), Direction::Forward), batch(of, n))]))
 }
 
-fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Copy, Pair)> {
+fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Direction, Pair)> {
     let mut all = BTreeSet::new();
     for (relation, copy, run) in state.added().into_iter().filter(|(.., run)| run.mark == mark) {
         for pair in run.to_vec().expect("in memory") {
@@ -65,8 +65,8 @@ fn what_many_relations_hold_stays_within_one_budget() {
     let mut expected = BTreeSet::new();
     for n in 0..20 {
         for of in 0..RELATIONS {
-            state.stage_all(vec![incoming(relation(of), Copy::Out, batch(of, n))], &pool).expect("in memory");
-            expected.extend(batch(of, n).into_iter().map(|pair| (of, Copy::Out, pair)));
+            state.stage_all(vec![incoming(relation(of), Direction::Forward, batch(of, n))], &pool).expect("in memory");
+            expected.extend(batch(of, n).into_iter().map(|pair| (of, Direction::Forward, pair)));
             check(&state);
         }
     }
@@ -90,7 +90,7 @@ fn many_columns_at_once_are_staged_as_one_by_one() {
             let of = |relation, n: u64| (n..n + batches).flat_map(move |n| batch(relation, n)).collect::<Vec<Pair>>();
             let mut columns = Vec::new();
             for (of, pairs) in (0..RELATIONS).map(|relation| (relation, of(relation, first))) {
-                for copy in Copy::BOTH {
+                for copy in Direction::BOTH {
                     let column = || incoming(relation(of), copy, pairs.clone());
                     one_by_one.stage_all(vec![column()], &pool).expect("in memory");
                     columns.push(column());
@@ -129,7 +129,7 @@ fn what_rules_find_and_what_peers_send_stays_within_it_too() {
         for of in 0..RELATIONS {
             for n in [2 * round, 2 * round + 1] {
                 state.keep_copies(relation(of), &batch(of, n)).expect("in memory");
-                expected.extend(batch(of, n).into_iter().map(|pair| (of, Copy::In, pair)));
+                expected.extend(batch(of, n).into_iter().map(|pair| (of, Direction::Inverse, pair)));
                 check(&state);
             }
         }
@@ -151,7 +151,10 @@ fn relations_that_are_not_open_read_the_same() {
     let mut state = state(&base, false);
     let read = |state: &State| {
         let all = [View::Old, View::Delta, View::All].map(|view| {
-            [state.local().runs(relation(1), Copy::Out, view), state.shared().runs(relation(1), Copy::Out, view)]
+            [
+                state.local().runs(relation(1), Direction::Forward, view),
+                state.shared().runs(relation(1), Direction::Forward, view),
+            ]
         });
         let pairs = all.map(|views| views.map(|runs| runs.iter().map(|run| run.to_vec().expect("pairs")).collect()));
         let candidates = (0..3).flat_map(|n| batch(1, n)).collect::<BTreeSet<Pair>>().into_iter().collect();
@@ -172,9 +175,9 @@ fn a_rebuild_takes_promoted_facts_within_it() {
     for of in 0..RELATIONS {
         let mut promoted: Vec<Pair> = (0..20).flat_map(|n| batch(of, n)).collect();
         promoted.sort_unstable();
-        expected.extend(promoted.iter().map(|pair| (of, Copy::Out, *pair)));
+        expected.extend(promoted.iter().map(|pair| (of, Direction::Forward, *pair)));
         let runs = [Mark::Derived, Mark::Promoted].map(|mark| Run::resident(mark, promoted.clone()).expect("pairs"));
-        base.change(relation(of), |copies| copies[Copy::Out as usize] = runs.to_vec());
+        base.change(relation(of), |copies| copies[Direction::Forward as usize] = runs.to_vec());
     }
     let state = state(&base, true);
     check(&state);

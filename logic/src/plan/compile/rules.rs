@@ -6,31 +6,33 @@
 
 use super::builder::{Builder, copy_of, may_be_scattered};
 use super::{Context, RuleBody};
-use crate::plan::spread::Derived;
+use crate::plan::broadcast::Derived;
 use crate::plan::{Arg, Atom, Extent, Plan, Program, RulePlans, Sink, Slot, View};
-use entail_model::{Copy, Relation};
+use entail_model::{Direction, Relation};
 use std::collections::BTreeSet;
 
-/// The program of the rules. Its plans read the relations in `spread` at every node, except for relations that rules
+/// The program of the rules. Its plans read the relations in `broadcast` at every node, except for relations that rules
 /// derive from derived facts.
-pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Extent>) -> Program {
+pub fn compile_program(context: &Context, rules: &[RuleBody], broadcast: &BTreeSet<Extent>) -> Program {
     let derived = Derived::of(rules);
-    let spread = spread.iter().copied().filter(|extent| !context.single_node && derived.is_found_first(rules, extent));
+    let broadcast =
+        broadcast.iter().copied().filter(|extent| !context.single_node && derived.is_found_first(rules, extent));
     let (mut late, mut first): (BTreeSet<Extent>, BTreeSet<Extent>) =
-        spread.partition(|extent| derived.may_have(extent));
+        broadcast.partition(|extent| derived.may_have(extent));
     let relations: BTreeSet<Relation> = late.iter().map(|extent| extent.relation).collect();
     late.extend(first.iter().filter(|extent| relations.contains(&extent.relation)));
     first.retain(|extent| !relations.contains(&extent.relation));
-    let spreading = Spreading { derived, first, late };
-    let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &spreading));
+    let broadcasting = Broadcasting { derived, first, late };
+    let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &broadcasting));
     let mut program = Program { rules: plans.collect(), rdf_type: context.rdf_type, ..Program::default() };
-    let read: BTreeSet<Extent> = program.spread_copies().into_iter().map(|(extent, _)| extent).collect();
-    (program.spread_late, program.spread) = read.into_iter().partition(|extent| relations.contains(&extent.relation));
+    let read: BTreeSet<Extent> = program.broadcast_copies().into_iter().map(|(extent, _)| extent).collect();
+    (program.broadcast_late, program.broadcast) =
+        read.into_iter().partition(|extent| relations.contains(&extent.relation));
     program
 }
 
 /// The extents that may be read at every node.
-struct Spreading {
+struct Broadcasting {
     derived: Derived,
     /// Before the rules fire.
     first: BTreeSet<Extent>,
@@ -38,32 +40,32 @@ struct Spreading {
     late: BTreeSet<Extent>,
 }
 
-impl Spreading {
+impl Broadcasting {
     /// Does the rule gain from waiting for late extents? Only if it reads relations that rules go on filling.
     fn is_late(&self, rule: &RuleBody) -> bool {
-        let is_late = |atom: &Atom| is_spread(&self.late, atom);
+        let is_late = |atom: &Atom| is_broadcast(&self.late, atom);
         let goes_on = |atom: &Atom| Extent::of(atom).is_none_or(|extent| self.derived.may_have(&extent));
         let (late, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| is_late(atom));
         !late.is_empty() && others.into_iter().any(goes_on)
     }
 }
 
-fn is_spread(spread: &BTreeSet<Extent>, atom: &Atom) -> bool {
-    Extent::of(atom).is_some_and(|extent| spread.iter().any(|of| of.covers(&extent)))
+fn is_broadcast(broadcast: &BTreeSet<Extent>, atom: &Atom) -> bool {
+    Extent::of(atom).is_some_and(|extent| broadcast.iter().any(|of| of.covers(&extent)))
 }
 
 /// The plans of a rule: one that reads everything, and one for each atom's delta.
-fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spreading: &Spreading) -> RulePlans {
+fn compile_rule(context: &Context, index: usize, rule: &RuleBody, broadcasting: &Broadcasting) -> RulePlans {
     let sink = || Sink::Emit { rule: index, heads: rule.heads.clone() };
-    if spreading.is_late(rule)
-        && let Some(plans) = late_plans(context, rule, spreading, &sink)
+    if broadcasting.is_late(rule)
+        && let Some(plans) = late_plans(context, rule, broadcasting, &sink)
     {
         return plans;
     }
     let count = rule.body.atoms.len();
-    let everything = is_found_by_object(context, rule).then_some((0, Copy::In));
+    let everything = is_found_by_object(context, rule).then_some((0, Direction::Inverse));
     let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(everything, sink());
-    let deltas = spread_deltas(context, rule, &spreading.first, &sink).unwrap_or_else(|| {
+    let deltas = broadcast_deltas(context, rule, &broadcasting.first, &sink).unwrap_or_else(|| {
         let views = |pivot: usize| (0..count).map(|atom| semi_naive_view(atom, pivot)).collect::<Vec<View>>();
         (0..count).map(|pivot| delta(context, rule, pivot, &views(pivot), sink())).collect()
     });
@@ -75,11 +77,13 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
     let atom = &rule.body.atoms[pivot];
     let copies = match hub(context, &rule.body.atoms) {
         // Nothing moves: rows that are read in the order of the head's subjects need not be sorted by them.
-        _ if context.single_node && is_subject_of_heads(rule, atom.object) => vec![Copy::In, Copy::Out],
-        _ if context.single_node => Copy::BOTH.to_vec(),
-        _ if is_found_by_object(context, rule) => vec![Copy::In],
+        _ if context.single_node && is_subject_of_heads(rule, atom.object) => {
+            vec![Direction::Inverse, Direction::Forward]
+        }
+        _ if context.single_node => Direction::BOTH.to_vec(),
+        _ if is_found_by_object(context, rule) => vec![Direction::Inverse],
         Some(slot) => vec![copy_of(atom, slot)],
-        None => Copy::BOTH.to_vec(),
+        None => Direction::BOTH.to_vec(),
     };
     let plans = copies
         .into_iter()
@@ -93,32 +97,34 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
 /// Broadcast relations are constant, except for staged facts, which are new only in the first step. Then both copies of
 /// every fact agree at all nodes, so that the plans for those deltas may read any copy. Broadcast atoms come last in
 /// the order of the triangle: the other atoms' deltas read all of them.
-fn spread_deltas(
+fn broadcast_deltas(
     context: &Context,
     rule: &RuleBody,
-    spread: &BTreeSet<Extent>,
+    broadcast: &BTreeSet<Extent>,
     sink: &dyn Fn() -> Sink,
 ) -> Option<Vec<Plan>> {
     let atoms = &rule.body.atoms;
-    let is_spread = |atom: &Atom| is_spread(spread, atom);
-    let others: Vec<Atom> = atoms.iter().filter(|atom| !is_spread(atom)).cloned().collect();
+    let is_broadcast = |atom: &Atom| is_broadcast(broadcast, atom);
+    let others: Vec<Atom> = atoms.iter().filter(|atom| !is_broadcast(atom)).cloned().collect();
     let hub = match others.len() {
         0 => return None,
         count if count == atoms.len() => return None,
         1 => None,
         _ => Some(hub(context, &others)?),
     };
-    let rank = |atom: usize| (is_spread(&atoms[atom]), atom);
+    let rank = |atom: usize| (is_broadcast(&atoms[atom]), atom);
     let plan = |pivot: usize| {
         let of_pivot = |atom: usize| match rank(atom).cmp(&rank(pivot)) {
-            std::cmp::Ordering::Greater if is_spread(&atoms[atom]) && !is_spread(&atoms[pivot]) => View::Spread,
+            std::cmp::Ordering::Greater if is_broadcast(&atoms[atom]) && !is_broadcast(&atoms[pivot]) => {
+                View::Broadcast
+            }
             order => view_in_order(order),
         };
         let views: Vec<View> = (0..atoms.len()).map(of_pivot).collect();
-        if is_spread(&atoms[pivot]) {
+        if is_broadcast(&atoms[pivot]) {
             return Some(delta(context, rule, pivot, &views, sink()));
         }
-        let copy = hub.map_or(Copy::Out, |slot| copy_of(&atoms[pivot], slot));
+        let copy = hub.map_or(Direction::Forward, |slot| copy_of(&atoms[pivot], slot));
         let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
@@ -127,18 +133,24 @@ fn spread_deltas(
 
 /// The plans of a rule that waits until every relation that it reads at every node is complete and has been broadcast:
 /// then that is constant, and has no deltas. `None` if rows would move all the same.
-fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &dyn Fn() -> Sink) -> Option<RulePlans> {
+fn late_plans(
+    context: &Context,
+    rule: &RuleBody,
+    broadcasting: &Broadcasting,
+    sink: &dyn Fn() -> Sink,
+) -> Option<RulePlans> {
     let atoms = &rule.body.atoms;
-    let is_spread = |atom: &Atom| is_spread(&spreading.first, atom) || is_spread(&spreading.late, atom);
-    let others: Vec<usize> = (0..atoms.len()).filter(|atom| !is_spread(&atoms[*atom])).collect();
+    let is_broadcast = |atom: &Atom| is_broadcast(&broadcasting.first, atom) || is_broadcast(&broadcasting.late, atom);
+    let others: Vec<usize> = (0..atoms.len()).filter(|atom| !is_broadcast(&atoms[*atom])).collect();
     let hub = match others.len() {
         1 => None,
         _ => Some(hub(context, &others.iter().map(|atom| atoms[*atom].clone()).collect::<Vec<_>>())?),
     };
     let plan = |pivot: usize, view: &dyn Fn(usize) -> View| {
-        let views: Vec<View> =
-            (0..atoms.len()).map(|atom| if is_spread(&atoms[atom]) { View::Spread } else { view(atom) }).collect();
-        let copy = hub.map_or(Copy::Out, |slot| copy_of(&atoms[pivot], slot));
+        let views: Vec<View> = (0..atoms.len())
+            .map(|atom| if is_broadcast(&atoms[atom]) { View::Broadcast } else { view(atom) })
+            .collect();
+        let copy = hub.map_or(Direction::Forward, |slot| copy_of(&atoms[pivot], slot));
         let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
@@ -148,8 +160,8 @@ fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &
     Some(RulePlans { label: rule.label.clone(), deltas: deltas.collect::<Option<_>>()?, full })
 }
 
-/// Is a rule of one atom evaluated at the object's home, so that its heads are at home? Each fact is in the in copies
-/// of exactly one node, as it is in the out copies of exactly one.
+/// Is a rule of one atom evaluated at the object's home, so that its heads are at home? Each fact is in the inverse copies
+/// of exactly one node, as it is in the forward copies of exactly one.
 fn is_found_by_object(context: &Context, rule: &RuleBody) -> bool {
     matches!(&rule.body.atoms[..], [only] if !context.single_node && is_subject_of_heads(rule, only.object))
 }

@@ -12,7 +12,7 @@ use crate::columns::pairs::Pair;
 use entail_model::TermId;
 
 /// Pairs of the largest run that also gets an index: an index then takes at most 32 MiB.
-pub const GROUPS_PAIRS_MAX: u64 = 1 << 20;
+pub const INDEX_PAIRS_MAX: u64 = 1 << 20;
 
 /// Two to the 64th over the golden ratio: the high bits of a product with it are well mixed.
 const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -20,7 +20,7 @@ const EMPTY: u32 = u32::MAX;
 
 /// Values by key.
 #[derive(Debug)]
-pub struct Groups {
+pub struct HashIndex {
     slots: Vec<u32>,
     shift: u32,
     keys: Vec<TermId>,
@@ -29,8 +29,8 @@ pub struct Groups {
     values: Vec<TermId>,
 }
 
-impl Groups {
-    /// The index of sorted pairs, of which there are at most [`GROUPS_PAIRS_MAX`].
+impl HashIndex {
+    /// The index of sorted pairs, of which there are at most [`INDEX_PAIRS_MAX`].
     pub fn new(pairs: &[Pair]) -> Self {
         let (mut keys, mut starts) = (Vec::new(), Vec::new());
         for (at, pair) in pairs.iter().enumerate() {
@@ -93,7 +93,7 @@ mod tests {
             let mut pairs: Vec<Pair> =
                 pairs.into_iter().map(|(key, value)| (TermId(key.wrapping_mul(stride)), TermId(value))).collect();
             pairs.sort_unstable();
-            let groups = Groups::new(&pairs);
+            let groups = HashIndex::new(&pairs);
             for key in (0..70).map(|key: u64| TermId(key.wrapping_mul(stride))) {
                 let expected: Vec<TermId> = pairs.iter().filter(|pair| pair.0 == key).map(|pair| pair.1).collect();
                 prop_assert_eq!(groups.get(key), &expected[..]);

@@ -4,15 +4,15 @@ use super::state::LocalFacts;
 use crate::columns::{Pair, Run, pairs};
 use crate::eval::Facts;
 use crate::plan::{Arg, Atom, Op, Plan, View};
-use entail_model::{Copy, Fault, Mark, Relation, TermId};
+use entail_model::{Direction, Fault, Mark, Relation, TermId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// New facts that are worth a morsel of their own.
-const PART_PAIRS: u64 = 1 << 12;
+const MORSEL_PAIRS: u64 = 1 << 12;
 
 /// Morsels for each thread, so that no thread waits long for the largest one.
-const PARTS_PER_THREAD: usize = 4;
+const MORSELS_PER_THREAD: usize = 4;
 
 /// If so many plans start from the new facts with one value, those facts are grouped by value once, and not scanned by
 /// each plan.
@@ -20,12 +20,12 @@ const PLANS_MIN: usize = 4;
 
 /// New facts by value, of relations of which many plans read the facts with one value: classes, above all.
 #[derive(Default)]
-pub struct ByValue(HashMap<(Relation, Copy), HashMap<TermId, Arc<Run>>>);
+pub struct ByValue(HashMap<(Relation, Direction), HashMap<TermId, Arc<Run>>>);
 
 impl ByValue {
     /// Groups the new facts that many of the plans start from.
     pub fn of<'p>(facts: &LocalFacts<'_>, plans: impl Iterator<Item = &'p Plan>) -> Result<Self, Fault> {
-        let mut asked: HashMap<(Relation, Copy), usize> = HashMap::new();
+        let mut asked: HashMap<(Relation, Direction), usize> = HashMap::new();
         for (atom, copy) in plans.filter_map(first) {
             if let ((Arg::Slot(_), Arg::Const(_)), Some(relation)) = (atom.key_value(copy), atom.relation()) {
                 *asked.entry((relation, copy)).or_default() += 1;
@@ -58,14 +58,14 @@ impl ByValue {
     }
 
     /// The new facts of a relation with a value, if they were grouped.
-    fn get(&self, relation: Relation, copy: Copy, value: TermId) -> Option<Vec<Arc<Run>>> {
+    fn get(&self, relation: Relation, copy: Direction, value: TermId) -> Option<Vec<Arc<Run>>> {
         let values = self.0.get(&(relation, copy))?;
         Some(values.get(&value).into_iter().cloned().collect())
     }
 }
 
 /// The atom whose delta a plan starts from.
-fn first(plan: &Plan) -> Option<(&Atom, Copy)> {
+fn first(plan: &Plan) -> Option<(&Atom, Direction)> {
     match plan.stages.first().and_then(|stage| stage.ops.first()) {
         Some(Op::Match { atom, copy, view: View::Delta }) => Some((atom, *copy)),
         _ => None,
@@ -74,7 +74,7 @@ fn first(plan: &Plan) -> Option<(&Atom, Copy)> {
 
 /// A morsel of a plan's new facts, with all other facts that local rules read. Every row of a plan comes from exactly
 /// one new fact, so the rows of all morsels are the rows of the plan.
-pub struct DeltaPart<'a> {
+pub struct Morsel<'a> {
     facts: &'a LocalFacts<'a>,
     /// The new facts, if they are of one relation.
     new: Option<Vec<Arc<Run>>>,
@@ -82,7 +82,7 @@ pub struct DeltaPart<'a> {
     of: usize,
 }
 
-impl<'a> DeltaPart<'a> {
+impl<'a> Morsel<'a> {
     /// The morsels of a plan; none if nothing is new to it.
     pub fn all(facts: &'a LocalFacts<'a>, by_value: &ByValue, plan: &Plan) -> Vec<Self> {
         let Some((atom, copy)) = first(plan) else { return vec![Self { facts, new: None, number: 0, of: 1 }] };
@@ -102,13 +102,13 @@ impl<'a> DeltaPart<'a> {
             Some(runs) => pairs(runs),
             None => facts.relations().into_iter().map(|relation| pairs(&facts.runs(relation, copy, View::Delta))).sum(),
         };
-        let of = count.div_ceil(PART_PAIRS).min((rayon::current_num_threads() * PARTS_PER_THREAD) as u64) as usize;
+        let of = count.div_ceil(MORSEL_PAIRS).min((rayon::current_num_threads() * MORSELS_PER_THREAD) as u64) as usize;
         (0..of).map(|number| Self { facts, new: new.clone(), number, of }).collect()
     }
 }
 
-impl Facts for DeltaPart<'_> {
-    fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+impl Facts for Morsel<'_> {
+    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         let runs = match &self.new {
             // A delta plan reads the new facts once.
             Some(new) if view == View::Delta => new.clone(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! path(x, z) :- path(x, y), edge(y, z)
-//!   joined at home(y):   a path goes there for its in copy, and each candidate goes to home(x)
+//!   joined at home(y):   a path goes there for its inverse copy, and each candidate goes to home(x)
 //!   with edge at hand:   joined at home(x), where the path is, and the candidate is
 //! ```
 //!
@@ -190,10 +190,10 @@ fn heads_of(context: &Context, rule: &RuleBody) -> u64 {
     (rows.ceil() as u64).saturating_mul(rule.heads.len() as u64)
 }
 
-/// The candidates among `may_spread` that one rule would gain from.
-fn worth_for(context: &Context, rule: &RuleBody, may_spread: &[Extent]) -> Vec<Extent> {
-    let fixed = |atom: &Atom| Extent::of(atom).filter(|extent| may_spread.contains(extent));
-    let (spread, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| fixed(atom).is_some());
+/// The candidates among `may_broadcast` that one rule would gain from.
+fn worth_for(context: &Context, rule: &RuleBody, may_broadcast: &[Extent]) -> Vec<Extent> {
+    let fixed = |atom: &Atom| Extent::of(atom).filter(|extent| may_broadcast.contains(extent));
+    let (broadcast, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| fixed(atom).is_some());
     let others: Vec<Atom> = others.into_iter().cloned().collect();
     let stays = |slot| rule.heads.iter().all(|head| head.subject == Arg::Slot(slot));
     let place = match &others[..] {
@@ -207,7 +207,7 @@ fn worth_for(context: &Context, rule: &RuleBody, may_spread: &[Extent]) -> Vec<E
         (Some(now), Some(place)) => !stays(now) && stays(place),
         (Some(_), None) => false,
     };
-    if is_gain { spread.into_iter().filter_map(fixed).collect() } else { Vec::new() }
+    if is_gain { broadcast.into_iter().filter_map(fixed).collect() } else { Vec::new() }
 }
 
 /// The rules whose heads lead back to their bodies: those of strongly connected components of more than one vertex, in

@@ -1,18 +1,18 @@
 //! The reports of one round: which nodes have reported, and whether their counts agree.
 
+use crate::failpoints::is_broken;
 use crate::fixpoint::Report;
-use crate::guard::is_broken;
 use entail_model::{Fault, NodeId, Round};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The reports of one round.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct RoundReports {
     pub round: Round,
     reports: BTreeMap<NodeId, Report>,
 }
 
-impl Tally {
+impl RoundReports {
     /// No reports yet.
     pub fn new(round: Round) -> Self {
         Self { round, reports: BTreeMap::new() }
