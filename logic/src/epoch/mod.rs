@@ -105,8 +105,8 @@ pub enum Event {
         attempt: Attempt,
         seal: NodeSeal,
     },
-    /// A call of this attempt failed for good, at a node if one is named; or the attempt's time is over, or nobody
-    /// waits for it any more.
+    /// A call of this attempt failed for good, at a node if one is named; or the attempt's time is over, or its
+    /// caller has gone.
     Failed {
         node: Option<NodeId>,
         fault: Fault,
@@ -120,7 +120,7 @@ pub enum Event {
         node: NodeId,
         attempt: Attempt,
     },
-    /// Time has passed: send again what nobody has answered. Nodes take all these messages any number of times.
+    /// Time has passed: messages without an answer are to be sent again. Nodes accept each any number of times.
     Tick,
 }
 
@@ -142,6 +142,6 @@ pub enum Effect {
     LogAbort { attempt: Attempt, fault: Fault },
     /// Tell a node the outcome; `None` is an abort.
     Decide { node: NodeId, attempt: Attempt, epoch: Option<Epoch> },
-    /// Tell whoever asked for the epoch.
+    /// Tell the caller that asked for the epoch.
     Answer(Result<Outcome, Fault>),
 }
