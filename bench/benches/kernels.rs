@@ -10,13 +10,13 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use entail_bench::lubm::Lubm;
-use entail_bench::random::Random;
 use entail_bench::workload::SEED;
 use entail_logic::columns::run::CHUNK_PAIRS;
 use entail_logic::columns::{Pair, Run, pairs};
 use entail_logic::exchange::{Message, Payload, wire};
 use entail_model::fact::Mark;
 use entail_model::id::TermKind;
+use entail_model::random::Random;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Relation, Round, ShardCount, ShardId, TermId};
 use entail_node::store::{OpenOptions, Store, codec};
@@ -39,7 +39,7 @@ fn term(number: u64) -> TermId {
 }
 
 fn unsorted(count: u64, place: u64) -> Vec<Pair> {
-    let mut random = Random::new(SEED, place);
+    let mut random = Random::stream(SEED, place);
     (0..count).map(|_| (term(random.below(TERMS)), term(random.below(TERMS)))).collect()
 }
 

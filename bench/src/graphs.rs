@@ -11,7 +11,7 @@
 //! The lines of a grid or chain come in an order that the seed decides: nobody gets them sorted.
 
 use crate::ntriples::Writer;
-use crate::random::Random;
+use entail_model::random::Random;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, Write};
@@ -62,7 +62,7 @@ impl Graph {
     /// If the graph is not [possible](Self::is_possible), since drawing would never end.
     pub fn edges(&self) -> Vec<(u64, u64)> {
         assert!(self.is_possible(), "{self:?} has more edges than pairs of vertices");
-        let mut random = Random::new(self.seed, 0);
+        let mut random = Random::stream(self.seed, 0);
         match self.form {
             Form::Random { vertices, edges } => draw(vertices, edges, &mut random),
             Form::Grid { side } => {

@@ -24,7 +24,6 @@ mod ntriples;
 pub mod peer;
 pub mod process;
 pub mod program;
-pub mod random;
 pub mod run;
 pub mod tables;
 pub mod workload;

@@ -10,6 +10,7 @@
 //! deadline leaves room and while the [`Budget`], which all calls of a client share, allows it: when everything
 //! fails, the load on the cluster grows by a tenth and not by a factor.
 
+use entail_model::random::Random;
 use entail_model::{Fault, Reason};
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ pub enum Effect {
 pub struct Retry {
     policy: Policy,
     deadline: Option<Duration>,
-    seed: u64,
+    random: Random,
     sends: u32,
     state: State,
     /// An earlier send may have been applied, as far as is known.
@@ -118,7 +119,7 @@ impl Retry {
     /// A call that has just been sent; the deadline counts from its beginning.
     pub fn new(policy: Policy, deadline: Option<Duration>, seed: u64, budget: &mut Budget) -> Self {
         budget.earn();
-        Self { policy, deadline, seed, sends: 1, state: State::Sent, is_in_doubt: false }
+        Self { policy, deadline, random: Random::from_state(seed), sends: 1, state: State::Sent, is_in_doubt: false }
     }
 
     /// Takes an event and says what to do.
@@ -186,16 +187,8 @@ impl Retry {
     fn wait(&mut self) -> Duration {
         let factor = 1u32 << (self.sends - 1).min(20);
         let bound = self.policy.wait_first.saturating_mul(factor).min(self.policy.wait_max);
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        bound.mul_f64(unit(self.seed))
+        bound.mul_f64(self.random.unit())
     }
-}
-
-/// A number from 0 to 1 out of a seed (the finalizer of SplitMix64).
-fn unit(seed: u64) -> f64 {
-    let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (mixed ^ (mixed >> 31)) as f64 / u64::MAX as f64
 }
 
 #[cfg(test)]

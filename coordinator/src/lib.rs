@@ -19,7 +19,6 @@ mod staging;
 mod uses;
 mod writer;
 
-pub use metalog::{Directory, DirectoryIdentity};
 pub use options::Options;
 
 use entail_model::{ClusterId, Fault, Reason, ShardCount};

@@ -2,8 +2,8 @@
 
 use crate::metalog::RuleSet;
 use entail_logic::eval::condition::is_decided_by_id;
+use entail_logic::plan::broadcast::{self, News};
 use entail_logic::plan::compile::{Body, Context, RuleBody, compile_program};
-use entail_logic::plan::spread::{self, News};
 use entail_logic::plan::{Arg, Atom, Condition, GraphScope, Head, Program};
 use entail_logic::rules::{self, Rule, expression_text};
 use entail_model::{Fault, Reason, TermId, term};
@@ -85,7 +85,7 @@ impl Parsed {
                 all.push(lowering.data(&set.data)?);
             }
         }
-        Ok(compile_program(context, &all, &spread::worthwhile(context, &all, news)))
+        Ok(compile_program(context, &all, &broadcast::worthwhile(context, &all, news)))
     }
 }
 

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use entail_logic::near::{Near, Staged, StagedFacts};
 use entail_model::fact::{Pair, in_home};
 use entail_model::term::{HashKey, TermHash};
-use entail_model::{Attempt, Copy, Epoch, Fact, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId, term};
+use entail_model::{
+    Attempt, Direction, Epoch, Fact, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId, term,
+};
 use entail_proto::convert;
 use entail_proto::internal::StageRequest;
 use entail_rdf::{Batch, TermTable};
@@ -55,7 +57,7 @@ impl Stager {
         self.relations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The id of `rdf:type`, which decides where in copies go; it is interned before anything is staged.
+    /// The id of `rdf:type`, which decides where inverse copies go; it is interned before anything is staged.
     pub async fn rdf_type(&self) -> Result<TermId, Fault> {
         let id = self.rdf_type.get_or_try_init(|| async {
             let mut bytes = Vec::new();
@@ -234,7 +236,7 @@ impl<T: Default> Relations<T> {
 }
 
 /// What of a fact a node may keep.
-const COPIES: [&[Copy]; 3] = [&Copy::BOTH, &[Copy::Out], &[Copy::In]];
+const COPIES: [&[Direction]; 3] = [&Direction::BOTH, &[Direction::Forward], &[Direction::Inverse]];
 
 /// Facts on their way to their homes.
 struct Sorting<'h> {

@@ -9,17 +9,14 @@
 use crate::columns::Run;
 use crate::eval::meter::Meter;
 use crate::eval::{Batch, Conditions, Facts, Scope, Texts, Visit, run_stage};
-use crate::exchange::route::Territory;
-use crate::exchange::{Flow, Message, Payload, PlanKey};
+use crate::exchange::endpoint::{Kind, Opening, Progress};
+use crate::exchange::route::ShardMap;
+use crate::exchange::{Endpoint, Message, Payload, PlanKey};
 use crate::fixpoint::Base;
 use crate::plan::{Plan, Sink, View};
-use entail_model::{Copy, Fault, Mark, NodeId, Reason, Relation, Round, TermId};
-use std::collections::BTreeMap;
+use entail_model::{Direction, Fault, Mark, NodeId, Reason, Relation, Round, TermId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-
-/// Rows for one destination that make a message.
-const MESSAGE_ROWS: usize = 16_384;
 
 /// The one round of a query, and its one plan.
 const ROUND: Round = Round(1);
@@ -30,12 +27,12 @@ const PLAN: PlanKey = PlanKey { rule: 0, pivot: None };
 pub struct Committed(pub Base);
 
 impl Facts for Committed {
-    fn runs(&self, relation: Relation, copy: Copy, _view: View) -> Vec<Arc<Run>> {
+    fn runs(&self, relation: Relation, copy: Direction, _view: View) -> Vec<Arc<Run>> {
         let runs = self.0.get(relation).map(|copies| &copies[copy as usize]);
         runs.into_iter().flatten().filter(|run| run.mark != Mark::Promoted).cloned().collect()
     }
 
-    fn visit_runs(&self, graph: TermId, copy: Copy, _view: View, visit: Visit<'_>) -> Result<(), Fault> {
+    fn visit_runs(&self, graph: TermId, copy: Direction, _view: View, visit: Visit<'_>) -> Result<(), Fault> {
         self.0.of_graph(graph).try_for_each(|(relation, copies)| {
             let mut runs = copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
             runs.try_for_each(|run| visit(relation.predicate, run))
@@ -47,16 +44,16 @@ impl Facts for Committed {
     }
 }
 
-/// What happens to a part.
+/// An input of the machine.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Begin with what is here.
+    /// Start with this node's facts.
     Start,
-    /// A message of a peer.
+    /// A message from a peer arrived.
     Received { from: NodeId, message: Message },
 }
 
-/// What a part asks its shell to do.
+/// An output of the machine, for its shell to carry out.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Deliver a message to a peer.
@@ -67,18 +64,18 @@ pub enum Effect {
     Done,
 }
 
-/// What a part is made of.
+/// The parts of an answer machine.
 pub struct Setup {
-    pub territory: Territory,
+    pub shard_map: ShardMap,
     pub plan: Arc<Plan>,
     pub facts: Arc<dyn Facts + Send + Sync>,
     pub texts: Arc<dyn Texts + Send + Sync>,
-    /// Rows after which this node has given enough; the others are not needed.
+    /// Rows after which this node has given enough; further rows are not needed.
     pub rows_max: Option<u64>,
     /// Rows that operators may take in, all together; [`too_much`](crate::eval::too_much) ends it then.
     pub rows_left: Option<Arc<AtomicU64>>,
     pub stop: Arc<AtomicBool>,
-    /// Measures the work, if anybody wants to know.
+    /// Measures the work, if a profile was asked for.
     pub meter: Option<Arc<Meter>>,
 }
 
@@ -86,12 +83,8 @@ pub struct Setup {
 pub struct Answer {
     setup: Setup,
     conditions: Conditions,
-    flow: Flow,
-    outbox: BTreeMap<(NodeId, usize), Batch>,
+    endpoint: Endpoint,
     rows: u64,
-    is_started: bool,
-    is_done: bool,
-    early: Vec<(NodeId, Message)>,
 }
 
 type Emit<'e> = &'e mut dyn FnMut(Effect) -> Result<(), Fault>;
@@ -104,18 +97,8 @@ impl Answer {
     pub fn new(setup: Setup) -> Result<Self, Fault> {
         setup.plan.check()?;
         let conditions = Conditions::of([&*setup.plan])?;
-        let levels = setup.plan.stages.len() - 1;
-        let flow = Flow::new(ROUND, setup.territory.peers(), levels);
-        Ok(Self {
-            setup,
-            conditions,
-            flow,
-            outbox: BTreeMap::new(),
-            rows: 0,
-            is_started: false,
-            is_done: false,
-            early: Vec::new(),
-        })
+        let endpoint = Endpoint::new(Kind::Query, setup.shard_map.peers());
+        Ok(Self { setup, conditions, endpoint, rows: 0 })
     }
 
     /// Rows of the answer that this node gave.
@@ -125,57 +108,45 @@ impl Answer {
 
     /// Is there nothing left to do?
     pub fn is_done(&self) -> bool {
-        self.is_done
+        self.endpoint.round() == ROUND && !self.endpoint.is_open()
     }
 
-    /// Does what the event asks for.
+    /// Handles one event.
     ///
     /// # Errors
-    /// Whatever the facts, texts or `emit` give; `Cancelled` when told to stop; `Corrupt` for messages that do not fit.
+    /// Any fault of the facts, the texts or `emit`; `Cancelled` when told to stop; `Corrupt` for messages that do not
+    /// fit.
     pub fn step(&mut self, event: Event, emit: Emit<'_>) -> Result<(), Fault> {
         match event {
-            Event::Start => {
-                self.is_started = true;
-                if self.setup.territory.starts(&self.setup.plan) {
-                    self.run(0, Batch::unit(self.setup.plan.width), emit)?;
-                }
-                if self.flow.levels() > 0 {
-                    self.close_level(1, emit)?;
-                }
-                for (from, message) in std::mem::take(&mut self.early) {
-                    self.receive(from, &message, emit)?;
-                }
-                self.advance(emit)
-            }
-            Event::Received { from, message } if !self.is_started => {
-                self.early.push((from, message));
-                Ok(())
-            }
-            Event::Received { from, message } => {
-                self.receive(from, &message, emit)?;
-                self.advance(emit)
-            }
+            Event::Start => self.start(emit)?,
+            Event::Received { from, message } => self.receive(from, message, emit)?,
+        }
+        let meter = self.setup.meter.clone();
+        match self.endpoint.advance(&mut |to, message| send(meter.as_deref(), to, message, emit))? {
+            Progress::Closed => emit(Effect::Done),
+            Progress::Waiting | Progress::BroadcastComplete => Ok(()),
         }
     }
 
-    fn receive(&mut self, from: NodeId, message: &Message, emit: Emit<'_>) -> Result<(), Fault> {
-        if message.round != ROUND || message.level == 0 || message.level > self.flow.levels() {
-            return Err(Fault::corrupt("a message that does not fit the query"));
+    fn start(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
+        self.endpoint.open(ROUND, self.setup.plan.stages.len() - 1, Opening::Work);
+        if self.setup.shard_map.starts(&self.setup.plan) {
+            self.run(0, Batch::unit(self.setup.plan.width), emit)?;
         }
-        if self.is_done || !self.flow.receive(from, message) {
-            return Ok(());
-        }
-        match &*message.payload {
-            Payload::Rows { stage, batch, .. } => {
-                if *stage != message.level || batch.columns.len() != self.setup.plan.width {
-                    return Err(Fault::corrupt("rows that do not fit their plan"));
-                }
-                self.run(*stage, batch.clone(), emit)
+        let meter = self.setup.meter.clone();
+        self.endpoint.end_own_work(&mut |to, message| send(meter.as_deref(), to, message, emit))?;
+        let mut deferred = self.endpoint.take_deferred().into_iter();
+        deferred.try_for_each(|(from, message)| self.receive(from, message, emit))
+    }
+
+    fn receive(&mut self, from: NodeId, message: Message, emit: Emit<'_>) -> Result<(), Fault> {
+        match self.endpoint.receive(from, message)? {
+            Some((level, Payload::Rows { stage, batch, .. })) => {
+                self.endpoint.check_rows(&self.setup.plan, level, stage, &batch)?;
+                self.run(stage, batch, emit)
             }
-            Payload::Close { .. } => Ok(()),
-            Payload::Heads { .. } | Payload::Copies { .. } | Payload::Blocks { .. } | Payload::Spread { .. } => {
-                Err(Fault::corrupt("facts in a query's messages"))
-            }
+            None | Some((_, Payload::Close { .. })) => Ok(()),
+            Some(_) => Err(Fault::corrupt("facts in a query's messages")),
         }
     }
 
@@ -193,7 +164,7 @@ impl Answer {
             stop: Some(&stop),
             meter: meter.as_deref(),
             groups: None,
-            members: None,
+            key_sets: None,
             rows_left: rows_left.as_deref(),
         };
         let result = self.run_in(&scope, &plan, stage, batch, emit);
@@ -214,9 +185,10 @@ impl Answer {
         }
         let result = run_stage(scope, plan, stage, batch, &mut |piece| {
             let before = scope.meter.map(|meter| meter.pass(Some(meter.handing_on(stage))));
-            let given = match stage + 1 == plan.stages.len() {
-                true => self.give(scope, plan, piece, emit),
-                false => self.pass_on(scope, plan, stage, piece, emit),
+            let given = if stage + 1 == plan.stages.len() {
+                self.give(scope, plan, piece, emit)
+            } else {
+                self.pass_on(scope, plan, stage, piece, emit)
             };
             if let (Some(meter), Some(before)) = (scope.meter, before) {
                 meter.pass(before);
@@ -225,7 +197,7 @@ impl Answer {
             given
         });
         match result {
-            // Enough was given: the way out of the operators is not a failure.
+            // Not a failure: this fault only unwinds the operators.
             Err(fault) if fault == enough() => Ok(()),
             other => other,
         }
@@ -276,8 +248,8 @@ impl Answer {
     ) -> Result<(), Fault> {
         piece.project(&plan.stages[stage].live);
         let next = stage + 1;
-        let mut parts = self.setup.territory.split(&plan.stages[next].route, piece)?;
-        let here = parts.remove(&self.setup.territory.me);
+        let mut parts = self.setup.shard_map.split(&plan.stages[next].route, piece)?;
+        let here = parts.remove(&self.setup.shard_map.me);
         if let (Some(meter), Some(batch)) = (scope.meter, &here) {
             meter.handed_on(stage, batch, 0);
         }
@@ -285,57 +257,28 @@ impl Answer {
             if let Some(meter) = scope.meter {
                 meter.handed_on(stage, &batch, batch.bytes());
             }
-            let waiting = self.outbox.entry((node, next)).or_insert_with(|| Batch::empty(plan.width));
-            waiting.append(&batch);
-            if waiting.rows >= MESSAGE_ROWS {
-                let batch = std::mem::take(waiting);
-                self.outbox.remove(&(node, next));
-                self.send_rows(node, next, batch, emit)?;
-            }
+            let meter = scope.meter;
+            let deliver = &mut |to, message| send(meter, to, message, emit);
+            self.endpoint.add_rows(node, (PLAN, next), &batch, deliver)?;
         }
         match here {
             Some(batch) => self.run_in(scope, plan, next, batch, emit),
             None => Ok(()),
         }
     }
+}
 
-    fn send_rows(&mut self, to: NodeId, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
-        let message = self.flow.send(to, stage, Arc::new(Payload::Rows { plan: PLAN, stage, batch }));
-        // A query's messages are delivered by its shell or the query fails: there is nothing to send again.
-        self.flow.acknowledge(to, message.sequence);
-        let Some(meter) = self.setup.meter.clone() else { return emit(Effect::Send { to, message }) };
-        meter.sent(stage);
-        let before = meter.pass(Some(meter.handing_on(stage - 1)));
-        let sent = emit(Effect::Send { to, message });
-        meter.pass(before);
-        sent
-    }
-
-    fn close_level(&mut self, level: usize, emit: Emit<'_>) -> Result<(), Fault> {
-        let waiting: Vec<(NodeId, usize)> = self.outbox.keys().filter(|(_, stage)| *stage == level).copied().collect();
-        for (node, stage) in waiting {
-            let batch = self.outbox.remove(&(node, stage)).expect("the key was just listed");
-            self.send_rows(node, stage, batch, emit)?;
-        }
-        for (to, message) in self.flow.close(level) {
-            self.flow.acknowledge(to, message.sequence);
-            emit(Effect::Send { to, message })?;
-        }
-        Ok(())
-    }
-
-    fn advance(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        while let Some(done) = self.flow.complete_level() {
-            if done < self.flow.levels() {
-                self.close_level(done + 1, emit)?;
-            }
-        }
-        if self.flow.is_done() && !self.is_done {
-            self.is_done = true;
-            emit(Effect::Done)?;
-        }
-        Ok(())
-    }
+/// Sends a message. Its time counts for handing on the rows that it carries.
+fn send(meter: Option<&Meter>, to: NodeId, message: Message, emit: Emit<'_>) -> Result<(), Fault> {
+    let (Some(meter), Payload::Rows { stage, .. }) = (meter, &*message.payload) else {
+        return emit(Effect::Send { to, message });
+    };
+    let stage = *stage;
+    meter.sent(stage);
+    let before = meter.pass(Some(meter.handing_on(stage - 1)));
+    let sent = emit(Effect::Send { to, message });
+    meter.pass(before);
+    sent
 }
 
 /// Not a failure: unwinds the operators when enough rows were given.

@@ -10,7 +10,7 @@ use crate::eval::Batch;
 use crate::exchange::Message;
 use crate::plan::Plan;
 use entail_model::term::TermHash;
-use entail_model::{Attempt, ClusterId, Copy, Epoch, Fault, NodeId, Placement, Relation, TermId};
+use entail_model::{Attempt, ClusterId, Direction, Epoch, Fault, NodeId, Placement, Relation, TermId};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::atomic::AtomicBool;
@@ -50,14 +50,14 @@ pub struct Staged {
 pub struct StagedFacts {
     pub relation: Relation,
     /// Which of their copies the node keeps.
-    pub copies: &'static [Copy],
+    pub copies: &'static [Direction],
     /// Subjects and objects.
     pub pairs: Vec<Pair>,
 }
 
 /// What a message between nodes belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum FlowId {
     Attempt(Attempt),
     Query(u64),
 }
@@ -84,7 +84,7 @@ pub trait Near: Send + Sync + Debug {
     fn stage(&self, staged: Staged) -> Result<(), Fault>;
 
     /// Takes a message of another node, as its inbox does: into memory, or onto the disk.
-    fn receive(&self, cluster: ClusterId, owner: Owner, from: NodeId, message: Message) -> Result<(), Fault>;
+    fn receive(&self, cluster: ClusterId, owner: FlowId, from: NodeId, message: Message) -> Result<(), Fault>;
 
     /// Shows the canonical bytes of each dictionary id, in order; sorted ids cost least.
     ///

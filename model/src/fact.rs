@@ -1,6 +1,6 @@
 //! Facts, and where their two copies live.
 //!
-//! The *out* copy of (s, p, o) lives at home(s), sorted (s, o). The *in* copy, sorted (o, s), lives at home(o),
+//! The *forward* copy of (s, p, o) lives at home(s), sorted (s, o). The *inverse* copy, sorted (o, s), lives at home(o),
 //! unless the object is *scattered*: then it lives at home(s) too, so that no shard gets a hot spot and a lookup by
 //! that object asks every shard. [`in_home`] is the one place that decides this.
 
@@ -36,22 +36,22 @@ impl Fact {
 /// Which of a fact's two copies: sorted by subject or by object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
-pub enum Copy {
+pub enum Direction {
     /// Pairs (subject, object), at the subject's home. The authority on the fact's existence and marks.
-    Out = 0,
+    Forward = 0,
     /// Pairs (object, subject), at the object's home or, for scattered objects, at the subject's.
-    In = 1,
+    Inverse = 1,
 }
 
-impl Copy {
+impl Direction {
     /// Both copies.
-    pub const BOTH: [Self; 2] = [Self::Out, Self::In];
+    pub const BOTH: [Self; 2] = [Self::Forward, Self::Inverse];
 
     /// The fact's pair as this copy sorts it.
     pub fn pair(self, subject: TermId, object: TermId) -> (TermId, TermId) {
         match self {
-            Self::Out => (subject, object),
-            Self::In => (object, subject),
+            Self::Forward => (subject, object),
+            Self::Inverse => (object, subject),
         }
     }
 }
@@ -84,7 +84,7 @@ pub fn is_scattered_predicate(predicate: TermId, rdf_type: Option<TermId>) -> bo
     Some(predicate) == rdf_type
 }
 
-/// The shard that holds the in copy of (subject, predicate, object).
+/// The shard that holds the inverse copy of (subject, predicate, object).
 ///
 /// `None` only when the subject is an inline value, which no valid fact has.
 pub fn in_home(subject: TermId, predicate: TermId, object: TermId, rdf_type: Option<TermId>) -> Option<ShardId> {

@@ -5,18 +5,17 @@
 
 mod staging;
 
-use crate::context::{Context, StoreTexts, Territories};
+use crate::context::{AddressedShardMap, Context, StoreTexts};
 use crate::inbox::Inbox;
-use crate::peers::Parcel;
-use crate::staged::Columns;
+use crate::peers::Envelope;
 use crate::store::{Removed, SealSummary, Sealed, Snapshot};
 use crate::traffic::{self, Receipt, Traffic};
 use bytes::Bytes;
 use entail_logic::columns::Pair;
 use entail_logic::exchange::{Message, Payload};
 use entail_logic::fixpoint::reasoner::Setup;
-use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report};
-use entail_logic::near::Owner;
+use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts};
+use entail_logic::near::FlowId;
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
 use entail_telemetry::{count, fail};
@@ -50,7 +49,7 @@ pub struct RoundRequest {
 pub struct FirstRound {
     pub mode: Mode,
     pub program: Arc<Program>,
-    pub territories: Territories,
+    pub shard_maps: AddressedShardMap,
     pub staged: u64,
     pub facts_max: u64,
     /// The epoch that the attempt builds on.
@@ -226,7 +225,7 @@ impl Open {
         context: &Context,
         previous: Epoch,
         sequence: u64,
-        add: impl FnOnce(&mut Columns) -> Result<(), Fault>,
+        add: impl FnOnce(&mut StagedFacts) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut staging = lock(&self.staging);
         let base = base(context, previous)?;
@@ -285,7 +284,7 @@ impl Open {
         let state = lock(&self.staging).finish(context, &base, first.staged, rebuild)?;
         lock(&self.progress).asserted = state.staged_facts();
         let reasoner = Reasoner::new(Setup {
-            territory: first.territories.territory.clone(),
+            shard_map: first.shard_maps.shard_map.clone(),
             program: first.program,
             mode: first.mode,
             state,
@@ -301,7 +300,7 @@ impl Open {
             .name(format!("attempt-{}", self.attempt))
             .spawn(move || {
                 // A defect in the evaluation must end the attempt, not leave it waiting for ever.
-                let run = AssertUnwindSafe(|| open.run(&context, cluster, &reasoner, &first.territories));
+                let run = AssertUnwindSafe(|| open.run(&context, cluster, &reasoner, &first.shard_maps));
                 if catch_unwind(run).is_err() {
                     open.fail(Fault::internal("the reasoner has panicked: see the node's log"));
                 }
@@ -316,7 +315,7 @@ impl Open {
         context: &Arc<Context>,
         cluster: ClusterId,
         reasoner: &Mutex<Reasoner>,
-        territories: &Territories,
+        shard_maps: &AddressedShardMap,
     ) {
         while !self.stop.load(Ordering::Relaxed) {
             let event = match self.inbox.pop(Duration::from_secs(1)) {
@@ -327,7 +326,7 @@ impl Open {
             let mut reasoner = lock(reasoner);
             // The pool's threads share the work of a step, and one of them waits where a peer is slow to take what is
             // sent: only one attempt is at work, and nothing else uses the pool.
-            let mut emit = |effect| self.perform(context, cluster, territories, effect);
+            let mut emit = |effect| self.perform(context, cluster, shard_maps, effect);
             self.works(Some(Instant::now()));
             // What has come meanwhile as well: each change of threads costs more than most events.
             let began = Instant::now();
@@ -351,7 +350,7 @@ impl Open {
         self: &Arc<Self>,
         context: &Arc<Context>,
         cluster: ClusterId,
-        territories: &Territories,
+        shard_maps: &AddressedShardMap,
         effect: Effect,
     ) -> Result<(), Fault> {
         match effect {
@@ -372,13 +371,13 @@ impl Open {
             }
             Effect::Send { to, message } => {
                 self.bytes_sent.fetch_add(traffic::bytes(&message.payload), Ordering::Relaxed);
-                let receipt = self.exchange(to, territories, &message.payload)?;
+                let receipt = self.exchange(to, shard_maps, &message.payload)?;
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
-                let (owner, stop) = (Owner::Attempt(self.attempt), &*self.stop);
+                let (owner, stop) = (FlowId::Attempt(self.attempt), &*self.stop);
                 let metrics = &context.metrics;
-                let parcel = Parcel { cluster, owner, from: context.node, to, message, stop, metrics };
-                context.peers.send(&context.runtime, territories, parcel, move |result| match result {
+                let envelope = Envelope { cluster, owner, from: context.node, to, message, stop, metrics };
+                context.peers.send(&context.runtime, shard_maps, envelope, move |result| match result {
                     Ok(()) => {
                         // Before the round can be closed by it.
                         receipt.came();
@@ -391,9 +390,9 @@ impl Open {
     }
 
     /// Tells the round's trace what goes to a node.
-    fn exchange(&self, to: NodeId, territories: &Territories, payload: &Payload) -> Result<Receipt, Fault> {
+    fn exchange(&self, to: NodeId, shard_maps: &AddressedShardMap, payload: &Payload) -> Result<Receipt, Fault> {
         match &mut *lock(&self.underway) {
-            Some(underway) => underway.traffic.goes(to, || territories.address(to), payload),
+            Some(underway) => underway.traffic.goes(to, || shard_maps.address(to), payload),
             None => Ok(Receipt::default()),
         }
     }

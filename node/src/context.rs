@@ -1,11 +1,11 @@
 //! What every part of a node shares: its store, its place in the cluster, its threads.
 
 use crate::metrics::Metrics;
-use crate::overflow::Room;
+use crate::overflow::MemoryBudget;
 use crate::peers::Peers;
 use crate::store::{Snapshot, Store};
 use entail_logic::columns::Pair;
-use entail_logic::exchange::route::Territory;
+use entail_logic::exchange::route::ShardMap;
 use entail_model::{ClusterId, Epoch, Fault, NodeId, Placement, Reason, ShardId, TermId};
 use entail_proto::convert;
 use entail_proto::internal::PlacementMap;
@@ -27,7 +27,7 @@ pub struct Context {
     /// Set once the node has registered.
     pub membership: OnceLock<Membership>,
     /// Where messages wait for their attempts and queries.
-    pub room: Arc<Room>,
+    pub room: Arc<MemoryBudget>,
     /// Pairs of an attempt that may be in memory, of all relations together; the others are stored while it goes on.
     pub resident_pairs_max: u64,
     pub metrics: Metrics,
@@ -102,22 +102,22 @@ impl Context {
 
 /// The placement that a message came with, and where its nodes are.
 #[derive(Clone, Debug)]
-pub struct Territories {
-    pub territory: Territory,
+pub struct AddressedShardMap {
+    pub shard_map: ShardMap,
     addresses: BTreeMap<NodeId, String>,
 }
 
-impl Territories {
-    /// The territory of all holders, or of the participants only.
+impl AddressedShardMap {
+    /// The shard map of all holders, or of the participants only.
     pub fn new(me: NodeId, map: Option<&PlacementMap>, participants: &[u64]) -> Result<Self, Fault> {
         let map = map.ok_or_else(|| Fault::new(Reason::InvalidRequest, "a message without its placement"))?;
         let (placement, addresses): (Placement, _) = convert::placement_parts(map);
-        let mut territory = Territory::of_all_holders(me, placement);
+        let mut shard_map = ShardMap::of_all_holders(me, placement);
         if !participants.is_empty() {
-            territory.nodes = participants.iter().map(|node| NodeId(*node)).collect();
-            territory.nodes.sort_unstable();
+            shard_map.nodes = participants.iter().map(|node| NodeId(*node)).collect();
+            shard_map.nodes.sort_unstable();
         }
-        Ok(Self { territory, addresses })
+        Ok(Self { shard_map, addresses })
     }
 
     /// Where a node's peer port is.
@@ -129,13 +129,13 @@ impl Territories {
 
     /// The shards that this node holds, as people write them: `0,3,7`.
     pub fn own_shards(&self) -> String {
-        let shards: Vec<String> = self.shards_of(self.territory.me).iter().map(ToString::to_string).collect();
+        let shards: Vec<String> = self.shards_of(self.shard_map.me).iter().map(ToString::to_string).collect();
         shards.join(",")
     }
 
     /// The shards that a node holds.
     pub fn shards_of(&self, node: NodeId) -> Vec<ShardId> {
-        let holders = self.territory.placement.holders.iter().enumerate();
+        let holders = self.shard_map.placement.holders.iter().enumerate();
         holders.filter(|(_, holder)| **holder == node).map(|(shard, _)| ShardId(shard as u16)).collect()
     }
 }
@@ -161,7 +161,7 @@ impl Context {
             peers: Peers::default(),
             runtime,
             membership: OnceLock::new(),
-            room: Arc::new(Room::new(1 << 20, data.to_owned())),
+            room: Arc::new(MemoryBudget::new(1 << 20, data.to_owned())),
             resident_pairs_max: 1 << 20,
             metrics: Metrics::new(&entail_telemetry::metrics::Registry::default()),
             pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be made"),

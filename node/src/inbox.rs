@@ -5,7 +5,7 @@
 //!
 //! [`overflow`]: crate::overflow
 
-use crate::overflow::{Kept, Overflow, Room};
+use crate::overflow::{Kept, MemoryBudget, Overflow};
 use entail_logic::exchange::{Message, wire};
 use entail_logic::{answer, fixpoint};
 use entail_model::{Fault, NodeId};
@@ -53,7 +53,7 @@ impl Arrival for answer::Event {
 pub struct Inbox<T> {
     queue: Mutex<Queue<T>>,
     arrived: Condvar,
-    room: Arc<Room>,
+    room: Arc<MemoryBudget>,
 }
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ enum Waiting<T> {
 
 impl<T: Arrival> Inbox<T> {
     /// An empty inbox.
-    pub fn new(room: Arc<Room>) -> Self {
+    pub fn new(room: Arc<MemoryBudget>) -> Self {
         let queue = Queue { events: VecDeque::new(), overflow: None, is_closed: false };
         Self { queue: Mutex::new(queue), arrived: Condvar::new(), room }
     }
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn all_inboxes_share_one_room_and_what_it_cannot_hold_comes_back_in_order() {
         let place = tempfile::tempdir().expect("a directory");
-        let room = Arc::new(Room::new(1000, place.path().to_owned()));
+        let room = Arc::new(MemoryBudget::new(1000, place.path().to_owned()));
         let (one, other) = (Inbox::new(Arc::clone(&room)), Inbox::new(Arc::clone(&room)));
         let push = |inbox: &Inbox<Event>, n| inbox.push(Event::received(NodeId(n % 3), message(n)), 300);
         for _ in 0..3 {

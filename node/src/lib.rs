@@ -19,6 +19,7 @@ mod overflow;
 mod peers;
 mod presence;
 mod queries;
+mod retry;
 mod scan;
 mod service;
 mod staged;
@@ -43,7 +44,7 @@ use entail_telemetry::{Calls, Instruments, ServerSpans};
 use membership::Member;
 use metrics::{Metrics, Sources};
 use near::ByReference;
-use overflow::Room;
+use overflow::MemoryBudget;
 use presence::Presence;
 use queries::Queries;
 use service::Services;
@@ -113,7 +114,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         peers: peers::Peers::new(Arc::clone(&options.nearby), options.inside.clone()),
         runtime: tokio::runtime::Handle::current(),
         membership: OnceLock::new(),
-        room: Arc::new(Room::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),
+        room: Arc::new(MemoryBudget::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),
         resident_pairs_max: (options.memory / ATTEMPT_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
         metrics,
         pool,

@@ -10,6 +10,7 @@ use crate::attempt::Attempts;
 use crate::context::{Context, Membership};
 use crate::presence::{Presence, State};
 use crate::queries::Queries;
+use crate::retry::Backoff;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, ShardCount};
 use entail_proto::connection::Connection;
@@ -27,6 +28,7 @@ const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
 /// Short beside the 10 s of silence after which the coordinator gives a node up: one that is swallowed must not cost
 /// the node its place.
 const HEARTBEAT_DEADLINE: Duration = Duration::from_secs(2);
+const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How long a coordinator that has just started may take to know a node that wants to leave: some heartbeats.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
@@ -100,7 +102,7 @@ impl Member {
     }
 
     async fn register(&self, client: &mut ClusterServiceClient<Connection>) -> Result<u64, Fault> {
-        let mut wait = Duration::from_millis(100);
+        let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX, self.context.node.0);
         loop {
             let request = self.context.blocking({
                 let (name, address) = (self.name.clone(), self.address.clone());
@@ -121,8 +123,7 @@ impl Member {
                     tracing::info!(coordinator = %self.coordinator, %fault, "cannot register yet");
                 }
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY_MAX);
+            tokio::time::sleep(backoff.next()).await;
         }
     }
 

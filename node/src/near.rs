@@ -7,8 +7,8 @@ use crate::traffic;
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::{Batch, too_much};
 use entail_logic::exchange::Message;
-use entail_logic::exchange::route::Territory;
-use entail_logic::near::{Ask, Near, Owner, Staged};
+use entail_logic::exchange::route::ShardMap;
+use entail_logic::near::{Ask, FlowId, Near, Staged};
 use entail_model::term::TermHash;
 use entail_model::{Attempt, ClusterId, Fault, NodeId, TermId};
 use entail_telemetry::count;
@@ -38,10 +38,10 @@ impl ByReference {
 
     fn run(&self, ask: Ask) -> Result<Option<Vec<Batch>>, Fault> {
         let Some(snapshot) = self.context.store.snapshot(ask.epoch) else { return Ok(None) };
-        let mut territory = Territory::of_all_holders(self.context.node, ask.placement);
-        territory.nodes = vec![self.context.node];
+        let mut shard_map = ShardMap::of_all_holders(self.context.node, ask.placement);
+        shard_map.nodes = vec![self.context.node];
         let mut answer = Answer::new(Setup {
-            territory,
+            shard_map,
             plan: ask.plan,
             facts: Arc::new(Committed(snapshot.relations.clone())),
             texts: Arc::new(StoreTexts(Arc::clone(&self.context.store))),
@@ -116,14 +116,14 @@ impl Near for ByReference {
         })
     }
 
-    fn receive(&self, cluster: ClusterId, owner: Owner, from: NodeId, message: Message) -> Result<(), Fault> {
+    fn receive(&self, cluster: ClusterId, owner: FlowId, from: NodeId, message: Message) -> Result<(), Fault> {
         self.context.check_cluster(cluster.0)?;
         let bytes = traffic::bytes(&message.payload);
         match owner {
-            Owner::Attempt(attempt) => {
+            FlowId::Attempt(attempt) => {
                 self.attempts.open(&self.context, attempt)?.receive(&self.context, from, message, bytes)
             }
-            Owner::Query(query) => self.queries.receive(&self.context, query, from, message, bytes),
+            FlowId::Query(query) => self.queries.receive(&self.context, query, from, message, bytes),
         }
     }
 

@@ -16,7 +16,7 @@ const FREE_SHARE: u64 = 10;
 
 /// The room of all inboxes of a node.
 #[derive(Debug)]
-pub struct Room {
+pub struct MemoryBudget {
     bytes_max: u64,
     bytes: AtomicU64,
     place: PathBuf,
@@ -25,7 +25,7 @@ pub struct Room {
     stored: AtomicU64,
 }
 
-impl Room {
+impl MemoryBudget {
     /// Room for `bytes_max` bytes in memory; the rest waits in files in `place`.
     pub fn new(bytes_max: u64, place: PathBuf) -> Self {
         Self { bytes_max, bytes: AtomicU64::new(0), place, next_file: AtomicU64::new(0), stored: AtomicU64::new(0) }
@@ -86,7 +86,7 @@ pub struct Overflow {
 
 impl Overflow {
     /// An empty file.
-    pub fn new(room: &Room) -> Result<Self, Fault> {
+    pub fn new(room: &MemoryBudget) -> Result<Self, Fault> {
         let path = room.place.join(format!("overflow-{}", room.next_file.fetch_add(1, Ordering::Relaxed)));
         // One of a process that was killed at the wrong moment may be there.
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
@@ -99,7 +99,7 @@ impl Overflow {
     ///
     /// # Errors
     /// `DiskFull`.
-    pub fn put(&mut self, message: &[u8], room: &Room) -> Result<Kept, Fault> {
+    pub fn put(&mut self, message: &[u8], room: &MemoryBudget) -> Result<Kept, Fault> {
         room.check_disk(message.len() as u64)?;
         self.file.write_all_at(message, self.end).map_err(|error| failed(&error))?;
         let kept = Kept { offset: self.end, len: message.len() };

@@ -4,13 +4,13 @@
 //! the message to be in the receiver's memory or on its disk, so two nodes that send to each other cannot wait in a
 //! circle. Messages carry no trace: they are too many for spans, and [`Traffic`](crate::traffic::Traffic) has one for all.
 
-use crate::context::Territories;
+use crate::context::AddressedShardMap;
 use crate::metrics::Metrics;
 use crate::traffic;
 use crate::waiting::wait;
 use bytes::Bytes;
 use entail_logic::exchange::{Message, wire};
-use entail_logic::near::{Nearby, Owner};
+use entail_logic::near::{FlowId, Nearby};
 use entail_model::{ClusterId, Fault, NodeId, Reason};
 use entail_proto::connection::Connection;
 use entail_proto::inside::Inside;
@@ -47,9 +47,9 @@ pub struct Peers {
 }
 
 /// One message on its way.
-pub struct Parcel<'s> {
+pub struct Envelope<'s> {
     pub cluster: ClusterId,
-    pub owner: Owner,
+    pub owner: FlowId,
     pub from: NodeId,
     pub to: NodeId,
     pub message: Message,
@@ -79,11 +79,11 @@ impl Peers {
 
     /// Gives a message to a node of this process; `None` if it is none, or is not ready: then it is asked as others are,
     /// again and again.
-    fn hand_over(&self, parcel: &Parcel<'_>) -> Option<Result<(), Fault>> {
-        let node = self.nearby.find(parcel.to)?;
-        match node.receive(parcel.cluster, parcel.owner, parcel.from, parcel.message.clone()) {
+    fn hand_over(&self, envelope: &Envelope<'_>) -> Option<Result<(), Fault>> {
+        let node = self.nearby.find(envelope.to)?;
+        match node.receive(envelope.cluster, envelope.owner, envelope.from, envelope.message.clone()) {
             Ok(()) => {
-                parcel.count(traffic::bytes(&parcel.message.payload));
+                envelope.count(traffic::bytes(&envelope.message.payload));
                 Some(Ok(()))
             }
             Err(fault) if may_pass(&fault) => None,
@@ -96,26 +96,26 @@ impl Peers {
     pub fn send(
         &self,
         runtime: &Handle,
-        territories: &Territories,
-        parcel: Parcel<'_>,
+        shard_maps: &AddressedShardMap,
+        envelope: Envelope<'_>,
         done: impl FnOnce(Result<(), Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
-        if let Some(taken) = self.hand_over(&parcel) {
+        if let Some(taken) = self.hand_over(&envelope) {
             done(taken);
             return Ok(());
         }
-        let to = parcel.to;
-        let address = territories.address(to)?;
+        let to = envelope.to;
+        let address = shard_maps.address(to)?;
         let (connection, permits) = self.connection(runtime, &address)?;
-        let message: Bytes = wire::encode(&parcel.message).into();
-        let flow = match parcel.owner {
-            Owner::Attempt(attempt) => Flow::Attempt(attempt.0),
-            Owner::Query(query) => Flow::Query(query),
+        let message: Bytes = wire::encode(&envelope.message).into();
+        let flow = match envelope.owner {
+            FlowId::Attempt(attempt) => Flow::Attempt(attempt.0),
+            FlowId::Query(query) => Flow::Query(query),
         };
-        parcel.count(message.len() as u64);
-        let request = ExchangeRequest { cluster: parcel.cluster.0, flow: Some(flow), from: parcel.from.0, message };
-        let shards = territories.shards_of(to);
-        let permit = wait(runtime, parcel.stop, permits.acquire_owned())?
+        envelope.count(message.len() as u64);
+        let request = ExchangeRequest { cluster: envelope.cluster.0, flow: Some(flow), from: envelope.from.0, message };
+        let shards = shard_maps.shards_of(to);
+        let permit = wait(runtime, envelope.stop, permits.acquire_owned())?
             .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
         runtime.spawn(async move {
             let result = deliver(connection, to, request).await;
@@ -132,11 +132,11 @@ impl Peers {
     }
 }
 
-impl Parcel<'_> {
+impl Envelope<'_> {
     fn count(&self, bytes: u64) {
         match self.owner {
-            Owner::Attempt(_) => self.metrics.attempts_sent.count(bytes),
-            Owner::Query(_) => self.metrics.queries_sent.count(bytes),
+            FlowId::Attempt(_) => self.metrics.attempts_sent.count(bytes),
+            FlowId::Query(_) => self.metrics.queries_sent.count(bytes),
         }
     }
 }

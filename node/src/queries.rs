@@ -4,16 +4,16 @@
 //! the thread: every wait looks at the flag within a twentieth of a second, and every operator before each piece of
 //! rows. However a part ends, by a panic too, it leaves its place to others.
 
-use crate::context::{Context, StoreTexts, Territories};
+use crate::context::{AddressedShardMap, Context, StoreTexts};
 use crate::inbox::Inbox;
-use crate::peers::Parcel;
+use crate::peers::Envelope;
 use crate::traffic::Traffic;
 use crate::waiting::{LOOK, wait};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::Batch;
 use entail_logic::eval::meter::{Clock, Meter, Report};
 use entail_logic::exchange::Message;
-use entail_logic::near::Owner;
+use entail_logic::near::FlowId;
 use entail_logic::plan::Plan;
 use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, TermId};
 use entail_telemetry::{count, fail, text};
@@ -72,7 +72,7 @@ pub struct Request {
     pub query: u64,
     pub epoch: Epoch,
     pub plan: Plan,
-    pub territories: Territories,
+    pub shard_maps: AddressedShardMap,
     pub rows_max: Option<u64>,
     pub profile: Option<Profile>,
     /// Nobody waits for the answer after this.
@@ -196,7 +196,7 @@ impl Queries {
         let timer = request.deadline.map(|deadline| stop_after(&context.runtime, deadline, Arc::clone(&stop)));
         let span = info_span!("execute", "entail.epoch" = request.epoch.0 as i64);
         if !span.is_disabled() {
-            text(&span, "entail.shards", &request.territories.own_shards());
+            text(&span, "entail.shards", &request.shard_maps.own_shards());
         }
         context.runtime.spawn_blocking(move || {
             let (_place, _timer) = (place, timer);
@@ -281,7 +281,7 @@ impl Worker {
             .profile
             .map(|profile| Arc::new(Meter::new(Arc::new(Monotonic(started)), Arc::clone(&plan), profile.rdf_type)));
         let mut answer = Answer::new(Setup {
-            territory: request.territories.territory.clone(),
+            shard_map: request.shard_maps.shard_map.clone(),
             plan,
             meter: meter.clone(),
             facts: Arc::new(Committed(snapshot.relations.clone())),
@@ -294,27 +294,29 @@ impl Worker {
         let span = Span::current();
         let mut traffic = Traffic::new(span.clone());
         let mut bytes = 0;
-        let mut emit = |effect| match effect {
-            Effect::Rows(batch) => {
-                bytes += batch.bytes();
-                self.hand_on(Ok(Part::Rows(batch)))
-            }
-            Effect::Send { to, message } => {
-                let (owner, stop) = (Owner::Query(request.query), &*self.stop);
-                let receipt = traffic.goes(to, || request.territories.address(to), &message.payload)?;
-                let (cluster, from, metrics) = (self.cluster, self.context.node, &self.context.metrics);
-                let parcel = Parcel { cluster, owner, from, to, message, stop, metrics };
-                let failed = Arc::clone(&failed);
-                self.context.peers.send(&self.context.runtime, &request.territories, parcel, move |result| match result
-                {
-                    Ok(()) => receipt.came(),
-                    Err(fault) => {
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
-                    }
-                })
-            }
-            Effect::Done => Ok(()),
-        };
+        let mut emit =
+            |effect| match effect {
+                Effect::Rows(batch) => {
+                    bytes += batch.bytes();
+                    self.hand_on(Ok(Part::Rows(batch)))
+                }
+                Effect::Send { to, message } => {
+                    let (owner, stop) = (FlowId::Query(request.query), &*self.stop);
+                    let receipt = traffic.goes(to, || request.shard_maps.address(to), &message.payload)?;
+                    let (cluster, from, metrics) = (self.cluster, self.context.node, &self.context.metrics);
+                    let envelope = Envelope { cluster, owner, from, to, message, stop, metrics };
+                    let failed = Arc::clone(&failed);
+                    self.context.peers.send(&self.context.runtime, &request.shard_maps, envelope, move |result| {
+                        match result {
+                            Ok(()) => receipt.came(),
+                            Err(fault) => {
+                                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+                            }
+                        }
+                    })
+                }
+                Effect::Done => Ok(()),
+            };
         answer.step(Event::Start, &mut emit)?;
         while !answer.is_done() {
             if let Some(fault) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -344,7 +346,7 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::metrics::Metrics;
-    use crate::overflow::Room;
+    use crate::overflow::MemoryBudget;
     use crate::peers::Peers;
     use crate::store::{OpenOptions, Store};
     use std::sync::OnceLock;
@@ -357,7 +359,7 @@ mod tests {
             peers: Peers::default(),
             runtime: Handle::current(),
             membership: OnceLock::new(),
-            room: Arc::new(Room::new(1 << 20, place.to_owned())),
+            room: Arc::new(MemoryBudget::new(1 << 20, place.to_owned())),
             resident_pairs_max: 1 << 10,
             metrics: Metrics::new(&entail_telemetry::metrics::Registry::default()),
             pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("threads"),

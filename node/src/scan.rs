@@ -4,7 +4,7 @@ use crate::store::Snapshot;
 use entail_logic::columns::pairs::gallop;
 use entail_logic::columns::run::CHUNK_PAIRS;
 use entail_logic::columns::{Pair, Run};
-use entail_model::{Copy, Fault, Mark, Relation, TermId};
+use entail_model::{Direction, Fault, Mark, Relation, TermId};
 use entail_proto::convert;
 use entail_proto::internal::{PairBlock, RelationSize, ScanRequest};
 use std::collections::BTreeMap;
@@ -16,15 +16,15 @@ const CLASSES_MAX: usize = 1024;
 /// The sizes of all relations of an epoch, from their runs; `rdf_type` has classes.
 pub fn sizes(snapshot: &Snapshot, rdf_type: Option<TermId>) -> Result<Vec<RelationSize>, Fault> {
     let sizes = snapshot.relations.iter().map(|(relation, copies)| {
-        let facts = |copy: Copy| copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
+        let facts = |copy: Direction| copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
         let is_type = rdf_type == Some(relation.predicate);
-        let classes = if is_type { classes(facts(Copy::In))? } else { BTreeMap::new() };
+        let classes = if is_type { classes(facts(Direction::Inverse))? } else { BTreeMap::new() };
         Ok(RelationSize {
             graph: relation.graph.0,
             predicate: relation.predicate.0,
-            facts: facts(Copy::Out).map(|run| run.len).sum(),
-            subjects: facts(Copy::Out).map(|run| run.keys).sum(),
-            objects: facts(Copy::In).map(|run| run.keys).sum(),
+            facts: facts(Direction::Forward).map(|run| run.len).sum(),
+            subjects: facts(Direction::Forward).map(|run| run.keys).sum(),
+            objects: facts(Direction::Inverse).map(|run| run.keys).sum(),
             classes: classes.keys().map(|class| class.0).collect(),
             class_facts: classes.into_values().collect(),
         })
@@ -57,7 +57,7 @@ fn classes<'r>(runs: impl Iterator<Item = &'r Arc<Run>>) -> Result<BTreeMap<Term
     Ok(classes)
 }
 
-/// Sends the out copies of the relations and marks that were asked for, in blocks.
+/// Sends the forward copies of the relations and marks that were asked for, in blocks.
 pub fn facts(
     snapshot: &Snapshot,
     request: &ScanRequest,
@@ -67,7 +67,7 @@ pub fn facts(
         if request.one_graph && relation.graph != TermId(request.graph) {
             continue;
         }
-        let runs = &copies[Copy::Out as usize];
+        let runs = &copies[Direction::Forward as usize];
         let of = |mark: Mark| runs.iter().filter(move |run| run.mark == mark);
         if request.asserted {
             for run in of(Mark::Asserted).chain(of(Mark::Promoted)) {
@@ -97,7 +97,7 @@ fn send_pieces(
     let mut rest = piece;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(rest.len().min(CHUNK_PAIRS));
-        send(convert::block(relation, Copy::Out, now))?;
+        send(convert::block(relation, Direction::Forward, now))?;
         rest = later;
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! The node's services: requests in, the node's parts do the work, faults out as status.
 
 use crate::attempt::{Attempts, FirstRound, RoundRequest};
-use crate::context::{Context, Territories};
+use crate::context::{AddressedShardMap, Context};
 use crate::queries::{Part, Profile, Queries, Request as QueryRequest, Summary};
-use crate::scan;
+use crate::{scan, staged};
 use entail_logic::exchange::wire;
 use entail_logic::fixpoint::Mode;
 use entail_logic::plan::Plan;
@@ -73,9 +73,9 @@ impl Services {
             }
         };
         let program = self.attempts.program(&request.program, decode_plan)?;
-        let territories = Territories::new(self.context.node, request.placement.as_ref(), &[])?;
+        let shard_maps = AddressedShardMap::new(self.context.node, request.placement.as_ref(), &[])?;
         let (staged, facts_max, previous) = (request.staged, request.facts_max, Epoch(request.previous));
-        Ok(FirstRound { mode, program, territories, staged, facts_max, previous })
+        Ok(FirstRound { mode, program, shard_maps, staged, facts_max, previous })
     }
 }
 
@@ -125,7 +125,7 @@ impl NodeService for Services {
         self.work(request.cluster, move |services| {
             let open = services.attempts.open(&services.context, Attempt(request.attempt))?;
             open.stage(&services.context, Epoch(request.previous), request.sequence, |columns| {
-                request.blocks.iter().try_for_each(|block| columns.add_block(block))
+                request.blocks.iter().try_for_each(|block| staged::add_block(columns, block))
             })
         })
         .await?;
@@ -153,7 +153,7 @@ impl NodeService for Services {
             sent: answer.report.sent.iter().map(count).collect(),
             received: answer.report.received.iter().map(count).collect(),
             bytes_sent: answer.bytes_sent,
-            to_spread: answer.report.to_spread,
+            to_broadcast: answer.report.to_broadcast,
         }))
     }
 
@@ -190,7 +190,7 @@ impl NodeService for Services {
         let start = || {
             let plan: Plan = decode_plan(&request.plan)?;
             let placement = request.placement.as_ref();
-            let territories = Territories::new(self.context.node, placement, &request.participants)?;
+            let shard_maps = AddressedShardMap::new(self.context.node, placement, &request.participants)?;
             let epoch = Epoch(request.epoch);
             let rdf_type = Some(TermId(request.rdf_type)).filter(|_| request.has_rdf_type);
             let profile = request.profile.then_some(Profile { rdf_type });
@@ -198,7 +198,7 @@ impl NodeService for Services {
                 query: request.query,
                 epoch,
                 plan,
-                territories,
+                shard_maps,
                 rows_max: request.rows_max,
                 profile,
                 deadline,

@@ -112,7 +112,7 @@ impl Drop for Traffic {
 pub fn bytes(payload: &Payload) -> u64 {
     match payload {
         Payload::Rows { batch, .. } => batch.bytes(),
-        Payload::Heads { pairs, .. } | Payload::Copies { pairs, .. } | Payload::Spread { pairs, .. } => {
+        Payload::Heads { pairs, .. } | Payload::Copies { pairs, .. } | Payload::Broadcast { pairs, .. } => {
             pairs.len() as u64 * 16
         }
         Payload::Blocks { blocks, .. } => blocks.bytes(),

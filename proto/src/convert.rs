@@ -4,7 +4,7 @@ use crate::internal::{NodeAddress, PairBlock, PlacementMap, StagedBlock, Terms};
 use bytes::{BufMut, Bytes, BytesMut};
 use entail_model::fact::Pair;
 use entail_model::term::TermHash;
-use entail_model::{Copy, Fault, NodeId, Placement, Relation, TermId};
+use entail_model::{Direction, Fault, NodeId, Placement, Relation, TermId};
 use std::collections::BTreeMap;
 
 /// Ids as little-endian bytes, 8 each.
@@ -27,7 +27,7 @@ pub fn ids_from_bytes(bytes: &[u8]) -> Result<Vec<TermId>, Fault> {
 }
 
 /// A block of pairs of one copy of a relation.
-pub fn block(relation: Relation, copy: Copy, pairs: &[(TermId, TermId)]) -> PairBlock {
+pub fn block(relation: Relation, copy: Direction, pairs: &[(TermId, TermId)]) -> PairBlock {
     let mut buffer = BytesMut::with_capacity(pairs.len() * 16);
     for (key, value) in pairs {
         buffer.put_u64_le(key.0);
@@ -40,10 +40,10 @@ pub fn block(relation: Relation, copy: Copy, pairs: &[(TermId, TermId)]) -> Pair
 ///
 /// # Errors
 /// `Corrupt` for an unknown copy or pairs that are cut off.
-pub fn block_parts(block: &PairBlock) -> Result<(Relation, Copy, Vec<Pair>), Fault> {
+pub fn block_parts(block: &PairBlock) -> Result<(Relation, Direction, Vec<Pair>), Fault> {
     let copy = match block.copy {
-        0 => Copy::Out,
-        1 => Copy::In,
+        0 => Direction::Forward,
+        1 => Direction::Inverse,
         other => return Err(Fault::corrupt(format!("an unknown copy {other}"))),
     };
     Ok((relation(block.graph, block.predicate), copy, pairs(&block.pairs)?.collect()))
@@ -68,7 +68,7 @@ pub fn pairs(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = Pair> + Clone
 }
 
 /// Facts of a relation, as subject and object, for the node that keeps these copies of them.
-pub fn staged_block(relation: Relation, copies: &[Copy], facts: &[Pair]) -> StagedBlock {
+pub fn staged_block(relation: Relation, copies: &[Direction], facts: &[Pair]) -> StagedBlock {
     let mut pairs = BytesMut::with_capacity(facts.len() * 16);
     for (subject, object) in facts {
         pairs.put_u64_le(subject.0);
@@ -82,11 +82,11 @@ pub fn staged_block(relation: Relation, copies: &[Copy], facts: &[Pair]) -> Stag
 ///
 /// # Errors
 /// `Corrupt` if there are none, or others than the two.
-pub fn copies(bits: u32) -> Result<impl Iterator<Item = Copy>, Fault> {
+pub fn copies(bits: u32) -> Result<impl Iterator<Item = Direction>, Fault> {
     if !(1..4).contains(&bits) {
         return Err(Fault::corrupt(format!("copies that there are not: {bits}")));
     }
-    Ok(Copy::BOTH.into_iter().filter(move |copy| bits & 1 << *copy as u32 != 0))
+    Ok(Direction::BOTH.into_iter().filter(move |copy| bits & 1 << *copy as u32 != 0))
 }
 
 /// Terms in one buffer.

@@ -4,6 +4,5 @@ pub mod cluster;
 pub mod door;
 pub mod memory_cluster;
 pub mod oracle;
-pub mod random;
 pub mod sim;
 pub mod w3c;

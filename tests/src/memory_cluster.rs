@@ -7,13 +7,13 @@ use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::columns::Run;
 use entail_logic::eval::meter::{Clock, Meter};
 use entail_logic::eval::{Batch, Texts};
-use entail_logic::exchange::route::Territory;
+use entail_logic::exchange::route::ShardMap;
 use entail_logic::fixpoint::Base;
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_model::fact::Pair;
 use entail_model::term::{self, HashKey};
-use entail_model::{Copy, Fact, Fault, Mark, NodeId, Placement, Relation, ShardCount, TermId, fact};
+use entail_model::{Direction, Fact, Fault, Mark, NodeId, Placement, Relation, ShardCount, TermId, fact};
 use entail_sparql::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts as AnswerTexts, Wanted};
 use oxrdf::vocab::rdf;
 use oxrdf::{GraphName, Quad, Term};
@@ -84,7 +84,7 @@ impl MemoryCluster {
         let mut seen = HashSet::new();
         for (relation, subject, object) in facts {
             let homes = [subject.home(), fact::in_home(subject, relation.predicate, object, Some(rdf_type))];
-            for (copy, home) in Copy::BOTH.into_iter().zip(homes) {
+            for (copy, home) in Direction::BOTH.into_iter().zip(homes) {
                 let node = placement.holder(home.expect("subjects have homes")).expect("every shard is placed");
                 draft.entry(node).or_default().entry(relation).or_default()[copy as usize]
                     .push(copy.pair(subject, object));
@@ -94,8 +94,8 @@ impl MemoryCluster {
             }
             let stats = stats.entry(relation).or_default();
             stats.facts += 1;
-            stats.subjects += u64::from(seen.insert((relation, Copy::Out, subject)));
-            stats.objects += u64::from(seen.insert((relation, Copy::In, object)));
+            stats.subjects += u64::from(seen.insert((relation, Direction::Forward, subject)));
+            stats.objects += u64::from(seen.insert((relation, Direction::Inverse, object)));
         }
         let base = |node: &NodeId| {
             draft.remove(node).unwrap_or_default().into_iter().map(|(r, copies)| (r, copies.map(runs))).collect()
@@ -115,7 +115,7 @@ impl MemoryCluster {
             let meter = Arc::new(Meter::new(Arc::new(Ticks::default()), Arc::clone(plan), self.context.rdf_type));
             let meter = wanted.profile.then_some(meter);
             let answer = Answer::new(Setup {
-                territory: Territory::of_all_holders(NodeId(index as u64 + 1), self.placement.clone()),
+                shard_map: ShardMap::of_all_holders(NodeId(index as u64 + 1), self.placement.clone()),
                 plan: Arc::clone(plan),
                 facts: Arc::new(Committed(base.clone())),
                 texts: Arc::clone(&self.dictionary) as Arc<dyn Texts + Send + Sync>,

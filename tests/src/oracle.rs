@@ -3,12 +3,12 @@
 //! Terms are made by hand, without a dictionary: a handful of nodes spread over the shards, and small integers, so that
 //! everything meets everything and rules recurse.
 
-use crate::random::Random;
 use entail_logic::columns::Pair;
 use entail_logic::plan::compile::{Body, RuleBody};
 use entail_logic::plan::{Arg, Atom, GraphScope, Head};
 use entail_model::fact::in_home;
-use entail_model::{Copy, NodeId, Placement, Relation, ShardCount, ShardId, TermId, TermKind, term};
+use entail_model::random::Random;
+use entail_model::{Direction, NodeId, Placement, Relation, ShardCount, ShardId, TermId, TermKind, term};
 use oxrdf::vocab::xsd;
 use std::collections::BTreeSet;
 
@@ -60,7 +60,7 @@ impl Vocabulary {
 
     /// Between none and `count_max` facts.
     pub fn facts(&self, random: &mut Random, count_max: u64) -> BTreeSet<Triple> {
-        let count = random.between(0, count_max);
+        let count = random.among(0..=count_max);
         let fact = |_| {
             let (subject, predicate) = (random.below(NODES), random.below(PREDICATES));
             (self.node(subject), self.predicate(predicate), self.term(random.below(TERMS)))
@@ -72,7 +72,7 @@ impl Vocabulary {
     pub fn rule(&self, random: &mut Random) -> RuleBody {
         let atoms: Vec<Atom> = (0..*random.pick(&[1, 1, 2, 2, 2, 3])).map(|_| self.atom(random)).collect();
         let bound: Vec<usize> = atoms.iter().flat_map(Atom::slots).collect::<BTreeSet<_>>().into_iter().collect();
-        let heads = (0..random.between(1, 2)).map(|_| self.head(random, &bound)).collect();
+        let heads = (0..random.among(1..=2)).map(|_| self.head(random, &bound)).collect();
         RuleBody { label: "random".to_owned(), heads, body: Body { width: WIDTH, atoms, conditions: Vec::new() } }
     }
 
@@ -152,7 +152,7 @@ fn unify(mut row: Row, atom: &Atom, fact: &Triple) -> Option<Row> {
 pub struct Placed {
     pub node: NodeId,
     pub relation: Relation,
-    pub copy: Copy,
+    pub copy: Direction,
     pub pair: Pair,
 }
 
@@ -168,7 +168,7 @@ pub fn copies<'a>(
     facts.into_iter().flat_map(move |(subject, predicate, object)| {
         let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: *predicate };
         let homes = [subject.home(), in_home(*subject, *predicate, *object, Some(rdf_type))];
-        Copy::BOTH.into_iter().zip(homes).map(move |(copy, home)| {
+        Direction::BOTH.into_iter().zip(homes).map(move |(copy, home)| {
             let node = home.and_then(|home| placement.holder(home)).expect("subjects have placed homes");
             Placed { node, relation, copy, pair: copy.pair(*subject, *object) }
         })

@@ -100,7 +100,7 @@ fn the_same_seed_is_the_same_history() {
 #[cfg(feature = "broken-guards")]
 mod broken {
     use super::alone;
-    use entail_logic::guard::set_broken;
+    use entail_logic::failpoints::set_broken;
     use entail_tests::sim::{Options, simulate};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -7,7 +7,7 @@
 
 use super::term;
 use crate::ntriples::{TYPE, Writer};
-use crate::random::Random;
+use entail_model::random::Random;
 use std::collections::HashSet;
 use std::io::{self, Write};
 
@@ -53,7 +53,7 @@ pub fn write(packages: u64, seed: u64, out: &mut dyn Write) -> io::Result<u64> {
     let mut drawing = Drawing {
         packages,
         maintainers,
-        random: Random::new(seed, 0),
+        random: Random::stream(seed, 0),
         writer: Writer::new(out),
         described: HashSet::new(),
         names: Vec::new(),

@@ -5,7 +5,7 @@
 use super::profile::{self, RANKS, Rank};
 use super::{kind, term, university};
 use crate::ntriples::Writer;
-use crate::random::Random;
+use entail_model::random::Random;
 use std::io;
 use std::ops::RangeInclusive;
 

@@ -11,9 +11,9 @@ mod department;
 pub mod profile;
 
 use crate::ntriples::{TYPE, Writer};
-use crate::random::Random;
 use crate::workload::Query;
 use department::Department;
+use entail_model::random::Random;
 use std::io::{self, Write};
 
 /// The namespace of the ontology.
@@ -47,7 +47,7 @@ impl Lubm {
     pub fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
         let mut writer = Writer::new(out);
         for number in 0..self.universities {
-            let mut random = Random::new(self.seed, u64::from(number));
+            let mut random = Random::stream(self.seed, u64::from(number));
             let university = university(u64::from(number));
             kind(&mut writer, &university, "University")?;
             writer.text(&university, &term("name"), &format!("University{number}"))?;

@@ -6,11 +6,21 @@
 //! DATA/node-0, node-1, ...   the nodes'
 //! ```
 
-use entail_coordinator::{Directory, DirectoryIdentity};
+use entail_directory::Directory;
 use entail_model::{Fault, Reason};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// A directory that no other process uses while this lives.
+const ROLE: &str = "serve";
+
+/// What the directory says of itself.
+#[derive(Serialize, Deserialize)]
+struct Identity {
+    role: String,
+    nodes: u16,
+}
+
+/// A directory that no other process uses while this value lives.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
@@ -27,9 +37,16 @@ impl Place {
     pub fn open(path: &Path, nodes: Option<u16>) -> Result<Self, Fault> {
         // A directory of an earlier version does not say its number, but shows it.
         let found = (0..=u16::MAX).find(|index| !path.join(node_name(*index)).exists()).filter(|found| *found > 0);
-        let created = DirectoryIdentity::serve(found.or(nodes).unwrap_or(1));
-        let directory = Directory::open(path, created)?;
-        let has = directory.identity().nodes.unwrap_or(1);
+        // Those of earlier versions had no identity.
+        let directory = Directory::open(path, |name| name == "coordinator" || name.starts_with("node-"))?;
+        let has = match directory.identity::<Identity>(ROLE)? {
+            Some(identity) => identity.nodes,
+            None => {
+                let identity = Identity { role: ROLE.to_owned(), nodes: found.or(nodes).unwrap_or(1) };
+                directory.set_identity(&identity)?;
+                identity.nodes
+            }
+        };
         match nodes {
             Some(wanted) if wanted != has => {
                 let path = path.display();

@@ -10,7 +10,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -447,19 +448,16 @@ pub fn free_address() -> String {
     }
 }
 
-/// Numbers that pass for random, the same for the same seed (SplitMix64).
-pub struct Random(AtomicU64);
+/// Random-looking numbers for several threads, the same for the same seed.
+pub struct Random(Mutex<entail_model::random::Random>);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed.wrapping_mul(0xD6E8_FEB8_6659_FD93)))
+        Self(Mutex::new(entail_model::random::Random::new(seed)))
     }
 
     /// A number below `bound`.
     pub fn below(&self, bound: u64) -> u64 {
-        let state = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
+        self.0.lock().expect("no thread panics with it").below(bound)
     }
 }

@@ -1,21 +1,10 @@
 //! What each strategy promises, over fixed seeds: distributions within tolerance, stability, bounds.
 
 use super::*;
+use entail_model::random::Random;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Strategy as _, any, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy;
-
-/// SplitMix64: a fixed sequence of numbers that pass for random.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
 
 fn candidate(node: u64, in_flight: u32, weight: u32) -> Candidate {
     Candidate { node: NodeId(node), in_flight, weight }
@@ -23,7 +12,7 @@ fn candidate(node: u64, in_flight: u32, weight: u32) -> Candidate {
 
 /// How often each candidate is picked in `picks` requests with keys and random numbers of one seed.
 fn histogram(balancer: &dyn Balancer, candidates: &[Candidate], picks: usize) -> Vec<usize> {
-    let mut random = Random(42);
+    let mut random = Random::from_state(42);
     let mut counts = vec![0; candidates.len()];
     for _ in 0..picks {
         let request = PickRequest { candidates, key: random.next(), random: random.next() };
@@ -121,7 +110,7 @@ fn two_choices_prefer_the_less_loaded() {
 #[test]
 fn two_choices_keep_queues_even() {
     let spread = |balancer: &dyn Balancer| {
-        let mut random = Random(7);
+        let mut random = Random::from_state(7);
         let mut candidates: Vec<_> = (0..10).map(|node| candidate(node, 0, 1)).collect();
         for _ in 0..10_000 {
             let request = PickRequest { candidates: &candidates, key: 0, random: random.next() };

@@ -1,4 +1,4 @@
-//! A dump: the out copies of every node, decoded and written as RDF, in pieces.
+//! A dump: the forward copies of every node, decoded and written as RDF, in pieces.
 
 use super::House;
 use crate::reader::Reader;

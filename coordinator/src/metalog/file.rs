@@ -9,11 +9,12 @@
 //!
 //! A crash before the rename leaves the old file as it was, and one after it the new: both mean the same state.
 
-use super::directory::{Directory, Identity};
+use super::directory;
 use super::entry::Entry;
 use super::journal::{Journal, Medium};
 use super::state::{Applied, State};
 use super::{MetaLog, record};
+use entail_directory::Directory;
 use entail_model::{Fault, Reason};
 use std::path::Path;
 
@@ -48,7 +49,7 @@ impl FileLog {
     }
 
     fn open_compacting_at(path: &Path, compact_at: u64) -> Result<Self, Fault> {
-        let directory = Directory::open(path, Identity::coordinator())?;
+        let directory = directory::open(path)?;
         let (state, journal) = match directory.read(NAME)? {
             Some(bytes) => reopen(&directory, &bytes)?,
             None => (State::default(), begin(&directory)?),
@@ -60,16 +61,20 @@ impl FileLog {
     /// attempt begins before there is room for its abort.
     fn write(&mut self, record: &[u8], entry: &Entry) -> Result<(), Fault> {
         if matches!(entry, Entry::BeginEpoch { .. }) && !self.has_ballast {
-            self.directory.keep_ballast()?;
+            directory::keep_ballast(&self.directory)?;
             self.has_ballast = true;
         }
-        match self.journal.append(record) {
+        match self.append_record(record) {
             Err(fault) if fault.reason == Reason::DiskFull && matches!(entry, Entry::AbortEpoch { .. }) => {
                 self.has_ballast = false;
-                if self.directory.drop_ballast() { self.journal.append(record) } else { Err(fault) }
+                if directory::drop_ballast(&self.directory) { self.append_record(record) } else { Err(fault) }
             }
             other => other,
         }
+    }
+
+    fn append_record(&mut self, record: &[u8]) -> Result<(), Fault> {
+        self.journal.append(record).map_err(|fault| directory::named(&self.directory, fault))
     }
 
     /// Replaces a file that has grown large. The entry that made it so is durable and applied: a failure here is not
@@ -117,7 +122,7 @@ impl MetaLog for FileLog {
         self.state.check(entry)?;
         let index = self.state.index() + 1;
         let record = record::entry(index, entry)?;
-        self.write(&record, entry).map_err(|fault| self.directory.named(fault))?;
+        self.write(&record, entry)?;
         let applied = self.state.apply(index, entry)?;
         self.compact_if_due();
         Ok((index, applied))

@@ -5,9 +5,10 @@
 //! failed fsync the kernel may drop what it could not write and let the next fsync succeed, so trying again proves
 //! nothing (LWN 752063, "PostgreSQL's fsync surprise").
 
+use entail_directory::is_full;
 use entail_model::{Fault, Reason};
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 
 /// What a journal needs of a file; tests put a failing one in its place.
 pub trait Medium: Send {
@@ -91,12 +92,7 @@ impl Journal {
     }
 }
 
-/// Is there no room, on the disk or for this user?
-pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
-}
-
-pub fn disk_full(error: &io::Error) -> Fault {
+fn disk_full(error: &io::Error) -> Fault {
     Fault::new(Reason::DiskFull, format!("no free disk space for the metadata log: {error}"))
 }
 
@@ -107,6 +103,7 @@ fn unknown(what: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::ErrorKind;
     use std::sync::{Arc, Mutex, PoisonError};
 
     /// A disk in memory that fails as it is told, and whose bytes outlive the journal.

@@ -24,7 +24,6 @@ mod memory;
 mod record;
 mod state;
 
-pub use directory::{Directory, Identity as DirectoryIdentity};
 pub use entry::{Cluster, Counts, Entry, EpochKind, Incarnation, RequestId, RuleSet, RuleSets, Seal};
 pub use file::FileLog;
 pub use memory::{Crash, MemoryLog};

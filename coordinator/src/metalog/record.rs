@@ -147,10 +147,12 @@ fn next(bytes: &[u8], at: usize) -> Next<'_> {
     };
     let Some(payload) = rest[RECORD_HEADER..].get(..length) else { return Next::End };
     let end = RECORD_HEADER + length;
-    match number(header, 4) == crc32c(payload) {
-        true => Next::Record { payload, end: at + end },
-        false if rest.len() == end => Next::End,
-        false => Next::Damaged("wrong checksum of a record"),
+    if number(header, 4) == crc32c(payload) {
+        Next::Record { payload, end: at + end }
+    } else if rest.len() == end {
+        Next::End
+    } else {
+        Next::Damaged("wrong checksum of a record")
     }
 }
 

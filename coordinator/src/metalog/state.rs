@@ -26,7 +26,7 @@ pub use refused::Refused;
 
 use super::entry::{Cluster, Entry, EpochKind, Incarnation, RequestId, RuleSets, Seal};
 use answers::Answers;
-use entail_logic::guard::is_broken;
+use entail_logic::failpoints::is_broken;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

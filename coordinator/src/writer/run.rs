@@ -12,7 +12,7 @@ use crate::staging::Stager;
 use bytes::Bytes;
 use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome};
 use entail_logic::fixpoint::Report;
-use entail_logic::plan::spread::FACTS_MAX as FACTS_SPREAD_MAX;
+use entail_logic::plan::broadcast::FACTS_MAX as FACTS_BROADCAST_MAX;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
@@ -62,7 +62,7 @@ pub(super) struct Run<'a> {
     calls: Calls,
     /// What the nodes are asked for at present, as the trace shows it.
     phase: Option<Phase>,
-    /// May rules wait for what is spread in the second round?
+    /// May rules wait for what is broadcast in the second round?
     may_wait: bool,
 }
 
@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
                 self.watch.phase.store(1, Ordering::Relaxed);
                 Some(Event::Staged(result))
             }
-            Effect::OpenRound { round: Round(2), .. } if lock(&self.heard).to_spread > FACTS_SPREAD_MAX => {
+            Effect::OpenRound { round: Round(2), .. } if lock(&self.heard).to_broadcast > FACTS_BROADCAST_MAX => {
                 Some(Event::Failed { node: None, fault: misjudged() })
             }
             Effect::OpenRound { node, attempt, round, first, staged, .. } => {
@@ -347,6 +347,6 @@ fn report(round: Round, response: ReasonResponse) -> Report {
         derived: response.derived,
         sent: counts(response.sent),
         received: counts(response.received),
-        to_spread: response.to_spread,
+        to_broadcast: response.to_broadcast,
     }
 }

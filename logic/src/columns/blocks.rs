@@ -1,28 +1,29 @@
-//! Pairs on their way between matrices: 64 neighbouring keys with 64 neighbouring values each, as bits.
+//! Bit blocks: pairs on their way between matrices, 64 neighbouring keys with 64 neighbouring values each.
 //!
 //! ```text
 //! block:  page of keys | page of values | which keys have pairs | a word of values for each of those
 //! ```
 //!
-//! A relation that recursion has filled has so many pairs in each block that a pair costs a bit or two. Nobody looks at
-//! single pairs on the way: the sender turns blocks about to make in copies of facts, the receiver piles them up.
+//! A relation that recursion has filled has so many pairs in each block that a pair costs a bit or two. Blocks are
+//! never read pair by pair on the way: the sender transposes them, which makes inverse copies of forward copies, and the
+//! receiver collects them.
 
 use super::Pair;
 use super::matrix::{self, WORD_BITS};
 use entail_model::TermId;
 
-/// The words of a block: pairs of a key each.
+/// The words of a block: each has the pairs of one key.
 pub type Words = [u64; WORD_BITS];
 
 /// Some blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Blocks {
+pub struct BitBlocks {
     heads: Vec<Head>,
-    /// Those of all blocks, none of them zero.
+    /// The words of all blocks, without zero words.
     words: Vec<u64>,
 }
 
-/// What a block's words are of.
+/// The keys and values that a block's words stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The first terms of the pages.
@@ -32,8 +33,8 @@ pub struct Head {
     pub mask: u64,
 }
 
-impl Blocks {
-    /// Blocks from their parts; none if they do not fit each other.
+impl BitBlocks {
+    /// Blocks from their parts; `None` if they do not fit each other.
     pub fn from_parts(heads: Vec<Head>, words: Vec<u64>) -> Option<Self> {
         let count: u64 = heads.iter().map(|head| u64::from(head.mask.count_ones())).sum();
         let are_pages =
@@ -41,7 +42,7 @@ impl Blocks {
         (are_pages && count == words.len() as u64 && !words.contains(&0)).then_some(Self { heads, words })
     }
 
-    /// What the words are of, in order.
+    /// The heads of the blocks, in order.
     pub fn heads(&self) -> &[Head] {
         &self.heads
     }
@@ -59,7 +60,7 @@ impl Blocks {
         self.words.extend(words.iter().filter(|word| **word != 0));
     }
 
-    /// Gives back what is reserved for more.
+    /// Frees memory that is reserved for more blocks.
     pub fn shrink(&mut self) {
         self.heads.shrink_to_fit();
         self.words.shrink_to_fit();
@@ -104,7 +105,7 @@ impl Blocks {
     }
 }
 
-/// Turns a block about: values become keys (Warren, Hacker's Delight, 7-3).
+/// Transposes a block: values become keys (Warren, Hacker's Delight, 7-3).
 pub fn turn(words: &mut Words) {
     let (mut width, mut mask) = (WORD_BITS / 2, u64::MAX >> (WORD_BITS / 2));
     while width > 0 {
@@ -141,15 +142,15 @@ mod tests {
     #[test]
     fn parts_that_do_not_fit_are_refused() {
         let page = TermId::dictionary(ShardId(3), 128, TermKind::Iri);
-        let mut blocks = Blocks::default();
+        let mut blocks = BitBlocks::default();
         let mut words = [0; WORD_BITS];
         (words[3], words[9]) = (0b11, 1 << 63);
         blocks.push(page, page, &words);
         let (heads, words) = (blocks.heads().to_vec(), blocks.words().to_vec());
-        assert_eq!(Blocks::from_parts(heads.clone(), words.clone()), Some(blocks));
-        assert_eq!(Blocks::from_parts(heads.clone(), vec![3]), None);
-        assert_eq!(Blocks::from_parts(heads.clone(), vec![3, 0]), None);
+        assert_eq!(BitBlocks::from_parts(heads.clone(), words.clone()), Some(blocks));
+        assert_eq!(BitBlocks::from_parts(heads.clone(), vec![3]), None);
+        assert_eq!(BitBlocks::from_parts(heads.clone(), vec![3, 0]), None);
         let within = TermId::dictionary(ShardId(3), 129, TermKind::Iri);
-        assert_eq!(Blocks::from_parts(vec![Head { keys: within, ..heads[0] }], words), None);
+        assert_eq!(BitBlocks::from_parts(vec![Head { keys: within, ..heads[0] }], words), None);
     }
 }

@@ -19,7 +19,7 @@ impl<'a> Cursor<'a> {
         Self { run, chunk: 0, offset: 0, loaded: None }
     }
 
-    /// The same position, without the chunk.
+    /// The cursor's position, without its decoded chunk.
     pub(crate) fn position(&self) -> Self {
         Self { run: self.run, chunk: self.chunk, offset: self.offset, loaded: None }
     }
@@ -28,7 +28,7 @@ impl<'a> Cursor<'a> {
     pub fn seek(&mut self, target: Pair) -> Result<&[Pair], Fault> {
         self.enter_chunk_of(target)?;
         let rest = self.rest();
-        // In a chunk that was not looked at yet, nothing says that the target is near.
+        // The target may be anywhere in a chunk that has not been searched yet.
         let passed = match self.offset {
             0 => rest.partition_point(|pair| *pair < target),
             _ => gallop(rest, |pair| *pair < target),
@@ -37,14 +37,14 @@ impl<'a> Cursor<'a> {
         Ok(self.rest())
     }
 
-    /// The same in a run whose keys are spread evenly, as hashes are.
+    /// Like [`seek`](Self::seek), for a run whose keys are spread evenly, as hashes are.
     pub fn seek_hash(&mut self, target: Pair) -> Result<&[Pair], Fault> {
         self.enter_chunk_of(target)?;
         self.offset += interpolate(self.rest(), target);
         Ok(self.rest())
     }
 
-    /// Moves to the chunk in which the target is, if it is anywhere.
+    /// Moves to the chunk that has the target, if any has.
     fn enter_chunk_of(&mut self, target: Pair) -> Result<(), Fault> {
         let ahead = &self.run.chunks[self.chunk.min(self.run.chunks.len())..];
         let skipped = gallop(ahead, |chunk| chunk.last < target);
@@ -81,7 +81,7 @@ impl<'a> Cursor<'a> {
         Ok(self.rest())
     }
 
-    /// The pairs of the chunks after this one that begin with the key, and with them some that follow it.
+    /// The pairs of the later chunks that begin with the key, counted with some pairs that follow them.
     pub(crate) fn later_chunks_with(&self, key: TermId) -> u64 {
         let later = self.run.chunks.iter().skip(self.chunk + 1);
         later.take_while(|chunk| chunk.first.0 == key).map(|chunk| chunk.len).sum()

@@ -1,4 +1,4 @@
-//! A set of pairs as a bit matrix: tells at once whether a pair is new, and to one thread only.
+//! A set of pairs as a bit matrix: tells at once whether a pair is new, and tells only one of several threads.
 //!
 //! ```text
 //!              columns: pages of 64 neighbouring terms, one word of each row
@@ -8,11 +8,12 @@
 //! ```
 //!
 //! Semi-naive evaluation of recursive rules finds most facts many times over: in the closure of a random graph the join
-//! makes four candidates for each fact. To sort the candidates, drop repetitions, and look each of the rest up in sorted
-//! runs costs a logarithm several times; here it costs a load, and one atomic operation for what is new. That pays where
-//! keys and values are few beside the pairs, which the caller has to see to (see `bytes`). Where values are few among their
-//! neighbours, such as classes and people, a page of columns has one term only. Terms are placed as they come. Pages of
-//! dictionary terms are found in tables, those of inline values, of which there are as many as there are numbers, in a map.
+//! makes four candidates for each fact. Sorting the candidates, dropping repetitions, and searching the rest in sorted
+//! runs costs a logarithm several times; a matrix costs a load, and one atomic operation for a new pair. That pays
+//! where keys and values are few beside the pairs, which the caller has to ensure (see `bytes`). Where values are rare
+//! among their neighbours, such as classes among people, a page of columns has one term only. Terms are placed in the
+//! order in which they come. Pages of dictionary terms are found in tables; those of inline values, of which there are
+//! as many as there are numbers, in a map.
 //!
 //! [`Row::claim`] changes bits of places that exist, from many threads; [`Matrix::place`] makes places.
 
@@ -24,11 +25,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) const WORD_BITS: usize = 64;
-/// So many columns are transposed at once: a row has them in one or two lines of the cache, if they are neighbours.
+/// Columns that are transposed at once: a row has them in one or two cache lines, if they are neighbours.
 const STRIPE: usize = 512;
-/// Columns of so many words are turned about at once.
+/// Words of columns that are transposed at once.
 const STRIPE_WORDS: usize = 8;
-/// Pages of one shard that are placed; terms beyond are left out, as their table would be too large.
+/// The most pages of one shard that are placed; further terms have no place, as their table would be too large.
 const PAGES_MAX: usize = 1 << 22;
 /// Above this many pairs work is shared between cores.
 const PARALLEL: usize = 1 << 14;
@@ -42,15 +43,15 @@ const SHARD_SHIFT: u32 = 48;
 /// Pages of a word, and of one term: the logarithms of their sizes.
 const WORD_PAGE: u32 = WORD_BITS.ilog2();
 const TERM_PAGE: u32 = 0;
-/// Words of columns that pages of one term must save, for each one that they take: they are listed more slowly.
+/// Words of columns that pages of one term must save for each word that they take, since they are listed more slowly.
 const WORTH_TERM_PAGES: usize = 3;
 
-/// What orders pages as their terms are: those of the same neighbourhood have terms between each other's.
+/// A sort key that orders pages as their terms are; pages of one neighbourhood have interleaved terms.
 pub(super) fn neighbours(page: TermId) -> u64 {
     page.0 >> TERM_SHIFT
 }
 
-/// Is it the first term of a page?
+/// Is the term the first of a page?
 pub(super) fn is_page(term: TermId) -> bool {
     let (place, bit) = Pages::default().split(term);
     place.is_some() && bit == 0
@@ -61,20 +62,20 @@ pub(super) fn term_of(page: TermId, bit: usize) -> TermId {
     TermId(page.0 | (bit as u64) << TERM_SHIFT)
 }
 
-/// Where a page's place is kept: by shard and page within it, or by its first term.
+/// The entry of a page in the tables: by shard and page number, or by the page's first term.
 #[derive(Clone, Copy, Debug)]
 enum Entry {
     Table(usize, usize),
     Inline(u64),
 }
 
-/// Where terms have their places: pages by shard.
+/// The places of terms: pages by shard.
 #[derive(Debug)]
 struct Pages {
-    /// The logarithm of how many terms a page has: no more than a word has bits.
+    /// The logarithm of the terms in a page: at most the bits of a word.
     size: u32,
     by_shard: Vec<Vec<u32>>,
-    /// Of inline values, by their first terms.
+    /// Pages of inline values, by their first terms.
     inline: HashMap<u64, u32>,
     /// The id of each page's first term, as they were placed.
     bases: Vec<u64>,
@@ -92,7 +93,7 @@ impl Pages {
         Self { size, by_shard: Vec::new(), inline: HashMap::new(), bases: Vec::new(), table_len: 0 }
     }
 
-    /// Where a term's page is looked for, if it can have one, and the term within the page.
+    /// The entry of a term's page, if it can have one, and the term's offset in the page.
     fn split(&self, term: TermId) -> (Option<Entry>, usize) {
         let (id, mask) = (term.0, (1 << self.size) - 1);
         let offset = id >> TERM_SHIFT & mask;
@@ -121,7 +122,7 @@ impl Pages {
         (place != NO_PAGE).then(|| self.position(place, offset))
     }
 
-    /// The same, with a place if that can be.
+    /// The word and the bit of the term's place, which is made if it can be.
     fn place(&mut self, term: TermId) -> Option<(usize, usize)> {
         let (entry, offset) = self.split(term);
         let place = match entry? {
@@ -151,12 +152,12 @@ impl Pages {
         TermId(self.bases[position >> self.size] | ((position & ((1 << self.size) - 1)) as u64) << TERM_SHIFT)
     }
 
-    /// Words that have all places.
+    /// The words that hold all places.
     fn words(&self) -> usize {
         (self.bases.len() << self.size).div_ceil(WORD_BITS)
     }
 
-    /// The words in the order of their first ids, as far as there is one; the terms of neighbouring ones may be mixed.
+    /// The words in the order of their first ids; the terms of neighbouring ones may be interleaved.
     fn in_order(&self) -> Vec<usize> {
         let mut words: Vec<usize> = (0..self.words()).collect();
         words.sort_unstable_by_key(|word| self.term(*word, 0));
@@ -177,13 +178,13 @@ impl Pages {
     }
 }
 
-/// What became of a claim.
+/// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It was not in the set, and now is.
+    /// The pair was not in the set, and now is.
     New,
     Known,
-    /// It has no [place](Matrix::place), and so it is not in the set.
+    /// The pair has no [place](Matrix::place), and so is not in the set.
     NoPlace,
 }
 
@@ -195,7 +196,7 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Has the key no place of its own, but only neighbours that have?
+    /// Does the row belong to neighbours of the key only, and not to the key itself?
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -205,7 +206,7 @@ impl Row<'_> {
         let Some((page, bit)) = self.columns.find(value) else { return Claim::NoPlace };
         let Some(word) = self.words.get(page) else { return Claim::NoPlace };
         let mask = 1 << bit;
-        // Most are known, which a load tells.
+        // Most pairs are known, which a load tells.
         if word.load(Ordering::Relaxed) & mask != 0 || word.fetch_or(mask, Ordering::Relaxed) & mask != 0 {
             return Claim::Known;
         }
@@ -218,18 +219,18 @@ impl Row<'_> {
 pub struct Matrix {
     rows: Pages,
     columns: Pages,
-    /// By the place of the key; as many words as there were columns when the row was made.
+    /// By the place of the key; each row has as many words as there were columns when it was made.
     bits: Vec<Vec<AtomicU64>>,
     words: u64,
 }
 
-/// What a matrix held at some time.
+/// The contents of a matrix at one time.
 #[derive(Debug, Default)]
-pub struct Snapshot(Vec<Vec<u64>>);
+pub struct MatrixSnapshot(Vec<Vec<u64>>);
 
 impl Matrix {
-    /// An empty set for values like these, and about how many bytes it will take with so many keys: without end if there are
-    /// values that it cannot have.
+    /// An empty set for values like these, and an estimate of the bytes that it will take with so many keys: `u64::MAX`
+    /// if it cannot have some of the values.
     pub fn for_values(keys: u64, values: &[TermId]) -> (Self, u64) {
         let by_word = Self::with_pages(WORD_PAGE, values);
         let by_term = Self::with_pages(TERM_PAGE, values).filter(|by_term| {
@@ -238,12 +239,12 @@ impl Matrix {
         Self::for_columns(keys, by_term.or(by_word))
     }
 
-    /// The same with pages that are words, as blocks have.
+    /// Like [`for_values`](Self::for_values), with pages of a word's size, as blocks need them.
     pub fn for_blocks(keys: u64, values: &[TermId]) -> (Self, u64) {
         Self::for_columns(keys, Self::with_pages(WORD_PAGE, values))
     }
 
-    /// Pages for all values; none if there cannot be.
+    /// Pages for all values; `None` if some cannot have a place.
     fn with_pages(size: u32, values: &[TermId]) -> Option<Pages> {
         let mut pages = Pages::new(size);
         values.iter().all(|value| pages.place(*value).is_some()).then_some(pages)
@@ -261,13 +262,13 @@ impl Matrix {
         Some(Row { words: &self.bits[page * WORD_BITS + bit], columns: &self.columns })
     }
 
-    /// Makes columns for the values of pairs; tells whether all of them have one.
+    /// Makes columns for the values of pairs; returns whether all of them have one.
     pub fn place_values(&mut self, pairs: &[Pair]) -> bool {
         pairs.iter().all(|(_, value)| self.columns.place(*value).is_some())
     }
 
-    /// Makes places for pairs; tells whether all of them have one. They have not if a shard's table of pages would be too
-    /// large, or if the set would take more than `bytes_max`.
+    /// Makes places for pairs; returns whether all of them have one. Some have none if a shard's table of pages would
+    /// be too large, or if the set would take more than `bytes_max`.
     pub fn place(&mut self, pairs: &[Pair], bytes_max: u64) -> bool {
         if !self.place_values(pairs) {
             return false;
@@ -290,7 +291,7 @@ impl Matrix {
         true
     }
 
-    /// Adds a pair that has been [placed](Self::place); tells whether it is new.
+    /// Adds a pair that has been [placed](Self::place); returns whether it is new.
     ///
     /// # Panics
     /// If it has no place.
@@ -303,16 +304,17 @@ impl Matrix {
         before != *word
     }
 
-    /// Adds pairs that have been [placed](Self::place); gives those that are new, in their order but for repetitions.
+    /// Adds pairs that have been [placed](Self::place); returns the new ones, without repetitions, in their order.
     pub fn claim_all(&self, pairs: &[Pair]) -> Vec<Pair> {
         let claim = |pair: &&Pair| self.row(pair.0).map(|row| row.claim(pair.1)) == Some(Claim::New);
-        match pairs.len() > PARALLEL {
-            true => pairs.par_iter().filter(claim).copied().collect(),
-            false => pairs.iter().filter(claim).copied().collect(),
+        if pairs.len() > PARALLEL {
+            pairs.par_iter().filter(claim).copied().collect()
+        } else {
+            pairs.iter().filter(claim).copied().collect()
         }
     }
 
-    /// Adds pairs that have been [placed](Self::place), and drops of them what was there.
+    /// Adds pairs that have been [placed](Self::place), and keeps only the new ones in the list.
     ///
     /// # Panics
     /// If one has no place.
@@ -335,18 +337,18 @@ impl Matrix {
         });
     }
 
-    /// The set as it is now.
-    pub fn snapshot(&self) -> Snapshot {
+    /// The set's present contents.
+    pub fn snapshot(&self) -> MatrixSnapshot {
         let load = |row: &Vec<AtomicU64>| row.iter().map(|word| word.load(Ordering::Relaxed)).collect();
-        Snapshot(self.bits.iter().map(load).collect())
+        MatrixSnapshot(self.bits.iter().map(load).collect())
     }
 
-    /// Brings a snapshot up to date, and calls `visit` with the pairs that it lacked, turned about: with the first terms of
-    /// the values' and the keys' pages, and a word of keys for each value. For a set that is made [for
+    /// Brings a snapshot up to date, and calls `visit` with the pairs that it lacked, transposed: with the first terms
+    /// of the values' and the keys' pages, and a word of keys for each value. Only for a set that was made [for
     /// blocks](Self::for_blocks).
     pub fn turned_since(
         &self,
-        snapshot: &mut Snapshot,
+        snapshot: &mut MatrixSnapshot,
         mut visit: impl FnMut(TermId, TermId, &Words) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         debug_assert!(self.columns.size == WORD_PAGE, "a word of columns is a page");
@@ -457,7 +459,7 @@ pub(super) fn give(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::blocks::Blocks;
+    use crate::columns::blocks::BitBlocks;
     use entail_model::{ShardId, TermKind, term};
     use oxrdf::vocab::xsd;
     use proptest::prelude::*;
@@ -540,7 +542,7 @@ mod tests {
             insert(&mut here, &before);
             let mut snapshot = here.snapshot();
             insert(&mut here, &after);
-            let mut blocks = Blocks::default();
+            let mut blocks = BitBlocks::default();
             here.turned_since(&mut snapshot, |keys, values, words| {
                 blocks.push(keys, values, words);
                 Ok(())
@@ -557,8 +559,8 @@ mod tests {
     #[test]
     fn values_that_are_few_have_pages_of_their_own() {
         let value = |number: u64| TermId::dictionary(ShardId(number as u16 % 4), number * 100, TermKind::Iri);
-        let (apart, bytes) = Matrix::for_values(1000, &(0..64).map(value).collect::<Vec<_>>());
-        assert_eq!(apart.columns.size, TERM_PAGE);
+        let (group_by_value, bytes) = Matrix::for_values(1000, &(0..64).map(value).collect::<Vec<_>>());
+        assert_eq!(group_by_value.columns.size, TERM_PAGE);
         assert!((8_000..500_000).contains(&bytes), "{bytes}");
         let neighbour = |number: u64| TermId::dictionary(ShardId(0), number, TermKind::Iri);
         let (neighbours, bytes) = Matrix::for_values(1000, &(0..6400).map(neighbour).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Pairs that are kept for a while, in half of the memory, and sorted from there.
+//! Pairs that are kept for a while, in half of their memory, and sorted in that form.
 //!
 //! ```text
 //! pieces, each packed in its own frame ──► numbers in the frame of all ──► sorted by their digits ──► pairs
@@ -6,25 +6,25 @@
 
 use super::pairs::{self, Pair};
 use super::radix::{Frame, sort_shared};
-use entail_model::Copy;
+use entail_model::Direction;
 
 /// Pairs in any order that are kept for a while, in half of the memory if they can be packed.
 #[derive(Debug)]
-pub struct Packed(Form);
+pub struct PackedPairs(Form);
 
 #[derive(Debug)]
 enum Form {
-    Packed(Frame, Box<[u64]>),
+    PackedPairs(Frame, Box<[u64]>),
     Plain(Box<[Pair]>),
 }
 
-impl Packed {
+impl PackedPairs {
     /// These pairs, in their order.
     pub fn new(pairs: impl Iterator<Item = Pair> + Clone) -> Self {
         Self(match Frame::of(pairs.clone()) {
             Some(frame) => {
                 let numbers = pairs.map(|pair| frame.pack(pair)).collect();
-                Form::Packed(frame, numbers)
+                Form::PackedPairs(frame, numbers)
             }
             None => Form::Plain(pairs.collect()),
         })
@@ -33,7 +33,7 @@ impl Packed {
     /// The number of pairs.
     pub fn len(&self) -> usize {
         match &self.0 {
-            Form::Packed(_, numbers) => numbers.len(),
+            Form::PackedPairs(_, numbers) => numbers.len(),
             Form::Plain(pairs) => pairs.len(),
         }
     }
@@ -46,7 +46,7 @@ impl Packed {
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         let content = match &self.0 {
-            Form::Packed(_, numbers) => size_of_val(&**numbers),
+            Form::PackedPairs(_, numbers) => size_of_val(&**numbers),
             Form::Plain(pairs) => size_of_val(&**pairs),
         };
         size_of::<Self>() + content
@@ -55,18 +55,18 @@ impl Packed {
     /// Calls `visit` with each pair.
     fn for_each(&self, mut visit: impl FnMut(Pair)) {
         match &self.0 {
-            Form::Packed(frame, numbers) => numbers.iter().for_each(|number| visit(frame.unpack(*number))),
+            Form::PackedPairs(frame, numbers) => numbers.iter().for_each(|number| visit(frame.unpack(*number))),
             Form::Plain(pairs) => pairs.iter().for_each(|pair| visit(*pair)),
         }
     }
 
-    /// The facts of all pieces as one of their copies has them, in order and without repetitions; on so many threads at
-    /// most. They go from number to number, and become pairs when they are in order.
-    pub fn sorted(pieces: &[&Self], copy: Copy, threads: usize) -> Vec<Pair> {
+    /// The facts of all pieces as one of their copies has them, in order and without repetitions, on at most so many
+    /// threads. They are sorted as packed numbers, and unpacked to pairs when they are in order.
+    pub fn sorted(pieces: &[&Self], copy: Direction, threads: usize) -> Vec<Pair> {
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let in_copy = |(subject, object): Pair| copy.pair(subject, object);
         let packed = pieces.iter().filter_map(|piece| match &piece.0 {
-            Form::Packed(frame, numbers) => Some((frame, numbers)),
+            Form::PackedPairs(frame, numbers) => Some((frame, numbers)),
             Form::Plain(_) => None,
         });
         let is_plain = pieces.iter().any(|piece| matches!(&piece.0, Form::Plain(pairs) if !pairs.is_empty()));
@@ -103,7 +103,7 @@ mod tests {
                 1 => prop::collection::vec((any::<u64>(), any::<u64>()).prop_map(|(a, b)| (TermId(a), TermId(b))), 0..20),
             ],
         ) {
-            let packed = Packed::new(pairs.iter().copied());
+            let packed = PackedPairs::new(pairs.iter().copied());
             let mut found = Vec::new();
             packed.for_each(|pair| found.push(pair));
             prop_assert_eq!(packed.len(), pairs.len());
@@ -113,9 +113,9 @@ mod tests {
 
     /// All pieces as a set, on one thread and on several.
     fn check_pieces(pieces: &[Vec<Pair>]) {
-        let packed: Vec<Packed> = pieces.iter().map(|pairs| Packed::new(pairs.iter().copied())).collect();
-        for (copy, threads) in [(Copy::Out, 1), (Copy::In, 1), (Copy::In, 3)] {
-            let found = Packed::sorted(&packed.iter().collect::<Vec<_>>(), copy, threads);
+        let packed: Vec<PackedPairs> = pieces.iter().map(|pairs| PackedPairs::new(pairs.iter().copied())).collect();
+        for (copy, threads) in [(Direction::Forward, 1), (Direction::Inverse, 1), (Direction::Inverse, 3)] {
+            let found = PackedPairs::sorted(&packed.iter().collect::<Vec<_>>(), copy, threads);
             let all = pieces.iter().flatten().map(|(subject, object)| copy.pair(*subject, *object));
             assert!(found.iter().eq(&all.collect::<BTreeSet<Pair>>()), "{copy:?} on {threads}");
         }
@@ -145,6 +145,6 @@ mod tests {
     #[test]
     fn packed_pairs_take_half() {
         let id = |n: u64| TermId::dictionary(ShardId((n % 16) as u16), n * 7919 % 1_000_000, TermKind::Iri);
-        assert!(Packed::new((0..1000).map(|n| (id(n), id(n + 1)))).bytes() < 8300);
+        assert!(PackedPairs::new((0..1000).map(|n| (id(n), id(n + 1)))).bytes() < 8300);
     }
 }

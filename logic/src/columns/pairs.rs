@@ -1,12 +1,13 @@
 //! Kernels over sorted slices of pairs.
 //!
 //! Searches gallop: the cost of finding the next position is logarithmic in the distance from the last one (Bentley and
-//! Yao 1976), so one pass costs little whether the two sides are of like size or very different. What is large is shared
-//! between cores: cut where keys change, or where both sides can be cut at one pair.
+//! Yao 1976), so one pass costs little whether the two sides have similar sizes or very different ones. Large inputs
+//! are shared between cores: cut where keys change, or where both sides can be cut at one pair.
 
 use super::radix;
 use entail_model::TermId;
 pub use entail_model::fact::Pair;
+use entail_model::random::scramble;
 
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -14,10 +15,10 @@ use std::cmp::Ordering;
 /// Above this many pairs work is shared between cores.
 const PARALLEL: usize = 1 << 16;
 
-/// Of two sides whose sizes differ by less than this, all of both is read.
+/// If the sizes of two sides differ by less than this factor, all of both is read.
 const LIKE_SIZE: usize = 6;
 
-/// Corrections of a first guess: each leaves about the square root of what it was wrong by.
+/// Corrections of a first guess: each reduces the error to about its square root.
 const INTERPOLATIONS: usize = 2;
 
 /// The number of leading pairs of sorted `slice` that satisfy `before`, which must hold for a prefix.
@@ -65,8 +66,8 @@ pub fn interpolate(pairs: &[Pair], target: Pair) -> usize {
     least + pairs[least..place].partition_point(|pair| *pair < target)
 }
 
-/// Shows the values that two lists have in common, each in the order of its values and with one key of its own; gives how
-/// far either was passed over: one of them to its end.
+/// Calls a function with the values that two lists have in common. Each list is in the order of its values and has one
+/// key. Returns how far each was read: one of them to its end.
 pub fn common_values(left: &[Pair], right: &[Pair], mut visit: impl FnMut(TermId)) -> (usize, usize) {
     let (mut at, mut other) = (0, 0);
     while let (Some(pair), Some(found)) = (left.get(at), right.get(other)) {
@@ -82,20 +83,17 @@ pub fn common_values(left: &[Pair], right: &[Pair], mut visit: impl FnMut(TermId
     (at, other)
 }
 
-/// Sorts the pairs and drops repetitions. Pairs that come in the order of their keys cost less.
+/// Sorts the pairs and drops repetitions. Pairs that are in the order of their keys already cost less.
 pub fn sort_distinct(pairs: &mut Vec<Pair>) {
     sort_distinct_on(pairs, rayon::current_num_threads());
 }
 
-/// The same, shared between so many threads at most where that takes more work than on one.
+/// Sorts the pairs and drops repetitions, on at most so many threads if they need more work than one thread should do.
 pub fn sort_distinct_on(pairs: &mut Vec<Pair>, threads: usize) {
     if pairs.is_sorted_by_key(|pair| pair.0) {
         sort_groups(pairs);
     } else if !radix::sort(pairs, threads) {
-        match pairs.len() > PARALLEL {
-            true => pairs.par_sort_unstable(),
-            false => pairs.sort_unstable(),
-        }
+        if pairs.len() > PARALLEL { pairs.par_sort_unstable() } else { pairs.sort_unstable() }
     }
     pairs.dedup();
 }
@@ -140,13 +138,13 @@ pub fn subtract(candidates: &[Pair], known: &[Pair]) -> Vec<Pair> {
     new
 }
 
-/// Drops from sorted `pairs` what sorted `known` has, in place: candidates pass many runs.
+/// Drops from sorted `pairs` the pairs of sorted `known`, in place: candidates pass many runs.
 pub fn subtract_in_place(pairs: &mut Vec<Pair>, known: &[Pair]) {
     let kept = keep_new(pairs, known);
     pairs.truncate(kept);
 }
 
-/// Moves what `known` lacks to the front, in order; gives how many those are.
+/// Moves the pairs that `known` lacks to the front, in order; returns their number.
 pub fn keep_new(pairs: &mut [Pair], known: &[Pair]) -> usize {
     if pairs.len() > PARALLEL {
         let middle = pairs.len() / 2;
@@ -155,9 +153,10 @@ pub fn keep_new(pairs: &mut [Pair], known: &[Pair]) -> usize {
         pairs.copy_within(middle..middle + second, first);
         return first + second;
     }
-    match known.len() / LIKE_SIZE <= pairs.len() {
-        true => keep_new_linear(pairs, known),
-        false => keep_new_galloping(pairs, known),
+    if known.len() / LIKE_SIZE <= pairs.len() {
+        keep_new_linear(pairs, known)
+    } else {
+        keep_new_galloping(pairs, known)
     }
 }
 
@@ -174,12 +173,12 @@ fn keep_new_galloping(pairs: &mut [Pair], known: &[Pair]) -> usize {
     kept
 }
 
-/// Takes a step on one side at a time, whichever it is, without a branch.
+/// Takes one step on the side that is behind, without a branch.
 fn keep_new_linear(pairs: &mut [Pair], known: &[Pair]) -> usize {
     let (mut at, mut other, mut kept) = (0, 0, 0);
     while at < pairs.len() && other < known.len() {
         let (pair, seen) = (pairs[at], known[other]);
-        // What is not kept is written over, or its own place, as `kept` is at most `at`.
+        // A dropped pair is overwritten; a kept one may be written to its own place, as `kept` is at most `at`.
         pairs[kept] = pair;
         let (is_after, is_seen) = (seen < pair, seen == pair);
         other += usize::from(is_after);
@@ -215,7 +214,7 @@ pub fn merge(left: &[Pair], right: &[Pair]) -> Vec<Pair> {
 /// Merges into a slice of just the right length.
 fn merge_into(left: &[Pair], right: &[Pair], merged: &mut [Pair]) {
     if merged.len() > PARALLEL {
-        // Half of the longer side, and what of the other is less.
+        // Half of the longer side, and the pairs of the other side that are less.
         let (long, short) = if left.len() >= right.len() { (left, right) } else { (right, left) };
         let (long_first, long_rest) = long.split_at(long.len() / 2);
         let (short_first, short_rest) = short.split_at(short.partition_point(|pair| *pair < long_rest[0]));
@@ -239,17 +238,9 @@ fn merge_into(left: &[Pair], right: &[Pair], merged: &mut [Pair]) {
     merged[at..].copy_from_slice(rest);
 }
 
-/// A sum over pairs that tells sets of them apart, in whatever order and pieces they come.
+/// A sum over pairs that differs between sets of pairs, and does not depend on their order or on how they are split.
 pub fn sum(pairs: &[Pair]) -> u64 {
     pairs.iter().fold(0, |sum, (key, value)| sum.wrapping_add(scramble(scramble(key.0) ^ value.0)))
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
-fn scramble(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ number >> 31
 }
 
 /// The number of distinct keys in sorted pairs.

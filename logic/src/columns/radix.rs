@@ -5,13 +5,13 @@
 //! packed         ····  · ······ ·       ···· · ······ ·           what differs, in one number: order is kept
 //! ```
 //!
-//! The ids of a column differ in their shards and in the lower bits of their local indexes, so that a pair nearly always
-//! fits into 64 bits once what all pairs share is left out (a frame of reference for each part of an id, as in stored
-//! chunks). Numbers are sorted by their digits, lowest first, which costs the same few nanoseconds each however many
-//! there are (Knuth, volume 3, 5.2.5).
+//! The ids of a column differ in their shards and in the lower bits of their local indexes, so that a pair nearly
+//! always fits into 64 bits once the bits common to all pairs are left out (a frame of reference for each part of an
+//! id, as in stored chunks). Numbers are sorted by their digits, lowest first, which costs the same few nanoseconds for
+//! each number, however many there are (Knuth, volume 3, 5.2.5).
 
 use crate::columns::pairs::Pair;
-use entail_model::{Copy, TermId};
+use entail_model::{Direction, TermId};
 use rayon::prelude::*;
 
 /// Fewer pairs are sorted by comparing them.
@@ -22,10 +22,10 @@ const DIGIT_BITS: u32 = 11;
 /// Pairs that are worth another thread.
 const SHARE: usize = 1 << 16;
 
-/// The lower part of an id: local index and kind. Above are its shard, or what an inline value begins with.
+/// The lower part of an id: local index and kind. Above it are the shard, or the first bits of an inline value.
 const LOW_BITS: u32 = 48;
 
-/// Sorts the pairs, on so many threads at most, if there are many and they fit; otherwise nothing is changed.
+/// Sorts the pairs on at most so many threads, if there are many and they can be packed; otherwise changes nothing.
 pub fn sort(pairs: &mut [Pair], threads: usize) -> bool {
     if pairs.len() < PAIRS_MIN {
         return false;
@@ -50,7 +50,7 @@ pub fn sort(pairs: &mut [Pair], threads: usize) -> bool {
     true
 }
 
-/// Sorts numbers of so many bits, on so many threads at most.
+/// Sorts numbers of so many bits on at most so many threads.
 pub(super) fn sort_shared(numbers: &mut Vec<u64>, bits: u32, threads: usize) {
     let parts = (numbers.len() / SHARE).clamp(1, threads);
     if parts == 1 {
@@ -78,7 +78,7 @@ fn merge(left: &[u64], right: &[u64]) -> Vec<u64> {
     merged
 }
 
-/// What the pairs have in common.
+/// The frame of a set of pairs: the bits that all of them have in common.
 #[derive(Debug)]
 pub(super) struct Frame {
     /// Key above, key below, value above, value below.
@@ -86,7 +86,7 @@ pub(super) struct Frame {
     pub(super) bits: u32,
 }
 
-/// A part of an id: its least value, and how many of its bits differ, above those that all have in common.
+/// The frame of one part of an id: its least value and the number of bits that differ, above those common to all.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     least: u64,
@@ -95,9 +95,9 @@ struct Part {
 }
 
 impl Part {
-    /// Of numbers between these two, which differ in these bits.
+    /// The frame of numbers between these two, which differ in these bits.
     fn of(least: u64, most: u64, differ: u64) -> Self {
-        // Bits below this are the same in all, and so in none of the differences.
+        // Bits below this are equal in all numbers, and so zero in all differences.
         let shift = if differ == 0 { 0 } else { differ.trailing_zeros() };
         let width = u64::BITS - ((most - least) >> shift).leading_zeros();
         Self { least, shift, width }
@@ -110,7 +110,7 @@ fn split((key, value): Pair) -> [u64; 4] {
 }
 
 impl Frame {
-    /// None if the pairs differ in too many bits.
+    /// The frame of some pairs; `None` if they differ in too many bits.
     pub(super) fn of(pairs: impl Iterator<Item = Pair> + Clone) -> Option<Self> {
         let (mut least, mut most, mut differ) = ([u64::MAX; 4], [0; 4], [0; 4]);
         let first = split(pairs.clone().next()?);
@@ -124,23 +124,23 @@ impl Frame {
         Self::of_parts([0, 1, 2, 3].map(|at| Part::of(least[at], most[at], differ[at])))
     }
 
-    /// The frame of everything in these frames, as one of the copies has it; None if that differs in too many bits.
-    pub(super) fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Copy) -> Option<Self> {
+    /// The frame that covers all these frames, for one of the copies; `None` if that has too many bits.
+    pub(super) fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Direction) -> Option<Self> {
         let first = frames.clone().next()?;
         let part = |at: usize| {
             let (mut least, mut most, mut differ) = (u64::MAX, 0, 0);
             for part in frames.clone().map(|frame| frame.parts[at]) {
                 let spread = ((1 << part.width) - 1) << part.shift;
                 (least, most) = (least.min(part.least), most.max(part.least + spread));
-                // The bits in which its members may differ, and its least one from that of the first.
+                // The bits in which the members may differ, and the least value that follows from the first one.
                 differ |= spread | (part.least ^ first.parts[at].least);
             }
             Part::of(least, most, differ)
         };
         let [subject_high, subject_low, object_high, object_low] = [part(0), part(1), part(2), part(3)];
         Self::of_parts(match copy {
-            Copy::Out => [subject_high, subject_low, object_high, object_low],
-            Copy::In => [object_high, object_low, subject_high, subject_low],
+            Direction::Forward => [subject_high, subject_low, object_high, object_low],
+            Direction::Inverse => [object_high, object_low, subject_high, subject_low],
         })
     }
 
@@ -170,10 +170,7 @@ impl Frame {
 }
 
 fn sort_numbers(numbers: &mut Vec<u64>, bits: u32) {
-    match numbers.len() < DIGITS_MIN {
-        true => numbers.sort_unstable(),
-        false => sort_digits(numbers, bits),
-    }
+    if numbers.len() < DIGITS_MIN { numbers.sort_unstable() } else { sort_digits(numbers, bits) }
 }
 
 /// Sorts numbers of so many bits by their digits. Each digit keeps the order of those below.

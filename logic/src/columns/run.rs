@@ -5,7 +5,7 @@
 //! pair are kept here (its fences), so that a search touches only the chunks it needs.
 
 use crate::columns::cursor::Cursor;
-use crate::columns::groups::{GROUPS_PAIRS_MAX, Groups};
+use crate::columns::hash_index::{HashIndex, INDEX_PAIRS_MAX};
 use crate::columns::pairs::{self, Pair, gallop};
 use entail_model::{Fault, Mark, TermId};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 /// Pairs in a stored chunk: 256 KiB decoded.
 pub const CHUNK_PAIRS: usize = 16_384;
 
-/// Pairs for each lookup, up to which groups are made.
+/// A hash index is built once it has been asked for one lookup per so many pairs.
 const GROUPS_WORTH: u64 = 4;
 
 /// Names a stored chunk within its store.
@@ -42,7 +42,7 @@ pub struct Chunk {
     pub first: Pair,
     pub last: Pair,
     pub len: u64,
-    /// The [sum](pairs::sum) of a stored chunk's pairs, if whoever stored it had them at hand.
+    /// The [sum](pairs::sum) of a stored chunk's pairs, if it was known when the chunk was stored.
     sum: Option<u64>,
     body: Body,
 }
@@ -139,12 +139,12 @@ pub struct Run {
     pub len: u64,
     /// Distinct keys; an estimate (an upper bound) for runs of several chunks.
     pub keys: u64,
-    /// The same as groups, once so many keys have been looked up that they are worth it.
-    groups: OnceLock<Groups>,
+    /// The run as a hash index, once enough keys have been looked up to pay for it.
+    groups: OnceLock<HashIndex>,
     lookups: AtomicU64,
 }
 
-/// The clone has no groups: they go with whoever asked for them.
+/// A clone has no hash index.
 impl Clone for Run {
     fn clone(&self) -> Self {
         Self::new(self.mark, self.chunks.clone(), self.len, self.keys)
@@ -157,12 +157,12 @@ impl Run {
         Self { mark, chunks, len, keys, groups: OnceLock::new(), lookups: AtomicU64::new(0) }
     }
 
-    /// The run as groups, for so many lookups: once all lookups so far are worth the making, if the run is small enough to
-    /// be kept as such, and there is room for so many pairs.
-    pub fn groups(&self, lookups: u64, room: &AtomicU64) -> Result<Option<&Groups>, Fault> {
+    /// The hash index, for so many lookups: built once all lookups so far pay for it, if the run is small enough and
+    /// the budget still has its pairs.
+    pub fn groups(&self, lookups: u64, room: &AtomicU64) -> Result<Option<&HashIndex>, Fault> {
         if self.groups.get().is_none() {
             let asked = self.lookups.fetch_add(lookups, Ordering::Relaxed) + lookups;
-            if self.len > GROUPS_PAIRS_MAX || self.len > asked.saturating_mul(GROUPS_WORTH) {
+            if self.len > INDEX_PAIRS_MAX || self.len > asked.saturating_mul(GROUPS_WORTH) {
                 return Ok(None);
             }
             let takes = |left: u64| left.checked_sub(self.len);
@@ -170,16 +170,16 @@ impl Run {
                 return Ok(None);
             }
             let groups = match &self.chunks[..] {
-                [only] => Groups::new(&only.pairs()?),
-                _ => Groups::new(&self.to_vec()?),
+                [only] => HashIndex::new(&only.pairs()?),
+                _ => HashIndex::new(&self.to_vec()?),
             };
-            // Somebody else may have been quicker, with the same.
+            // Another thread may have built it first, with the same content.
             _ = self.groups.set(groups);
         }
         Ok(self.groups.get())
     }
 
-    /// One of several parts that together are this run: some of the pairs, or of the chunks if there are several.
+    /// One of several parts whose union is this run: a range of the pairs, or of the chunks if there are several.
     pub fn part(&self, number: usize, of: usize) -> Option<Arc<Self>> {
         let range = |len: usize| len * number / of..len * (number + 1) / of;
         match &self.chunks[..] {
@@ -188,7 +188,8 @@ impl Run {
         }
     }
 
-    /// What of this run has the key, and perhaps more: the pairs with it, or the chunks that have some of them.
+    /// The part of this run that contains the key, perhaps with other pairs: the pairs with the key, or the chunks that
+    /// have some.
     pub fn around(&self, key: TermId) -> Option<Arc<Self>> {
         match &self.chunks[..] {
             [Chunk { body: Body::Resident(pairs), .. }] => {
@@ -204,7 +205,7 @@ impl Run {
         }
     }
 
-    /// A run of some of this one's pairs, which stay where they are.
+    /// A run of some of this run's pairs, without copying them.
     fn slice(&self, pairs: &Piece, range: Range<usize>) -> Option<Arc<Self>> {
         let len = range.len() as u64;
         let chunks = || vec![Chunk::of(pairs.slice(range))];
@@ -219,7 +220,7 @@ impl Run {
 
     /// A run in memory from sorted distinct pairs; `None` when there are none.
     pub fn resident(mark: Mark, mut pairs: Vec<Pair>) -> Option<Arc<Self>> {
-        // What is left of many candidates would keep the room of all of them.
+        // The remainder of many candidates would keep the memory of all of them.
         if pairs.capacity() > pairs.len() + pairs.len() / 4 {
             pairs.shrink_to_fit();
         }
@@ -231,7 +232,7 @@ impl Run {
         })
     }
 
-    /// Bytes that the run holds in memory whatever is cached.
+    /// Bytes that the run itself holds in memory, without cached chunks.
     pub fn resident_bytes(&self) -> u64 {
         let resident = self.chunks.iter().filter(|chunk| chunk.key().is_none());
         resident.map(|chunk| chunk.len * size_of::<Pair>() as u64).sum()
@@ -252,7 +253,7 @@ impl Run {
         Ok(all)
     }
 
-    /// Drops from sorted `candidates` what this run holds.
+    /// Drops from sorted `candidates` the pairs of this run.
     pub fn subtract_from(&self, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
         let mut new = candidates;
         if let [only] = &self.chunks[..] {
@@ -263,7 +264,7 @@ impl Run {
         while at < new.len() {
             chunks = &chunks[gallop(chunks, |chunk| chunk.last < new[at])..];
             let Some((chunk, later)) = chunks.split_first() else { break };
-            // What lies before the chunk, and what lies within.
+            // The candidates before the chunk, and the candidates within its fences.
             let before = gallop(&new[at..], |pair| *pair < chunk.first);
             new.copy_within(at..at + before, kept);
             (at, kept) = (at + before, kept + before);

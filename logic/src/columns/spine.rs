@@ -10,10 +10,10 @@ use crate::columns::run::{CHUNK_PAIRS, Chunk, ChunkStore, Run};
 use entail_model::{Fault, Mark};
 use std::sync::Arc;
 
-/// How much larger an older run must be to stay apart from the one after it.
+/// How much larger an older run must be, to be kept separate from the one after it.
 const RATIO: u64 = 4;
 
-/// Where runs go: what is above a size is stored in chunks, so that memory stays bounded.
+/// The limit above which runs are stored in chunks, so that memory stays bounded, and the store for them.
 #[derive(Clone, Debug, Default)]
 pub struct Spill {
     /// Keeps the chunks; `None` keeps everything in memory.
@@ -23,16 +23,17 @@ pub struct Spill {
 }
 
 impl Spill {
-    /// The same with another size.
+    /// Another limit with the same store.
     pub fn with_above(&self, above: u64) -> Self {
         Self { store: self.store.clone(), above }
     }
 
-    /// The run where it belongs: stored, if it is too large to stay in memory.
+    /// Stores the run if it is too large to stay in memory.
     pub fn place(&self, run: Arc<Run>) -> Result<Arc<Run>, Fault> {
-        match self.store.is_some() && run.len > self.above && run.resident_bytes() > 0 {
-            true => merge_runs(&[&run], self).map(Arc::new),
-            false => Ok(run),
+        if self.store.is_some() && run.len > self.above && run.resident_bytes() > 0 {
+            merge_runs(&[&run], self).map(Arc::new)
+        } else {
+            Ok(run)
         }
     }
 }
@@ -44,14 +45,14 @@ pub struct Spine {
 }
 
 impl Spine {
-    /// Adds a run that is disjoint from all others, merges where sizes ask for it, and stores what is too large.
+    /// Adds a run that is disjoint from all others, merges runs of similar sizes, and stores runs that are too large.
     pub fn push(&mut self, run: Arc<Run>, spill: &Spill) -> Result<(), Fault> {
         let mut run = run;
         while let Some(last) = self.runs.last()
             && last.mark == run.mark
             && last.len < RATIO * run.len
         {
-            // What was stored, because of its own size or to make room, does not come back into memory.
+            // A run that was stored, because of its own size or to free memory, does not come back into memory.
             let is_stored = last.resident_bytes() == 0 || run.resident_bytes() == 0;
             let above = if is_stored { 0 } else { spill.above };
             run = Arc::new(merge_runs(&[last, &run], &spill.with_above(above))?);
@@ -61,7 +62,7 @@ impl Spine {
         Ok(())
     }
 
-    /// Stores every run that is in memory, as far as the spill does. After an error the set is not whole.
+    /// Stores every run that is in memory, if there is a store. After an error the set is incomplete.
     pub fn store(&mut self, spill: &Spill) -> Result<(), Fault> {
         if spill.store.is_none() || self.resident_pairs() == 0 {
             return Ok(());
@@ -77,7 +78,7 @@ impl Spine {
         Ok(())
     }
 
-    /// Pairs that are in memory whatever is cached.
+    /// Pairs that are in memory, without those of cached chunks.
     pub fn resident_pairs(&self) -> u64 {
         self.runs.iter().map(|run| run.resident_bytes()).sum::<u64>() / size_of::<Pair>() as u64
     }

@@ -1,12 +1,12 @@
-//! The machine itself: one phase at a time, and nothing else remembered than what the phases after it need.
+//! The machine itself: one phase at a time; it remembers only what later phases need.
 
-use super::tally::Tally;
+use super::reports::RoundReports;
 use super::{Effect, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
-use crate::guard::is_broken;
+use crate::failpoints::is_broken;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One try at an epoch: see the module.
+/// One attempt at an epoch: see the module.
 #[derive(Clone, Debug)]
 pub struct EpochMachine {
     nodes: BTreeSet<NodeId>,
@@ -24,13 +24,13 @@ pub struct EpochMachine {
 #[derive(Clone, Debug)]
 enum Phase {
     New,
-    /// The log was asked to begin; what failed since.
+    /// The log was asked to begin; with the fault that has ended the attempt since, if any.
     Beginning(Option<Fault>),
     Staging,
-    Reasoning(Tally),
+    Reasoning(RoundReports),
     Sealing(BTreeMap<NodeId, NodeSeal>),
     Committing(Outcome),
-    /// The fault is why; is the log being asked at this moment?
+    /// The attempt is being aborted because of the fault; is the log being asked at this moment?
     Aborting {
         fault: Fault,
         is_asked: bool,
@@ -39,13 +39,13 @@ enum Phase {
     Over,
 }
 
-/// An outcome that the log has, on its way to the nodes.
+/// The log has the outcome, and nodes are being told.
 #[derive(Clone, Debug)]
 struct Decision {
     epoch: Option<Epoch>,
-    /// Nodes that have not said that they have it.
+    /// Nodes that have not acknowledged the outcome.
     undecided: BTreeSet<NodeId>,
-    /// Those of them that cannot be reached: the answer does not wait for them.
+    /// The nodes among these that cannot be reached: the answer does not wait for them.
     unreachable: BTreeSet<NodeId>,
     outcome: Outcome,
 }
@@ -79,7 +79,7 @@ impl EpochMachine {
     /// The round that is open now.
     pub fn round(&self) -> Option<Round> {
         match &self.phase {
-            Phase::Reasoning(tally) => Some(tally.round),
+            Phase::Reasoning(reports) => Some(reports.round),
             _ => None,
         }
     }
@@ -94,7 +94,7 @@ impl EpochMachine {
         matches!(self.phase, Phase::Over)
     }
 
-    /// Takes an event and says what to do, in this order.
+    /// Handles an event and returns what to do, in this order.
     pub fn step(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
@@ -102,8 +102,8 @@ impl EpochMachine {
             Event::Begun(result) => self.begun(result, &mut effects),
             Event::Staged(result) => self.staged(result, &mut effects),
             Event::RoundClosed { node, attempt, report } if self.is_current(node, attempt) => {
-                if let Phase::Reasoning(tally) = &mut self.phase {
-                    tally.add(node, report);
+                if let Phase::Reasoning(reports) = &mut self.phase {
+                    reports.add(node, report);
                     self.close_round(&mut effects);
                 }
             }
@@ -171,7 +171,7 @@ impl EpochMachine {
     fn open_round(&mut self, round: Round, effects: &mut Vec<Effect>) {
         self.rounds = round.0;
         effects.extend(self.nodes.iter().map(|node| self.round_for(*node, round)));
-        self.phase = Phase::Reasoning(Tally::new(round));
+        self.phase = Phase::Reasoning(RoundReports::new(round));
     }
 
     fn round_for(&self, node: NodeId, round: Round) -> Effect {
@@ -185,17 +185,17 @@ impl EpochMachine {
         }
     }
 
-    /// Once all have reported: another round, the seal, or the end.
+    /// Once all nodes have reported: another round, the seal, or the end.
     fn close_round(&mut self, effects: &mut Vec<Effect>) {
-        let Phase::Reasoning(tally) = &self.phase else { return };
-        if !tally.is_complete(&self.nodes) {
+        let Phase::Reasoning(reports) = &self.phase else { return };
+        if !reports.is_complete(&self.nodes) {
             return;
         }
-        if let Err(fault) = tally.check_counts() {
+        if let Err(fault) = reports.check_counts() {
             return self.abort(fault, effects);
         }
-        tally.add_derived_to(&mut self.derived);
-        let (round, is_active) = (tally.round, tally.is_active());
+        reports.add_derived_to(&mut self.derived);
+        let (round, is_active) = (reports.round, reports.is_active());
         if !is_active {
             self.phase = Phase::Sealing(BTreeMap::new());
             let attempt = self.open_attempt();
@@ -228,7 +228,8 @@ impl EpochMachine {
             Phase::New => self.end(Err(fault), effects),
             Phase::Beginning(failure) => _ = failure.get_or_insert(fault),
             Phase::Staging | Phase::Reasoning(_) | Phase::Sealing(_) => self.abort(fault, effects),
-            // The log has the word now. A node that is away learns it later: from `Decide`, a heartbeat, or when it registers.
+            // From here the log decides. A node that is away learns the outcome later: from `Decide`, a heartbeat, or
+            // when it registers.
             Phase::Committing(_) | Phase::Aborting { .. } | Phase::Over => {}
             Phase::Deciding(decision) => {
                 match node {
@@ -266,11 +267,12 @@ impl EpochMachine {
                 self.decide(None, Outcome::default(), effects);
                 self.answer(Err(fault), effects);
             }
-            // Decided before, or the log is broken: then the coordinator's next life aborts what it finds open.
+            // The outcome was decided before, or the log is broken: then the coordinator's next life aborts all open
+            // attempts.
             Err(refusal) if matches!(refusal.reason, Reason::Fenced | Reason::OutcomeUnknown) => {
                 self.end(Err(fault), effects);
             }
-            // A full disk, say. No other attempt can begin before this one is over.
+            // A full disk, for example. No other attempt can begin before this one is over.
             Err(_) => *is_asked = false,
         }
     }
@@ -314,8 +316,8 @@ impl EpochMachine {
 
     fn send_again(&mut self, effects: &mut Vec<Effect>) {
         match &self.phase {
-            Phase::Reasoning(tally) => {
-                effects.extend(tally.missing(&self.nodes).map(|node| self.round_for(node, tally.round)));
+            Phase::Reasoning(reports) => {
+                effects.extend(reports.missing(&self.nodes).map(|node| self.round_for(node, reports.round)));
             }
             Phase::Sealing(seals) => {
                 let attempt = self.open_attempt();
@@ -330,7 +332,7 @@ impl EpochMachine {
                 let fault = fault.clone();
                 self.abort(fault, effects);
             }
-            // The log and staging are the shell's, and answer for certain.
+            // The log and staging belong to the shell, and always answer.
             Phase::New | Phase::Beginning(_) | Phase::Staging | Phase::Committing(_) => {}
             Phase::Aborting { .. } | Phase::Over => {}
         }

@@ -1,4 +1,4 @@
-//! The epoch: the coordinator's side of one try at changing the whole cluster, as a machine.
+//! The epoch: the coordinator's side of one attempt to change the whole cluster, as a machine.
 //!
 //! ```text
 //!        Begun         Staged            no node active     all sealed           Committed
@@ -14,7 +14,7 @@
 //! - A commit is asked of the log only with the seal of every node that holds shards.
 //! - Nodes hear of an outcome only after the log has it: `Decide` follows `Committed(Ok)` or `Aborted(Ok)`, never both.
 //! - There is one answer. After a commit was asked of the log, only the log says what became of it.
-//! - What comes twice, late, or of another attempt or round changes nothing.
+//! - A message that is repeated, late, or of another attempt or round changes nothing.
 //!
 //! # What happens when something fails
 //! | where | what is known | what happens |
@@ -27,15 +27,16 @@
 //! | the log breaks at the abort | no commit was asked for, so the next life of the coordinator aborts | the fault is the answer; no node is told, they ask with their heartbeats |
 //! | the log cannot write the abort now: a full disk | the attempt is open, and no other can begin | asked again with every tick; then as above |
 //! | the log refuses the commit | nothing was written | abort, as above |
-//! | the log breaks at the commit | nobody knows | `OutcomeUnknown` is the answer; the next life answers a retry of the request from the log |
+//! | the log breaks at the commit | the outcome is unknown | `OutcomeUnknown` is the answer; the next life answers a
+//! retry of the request from the log |
 //! | a node or the deadline fails after the commit | the epoch is committed | the answer is its success, no later than when each node has applied it or is out of reach; a node that was away learns the outcome when it registers, or from a heartbeat's answer |
 //!
-//! The shell delivers: it makes the calls, retries what may pass, and says [`Event::Failed`] of what failed for good. It
-//! must also say so when a node that takes part registers again before the commit, since its unsealed work is lost with
-//! its old life.
+//! The shell delivers: it makes the calls, retries those that may succeed later, and reports final failures as
+//! [`Event::Failed`]. It must also report a node of the attempt that registers again before the commit, since its
+//! unsealed work is lost with its old life.
 
 mod machine;
-mod tally;
+mod reports;
 
 #[cfg(test)]
 mod tests;
@@ -104,8 +105,8 @@ pub enum Event {
         attempt: Attempt,
         seal: NodeSeal,
     },
-    /// A call of this attempt failed for good, at a node if one is named; or the attempt's time is over, or nobody
-    /// waits for it any more.
+    /// A call of this attempt failed for good, at a node if one is named; or the attempt's time is over, or its
+    /// caller has gone.
     Failed {
         node: Option<NodeId>,
         fault: Fault,
@@ -119,7 +120,7 @@ pub enum Event {
         node: NodeId,
         attempt: Attempt,
     },
-    /// Time has passed: send again what nobody has answered. Nodes take all these messages any number of times.
+    /// Time has passed: messages without an answer are to be sent again. Nodes accept each any number of times.
     Tick,
 }
 
@@ -141,6 +142,6 @@ pub enum Effect {
     LogAbort { attempt: Attempt, fault: Fault },
     /// Tell a node the outcome; `None` is an abort.
     Decide { node: NodeId, attempt: Attempt, epoch: Option<Epoch> },
-    /// Tell whoever asked for the epoch.
+    /// Tell the caller that asked for the epoch.
     Answer(Result<Outcome, Fault>),
 }

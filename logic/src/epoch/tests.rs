@@ -23,7 +23,7 @@ fn sent(to: u64, messages: u64) -> BTreeMap<NodeId, u64> {
 fn closed(node: u64, round: u32, messages: u64, active: bool) -> Event {
     let peer = 3 - node;
     let (sent, received) = (sent(peer, messages), sent(peer, messages));
-    let report = Report { round: Round(round), active, derived: vec![0, 1], sent, received, to_spread: 0 };
+    let report = Report { round: Round(round), active, derived: vec![0, 1], sent, received, to_broadcast: 0 };
     Event::RoundClosed { node: NodeId(node), attempt: ATTEMPT, report }
 }
 
@@ -299,7 +299,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// What the log and the nodes were told so far.
 #[derive(Default)]
-struct Told {
+struct Recorded {
     begins: u32,
     commits: u32,
     aborts: u32,
@@ -312,7 +312,7 @@ struct Told {
     sealed: BTreeSet<NodeId>,
 }
 
-impl Told {
+impl Recorded {
     fn check(&mut self, effect: &Effect) {
         match effect {
             Effect::LogBegin => self.begins += 1,
@@ -358,16 +358,16 @@ proptest! {
     #[test]
     fn any_order_of_events_makes_one_decision(events in prop::collection::vec(event(), 0..120)) {
         let mut machine = machine(2);
-        let mut told = Told::default();
+        let mut recorded = Recorded::default();
         for event in events {
             // After an answer that the log could not give, its word is not heard any more.
             if !machine.is_over() {
-                told.note(&event);
+                recorded.note(&event);
             }
             for effect in machine.step(event) {
-                told.check(&effect);
+                recorded.check(&effect);
             }
-            prop_assert_eq!(machine.is_answered(), told.answers > 0);
+            prop_assert_eq!(machine.is_answered(), recorded.answers > 0);
         }
     }
 }

@@ -46,10 +46,14 @@ impl Batch {
 
     fn take(&self, indexes: &[u32], is_wanted: impl Fn(Slot) -> bool) -> Self {
         let is_identity = indexes.len() == self.rows && indexes.iter().enumerate().all(|(i, row)| i == *row as usize);
-        let pick = |(slot, column): (Slot, &Vec<TermId>)| match column.is_empty() || !is_wanted(slot) {
-            true => Vec::new(),
-            false if is_identity => column.clone(),
-            false => indexes.iter().map(|row| column[*row as usize]).collect(),
+        let pick = |(slot, column): (Slot, &Vec<TermId>)| {
+            if column.is_empty() || !is_wanted(slot) {
+                Vec::new()
+            } else if is_identity {
+                column.clone()
+            } else {
+                indexes.iter().map(|row| column[*row as usize]).collect()
+            }
         };
         let texts = self.texts.iter().filter(|(slot, _)| is_wanted(**slot));
         let texts =

@@ -22,7 +22,7 @@ impl Conditions {
     /// Parses every condition of the plans.
     ///
     /// # Errors
-    /// `Corrupt` when an expression does not parse: plans carry only what was parsed before.
+    /// `Corrupt` when an expression does not parse: plans carry only expressions that were parsed before.
     pub fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Result<Self, Fault> {
         let mut parsed = HashMap::new();
         let ops = plans.into_iter().flat_map(|plan| &plan.stages).flat_map(|stage| &stage.ops);
@@ -110,7 +110,7 @@ pub fn stand_in(id: TermId) -> Term {
     }
 }
 
-/// Can the expression be decided from ids alone? True for `sameTerm` of variables, and what logic makes of it.
+/// Can the expression be decided from ids alone? True for `sameTerm` of variables and logical combinations of it.
 pub fn is_decided_by_id(expression: &Expression) -> bool {
     let is_variable = |operand: &Expression| matches!(operand, Expression::Variable(_));
     match expression {

@@ -1,7 +1,7 @@
-//! Everything that is said of one key: a row whose key is bound, and whose predicate and value are not.
+//! Finds all facts of one key: for a row whose key is bound, and whose predicate and value are not.
 //!
-//! Each run of the graph is asked for that key alone, and only what is found is put together, for most relations have
-//! nothing of it.
+//! Each run of the graph is searched for that key alone, and only the facts found are combined with the row, since most
+//! relations have none.
 
 use super::matching::Step;
 use super::{Batch, Output, PIECE_ROWS};
@@ -9,7 +9,7 @@ use crate::plan::{Arg, GraphScope, Slot};
 use entail_model::{Fault, TermId};
 use std::mem;
 
-/// What is sought, and where it goes.
+/// The key that is sought, and the slots that are bound.
 pub(super) struct Described {
     key: TermId,
     graph: TermId,
@@ -18,7 +18,7 @@ pub(super) struct Described {
 }
 
 impl Described {
-    /// What a step seeks for a batch, if it is of this kind.
+    /// The search for a batch, if the step is of this kind.
     pub fn of(step: &Step<'_>, batch: &Batch) -> Option<Self> {
         let (key, value) = step.atom.key_value(step.copy);
         let (GraphScope::One(graph), Arg::Slot(predicate), Arg::Slot(value)) =
@@ -34,7 +34,7 @@ impl Described {
         (is_free && batch.rows == 1 && !step.is_counted).then_some(Self { key, graph: *graph, predicate, value })
     }
 
-    /// Hands on what is found, in pieces.
+    /// Hands on the facts found, in pieces.
     pub fn run(&self, step: &Step<'_>, batch: &Batch, output: Output<'_>) -> Result<(), Fault> {
         let (mut predicates, mut values) = (Vec::new(), Vec::new());
         let mut hand_on = |predicates: &mut Vec<TermId>, values: &mut Vec<TermId>| {

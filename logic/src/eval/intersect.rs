@@ -1,12 +1,12 @@
-//! Extends rows by the values that several lists have in common, as a worst-case optimal join does it, a variable at a time
-//! (Ngo, Porat, Ré, Rudra 2012): of a triangle with two corners bound, the third is in both their lists.
+//! Extends rows by the values that several lists have in common, as worst-case optimal joins do, one variable at a time
+//! (Ngo, Porat, Ré, Rudra 2012): of a triangle with two corners bound, the third is in the lists of both.
 //!
 //! ```text
 //! row (x, y) ──► p(y, ·)  r(x, ·)  the shorter goes ahead, the longer gallops after it ──► rows (x, y, z)
 //! ```
-//! What one list says and another denies is never a row. Each key of a batch is looked for once, in order, and a side's only
-//! for the rows of which the sides before have something: so there are no more searches than if each value of the first
-//! list were looked up in the others.
+//! A value that is in one list but not in another never makes a row. Each key of a batch is searched once, in order,
+//! and in a later side only for rows that have values in the sides before: there are no more searches than if each
+//! value of the first list were looked up in the others.
 
 use super::{Batch, Facts, Output, PIECE_ROWS, Scope};
 use crate::columns::pairs::{self, Pair};
@@ -20,23 +20,23 @@ pub(super) struct Step<'a> {
     pub scope: &'a Scope<'a>,
     pub slot: Slot,
     pub sides: &'a [Side],
-    /// The slots that somebody reads afterwards, in order; `None` where everything is kept.
+    /// The slots that are read afterwards, in order; `None` where everything is kept.
     pub live: Option<&'a [Slot]>,
     /// Are the rows only counted?
     pub is_counted: bool,
 }
 
-/// Chunks of all lists, up to which those that were searched are held for the rest of the batch: 16 MiB at most. Of larger
-/// relations they are asked for again.
+/// The most chunks of all lists that are held, once searched, for the rest of the batch: 16 MiB. Chunks of larger
+/// relations are read again.
 const CHUNKS_HELD_MAX: usize = 64;
 
-/// A key's pairs in one run: where they begin, and how many they are, or a few more.
+/// A key's pairs in one run: their position and an upper bound of their number.
 struct Group<'r> {
     start: Cursor<'r>,
     len: u64,
 }
 
-/// What a side has for each row: the groups of its key, of all runs.
+/// One side's lists: for each row the groups of its key, of all runs.
 struct Lists<'r> {
     groups: Vec<Group<'r>>,
     /// Of each row, its key and where its groups are.
@@ -51,7 +51,7 @@ struct List<'l, 'r> {
 }
 
 impl Step<'_> {
-    /// Hands on the rows that have a value in common.
+    /// Hands on the rows, extended by their common values.
     pub fn run(&self, batch: &Batch, output: Output<'_>) -> Result<(), Fault> {
         let runs: Vec<Vec<Arc<Run>>> = self.sides.iter().map(|side| runs_of(self.scope.facts, side)).collect();
         let chunks: usize = runs.iter().flatten().map(|run| run.chunks.len()).sum();
@@ -65,7 +65,7 @@ impl Step<'_> {
             rows.retain(|row| !lists.row(*row).groups.is_empty());
             sides.push(lists);
         }
-        let mut found = Found { step: self, batch, rows: Vec::new(), values: Vec::new(), counted: 0, output };
+        let mut found = CommonValues { step: self, batch, rows: Vec::new(), values: Vec::new(), counted: 0, output };
         let mut lists = Vec::with_capacity(sides.len());
         for row in rows {
             self.scope.check()?;
@@ -84,7 +84,7 @@ fn runs_of(facts: &dyn Facts, side: &Side) -> Vec<Arc<Run>> {
 }
 
 impl<'r> Lists<'r> {
-    /// The lists of the keys that some rows have in a column, with the chunks in which they begin if those are to be held.
+    /// The lists of the keys that some rows have in a column, with their first chunks if `holds`.
     fn of(runs: &'r [Arc<Run>], column: &[TermId], rows: &[u32], holds: bool) -> Result<Self, Fault> {
         let mut keyed: Vec<(TermId, u32)> = rows.iter().map(|row| (column[*row as usize], *row)).collect();
         if !keyed.is_sorted() {
@@ -138,20 +138,20 @@ impl List<'_, '_> {
     }
 }
 
-/// What was found, put together with the rows that it was found for.
-struct Found<'f> {
+/// Collects the common values, combined with the rows that they were found for.
+struct CommonValues<'f> {
     step: &'f Step<'f>,
     batch: &'f Batch,
     rows: Vec<u32>,
     values: Vec<TermId>,
-    /// Values that nobody wants to see.
+    /// The number of values, where they are only counted.
     counted: usize,
     output: Output<'f>,
 }
 
-impl Found<'_> {
-    /// Finds what all lists of a row have, the shortest of which comes first. Runs of one relation have nothing in common, so
-    /// no value is found twice.
+impl CommonValues<'_> {
+    /// Finds the values that all lists of a row have; the shortest list comes first. Runs of one relation are disjoint,
+    /// so no value is found twice.
     fn row(&mut self, row: u32, lists: &[List<'_, '_>]) -> Result<(), Fault> {
         let [shortest, longer, others @ ..] = lists else {
             return Err(Fault::corrupt("one list has nothing in common"));
@@ -167,9 +167,10 @@ impl Found<'_> {
                         break;
                     }
                     let here = of_key(ahead.piece()?, shortest.key);
-                    let passed = match others.is_empty() && self.step.is_counted {
-                        true => pairs::common_values(here, behind, |_| self.counted += 1),
-                        false => pairs::common_values(here, behind, |value| common.push(value)),
+                    let passed = if others.is_empty() && self.step.is_counted {
+                        pairs::common_values(here, behind, |_| self.counted += 1)
+                    } else {
+                        pairs::common_values(here, behind, |value| common.push(value))
                     };
                     ahead.advance(passed.0);
                     after.advance(passed.1);
@@ -182,7 +183,7 @@ impl Found<'_> {
         self.keep_common(row, &mut common, others)
     }
 
-    /// Takes what two lists have in common, as far as the others have it.
+    /// Takes the common values of two lists that the other lists have too.
     fn keep_common(&mut self, row: u32, common: &mut Vec<TermId>, others: &[List<'_, '_>]) -> Result<(), Fault> {
         if !common.is_empty() && !others.is_empty() {
             common.sort_unstable();
@@ -201,7 +202,7 @@ impl Found<'_> {
         if self.values.len() >= PIECE_ROWS { self.flush() } else { Ok(()) }
     }
 
-    /// Hands on what was found.
+    /// Hands on the collected values.
     fn flush(&mut self) -> Result<(), Fault> {
         if self.counted > 0 {
             let rows = mem::take(&mut self.counted);
@@ -231,7 +232,7 @@ mod tests {
     use crate::columns::run::tests::chunked;
     use crate::eval::{Conditions, Texts};
     use crate::plan::{Atom, GraphScope};
-    use entail_model::{Copy, Relation};
+    use entail_model::{Direction, Relation};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -239,7 +240,7 @@ mod tests {
     struct InRuns(BTreeMap<TermId, Vec<Arc<Run>>>);
 
     impl Facts for InRuns {
-        fn runs(&self, relation: Relation, _: Copy, _: View) -> Vec<Arc<Run>> {
+        fn runs(&self, relation: Relation, _: Direction, _: View) -> Vec<Arc<Run>> {
             self.0.get(&relation.predicate).cloned().unwrap_or_default()
         }
 
@@ -277,7 +278,7 @@ mod tests {
             let side = |number: usize| {
                 let (graph, predicate) = (GraphScope::One(TermId(0)), Arg::Const(TermId(100 + number as u64)));
                 let atom = Atom { graph, subject: Arg::Slot(number), predicate, object: Arg::Slot(count) };
-                Side { atom, copy: Copy::Out }
+                Side { atom, copy: Direction::Forward }
             };
             let sides: Vec<Side> = (0..count).map(side).collect();
             let column = |number: usize| keys.iter().map(|row| TermId(row[number])).collect::<Vec<_>>();
@@ -287,7 +288,7 @@ mod tests {
             let conditions = Conditions::default();
             let scope = Scope {
                 facts: &facts, texts: &facts, conditions: &conditions, stop: None, meter: None, groups: None,
-                members: None, rows_left: None,
+                key_sets: None, rows_left: None,
             };
             let has = |number: usize, row: &[u64], value: u64| {
                 relations[number].contains(&(TermId(row[number]), TermId(value)))

@@ -1,4 +1,4 @@
-//! What a match operator has found, put together with the rows that it was found for.
+//! Combines the rows of a batch with the facts that a match operator has found for them.
 
 use super::matching::Step;
 use super::{Batch, Output, PIECE_ROWS};
@@ -6,7 +6,7 @@ use crate::columns::pairs::{self, Pair};
 use crate::plan::{Arg, Atom, GraphScope, Slot};
 use entail_model::{Fault, TermId};
 
-/// What a relation binds in all rows that it matches.
+/// The values that a relation binds in all rows that it matches.
 #[derive(Clone, Copy)]
 pub(super) struct Choice {
     pub predicate: TermId,
@@ -14,7 +14,7 @@ pub(super) struct Choice {
     pub graph: Option<TermId>,
 }
 
-/// What an argument is in a row that binds it.
+/// The value of an argument in a row that binds it.
 pub(super) fn value_of(arg: Arg, batch: &Batch, row: u32) -> TermId {
     match arg {
         Arg::Const(term) => term,
@@ -32,14 +32,14 @@ pub(super) struct Join<'a> {
     pub(super) bind_value: Option<Slot>,
     /// The key and value are the same unbound variable.
     is_diagonal: bool,
-    /// Does a match bind a value, and nothing that has to be compared?
+    /// Does a match bind a value, without anything to compare?
     is_free: bool,
     value: Arg,
     rows: Vec<u32>,
     keys: Vec<TermId>,
     values: Vec<TermId>,
     live: Option<&'a [Slot]>,
-    /// Matches that nobody wants to see, where that is so.
+    /// The number of matches, where they are only counted.
     counted: Option<usize>,
     output: Output<'a>,
 }
@@ -80,7 +80,7 @@ impl<'a> Join<'a> {
         }
     }
 
-    /// Counts matches, if that is all that becomes of them, and all facts match.
+    /// Counts matches, if they are only counted and all facts match; returns whether it did.
     pub(super) fn count(&mut self, matches: usize) -> bool {
         match &mut self.counted {
             Some(counted) if self.is_free => *counted += matches,
@@ -178,7 +178,7 @@ impl<'a> Join<'a> {
         if self.rows.len() >= PIECE_ROWS { self.flush() } else { Ok(()) }
     }
 
-    /// Hands on what was collected.
+    /// Hands on the collected matches.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
         if let Some(rows) = self.counted.as_mut().map(std::mem::take).filter(|rows| *rows > 0) {
             return (self.output)(Batch { rows, ..Batch::empty(self.batch.columns.len()) });

@@ -6,21 +6,21 @@
 
 use super::described::Described;
 use super::join::{Choice, Join, value_of};
-use super::members::Asked;
+use super::key_sets::Asked;
 use super::{Batch, Output, Scope};
 use crate::columns::pairs::{self, Pair};
 use crate::columns::{Cursor, Run};
 use crate::plan::{Arg, Atom, GraphScope, Slot, View};
-use entail_model::{Copy, Fault, Relation, TermId};
+use entail_model::{Direction, Fault, Relation, TermId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) struct Step<'a> {
     pub scope: &'a Scope<'a>,
     pub atom: &'a Atom,
-    pub copy: Copy,
+    pub copy: Direction,
     pub view: View,
-    /// The slots that somebody reads afterwards, in order; `None` where everything is kept.
+    /// The slots that are read afterwards, in order; `None` where everything is kept.
     pub live: Option<&'a [Slot]>,
     /// Are the rows only counted?
     pub is_counted: bool,
@@ -35,9 +35,10 @@ impl Step<'_> {
         for (choice, graphs, rows) in self.choices(batch) {
             self.scope.check()?;
             let mut join = Join::new(self, batch, choice, output);
-            match self.is_key_bound(batch) {
-                true => self.probe(&graphs, &rows, &mut join)?,
-                false => self.scan(&graphs, &rows, &mut join)?,
+            if self.is_key_bound(batch) {
+                self.probe(&graphs, &rows, &mut join)?
+            } else {
+                self.scan(&graphs, &rows, &mut join)?
             }
             join.flush()?;
         }
@@ -78,9 +79,10 @@ impl Step<'_> {
                 let allowed = |graph: &TermId| {
                     *graph != TermId::DEFAULT_GRAPH && listed.as_ref().is_none_or(|listed| listed.contains(graph))
                 };
-                let groups: Vec<(TermId, Vec<u32>)> = match batch.is_bound(*slot) {
-                    true => group_rows(&batch.columns[*slot], rows).into_iter().collect(),
-                    false => self.graphs_of(predicate).into_iter().map(|graph| (graph, rows.clone())).collect(),
+                let groups: Vec<(TermId, Vec<u32>)> = if batch.is_bound(*slot) {
+                    group_rows(&batch.columns[*slot], rows).into_iter().collect()
+                } else {
+                    self.graphs_of(predicate).into_iter().map(|graph| (graph, rows.clone())).collect()
                 };
                 let groups = groups.into_iter().filter(|(graph, _)| allowed(graph));
                 groups.map(|(graph, rows)| (Choice { predicate, graph: Some(graph) }, vec![graph], rows)).collect()
@@ -99,7 +101,7 @@ impl Step<'_> {
 
     /// Key bound: sorted rows gallop through each run.
     fn probe(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
-        if self.check_members(graphs, rows, join)? {
+        if self.check_key_set(graphs, rows, join)? {
             return Ok(());
         }
         if let [graph] = graphs
@@ -141,10 +143,11 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Key bound, and one value for all rows: asks for each key whether it has that, if so many ask; tells whether it has.
-    fn check_members(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<bool, Fault> {
+    /// Key bound, and one value for all rows: looks each key up in the set of keys with that value, if it is probed
+    /// often enough; returns whether it did.
+    fn check_key_set(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<bool, Fault> {
         let (Some(members), [graph], (Arg::Slot(key), Arg::Const(value))) =
-            (self.scope.members, graphs, self.atom.key_value(self.copy))
+            (self.scope.key_sets, graphs, self.atom.key_value(self.copy))
         else {
             return Ok(false);
         };
@@ -189,7 +192,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Looks the rows' keys up as they come, if all the runs are small; tells whether it has.
+    /// Looks the rows' keys up in the order of the rows, if all runs are small; returns whether it did.
     fn probe_in_order(&self, graphs: &[TermId], keyed: &[(TermId, u32)], join: &mut Join<'_>) -> Result<bool, Fault> {
         let (Some(room), [graph]) = (self.scope.groups, graphs) else { return Ok(false) };
         let runs = self.relation_runs(*graph, join.choice.predicate);
@@ -223,7 +226,7 @@ impl Step<'_> {
                 if join.count(run.len as usize * rows.len()) {
                     continue;
                 }
-                // Bounded work between two looks: a row with one piece of facts.
+                // Bounded work between two looks at `stop`: one row with one piece of facts.
                 run.for_each_piece(|piece| {
                     rows.iter().try_for_each(|row| {
                         self.scope.check()?;

@@ -1,16 +1,16 @@
 //! Measuring a plan's work at one node: rows, bytes and time of each operator, by shard.
 //!
-//! Operators hand their pieces on depth first, so at any moment exactly one of them works. The clock is read whenever
-//! the work passes from one to another, and the time since belongs to the one that worked: the times of all operators
-//! add up to what the thread spent, and none counts what others did below it.
+//! Operators hand their pieces on depth first, so exactly one of them works at any moment. The clock is read whenever
+//! the work passes from one to another, and the time since the last reading belongs to the one that worked: the times
+//! of all operators add up to the time of the thread, and none includes the time of others.
 //!
-//! A node evaluates the shards that it holds together, so the time of one run of an operator is *shared* among the
-//! shards of the rows that came out, in proportion; where none came out, of the rows that went in. Rows and bytes are
-//! counted, not shared.
+//! A node evaluates all its shards together, so the time of one run of an operator is *shared* among the shards of the
+//! rows that came out, in proportion; if none came out, of the rows that went in. Rows and bytes are counted, not
+//! shared.
 
 use super::Batch;
 use crate::plan::{Arg, Op, Plan, Route};
-use entail_model::{Copy, ShardId, TermId, fact};
+use entail_model::{Direction, ShardId, TermId, fact};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,11 +20,11 @@ pub trait Clock: Send + Sync {
     fn nanoseconds(&self) -> u64;
 }
 
-/// An operator: the stage and the position in it. One past the last is the handing on of rows, to the next stage or to
-/// the coordinator.
-pub type Place = (usize, usize);
+/// An operator: the stage and the position in it. The position after the last stands for handing rows on, to the next
+/// stage or to the coordinator.
+pub type OperatorId = (usize, usize);
 
-/// What an operator did for one shard; for none, where rows belong to no shard.
+/// The work of an operator for one shard; without a shard for rows that belong to none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Rows that came out.
@@ -36,8 +36,8 @@ pub struct Work {
     pub nanoseconds: u64,
 }
 
-/// What every operator did, by shard.
-pub type Report = BTreeMap<(Place, Option<ShardId>), Work>;
+/// The work of every operator, by shard.
+pub type Report = BTreeMap<(OperatorId, Option<ShardId>), Work>;
 
 /// Counts and times of one plan at one node.
 pub struct Meter {
@@ -49,13 +49,13 @@ pub struct Meter {
 
 #[derive(Default)]
 struct State {
-    /// Who works, and since when.
-    worker: Option<Place>,
+    /// The operator that works now, and the time at which it began.
+    worker: Option<OperatorId>,
     since: u64,
     /// Times that are not shared out yet.
-    spent: BTreeMap<Place, u64>,
+    spent: BTreeMap<OperatorId, u64>,
     /// The rows that came out of each operator in its present run.
-    given: BTreeMap<Place, Shares>,
+    given: BTreeMap<OperatorId, Shares>,
     report: Report,
 }
 
@@ -72,8 +72,8 @@ impl Meter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes the work on; returns who had it.
-    pub fn pass(&self, to: Option<Place>) -> Option<Place> {
+    /// Passes the work on to an operator; returns the one that worked.
+    pub fn pass(&self, to: Option<OperatorId>) -> Option<OperatorId> {
         let now = self.clock.nanoseconds();
         let mut state = self.lock();
         let elapsed = now.saturating_sub(state.since);
@@ -85,7 +85,7 @@ impl Meter {
     }
 
     /// Counts rows that came out of an operator.
-    pub fn gave(&self, place: Place, piece: &Batch) {
+    pub fn gave(&self, place: OperatorId, piece: &Batch) {
         let shares = self.shares_of_output(place, piece);
         let mut state = self.lock();
         for (shard, rows) in shares {
@@ -95,7 +95,7 @@ impl Meter {
     }
 
     /// Shares out the time of an operator's run that ends, whose input was `batch`.
-    pub fn ended(&self, place: Place, batch: &Batch) {
+    pub fn ended(&self, place: OperatorId, batch: &Batch) {
         let given = self.lock().given.remove(&place);
         let shares = given.unwrap_or_else(|| self.shares_of_input(place, batch));
         let mut state = self.lock();
@@ -118,7 +118,7 @@ impl Meter {
     }
 
     /// The handing on of a stage's rows, as a place.
-    pub fn handing_on(&self, stage: usize) -> Place {
+    pub fn handing_on(&self, stage: usize) -> OperatorId {
         (stage, self.plan.stages[stage].ops.len())
     }
 
@@ -127,7 +127,7 @@ impl Meter {
         self.lock().report.entry((self.handing_on(to_stage - 1), None)).or_default().messages += 1;
     }
 
-    /// What was measured; complete when nothing runs any more.
+    /// The measured work; complete when nothing runs any more.
     pub fn report(&self) -> Report {
         let state = self.lock();
         let mut report = state.report.clone();
@@ -138,12 +138,12 @@ impl Meter {
         report
     }
 
-    fn shares_of_output(&self, place: Place, piece: &Batch) -> Shares {
+    fn shares_of_output(&self, place: OperatorId, piece: &Batch) -> Shares {
         shares(piece.rows, |row| self.home(place, piece, row))
     }
 
     /// Where the facts are that an operator looks at for each row, as far as the rows tell.
-    fn shares_of_input(&self, place: Place, batch: &Batch) -> Shares {
+    fn shares_of_input(&self, place: OperatorId, batch: &Batch) -> Shares {
         shares(batch.rows, |row| match self.op(place).and_then(Op::leading) {
             Some((atom, copy)) => value(atom.key_value(copy).0, batch, row)?.home(),
             None => self.home(place, batch, row),
@@ -152,7 +152,7 @@ impl Meter {
 
     fn shares_of_handed_on(&self, stage: usize, piece: &Batch) -> Shares {
         let slot = match self.plan.stages.get(stage + 1).map(|next| &next.route) {
-            // To the coordinator: what counts is where the rows come from.
+            // To the coordinator: rows count for the shards that they come from.
             None => return self.shares_of_output(self.handing_on(stage), piece),
             Some(Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot)) => *slot,
             Some(Route::Everywhere | Route::Broadcast | Route::Shard(_)) => {
@@ -167,19 +167,19 @@ impl Meter {
         }
     }
 
-    fn op(&self, (stage, op): Place) -> Option<&Op> {
+    fn op(&self, (stage, op): OperatorId) -> Option<&Op> {
         self.plan.stages[stage].ops.get(op)
     }
 
     /// The shard that an operator's row belongs to: where the fact is that was matched last, or where the row was sent.
-    fn home(&self, (stage, op): Place, piece: &Batch, row: usize) -> Option<ShardId> {
+    fn home(&self, (stage, op): OperatorId, piece: &Batch, row: usize) -> Option<ShardId> {
         let ops = &self.plan.stages[stage].ops;
         for op in ops[..(op + 1).min(ops.len())].iter().rev() {
             if let Some((atom, copy)) = op.leading() {
                 let subject = value(atom.subject, piece, row)?;
                 return match copy {
-                    Copy::Out => subject.home(),
-                    Copy::In => {
+                    Direction::Forward => subject.home(),
+                    Direction::Inverse => {
                         let (predicate, object) = (value(atom.predicate, piece, row)?, value(atom.object, piece, row)?);
                         fact::in_home(subject, predicate, object, self.rdf_type)
                     }
@@ -205,7 +205,7 @@ impl Meter {
 }
 
 impl State {
-    fn share_out(&mut self, place: Place, spent: u64, shares: &Shares) {
+    fn share_out(&mut self, place: OperatorId, spent: u64, shares: &Shares) {
         let total: u64 = shares.values().sum();
         let mut left = spent;
         for (shard, rows) in shares {
@@ -213,7 +213,7 @@ impl State {
             self.report.entry((place, *shard)).or_default().nanoseconds += part;
             left -= part;
         }
-        // What rounding leaves, or everything where there were no rows.
+        // The remainder of rounding, or everything if there were no rows.
         let rest = shares.keys().next().copied().flatten();
         self.report.entry((place, rest)).or_default().nanoseconds += left;
     }
@@ -234,7 +234,7 @@ fn shares(rows: usize, home: impl Fn(usize) -> Option<ShardId>) -> Shares {
     shares
 }
 
-/// The value of an argument in a row; `None` while it is unbound, or was forgotten as nobody needs it.
+/// The value of an argument in a row; `None` while it is unbound, or if it was dropped because no operator reads it.
 fn value(arg: Arg, batch: &Batch, row: usize) -> Option<TermId> {
     match arg {
         Arg::Const(term) => Some(term),

@@ -1,16 +1,16 @@
 //! Running a plan's operators over batches of rows at one node.
 //!
 //! [`run_stage`] pushes a batch depth-first through a stage's operators in bounded pieces, so that a join with a large
-//! answer never holds more than a few pieces per operator, and hands what comes out to the caller, who routes it. Every
-//! operator looks at the scope's `stop` before each piece, whether or not anything ever comes out of it.
+//! answer never holds more than a few pieces per operator, and hands the resulting rows to the caller, who routes them.
+//! Every operator looks at the scope's `stop` before each piece, whether or not any row comes out.
 
 pub mod batch;
 pub mod condition;
 mod described;
 mod intersect;
 mod join;
+pub mod key_sets;
 mod matching;
-pub mod members;
 pub mod meter;
 
 pub use batch::Batch;
@@ -18,8 +18,8 @@ pub use condition::Conditions;
 
 use crate::columns::Run;
 use crate::plan::{Op, Plan, Sink, Slot, Stage, View};
-use entail_model::{Copy, Fault, Reason, Relation, TermId};
-use members::Members;
+use entail_model::{Direction, Fault, Reason, Relation, TermId};
+use key_sets::KeySets;
 use meter::Meter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,13 +27,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// The facts that one node can read.
 pub trait Facts: Sync {
     /// The runs of a local copy: disjoint, no promoted ones.
-    fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>>;
+    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>>;
 
     /// Every relation that has facts at this node, in order.
     fn relations(&self) -> Vec<Relation>;
 
     /// Calls `visit` with all runs of a graph's local copies, relation by relation, and the predicate of each.
-    fn visit_runs(&self, graph: TermId, copy: Copy, view: View, visit: Visit<'_>) -> Result<(), Fault> {
+    fn visit_runs(&self, graph: TermId, copy: Direction, view: View, visit: Visit<'_>) -> Result<(), Fault> {
         for relation in self.relations().into_iter().filter(|relation| relation.graph == graph) {
             let runs = self.runs(relation, copy, view);
             runs.iter().try_for_each(|run| visit(relation.predicate, run))?;
@@ -54,39 +54,37 @@ pub trait Texts: Sync {
     fn texts(&self, ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault>;
 }
 
-/// Everything that operators need beside the rows.
+/// The facts, texts, limits and measures that operators need beside the rows.
 pub struct Scope<'a> {
     pub facts: &'a dyn Facts,
     pub texts: &'a dyn Texts,
     pub conditions: &'a Conditions,
-    /// Ends the work when it is set.
+    /// When it is set, the work ends.
     pub stop: Option<&'a AtomicBool>,
     /// Measures the work.
     pub meter: Option<&'a Meter>,
-    /// Room for [groups](crate::columns::groups) of small runs, in pairs: where rows are to stay in the order in which
-    /// they come.
+    /// The memory that [hash indexes](crate::columns::hash_index) of small runs may still take, in pairs; where present, the
+    /// order in which rows come is kept.
     pub groups: Option<&'a AtomicU64>,
-    /// Sets of the keys with one value, where the facts stay as they are.
-    pub members: Option<&'a Members>,
-    /// Rows that operators may still take in, all together: what is expected to be small ends when it is not.
+    /// Sets of the keys with one value; present only while the facts do not change.
+    pub key_sets: Option<&'a KeySets>,
+    /// The rows that all operators together may still take in: ends work that is larger than expected.
     pub rows_left: Option<&'a AtomicU64>,
 }
 
 impl Scope<'_> {
     /// Must the work end?
     fn check(&self) -> Result<(), Fault> {
-        match self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-            true => Err(Fault::new(Reason::Cancelled, "the work was stopped")),
-            false => Ok(()),
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            Err(Fault::new(Reason::Cancelled, "the work was stopped"))
+        } else {
+            Ok(())
         }
     }
 
-    /// An operator takes in these rows; those that are only counted weigh nothing.
+    /// Counts the rows that an operator takes in; counted rows without columns weigh nothing.
     fn take(&self, batch: &Batch) -> Result<(), Fault> {
-        match batch.columns.iter().all(Vec::is_empty) {
-            true => Ok(()),
-            false => self.spend(batch.rows),
-        }
+        if batch.columns.iter().all(Vec::is_empty) { Ok(()) } else { self.spend(batch.rows) }
     }
 
     fn spend(&self, rows: usize) -> Result<(), Fault> {
@@ -96,12 +94,12 @@ impl Scope<'_> {
     }
 }
 
-/// The end of what took in more rows than it was allowed to.
+/// The fault of work that took in more rows than it was allowed to.
 pub fn too_much() -> Fault {
     Fault::new(Reason::LimitExceeded, "more rows than were expected")
 }
 
-/// Rows in a piece: what an operator hands on at once.
+/// Rows in a piece: the most that an operator hands on at once.
 pub const PIECE_ROWS: usize = 16_384;
 
 /// Runs the operators of `plan`'s stage over `batch`; `output` gets the rows that come out, in pieces.
@@ -115,7 +113,7 @@ struct Ops<'a> {
     scope: &'a Scope<'a>,
     stage: usize,
     of: &'a Stage,
-    /// Are its rows the answer?
+    /// Are the rows of this stage the answer?
     is_last: bool,
 }
 
@@ -139,7 +137,7 @@ impl Ops<'_> {
         result
     }
 
-    /// Runs the operator, which hands on to those after it.
+    /// Runs one operator, which hands its rows on to the operators after it.
     fn run_one(&self, op: usize, batch: Batch, output: Output<'_>) -> Result<(), Fault> {
         let scope = self.scope;
         let mut next = |piece: Batch| self.hand_on(op, piece, output);
@@ -169,7 +167,7 @@ impl Ops<'_> {
         }
     }
 
-    /// The slots that somebody reads after an operator, in order.
+    /// The slots that are read after an operator, in order.
     fn live_after(&self, op: usize) -> Vec<Slot> {
         let mut live = self.of.live.clone();
         live.extend(self.of.ops[op + 1..].iter().flat_map(Op::slots));

@@ -1,4 +1,4 @@
-//! Which rows go to which node.
+//! Decides which node each row goes to.
 
 use crate::columns::Pair;
 use crate::eval::Batch;
@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 
 /// This node, the nodes that take part, and which of them holds each shard.
 #[derive(Clone, Debug)]
-pub struct Territory {
+pub struct ShardMap {
     pub me: NodeId,
     pub placement: Placement,
     /// Every node that takes part, this one included, in order.
     pub nodes: Vec<NodeId>,
 }
 
-impl Territory {
-    /// The territory of all holders of a placement.
+impl ShardMap {
+    /// The shard map of all holders of a placement.
     pub fn of_all_holders(me: NodeId, placement: Placement) -> Self {
         let mut nodes = placement.holders.clone();
         nodes.sort_unstable();
@@ -39,12 +39,12 @@ impl Territory {
         })
     }
 
-    /// Is this node the holder of the shard?
+    /// Does this node hold the shard?
     pub fn is_mine(&self, shard: ShardId) -> bool {
         self.placement.holder(shard) == Some(self.me)
     }
 
-    /// Are all these facts' subjects at home at this node?
+    /// Are the subjects of all these facts at home at this node?
     pub fn are_mine(&self, pairs: &[Pair]) -> Result<bool, Fault> {
         for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
             if self.home_node(group[0].0)? != Some(self.me) {
@@ -96,7 +96,7 @@ impl Territory {
     }
 }
 
-/// What becomes of rows whose term is an inline value.
+/// The treatment of rows whose term is an inline value.
 #[derive(Clone, Copy)]
 enum Inline {
     Drop,

@@ -8,7 +8,7 @@
 
 use super::{Message, Payload, PlanKey};
 use crate::columns::Pair;
-use crate::columns::blocks::{Blocks, Head};
+use crate::columns::blocks::{BitBlocks, Head};
 use crate::eval::Batch;
 use entail_model::{Fault, Relation, Round, TermId};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const ROWS: u8 = 0;
 const HEADS: u8 = 1;
 const COPIES: u8 = 2;
 const CLOSE: u8 = 3;
-const SPREAD: u8 = 4;
+const BROADCAST: u8 = 4;
 const BLOCKS: u8 = 5;
 const PAIR_BYTES: usize = 16;
 const NO_PIVOT: u32 = u32::MAX;
@@ -49,8 +49,8 @@ pub fn encode(message: &Message) -> Vec<u8> {
             out.push(BLOCKS);
             put_blocks(&mut out, *relation, blocks);
         }
-        Payload::Spread { relation, pairs } => {
-            out.push(SPREAD);
+        Payload::Broadcast { relation, pairs } => {
+            out.push(BROADCAST);
             put_pairs(&mut out, *relation, pairs);
         }
         Payload::Close { messages } => {
@@ -63,7 +63,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
 
 /// The message in bytes that [`encode`] made.
 pub fn decode(bytes: &[u8]) -> Result<Message, Fault> {
-    let mut reader = Reader(bytes);
+    let mut reader = Decoder(bytes);
     let round = Round(reader.u32()?);
     let level = usize::from(u16::from_le_bytes(reader.array()?));
     let sequence = reader.u64()?;
@@ -87,9 +87,9 @@ pub fn decode(bytes: &[u8]) -> Result<Message, Fault> {
             let (relation, blocks) = reader.blocks()?;
             Payload::Blocks { relation, blocks }
         }
-        SPREAD => {
+        BROADCAST => {
             let (relation, pairs) = reader.sorted_pairs()?;
-            Payload::Spread { relation, pairs }
+            Payload::Broadcast { relation, pairs }
         }
         CLOSE => Payload::Close { messages: reader.u64()? },
         other => return Err(Fault::corrupt(format!("a message of unknown kind {other}"))),
@@ -107,7 +107,7 @@ pub fn encode_batch(batch: &Batch) -> Vec<u8> {
 
 /// The batch in bytes that [`encode_batch`] made.
 pub fn decode_batch(bytes: &[u8]) -> Result<Batch, Fault> {
-    let mut reader = Reader(bytes);
+    let mut reader = Decoder(bytes);
     let batch = reader.batch()?;
     reader.end()?;
     Ok(batch)
@@ -133,7 +133,7 @@ fn put_pairs(out: &mut Vec<u8>, relation: Relation, pairs: &[Pair]) {
     }
 }
 
-fn put_blocks(out: &mut Vec<u8>, relation: Relation, blocks: &Blocks) {
+fn put_blocks(out: &mut Vec<u8>, relation: Relation, blocks: &BitBlocks) {
     put_ids(out, &[relation.graph, relation.predicate]);
     put_u32(out, blocks.heads().len() as u32);
     put_u32(out, blocks.words().len() as u32);
@@ -161,9 +161,9 @@ fn put_batch(out: &mut Vec<u8>, batch: &Batch) {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+struct Decoder<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl Decoder<'_> {
     fn take(&mut self, count: usize) -> Result<&[u8], Fault> {
         let (taken, rest) =
             self.0.split_at_checked(count).ok_or_else(|| Fault::corrupt("a message that is cut off"))?;
@@ -203,13 +203,14 @@ impl Reader<'_> {
 
     fn sorted_pairs(&mut self) -> Result<(Relation, Vec<Pair>), Fault> {
         let (relation, pairs) = self.pairs()?;
-        match pairs.is_sorted_by(|a, b| a < b) {
-            true => Ok((relation, pairs)),
-            false => Err(Fault::corrupt("pairs that are not sorted")),
+        if pairs.is_sorted_by(|a, b| a < b) {
+            Ok((relation, pairs))
+        } else {
+            Err(Fault::corrupt("pairs that are not sorted"))
         }
     }
 
-    fn blocks(&mut self) -> Result<(Relation, Blocks), Fault> {
+    fn blocks(&mut self) -> Result<(Relation, BitBlocks), Fault> {
         let relation = Relation { graph: TermId(self.u64()?), predicate: TermId(self.u64()?) };
         let (heads, words) = (self.u32()? as usize, self.u32()? as usize);
         let heads = self.ids(heads.checked_mul(3).ok_or_else(|| Fault::corrupt("too many blocks"))?)?;
@@ -217,7 +218,7 @@ impl Reader<'_> {
         let heads = heads.as_chunks::<3>().0.iter().map(head).collect();
         let words = self.ids(words)?.into_iter().map(|word| word.0).collect();
         let blocks =
-            Blocks::from_parts(heads, words).ok_or_else(|| Fault::corrupt("blocks that do not fit their words"))?;
+            BitBlocks::from_parts(heads, words).ok_or_else(|| Fault::corrupt("blocks that do not fit their words"))?;
         Ok((relation, blocks))
     }
 
@@ -256,7 +257,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns::pile::Pile;
+    use crate::columns::block_buffer::BlockBuffer;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -275,7 +276,7 @@ mod tests {
         });
         let blocks = prop::collection::vec((0u64..9, 0u64..9, 1u64.., 0usize..64), 0..5).prop_map(|all| {
             let page = |number: u64| TermId(number << 8);
-            let mut blocks = Blocks::default();
+            let mut blocks = BitBlocks::default();
             for (keys, values, word, at) in all {
                 let mut words = [0; 64];
                 (words[at], words[63 - at]) = (word, 1);
@@ -288,7 +289,7 @@ mod tests {
             (relation.clone(), blocks).prop_map(|(relation, blocks)| Payload::Blocks { relation, blocks }),
             (relation.clone(), pairs.clone()).prop_map(|(relation, pairs)| Payload::Heads { rule: 3, relation, pairs }),
             (relation.clone(), pairs.clone()).prop_map(|(relation, pairs)| Payload::Copies { relation, pairs }),
-            (relation, pairs).prop_map(|(relation, pairs)| Payload::Spread { relation, pairs }),
+            (relation, pairs).prop_map(|(relation, pairs)| Payload::Broadcast { relation, pairs }),
             any::<u64>().prop_map(|messages| Payload::Close { messages }),
         ]
     }
@@ -322,9 +323,9 @@ mod tests {
             if let Ok(Message { payload, .. }) = decode(&bytes)
                 && let Payload::Blocks { blocks, .. } = &*payload
             {
-                let (mut pile, mut found) = (Pile::default(), Vec::new());
-                pile.add(blocks.clone());
-                pile.by_keys(|pairs| {
+                let (mut buffer, mut found) = (BlockBuffer::default(), Vec::new());
+                buffer.add(blocks.clone());
+                buffer.by_keys(|pairs| {
                     found.append(pairs);
                     Ok(())
                 }).expect("nothing fails here");

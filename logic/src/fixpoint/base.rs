@@ -1,4 +1,4 @@
-//! The committed facts of a node, as one epoch has them.
+//! The committed facts of a node at one epoch.
 
 use crate::columns::Run;
 use entail_model::{Relation, TermId};
@@ -10,8 +10,8 @@ pub type Copies = [Vec<Arc<Run>>; 2];
 
 /// The copies of every relation that has facts.
 ///
-/// Epochs follow each other by small changes: a clone shares everything with its original, and to change one relation
-/// costs by the logarithm of how many there are.
+/// Epochs differ by small changes: a clone shares everything with its original, and changing one relation costs the
+/// logarithm of the number of relations.
 #[derive(Clone, Debug, Default)]
 pub struct Base {
     relations: RedBlackTreeMapSync<Relation, Copies>,
@@ -39,7 +39,7 @@ impl Base {
         self.relations.size()
     }
 
-    /// Has no relation any facts?
+    /// Are there no facts?
     pub fn is_empty(&self) -> bool {
         self.relations.is_empty()
     }
@@ -48,9 +48,10 @@ impl Base {
     pub fn change<T>(&mut self, relation: Relation, change: impl FnOnce(&mut Copies) -> T) -> T {
         let mut copies = self.relations.get(&relation).cloned().unwrap_or_default();
         let changed = change(&mut copies);
-        match copies.iter().all(Vec::is_empty) {
-            true => _ = self.relations.remove_mut(&relation),
-            false => self.relations.insert_mut(relation, copies),
+        if copies.iter().all(Vec::is_empty) {
+            _ = self.relations.remove_mut(&relation)
+        } else {
+            self.relations.insert_mut(relation, copies)
         }
         changed
     }

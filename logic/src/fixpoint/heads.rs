@@ -1,7 +1,6 @@
 //! Heads: the facts that the rows of a plan entail, by relation.
 //!
-//! Where a relation's facts are kept as a matrix, a head that is known already goes no further, and one that is new belongs
-//! to whom the matrix says so.
+//! If a relation is kept as a matrix, known heads are dropped, and a new head belongs to the thread that claims it.
 
 use super::dense::Dense;
 use crate::columns::matrix::Claim;
@@ -11,21 +10,21 @@ use crate::plan::{Arg, Head, Plan, Sink};
 use entail_model::{Relation, TermId, TermKind};
 use std::collections::BTreeMap;
 
-/// Pairs by what they belong to.
+/// Pairs by relation.
 pub(super) type ByRelation = BTreeMap<Relation, Vec<Pair>>;
 
 /// The heads of a plan's rows.
 pub(super) struct Heads<'m> {
     pub(super) rule: usize,
     templates: Vec<(Head, Option<&'m Dense>)>,
-    /// Heads that may be known, and may be repeated.
+    /// Heads that may be known or repeated.
     pub(super) pairs: ByRelation,
-    /// Heads that are new, or have not been sent: each is here once, and nowhere else.
+    /// Heads that are new or have not been sent: each is here exactly once, on one thread only.
     pub(super) claimed: ByRelation,
 }
 
 impl<'m> Heads<'m> {
-    /// No heads yet; `dense` gives the matrices of a relation that has any.
+    /// An empty list; `dense` gives the matrices of a dense relation.
     pub(super) fn new(plan: &Plan, dense: impl Fn(Relation) -> Option<&'m Dense>) -> Self {
         let (rule, heads) = match &plan.sink {
             Sink::Emit { rule, heads } => (*rule, &heads[..]),
@@ -69,13 +68,13 @@ impl<'m> Heads<'m> {
     }
 }
 
-/// Claims the pairs; those without a place may be known or new.
+/// Claims the pairs; pairs without a place in a matrix may be known or new.
 fn claim(dense: &Dense, pairs: impl Iterator<Item = Pair>, claimed: &mut Vec<Pair>, others: &mut Vec<Pair>) {
     let mut last: Option<(TermId, Option<_>)> = None;
     for pair in pairs {
         let row = match &last {
             Some((key, row)) if *key == pair.0 => row,
-            // Heads come in the order of their subjects where that was to be had.
+            // Heads come in the order of their subjects where the plan could arrange it.
             _ => &last.insert((pair.0, dense.row(pair.0))).1,
         };
         match row.map_or(Claim::NoPlace, |row| row.claim(pair.1)) {

@@ -6,24 +6,24 @@
 //!
 //! # Two kinds of rules
 //! A *local* rule has a variable whose home holds a copy of every fact that an instance needs. It is evaluated to its
-//! local fixpoint, in steps, before anything is exchanged. A step's delta is what the step before found or, in the first
-//! step, what the last exchange brought. Each atom of a local rule always reads the same copy, so the usual triangle
-//! (old before the delta, all after it) is exact on that copy. A node that is alone may read either copy of an atom: both
-//! get a step's facts at its end. In copies that no plan reads after the first step are only put in
-//! order when the round is over, all at once. Relations that recursion makes dense are kept as bit matrices, which tell at
-//! once what is new (`dense.rs`).
+//! local fixpoint, in steps, before anything is exchanged. A step's delta is the facts that the step before found; in
+//! the first step, the facts that the last exchange brought. Each atom of a local rule always reads the same copy, so
+//! the usual triangle (old before the delta, all after it) is exact on that copy. At a single node an atom may read
+//! either copy: both get a step's facts at its end. Inverse copies that no plan reads after the first step are sorted only
+//! when the round is over, all at once. Relations that recursion makes dense are kept as bit matrices, which tell at
+//! once whether a fact is new (`dense.rs`).
 //!
-//! A relation that no rule derives may be *spread* (`spread.rs`, `plan/spread.rs`): the first round begins with every node
-//! bringing what it has of it to all others. The rules that read it are local as far as their other atoms are, which
-//! decide where rows are; what was staged of it is new in the first step only, when both copies of every fact agree at
-//! all nodes, so those deltas may be read anywhere.
+//! A relation that no rule derives may be *broadcast* (`broadcast.rs`, `plan/broadcast.rs`): at the beginning of the first
+//! round every node sends its facts of the relation to all others. The rules that read it are local if their other
+//! atoms are, which decide where rows are. Staged facts of the relation are new in the first step only, when both
+//! copies of every fact agree at all nodes, so those deltas may be read anywhere.
 //!
-//! A relation that rules derive from such relations only may be spread as well, before the second round's work. A rule
-//! that reads it everywhere is *late*: it does not fire in the first round, and fires over everything that is known here
-//! but for the next step's delta once all has come; from then on it is like any rule that reads what is spread. So an
-//! instance has its relation's facts from the beginning, and of its other atoms' facts each either was known by then or is
-//! new in that step or a later one. What has one object, such as the members of a class, is spread by itself
-//! (`plan/extent.rs`).
+//! A relation that rules derive only from such relations may be broadcast as well, before the second round's work. A
+//! rule that reads it everywhere is *late*: it does not fire in the first round. When all facts of the relation have
+//! arrived, it fires over everything known at its node, except for the next step's delta; from then on it is like any
+//! rule that reads broadcast relations. So an instance has its broadcast facts from the beginning, and each of its
+//! other facts either was known by then or is new in that step or a later one. The facts with one object, such as the
+//! members of a class, are broadcast separately (`plan/extent.rs`).
 //!
 //! A *shipped* rule moves rows between nodes. Its atoms read copies at several homes, so its deltas need a state that
 //! both copies of every fact agree on: each fact is *published* in the round after the one that found it, when its in
@@ -38,21 +38,21 @@
 //!
 //! # Invariants
 //! - The runs of a copy (base, settled, published, pending, recent) are pairwise disjoint.
-//! - The out copy decides: a candidate becomes a fact only at its subject's home, once.
-//! - A fact found in round r has both copies in place, and is published, in round r+1 (an in copy that no plan reads may
-//!   come later, when nothing new is found: `inward.rs`); one accepted at the end of round
+//! - The forward copy decides: a candidate becomes a fact only at its subject's home, once.
+//! - A fact found in round r has both copies in place, and is published, in round r+1 (an inverse copy that no plan reads may
+//!   come later, when nothing new is found: `deferred_inverse.rs`); one accepted at the end of round
 //!   r (its head came from another node) is found in round r+1.
 //! - Nothing is derived in the last round of an attempt, at any node, so every instance over the final facts has fired.
 
 pub mod base;
+mod broadcast;
+mod deferred_inverse;
 mod dense;
 mod heads;
-mod inward;
-mod outbox;
-mod parts;
+mod morsels;
 mod reads;
 pub mod reasoner;
-mod spread;
+pub mod staging;
 pub mod state;
 
 #[cfg(test)]
@@ -60,4 +60,5 @@ mod tests;
 
 pub use base::Base;
 pub use reasoner::{Effect, Event, Mode, Reasoner, Report};
+pub use staging::StagedFacts;
 pub use state::State;

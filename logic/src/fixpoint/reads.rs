@@ -1,21 +1,21 @@
-//! What a program reads from one step to the next, and so what a step need not keep in order.
+//! The copies that a program reads from one step to the next: all others need not be kept in order.
 //!
-//! That is less than what its plans mention. Plans over everything run in the first round, before what it finds is
-//! published, or once in the second one, up to which all that they read is kept in order; and a plan for new facts of a
-//! predicate that no rule derives has work in the first step only, before anything has been found.
+//! These are fewer than the copies that plans mention. Plans over everything run in the first round, before its facts
+//! are published, or once in the second round, up to which all that they read is kept in order. A plan for new facts of
+//! a predicate that no rule derives has work in the first step only, before anything has been found.
 
 use crate::plan::{Arg, Atom, Plan, Program, Sink, View};
-use entail_model::{Copy, Relation, TermId};
+use entail_model::{Direction, Relation, TermId};
 use std::collections::BTreeSet;
 
 /// The copies that a program's delta plans read.
 #[derive(Debug, Default)]
 pub struct Reads {
-    /// By copy.
+    /// By copy: the predicates that are read.
     all: [Predicates; 2],
-    /// Those whose facts are read in later steps than the one after they are found.
+    /// By copy: the predicates whose facts are read in later steps than the one after they are found.
     earlier: [Predicates; 2],
-    /// What late rules read when they fire over everything, of whichever copy.
+    /// The predicates that late rules read when they fire over everything, in either copy.
     late: Predicates,
 }
 
@@ -50,7 +50,7 @@ impl Predicates {
 }
 
 impl Reads {
-    /// What the program's delta plans read.
+    /// The copies that the program's delta plans read.
     pub fn of(program: &Program) -> Self {
         let mut derived = Predicates::default();
         for plan in program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full])) {
@@ -64,12 +64,13 @@ impl Reads {
         }
         for rule in &program.rules {
             for (pivot, plan) in rule.deltas.iter().enumerate() {
-                let is_new =
-                    |(atom, _, view): (&Atom, Copy, View)| view == View::Delta && derived.may_contain(atom.predicate);
+                let is_new = |(atom, _, view): (&Atom, Direction, View)| {
+                    view == View::Delta && derived.may_contain(atom.predicate)
+                };
                 if !plan.matches().any(is_new) {
                     continue;
                 }
-                for (atom, copy, view) in plan.matches().filter(|(_, _, view)| *view != View::Spread) {
+                for (atom, copy, view) in plan.matches().filter(|(_, _, view)| *view != View::Broadcast) {
                     reads.all[copy as usize].add(atom.predicate);
                     // The delta of a rule that moves rows is published later than it is found.
                     if view != View::Delta || rule.ships(pivot) {
@@ -81,18 +82,18 @@ impl Reads {
         reads
     }
 
-    /// Is the predicate's copy read?
-    pub fn reads(&self, predicate: TermId, copy: Copy) -> bool {
+    /// Is the predicate's copy read by any delta plan?
+    pub fn reads(&self, predicate: TermId, copy: Direction) -> bool {
         self.all[copy as usize].may_contain(Arg::Const(predicate))
     }
 
-    /// Is it read by a late rule that fires over everything?
+    /// Is the predicate read by a late rule when it fires over everything?
     pub fn reads_late(&self, predicate: TermId) -> bool {
         self.late.may_contain(Arg::Const(predicate))
     }
 
-    /// Is it read once its facts are not new any more?
-    pub fn reads_earlier(&self, predicate: TermId, copy: Copy) -> bool {
+    /// Is the predicate's copy read after the step in which its facts are new?
+    pub fn reads_earlier(&self, predicate: TermId, copy: Direction) -> bool {
         self.earlier[copy as usize].may_contain(Arg::Const(predicate))
     }
 }

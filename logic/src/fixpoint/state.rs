@@ -1,30 +1,32 @@
-//! The facts of one attempt at one node: a committed snapshot and what the attempt adds.
+//! The facts of one attempt at one node: a committed snapshot and the facts that the attempt adds.
 //!
-//! Invariant: what stays in memory of all relations together (unsorted pairs and resident runs) is within one budget,
-//! the `above` of the state's [`Spill`]: what comes beyond it makes the largest columns go to the store. Matrices and
-//! what is spread take from the same budget, down to a quarter of it. What a step works on is beside it: columns that are
-//! being sorted, candidates, and what a relation still owes other nodes.
+//! Invariant: the pairs and runs of all relations that stay in memory are within one budget, the `above` of the state's
+//! [`Spill`]: beyond it, the largest columns are stored. Matrices and broadcast relations take from the same budget,
+//! down to a quarter of it. Outside of the budget is the working memory of a step: columns that are being sorted,
+//! candidates, and copies that a relation still owes other nodes.
 
+mod broadcast;
+mod matrices;
 mod staged;
 
-pub use staged::Incoming;
+pub use staged::StagedColumn;
 
 use super::base::{Base, Copies};
-use super::dense::{CANDIDATES_MIN, Dense, Offered};
-use super::spread::Spread;
+use super::broadcast::BroadcastRelation;
+use super::dense::{CANDIDATES_MIN, CandidateHistory, Dense};
 use crate::columns::spine::{Spill, merge_runs};
 use crate::columns::{Pair, Run, Spine, pairs};
 use crate::eval::Facts;
 use crate::plan::View;
-use entail_model::{Copy, Fault, Mark, Relation};
+use entail_model::{Direction, Fault, Mark, Relation};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Staged pairs are sorted into runs of at least this many.
-const STAGE_PAIRS: usize = 1 << 20;
+/// Inverse copies that no rule reads before the end of the round are sorted into runs of at least this many pairs.
+const LATER_PAIRS: usize = 1 << 20;
 
-/// One run may take this part of the budget: what a merge has in memory is then a small part of it, too.
+/// One run may take this part of the budget, so that a merge has only a small part of it in memory.
 const RUN_SHARE: u64 = 4;
 
 /// One copy of one relation.
@@ -38,23 +40,22 @@ pub(super) struct CopyState {
     settled: Spine,
     published: Spine,
     pending: Spine,
-    /// What came last, not yet read by a local step: published (from others, or staged) and pending (found here).
+    /// The facts that arrived last, not yet read by a local step: published (from other nodes, or staged) and pending
+    /// (found here).
     recent_published: Vec<Arc<Run>>,
-    pub(super) recent_pending: Option<Arc<Run>>,
+    recent_pending: Option<Arc<Run>>,
     /// Staged facts that rules had derived before.
     promoted: Spine,
-    /// Pairs as they were staged.
-    unsorted: Vec<Pair>,
-    /// In copies that nobody reads until the round is over, as they were found.
+    /// Inverse copies that no plan reads until the round is over, in the order in which they were found.
     later: Vec<Pair>,
-    /// In copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
+    /// Inverse copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
     arrived: Vec<Pair>,
     arrived_runs: Spine,
 }
 
 impl CopyState {
     fn new(committed: &[Arc<Run>], rebuild: bool) -> Self {
-        // Runs of the attempt's own, as far as what is made of them on the way is concerned.
+        // The attempt has runs of its own, so that indexes built on them are dropped with it.
         let own = |run: &Arc<Run>| Arc::new(Run::clone(run));
         let of = |mark: Mark| committed.iter().filter(move |run| run.mark == mark).map(own);
         if rebuild {
@@ -72,38 +73,29 @@ impl CopyState {
         self.base.iter().chain(&self.settled.runs).chain(&self.published.runs).chain(&self.pending.runs)
     }
 
-    /// Drops from sorted candidates what is known.
+    /// Drops known facts from sorted candidates.
     fn subtract_known(&self, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
-        self.earlier().chain(self.recent()).try_fold(candidates, |rest, run| match rest.is_empty() {
-            true => Ok(rest),
-            false => run.subtract_from(rest),
-        })
+        self.earlier()
+            .chain(self.recent())
+            .try_fold(candidates, |rest, run| if rest.is_empty() { Ok(rest) } else { run.subtract_from(rest) })
     }
 
-    /// Sorts what was staged into runs: new facts, and promotions of derived ones.
-    fn sort_staged(&mut self, spill: &Spill) -> Result<(), Fault> {
-        let mut staged = std::mem::take(&mut self.unsorted);
-        pairs::sort_distinct(&mut staged);
-        self.take_staged(staged, spill)
-    }
-
-    /// Takes staged pairs that are sorted and distinct.
+    /// Makes runs of staged pairs, which are sorted and distinct: new facts, and promotions of derived ones.
     fn take_staged(&mut self, staged: Vec<Pair>, spill: &Spill) -> Result<(), Fault> {
         if staged.is_empty() {
             return Ok(());
         }
         let derived: Vec<Arc<Run>> = self.base.iter().filter(|run| run.mark == Mark::Derived).cloned().collect();
-        let not_derived = match derived.is_empty() {
-            true => staged,
-            false => {
-                let not_derived = subtract_all(staged.clone(), derived.iter())?;
-                let promoted = pairs::subtract(&staged, &not_derived);
-                let promoted = subtract_all(promoted, self.base_promoted.iter().chain(&self.promoted.runs))?;
-                if let Some(run) = Run::resident(Mark::Promoted, promoted) {
-                    self.promoted.push(run, spill)?;
-                }
-                not_derived
+        let not_derived = if derived.is_empty() {
+            staged
+        } else {
+            let not_derived = subtract_all(staged.clone(), derived.iter())?;
+            let promoted = pairs::subtract(&staged, &not_derived);
+            let promoted = subtract_all(promoted, self.base_promoted.iter().chain(&self.promoted.runs))?;
+            if let Some(run) = Run::resident(Mark::Promoted, promoted) {
+                self.promoted.push(run, spill)?;
             }
+            not_derived
         };
         let asserted = self.base.iter().filter(|run| run.mark == Mark::Asserted);
         let new = subtract_all(not_derived, asserted.chain(&self.published.runs))?;
@@ -113,7 +105,7 @@ impl CopyState {
         Ok(())
     }
 
-    /// Sorts what nobody has read: each fact was found once.
+    /// Sorts the inverse copies that no plan has read: each fact was found once.
     fn sort_later(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.later);
         pairs::sort_distinct(&mut pairs);
@@ -123,7 +115,8 @@ impl CopyState {
         }
     }
 
-    /// Sorts what other nodes have sent: each fact comes once, since only its subject's home accepts it.
+    /// Sorts the inverse copies that other nodes have sent: each fact arrives once, since only its subject's home accepts
+    /// it.
     fn sort_arrived(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.arrived);
         pairs::sort_distinct(&mut pairs);
@@ -133,7 +126,7 @@ impl CopyState {
         }
     }
 
-    /// Forgets what the attempt has found and nobody has to read any more; tells how much that is.
+    /// Drops the facts that the attempt has found and that no plan will read again; returns their number.
     fn forget_found(&mut self) -> u64 {
         let mut forgotten = std::mem::take(&mut self.later).len() as u64;
         for spine in [&mut self.settled, &mut self.published, &mut self.pending] {
@@ -146,18 +139,17 @@ impl CopyState {
         forgotten
     }
 
-    /// Pairs in memory that are the attempt's.
+    /// Pairs of the attempt that are in memory.
     fn held(&self) -> u64 {
         let spines = [&self.settled, &self.published, &self.pending, &self.promoted, &self.arrived_runs];
         let recent = self.recent().map(|run| run.resident_bytes()).sum::<u64>() / size_of::<Pair>() as u64;
-        let unsorted = self.unsorted.capacity() + self.later.capacity() + self.arrived.capacity();
+        let unsorted = self.later.capacity() + self.arrived.capacity();
         spines.into_iter().map(Spine::resident_pairs).sum::<u64>() + recent + unsorted as u64
     }
 
     /// Stores everything.
     fn store(&mut self, spill: &Spill) -> Result<(), Fault> {
         let all = spill.with_above(0);
-        self.sort_staged(&all)?;
         self.sort_later(&all)?;
         self.sort_arrived(&all)?;
         let spines =
@@ -184,27 +176,27 @@ fn subtract_all<'a>(pairs: Vec<Pair>, runs: impl Iterator<Item = &'a Arc<Run>>) 
 pub struct State {
     /// The committed facts of relations that are not [open](Self::open).
     base: Base,
-    /// Those that the attempt reads or changes.
-    pub(super) relations: BTreeMap<Relation, [CopyState; 2]>,
-    /// For single runs.
-    pub(super) spill: Spill,
-    /// Pairs that may be in memory.
-    pub(super) held_max: u64,
-    /// Pairs that are in memory: the sum over all copies.
+    /// The copies of relations that the attempt reads or changes.
+    relations: BTreeMap<Relation, [CopyState; 2]>,
+    /// The limit for a single run.
+    spill: Spill,
+    /// The limit for all pairs in memory.
+    held_max: u64,
+    /// Pairs in memory: the sum over all copies.
     held: u64,
-    /// What is kept as matrices, and what that takes, in pairs.
+    /// The relations that are kept as matrices, and the memory of all matrices, in pairs.
     pub(super) dense: BTreeMap<Relation, Dense>,
-    pub(super) held_in_matrices: u64,
-    pub(super) offered: BTreeMap<Relation, Offered>,
-    /// In copies, as (object, subject), that were owed by matrices which have been given up.
-    pub(super) owed: Vec<(Relation, Vec<Pair>)>,
-    /// Candidates of a relation from which on it may be dense.
-    pub(super) dense_from: u64,
-    /// Among so many nodes candidates are divided.
+    held_in_matrices: u64,
+    offered: BTreeMap<Relation, CandidateHistory>,
+    /// Inverse copies, as (object, subject), that were owed by matrices which have been given up.
+    owed: Vec<(Relation, Vec<Pair>)>,
+    /// A relation with fewer candidates does not become dense.
+    dense_from: u64,
+    /// The number of nodes, among which candidates are divided.
     pub(super) nodes: u64,
-    /// What every node has, and what that takes, in pairs.
-    pub(super) spread: BTreeMap<Relation, Spread>,
-    pub(super) held_in_spread: u64,
+    /// The broadcast relations, and the memory that they take, in pairs.
+    broadcast: BTreeMap<Relation, BroadcastRelation>,
+    held_in_broadcast: u64,
 }
 
 impl State {
@@ -224,8 +216,8 @@ impl State {
             owed: Vec::new(),
             dense_from: CANDIDATES_MIN,
             nodes: 1,
-            spread: BTreeMap::new(),
-            held_in_spread: 0,
+            broadcast: BTreeMap::new(),
+            held_in_broadcast: 0,
         };
         if rebuild {
             state.base = Base::default();
@@ -235,8 +227,8 @@ impl State {
         Ok(state)
     }
 
-    /// The relation's copies as the attempt has them from now on. What is made of committed runs to find facts sooner is
-    /// kept of open relations only, and to look at all of them does not cost for those that nothing is asked of.
+    /// Opens a relation: gives it copies of its own in this attempt. Only open relations have indexes on committed
+    /// runs, and steps that look at all relations cost nothing for closed ones.
     pub(super) fn open(&mut self, relation: Relation) -> &mut [CopyState; 2] {
         let base = &self.base;
         let committed = || base.get(relation).map(|runs| copies(runs, false)).unwrap_or_default();
@@ -253,24 +245,24 @@ impl State {
     }
 
     /// Committed runs of a relation that is not open.
-    fn committed(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
+    fn committed(&self, relation: Relation, copy: Direction) -> Vec<Arc<Run>> {
         self.base.get(relation).map_or(Vec::new(), |runs| CopyState::new(&runs[copy as usize], false).base)
     }
 
-    /// What rules read of a relation that is not open.
-    fn closed_runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+    /// The runs that rules read of a relation that is not open.
+    fn closed_runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         match view {
             View::Old | View::All => self.committed(relation, copy),
             View::Delta => Vec::new(),
-            View::Spread => self.spread_runs(relation, copy),
+            View::Broadcast => self.broadcast_runs(relation, copy),
         }
     }
 
-    /// What was asserted after it had been derived is simply asserted, when derivations are drawn anew: in runs of the
-    /// attempt's own, since the promoted ones go with their chunks.
+    /// When derivations are rebuilt, a fact that was asserted after it had been derived becomes simply asserted: in
+    /// runs of the attempt, since the promoted runs are freed with their chunks.
     fn assert_promoted(&mut self, base: &Base) -> Result<(), Fault> {
         for (relation, runs) in base.iter() {
-            for copy in Copy::BOTH {
+            for copy in Direction::BOTH {
                 for run in runs[copy as usize].iter().filter(|run| run.mark == Mark::Promoted) {
                     let mut run = Run::clone(run);
                     run.mark = Mark::Asserted;
@@ -284,11 +276,11 @@ impl State {
         Ok(())
     }
 
-    /// Changes one copy, and keeps the whole within its budget.
+    /// Changes one copy, and keeps all copies within the budget.
     fn change(
         &mut self,
         relation: Relation,
-        copy: Copy,
+        copy: Direction,
         change: impl FnOnce(&mut CopyState, &Spill) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         self.change_one(relation, copy, change)?;
@@ -298,7 +290,7 @@ impl State {
     fn change_one(
         &mut self,
         relation: Relation,
-        copy: Copy,
+        copy: Direction,
         change: impl FnOnce(&mut CopyState, &Spill) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let spill = self.spill.clone();
@@ -310,23 +302,23 @@ impl State {
         Ok(())
     }
 
-    /// Changes every copy in ways that hold no more than before, all at once.
+    /// Changes every copy, in parallel. The change must not hold more pairs than before.
     fn change_all(&mut self, change: impl Fn(&mut CopyState, &Spill) -> Result<(), Fault> + Sync) -> Result<(), Fault> {
         self.change_some(|_, _| true, change)
     }
 
-    /// The same with those copies that are chosen; all at once.
+    /// Changes the chosen copies, in parallel. The change must not hold more pairs than before.
     fn change_some(
         &mut self,
-        is_chosen: impl Fn(Relation, Copy) -> bool,
+        is_chosen: impl Fn(Relation, Direction) -> bool,
         change: impl Fn(&mut CopyState, &Spill) -> Result<(), Fault> + Sync,
     ) -> Result<(), Fault> {
         let copies = self.relations.iter_mut().flat_map(|(relation, copies)| {
-            Copy::BOTH.into_iter().zip(copies).map(|(copy, state)| (*relation, copy, state))
+            Direction::BOTH.into_iter().zip(copies).map(|(copy, state)| (*relation, copy, state))
         });
         let (chosen, others): (Vec<_>, Vec<_>) = copies.partition(|(relation, copy, _)| is_chosen(*relation, *copy));
         let others: u64 = others.iter().map(|(_, _, state)| state.held()).sum();
-        let one = |(_, _, state): (Relation, Copy, &mut CopyState)| {
+        let one = |(_, _, state): (Relation, Direction, &mut CopyState)| {
             change(state, &self.spill)?;
             Ok(state.held())
         };
@@ -335,17 +327,19 @@ impl State {
         Ok(())
     }
 
-    /// Stores the largest columns when there is too much in memory: until it is half, so that this is seldom needed.
-    pub(super) fn fit(&mut self) -> Result<(), Fault> {
-        // Matrices and what is spread have a part of it; with nothing left, every change would store what is small.
-        let others = self.held_in_matrices + self.held_in_spread;
+    /// Stores the largest columns when too much is in memory: until half of the budget is used, so that this is seldom
+    /// needed.
+    fn fit(&mut self) -> Result<(), Fault> {
+        // Matrices and broadcast relations have a part of the budget; with nothing left, every change would store small
+        // columns.
+        let others = self.held_in_matrices + self.held_in_broadcast;
         let held_max = self.held_max.saturating_sub(others).max(self.held_max / RUN_SHARE);
         if self.spill.store.is_none() || self.held <= held_max {
             return Ok(());
         }
-        let mut largest: Vec<(u64, Relation, Copy)> = Vec::new();
+        let mut largest: Vec<(u64, Relation, Direction)> = Vec::new();
         for (relation, copies) in &self.relations {
-            largest.extend(Copy::BOTH.map(|copy| (copies[copy as usize].held(), *relation, copy)));
+            largest.extend(Direction::BOTH.map(|copy| (copies[copy as usize].held(), *relation, copy)));
         }
         largest.sort_unstable_by_key(|(held, ..)| std::cmp::Reverse(*held));
         let mut left = self.held;
@@ -354,22 +348,13 @@ impl State {
             left = left.saturating_sub(*held);
             is_chosen
         });
-        let chosen: BTreeSet<(Relation, Copy)> = chosen.map(|(_, relation, copy)| (relation, copy)).collect();
+        let chosen: BTreeSet<(Relation, Direction)> = chosen.map(|(_, relation, copy)| (relation, copy)).collect();
         self.change_some(|relation, copy| chosen.contains(&(relation, copy)), CopyState::store)
     }
 
-    /// Adds asserted facts of one copy, unsorted.
-    pub fn stage(&mut self, relation: Relation, copy: Copy, pairs: &[Pair]) -> Result<(), Fault> {
-        self.change(relation, copy, |state, spill| {
-            state.unsorted.extend_from_slice(pairs);
-            if state.unsorted.len() >= STAGE_PAIRS { state.sort_staged(spill) } else { Ok(()) }
-        })
-    }
-
-    /// Ends staging: what is new is published, and the first local step's delta.
+    /// Ends staging: new facts are published, and become the first local step's delta.
     pub fn finish_staging(&mut self) -> Result<(), Fault> {
-        self.change_all(|state, spill| {
-            state.sort_staged(spill)?;
+        self.change_all(|state, _| {
             state.recent_published = std::mem::take(&mut state.published.runs);
             Ok(())
         })
@@ -377,41 +362,41 @@ impl State {
 
     /// Pairs in memory that are the attempt's.
     pub fn held_pairs(&self) -> u64 {
-        self.held + self.held_in_matrices + self.held_in_spread
+        self.held + self.held_in_matrices + self.held_in_broadcast
     }
 
-    /// Keeps relations with so many candidates as matrices, if they are dense enough; with zero all that have any.
+    /// Sets the number of candidates from which relations may become dense; with zero all do that have any.
     #[cfg(test)]
     pub(super) fn set_dense_from(&mut self, candidates: u64) {
         self.dense_from = candidates;
     }
 
-    /// New facts that users asserted, by the out copies.
+    /// New asserted facts, counted in the forward copies.
     pub fn staged_facts(&self) -> u64 {
-        let out = self.relations.values().map(|copies| &copies[Copy::Out as usize]);
+        let out = self.relations.values().map(|copies| &copies[Direction::Forward as usize]);
         out.map(|copy| copy.recent_published.iter().map(|run| run.len).sum::<u64>() + copy.promoted.len()).sum()
     }
 
-    /// Is there something that no local step has read?
+    /// Is there any fact that no local step has read?
     pub fn has_recent(&self) -> bool {
         self.relations.values().flatten().any(|copy| copy.recent().next().is_some())
     }
 
-    /// Is there something that no shipped rule has read?
+    /// Is there any fact that no shipped rule has read?
     pub fn has_unpublished(&self) -> bool {
         self.has_recent() || self.relations.values().flatten().any(|copy| !copy.pending.is_empty())
     }
 
-    /// Drops from candidates for out copies what is known.
+    /// Drops known facts from candidates for forward copies.
     pub fn subtract_known(&self, relation: Relation, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
         match self.relations.get(&relation) {
-            Some(copies) => copies[Copy::Out as usize].subtract_known(candidates),
-            None => subtract_all(candidates, self.committed(relation, Copy::Out).iter()),
+            Some(copies) => copies[Direction::Forward as usize].subtract_known(candidates),
+            None => subtract_all(candidates, self.committed(relation, Direction::Forward).iter()),
         }
     }
 
-    /// After a local step: what it read is not recent any more, and what it found is.
-    pub fn step(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
+    /// Ends a local step: the facts that it read are not recent any more, and the facts that it found are.
+    pub fn step(&mut self, found: BTreeMap<(Relation, Direction), Vec<Pair>>) -> Result<(), Fault> {
         self.forget_recent();
         self.change_all(|state, spill| {
             for run in std::mem::take(&mut state.recent_published) {
@@ -425,8 +410,8 @@ impl State {
         self.add_recent(found)
     }
 
-    /// Forgets what the attempt has found of a copy, but for what is recent; tells how much that is.
-    pub(super) fn forget_found(&mut self, relation: Relation, copy: Copy) -> Result<u64, Fault> {
+    /// Drops the facts of a copy that the attempt has found, except for recent ones; returns their number.
+    fn forget_found(&mut self, relation: Relation, copy: Direction) -> Result<u64, Fault> {
         let mut forgotten = 0;
         self.change_one(relation, copy, |state, _| {
             forgotten = state.forget_found();
@@ -435,18 +420,18 @@ impl State {
         Ok(forgotten)
     }
 
-    /// Adds a run of facts that were found before.
-    pub(super) fn add_pending(&mut self, relation: Relation, copy: Copy, run: Arc<Run>) -> Result<(), Fault> {
+    /// Adds a run of facts that were found earlier.
+    fn add_pending(&mut self, relation: Relation, copy: Direction, run: Arc<Run>) -> Result<(), Fault> {
         self.change(relation, copy, |state, spill| state.pending.push(run, spill))
     }
 
-    /// Every run of a copy's facts.
-    pub(super) fn runs_of(&self, relation: Relation, copy: Copy) -> Vec<Arc<Run>> {
+    /// All runs of a copy's facts.
+    fn runs_of(&self, relation: Relation, copy: Direction) -> Vec<Arc<Run>> {
         self.local().runs(relation, copy, View::All)
     }
 
-    /// Adds facts that were just accepted, of this node's local step or of other nodes' heads: found in this round.
-    pub fn add_recent(&mut self, found: BTreeMap<(Relation, Copy), Vec<Pair>>) -> Result<(), Fault> {
+    /// Adds facts that were just accepted, from this node's local step or from other nodes' heads: found in this round.
+    pub fn add_recent(&mut self, found: BTreeMap<(Relation, Direction), Vec<Pair>>) -> Result<(), Fault> {
         for ((relation, copy), mut pairs) in found {
             self.change(relation, copy, |state, spill| {
                 pairs::sort_distinct(&mut pairs);
@@ -458,20 +443,20 @@ impl State {
         Ok(())
     }
 
-    /// Adds facts that were just accepted to in copies that nobody reads until the round is over.
+    /// Adds inverse copies of facts that were just accepted, which no plan reads until the round is over.
     pub fn add_later(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
-        self.change(relation, Copy::In, |state, spill| {
+        self.change(relation, Direction::Inverse, |state, spill| {
             state.later.extend_from_slice(pairs);
-            if state.later.len() >= STAGE_PAIRS { state.sort_later(spill) } else { Ok(()) }
+            if state.later.len() >= LATER_PAIRS { state.sort_later(spill) } else { Ok(()) }
         })
     }
 
-    /// At the end of a round: what nobody has read is sorted, too.
+    /// Ends a round: inverse copies that no plan has read are sorted, too.
     pub fn sort_later(&mut self) -> Result<(), Fault> {
         self.change_all(CopyState::sort_later)
     }
 
-    /// At the end of a round: everything found is published in the next one.
+    /// Begins the next round: all facts found so far are published in it.
     pub fn next_round(&mut self) -> Result<(), Fault> {
         self.change_all(|state, spill| {
             debug_assert!(state.recent().next().is_none(), "a round ends after its local steps");
@@ -483,26 +468,26 @@ impl State {
         })
     }
 
-    /// Keeps in copies of other nodes until the next round.
+    /// Keeps inverse copies from other nodes until the next round.
     pub fn keep_copies(&mut self, relation: Relation, pairs: &[Pair]) -> Result<(), Fault> {
-        self.change(relation, Copy::In, |state, _| {
+        self.change(relation, Direction::Inverse, |state, _| {
             state.arrived.extend_from_slice(pairs);
             Ok(())
         })
     }
 
-    /// Are there copies that wait for the next round?
+    /// Do inverse copies wait for the next round?
     pub fn has_arrivals(&self) -> bool {
         let mut copies = self.relations.values().flatten();
         copies.any(|copy| !copy.arrived.is_empty() || !copy.arrived_runs.is_empty())
     }
 
-    /// In copies, as (object, subject), whose facts have no matrix any more that would owe them.
+    /// Takes the inverse copies, as (object, subject), that are owed by relations whose matrices have been dissolved.
     pub fn take_owed(&mut self) -> Vec<(Relation, Vec<Pair>)> {
         std::mem::take(&mut self.owed)
     }
 
-    /// Publishes the copies of other nodes, in the round that begins.
+    /// Publishes the inverse copies from other nodes, in the round that begins.
     pub fn take_copies(&mut self) -> Result<(), Fault> {
         self.change_all(|state, spill| {
             state.sort_arrived(spill)?;
@@ -512,10 +497,10 @@ impl State {
     }
 
     /// Every run that the attempt adds.
-    pub fn added(&self) -> Vec<(Relation, Copy, Arc<Run>)> {
+    pub fn added(&self) -> Vec<(Relation, Direction, Arc<Run>)> {
         let mut added = Vec::new();
         for (relation, copies) in &self.relations {
-            for copy in Copy::BOTH {
+            for copy in Direction::BOTH {
                 let state = &copies[copy as usize];
                 let spines = [&state.settled, &state.published, &state.pending, &state.promoted];
                 let runs = spines.into_iter().flat_map(|spine| &spine.runs).chain(state.recent());
@@ -525,22 +510,22 @@ impl State {
         added
     }
 
-    /// What local rules read.
+    /// The facts as local rules read them.
     pub fn local(&self) -> LocalFacts<'_> {
         LocalFacts(self)
     }
 
-    /// What shipped rules read.
+    /// The facts as shipped rules read them.
     pub fn shared(&self) -> SharedFacts<'_> {
         SharedFacts(self)
     }
 }
 
-/// Everything that this node knows; the delta is what no local step has read.
+/// All facts of this node; the delta is the facts that no local step has read.
 pub struct LocalFacts<'a>(&'a State);
 
 impl Facts for LocalFacts<'_> {
-    fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         let Some(copies) = self.0.relations.get(&relation) else { return self.0.closed_runs(relation, copy, view) };
         let state = &copies[copy as usize];
         let (earlier, recent) = (state.earlier(), state.recent());
@@ -548,7 +533,7 @@ impl Facts for LocalFacts<'_> {
             View::Old => earlier.cloned().collect(),
             View::Delta => recent.cloned().collect(),
             View::All => earlier.chain(recent).cloned().collect(),
-            View::Spread => self.0.spread_runs(relation, copy),
+            View::Broadcast => self.0.broadcast_runs(relation, copy),
         }
     }
 
@@ -557,11 +542,11 @@ impl Facts for LocalFacts<'_> {
     }
 }
 
-/// What all nodes agree on in this round; the delta is what is published in it.
+/// The facts that all nodes agree on in this round; the delta is the facts that are published in it.
 pub struct SharedFacts<'a>(&'a State);
 
 impl Facts for SharedFacts<'_> {
-    fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         let Some(copies) = self.0.relations.get(&relation) else { return self.0.closed_runs(relation, copy, view) };
         let state = &copies[copy as usize];
         let old = state.base.iter().chain(&state.settled.runs);
@@ -570,7 +555,7 @@ impl Facts for SharedFacts<'_> {
             View::Old => old.cloned().collect(),
             View::Delta => delta.cloned().collect(),
             View::All => old.chain(delta).cloned().collect(),
-            View::Spread => self.0.spread_runs(relation, copy),
+            View::Broadcast => self.0.broadcast_runs(relation, copy),
         }
     }
 

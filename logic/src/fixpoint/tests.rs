@@ -2,18 +2,20 @@
 
 use super::base::Base;
 use super::reasoner::{Effect, Event, Mode, Reasoner, Report, Setup};
+use super::staging::StagedFacts;
 use super::state::State;
 use crate::columns::spine::Spill;
 use crate::eval::Texts;
-use crate::exchange::route::Territory;
+use crate::exchange::route::ShardMap;
 use crate::plan::compile::{Body, Context, RuleBody, compile_program};
 use crate::plan::{Arg, Atom, Extent, GraphScope, Head};
 use entail_model::fact::in_home;
-use entail_model::{Copy, Fault, NodeId, Placement, Relation, Round, ShardId, TermId, TermKind, term};
+use entail_model::{Direction, Fault, NodeId, Placement, Relation, Round, ShardId, TermId, TermKind, term};
 use oxrdf::vocab::xsd;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use std::iter;
+use std::sync::{Arc, LazyLock};
 
 type Triple = (TermId, TermId, TermId);
 
@@ -203,7 +205,7 @@ struct Shape {
     nodes: u64,
     dense_from: u64,
     /// Does every node have what no rule derives?
-    spreads: bool,
+    broadcasts: bool,
 }
 
 /// Several reasoners, and the messages between them.
@@ -216,7 +218,7 @@ struct Cluster {
 
 impl Cluster {
     fn new(
-        Shape { nodes, dense_from, spreads }: Shape,
+        Shape { nodes, dense_from, broadcasts }: Shape,
         rules: &[RuleBody],
         facts: &BTreeSet<Triple>,
         mode: &Mode,
@@ -226,22 +228,19 @@ impl Cluster {
         let context = Context { single_node: nodes == 1, rdf_type, ..Context::default() };
         let relations = (0..4).map(|number| Relation { graph: TermId::DEFAULT_GRAPH, predicate: predicate(number) });
         let read = rules.iter().flat_map(|rule| &rule.body.atoms).filter_map(Extent::of);
-        let spread = relations.map(Extent::all).chain(read).filter(|_| spreads).collect();
-        let program = Arc::new(compile_program(&context, rules, &spread));
+        let broadcast = relations.map(Extent::all).chain(read).filter(|_| broadcasts).collect();
+        let program = Arc::new(compile_program(&context, rules, &broadcast));
         let holders = (0..SHARDS).map(|shard| NodeId(u64::from(shard) % nodes)).collect();
         let placement = Placement { version: 1, holders };
         let mut cluster = Self { reasoners: Vec::new(), placement: placement.clone(), derived: vec![0; rules.len()] };
         for me in 0..nodes {
-            let territory = Territory::of_all_holders(NodeId(me), placement.clone());
+            let shard_map = ShardMap::of_all_holders(NodeId(me), placement.clone());
             let base = cluster.base_of(NodeId(me), facts);
             let mut state = State::new(&base, *mode == Mode::Rebuild, Spill::default()).expect("in memory");
-            cluster.for_copies(NodeId(me), staged, |relation, copy, pair| {
-                state.stage(relation, copy, &[pair]).expect("in memory");
-            });
-            state.finish_staging().expect("in memory");
+            cluster.stage(NodeId(me), staged, &mut state);
             state.set_dense_from(dense_from);
             let setup = Setup {
-                territory,
+                shard_map,
                 program: Arc::clone(&program),
                 mode: mode.clone(),
                 state,
@@ -254,28 +253,28 @@ impl Cluster {
         cluster
     }
 
-    fn for_copies(
-        &self,
-        node: NodeId,
-        facts: &BTreeSet<Triple>,
-        mut visit: impl FnMut(Relation, Copy, (TermId, TermId)),
-    ) {
+    /// Stages the copies of the facts that belong to a node, and ends the staging.
+    fn stage(&self, node: NodeId, facts: &BTreeSet<Triple>, state: &mut State) {
+        static POOL: LazyLock<rayon::ThreadPool> =
+            LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
+        let mut staged = StagedFacts::default();
         for (s, p, o) in facts {
             let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: *p };
             let out_home = s.home().expect("subjects are nodes");
             let in_home = in_home(*s, *p, *o, Some(predicate(0))).expect("subjects are nodes");
-            for (copy, home) in [(Copy::Out, out_home), (Copy::In, in_home)] {
+            for (copy, home) in [(Direction::Forward, out_home), (Direction::Inverse, in_home)] {
                 if self.placement.holder(home) == Some(node) {
-                    visit(relation, copy, copy.pair(*s, *o));
+                    staged.add(relation, &[copy], iter::once((*s, *o)));
                 }
             }
         }
+        state.stage_all(staged.take(), &POOL).expect("in memory");
+        state.finish_staging().expect("in memory");
     }
 
     fn base_of(&self, node: NodeId, facts: &BTreeSet<Triple>) -> Base {
         let mut state = State::new(&Base::default(), false, Spill::default()).expect("in memory");
-        self.for_copies(node, facts, |relation, copy, pair| state.stage(relation, copy, &[pair]).expect("in memory"));
-        state.finish_staging().expect("in memory");
+        self.stage(node, facts, &mut state);
         let mut base = Base::default();
         for (relation, copy, run) in state.added() {
             base.change(relation, |copies| copies[copy as usize].push(run));
@@ -328,7 +327,7 @@ impl Cluster {
     }
 
     /// All facts in the nodes' copies of a kind, and how many copies there are.
-    fn facts(&mut self, base: &BTreeSet<Triple>, wanted: Copy) -> (BTreeSet<Triple>, usize) {
+    fn facts(&mut self, base: &BTreeSet<Triple>, wanted: Direction) -> (BTreeSet<Triple>, usize) {
         let mut all = base.clone();
         let mut count = base.len();
         for reasoner in &mut self.reasoners {
@@ -355,14 +354,14 @@ fn check(facts: &BTreeSet<Triple>, staged: &BTreeSet<Triple>, rules: &[RuleBody]
     let shapes = [(1, u64::MAX), (1, 0), (2, 0), (2, u64::MAX), (3, 1), (5, u64::MAX)];
     let shapes = shapes.into_iter().flat_map(|(nodes, dense_from)| {
         [false, true]
-            .map(|spreads| Shape { nodes, dense_from, spreads })
+            .map(|broadcasts| Shape { nodes, dense_from, broadcasts })
             .into_iter()
-            .filter(|of| of.nodes > 1 || !of.spreads)
+            .filter(|of| of.nodes > 1 || !of.broadcasts)
     });
     for shape in shapes {
         let mut cluster = Cluster::new(shape, rules, &base, mode, staged);
         cluster.run();
-        for copy in Copy::BOTH {
+        for copy in Direction::BOTH {
             let (found, count) = cluster.facts(&base, copy);
             assert_eq!(found, expected, "{shape:?}, {copy:?} copies");
             assert_eq!(count, expected.len(), "{shape:?}: each fact has one {copy:?} copy");
@@ -407,7 +406,7 @@ proptest! {
 
 /// A step that is derived from given facts is brought to every node before the closure over it begins.
 #[test]
-fn what_is_found_first_is_spread_late() {
+fn what_is_found_first_is_broadcast_late() {
     let rule = |number, atoms: Vec<Atom>, object| RuleBody {
         label: "step".into(),
         heads: vec![Head {
@@ -431,12 +430,12 @@ fn what_is_found_first_is_spread_late() {
     let stepped = naive_closure(&facts, &rules[..1]);
     let modes = [(facts, BTreeSet::from([0, 1, 2])), (stepped, BTreeSet::from([1, 2]))];
     for ((base, new), dense_from) in modes.into_iter().flat_map(|mode| [(mode.clone(), 0), (mode, u64::MAX)]) {
-        let shape = |spreads| Shape { nodes: 3, dense_from, spreads };
-        let [rounds, more] = [true, false].map(|spreads| {
+        let shape = |broadcasts| Shape { nodes: 3, dense_from, broadcasts };
+        let [rounds, more] = [true, false].map(|broadcasts| {
             let mode = Mode::NewRules(new.clone());
-            let mut cluster = Cluster::new(shape(spreads), &rules, &base, &mode, &BTreeSet::new());
+            let mut cluster = Cluster::new(shape(broadcasts), &rules, &base, &mode, &BTreeSet::new());
             let rounds = cluster.run();
-            for copy in Copy::BOTH {
+            for copy in Direction::BOTH {
                 let (found, count) = cluster.facts(&base, copy);
                 assert_eq!((&found, count), (&expected, expected.len()), "{copy:?}");
             }
@@ -466,16 +465,16 @@ fn a_dense_relation_is_what_its_runs_would_be() {
     let edges = (0..60).flat_map(|n: u64| [edge(n, (n * 7 + 3) % 60), edge(n, (n * n + 1) % 60)]);
     let facts: BTreeSet<Triple> = edges.chain((0..60).step_by(9).map(number)).collect();
     let expected = naive_closure(&facts, &rules);
-    for (nodes, spreads) in [(1, false), (3, false), (3, true)] {
+    for (nodes, broadcasts) in [(1, false), (3, false), (3, true)] {
         let derived = [u64::MAX, 0].map(|dense_from| {
             let mode = Mode::NewRules(BTreeSet::from([0, 1]));
             let mut cluster =
-                Cluster::new(Shape { nodes, dense_from, spreads }, &rules, &facts, &mode, &BTreeSet::new());
+                Cluster::new(Shape { nodes, dense_from, broadcasts }, &rules, &facts, &mode, &BTreeSet::new());
             let rounds = cluster.run();
-            assert!(!spreads || rounds <= 4, "each path is found where it begins, in {rounds} rounds");
+            assert!(!broadcasts || rounds <= 4, "each path is found where it begins, in {rounds} rounds");
             let are_dense: Vec<bool> = cluster.reasoners.iter().map(|one| one.state().has_matrices()).collect();
             assert_eq!(are_dense, vec![dense_from == 0; nodes as usize], "{nodes} nodes");
-            for copy in Copy::BOTH {
+            for copy in Direction::BOTH {
                 let (found, count) = cluster.facts(&facts, copy);
                 assert_eq!((&found, count), (&expected, expected.len()), "{nodes} nodes, {copy:?}");
             }

@@ -1,6 +1,6 @@
-//! What a plan that came over the wire must be like before anything runs it.
+//! Checks of plans and programs that arrive over the wire.
 //!
-//! The compiler makes no others: a plan that fails here is damaged, and would index beyond its own columns.
+//! The compiler makes only plans that pass: one that fails is damaged, and would index beyond its own columns.
 
 use super::{Arg, Extent, Op, Plan, Program, Route, Side, Sink, Slot};
 use entail_model::Fault;
@@ -18,7 +18,7 @@ impl Plan {
         if let Some(slot) = self.slots().into_iter().find(|slot| *slot >= self.width) {
             return Err(Fault::corrupt(format!("a plan of {} columns that uses column {slot}", self.width)));
         }
-        // What is bound when an operator is reached.
+        // The slots that are bound when an operator is reached.
         let mut bound = BTreeSet::new();
         for op in self.stages.iter().flat_map(|stage| &stage.ops) {
             match op {
@@ -36,13 +36,13 @@ impl Plan {
         self.stages.iter().flat_map(|stage| &stage.ops).any(|op| matches!(op, Op::Intersect { .. }))
     }
 
-    /// May a row make facts of these?
+    /// May a row make facts of the extent?
     pub(super) fn may_derive(&self, extent: &Extent) -> bool {
         let Sink::Emit { heads, .. } = &self.sink else { return false };
         heads.iter().any(|head| extent.may_have(head))
     }
 
-    /// Every slot that is mentioned, as often as it is.
+    /// Every slot that is mentioned, with repetitions.
     fn slots(&self) -> Vec<Slot> {
         let mut slots = Vec::new();
         for stage in &self.stages {
@@ -68,7 +68,7 @@ impl Plan {
     }
 }
 
-/// Are these two lists or more, of a slot that is not bound, by keys that are?
+/// Are there at least two lists, of a slot that is unbound, by keys that are bound?
 fn is_sound(slot: Slot, sides: &[Side], bound: &BTreeSet<Slot>) -> bool {
     let is_list = |side: &Side| {
         let (key, value) = side.atom.key_value(side.copy);
@@ -97,24 +97,24 @@ impl Program {
         }
         let plans = || self.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
         let derives = |extent: &Extent| plans().any(|plan| plan.may_derive(extent));
-        if let Some(extent) = self.spread.iter().find(|extent| derives(extent)) {
-            return Err(Fault::corrupt(format!("{extent:?} is spread, and derived")));
+        if let Some(extent) = self.broadcast.iter().find(|extent| derives(extent)) {
+            return Err(Fault::corrupt(format!("{extent:?} is broadcast, and derived")));
         }
         let is_found_later = |extent: &Extent| {
             let deriving = self.rules.iter().filter(|rule| rule.full.may_derive(extent));
             let mut read = deriving.flat_map(|rule| rule.full.matches());
             read.any(|(atom, ..)| Extent::of(atom).is_none_or(|read| derives(&read)))
         };
-        if let Some(extent) = self.spread_late.iter().find(|extent| is_found_later(extent)) {
-            return Err(Fault::corrupt(format!("{extent:?} is spread before all of it is found")));
+        if let Some(extent) = self.broadcast_late.iter().find(|extent| is_found_later(extent)) {
+            return Err(Fault::corrupt(format!("{extent:?} is broadcast before all of it is found")));
         }
-        let is_late = |relation| self.spread_late.iter().any(|late| late.relation == relation);
-        if let Some(extent) = self.spread.iter().find(|extent| is_late(extent.relation)) {
-            return Err(Fault::corrupt(format!("{extent:?} is spread twice")));
+        let is_late = |relation| self.broadcast_late.iter().any(|late| late.relation == relation);
+        if let Some(extent) = self.broadcast.iter().find(|extent| is_late(extent.relation)) {
+            return Err(Fault::corrupt(format!("{extent:?} is broadcast twice")));
         }
-        let is_spread = |extent: &Extent| self.spread.contains(extent) || self.spread_late.contains(extent);
-        if let Some((extent, _)) = self.spread_copies().iter().find(|(extent, _)| !is_spread(extent)) {
-            return Err(Fault::corrupt(format!("a plan that reads all of {extent:?}, which is not spread")));
+        let is_broadcast = |extent: &Extent| self.broadcast.contains(extent) || self.broadcast_late.contains(extent);
+        if let Some((extent, _)) = self.broadcast_copies().iter().find(|(extent, _)| !is_broadcast(extent)) {
+            return Err(Fault::corrupt(format!("a plan that reads all of {extent:?}, which is not broadcast")));
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Program {
 mod tests {
     use super::*;
     use crate::plan::{Atom, GraphScope, Program, RulePlans, Stage, View};
-    use entail_model::{Copy, Reason, TermId};
+    use entail_model::{Direction, Reason, TermId};
 
     fn plan(routes: &[Route], gathered: Slot) -> Plan {
         let stage = |route: &Route| Stage { route: route.clone(), ops: Vec::new(), live: vec![0] };
@@ -148,7 +148,7 @@ mod tests {
     fn only_lists_of_one_slot_are_intersected() {
         let side = |subject, object| {
             let (graph, predicate) = (GraphScope::One(TermId::DEFAULT_GRAPH), Arg::Const(TermId(9)));
-            Side { atom: Atom { graph, subject, predicate, object }, copy: Copy::Out }
+            Side { atom: Atom { graph, subject, predicate, object }, copy: Direction::Forward }
         };
         let check_after = |(subject, object), sides: &[Side]| {
             let mut plan = plan(&[Route::Everywhere], 1);
@@ -180,15 +180,18 @@ mod tests {
             let (graph, predicate) = (GraphScope::One(TermId::DEFAULT_GRAPH), Arg::Const(TermId(9)));
             Atom { graph, subject: Arg::Slot(number), predicate, object: Arg::Slot(1) }
         };
-        let first =
-            Op::Match { atom: Atom { object: Arg::Const(TermId(9)), ..atom(0) }, copy: Copy::Out, view: View::All };
-        let sides = vec![Side { atom: atom(0), copy: Copy::Out }; 2];
+        let first = Op::Match {
+            atom: Atom { object: Arg::Const(TermId(9)), ..atom(0) },
+            copy: Direction::Forward,
+            view: View::All,
+        };
+        let sides = vec![Side { atom: atom(0), copy: Direction::Forward }; 2];
         let check = |ops: &[Op]| {
             let mut full = plan(&[Route::Everywhere], 0);
             full.stages[0].ops = ops.to_vec();
             full.sink = Sink::Emit { rule: 0, heads: Vec::new() };
             let rules = vec![RulePlans { label: String::new(), full, deltas: Vec::new() }];
-            Program { rules, rdf_type: None, spread: Vec::new(), spread_late: Vec::new() }.check()
+            Program { rules, rdf_type: None, broadcast: Vec::new(), broadcast_late: Vec::new() }.check()
         };
         assert_eq!(check(std::slice::from_ref(&first)), Ok(()));
         let refused = check(&[first, Op::Intersect { slot: 1, sides }]);

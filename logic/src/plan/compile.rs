@@ -8,10 +8,10 @@ pub(super) use rules::hub;
 
 use super::{Arg, Atom, Condition, Head, Plan, Sink, Slot, View};
 use builder::Builder;
-use entail_model::{Copy, Relation, TermId};
+use entail_model::{Direction, Relation, TermId};
 use std::collections::HashMap;
 
-/// What is known of a relation's size, over all nodes.
+/// The known size of a relation, over all nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RelationStats {
     pub facts: u64,
@@ -19,7 +19,7 @@ pub struct RelationStats {
     pub objects: u64,
 }
 
-/// What the compiler knows of the cluster and its data.
+/// The compiler's knowledge of the cluster and its data.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     /// Does one node hold every shard, so that nothing ever needs to move?
@@ -33,7 +33,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// How many facts an atom's relation has with the atom's object, if both are constants and it is known.
+    /// The number of facts that an atom's relation has with the atom's object, if both are constants and the number is
+    /// known.
     pub fn facts_of_object(&self, atom: &Atom) -> Option<u64> {
         match atom.object {
             Arg::Const(object) => self.objects.get(&(atom.relation()?, object)).copied(),
@@ -42,7 +43,7 @@ impl Context {
     }
 }
 
-/// A body: what a plan must match.
+/// A body: the atoms and conditions that a plan must match.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
     pub width: usize,
@@ -65,18 +66,18 @@ pub fn compile_query(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
     builder.build(None, Sink::Gather(output))
 }
 
-/// The same for those for whom rows that begin with the same term had better come together: what is read whole is read in
-/// the order of its objects, if they come first.
+/// Like [`compile_query`], but scans a body of one atom in the order of its objects if they come first in the output,
+/// so that rows with equal leading terms are adjacent.
 pub fn compile_in_order(context: &Context, body: &Body, output: Vec<Slot>) -> Plan {
     let views = vec![View::All; body.atoms.len()];
     let builder = Builder::of_query(context, body, &views);
     builder.build(by_object(body, &output), Sink::Gather(output))
 }
 
-/// The same for those who only want to know how often each row is there.
+/// Like [`compile_in_order`], but the rows are only counted: equal adjacent rows are sent once, with their number.
 ///
 /// # Panics
-/// If no slot is asked for: how many rows there are is known without them.
+/// If `output` is empty: the number of rows is known without slots.
 pub fn compile_tally(context: &Context, body: &Body, output: Vec<Slot>) -> Plan {
     assert!(!output.is_empty(), "rows without columns need no tally");
     let body = Body { width: body.width + 1, ..body.clone() };
@@ -85,9 +86,9 @@ pub fn compile_tally(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
     builder.build(by_object(&body, &output), Sink::Tally { slots: output, times: body.width - 1 })
 }
 
-/// Reads the only atom by its objects, if these come first in the output and it is read whole.
-fn by_object(body: &Body, output: &[Slot]) -> Option<(usize, Copy)> {
+/// Reads the only atom by its objects, if they come first in the output and the atom is read whole.
+fn by_object(body: &Body, output: &[Slot]) -> Option<(usize, Direction)> {
     let [only] = &body.atoms[..] else { return None };
     let is_whole = only.relation().is_some() && only.subject.slot().is_some() && only.subject != only.object;
-    (is_whole && only.object.slot() == output.first().copied() && !output.is_empty()).then_some((0, Copy::In))
+    (is_whole && only.object.slot() == output.first().copied() && !output.is_empty()).then_some((0, Direction::Inverse))
 }

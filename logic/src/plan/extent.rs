@@ -1,5 +1,5 @@
-//! Extents: what an atom may read of a relation. A class is an extent of `rdf:type`: of a relation that rules fill, what has
-//! one object may be constant all the same, and small.
+//! Extents: the part of a relation that an atom may read. A class is an extent of `rdf:type`: although rules fill that
+//! relation, the facts with one object may be constant, and few.
 
 use super::{Atom, Head};
 use crate::plan::Arg;
@@ -20,7 +20,7 @@ impl Extent {
         Self { relation, object: None }
     }
 
-    /// What an atom reads; none if its predicate is a variable.
+    /// The extent that an atom reads; `None` if its predicate is a variable.
     pub fn of(atom: &Atom) -> Option<Self> {
         let object = match atom.object {
             Arg::Const(object) => Some(object),
@@ -29,12 +29,12 @@ impl Extent {
         Some(Self { relation: atom.relation()?, object })
     }
 
-    /// Does it have all facts of the other?
+    /// Does the extent have all facts of the other?
     pub fn covers(&self, other: &Self) -> bool {
         self.relation == other.relation && (self.object.is_none() || self.object == other.object)
     }
 
-    /// May a head be one of its facts?
+    /// May a head be a fact of the extent?
     pub fn may_have(&self, head: &Head) -> bool {
         let is_object = match head.object {
             Arg::Const(object) => self.object.is_none_or(|of| of == object),
@@ -44,7 +44,7 @@ impl Extent {
     }
 }
 
-/// The objects of a relation's facts that are in some of the extents; none if that is all of them.
+/// The objects of a relation's facts that are in some of the extents; `None` for all objects.
 pub fn objects(extents: &[Extent], relation: Relation) -> Option<BTreeSet<TermId>> {
     extents.iter().filter(|extent| extent.relation == relation).map(|extent| extent.object).collect()
 }

@@ -5,21 +5,22 @@
 //! ```
 //!
 //! A plan works on batches of rows; a row has a *slot* per variable. Stage 0 starts from one empty row at each node
-//! that takes part. Each [`Op::Match`] extends a row by the facts of its *local* copies, or of a relation that every node
-//! has all of ([`View::Spread`]); the compiler places the routes so that every matching fact is met at exactly one node:
+//! that takes part. Each [`Op::Match`] extends a row by the facts of *local* copies, or of a relation that is complete
+//! at every node ([`View::Broadcast`]); the compiler places the routes so that every matching fact is met at exactly one
+//! node:
 //!
-//! - the row is at home(v) and v is the atom's subject: the out copy has all facts of v;
-//! - the row is at home(v) and v is the object, not scattered: the in copy has all facts of v;
-//! - the row is everywhere (stage 0, or routed to all): either copy, each node meets its own facts.
+//! - the row is at home(v) and v is the atom's subject: the forward copy has all facts of v;
+//! - the row is at home(v) and v is the object, not scattered: the inverse copy has all facts of v;
+//! - the row is everywhere (stage 0, or routed to all): either copy, and each node meets its own facts.
 
+pub mod broadcast;
 mod check;
 pub mod compile;
 pub mod extent;
-pub mod spread;
 
 pub use extent::Extent;
 
-use entail_model::{Copy, Relation, ShardId, TermId};
+use entail_model::{Direction, Relation, ShardId, TermId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -88,10 +89,10 @@ impl Atom {
     }
 
     /// The arguments as a copy sorts them: (key, value).
-    pub fn key_value(&self, copy: Copy) -> (Arg, Arg) {
+    pub fn key_value(&self, copy: Direction) -> (Arg, Arg) {
         match copy {
-            Copy::Out => (self.subject, self.object),
-            Copy::In => (self.object, self.subject),
+            Direction::Forward => (self.subject, self.object),
+            Direction::Inverse => (self.object, self.subject),
         }
     }
 }
@@ -101,21 +102,21 @@ impl Atom {
 pub enum View {
     /// Everything known.
     All,
-    /// What was known before this step: `Old` and `Delta` together are `All`.
+    /// Facts that were known before this step: `Old` and `Delta` together are `All`.
     Old,
-    /// What is new in this step.
+    /// Facts that are new in this step.
     Delta,
-    /// Everything known to any node, of a relation that is [spread](Program::spread).
-    Spread,
+    /// All facts of a relation that is [broadcast](Program::broadcast), from every node.
+    Broadcast,
 }
 
 /// One operator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// Extends each row by the matching facts of a local copy.
-    Match { atom: Atom, copy: Copy, view: View },
-    /// Extends each row by the values that all of several lists have: of each side the key is bound, and the value is one
-    /// slot, which is not. All facts are read. There are two sides at least.
+    Match { atom: Atom, copy: Direction, view: View },
+    /// Extends each row by the values that several lists have in common. Each side is a relation whose key is bound in
+    /// the row and whose value is the slot, which is unbound. All facts are read. There are at least two sides.
     Intersect { slot: Slot, sides: Vec<Side> },
     /// Adds the texts of a slot's terms to the rows, from this node's dictionary. Inline values need none.
     Resolve { slot: Slot },
@@ -135,7 +136,7 @@ impl Op {
     }
 
     /// The atom that says where the operator's facts are, if it reads some, and its copy.
-    pub fn leading(&self) -> Option<(&Atom, Copy)> {
+    pub fn leading(&self) -> Option<(&Atom, Direction)> {
         match self {
             Self::Match { atom, copy, .. } => Some((atom, *copy)),
             Self::Intersect { sides, .. } => sides.first().map(|side| (&side.atom, side.copy)),
@@ -148,7 +149,7 @@ impl Op {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Side {
     pub atom: Atom,
-    pub copy: Copy,
+    pub copy: Direction,
 }
 
 /// A SPARQL expression over slots.
@@ -162,7 +163,7 @@ pub struct Condition {
     pub by_id: bool,
 }
 
-/// Where the rows of a stage come from.
+/// Which rows a stage starts with, and at which nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Route {
     /// One empty row at every node.
@@ -210,15 +211,15 @@ impl Head {
     }
 }
 
-/// What becomes of the rows at the end.
+/// The destination of a plan's rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Sink {
     /// Rows go to the coordinator, these slots in this order, as a bag.
     Gather(Vec<Slot>),
     /// Facts go to their homes, as a set.
     Emit { rule: usize, heads: Vec<Head> },
-    /// As `Gather`, for those to whom a row's repetitions are a number: where rows of a piece are seen to be the same, one goes,
-    /// with how many it stands for in the place of an id.
+    /// Like `Gather`, for consumers that only count repetitions: neighbouring equal rows of a piece are sent once, with
+    /// their number in place of an id.
     Tally { slots: Vec<Slot>, times: Slot },
 }
 
@@ -233,7 +234,7 @@ pub struct Plan {
 
 impl Plan {
     /// The atoms of a rule's plan, with the copy and the facts of it that each reads: rules intersect nothing.
-    pub fn matches(&self) -> impl Iterator<Item = (&Atom, Copy, View)> {
+    pub fn matches(&self) -> impl Iterator<Item = (&Atom, Direction, View)> {
         let ops = self.stages.iter().flat_map(|stage| &stage.ops);
         ops.filter_map(|op| match op {
             Op::Match { atom, copy, view } => Some((atom, *copy, *view)),
@@ -254,25 +255,25 @@ pub struct RulePlans {
 }
 
 impl RulePlans {
-    /// Can the rule be evaluated without moving rows between nodes? Of a rule that reads spread relations that is so as
-    /// soon as what was staged is not new any more.
+    /// Can the rule be evaluated without moving rows between nodes? A rule that reads broadcast relations can, once staged
+    /// facts are not new any more.
     pub fn is_local(&self) -> bool {
-        self.reads_spread() || self.deltas.iter().all(|plan| plan.stages.len() == 1)
+        self.reads_broadcast() || self.deltas.iter().all(|plan| plan.stages.len() == 1)
     }
 
-    /// Does an atom's delta move rows between nodes, or belong to a rule that does?
+    /// Does this atom's delta move rows between nodes, or does the rule move rows for any other?
     pub fn ships(&self, pivot: usize) -> bool {
         !self.is_local() || self.deltas[pivot].stages.len() > 1
     }
 
-    fn reads_spread(&self) -> bool {
-        self.spread_copies().next().is_some()
+    fn reads_broadcast(&self) -> bool {
+        self.broadcast_copies().next().is_some()
     }
 
-    fn spread_copies(&self) -> impl Iterator<Item = (Extent, Copy)> {
+    fn broadcast_copies(&self) -> impl Iterator<Item = (Extent, Direction)> {
         let plans = self.deltas.iter().chain([&self.full]);
-        let spread = plans.flat_map(Plan::matches).filter(|(_, _, view)| *view == View::Spread);
-        spread.filter_map(|(atom, copy, _)| Some((Extent::of(atom)?, copy)))
+        let broadcast = plans.flat_map(Plan::matches).filter(|(_, _, view)| *view == View::Broadcast);
+        broadcast.filter_map(|(atom, copy, _)| Some((Extent::of(atom)?, copy)))
     }
 }
 
@@ -282,28 +283,29 @@ pub struct Program {
     pub rules: Vec<RulePlans>,
     /// The id of `rdf:type`, whose objects are scattered.
     pub rdf_type: Option<TermId>,
-    /// What every node is brought all facts of before the rules fire; no rule derives any.
-    pub spread: Vec<Extent>,
-    /// The same before the second round's work: what the first round finds of these is all that is ever found. The rules
-    /// that read them everywhere are *late*: they fire from then on, and over everything once. What is spread of one
-    /// relation is spread at one time.
-    pub spread_late: Vec<Extent>,
+    /// Facts that are brought to every node before the rules fire; no rule derives any of them.
+    pub broadcast: Vec<Extent>,
+    /// Facts that are brought to every node before the second round's work, when the first round has found all of them.
+    /// The rules that read them everywhere are *late*: they fire from the second round on, and once over everything.
+    /// All extents of one relation are broadcast at one time.
+    pub broadcast_late: Vec<Extent>,
 }
 
 impl Program {
-    /// The copies of what is spread that plans read.
-    pub fn spread_copies(&self) -> BTreeSet<(Extent, Copy)> {
-        self.rules.iter().flat_map(RulePlans::spread_copies).collect()
+    /// The copies of broadcast relations that plans read.
+    pub fn broadcast_copies(&self) -> BTreeSet<(Extent, Direction)> {
+        self.rules.iter().flat_map(RulePlans::broadcast_copies).collect()
     }
 
-    /// Does the rule derive what is spread late?
+    /// Does the rule derive facts that are broadcast late?
     pub fn derives_late(&self, rule: &RulePlans) -> bool {
-        self.spread_late.iter().any(|extent| rule.full.may_derive(extent))
+        self.broadcast_late.iter().any(|extent| rule.full.may_derive(extent))
     }
 
-    /// Does the rule wait for what is spread late?
+    /// Does the rule wait for facts that are broadcast late?
     pub fn is_late(&self, rule: &RulePlans) -> bool {
-        !self.spread_late.is_empty() && rule.spread_copies().any(|(extent, _)| self.spread_late.contains(&extent))
+        !self.broadcast_late.is_empty()
+            && rule.broadcast_copies().any(|(extent, _)| self.broadcast_late.contains(&extent))
     }
 
     /// The number of exchange levels that the first round of these rules needs: one for heads, plus one per row exchange.
@@ -312,7 +314,8 @@ impl Program {
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
     }
 
-    /// The same for later rounds, when no rule moves rows to be evaluated over everything, and nothing that was staged is new.
+    /// The number of exchange levels of later rounds, in which no rule moves rows to be evaluated over everything, and
+    /// no staged fact is new.
     pub fn later_levels(&self) -> usize {
         let plans = self.rules.iter().filter(|rule| !rule.is_local()).flat_map(|rule| &rule.deltas);
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)

@@ -1,7 +1,7 @@
 //! Expressions: parsed straight into SPARQL's algebra, with notes on the side for the checks.
 //!
-//! Invariant: no tree that leaves this file is higher than [`DEPTH_MAX`], however the text nests or chains, so whoever
-//! walks, prints or drops it may recurse.
+//! Invariant: no tree that leaves this file is higher than [`DEPTH_MAX`], however the text nests or chains, so code
+//! that walks, prints or drops it may recurse.
 
 use super::DEPTH_MAX;
 use super::ast::{Constraint, Value};

@@ -21,7 +21,7 @@ pub struct RuleSet {
 /// body patterns is a fact generator: it fires once, if its filters (then without variables) are true.
 ///
 /// A variable of the head may be bound to a term that its position does not allow, a literal as subject say. Such an
-/// instance is no RDF triple, and whoever evaluates the rule leaves it out.
+/// instance is no RDF triple, and the evaluation leaves it out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     pub name: Option<NamedNode>,

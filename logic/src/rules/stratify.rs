@@ -52,13 +52,13 @@ fn makes_terms(rule: &RuleText) -> bool {
         || rule.head.iter().flat_map(Pattern::nodes).any(makes)
 }
 
-/// That one rule reads what another one derives.
+/// A dependency: one rule reads facts that another one derives.
 struct Edge {
     to: usize,
     closed: bool,
 }
 
-/// What each rule depends on.
+/// The dependencies of each rule.
 struct Dependencies {
     edges: Vec<Vec<Edge>>,
 }

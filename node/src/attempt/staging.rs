@@ -4,10 +4,9 @@
 //! taken any more, and no reasoner starts.
 
 use crate::context::Context;
-use crate::staged::Columns;
 use crate::store::Snapshot;
 use entail_logic::columns::spine::Spill;
-use entail_logic::fixpoint::State;
+use entail_logic::fixpoint::{StagedFacts, State};
 use entail_model::Fault;
 use std::collections::HashSet;
 
@@ -20,7 +19,7 @@ const SORTING_TAKES: u64 = 4;
 pub struct Staging {
     state: Option<State>,
     /// What is not sorted yet.
-    columns: Columns,
+    columns: StagedFacts,
     sequences: HashSet<u64>,
     /// Why a message's facts are not all here.
     failed: Option<Fault>,
@@ -36,7 +35,7 @@ impl Staging {
         context: &Context,
         base: &Snapshot,
         sequence: u64,
-        add: impl FnOnce(&mut Columns) -> Result<(), Fault>,
+        add: impl FnOnce(&mut StagedFacts) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         self.check()?;
         if !self.sequences.insert(sequence) {
@@ -56,7 +55,7 @@ impl Staging {
         &mut self,
         context: &Context,
         base: &Snapshot,
-        add: impl FnOnce(&mut Columns) -> Result<(), Fault>,
+        add: impl FnOnce(&mut StagedFacts) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         if self.state.is_none() {
             self.state = Some(State::new(&base.relations, false, spill(context))?);

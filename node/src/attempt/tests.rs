@@ -2,7 +2,7 @@
 
 use super::*;
 use entail_model::term::HashKey;
-use entail_model::{Copy, Relation, ShardCount, TermId};
+use entail_model::{Direction, Relation, ShardCount, TermId};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -92,8 +92,8 @@ fn what_was_staged_is_handed_on_once() {
     let open = node.open(3).expect("the first attempt");
     let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
     let facts = [(TermId(8), TermId(12))];
-    let add = |columns: &mut Columns| {
-        columns.add(relation, &Copy::BOTH, facts.into_iter());
+    let add = |columns: &mut StagedFacts| {
+        columns.add(relation, &Direction::BOTH, facts.into_iter());
         Ok(())
     };
     open.stage(&node.context, Epoch(0), 0, add).expect("it fits");

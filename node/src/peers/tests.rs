@@ -5,7 +5,7 @@ use entail_logic::eval::Batch;
 use entail_logic::exchange::Payload;
 use entail_logic::near::{Ask, Near, Staged};
 use entail_model::term::TermHash;
-use entail_model::{Attempt, Copy, Placement, Relation, Round, TermId};
+use entail_model::{Attempt, Direction, Placement, Relation, Round, TermId};
 use entail_proto::convert;
 use entail_telemetry::metrics::Registry;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ struct Peer {
 }
 
 impl Near for Peer {
-    fn receive(&self, _: ClusterId, _: Owner, from: NodeId, message: Message) -> Result<(), Fault> {
+    fn receive(&self, _: ClusterId, _: FlowId, from: NodeId, message: Message) -> Result<(), Fault> {
         match self.refuses {
             Some(reason) => Err(Fault::new(reason, "refused")),
             None => {
@@ -51,7 +51,7 @@ impl Near for Peer {
 
 fn message() -> Message {
     let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
-    let payload = Payload::Copies { relation, pairs: vec![Copy::In.pair(TermId(8), TermId(12))] };
+    let payload = Payload::Copies { relation, pairs: vec![Direction::Inverse.pair(TermId(8), TermId(12))] };
     Message { round: Round(1), level: 1, sequence: 0, payload: Arc::new(payload) }
 }
 
@@ -60,16 +60,16 @@ fn send(nearby: &Arc<Nearby>) -> (Result<(), Reason>, Option<Result<(), Reason>>
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let peers = Peers::new(Arc::clone(nearby), Inside::default());
     let nowhere = convert::placement_map(&Placement::default(), &BTreeMap::new());
-    let territories = Territories::new(NodeId(1), Some(&nowhere), &[]).expect("a placement");
+    let shard_maps = AddressedShardMap::new(NodeId(1), Some(&nowhere), &[]).expect("a placement");
     let (stop, metrics) = (AtomicBool::new(false), Metrics::new(&Registry::default()));
-    let owner = Owner::Attempt(Attempt(7));
+    let owner = FlowId::Attempt(Attempt(7));
     let (cluster, from, to) = (ClusterId(1), NodeId(1), NodeId(2));
-    let parcel = Parcel { cluster, owner, from, to, message: message(), stop: &stop, metrics: &metrics };
+    let envelope = Envelope { cluster, owner, from, to, message: message(), stop: &stop, metrics: &metrics };
     let outcome = Arc::new(Mutex::new(None));
     let told = Arc::clone(&outcome);
     let done =
         move |result: Result<(), Fault>| *told.lock().expect("no panics") = Some(result.map_err(|fault| fault.reason));
-    let sent = peers.send(runtime.handle(), &territories, parcel, done);
+    let sent = peers.send(runtime.handle(), &shard_maps, envelope, done);
     let outcome = outcome.lock().expect("no panics").take();
     (sent.map_err(|fault| fault.reason), outcome)
 }

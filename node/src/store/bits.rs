@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         Ok(self.take(1)?[0])
     }
 
-    /// What [`put_varint`] wrote.
+    /// Reads a number that [`put_varint`] wrote.
     pub fn varint(&mut self) -> Result<u64, Fault> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {

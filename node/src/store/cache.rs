@@ -1,15 +1,15 @@
 //! Chunks on disk, and the decoded ones in a memory budget.
 //!
 //! ```text
-//! Scratch   writes chunks; those that no run adopts go when it is dropped
-//! RunChunks reads the chunks of one stored run; if the run is gone from the manifest, they go when nobody reads it
+//! Scratch   writes chunks; chunks that no run adopts are deleted when it is dropped
+//! RunChunks reads the chunks of one stored run; they are deleted when the last reader drops it, if the manifest does not have the run
 //! ```
 //!
 //! Chunks are deleted in two steps: the last handle's drop notes their keys, and the next [`sweep`](ChunkCache::sweep)
 //! deletes them, so that dropping a snapshot does no work on disk.
 //!
-//! Invariant: decoded chunks in the cache never take more than the budget plus what each thread is just adding; nobody
-//! deletes a chunk that somebody can still read.
+//! Invariant: decoded chunks in the cache never take more than the budget plus the chunk that each thread is just
+//! adding; a chunk is not deleted while a reader may still read it.
 
 use super::codec;
 use super::schema::{Key, RunId};
@@ -24,7 +24,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a cached chunk takes beside its pairs.
+/// Memory of a cached chunk beside its pairs.
 const OVERHEAD: usize = 160;
 /// A full chunk in memory.
 const CHUNK_BYTES: u64 = (CHUNK_PAIRS * size_of::<Pair>()) as u64;
@@ -70,8 +70,8 @@ struct Ledger {
     unadopted: BTreeMap<ChunkKey, u64>,
     /// Scratches that were dropped.
     dropped: Vec<u64>,
-    /// Chunks of runs that nobody reads any more.
-    doomed: Vec<(RunId, Vec<ChunkKey>)>,
+    /// Chunks of runs that have no readers any more.
+    deleted: Vec<(RunId, Vec<ChunkKey>)>,
 }
 
 impl ChunkCache {
@@ -93,7 +93,7 @@ impl ChunkCache {
         self.decoded.weight()
     }
 
-    /// What it may take, and what it is good for.
+    /// The cache's limit, and its counters.
     pub fn use_of(&self) -> CacheUse {
         CacheUse {
             budget: self.budget,
@@ -124,14 +124,14 @@ impl ChunkCache {
         ledger.unadopted.keys().next().map_or(ledger.next_key, |key| key.0)
     }
 
-    /// Deletes the chunks that nobody can read any more.
+    /// Deletes the chunks that have no readers any more.
     pub fn sweep(&self) -> Result<(), Fault> {
-        let (abandoned, doomed) = self.ledger().garbage();
+        let (abandoned, deleted) = self.ledger().garbage();
         for keys in abandoned.chunks(SWEEP_KEYS) {
             self.delete(keys, None)?;
         }
         self.adopt(abandoned.into_iter());
-        for (run, keys) in doomed {
+        for (run, keys) in deleted {
             self.delete(&keys, Some(run))?;
         }
         Ok(())
@@ -187,15 +187,16 @@ impl Ledger {
     /// Chunks of dropped scratches, and of runs that are gone.
     fn garbage(&mut self) -> (Vec<ChunkKey>, Vec<(RunId, Vec<ChunkKey>)>) {
         let dropped = mem::take(&mut self.dropped);
-        let abandoned = match dropped.is_empty() {
-            true => Vec::new(),
-            false => self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect(),
+        let abandoned = if dropped.is_empty() {
+            Vec::new()
+        } else {
+            self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect()
         };
-        (abandoned, mem::take(&mut self.doomed))
+        (abandoned, mem::take(&mut self.deleted))
     }
 }
 
-/// New chunks that belong to nobody yet.
+/// New chunks that no run refers to yet.
 #[derive(Debug)]
 pub struct Scratch {
     id: u64,
@@ -218,7 +219,7 @@ impl Drop for Scratch {
     }
 }
 
-/// The chunks of one stored run, as long as anybody reads them.
+/// The chunks of one stored run, as long as it has readers.
 #[derive(Debug)]
 pub struct RunChunks {
     run: RunId,
@@ -238,8 +239,8 @@ impl RunChunks {
         &self.keys
     }
 
-    /// The run has gone from the manifest: its chunks go once nobody reads them.
-    pub fn doom(&self) {
+    /// Notes that the manifest does not have the run any more: its chunks are deleted when the last reader drops it.
+    pub fn mark_deleted(&self) {
         self.is_doomed.store(true, Ordering::Release);
     }
 }
@@ -257,7 +258,7 @@ impl ChunkStore for RunChunks {
 impl Drop for RunChunks {
     fn drop(&mut self) {
         if *self.is_doomed.get_mut() {
-            self.cache.ledger().doomed.push((self.run, mem::take(&mut self.keys)));
+            self.cache.ledger().deleted.push((self.run, mem::take(&mut self.keys)));
         }
     }
 }
@@ -335,7 +336,7 @@ mod tests {
         cache.adopt([key].into_iter());
         let run = RunChunks::new(RunId(1), vec![key], Arc::clone(&cache));
         let reader = Arc::clone(&run);
-        run.doom();
+        run.mark_deleted();
         drop(run);
         cache.sweep().expect("in memory");
         assert_eq!(reader.load(key).expect("still read").len(), 10);

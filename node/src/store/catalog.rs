@@ -1,4 +1,4 @@
-//! What is committed: the runs of every column, the counts of every shard.
+//! The committed state: the runs of every column, the counts of every shard.
 //!
 //! The manifest in memory. It changes only together with the table, under one lock, so merging and committing cannot
 //! get in each other's way.
@@ -37,9 +37,9 @@ impl StoredRun {
         self.chunks.keys()
     }
 
-    /// The manifest does not have it any more: its chunks go once nobody reads them.
-    pub fn doom(&self) {
-        self.chunks.doom();
+    /// Notes that the manifest does not have the run any more: its chunks are deleted when the last reader drops it.
+    pub fn mark_deleted(&self) {
+        self.chunks.mark_deleted();
     }
 }
 
@@ -84,7 +84,7 @@ impl Catalog {
         self.columns.entry(stored.column).or_default().insert(0, stored);
     }
 
-    /// Removes the runs of a column that `goes` picks.
+    /// Removes the runs of a column for which `goes` is true.
     pub fn remove(&mut self, column: Column, goes: impl Fn(&StoredRun) -> bool) -> Vec<StoredRun> {
         let Some(runs) = self.columns.get_mut(&column) else { return Vec::new() };
         let (gone, kept) = std::mem::take(runs).into_iter().partition(goes);

@@ -1,4 +1,4 @@
-//! The end of a store: work in the background notices at its next piece, and whoever waits for more to do is woken.
+//! The end of a store: background work stops at its next piece, and threads that wait for work are woken.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -22,7 +22,7 @@ const MAGIC: [u8; 4] = [b'E', b'C', 1, 0];
 const HEADER: usize = 8;
 const BLOCK_PAIRS: usize = 256;
 
-/// Mode bits of a block: what is stored as differences.
+/// Mode bits of a block: which of its numbers are stored as differences.
 const KEYS_DIFFER: u8 = 1;
 const VALUES_DIFFER: u8 = 2;
 

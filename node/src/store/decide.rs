@@ -7,7 +7,7 @@
 use super::Store;
 use super::catalog::{Catalog, StoredRun};
 use super::dictionary::{Dictionary, ShardTerms};
-use super::gate::{Phase, fenced};
+use super::fence::{Phase, fenced};
 use super::merge::drop_run;
 use super::schema::{Column, Committed, Counts, Key, SealRecord, ShardRecord, encode_value};
 use super::seal::{Sealed, SealedAttempt, Sealing};
@@ -18,14 +18,14 @@ use entail_model::{Attempt, Epoch, Fault, Mark, ShardId, TermId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// What a sealed attempt adds.
+/// The size of a sealed attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealSummary {
     /// Of all pairs of both copies with their relation and mark, whatever their order.
     pub digest: u64,
-    /// Pairs of out copies, by the subject's home and by mark.
+    /// Pairs of forward copies, by the subject's home and by mark.
     pub shards: Vec<(ShardId, Counts)>,
-    /// Pairs of out copies of the whole node once the attempt is committed.
+    /// Pairs of forward copies of the whole node once the attempt is committed.
     pub after: Counts,
 }
 
@@ -52,7 +52,7 @@ impl Store {
         self.intern_hashed(attempt, terms, &hashes)
     }
 
-    /// The same for terms whose hashes under the cluster's key are known.
+    /// Gives ids to terms whose hashes under the cluster's key are known.
     ///
     /// # Errors
     /// As for [`intern`](Self::intern).
@@ -64,11 +64,11 @@ impl Store {
     ) -> Result<Vec<TermId>, Fault> {
         let dictionary = self.dictionary()?;
         loop {
-            let gate = self.gate();
-            match gate.phase(attempt)? {
+            let fence = self.fence();
+            match fence.phase(attempt)? {
                 Some(Phase::Open) => return dictionary.intern(terms, hashes),
                 Some(_) => return Err(fenced(format!("attempt {attempt} is sealed"))),
-                None => drop(gate),
+                None => drop(fence),
             }
             self.begin(attempt)?;
         }
@@ -79,20 +79,20 @@ impl Store {
     /// # Errors
     /// `Fenced` when it is over, or cannot begin before the one before it is decided.
     pub fn admit(&self, attempt: Attempt) -> Result<(), Fault> {
-        self.gate().phase(attempt).map(drop)
+        self.fence().phase(attempt).map(drop)
     }
 
-    /// Opens an attempt; an older one that was never sealed goes.
+    /// Opens an attempt; an older one that was never sealed is dropped.
     fn begin(&self, attempt: Attempt) -> Result<(), Fault> {
-        let mut gate = self.gate_mut();
-        if gate.phase(attempt)?.is_some() {
+        let mut fence = self.gate_mut();
+        if fence.phase(attempt)?.is_some() {
             return Ok(());
         }
-        if let Some(older) = gate.current() {
+        if let Some(older) = fence.current() {
             self.dictionary()?.delete_staged()?;
-            gate.close(older);
+            fence.close(older);
         }
-        gate.enter(attempt, Phase::Open);
+        fence.enter(attempt, Phase::Open);
         Ok(())
     }
 
@@ -118,10 +118,12 @@ impl Store {
         Ok(SealSummary::of(&self.catalog(), new))
     }
 
-    /// Carries out the outcome of an attempt: visible as `epoch`, or gone. Repeating it does nothing.
+    /// Carries out the outcome of an attempt: its facts become visible as `epoch`, or are deleted. Repeating it does
+    /// nothing.
     ///
     /// # Errors
-    /// `Internal` for a commit of what was not sealed here, or of an epoch that is not new: nothing is changed.
+    /// `Internal` for the commit of an attempt that was not sealed here, or of an epoch that is not new: nothing is
+    /// changed.
     pub fn decide(&self, attempt: Attempt, outcome: Option<Epoch>) -> Result<(), Fault> {
         let mut sealed = self.sealed();
         match outcome {
@@ -132,7 +134,7 @@ impl Store {
         self.chunks.sweep()
     }
 
-    /// Drops what an unsealed attempt has interned.
+    /// Drops the terms that an unsealed attempt has interned.
     ///
     /// # Errors
     /// `Fenced` once it is sealed: then only its outcome ends it.
@@ -148,15 +150,16 @@ impl Store {
 
     /// The attempts that are sealed here without an outcome: at most one.
     pub fn undecided(&self) -> Vec<Attempt> {
-        self.gate().undecided().into_iter().collect()
+        self.fence().undecided().into_iter().collect()
     }
 
     fn commit(&self, attempt: Attempt, epoch: Epoch, sealed: &mut Option<SealedAttempt>) -> Result<(), Fault> {
         let mut catalog = self.catalog();
         if catalog.committed.attempt >= Some(attempt) {
-            return match epoch <= catalog.committed.epoch {
-                true => Ok(()),
-                false => Err(Fault::internal(format!("attempt {attempt} is over, but epoch {epoch} is not here"))),
+            return if epoch <= catalog.committed.epoch {
+                Ok(())
+            } else {
+                Err(Fault::internal(format!("attempt {attempt} is over, but epoch {epoch} is not here")))
             };
         }
         let Some(ready) = sealed.take_if(|sealed| sealed.attempt == attempt) else {
@@ -183,13 +186,13 @@ impl Store {
         Ok(())
     }
 
-    /// Changes what is in memory as the table was changed.
+    /// Changes the state in memory as the table was changed.
     fn apply(&self, catalog: &mut Catalog, committed: Committed, change: Change, ready: SealedAttempt) {
         let mut columns: BTreeSet<Column> = ready.runs.iter().map(|stored| stored.column).collect();
         for stored in &change.removed {
             columns.insert(stored.column);
             catalog.remove(stored.column, |other| other.id == stored.id);
-            stored.doom();
+            stored.mark_deleted();
         }
         ready.runs.into_iter().for_each(|stored| catalog.add(stored));
         let interned: Vec<ShardId> = ready.record.terms.iter().map(|(shard, _)| *shard).collect();
@@ -223,7 +226,7 @@ impl Store {
             batch.delete(Key::Sealed(attempt));
             ready.runs.iter().for_each(|stored| drop_run(stored, &mut batch));
             self.table.commit(batch, Durability::Later)?;
-            ready.runs.iter().for_each(StoredRun::doom);
+            ready.runs.iter().for_each(StoredRun::mark_deleted);
         }
         self.end(attempt)?;
         sealed.take_if(|sealed| sealed.attempt == attempt);
@@ -232,18 +235,18 @@ impl Store {
 
     /// Ends an attempt, and drops the terms of the one going on, which is this or an earlier one that was given up.
     fn end(&self, attempt: Attempt) -> Result<(), Fault> {
-        let mut gate = self.gate_mut();
-        gate.check_end(attempt)?;
-        let is_going_on = gate.current().is_some_and(|current| current <= attempt);
+        let mut fence = self.gate_mut();
+        fence.check_end(attempt)?;
+        let is_going_on = fence.current().is_some_and(|current| current <= attempt);
         if let (true, Some(dictionary)) = (is_going_on, self.dictionary.get()) {
             dictionary.delete_staged()?;
         }
-        gate.close(attempt);
+        fence.close(attempt);
         Ok(())
     }
 }
 
-/// What a commit changes beside the runs that it makes visible.
+/// The parts of the manifest that a commit changes beside the runs that it makes visible.
 struct Change {
     removed: Vec<StoredRun>,
     shards: BTreeMap<ShardId, ShardRecord>,
@@ -264,9 +267,10 @@ impl Change {
             shards.entry(*shard).or_insert_with(|| before(shard)).terms = *terms;
         }
         let derived = |stored: &&StoredRun| stored.run.mark != Mark::Asserted;
-        let removed = match is_rebuild {
-            true => catalog.columns.values().flatten().filter(derived).cloned().collect(),
-            false => Vec::new(),
+        let removed = if *is_rebuild {
+            catalog.columns.values().flatten().filter(derived).cloned().collect()
+        } else {
+            Vec::new()
         };
         Self { removed, shards }
     }

@@ -33,7 +33,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What the texts of a slot take, about.
+/// An estimate of the bytes of one slot's texts.
 const SLOT_BYTES: u64 = 4 << 10;
 
 const LOCAL_BITS: u32 = 40;
@@ -49,7 +49,7 @@ pub struct Dictionary {
     shards: Vec<Mutex<Shard>>,
     /// Keeps the large index runs of the attempt.
     scratch: Mutex<Arc<Scratch>>,
-    /// Of what an attempt adds, a shard's index keeps no more pairs in memory than about this.
+    /// About the most pairs that a shard's index keeps in memory for one attempt.
     resident_pairs_max: u64,
     /// Decoded texts.
     slots: Cache<SlotKey, Arc<Texts>, InMemory>,
@@ -72,12 +72,12 @@ impl Weighter<SlotKey, Arc<Texts>> for InMemory {
     }
 }
 
-/// What one shard knows.
+/// The terms of one shard.
 #[derive(Debug, Default)]
 struct Shard {
     committed: Vec<Arc<Run>>,
     committed_terms: u64,
-    /// What the attempt adds: the last entries, and those that were too many to stay in memory.
+    /// The terms that the attempt adds: the last entries, and the runs that were stored because there were too many.
     index: Index,
     staged: Spine,
     /// Terms with those of the attempt.
@@ -329,7 +329,7 @@ impl Dictionary {
         Ok(locals.into_iter().flatten().collect())
     }
 
-    /// Stores what a shard's table holds, if that is too much for memory. After an error everything is as before.
+    /// Stores the entries of a shard's table, if memory should not hold them. After an error everything is as before.
     fn store_index(&self, shard: &mut Shard) -> Result<(), Fault> {
         if shard.index.bytes() <= self.resident_pairs_max * size_of::<Pair>() as u64 {
             return Ok(());
@@ -358,7 +358,7 @@ impl Dictionary {
         self.table.commit(batch, Durability::Later)
     }
 
-    /// What the attempt has added, where it has.
+    /// The terms that the attempt has added, if any.
     pub fn staged(&self) -> Vec<ShardTerms> {
         let staged = self.all().filter(|(_, shard)| shard.terms > shard.committed_terms);
         let staged = staged.map(|(id, mut shard)| {
@@ -384,7 +384,7 @@ impl Dictionary {
         shard.terms = staged.terms;
     }
 
-    /// The same terms of a shard in other runs.
+    /// The terms of a shard in other runs: nothing else changes.
     pub fn set_runs(&self, shard: ShardId, runs: Vec<Arc<Run>>) {
         self.shard(shard).committed = runs;
     }

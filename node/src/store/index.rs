@@ -17,7 +17,7 @@ use std::sync::Arc;
 const FREE: Pair = (TermId(u64::MAX), TermId(u64::MAX));
 
 const HOMES_MIN: usize = 32;
-/// Slots after the last home, as a part of the homes: for entries that find no room at the end.
+/// Slots after the last home, as a part of the homes: for entries that find no free slot at the end.
 const AFTER_SHARE: usize = 8;
 
 /// Entries in the order of their hashes: high half, then tag and local index.
@@ -92,7 +92,7 @@ impl Index {
         home + self.slots[home..].iter().position(|other| *other >= entry).expect("the last is free")
     }
 
-    /// Gives every entry its place among at least so many homes.
+    /// Places every entry among at least so many homes.
     fn rebuild(&mut self, homes: usize, keeps: impl Fn(Pair) -> bool) {
         self.homes = homes.max(HOMES_MIN);
         let old = std::mem::take(&mut self.slots);

@@ -1,4 +1,4 @@
-//! Merging: small runs become large ones while nobody waits.
+//! Merging: small runs become large ones in the background.
 //!
 //! The work happens beside commits, and is thrown away when the store is closed meanwhile. At its end, under the catalog's lock, the inputs must still all be there; otherwise
 //! a rebuild was faster and the result is thrown away.
@@ -19,7 +19,7 @@ use std::sync::{Arc, TryLockError};
 use std::time::Instant;
 
 impl Store {
-    /// Does a piece of the background work: merges some runs, lets go of old epochs, deletes what nobody reads.
+    /// Does one piece of background work: merges some runs, drops old epochs, deletes chunks without readers.
     ///
     /// Returns whether there may be more to do.
     pub fn compact_step(&self) -> Result<bool, Fault> {
@@ -65,7 +65,7 @@ impl Store {
         inputs.iter().for_each(|stored| drop_run(stored, &mut batch));
         self.table.commit(batch, Durability::Later)?;
         self.chunks.adopt(record.chunks.iter().map(|chunk| chunk.key));
-        catalog.remove(column, |stored| ids.contains(&stored.id)).iter().for_each(StoredRun::doom);
+        catalog.remove(column, |stored| ids.contains(&stored.id)).iter().for_each(StoredRun::mark_deleted);
         catalog.add_merged(StoredRun::new(id, &record, &self.chunks));
         self.show_runs(column, catalog.runs(column));
         Ok(())
@@ -98,9 +98,10 @@ impl ChunkStore for Pieces {
     }
 
     fn save(&self, pairs: Vec<Pair>) -> Result<ChunkKey, Fault> {
-        match self.closing.is_closed() {
-            true => Err(Fault::new(Reason::Cancelled, "the store is closed")),
-            false => self.scratch.save(pairs),
+        if self.closing.is_closed() {
+            Err(Fault::new(Reason::Cancelled, "the store is closed"))
+        } else {
+            self.scratch.save(pairs)
         }
     }
 }

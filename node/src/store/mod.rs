@@ -1,7 +1,7 @@
-//! The durable state of one node: facts as runs of chunks, terms, and what of both is committed.
+//! The durable state of one node: facts as runs of chunks, terms, and which of both is committed.
 //!
 //! ```text
-//! Store ─ gate        which attempt may change things
+//! Store ─ fence        which attempt may change things
 //!       ─ dictionary  terms ⇄ ids, shard by shard
 //!       ─ seal ► decide ─► catalog ─► snapshot          merge: beside, in the background
 //!       ─ cache (codec, bits)  chunks, decoded in a budget
@@ -18,8 +18,9 @@ mod closing;
 pub mod codec;
 mod decide;
 mod dictionary;
+mod digest;
 mod directory;
-mod gate;
+mod fence;
 mod index;
 #[cfg(test)]
 mod memory;
@@ -30,7 +31,6 @@ mod schema;
 mod seal;
 mod snapshot;
 mod table;
-mod tally;
 mod text;
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ pub use decide::SealSummary;
 pub use directory::remembered_name;
 pub use schema::Counts;
 pub use seal::{Removed, Sealed};
-pub use snapshot::{RelationSize, Snapshot};
+pub use snapshot::Snapshot;
 pub use table::{FamilyGauges, TableGauges};
 
 use cache::ChunkCache;
@@ -54,7 +54,7 @@ use entail_logic::fixpoint::Base;
 use entail_logic::fixpoint::base::Copies;
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId};
-use gate::Gate;
+use fence::AttemptFence;
 use recover::recover;
 use rocks::RocksTable;
 use schema::{Column, Key, ShardRecord, encode_value};
@@ -95,7 +95,7 @@ pub struct Store {
     /// Held by whatever seals and decides.
     sealed: Mutex<Option<SealedAttempt>>,
     catalog: Mutex<Catalog>,
-    gate: RwLock<Gate>,
+    fence: RwLock<AttemptFence>,
     history: RwLock<History>,
 }
 
@@ -133,7 +133,7 @@ impl Store {
         let relations = relations(&recovered.catalog);
         let committed = &recovered.catalog.committed;
         let snapshot = Snapshot { epoch: committed.epoch, relations, rdf_type: committed.rdf_type };
-        let gate = Gate::new(committed.attempt, recovered.sealed.as_ref().map(|sealed| sealed.attempt));
+        let fence = AttemptFence::new(committed.attempt, recovered.sealed.as_ref().map(|sealed| sealed.attempt));
         let cluster = directory.cluster();
         let store = Self {
             directory: Mutex::new(directory),
@@ -146,7 +146,7 @@ impl Store {
             merging: Mutex::default(),
             sealed: Mutex::new(recovered.sealed),
             catalog: Mutex::new(recovered.catalog),
-            gate: RwLock::new(gate),
+            fence: RwLock::new(fence),
             history: RwLock::new(History::new(snapshot, RETENTION)),
         };
         cluster.map_or(Ok(()), |cluster| store.open_dictionary(&cluster))?;
@@ -306,7 +306,7 @@ impl Store {
     /// What the store takes of its disk, and what is left.
     pub fn disk(&self) -> Result<DiskStatus, Fault> {
         let path = self.directory().path().to_owned();
-        Ok(DiskStatus { used: directory::used_bytes(&path)?, free: directory::disk(&path)?.free })
+        Ok(DiskStatus { used: entail_directory::used_bytes(&path)?, free: entail_directory::disk(&path)?.free })
     }
 
     /// The failure that ended all writing, if there was one: the process should end too.
@@ -346,12 +346,12 @@ impl Store {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn gate(&self) -> RwLockReadGuard<'_, Gate> {
-        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    fn fence(&self) -> RwLockReadGuard<'_, AttemptFence> {
+        self.fence.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn gate_mut(&self) -> RwLockWriteGuard<'_, Gate> {
-        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    fn gate_mut(&self) -> RwLockWriteGuard<'_, AttemptFence> {
+        self.fence.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn history_mut(&self) -> RwLockWriteGuard<'_, History> {

@@ -1,7 +1,7 @@
-//! Opening: what the manifest says, and the end of what nothing refers to.
+//! Opening: reads the manifest, and deletes everything that it does not refer to.
 //!
-//! There is no repair: the table gives a prefix of what was committed to it, every prefix is a state that the store was
-//! in, and what is left over of unsealed attempts and of merges is deleted here.
+//! There is no repair: the table gives a prefix of the batches that were committed to it, every prefix is a state that
+//! the store was in, and the remains of unsealed attempts and of merges are deleted here.
 
 use super::cache::ChunkCache;
 use super::catalog::{Catalog, StoredRun};

@@ -9,7 +9,6 @@
 //! A failed write is final (see [`Table::commit`]): the log may hold half of it. To keep a full disk from getting there,
 //! batches that bring data are refused while there is still room for everything in memory to be flushed.
 
-use super::directory;
 use super::schema::{Family, Key, KeyRange};
 use super::table::{Batch, Durability, FamilyGauges, Table, TableGauges, Visit, Write};
 use entail_model::{Fault, Reason};
@@ -33,13 +32,13 @@ const ZSTD_LEVEL: i32 = 1;
 /// As the level has it.
 const ZSTD_WINDOW_BITS: i32 = -14;
 
-/// Levels of each family, as RocksDB has them unless it is told otherwise.
+/// Levels of each family: RocksDB's default.
 const LEVELS: usize = 7;
 
 /// A RocksDB database of the three families.
 pub struct RocksTable {
     db: DB,
-    /// What the database was opened with: its statistics are there.
+    /// The options of the open database, which hold its statistics.
     options: Options,
     cache: Cache,
     /// Bytes for buffers and the cache.
@@ -66,8 +65,8 @@ impl RocksTable {
             .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
         let options = database_options(buffers);
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| fault(&error))?;
-        // A twentieth of a small disk is enough, unless what is in the buffers and in their log does not fit in there.
-        let reserve = (buffers * 3 + (64 << 20)).min((directory::disk(path)?.total / 20).max(buffers * 3));
+        // A twentieth of a small disk is enough, unless the buffers and their log do not fit into it.
+        let reserve = (buffers * 3 + (64 << 20)).min((entail_directory::disk(path)?.total / 20).max(buffers * 3));
         let memory = buffers + cached;
         Ok(Self { db, options, cache, memory, path: path.to_owned(), reserve, failure: OnceLock::new() })
     }
@@ -99,10 +98,10 @@ impl RocksTable {
         }
     }
 
-    /// Refuses data while there is little room. Others write to the disk too, so this looks each time.
+    /// Refuses data while there is little free space. Other programs write to the disk too, so this looks each time.
     fn check_room(&self, bytes: u64) -> Result<(), Fault> {
         // Where the system does not say, the write will.
-        let Ok(disk) = directory::disk(&self.path) else { return Ok(()) };
+        let Ok(disk) = entail_directory::disk(&self.path) else { return Ok(()) };
         if disk.free < self.reserve.saturating_add(bytes) {
             let message = format!("only {} MiB are free on the disk of {}", disk.free >> 20, self.path.display());
             return Err(Fault::new(Reason::DiskFull, message));
@@ -131,7 +130,7 @@ fn database_options(buffers: u64) -> Options {
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
-    // Counters only: what takes time, or a lock, to find out is left out.
+    // Counters only: figures that take time or a lock are left out.
     options.enable_statistics();
     options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
     options
@@ -147,7 +146,7 @@ fn family_options(family: Family, buffers: u64, cache: &Cache) -> Options {
             options.set_compression_type(DBCompressionType::None);
             options.set_write_buffer_size((buffers / 2) as usize);
             options.set_target_file_size_base(64 << 20);
-            // Merged and dropped runs leave chunks behind: files that mostly delete are compacted, to give room back.
+            // Merged and dropped runs leave chunks behind: files with many deletions are compacted, to give space back.
             options.add_compact_on_deletion_collector_factory(128, 64, 0.5);
             blocks.disable_cache();
         }

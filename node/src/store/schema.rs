@@ -4,7 +4,7 @@
 //! postcard; chunks and term blocks carry checksums of their own.
 
 use entail_logic::columns::{ChunkKey, Pair};
-use entail_model::{Attempt, Copy, Epoch, Fault, Mark, Relation, ShardId, TermId};
+use entail_model::{Attempt, Direction, Epoch, Fault, Mark, Relation, ShardId, TermId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -19,7 +19,7 @@ pub enum Family {
     Chunks,
     /// The texts of terms.
     Terms,
-    /// What there is: small, read whole when the store opens.
+    /// The manifest: small, read whole when the store opens.
     Manifest,
 }
 
@@ -40,7 +40,7 @@ impl Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId(pub u64);
 
-/// Every key there is.
+/// Every kind of key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// `chunks: key u64` → a chunk as in [`codec`](super::codec).
@@ -92,7 +92,7 @@ pub struct SealRecord {
     pub is_rebuild: bool,
 }
 
-/// Pairs of out copies, by the mark of their run.
+/// Pairs of forward copies, by the mark of their run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub asserted: u64,
@@ -100,18 +100,18 @@ pub struct Counts {
     pub promoted: u64,
 }
 
-/// What is committed in a shard.
+/// The committed counts of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardRecord {
     pub terms: u64,
     pub facts: Counts,
 }
 
-/// What a run is a piece of.
+/// The column that a run is a piece of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Column {
     /// One copy of a relation.
-    Facts(Relation, Copy),
+    Facts(Relation, Direction),
     /// The dictionary's index of a shard.
     Terms(ShardId),
 }
@@ -280,7 +280,7 @@ mod tests {
                 key: ChunkKey(c), first: (TermId(a), TermId(b)), last: (TermId(d), TermId(e)), len: f,
             };
             let run = RunRecord {
-                column: Column::Facts(relation, Copy::In),
+                column: Column::Facts(relation, Direction::Inverse),
                 mark: Mark::Promoted,
                 attempt: Some(Attempt(d)),
                 keys: e,

@@ -1,31 +1,31 @@
 //! Sealing: an attempt's runs and terms become durable, with one sync.
 //!
 //! Chunks go to disk first, unsynced; then one synced batch has the descriptors and the [`SealRecord`], and with it
-//! everything before. What a crash leaves of an attempt that was not sealed is referred to by nothing.
+//! everything before. After a crash nothing refers to the chunks of an attempt that was not sealed.
 
 use super::cache::{ChunkCache, Scratch};
 use super::catalog::{self, StoredRun};
 use super::dictionary::ShardTerms;
+use super::digest::Digest;
 use super::schema::{Column, Key, RunId, RunRecord, SealRecord, encode_value};
 use super::table::{Batch, Durability, Table};
-use super::tally::Tally;
 use entail_logic::columns::spine::{Spill, merge_runs};
 use entail_logic::columns::{ChunkStore, Run};
-use entail_model::{Attempt, Copy, Fault, Mark, Relation};
+use entail_model::{Attempt, Direction, Fault, Mark, Relation};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::info_span;
 
-/// What an attempt changes.
+/// The changes of an attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Sealed {
-    pub added: Vec<(Relation, Copy, Arc<Run>)>,
+    pub added: Vec<(Relation, Direction, Arc<Run>)>,
     pub removed: Removed,
 }
 
-/// What an attempt takes away.
+/// The facts that an attempt removes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Removed {
     #[default]
@@ -62,18 +62,18 @@ impl Sealing<'_> {
         let groups = group(changes, terms);
         let stored = info_span!("store runs", "entail.runs" = changes.added.len() as i64)
             .in_scope(|| groups.par_iter().map(|group| store(group, &scratch)).collect::<Result<Vec<_>, Fault>>())?;
-        let mut tally = Tally::default();
+        let mut total = Digest::default();
         let mut records = Vec::new();
         for (group, (runs, sums)) in groups.iter().zip(stored) {
-            tally.merge(sums);
+            total.merge(sums);
             for run in &runs {
                 let id = RunId(self.next_run.fetch_add(1, Ordering::Relaxed));
                 records.push((id, catalog::record(group.column, run, Some(attempt))));
             }
         }
         let record = SealRecord {
-            digest: tally.digest,
-            facts: tally.facts.into_iter().collect(),
+            digest: total.digest,
+            facts: total.facts.into_iter().collect(),
             terms: terms.iter().map(|terms| (terms.shard, terms.terms)).collect(),
             is_rebuild: changes.removed == Removed::DerivedAndPromoted,
         };
@@ -103,7 +103,7 @@ fn group(changes: &Sealed, terms: &[ShardTerms]) -> Vec<Group> {
 }
 
 /// Stores a group: runs that are stored already stay as they are, those in memory become one.
-fn store(group: &Group, scratch: &Arc<Scratch>) -> Result<(Vec<Run>, Tally), Fault> {
+fn store(group: &Group, scratch: &Arc<Scratch>) -> Result<(Vec<Run>, Digest), Fault> {
     let is_stored = |run: &&Arc<Run>| run.chunks.iter().all(|chunk| chunk.key().is_some());
     let (stored, resident): (Vec<&Arc<Run>>, Vec<&Arc<Run>>) = group.runs.iter().partition(is_stored);
     let mut runs: Vec<Run> = stored.into_iter().map(|run| Run::clone(run)).collect();
@@ -111,7 +111,7 @@ fn store(group: &Group, scratch: &Arc<Scratch>) -> Result<(Vec<Run>, Tally), Fau
         let spill = Spill { store: Some(Arc::clone(scratch) as Arc<dyn ChunkStore>), above: 0 };
         runs.push(merge_runs(&resident, &spill)?);
     }
-    let mut tally = Tally::default();
-    runs.iter().try_for_each(|run| tally.add(group.column, run))?;
-    Ok((runs, tally))
+    let mut total = Digest::default();
+    runs.iter().try_for_each(|run| total.add(group.column, run))?;
+    Ok((runs, total))
 }

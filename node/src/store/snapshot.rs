@@ -1,12 +1,11 @@
-//! What readers hold: the runs of one committed epoch, and the last few epochs.
+//! Snapshots, which readers hold: the runs of one committed epoch; and the history of the last few epochs.
 //!
-//! Invariant: a snapshot never changes. Whoever holds one can read it to the end, whatever is committed or merged
+//! Invariant: a snapshot never changes. A reader that holds one can read it to the end, whatever is committed or merged
 //! meanwhile.
 
 use entail_logic::columns::Run;
 use entail_logic::fixpoint::Base;
-use entail_logic::fixpoint::base::Copies;
-use entail_model::{Copy, Epoch, Mark, Relation, TermId};
+use entail_model::{Direction, Epoch, Relation, TermId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,39 +19,10 @@ pub struct Snapshot {
     pub rdf_type: Option<TermId>,
 }
 
-/// About how large a relation is at this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RelationSize {
-    pub relation: Relation,
-    /// Facts whose subject's home is here: exact.
-    pub facts: u64,
-    /// Distinct subjects of these: an upper bound.
-    pub subjects: u64,
-    /// Distinct objects among the in copies here: an upper bound.
-    pub objects: u64,
-}
-
 impl Snapshot {
     /// The runs of one copy: of all marks.
-    pub fn runs(&self, relation: Relation, copy: Copy) -> &[Arc<Run>] {
+    pub fn runs(&self, relation: Relation, copy: Direction) -> &[Arc<Run>] {
         self.relations.get(relation).map_or(&[], |copies| &copies[copy as usize])
-    }
-
-    /// The sizes of all relations, in order.
-    pub fn sizes(&self) -> Vec<RelationSize> {
-        let size = |(relation, copies): (Relation, &Copies)| {
-            let sum = |copy: Copy, of: fn(&Run) -> u64| {
-                let runs = copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
-                runs.map(|run| of(run)).sum()
-            };
-            RelationSize {
-                relation,
-                facts: sum(Copy::Out, |run| run.len),
-                subjects: sum(Copy::Out, |run| run.keys),
-                objects: sum(Copy::In, |run| run.keys),
-            }
-        };
-        self.relations.iter().map(size).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The narrow waist between the store and what keeps its bytes: ordered keys in families, atomic batches.
+//! The narrow interface between the store and the database below it: ordered keys in families, atomic batches.
 //!
 //! Two implementations: [`rocks`](super::rocks) on disk and [`memory`](super::memory) for tests. Both pass the contract
 //! at the end of this file.
@@ -48,7 +48,7 @@ impl Batch {
     }
 }
 
-/// What a scan calls with each key and value, until it breaks.
+/// Called by a scan with each key and value, until it breaks.
 pub type Visit<'v> = &'v mut dyn FnMut(Key, &[u8]) -> Result<ControlFlow<()>, Fault>;
 
 /// Ordered keys and values.
@@ -72,10 +72,10 @@ pub trait Table: Send + Sync + Debug {
     /// The failure that ended all writing, if there was one.
     fn failure(&self) -> Option<Fault>;
 
-    /// Brings to disk what was committed [`Durability::Later`].
+    /// Brings to disk all batches that were committed with [`Durability::Later`].
     fn sync(&self) -> Result<(), Fault>;
 
-    /// What the database tells of itself.
+    /// The database's gauges.
     fn gauges(&self) -> TableGauges;
 }
 
@@ -96,7 +96,7 @@ pub struct TableGauges {
     pub wal_syncs: u64,
     pub stall_seconds: f64,
     pub is_write_stopped: bool,
-    /// Writers are held back to so many bytes a second; 0 when they are not.
+    /// The bytes a second to which writers are slowed down; 0 when they are not.
     pub delayed_write_rate: u64,
     /// Bytes that stay free on the disk.
     pub reserve: u64,

@@ -9,7 +9,7 @@ use crate::rewrite::fold::Repetitions;
 use crate::rewrite::leaf::leaf_number;
 use crate::session::Session;
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Route};
-use entail_model::{Copy, TermId, term};
+use entail_model::{Direction, TermId, term};
 use serde_json::{Value, json};
 use spareval::QueryExplanation;
 use spargebra::algebra::GraphPattern;
@@ -73,7 +73,7 @@ fn words_of(branch: &Branch, op: &Op) -> String {
     }
 }
 
-fn words_of_atom(branch: &Branch, atom: &Atom, copy: Copy) -> String {
+fn words_of_atom(branch: &Branch, atom: &Atom, copy: Direction) -> String {
     let [subject, predicate, object] = [atom.subject, atom.predicate, atom.object].map(|arg| words_of_arg(branch, arg));
     let graph = match &atom.graph {
         GraphScope::One(TermId::DEFAULT_GRAPH) => "the default graph".to_owned(),
@@ -84,8 +84,8 @@ fn words_of_atom(branch: &Branch, atom: &Atom, copy: Copy) -> String {
         GraphScope::Each(slot, Some(graphs)) => format!("each graph {} of {}", name(branch, *slot), graphs.len()),
     };
     let by = match copy {
-        Copy::Out => "by subject",
-        Copy::In => "by object",
+        Direction::Forward => "by subject",
+        Direction::Inverse => "by object",
     };
     format!("match {subject} {predicate} {object} in {graph}, {by}")
 }

@@ -4,9 +4,9 @@
 //! says.
 
 use super::wire::{Action, Change, Process, Timer, Wire};
-use crate::random::Random;
 use entail_client::retry::{Budget, Effect, Event, Policy, Retry};
 use entail_coordinator::metalog::RequestId;
+use entail_model::random::Random;
 use entail_model::{Epoch, Fault, Reason};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ impl Client {
         out.push(Action::Send { to: Process::Coordinator, wire: Wire::Write { request, call, change } });
         out.push(Action::Wake { after: CALL_TICKS, timer: Timer::Timeout(call) });
         if self.random.chance(300) {
-            out.push(Action::Wake { after: self.random.between(1, 200), timer: Timer::Cancel(call) });
+            out.push(Action::Wake { after: self.random.among(1..=200), timer: Timer::Cancel(call) });
         }
     }
 
@@ -137,7 +137,7 @@ impl Client {
 
     fn give_up(&mut self, fault: Fault, out: &mut Vec<Action>) {
         if fault.is_retryable() {
-            out.push(Action::Wake { after: self.random.between(20, 100), timer: Timer::Next });
+            out.push(Action::Wake { after: self.random.among(20..=100), timer: Timer::Next });
         } else {
             self.conclude(Err(fault), out);
         }
@@ -146,6 +146,6 @@ impl Client {
     fn conclude(&mut self, result: Result<Epoch, Fault>, out: &mut Vec<Action>) {
         let Current { request, in_doubt, .. } = self.current.take().expect("something was asked for");
         out.push(Action::Concluded { request, result, in_doubt });
-        out.push(Action::Wake { after: self.random.between(1, 60), timer: Timer::Next });
+        out.push(Action::Wake { after: self.random.among(1..=60), timer: Timer::Next });
     }
 }

@@ -15,10 +15,10 @@ use super::Cluster;
 use super::program::{first_round, rules_after};
 use super::wire::{Action, Change, FirstRound, LogStep, Process, Wire};
 use crate::oracle::{Placed, copies};
-use crate::random::Random;
 use entail_coordinator::metalog as log;
 use entail_coordinator::metalog::{Applied, Crash, Entry, EpochKind, Incarnation, MemoryLog, MetaLog, RequestId};
 use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
+use entail_model::random::Random;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Placement, Reason};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -344,7 +344,7 @@ impl Run {
             by_node.entry(copy.node).or_default().push(copy);
         }
         for (node, copies) in by_node {
-            let size = random.between(1, copies.len() as u64) as usize;
+            let size = random.among(1..=copies.len() as u64) as usize;
             for (sequence, piece) in (0u64..).zip(copies.chunks(size)) {
                 self.unanswered.insert((node, sequence), Arc::new(piece.to_vec()));
                 *self.staged.entry(node).or_default() += 1;

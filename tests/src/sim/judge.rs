@@ -17,7 +17,7 @@ use crate::oracle::{Placed, Triple, copies, naive_closure};
 use entail_coordinator::metalog::{Entry, RequestId, Seal};
 use entail_logic::columns::Pair;
 use entail_logic::fixpoint::Base;
-use entail_model::{Attempt, Copy, Epoch, Fault, Mark, NodeId, Placement, Reason, Relation};
+use entail_model::{Attempt, Direction, Epoch, Fault, Mark, NodeId, Placement, Reason, Relation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -237,8 +237,8 @@ impl Judge {
     /// Is a node's part of an epoch exactly what belongs to it?
     fn check_part(&self, node: NodeId, expected: &Expected, part: &Base) -> Result<(), Violation> {
         let rdf_type = self.cluster.vocabulary.rdf_type();
-        let here = |facts: &BTreeSet<Triple>| -> BTreeMap<(Relation, Copy), BTreeSet<Pair>> {
-            let mut pairs: BTreeMap<(Relation, Copy), BTreeSet<Pair>> = BTreeMap::new();
+        let here = |facts: &BTreeSet<Triple>| -> BTreeMap<(Relation, Direction), BTreeSet<Pair>> {
+            let mut pairs: BTreeMap<(Relation, Direction), BTreeSet<Pair>> = BTreeMap::new();
             for Placed { relation, copy, pair, .. } in
                 copies(facts, &self.placement, rdf_type).filter(|copy| copy.node == node)
             {
@@ -248,7 +248,7 @@ impl Judge {
         };
         let (mut closure, mut asserted) = (here(&expected.closure), here(&expected.asserted));
         for (relation, copies) in part.iter() {
-            for copy in Copy::BOTH {
+            for copy in Direction::BOTH {
                 let runs = &copies[copy as usize];
                 let [asserted_runs, derived, promoted] = Mark::ALL.map(|mark| pairs_of(runs, mark));
                 let here = format!("{copy:?} copy of {:?}", relation.predicate);

@@ -1,7 +1,7 @@
 //! The simulated network and its weather: loss, delay, duplication, reordering by delay, and cuts between two processes.
 
 use super::wire::Process;
-use crate::random::Random;
+use entail_model::random::Random;
 use std::collections::BTreeMap;
 
 /// How bad things are; chances are out of ten thousand.
@@ -71,10 +71,10 @@ impl Network {
         if is_cut || self.random.chance(self.weather.loss) {
             return Vec::new();
         }
-        let mut times = vec![now + self.random.between(1, self.weather.delay_max)];
+        let mut times = vec![now + self.random.among(1..=self.weather.delay_max)];
         while !comes_once && times.len() < 4 && self.random.chance(self.weather.duplication) {
             // Repetitions may be very late, long after the sender has moved on.
-            let delay = self.random.between(1, self.weather.delay_max * 20);
+            let delay = self.random.among(1..=self.weather.delay_max * 20);
             times.push(now + delay);
         }
         times

@@ -12,18 +12,23 @@ use entail_logic::columns::spine::Spill;
 use entail_logic::epoch::NodeSeal;
 use entail_logic::eval::Texts;
 use entail_logic::exchange::Message;
-use entail_logic::exchange::route::Territory;
+use entail_logic::exchange::route::ShardMap;
 use entail_logic::fixpoint::reasoner::Setup;
-use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, State};
+use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts, State};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, TermId};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::iter;
+use std::sync::{Arc, LazyLock};
 
 /// Messages that wait for their attempt's reasoner.
 const INBOX_MAX: usize = 10_000;
 
 /// Ticks between two heartbeats or tries to register.
 const BEATS: u64 = 5;
+
+/// The thread that sorts what is staged.
+static POOL: LazyLock<rayon::ThreadPool> =
+    LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started"));
 
 /// A node's process in one life.
 pub struct Node {
@@ -40,7 +45,7 @@ pub struct Node {
 /// The attempt in work.
 struct Open {
     attempt: Attempt,
-    staging: Option<State>,
+    staged: StagedFacts,
     sequences: BTreeSet<u64>,
     /// What peers sent before the reasoner was there.
     inbox: Vec<Event>,
@@ -80,7 +85,7 @@ impl Node {
             _ if self.incarnation.is_none() => {}
             Wire::RegisterAgain { incarnation } if Some(incarnation) == self.incarnation => self.register(out),
             Wire::Stage { attempt, previous, sequence, copies } => {
-                let result = self.admit(attempt, previous).and_then(|()| self.stage(attempt, sequence, &copies));
+                let result = self.admit(attempt, previous).map(|()| self.stage(attempt, sequence, &copies));
                 self.reply(attempt, result.map(|()| Wire::Staged { attempt, sequence }), out);
             }
             Wire::OpenRound { attempt, previous, round, first, staged } => {
@@ -166,7 +171,7 @@ impl Node {
         let open = self.open.take().filter(|_| !is_new);
         self.open.insert(open.unwrap_or(Open {
             attempt,
-            staging: None,
+            staged: StagedFacts::default(),
             sequences: BTreeSet::new(),
             inbox: Vec::new(),
             reasoner: None,
@@ -184,20 +189,20 @@ impl Node {
         &latest.expect("the last epoch is always kept").stage.relations
     }
 
-    fn stage(&mut self, attempt: Attempt, sequence: u64, copies: &[Placed]) -> Result<(), Fault> {
-        let fresh = State::new(self.base(), false, Spill::default())?;
+    fn stage(&mut self, attempt: Attempt, sequence: u64, copies: &[Placed]) {
         let open = self.open_attempt(attempt);
-        if open.reasoner.is_some() || !open.sequences.insert(sequence) {
-            return Ok(());
+        if open.reasoner.is_none() && open.sequences.insert(sequence) {
+            for Placed { relation, copy, pair, .. } in copies {
+                let (key, value) = *pair;
+                open.staged.add(*relation, &[*copy], iter::once(copy.pair(key, value)));
+            }
         }
-        let state = open.staging.get_or_insert(fresh);
-        copies.iter().try_for_each(|copy| state.stage(copy.relation, copy.copy, &[copy.pair]))
     }
 
     fn start_reasoner(&mut self, attempt: Attempt, first: &FirstRound, staged: u64) -> Result<(), Fault> {
         let is_rebuild = first.mode == Mode::Rebuild;
-        let fresh = State::new(self.base(), is_rebuild, Spill::default())?;
-        let territory = Territory::of_all_holders(self.me, first.placement.clone());
+        let mut state = State::new(self.base(), is_rebuild, Spill::default())?;
+        let shard_map = ShardMap::of_all_holders(self.me, first.placement.clone());
         let open = self.open_attempt(attempt);
         if open.reasoner.is_some() {
             return Ok(());
@@ -205,11 +210,11 @@ impl Node {
         if open.sequences.len() as u64 != staged {
             return Err(Fault::new(Reason::Fenced, format!("{} of {staged} stages have come", open.sequences.len())));
         }
-        let mut state = open.staging.take().unwrap_or(fresh);
+        state.stage_all(open.staged.take(), &POOL)?;
         state.finish_staging()?;
         open.is_rebuild = is_rebuild;
         open.reasoner = Some(Reasoner::new(Setup {
-            territory,
+            shard_map,
             program: Arc::clone(&first.program),
             mode: first.mode.clone(),
             state,

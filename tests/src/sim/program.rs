@@ -2,11 +2,11 @@
 
 use super::Cluster;
 use super::wire::{Change, FirstRound};
-use crate::random::Random;
 use entail_coordinator::metalog::{RuleSet, RuleSets, State};
 use entail_logic::fixpoint::Mode;
 use entail_logic::plan::compile::{Context, RelationStats, RuleBody, compile_program};
 use entail_logic::plan::{Extent, Program};
+use entail_model::random::Random;
 use entail_model::{Fault, Reason};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,8 +67,8 @@ pub fn first_round(
         .filter(|of| of.object.is_some())
         .collect();
     let extents = cluster.vocabulary.relations().map(Extent::all).chain(read);
-    let spread = extents.filter(|_| random.chance(5_000)).collect();
-    let program: Arc<Program> = Arc::new(compile_program(&context, &rules, &spread));
+    let broadcast = extents.filter(|_| random.chance(5_000)).collect();
+    let program: Arc<Program> = Arc::new(compile_program(&context, &rules, &broadcast));
     FirstRound { program, mode: mode(state, change, sets), placement }
 }
 

@@ -1,8 +1,8 @@
 //! A simulated reader: pins the latest epoch at some moment and reads it, whole, from every node, or fails.
 
 use super::wire::{Action, Process, Timer, Wire};
-use crate::random::Random;
 use entail_logic::fixpoint::Base;
+use entail_model::random::Random;
 use entail_model::{Epoch, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,6 +86,6 @@ impl Reader {
         self.read = None;
         // No timeout of this read rings any more.
         self.call += 1;
-        out.push(Action::Wake { after: self.random.between(5, 80), timer: Timer::Next });
+        out.push(Action::Wake { after: self.random.among(5..=80), timer: Timer::Next });
     }
 }

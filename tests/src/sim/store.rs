@@ -6,11 +6,11 @@
 use entail_logic::epoch::NodeSeal;
 use entail_logic::fixpoint::Base;
 use entail_logic::fixpoint::State;
-use entail_model::{Attempt, Copy, Epoch, Mark};
+use entail_model::{Attempt, Direction, Epoch, Mark};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::random::Random;
+use entail_model::random::Random;
 
 /// Committed epochs that a node keeps for readers.
 const EPOCHS_KEPT: usize = 4;
@@ -51,10 +51,10 @@ impl Stage {
 fn seal_of(relations: &Base) -> NodeSeal {
     let mut seal = NodeSeal { digest: 0xCBF2_9CE4_8422_2325, ..NodeSeal::default() };
     for (relation, copies) in relations.iter() {
-        for copy in Copy::BOTH {
+        for copy in Direction::BOTH {
             for mark in Mark::ALL {
                 let pairs = pairs_of(&copies[copy as usize], mark);
-                if copy == Copy::Out {
+                if copy == Direction::Forward {
                     let count = pairs.len() as u64;
                     match mark {
                         Mark::Asserted => seal.asserted += count,
@@ -100,7 +100,7 @@ impl Disk {
 
     /// Loses a part, perhaps none, of what was not synced.
     pub fn crash(&mut self, random: &mut Random) {
-        let kept = random.between(self.synced as u64, self.records.len() as u64);
+        let kept = random.among(self.synced as u64..=self.records.len() as u64);
         self.records.truncate(kept as usize);
         self.synced = self.records.len();
     }

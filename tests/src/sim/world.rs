@@ -10,8 +10,8 @@ use super::store::Disk;
 use super::wire::{Action, Change, LogStep, Process, Timer, Wire};
 use super::{Cluster, Options, Summary};
 use crate::oracle::Vocabulary;
-use crate::random::Random;
 use entail_coordinator::metalog::{Crash, Entry};
+use entail_model::random::Random;
 use entail_model::{NodeId, ShardCount};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,11 +83,11 @@ impl World {
         let mut random = Random::new(options.seed);
         let shards = ShardCount::new(*random.pick(&[4, 8])).expect("powers of two");
         let vocabulary = Vocabulary { shards };
-        let nodes: Vec<NodeId> = (1..=random.between(2, 4)).map(NodeId).collect();
+        let nodes: Vec<NodeId> = (1..=random.among(2..=4)).map(NodeId).collect();
         let rules = (0..6).map(|_| vocabulary.rule(&mut random)).collect();
         let cluster = Arc::new(Cluster { nodes, vocabulary, rules });
-        let clients = (0..random.between(1, 3)).map(|number| {
-            let changes = (0..random.between(1, 4)).map(|_| change(&cluster, &mut random)).collect();
+        let clients = (0..random.among(1..=3)).map(|number| {
+            let changes = (0..random.among(1..=4)).map(|_| change(&cluster, &mut random)).collect();
             Client::new(number, changes, random.fork())
         });
         let clients = clients.collect();
@@ -239,7 +239,7 @@ impl World {
         if self.random.chance(self.network.weather.cut) {
             let nodes = self.cluster.nodes.iter().map(|node| Process::Node(*node));
             let others: Vec<Process> = nodes.chain([Process::Coordinator]).filter(|other| *other != process).collect();
-            let (other, until) = (*self.random.pick(&others), self.now + self.random.between(10, 500));
+            let (other, until) = (*self.random.pick(&others), self.now + self.random.among(10..=500));
             self.trace(|| format!("{process} and {other} are cut off from each other until {until}"));
             self.network.cut(process, other, until);
         }
@@ -288,7 +288,7 @@ impl World {
             Action::Sync => self.home(process).disk.sync(),
             Action::Log(step) => {
                 let life = self.lives[&Process::Coordinator];
-                let after = self.random.between(1, self.network.weather.delay_max);
+                let after = self.random.among(1..=self.network.weather.delay_max);
                 self.plan(after, Happening::Log { life, step });
             }
             Action::Wake { after, timer } => self.plan(after, Happening::Wake { process, timer }),
@@ -356,7 +356,7 @@ impl World {
             }
             Process::Client(_) | Process::Reader => return Err(format!("{process} cannot crash")),
         }
-        let after = self.random.between(1, 200);
+        let after = self.random.among(1..=200);
         self.plan(after, Happening::Restart(process));
         Ok(())
     }
@@ -381,7 +381,7 @@ impl World {
             }
             Process::Client(_) | Process::Reader => return Err(format!("{process} needs no start")),
         }
-        let after = self.random.between(1, BEAT);
+        let after = self.random.among(1..=BEAT);
         self.plan(after, Happening::Beat { process, life });
         self.look_at(process)?;
         self.act(process, Vec::new())
@@ -425,6 +425,6 @@ fn change(cluster: &Cluster, random: &mut Random) -> Change {
     }
     let set = random.pick(&["a", "b"]).to_string();
     let numbers: Vec<usize> =
-        (0..random.between(1, 2)).map(|_| random.below(cluster.rules.len() as u64) as usize).collect();
+        (0..random.among(1..=2)).map(|_| random.below(cluster.rules.len() as u64) as usize).collect();
     Change::Rules { set, rules: (!random.chance(1_500)).then_some(numbers) }
 }

@@ -30,7 +30,7 @@ fn what_follows_from_a_rule_sets_own_facts_is_found() {
 #[test]
 fn what_follows_from_more_than_was_thought_is_found() {
     const ENDS: u64 = 1_030;
-    const { assert!(ENDS * ENDS > entail_logic::plan::spread::FACTS_MAX) };
+    const { assert!(ENDS * ENDS > entail_logic::plan::broadcast::FACTS_MAX) };
     let cluster = Cluster::start_as(&Setting::new(2, 8));
     let mut loaded = String::new();
     for n in 0..ENDS {

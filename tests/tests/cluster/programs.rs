@@ -3,7 +3,7 @@
 //! Each case has terms and predicates of its own (its seed is in their names; of `rdf:type` it only uses classes of its
 //! own), so hundreds of cases share one cluster and one epoch without touching each other.
 
-use entail_tests::random::Random;
+use entail_model::random::Random;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -108,9 +108,9 @@ impl Case {
 
 fn facts(random: &mut Random, count: u64) -> BTreeSet<Triple> {
     let fact = |_| match random.below(PREDICATES) {
-        0 => (random.below(NODES), 0, random.between(CLASSES.start, CLASSES.end - 1)),
+        0 => (random.below(NODES), 0, random.among(CLASSES.start..=CLASSES.end - 1)),
         predicate if random.chance(1_500) => {
-            (random.below(NODES), predicate, random.between(INTEGERS.start, INTEGERS.end - 1))
+            (random.below(NODES), predicate, random.among(INTEGERS.start..=INTEGERS.end - 1))
         }
         predicate => (random.below(NODES), predicate, random.below(NODES)),
     };
@@ -129,14 +129,14 @@ fn atom(random: &mut Random, variables: &[usize]) -> Atom {
     let (subject, predicate) = (arg(random, variables), random.below(PREDICATES));
     let object = match predicate {
         // A class must be named: a variable would range over the classes of other cases.
-        0 => Arg::Term(random.between(CLASSES.start, CLASSES.end - 1)),
+        0 => Arg::Term(random.among(CLASSES.start..=CLASSES.end - 1)),
         _ => arg(random, variables),
     };
     Atom { subject, predicate, object }
 }
 
 fn rule(random: &mut Random) -> Rule {
-    let atoms: Vec<Atom> = (0..random.between(1, 3)).map(|_| atom(random, &[0, 1, 2, 3])).collect();
+    let atoms: Vec<Atom> = (0..random.among(1..=3)).map(|_| atom(random, &[0, 1, 2, 3])).collect();
     let args = atoms.iter().flat_map(|atom| [atom.subject, atom.object]);
     let variable = |arg| match arg {
         Arg::Variable(variable) => Some(variable),
@@ -144,7 +144,7 @@ fn rule(random: &mut Random) -> Rule {
     };
     let bound: Vec<usize> = args.filter_map(variable).collect::<BTreeSet<_>>().into_iter().collect();
     let differ = (bound.len() > 1 && random.chance(2_000)).then(|| (bound[0], bound[1]));
-    let heads = (0..random.between(1, 2)).map(|_| atom(random, &bound)).collect();
+    let heads = (0..random.among(1..=2)).map(|_| atom(random, &bound)).collect();
     Rule { heads, atoms, differ }
 }
 

@@ -12,17 +12,18 @@ const fn room(name: &'static str, uses: &'static [&'static str], tests_use: &'st
     Room { name, uses, tests_use }
 }
 
-pub const ROOMS: [Room; 13] = [
+pub const ROOMS: [Room; 14] = [
     room("model", &[], &[]),
+    room("directory", &["model"], &[]),
     room("logic", &["model"], &[]),
     room("rdf", &["model"], &[]),
     room("sparql", &["model", "logic"], &[]),
     room("proto", &["model"], &[]),
     room("telemetry", &[], &[]),
-    room("node", &["model", "logic", "proto", "telemetry"], &[]),
-    room("coordinator", &["model", "logic", "rdf", "sparql", "proto", "telemetry"], &[]),
+    room("node", &["model", "directory", "logic", "proto", "telemetry"], &[]),
+    room("coordinator", &["model", "directory", "logic", "rdf", "sparql", "proto", "telemetry"], &[]),
     room("client", &["model", "proto"], &[]),
-    room("cli", &["model", "proto", "telemetry", "node", "coordinator", "client"], &["bench"]),
+    room("cli", &["model", "directory", "proto", "telemetry", "node", "coordinator", "client"], &["bench"]),
     room("bench", &["model", "client", "cli"], &["logic", "rdf", "node", "examples/debian"]),
     room("examples/debian", &["model"], &[]),
     room(
@@ -33,8 +34,8 @@ pub const ROOMS: [Room; 13] = [
 ];
 
 /// The crates that the programs of a cluster are made of.
-pub const PRODUCT: [&str; 10] =
-    ["model", "logic", "rdf", "sparql", "proto", "telemetry", "node", "coordinator", "client", "cli"];
+pub const PRODUCT: [&str; 11] =
+    ["model", "directory", "logic", "rdf", "sparql", "proto", "telemetry", "node", "coordinator", "client", "cli"];
 
 /// Engines that Entail is compared with, and tools of tests: in no program of a cluster.
 pub const NOT_IN_THE_PRODUCT: [&str; 4] = ["ascent", "criterion", "entail-bench", "proptest"];

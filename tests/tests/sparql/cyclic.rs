@@ -3,9 +3,9 @@
 
 use crate::ask;
 use crate::oracle::{difference, expected, listed};
+use entail_model::random::Random;
 use entail_sparql::{Mode, Request, Tuning};
 use entail_tests::memory_cluster::MemoryCluster;
-use entail_tests::random::Random;
 use oxrdf::vocab::rdf;
 use oxrdf::{GraphName, NamedNode, Quad};
 use std::sync::Arc;
@@ -29,13 +29,13 @@ fn node(name: &str) -> NamedNode {
 
 /// A graph in which some vertices have far more neighbours than others.
 fn graph(random: &mut Random) -> Vec<Quad> {
-    let vertices = random.between(4, 24);
+    let vertices = random.among(4..=24);
     let vertex = |random: &mut Random| {
-        let below = random.between(1, vertices);
+        let below = random.among(1..=vertices);
         node(&format!("v{}", random.below(below)))
     };
     let mut facts = Vec::new();
-    for _ in 0..random.between(10, 160) {
+    for _ in 0..random.among(10..=160) {
         let (from, to, predicate) = (vertex(random), vertex(random), *random.pick(&["p", "p", "q"]));
         facts.push(Quad::new(from, node(predicate), to, GraphName::DefaultGraph));
         if random.below(8) == 0 {
@@ -52,7 +52,7 @@ fn pattern(random: &mut Random) -> String {
     let variable = |random: &mut Random| *random.pick(&["?x", "?y", "?z", "?w"]);
     let edge =
         |random: &mut Random| format!("{} {} {}", variable(random), random.pick(&["e:p", "e:q"]), variable(random));
-    (0..random.between(3, 6)).map(|_| edge(random)).collect::<Vec<_>>().join(" . ")
+    (0..random.among(3..=6)).map(|_| edge(random)).collect::<Vec<_>>().join(" . ")
 }
 
 /// A query of the pattern: all rows, some columns, or their number.

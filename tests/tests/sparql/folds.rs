@@ -3,12 +3,12 @@
 
 use crate::ask;
 use crate::oracle::{difference, expected, listed};
+use entail_model::random::Random;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::QueryRequest;
 use entail_sparql::Request;
 use entail_tests::cluster::Cluster;
 use entail_tests::memory_cluster::MemoryCluster;
-use entail_tests::random::Random;
 use entail_tests::w3c::Answer;
 use oxrdf::vocab::{rdf, xsd};
 use oxrdf::{GraphName, Literal, NamedNode, Quad, Term};
@@ -40,7 +40,7 @@ fn string(random: &mut Random) -> Term {
 }
 
 fn facts(random: &mut Random) -> Vec<Quad> {
-    let count = random.between(0, 60);
+    let count = random.among(0..=60);
     let fact = |_| {
         let subject = named(format_args!("n{}", random.below(7)));
         let node = Term::from(named(format_args!("n{}", random.below(7))));
@@ -136,7 +136,7 @@ fn grouped(random: &mut Random) -> String {
     let (body, kind) = body(random);
     let by = *random.pick(&["", "?a", "?b", "?a ?b", "?c", "?b ?never", "(STR(?b) AS ?k)"]);
     let shown = by.strip_prefix("(STR(?b) AS ?k)").map_or(by, |_| "?k");
-    let count = random.between(1, 3);
+    let count = random.among(1..=3);
     let columns: Vec<String> =
         (0..count).map(|number| format!("({} AS ?x{number})", aggregate(random, kind))).collect();
     let by = if by.is_empty() { String::new() } else { format!(" GROUP BY {by}") };
@@ -161,7 +161,7 @@ fn ordered(random: &mut Random) -> (String, usize) {
     let columns: Vec<&str> = shown.split(' ').collect();
     // What the evaluator sorts is only as much in order as is asked for.
     let is_folded = !body.contains("OPTIONAL");
-    let by = if is_folded { random.between(1, columns.len() as u64) as usize } else { columns.len() };
+    let by = if is_folded { random.among(1..=columns.len() as u64) as usize } else { columns.len() };
     let order: Vec<String> = columns[..by]
         .iter()
         .map(|column| if random.below(3) == 0 { format!("DESC({column})") } else { (*column).to_owned() })
@@ -190,7 +190,7 @@ fn rows(ask: Ask<'_>, query: &str) -> Vec<Vec<String>> {
 fn check_pages(random: &mut Random, ask: Ask<'_>, place: &str) {
     let (query, by) = ordered(random);
     let whole = rows(ask, &query);
-    let length = random.between(1, 7) as usize;
+    let length = random.among(1..=7) as usize;
     let mut pages = Vec::new();
     for start in (0..whole.len() + length).step_by(length) {
         let page = rows(ask, &format!("{query} LIMIT {length} OFFSET {start}"));

@@ -5,11 +5,11 @@
 
 use crate::ask;
 use crate::random_query::{self, Writer};
+use entail_model::random::Random;
 use entail_proto::v1::QueryRequest;
 use entail_sparql::{PlanCache, Request, Tuning};
 use entail_tests::cluster::Cluster;
 use entail_tests::memory_cluster::MemoryCluster;
-use entail_tests::random::Random;
 use entail_tests::w3c::Answer;
 use oxrdf::{Dataset, Quad};
 use spareval::{QueryEvaluator, QueryResults};

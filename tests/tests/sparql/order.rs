@@ -2,9 +2,9 @@
 //! SPARQL 1.1 §15.1 fixes, and it does not depend on where the facts are.
 
 use crate::ask;
+use entail_model::random::Random;
 use entail_sparql::Request;
 use entail_tests::memory_cluster::MemoryCluster;
-use entail_tests::random::Random;
 use entail_tests::w3c::Answer;
 use oxrdf::{BlankNode, GraphName, Literal, NamedNode, Quad, Term};
 use spareval::{QueryEvaluator, QueryResults};

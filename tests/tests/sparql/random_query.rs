@@ -1,6 +1,6 @@
 //! Random datasets and queries, small enough that patterns meet.
 
-use entail_tests::random::Random;
+use entail_model::random::Random;
 use oxrdf::vocab::{rdf, xsd};
 use oxrdf::{BlankNode, GraphName, Literal, NamedNode, NamedOrBlankNode, Quad, Term};
 
@@ -46,7 +46,7 @@ pub fn of_other_nodes(query: &str) -> String {
 
 /// Some facts in the default graph and two named ones.
 pub fn facts(random: &mut Random) -> Vec<Quad> {
-    let count = random.between(5, 40);
+    let count = random.among(5..=40);
     (0..count).map(|_| fact(random)).collect()
 }
 
@@ -107,7 +107,7 @@ impl<'r> Writer<'r> {
 
     fn group(&mut self, depth: u64) -> String {
         let mut text = String::from("{ ");
-        for _ in 0..self.random.between(1, 3) {
+        for _ in 0..self.random.among(1..=3) {
             text.push_str(&self.element(depth));
             text.push(' ');
         }
@@ -170,7 +170,7 @@ impl<'r> Writer<'r> {
     }
 
     fn triples(&mut self) -> String {
-        let count = self.random.between(1, 3);
+        let count = self.random.among(1..=3);
         (0..count)
             .map(|_| format!("{} {} {} .", self.subject(), self.predicate(), self.object()))
             .collect::<Vec<_>>()
@@ -213,7 +213,7 @@ impl<'r> Writer<'r> {
     }
 
     fn path(&mut self) -> String {
-        let one = predicate(self.random.between(1, PREDICATES as u64 - 1));
+        let one = predicate(self.random.among(1..=PREDICATES as u64 - 1));
         let other = predicate(self.random.below(PREDICATES as u64));
         // Alternatives are left out: spareval drops their repetitions, which SPARQL keeps.
         let path = match self.random.below(8) {

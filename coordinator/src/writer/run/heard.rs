@@ -11,8 +11,8 @@ pub struct Heard {
     /// New facts that users asserted, and bytes that went to other nodes.
     pub asserted: u64,
     pub bytes: u64,
-    /// What the first round has found of what is to be spread in the second.
-    pub to_spread: u64,
+    /// What the first round has found of what is to be broadcast in the second.
+    pub to_broadcast: u64,
 }
 
 impl Heard {
@@ -25,7 +25,7 @@ impl Heard {
         if is_first && round == Round(1) {
             // All are staged before the first round.
             self.asserted += response.asserted;
-            self.to_spread += response.to_spread;
+            self.to_broadcast += response.to_broadcast;
         }
         is_first
     }
@@ -38,11 +38,11 @@ mod tests {
     #[test]
     fn an_answer_that_comes_twice_counts_once() {
         let mut heard = Heard::default();
-        let response = ReasonResponse { asserted: 1, bytes_sent: 10, to_spread: 5, ..Default::default() };
+        let response = ReasonResponse { asserted: 1, bytes_sent: 10, to_broadcast: 5, ..Default::default() };
         let answers = [(1, 1, true), (1, 1, false), (2, 1, true), (1, 2, true), (1, 2, false)];
         for (node, round, is_first) in answers {
             assert_eq!(heard.add(NodeId(node), Round(round), &response), is_first);
         }
-        assert_eq!((heard.asserted, heard.bytes, heard.to_spread), (2, 30, 10));
+        assert_eq!((heard.asserted, heard.bytes, heard.to_broadcast), (2, 30, 10));
     }
 }

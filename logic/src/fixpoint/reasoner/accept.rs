@@ -1,52 +1,50 @@
-//! What becomes of heads at their home: what is new is a fact, counted for the rule that found it, and put where it is read.
+//! Accepts heads at their home: a new one becomes a fact, is counted for the rule that found it, and is put into the
+//! copies that are read.
 
-use super::{Emit, Reasoner, Setup};
-use crate::columns::blocks::Blocks;
+use super::{Effect, Emit, Reasoner, Setup};
+use crate::columns::blocks::BitBlocks;
 use crate::columns::{Pair, pairs};
+use crate::exchange::outbox::BLOCKS_BYTES;
 use crate::fixpoint::dense::Keeping;
-use crate::fixpoint::outbox;
 use crate::fixpoint::state::State;
 use entail_model::fact::{in_home, is_scattered_predicate};
-use entail_model::{Copy, Fault, NodeId, Relation, TermId};
+use entail_model::{Direction, Fault, NodeId, Relation, TermId};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Heads by what they belong to.
+/// Heads by relation and rule.
 pub(super) type Candidates = BTreeMap<Relation, BTreeMap<usize, Vec<Pair>>>;
 
-/// How many facts are of which rule.
+/// The number of facts of each rule.
 type Counts = Vec<(usize, u64)>;
 
-/// A relation's new facts: how many of which rule, and which.
+/// A relation's new facts, with their number by rule.
 type Accepted = (Relation, Counts, Vec<Pair>);
 
 /// New facts by copy.
-pub(super) type Found = BTreeMap<(Relation, Copy), Vec<Pair>>;
+pub(super) type FoundFacts = BTreeMap<(Relation, Direction), Vec<Pair>>;
 
 /// Adds a rule's pairs.
 pub(super) fn append(candidates: &mut Candidates, relation: Relation, rule: usize, pairs: Vec<Pair>) {
     let list = candidates.entry(relation).or_default().entry(rule).or_default();
-    match list.is_empty() {
-        true => *list = pairs,
-        false => list.extend(pairs),
-    }
+    if list.is_empty() { *list = pairs } else { list.extend(pairs) }
 }
 
 impl Reasoner {
-    /// What is new becomes facts of the local copies; in copies for other nodes go to the outbox.
-    pub(super) fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<Found, Fault> {
+    /// Makes new candidates facts of this node's copies; inverse copies for other nodes go to the outbox.
+    pub(super) fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<FoundFacts, Fault> {
         let mut candidates = candidates;
         let single = self.is_single();
         for (relation, rules) in &candidates {
-            // Matrices have no order to be read in.
+            // A matrix cannot be read in the order of keys.
             if self.waits_for_late && self.reads.reads_late(relation.predicate) {
                 continue;
             }
-            let is_idle = |copy: Copy| !self.reads.reads_earlier(relation.predicate, copy);
+            let is_idle = |copy: Direction| !self.reads.reads_earlier(relation.predicate, copy);
             let are_here = single || is_scattered_predicate(relation.predicate, self.setup.program.rdf_type);
             let keeping = Keeping {
-                alone: [is_idle(Copy::Out), are_here && is_idle(Copy::In)],
-                collects_in: !are_here && !self.reads.reads(relation.predicate, Copy::In),
+                matrix_only: [is_idle(Direction::Forward), are_here && is_idle(Direction::Inverse)],
+                collects_inverse: !are_here && !self.reads.reads(relation.predicate, Direction::Inverse),
             };
             self.setup.state.consider(*relation, &rules.values().collect::<Vec<_>>(), keeping)?;
         }
@@ -55,9 +53,9 @@ impl Reasoner {
         Ok(found)
     }
 
-    /// Takes the candidates of dense relations: what was claimed is new, the rest is asked for.
-    fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<Found, Fault> {
-        let mut found = Found::new();
+    /// Takes the candidates of dense relations: claimed ones are new, the matrix is asked for the rest.
+    fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<FoundFacts, Fault> {
+        let mut found = FoundFacts::new();
         let all = claimed.keys().chain(candidates.keys());
         let dense: BTreeSet<Relation> = all.copied().filter(|of| self.setup.state.dense(*of).is_some()).collect();
         for relation in dense {
@@ -97,8 +95,8 @@ impl Reasoner {
         self.derived_total += facts;
     }
 
-    /// Subtracts from the candidates what is known.
-    fn accept_candidates(&mut self, candidates: Candidates, found: &mut Found) -> Result<(), Fault> {
+    /// Subtracts known facts from the candidates.
+    fn accept_candidates(&mut self, candidates: Candidates, found: &mut FoundFacts) -> Result<(), Fault> {
         let state = &self.setup.state;
         let new: Vec<Accepted> = candidates
             .into_par_iter()
@@ -111,31 +109,31 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Puts new facts where they belong.
-    fn place(&mut self, relation: Relation, pairs: Vec<Pair>, found: &mut Found) -> Result<(), Fault> {
-        if self.must_place(relation, Copy::In, pairs.len()) {
+    /// Puts new facts into the copies that need them.
+    fn place(&mut self, relation: Relation, pairs: Vec<Pair>, found: &mut FoundFacts) -> Result<(), Fault> {
+        if self.must_place(relation, Direction::Inverse, pairs.len()) {
             self.place_in_copies(relation, &pairs, found)?;
         }
-        if self.must_place(relation, Copy::Out, pairs.len()) && !pairs.is_empty() {
-            found.insert((relation, Copy::Out), pairs);
+        if self.must_place(relation, Direction::Forward, pairs.len()) && !pairs.is_empty() {
+            found.insert((relation, Direction::Forward), pairs);
         }
         Ok(())
     }
 
-    /// Must a copy's new facts be put in order? Those of which nobody asks may be in a matrix alone.
-    fn must_place(&mut self, relation: Relation, copy: Copy, facts: usize) -> bool {
+    /// Must a copy's new facts be put in order? Facts that no plan reads may be in a matrix only.
+    fn must_place(&mut self, relation: Relation, copy: Direction, facts: usize) -> bool {
         let state = &mut self.setup.state;
         if self.reads.reads(relation.predicate, copy) {
             return true;
         }
-        if state.is_alone(relation, copy) {
+        if state.is_matrix_only(relation, copy) {
             state.add_unlisted(relation, copy, facts as u64);
             return false;
         }
-        !(copy == Copy::In && state.owe_in(relation, facts as u64))
+        !(copy == Direction::Inverse && state.defer_inverse(relation, facts as u64))
     }
 
-    fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut Found) -> Result<(), Fault> {
+    fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut FoundFacts) -> Result<(), Fault> {
         let turned = |pair: &Pair| (pair.1, pair.0);
         let rdf_type = self.setup.program.rdf_type;
         let home = |pair: &Pair| in_home(pair.0, relation.predicate, pair.1, rdf_type);
@@ -145,47 +143,50 @@ impl Reasoner {
         } else {
             for group in pairs.chunk_by(|a, b| home(a) == home(b)) {
                 let home = home(&group[0]).ok_or_else(|| Fault::internal("a fact with an inline subject"))?;
-                let node = self.setup.territory.holder(home)?;
-                let list = match node == self.setup.territory.me {
-                    true => &mut here,
-                    false => self.outbox.copies(node, relation),
+                let node = self.setup.shard_map.holder(home)?;
+                let list = if node == self.setup.shard_map.me {
+                    &mut here
+                } else {
+                    self.endpoint.outbox().copies(node, relation)
                 };
                 list.extend(group.iter().map(turned));
             }
         }
-        if !self.reads.reads(relation.predicate, Copy::In) {
+        if !self.reads.reads(relation.predicate, Direction::Inverse) {
             return self.setup.state.add_later(relation, &here);
         }
         if !here.is_empty() {
-            found.insert((relation, Copy::In), here);
+            found.insert((relation, Direction::Inverse), here);
         }
         Ok(())
     }
 
-    /// Once a round finds nothing new: gives the in copies away that wait for that.
+    /// Sends the deferred inverse copies, once a round finds nothing new.
     pub(super) fn give_in_copies(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         if !self.setup.state.owes_any() || self.derived.iter().any(|facts| *facts > 0) {
             return Ok(());
         }
-        let Setup { territory, program, .. } = &self.setup;
-        let (territory, rdf_type) = (territory.clone(), program.rdf_type);
-        let mut parcels: BTreeMap<(NodeId, Relation), Blocks> = BTreeMap::new();
-        let mut here: Vec<(Relation, Blocks)> = Vec::new();
-        let (flow, me) = (&mut self.flow, territory.me);
-        let mut hand_over = |(to, relation): (NodeId, Relation), blocks: Blocks| match to == me {
-            true => {
+        let Setup { shard_map, program, .. } = &self.setup;
+        let (shard_map, rdf_type) = (shard_map.clone(), program.rdf_type);
+        let mut parcels: BTreeMap<(NodeId, Relation), BitBlocks> = BTreeMap::new();
+        let mut here: Vec<(Relation, BitBlocks)> = Vec::new();
+        let (endpoint, me) = (&mut self.endpoint, shard_map.me);
+        let deliver = &mut |to, message| emit(Effect::Send { to, message });
+        let mut hand_over = |(to, relation): (NodeId, Relation), blocks: BitBlocks| {
+            if to == me {
                 here.push((relation, blocks));
                 Ok(())
+            } else {
+                endpoint.send_blocks(to, relation, blocks, deliver)
             }
-            false => outbox::send_blocks(to, relation, blocks, flow, emit),
         };
-        self.setup.state.give_in(|relation, objects, subjects, words| {
+        self.setup.state.give_inverse(|relation, objects, subjects, words| {
             let home = in_home(subjects, relation.predicate, objects, rdf_type);
             let home = home.ok_or_else(|| Fault::internal("a matrix with an inline subject"))?;
-            let to = (territory.holder(home)?, relation);
+            let to = (shard_map.holder(home)?, relation);
             let blocks = parcels.entry(to).or_default();
             blocks.push(objects, subjects, words);
-            if blocks.bytes() >= outbox::BLOCKS_BYTES { hand_over(to, std::mem::take(blocks)) } else { Ok(()) }
+            if blocks.bytes() >= BLOCKS_BYTES { hand_over(to, std::mem::take(blocks)) } else { Ok(()) }
         })?;
         let mut rest = parcels.into_iter().filter(|(_, blocks)| !blocks.is_empty());
         rest.try_for_each(|(to, blocks)| hand_over(to, blocks))?;
@@ -193,21 +194,18 @@ impl Reasoner {
     }
 }
 
-/// What is new of each rule's candidates, in some order: a fact is that of the first rule that has found it.
+/// The new facts among each rule's candidates, in some order: a fact belongs to the first rule that has found it.
 fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pair>>) -> Result<Accepted, Fault> {
     let unknown = |(rule, mut pairs): (usize, Vec<Pair>)| {
         pairs::sort_distinct(&mut pairs);
         Ok((rule, state.subtract_known(relation, pairs)?))
     };
     let by_rule: Vec<(usize, Vec<Pair>)> = rules.into_par_iter().map(unknown).collect::<Result<_, Fault>>()?;
-    let by_value: Vec<(Counts, Vec<Pair>)> = apart(by_rule).into_par_iter().map(take_turns).collect();
+    let by_value: Vec<(Counts, Vec<Pair>)> = group_by_value(by_rule).into_par_iter().map(first_rule_wins).collect();
     let mut all = (Vec::new(), Vec::new());
     for (counts, new) in by_value {
         all.0.extend(counts);
-        match all.1.is_empty() {
-            true => all.1 = new,
-            false => all.1.extend(new),
-        }
+        if all.1.is_empty() { all.1 = new } else { all.1.extend(new) }
     }
     Ok((relation, all.0, all.1))
 }
@@ -215,8 +213,9 @@ fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pa
 /// Lists of pairs by rule.
 type ByRule = Vec<(usize, Vec<Pair>)>;
 
-/// Rules whose lists have nothing in common, as each has one value, such as a class: those of each value. Otherwise all.
-fn apart(by_rule: ByRule) -> Vec<ByRule> {
+/// Groups rules that share no candidates, because each has one value, such as a class: by value. Otherwise all rules
+/// are one group.
+fn group_by_value(by_rule: ByRule) -> Vec<ByRule> {
     let value = |pairs: &[Pair]| {
         let value = pairs.first()?.1;
         pairs.iter().all(|pair| pair.1 == value).then_some(value)
@@ -224,15 +223,16 @@ fn apart(by_rule: ByRule) -> Vec<ByRule> {
     let lists: ByRule = by_rule.into_iter().filter(|(_, pairs)| !pairs.is_empty()).collect();
     let values: Option<Vec<TermId>> = lists.iter().map(|(_, pairs)| value(pairs)).collect();
     let Some(values) = values else { return vec![lists] };
-    let mut apart: BTreeMap<TermId, ByRule> = BTreeMap::new();
+    let mut group_by_value: BTreeMap<TermId, ByRule> = BTreeMap::new();
     for (value, list) in values.into_iter().zip(lists) {
-        apart.entry(value).or_default().push(list);
+        group_by_value.entry(value).or_default().push(list);
     }
-    apart.into_values().collect()
+    group_by_value.into_values().collect()
 }
 
-/// What several rules have is the first one's: how many each has then, and all together in order.
-fn take_turns(by_rule: ByRule) -> (Counts, Vec<Pair>) {
+/// A fact that several rules have found belongs to the first: returns the number of facts of each rule, and all facts
+/// in order.
+fn first_rule_wins(by_rule: ByRule) -> (Counts, Vec<Pair>) {
     let mut all: Vec<Pair> = Vec::new();
     let mut counts = Vec::with_capacity(by_rule.len());
     for (rule, mut new) in by_rule {

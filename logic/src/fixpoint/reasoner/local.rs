@@ -1,19 +1,19 @@
-//! A local step: every local rule over what is new, in parts for all cores.
+//! A local step: evaluates every local rule over the new facts, in morsels for all cores.
 
 use super::Reasoner;
 use super::accept::{Candidates, append};
-use crate::eval::members::Members;
+use crate::eval::key_sets::KeySets;
 use crate::eval::{Batch, Facts, Scope, run_stage};
 use crate::fixpoint::heads::{ByRelation, Heads};
-use crate::fixpoint::parts::{ByValue, DeltaPart};
-use crate::fixpoint::reasoner::Emit;
+use crate::fixpoint::morsels::{ByValue, Morsel};
+use crate::fixpoint::reasoner::{Effect, Emit};
 use crate::fixpoint::state::LocalFacts;
 use crate::plan::{Head, Plan, Program, RulePlans, Sink};
 use entail_model::Fault;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// What a part of a rule's work has found.
+/// The heads that a morsel has found.
 struct FoundHeads {
     rule: usize,
     pairs: ByRelation,
@@ -28,29 +28,31 @@ impl Reasoner {
             let (candidates, claimed) = self.run_local_rules()?;
             let found = self.accept(candidates, claimed)?;
             self.setup.state.step(found)?;
-            self.outbox.flush_claimed(&mut self.flow, emit)?;
+            self.endpoint.flush_claimed(&mut |to, message| emit(Effect::Send { to, message }))?;
         }
         Ok(())
     }
 
-    /// One local step: every local rule over the delta. Gives the candidates, and what of them is known to be new.
+    /// Evaluates every local rule over the delta. Returns the candidates, and the claimed ones, which are known to be
+    /// new.
     fn run_local_rules(&mut self) -> Result<(Candidates, Candidates), Fault> {
         let program = Arc::clone(&self.setup.program);
         let facts = self.setup.state.local();
-        let members = Members::default();
+        let key_sets = KeySets::default();
         let fires = |rule: &&RulePlans| !self.waits_for_late || !program.is_late(rule);
         let by_value = ByValue::of(&facts, program.rules.iter().filter(fires).flat_map(local_plans))?;
         let mut heads = Vec::new();
         let mut together = Vec::new();
         for rule in program.rules.iter().filter(fires) {
-            let parts = parts_of(rule, &facts, &by_value);
-            // What several rules find is the first one's, so those that claim facts take turns.
-            match self.has_dense_heads(rule) {
-                true => heads.extend(self.run_parts(&parts, &members)?),
-                false => together.extend(parts),
+            let morsels = morsels_of(rule, &facts, &by_value);
+            // A fact that several rules find belongs to the first, so rules that claim facts run one after the other.
+            if self.has_dense_heads(rule) {
+                heads.extend(self.run_morsels(&morsels, &key_sets)?)
+            } else {
+                together.extend(morsels)
             }
         }
-        heads.extend(self.run_parts(&together, &members)?);
+        heads.extend(self.run_morsels(&together, &key_sets)?);
         let (mut local, mut claimed) = (Candidates::new(), Candidates::new());
         for heads in heads {
             self.route_claimed(heads.rule, heads.claimed, &mut claimed)?;
@@ -66,12 +68,13 @@ impl Reasoner {
         state.has_matrices() && rule.deltas.iter().any(heads)
     }
 
-    fn run_parts(&self, parts: &[(&Plan, DeltaPart<'_>)], members: &Members) -> Result<Vec<FoundHeads>, Fault> {
+    fn run_morsels(&self, morsels: &[(&Plan, Morsel<'_>)], key_sets: &KeySets) -> Result<Vec<FoundHeads>, Fault> {
         let dense = |relation| self.setup.state.dense(relation);
-        let run = |(plan, part): &(&Plan, DeltaPart<'_>)| self.run_source(plan, part, members, Heads::new(plan, dense));
-        match parts {
+        let run =
+            |(plan, morsel): &(&Plan, Morsel<'_>)| self.run_source(plan, morsel, key_sets, Heads::new(plan, dense));
+        match morsels {
             [only] => Ok(vec![run(only)?]),
-            _ => parts.par_iter().with_max_len(1).map(run).collect(),
+            _ => morsels.par_iter().with_max_len(1).map(run).collect(),
         }
     }
 
@@ -80,7 +83,7 @@ impl Reasoner {
         &self,
         plan: &Plan,
         facts: &dyn Facts,
-        members: &Members,
+        key_sets: &KeySets,
         heads: Heads<'_>,
     ) -> Result<FoundHeads, Fault> {
         let scope = Scope {
@@ -89,8 +92,8 @@ impl Reasoner {
             conditions: &self.conditions,
             stop: None,
             meter: None,
-            groups: Some(&self.room_for_groups),
-            members: Some(members),
+            groups: Some(&self.index_budget),
+            key_sets: Some(key_sets),
             rows_left: None,
         };
         let mut heads = heads;
@@ -103,16 +106,17 @@ impl Reasoner {
         Ok(FoundHeads { rule: heads.rule, pairs: heads.pairs, claimed: heads.claimed })
     }
 
-    /// Evaluates new rules over everything, as far as that can be done without moving rows.
+    /// Evaluates new rules over everything, if no rows have to move.
     pub(super) fn run_new_rules(&mut self, program: &Program) -> Result<(), Fault> {
         let full = program.rules.iter().enumerate().filter(|(index, _)| self.is_new_rule(*index));
         let full = full.map(|(_, rule)| rule).filter(|rule| !program.is_late(rule)).map(|rule| &rule.full);
-        let here = full.filter(|plan| plan.stages.len() == 1 && self.setup.territory.starts(plan)).collect();
+        let here = full.filter(|plan| plan.stages.len() == 1 && self.setup.shard_map.starts(plan)).collect();
         let heads = self.run_full(here, &self.setup.state.shared())?;
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }
 
-    /// Evaluates late rules over everything that is known here but for what the next step reads as new.
+    /// Evaluates late rules over everything that is known at this node, except for the facts that the next step reads
+    /// as new.
     pub(super) fn run_late_rules(&mut self) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
         let late = program.rules.iter().filter(|rule| program.is_late(rule)).map(|rule| &rule.full).collect();
@@ -120,10 +124,10 @@ impl Reasoner {
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }
 
-    /// Runs plans over everything. What is found counts from the next round on: nothing is claimed yet.
+    /// Runs plans over everything. Their heads become facts in the next round: none is claimed yet.
     fn run_full(&self, plans: Vec<&Plan>, facts: &(dyn Facts + Sync)) -> Result<Vec<FoundHeads>, Fault> {
-        let members = Members::default();
-        let run = |plan: &Plan| self.run_source(plan, facts, &members, Heads::new(plan, |_| None));
+        let key_sets = KeySets::default();
+        let run = |plan: &Plan| self.run_source(plan, facts, &key_sets, Heads::new(plan, |_| None));
         plans.into_par_iter().with_max_len(1).map(run).collect()
     }
 
@@ -134,12 +138,13 @@ impl Reasoner {
                 append(local, relation, rule, pairs);
                 continue;
             }
-            // They come by subject, most of them.
+            // Most heads come in the order of their subjects.
             for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
-                let Some(node) = self.setup.territory.home_node(group[0].0)? else { continue };
-                let list = match node == self.setup.territory.me {
-                    true => local.entry(relation).or_default().entry(rule).or_default(),
-                    false => self.outbox.claimed(node, rule, relation),
+                let Some(node) = self.setup.shard_map.home_node(group[0].0)? else { continue };
+                let list = if node == self.setup.shard_map.me {
+                    local.entry(relation).or_default().entry(rule).or_default()
+                } else {
+                    self.endpoint.outbox().claimed(node, rule, relation)
                 };
                 list.extend_from_slice(group);
             }
@@ -148,14 +153,14 @@ impl Reasoner {
     }
 }
 
-/// The delta plans of a rule that need nothing of other nodes.
+/// The delta plans of a rule that move no rows.
 fn local_plans(rule: &RulePlans) -> impl Iterator<Item = &Plan> {
     let plans = rule.deltas.iter().enumerate().filter(|(pivot, _)| !rule.ships(*pivot));
     plans.map(|(_, plan)| plan)
 }
 
-/// The parts of a rule's work in this step, as far as it is local.
-fn parts_of<'a>(rule: &'a RulePlans, facts: &'a LocalFacts<'a>, by_value: &ByValue) -> Vec<(&'a Plan, DeltaPart<'a>)> {
-    let parts = |plan: &'a Plan| DeltaPart::all(facts, by_value, plan).into_iter().map(move |part| (plan, part));
-    local_plans(rule).flat_map(parts).collect()
+/// The morsels of a rule's local work in this step.
+fn morsels_of<'a>(rule: &'a RulePlans, facts: &'a LocalFacts<'a>, by_value: &ByValue) -> Vec<(&'a Plan, Morsel<'a>)> {
+    let morsels = |plan: &'a Plan| Morsel::all(facts, by_value, plan).into_iter().map(move |morsel| (plan, morsel));
+    local_plans(rule).flat_map(morsels).collect()
 }

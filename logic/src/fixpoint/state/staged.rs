@@ -1,33 +1,34 @@
-//! Staging many columns at once: made side by side, and stored at once where memory does not hold them.
+//! Stages many columns at once: they are made in parallel, and stored at once if memory does not hold them.
 
 use super::{CopyState, State};
 use crate::columns::Pair;
 use crate::columns::spine::Spill;
-use entail_model::{Copy, Fault, Relation};
+use entail_model::{Direction, Fault, Relation};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 
-/// What is left in memory, as a part of the budget, when columns have to be stored: they will not be needed soon.
+/// The part of the budget that stays in memory when columns have to be stored: they will not be read soon.
 const LEFT_SHARE: u64 = 4;
 
-/// Fewer pairs are sorted where they are.
+/// Fewer pairs are sorted on the calling thread.
 const PAIRS_SHARED_MIN: u64 = 1 << 14;
 
-/// A column of asserted facts, not made yet.
-pub struct Incoming<'a> {
+/// A column of asserted facts whose pairs have not been made yet.
+pub struct StagedColumn<'a> {
     pub relation: Relation,
-    pub copy: Copy,
-    /// How many pairs there are, with repetitions.
+    pub copy: Direction,
+    /// The number of pairs, with repetitions.
     pub len: u64,
-    /// Makes them: sorted, without repetitions, on so many threads at most.
+    /// Makes the pairs, sorted and without repetitions, on at most so many threads.
     pub pairs: Box<dyn FnOnce(usize) -> Vec<Pair> + Send + 'a>,
 }
 
-/// A column at work.
+/// A column that is being made.
 struct Work<'a> {
-    /// For this one alone: while other threads have columns of their own, sharing one costs more than it brings.
+    /// The threads for this column alone: sharing a column while other threads have columns of their own costs more
+    /// than it saves.
     threads: usize,
-    column: Incoming<'a>,
+    column: StagedColumn<'a>,
     state: CopyState,
     spill: Spill,
 }
@@ -35,10 +36,10 @@ struct Work<'a> {
 impl State {
     /// Adds asserted facts of many columns, each of which is there once, on the threads of `pool` if they are many.
     ///
-    /// What would not stay in memory is stored when it is made: the largest columns first.
-    pub fn stage_all(&mut self, incoming: Vec<Incoming<'_>>, pool: &rayon::ThreadPool) -> Result<(), Fault> {
+    /// Columns that would not stay in memory are stored when they are made: the largest first.
+    pub fn stage_all(&mut self, incoming: Vec<StagedColumn<'_>>, pool: &rayon::ThreadPool) -> Result<(), Fault> {
         let mut incoming = incoming;
-        // The largest first, so that nobody has to wait long for the last.
+        // The largest column first, so that threads do not wait long for the last one.
         incoming.sort_by_key(|column| Reverse(column.len));
         let new = incoming.iter().map(|column| column.len).sum::<u64>();
         let held_max = self.held_max.saturating_sub(self.held_in_matrices);
@@ -56,9 +57,10 @@ impl State {
             let threads = if column.len > share { pool.current_num_threads() } else { 1 };
             work.push(Work { threads, column, state, spill });
         }
-        let done: Vec<_> = match new < PAIRS_SHARED_MIN {
-            true => work.into_iter().map(Work::run).collect(),
-            false => pool.install(|| work.into_par_iter().with_max_len(1).map(Work::run).collect()),
+        let done: Vec<_> = if new < PAIRS_SHARED_MIN {
+            work.into_iter().map(Work::run).collect()
+        } else {
+            pool.install(|| work.into_par_iter().with_max_len(1).map(Work::run).collect())
         };
         let mut outcome = Ok(());
         for (relation, copy, state, result) in done {
@@ -71,7 +73,7 @@ impl State {
 }
 
 impl Work<'_> {
-    fn run(self) -> (Relation, Copy, CopyState, Result<(), Fault>) {
+    fn run(self) -> (Relation, Direction, CopyState, Result<(), Fault>) {
         let Self { threads, column, mut state, spill } = self;
         let staged = (column.pairs)(threads);
         debug_assert!(staged.is_sorted_by(|a, b| a < b));

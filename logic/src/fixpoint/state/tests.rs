@@ -34,11 +34,22 @@ fn state(base: &Base, rebuild: bool) -> State {
     State::new(base, rebuild, spill).expect("in memory")
 }
 
-fn found(n: u64) -> impl Iterator<Item = BTreeMap<(Relation, Copy), Vec<Pair>>> {
-    (0..RELATIONS).map(move |of| BTreeMap::from([((relation(of), Copy::Out), batch(of, n))]))
+fn pool() -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads")
 }
 
-fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Copy, Pair)> {
+/// A column that is staged.
+fn incoming(relation: Relation, copy: Direction, mut pairs: Vec<Pair>) -> StagedColumn<'static> {
+    let len = pairs.len() as u64;
+    pairs.sort_unstable();
+    StagedColumn { relation, copy, len, pairs: Box::new(move |_| pairs) }
+}
+
+fn found(n: u64) -> impl Iterator<Item = BTreeMap<(Relation, Direction), Vec<Pair>>> {
+    (0..RELATIONS).map(move |of| BTreeMap::from([((relation(of), Direction::Forward), batch(of, n))]))
+}
+
+fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Direction, Pair)> {
     let mut all = BTreeSet::new();
     for (relation, copy, run) in state.added().into_iter().filter(|(.., run)| run.mark == mark) {
         for pair in run.to_vec().expect("in memory") {
@@ -50,12 +61,12 @@ fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Copy, Pair)> {
 
 #[test]
 fn what_many_relations_hold_stays_within_one_budget() {
-    let mut state = state(&Base::default(), false);
+    let (mut state, pool) = (state(&Base::default(), false), pool());
     let mut expected = BTreeSet::new();
     for n in 0..20 {
         for of in 0..RELATIONS {
-            state.stage(relation(of), Copy::Out, &batch(of, n)).expect("in memory");
-            expected.extend(batch(of, n).into_iter().map(|pair| (of, Copy::Out, pair)));
+            state.stage_all(vec![incoming(relation(of), Direction::Forward, batch(of, n))], &pool).expect("in memory");
+            expected.extend(batch(of, n).into_iter().map(|pair| (of, Direction::Forward, pair)));
             check(&state);
         }
     }
@@ -67,7 +78,7 @@ fn what_many_relations_hold_stays_within_one_budget() {
 
 #[test]
 fn many_columns_at_once_are_staged_as_one_by_one() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
+    let pool = pool();
     let mut derived: Vec<Pair> = (0..10).flat_map(|n| batch(3, n)).collect();
     derived.sort_unstable();
     let run = Run::resident(Mark::Derived, derived).expect("pairs");
@@ -77,17 +88,15 @@ fn many_columns_at_once_are_staged_as_one_by_one() {
         let (mut one_by_one, mut at_once) = (state(&base, false), state(&base, false));
         for first in [0, batches / 2, batches] {
             let of = |relation, n: u64| (n..n + batches).flat_map(move |n| batch(relation, n)).collect::<Vec<Pair>>();
-            let mut incoming = Vec::new();
+            let mut columns = Vec::new();
             for (of, pairs) in (0..RELATIONS).map(|relation| (relation, of(relation, first))) {
-                for copy in Copy::BOTH {
-                    one_by_one.stage(relation(of), copy, &pairs).expect("in memory");
-                    let (len, mut pairs) = (pairs.len() as u64, pairs.clone());
-                    pairs.sort_unstable();
-                    let pairs = Box::new(move |_| pairs);
-                    incoming.push(Incoming { relation: relation(of), copy, len, pairs });
+                for copy in Direction::BOTH {
+                    let column = || incoming(relation(of), copy, pairs.clone());
+                    one_by_one.stage_all(vec![column()], &pool).expect("in memory");
+                    columns.push(column());
                 }
             }
-            at_once.stage_all(incoming, &pool).expect("in memory");
+            at_once.stage_all(columns, &pool).expect("in memory");
             check(&at_once);
         }
         one_by_one.finish_staging().expect("in memory");
@@ -120,7 +129,7 @@ fn what_rules_find_and_what_peers_send_stays_within_it_too() {
         for of in 0..RELATIONS {
             for n in [2 * round, 2 * round + 1] {
                 state.keep_copies(relation(of), &batch(of, n)).expect("in memory");
-                expected.extend(batch(of, n).into_iter().map(|pair| (of, Copy::In, pair)));
+                expected.extend(batch(of, n).into_iter().map(|pair| (of, Direction::Inverse, pair)));
                 check(&state);
             }
         }
@@ -142,7 +151,10 @@ fn relations_that_are_not_open_read_the_same() {
     let mut state = state(&base, false);
     let read = |state: &State| {
         let all = [View::Old, View::Delta, View::All].map(|view| {
-            [state.local().runs(relation(1), Copy::Out, view), state.shared().runs(relation(1), Copy::Out, view)]
+            [
+                state.local().runs(relation(1), Direction::Forward, view),
+                state.shared().runs(relation(1), Direction::Forward, view),
+            ]
         });
         let pairs = all.map(|views| views.map(|runs| runs.iter().map(|run| run.to_vec().expect("pairs")).collect()));
         let candidates = (0..3).flat_map(|n| batch(1, n)).collect::<BTreeSet<Pair>>().into_iter().collect();
@@ -163,9 +175,9 @@ fn a_rebuild_takes_promoted_facts_within_it() {
     for of in 0..RELATIONS {
         let mut promoted: Vec<Pair> = (0..20).flat_map(|n| batch(of, n)).collect();
         promoted.sort_unstable();
-        expected.extend(promoted.iter().map(|pair| (of, Copy::Out, *pair)));
+        expected.extend(promoted.iter().map(|pair| (of, Direction::Forward, *pair)));
         let runs = [Mark::Derived, Mark::Promoted].map(|mark| Run::resident(mark, promoted.clone()).expect("pairs"));
-        base.change(relation(of), |copies| copies[Copy::Out as usize] = runs.to_vec());
+        base.change(relation(of), |copies| copies[Direction::Forward as usize] = runs.to_vec());
     }
     let state = state(&base, true);
     check(&state);

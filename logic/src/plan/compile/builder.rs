@@ -6,7 +6,7 @@
 //! ```text
 //! place        meaning                                                 may read
 //! Everywhere   every node has the row                                  any copy of any atom
-//! Home(arg)    the row is at home(arg)                                 the out copy of arg; its in copy, if arg is a node
+//! Home(arg)    the row is at home(arg)                                 the forward copy of arg; its inverse copy, if arg is a node
 //! Unknown      the row stayed where it was because a value is inline   nothing
 //! ```
 //!
@@ -15,16 +15,17 @@
 
 use super::{Body, Context, RelationStats};
 use crate::plan::{Arg, Atom, GraphScope, Op, Plan, Route, Side, Sink, Slot, Stage, View};
-use entail_model::{Copy, TermId};
+use entail_model::{Direction, TermId};
 use std::collections::BTreeSet;
 
-/// The guess at a relation that nothing is known of, such as one that rules are about to fill.
+/// The assumed size of a relation without statistics, such as one that rules are about to fill.
 const UNKNOWN: RelationStats = RelationStats { facts: 10_000, subjects: 1_000, objects: 1_000 };
 
-/// Values of a list from which on it is intersected with others: those of a shorter one are as soon looked up one by one.
+/// The shortest expected list that is intersected with others: the values of a shorter one are looked up as fast one by
+/// one.
 const LIST_MIN: f64 = 2.0;
 
-/// How much dearer a row becomes by moving.
+/// The factor by which moving makes a row dearer.
 const MOVE_PRICE: f64 = 3.0;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,12 +35,12 @@ enum Place {
     Unknown,
 }
 
-/// Where an atom is read by a variable.
-pub fn copy_of(atom: &Atom, hub: Slot) -> Copy {
-    if atom.subject == Arg::Slot(hub) { Copy::Out } else { Copy::In }
+/// The copy in which an atom is read by a variable.
+pub fn copy_of(atom: &Atom, hub: Slot) -> Direction {
+    if atom.subject == Arg::Slot(hub) { Direction::Forward } else { Direction::Inverse }
 }
 
-/// May the atom's in copies be at the subject's home whatever the object is?
+/// May the atom's inverse copies be at the subject's home whatever the object is?
 pub fn may_be_scattered(context: &Context, atom: &Atom) -> bool {
     match atom.predicate {
         Arg::Const(predicate) => Some(predicate) == context.rdf_type,
@@ -54,7 +55,7 @@ fn route_to(arg: Arg, by: fn(Slot) -> Route) -> Route {
     }
 }
 
-/// A plan in the making.
+/// A plan that is being built.
 pub struct Builder<'a> {
     context: &'a Context,
     body: &'a Body,
@@ -64,11 +65,11 @@ pub struct Builder<'a> {
     /// Slots whose terms cannot be inline values, since they are subjects.
     nodes: BTreeSet<Slot>,
     resolved: BTreeSet<Slot>,
-    /// Is a bound subject looked for among the subjects of its class, which lie side by side, and not its class among all
-    /// facts of `rdf:type`? In rules that would be one more reader of in copies.
+    /// Is a bound subject looked up among the members of its class, which are adjacent, instead of its class among all
+    /// facts of `rdf:type`? Not in rules, which would then have one more reader of inverse copies.
     lists_classes: bool,
-    /// Is a value that several atoms say something of looked for in all their lists at once? What rules read is new, and
-    /// small, or goes in the order of its rows.
+    /// Is a variable that several atoms constrain looked up in all their lists at once? Not in rules, whose reads are
+    /// new and few, or follow the order of their rows.
     intersects: bool,
     place: Place,
     rows: f64,
@@ -76,9 +77,9 @@ pub struct Builder<'a> {
     filtered: Vec<bool>,
 }
 
-/// How an atom would be read next.
+/// A way to read an atom next.
 struct Access {
-    copy: Copy,
+    copy: Direction,
     route: Option<Route>,
     after: Place,
     rows: f64,
@@ -105,16 +106,16 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The same for a query, which reads everything.
+    /// A builder for a query, which reads everything.
     pub fn of_query(context: &'a Context, body: &'a Body, views: &'a [View]) -> Self {
         Self { lists_classes: true, intersects: true, ..Self::new(context, body, views) }
     }
 
-    pub fn build(self, pivot: Option<(usize, Copy)>, sink: Sink) -> Plan {
+    pub fn build(self, pivot: Option<(usize, Direction)>, sink: Sink) -> Plan {
         self.build_costed(pivot, sink).0
     }
 
-    pub fn build_costed(mut self, pivot: Option<(usize, Copy)>, sink: Sink) -> (Plan, f64) {
+    pub fn build_costed(mut self, pivot: Option<(usize, Direction)>, sink: Sink) -> (Plan, f64) {
         let mut left: Vec<usize> = (0..self.body.atoms.len()).collect();
         if left.is_empty() {
             // One row in the whole cluster: at the holder of the first shard.
@@ -147,17 +148,17 @@ impl<'a> Builder<'a> {
     }
 
     /// Reading a whole copy, as a delta plan starts.
-    fn scan(&self, index: usize, copy: Copy) -> Access {
+    fn scan(&self, index: usize, copy: Direction) -> Access {
         let atom = &self.body.atoms[index];
         Access { copy, route: None, after: self.place_after(atom, copy), rows: self.estimate(index), cost: 0.0 }
     }
 
     /// A row that matched through a copy is where that copy's facts live.
-    fn place_after(&self, atom: &Atom, copy: Copy) -> Place {
+    fn place_after(&self, atom: &Atom, copy: Direction) -> Place {
         match copy {
-            Copy::In if !may_be_scattered(self.context, atom) => Place::Home(atom.object),
-            // In copies of an unknown predicate are at either home.
-            Copy::In if atom.predicate.slot().is_some() => Place::Unknown,
+            Direction::Inverse if !may_be_scattered(self.context, atom) => Place::Home(atom.object),
+            // Inverse copies of an unknown predicate are at either home.
+            Direction::Inverse if atom.predicate.slot().is_some() => Place::Unknown,
             _ => Place::Home(atom.subject),
         }
     }
@@ -165,19 +166,19 @@ impl<'a> Builder<'a> {
     fn access(&self, index: usize) -> Access {
         let atom = &self.body.atoms[index];
         let (copy, route) = match self.route_for(atom) {
-            _ if self.views[index] == View::Spread => {
+            _ if self.views[index] == View::Broadcast => {
                 let is_by_object = !self.is_bound(atom.subject) && self.is_bound(atom.object);
-                (if is_by_object { Copy::In } else { Copy::Out }, None)
+                (if is_by_object { Direction::Inverse } else { Direction::Forward }, None)
             }
-            // The in copies of classes are where the out copies are.
-            (Copy::Out, route) if self.lists_class(atom) => (Copy::In, route),
+            // The inverse copies of classes are where the forward copies are.
+            (Direction::Forward, route) if self.lists_class(atom) => (Direction::Inverse, route),
             other => other,
         };
         let rows = self.rows * self.estimate(index);
         let moved = if self.context.single_node || route.is_none() { 0.0 } else { self.rows * MOVE_PRICE };
         let broadcast = if matches!(route, Some(Route::Broadcast)) { self.rows * MOVE_PRICE } else { 0.0 };
         let after = match self.views[index] {
-            View::Spread => self.place,
+            View::Broadcast => self.place,
             _ => self.place_after(atom, copy),
         };
         Access { copy, route, after, rows, cost: rows + moved + broadcast }
@@ -191,44 +192,44 @@ impl<'a> Builder<'a> {
     }
 
     /// The copy to read an atom from, and how rows must move first.
-    fn route_for(&self, atom: &Atom) -> (Copy, Option<Route>) {
+    fn route_for(&self, atom: &Atom) -> (Direction, Option<Route>) {
         let (subject, object) = (self.is_bound(atom.subject), self.is_bound(atom.object));
         if self.context.single_node {
-            return (if subject || !object { Copy::Out } else { Copy::In }, None);
+            return (if subject || !object { Direction::Forward } else { Direction::Inverse }, None);
         }
         if self.place == Place::Everywhere {
             return self.route_from_everywhere(atom, subject, object);
         }
         if subject && self.place == Place::Home(atom.subject) {
-            return (Copy::Out, None);
+            return (Direction::Forward, None);
         }
         if object && self.place == Place::Home(atom.object) && self.has_in_copies_at_home(atom) {
-            return (Copy::In, None);
+            return (Direction::Inverse, None);
         }
         match (subject, object) {
-            (true, _) => (Copy::Out, Some(route_to(atom.subject, Route::Subject))),
-            (false, true) if may_be_scattered(self.context, atom) => (Copy::In, Some(Route::Broadcast)),
-            (false, true) => (Copy::In, Some(route_to(atom.object, Route::Object))),
-            (false, false) => (Copy::Out, Some(Route::Broadcast)),
+            (true, _) => (Direction::Forward, Some(route_to(atom.subject, Route::Subject))),
+            (false, true) if may_be_scattered(self.context, atom) => (Direction::Inverse, Some(Route::Broadcast)),
+            (false, true) => (Direction::Inverse, Some(route_to(atom.object, Route::Object))),
+            (false, false) => (Direction::Forward, Some(Route::Broadcast)),
         }
     }
 
-    /// At the start every node may look; a constant's home is the only one that finds something.
-    fn route_from_everywhere(&self, atom: &Atom, subject: bool, object: bool) -> (Copy, Option<Route>) {
+    /// At the start every node may look, but only a constant's home finds anything.
+    fn route_from_everywhere(&self, atom: &Atom, subject: bool, object: bool) -> (Direction, Option<Route>) {
         let first = self.stages.len() == 1 && self.bound.is_empty() && self.stages[0].ops.is_empty();
         let at = |arg: Arg| match arg {
             Arg::Const(term) if first => term.home().map(Route::Shard),
             _ => None,
         };
         match (subject, object) {
-            (true, _) => (Copy::Out, at(atom.subject)),
-            (false, true) if may_be_scattered(self.context, atom) => (Copy::In, None),
-            (false, true) => (Copy::In, at(atom.object)),
-            (false, false) => (Copy::Out, None),
+            (true, _) => (Direction::Forward, at(atom.subject)),
+            (false, true) if may_be_scattered(self.context, atom) => (Direction::Inverse, None),
+            (false, true) => (Direction::Inverse, at(atom.object)),
+            (false, false) => (Direction::Forward, None),
         }
     }
 
-    /// Are all facts of the object's in copy at the object's home, when the row is there?
+    /// Are all facts of the object's inverse copy at the object's home, when the row is there?
     fn has_in_copies_at_home(&self, atom: &Atom) -> bool {
         let is_node = match atom.object {
             Arg::Const(term) => !term.is_inline(),
@@ -311,8 +312,8 @@ impl<'a> Builder<'a> {
         (is_here && is_list).then_some(slot)
     }
 
-    /// Takes an atom that has lists of a slot together with all others that have such lists, too: most of what one says
-    /// another may deny, and what both say costs no more than the shorter of two lists.
+    /// Adds all other atoms that have lists of the same slot to an atom that has one: one list excludes most values of
+    /// another, and the common values cost no more than the shorter of two lists.
     fn take_lists(&mut self, slot: Slot, first: usize, access: Access, left: &mut Vec<usize>) {
         let others: Vec<usize> = left.iter().copied().filter(|other| self.list(*other) == Some(slot)).collect();
         if others.is_empty() {
@@ -334,7 +335,7 @@ impl<'a> Builder<'a> {
         self.stages.last_mut().expect("a plan has a first stage")
     }
 
-    /// Starts a new stage; a plan that has done nothing yet is simply routed at its start.
+    /// Starts a new stage; a plan without operators is routed at its start instead.
     fn enter(&mut self, route: Route) {
         if self.stages.len() == 1 && self.stages[0].ops.is_empty() && matches!(route, Route::Shard(_)) {
             self.stages[0].route = route;

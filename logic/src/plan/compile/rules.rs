@@ -1,4 +1,4 @@
-//! The plans of rules: each is evaluated over everything once, and over what is new of each atom.
+//! The plans of rules: each rule is evaluated over everything once, and over the delta of each atom.
 //!
 //! A rule is *local* if one variable is in every atom and the subject of at least one, since then home(that variable) has a
 //! copy of every fact that an instance needs. (An object that is never a subject may be an inline value, whose facts are
@@ -6,31 +6,33 @@
 
 use super::builder::{Builder, copy_of, may_be_scattered};
 use super::{Context, RuleBody};
-use crate::plan::spread::Derived;
+use crate::plan::broadcast::Derived;
 use crate::plan::{Arg, Atom, Extent, Plan, Program, RulePlans, Sink, Slot, View};
-use entail_model::{Copy, Relation};
+use entail_model::{Direction, Relation};
 use std::collections::BTreeSet;
 
-/// The program of rules, with plans that read these relations at every node; those that rules derive from what they derive
-/// stay as they are.
-pub fn compile_program(context: &Context, rules: &[RuleBody], spread: &BTreeSet<Extent>) -> Program {
+/// The program of the rules. Its plans read the relations in `broadcast` at every node, except for relations that rules
+/// derive from derived facts.
+pub fn compile_program(context: &Context, rules: &[RuleBody], broadcast: &BTreeSet<Extent>) -> Program {
     let derived = Derived::of(rules);
-    let spread = spread.iter().copied().filter(|extent| !context.single_node && derived.is_found_first(rules, extent));
+    let broadcast =
+        broadcast.iter().copied().filter(|extent| !context.single_node && derived.is_found_first(rules, extent));
     let (mut late, mut first): (BTreeSet<Extent>, BTreeSet<Extent>) =
-        spread.partition(|extent| derived.may_have(extent));
+        broadcast.partition(|extent| derived.may_have(extent));
     let relations: BTreeSet<Relation> = late.iter().map(|extent| extent.relation).collect();
     late.extend(first.iter().filter(|extent| relations.contains(&extent.relation)));
     first.retain(|extent| !relations.contains(&extent.relation));
-    let spreading = Spreading { derived, first, late };
-    let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &spreading));
+    let broadcasting = Broadcasting { derived, first, late };
+    let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &broadcasting));
     let mut program = Program { rules: plans.collect(), rdf_type: context.rdf_type, ..Program::default() };
-    let read: BTreeSet<Extent> = program.spread_copies().into_iter().map(|(extent, _)| extent).collect();
-    (program.spread_late, program.spread) = read.into_iter().partition(|extent| relations.contains(&extent.relation));
+    let read: BTreeSet<Extent> = program.broadcast_copies().into_iter().map(|(extent, _)| extent).collect();
+    (program.broadcast_late, program.broadcast) =
+        read.into_iter().partition(|extent| relations.contains(&extent.relation));
     program
 }
 
-/// What may be read at every node.
-struct Spreading {
+/// The extents that may be read at every node.
+struct Broadcasting {
     derived: Derived,
     /// Before the rules fire.
     first: BTreeSet<Extent>,
@@ -38,32 +40,32 @@ struct Spreading {
     late: BTreeSet<Extent>,
 }
 
-impl Spreading {
-    /// Is it worth it to let a rule wait for what is spread late? Only if it reads what rules go on finding.
+impl Broadcasting {
+    /// Does the rule gain from waiting for late extents? Only if it reads relations that rules go on filling.
     fn is_late(&self, rule: &RuleBody) -> bool {
-        let is_late = |atom: &Atom| is_spread(&self.late, atom);
+        let is_late = |atom: &Atom| is_broadcast(&self.late, atom);
         let goes_on = |atom: &Atom| Extent::of(atom).is_none_or(|extent| self.derived.may_have(&extent));
         let (late, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| is_late(atom));
         !late.is_empty() && others.into_iter().any(goes_on)
     }
 }
 
-fn is_spread(spread: &BTreeSet<Extent>, atom: &Atom) -> bool {
-    Extent::of(atom).is_some_and(|extent| spread.iter().any(|of| of.covers(&extent)))
+fn is_broadcast(broadcast: &BTreeSet<Extent>, atom: &Atom) -> bool {
+    Extent::of(atom).is_some_and(|extent| broadcast.iter().any(|of| of.covers(&extent)))
 }
 
 /// The plans of a rule: one that reads everything, and one for each atom's delta.
-fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spreading: &Spreading) -> RulePlans {
+fn compile_rule(context: &Context, index: usize, rule: &RuleBody, broadcasting: &Broadcasting) -> RulePlans {
     let sink = || Sink::Emit { rule: index, heads: rule.heads.clone() };
-    if spreading.is_late(rule)
-        && let Some(plans) = late_plans(context, rule, spreading, &sink)
+    if broadcasting.is_late(rule)
+        && let Some(plans) = late_plans(context, rule, broadcasting, &sink)
     {
         return plans;
     }
     let count = rule.body.atoms.len();
-    let everything = is_found_by_object(context, rule).then_some((0, Copy::In));
+    let everything = is_found_by_object(context, rule).then_some((0, Direction::Inverse));
     let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(everything, sink());
-    let deltas = spread_deltas(context, rule, &spreading.first, &sink).unwrap_or_else(|| {
+    let deltas = broadcast_deltas(context, rule, &broadcasting.first, &sink).unwrap_or_else(|| {
         let views = |pivot: usize| (0..count).map(|atom| semi_naive_view(atom, pivot)).collect::<Vec<View>>();
         (0..count).map(|pivot| delta(context, rule, pivot, &views(pivot), sink())).collect()
     });
@@ -74,12 +76,14 @@ fn compile_rule(context: &Context, index: usize, rule: &RuleBody, spreading: &Sp
 fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink: Sink) -> Plan {
     let atom = &rule.body.atoms[pivot];
     let copies = match hub(context, &rule.body.atoms) {
-        // Nothing moves: what is read in the order of the head's subjects need not be sorted by them.
-        _ if context.single_node && is_subject_of_heads(rule, atom.object) => vec![Copy::In, Copy::Out],
-        _ if context.single_node => Copy::BOTH.to_vec(),
-        _ if is_found_by_object(context, rule) => vec![Copy::In],
+        // Nothing moves: rows that are read in the order of the head's subjects need not be sorted by them.
+        _ if context.single_node && is_subject_of_heads(rule, atom.object) => {
+            vec![Direction::Inverse, Direction::Forward]
+        }
+        _ if context.single_node => Direction::BOTH.to_vec(),
+        _ if is_found_by_object(context, rule) => vec![Direction::Inverse],
         Some(slot) => vec![copy_of(atom, slot)],
-        None => Copy::BOTH.to_vec(),
+        None => Direction::BOTH.to_vec(),
     };
     let plans = copies
         .into_iter()
@@ -87,69 +91,77 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
     plans.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are one or two copies").0
 }
 
-/// The plans for each atom's delta where some atoms' relations are spread, so that the others alone decide where rows are;
-/// none if there are no such atoms, or rows would move all the same.
+/// The plans for each atom's delta where some atoms' relations are broadcast, so that the other atoms decide where rows
+/// are; `None` if there are no such atoms, or if rows would move all the same.
 ///
-/// What is spread is constant, but for what was staged, and that is new only in the first step. Then both copies of every
-/// fact agree at all nodes, so that the plans for those deltas may read what they like. Spread atoms come last in the
-/// order of the triangle: the others' deltas read all of them.
-fn spread_deltas(
+/// Broadcast relations are constant, except for staged facts, which are new only in the first step. Then both copies of
+/// every fact agree at all nodes, so that the plans for those deltas may read any copy. Broadcast atoms come last in
+/// the order of the triangle: the other atoms' deltas read all of them.
+fn broadcast_deltas(
     context: &Context,
     rule: &RuleBody,
-    spread: &BTreeSet<Extent>,
+    broadcast: &BTreeSet<Extent>,
     sink: &dyn Fn() -> Sink,
 ) -> Option<Vec<Plan>> {
     let atoms = &rule.body.atoms;
-    let is_spread = |atom: &Atom| is_spread(spread, atom);
-    let others: Vec<Atom> = atoms.iter().filter(|atom| !is_spread(atom)).cloned().collect();
+    let is_broadcast = |atom: &Atom| is_broadcast(broadcast, atom);
+    let others: Vec<Atom> = atoms.iter().filter(|atom| !is_broadcast(atom)).cloned().collect();
     let hub = match others.len() {
         0 => return None,
         count if count == atoms.len() => return None,
         1 => None,
         _ => Some(hub(context, &others)?),
     };
-    let rank = |atom: usize| (is_spread(&atoms[atom]), atom);
+    let rank = |atom: usize| (is_broadcast(&atoms[atom]), atom);
     let plan = |pivot: usize| {
         let of_pivot = |atom: usize| match rank(atom).cmp(&rank(pivot)) {
-            std::cmp::Ordering::Greater if is_spread(&atoms[atom]) && !is_spread(&atoms[pivot]) => View::Spread,
+            std::cmp::Ordering::Greater if is_broadcast(&atoms[atom]) && !is_broadcast(&atoms[pivot]) => {
+                View::Broadcast
+            }
             order => view_in_order(order),
         };
         let views: Vec<View> = (0..atoms.len()).map(of_pivot).collect();
-        if is_spread(&atoms[pivot]) {
+        if is_broadcast(&atoms[pivot]) {
             return Some(delta(context, rule, pivot, &views, sink()));
         }
-        let copy = hub.map_or(Copy::Out, |slot| copy_of(&atoms[pivot], slot));
+        let copy = hub.map_or(Direction::Forward, |slot| copy_of(&atoms[pivot], slot));
         let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
     (0..atoms.len()).map(plan).collect()
 }
 
-/// The plans of a rule that waits until everything that it reads at every node has been found, and brought there: then that
-/// is constant, so that there are no deltas of it. None if rows would move all the same.
-fn late_plans(context: &Context, rule: &RuleBody, spreading: &Spreading, sink: &dyn Fn() -> Sink) -> Option<RulePlans> {
+/// The plans of a rule that waits until every relation that it reads at every node is complete and has been broadcast:
+/// then that is constant, and has no deltas. `None` if rows would move all the same.
+fn late_plans(
+    context: &Context,
+    rule: &RuleBody,
+    broadcasting: &Broadcasting,
+    sink: &dyn Fn() -> Sink,
+) -> Option<RulePlans> {
     let atoms = &rule.body.atoms;
-    let is_spread = |atom: &Atom| is_spread(&spreading.first, atom) || is_spread(&spreading.late, atom);
-    let others: Vec<usize> = (0..atoms.len()).filter(|atom| !is_spread(&atoms[*atom])).collect();
+    let is_broadcast = |atom: &Atom| is_broadcast(&broadcasting.first, atom) || is_broadcast(&broadcasting.late, atom);
+    let others: Vec<usize> = (0..atoms.len()).filter(|atom| !is_broadcast(&atoms[*atom])).collect();
     let hub = match others.len() {
         1 => None,
         _ => Some(hub(context, &others.iter().map(|atom| atoms[*atom].clone()).collect::<Vec<_>>())?),
     };
     let plan = |pivot: usize, view: &dyn Fn(usize) -> View| {
-        let views: Vec<View> =
-            (0..atoms.len()).map(|atom| if is_spread(&atoms[atom]) { View::Spread } else { view(atom) }).collect();
-        let copy = hub.map_or(Copy::Out, |slot| copy_of(&atoms[pivot], slot));
+        let views: Vec<View> = (0..atoms.len())
+            .map(|atom| if is_broadcast(&atoms[atom]) { View::Broadcast } else { view(atom) })
+            .collect();
+        let copy = hub.map_or(Direction::Forward, |slot| copy_of(&atoms[pivot], slot));
         let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
-    // What is new when they fire over everything is the next step's.
+    // When late rules fire over everything, new facts belong to the next step.
     let full = plan(*others.first()?, &|_| View::Old)?;
     let deltas = others.iter().map(|pivot| plan(*pivot, &|atom| semi_naive_view(atom, *pivot)));
     Some(RulePlans { label: rule.label.clone(), deltas: deltas.collect::<Option<_>>()?, full })
 }
 
-/// Is a rule of one atom evaluated where the object is, so that its heads are at home? Each fact is in one node's in copies,
-/// as it is in one node's out copies.
+/// Is a rule of one atom evaluated at the object's home, so that its heads are at home? Each fact is in the inverse copies
+/// of exactly one node, as it is in the forward copies of exactly one.
 fn is_found_by_object(context: &Context, rule: &RuleBody) -> bool {
     matches!(&rule.body.atoms[..], [only] if !context.single_node && is_subject_of_heads(rule, only.object))
 }

@@ -4,7 +4,7 @@ use super::place::{OPTIONS, Place, bind};
 use crate::store::{Sealed, Store};
 use entail_logic::columns::{Pair, Run};
 use entail_model::term::HashKey;
-use entail_model::{Attempt, ClusterId, Copy, Epoch, Mark, Reason, Relation, ShardCount, TermId};
+use entail_model::{Attempt, ClusterId, Direction, Epoch, Mark, Reason, Relation, ShardCount, TermId};
 use std::fs;
 use std::path::PathBuf;
 
@@ -16,7 +16,9 @@ fn commit(store: &Store, epoch: u64, count: u64) {
     let run = Run::resident(Mark::Asserted, pairs).expect("not empty");
     let words: Vec<String> = (0..200).map(|n| format!("Ihttp://example.org/{epoch}/{n}")).collect();
     store.intern(Attempt(epoch), &words).expect("room");
-    store.seal(Attempt(epoch), Sealed { added: vec![(RELATION, Copy::Out, run)], ..Sealed::default() }).expect("room");
+    store
+        .seal(Attempt(epoch), Sealed { added: vec![(RELATION, Direction::Forward, run)], ..Sealed::default() })
+        .expect("room");
     store.decide(Attempt(epoch), Some(Epoch(epoch))).expect("sealed");
 }
 
@@ -49,7 +51,7 @@ fn a_flipped_byte_in_a_table_is_corrupt() {
         Err(fault) => fault,
         Ok(store) => {
             let latest = store.latest();
-            let runs = latest.runs(RELATION, Copy::Out);
+            let runs = latest.runs(RELATION, Direction::Forward);
             runs.iter().find_map(|run| run.to_vec().err()).expect("a damaged chunk")
         }
     };
@@ -108,7 +110,7 @@ fn a_full_disk_refuses_an_attempt_and_loses_nothing() {
     assert_eq!(refused.reason, Reason::DiskFull);
     let pairs = vec![(TermId(4), TermId(8))];
     let run = Run::resident(Mark::Derived, pairs).expect("not empty");
-    let sealed = Sealed { added: vec![(RELATION, Copy::In, run)], ..Sealed::default() };
+    let sealed = Sealed { added: vec![(RELATION, Direction::Inverse, run)], ..Sealed::default() };
     assert_eq!(store.seal(Attempt(2), sealed.clone()).expect_err("full").reason, Reason::DiskFull);
     assert_eq!((store.latest().epoch, store.undecided()), (Epoch(1), vec![]));
     store.decide(Attempt(2), None).expect("giving up needs no room");
@@ -119,8 +121,8 @@ fn a_full_disk_refuses_an_attempt_and_loses_nothing() {
     drop(store);
     let store = place.open();
     assert_eq!(store.lookup(&["Ihttp://example.org/newer"]).expect("readable"), [Some(ids[0])]);
-    assert_eq!(store.latest().runs(RELATION, Copy::Out)[0].len, 1_000);
-    assert_eq!(store.latest().runs(RELATION, Copy::In)[0].len, 1);
+    assert_eq!(store.latest().runs(RELATION, Direction::Forward)[0].len, 1_000);
+    assert_eq!(store.latest().runs(RELATION, Direction::Inverse)[0].len, 1);
 }
 
 /// Messages of other attempts come at any time.

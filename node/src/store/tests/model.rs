@@ -5,7 +5,7 @@ use crate::store::schema::Key;
 use crate::store::{Removed, SealSummary, Sealed, ShardCounts, Snapshot, Store};
 use entail_logic::columns::spine::{Spill, merge_runs};
 use entail_logic::columns::{ChunkKey, Pair, Run};
-use entail_model::{Attempt, Copy, Epoch, Mark, Reason, Relation, ShardId, TermId, TermKind};
+use entail_model::{Attempt, Direction, Epoch, Mark, Reason, Relation, ShardId, TermId, TermKind};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -43,7 +43,7 @@ fn action() -> impl Strategy<Value = Action> {
     (step, prop::option::weighted(0.3, 0u8..6)).prop_map(|(step, killed_after)| Action { step, killed_after })
 }
 
-type Facts = BTreeMap<(Relation, Copy, Mark), BTreeSet<Pair>>;
+type Facts = BTreeMap<(Relation, Direction, Mark), BTreeSet<Pair>>;
 type Terms = BTreeMap<u16, TermId>;
 
 /// What a store should hold.
@@ -73,10 +73,10 @@ fn word(number: u16) -> Vec<u8> {
 
 impl Model {
     /// New pairs of a column that is picked by `selector`.
-    fn new_pairs(&mut self, selector: u8, count: u16) -> ((Relation, Copy, Mark), BTreeSet<Pair>) {
+    fn new_pairs(&mut self, selector: u8, count: u16) -> ((Relation, Direction, Mark), BTreeSet<Pair>) {
         let graph = if selector & 1 == 0 { TermId::DEFAULT_GRAPH } else { TermId(8) };
         let relation = Relation { graph, predicate: TermId(u64::from(selector >> 1 & 1)) };
-        let copy = Copy::BOTH[usize::from(selector >> 2 & 1)];
+        let copy = Direction::BOTH[usize::from(selector >> 2 & 1)];
         let mark = Mark::ALL[usize::from(selector >> 3) % 3];
         let pairs = (0..u64::from(count)).map(|n| {
             self.next_value += 1;
@@ -90,7 +90,7 @@ impl Model {
     /// were derived in another.
     fn counts(&self) -> (u64, u64) {
         let sum = |mark| {
-            let of_mark = self.facts.iter().filter(|((_, copy, of), _)| (*copy, *of) == (Copy::Out, mark));
+            let of_mark = self.facts.iter().filter(|((_, copy, of), _)| (*copy, *of) == (Direction::Forward, mark));
             of_mark.map(|(_, pairs)| pairs.len() as u64).sum::<u64>()
         };
         let (asserted, derived, promoted) = (sum(Mark::Asserted), sum(Mark::Derived), sum(Mark::Promoted));
@@ -101,7 +101,7 @@ impl Model {
         let mut counts: BTreeMap<ShardId, ShardCounts> = BTreeMap::new();
         let mut derived: BTreeMap<ShardId, i64> = BTreeMap::new();
         for ((_, copy, mark), pairs) in &self.facts {
-            for (key, _) in pairs.iter().filter(|_| *copy == Copy::Out) {
+            for (key, _) in pairs.iter().filter(|_| *copy == Direction::Forward) {
                 let home = key.home().expect("a dictionary term");
                 counts.entry(home).or_default().asserted += u64::from(*mark != Mark::Derived);
                 *derived.entry(home).or_default() += [0, 1, -1][*mark as usize];
@@ -346,7 +346,7 @@ impl Life {
 fn contents(snapshot: &Snapshot) -> Facts {
     let mut facts = Facts::new();
     for (relation, copies) in snapshot.relations.iter() {
-        for copy in Copy::BOTH {
+        for copy in Direction::BOTH {
             for run in &copies[copy as usize] {
                 let pairs = facts.entry((relation, copy, run.mark)).or_default();
                 for pair in run.to_vec().expect("readable") {

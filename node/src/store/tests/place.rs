@@ -109,8 +109,8 @@ impl Place {
         self.is_full.store(is_full, Ordering::Relaxed);
     }
 
-    /// Another place with what is on disk at one moment, as a killed process leaves it. Nobody else stops meanwhile, so it
-    /// is copied until nothing has come, gone or grown: files of two moments are no state that ever was.
+    /// A copy of the files at one moment, as a killed process leaves them. Other threads go on meanwhile, so the files are
+    /// copied until none is new, gone or larger: files of two moments are no state that ever was.
     pub fn copy(&self) -> Self {
         loop {
             let copy = Self::on_disk();

@@ -1,13 +1,14 @@
-//! What an attempt adds, in numbers: a digest that does not depend on how the facts are cut into runs, and counts.
+//! The numbers of an attempt: a digest over the facts that it adds, which does not depend on how they are cut into
+//! runs, and counts.
 
 use super::schema::{Column, Counts};
 use entail_logic::columns::{Chunk, Run, pairs};
-use entail_model::{Copy, Fault, Mark, Relation, ShardId, TermId};
+use entail_model::{Direction, Fault, Mark, Relation, ShardId, TermId};
 use std::collections::BTreeMap;
 
 /// Sums over runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Digest {
     pub digest: u64,
     pub facts: BTreeMap<ShardId, Counts>,
 }
@@ -37,14 +38,14 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
-impl Tally {
+impl Digest {
     /// Adds a run of a column. Terms are not counted: facts that differ have ids that differ.
     pub fn add(&mut self, column: Column, run: &Run) -> Result<(), Fault> {
         let Column::Facts(relation, copy) = column else { return Ok(()) };
         let weight = weight(relation, copy, run.mark);
         for chunk in &run.chunks {
             self.digest = self.digest.wrapping_add(chunk.sum()?.wrapping_mul(weight));
-            if copy == Copy::Out {
+            if copy == Direction::Forward {
                 self.count(run.mark, chunk)?;
             }
         }
@@ -70,15 +71,15 @@ impl Tally {
         Ok(())
     }
 
-    /// Adds another tally.
+    /// Adds another digest.
     pub fn merge(&mut self, other: Self) {
         self.digest = self.digest.wrapping_add(other.digest);
         other.facts.into_iter().for_each(|(shard, counts)| *self.facts.entry(shard).or_default() += counts);
     }
 }
 
-/// What a column's sums count in the digest: odd, so that nothing of them is lost.
-fn weight(relation: Relation, copy: Copy, mark: Mark) -> u64 {
+/// The factor of a column's sums in the digest: odd, so that no information is lost.
+fn weight(relation: Relation, copy: Direction, mark: Mark) -> u64 {
     let marks = (copy as u64) << 2 | mark as u64;
     pairs::sum(&[(TermId(relation.graph.0 ^ marks << 52), relation.predicate)]) | 1
 }
@@ -96,24 +97,24 @@ mod tests {
             .prop_map(move |set| set.into_iter().map(|(shard, a, b)| (id(shard, a), id(1, b))).collect())
     }
 
-    fn tally(pieces: &[&[Pair]], mark: Mark) -> Tally {
+    fn total(pieces: &[&[Pair]], mark: Mark) -> Digest {
         let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
-        let mut tally = Tally::default();
+        let mut total = Digest::default();
         for piece in pieces {
             let Some(run) = Run::resident(mark, piece.to_vec()) else { continue };
-            tally.add(Column::Facts(relation, Copy::Out), &run).expect("in memory");
+            total.add(Column::Facts(relation, Direction::Forward), &run).expect("in memory");
         }
-        tally
+        total
     }
 
     proptest! {
         #[test]
         fn how_facts_are_cut_does_not_matter_but_what_they_are(pairs in pairs(), cut in any::<prop::sample::Index>()) {
-            let whole = tally(&[&pairs], Mark::Asserted);
+            let whole = total(&[&pairs], Mark::Asserted);
             let (left, right) = pairs.split_at(cut.index(pairs.len()));
-            prop_assert_eq!(&tally(&[right, left], Mark::Asserted), &whole);
-            prop_assert_ne!(tally(&[&pairs[1..]], Mark::Asserted).digest, whole.digest);
-            prop_assert_ne!(tally(&[&pairs], Mark::Derived).digest, whole.digest);
+            prop_assert_eq!(&total(&[right, left], Mark::Asserted), &whole);
+            prop_assert_ne!(total(&[&pairs[1..]], Mark::Asserted).digest, whole.digest);
+            prop_assert_ne!(total(&[&pairs], Mark::Derived).digest, whole.digest);
             for (shard, counts) in &whole.facts {
                 let here = pairs.iter().filter(|pair| pair.0.home() == Some(*shard)).count();
                 prop_assert_eq!((counts.facts_asserted(), counts.facts_derived()), (here as u64, 0));

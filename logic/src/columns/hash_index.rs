@@ -1,18 +1,18 @@
-//! A small run as groups: for lookups of keys in any order.
+//! A small run as a hash index: finds the values of keys in any order.
 //!
 //! ```text
 //! slots   [ . 2 . . 0 1 . 3 ]      open addressing by a multiplicative hash
 //! keys    a  b  e  k               starts  0  3  4  9  12        values  ...
 //! ```
 //!
-//! A search that gallops needs its keys in order. Where rows come in an order that is worth keeping (that of the head
-//! that they will make), looking each key up costs less than sorting the rows twice.
+//! A galloping search needs its keys in order. Where the order of rows is worth keeping (that of the heads that they
+//! will make), looking each key up costs less than sorting the rows twice.
 
 use crate::columns::pairs::Pair;
 use entail_model::TermId;
 
-/// Pairs of the largest run that is kept as groups too: what that takes is then at most 32 MiB.
-pub const GROUPS_PAIRS_MAX: u64 = 1 << 20;
+/// Pairs of the largest run that also gets an index: an index then takes at most 32 MiB.
+pub const INDEX_PAIRS_MAX: u64 = 1 << 20;
 
 /// Two to the 64th over the golden ratio: the high bits of a product with it are well mixed.
 const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -20,17 +20,17 @@ const EMPTY: u32 = u32::MAX;
 
 /// Values by key.
 #[derive(Debug)]
-pub struct Groups {
+pub struct HashIndex {
     slots: Vec<u32>,
     shift: u32,
     keys: Vec<TermId>,
-    /// Where each key's values begin; one more than there are keys.
+    /// The position of each key's first value; one more entry than there are keys.
     starts: Vec<u32>,
     values: Vec<TermId>,
 }
 
-impl Groups {
-    /// The groups of sorted pairs, of which there are at most [`GROUPS_PAIRS_MAX`].
+impl HashIndex {
+    /// The index of sorted pairs, of which there are at most [`INDEX_PAIRS_MAX`].
     pub fn new(pairs: &[Pair]) -> Self {
         let (mut keys, mut starts) = (Vec::new(), Vec::new());
         for (at, pair) in pairs.iter().enumerate() {
@@ -93,7 +93,7 @@ mod tests {
             let mut pairs: Vec<Pair> =
                 pairs.into_iter().map(|(key, value)| (TermId(key.wrapping_mul(stride)), TermId(value))).collect();
             pairs.sort_unstable();
-            let groups = Groups::new(&pairs);
+            let groups = HashIndex::new(&pairs);
             for key in (0..70).map(|key: u64| TermId(key.wrapping_mul(stride))) {
                 let expected: Vec<TermId> = pairs.iter().filter(|pair| pair.0 == key).map(|pair| pair.1).collect();
                 prop_assert_eq!(groups.get(key), &expected[..]);

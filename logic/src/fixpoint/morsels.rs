@@ -1,30 +1,31 @@
-//! What makes a step of many facts, and few rules, work for all cores.
+//! Morsels: a step of many facts and few rules is cut into morsels for all cores.
 
 use super::state::LocalFacts;
 use crate::columns::{Pair, Run, pairs};
 use crate::eval::Facts;
 use crate::plan::{Arg, Atom, Op, Plan, View};
-use entail_model::{Copy, Fault, Mark, Relation, TermId};
+use entail_model::{Direction, Fault, Mark, Relation, TermId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// New facts that are worth a part of their own.
-const PART_PAIRS: u64 = 1 << 12;
+/// New facts that are worth a morsel of their own.
+const MORSEL_PAIRS: u64 = 1 << 12;
 
-/// Parts for each thread, so that no thread waits for the largest one.
-const PARTS_PER_THREAD: usize = 4;
+/// Morsels for each thread, so that no thread waits long for the largest one.
+const MORSELS_PER_THREAD: usize = 4;
 
-/// So many plans that start from new facts with a value make it worth to look at those facts once, and not for each.
+/// If so many plans start from the new facts with one value, those facts are grouped by value once, and not scanned by
+/// each plan.
 const PLANS_MIN: usize = 4;
 
-/// New facts by value, of relations of which many plans read those with one value: classes, above all.
+/// New facts by value, of relations of which many plans read the facts with one value: classes, above all.
 #[derive(Default)]
-pub struct ByValue(HashMap<(Relation, Copy), HashMap<TermId, Arc<Run>>>);
+pub struct ByValue(HashMap<(Relation, Direction), HashMap<TermId, Arc<Run>>>);
 
 impl ByValue {
-    /// The new facts that so many of the plans start from.
+    /// Groups the new facts that many of the plans start from.
     pub fn of<'p>(facts: &LocalFacts<'_>, plans: impl Iterator<Item = &'p Plan>) -> Result<Self, Fault> {
-        let mut asked: HashMap<(Relation, Copy), usize> = HashMap::new();
+        let mut asked: HashMap<(Relation, Direction), usize> = HashMap::new();
         for (atom, copy) in plans.filter_map(first) {
             if let ((Arg::Slot(_), Arg::Const(_)), Some(relation)) = (atom.key_value(copy), atom.relation()) {
                 *asked.entry((relation, copy)).or_default() += 1;
@@ -33,7 +34,7 @@ impl ByValue {
         let mut by_value = Self::default();
         for ((relation, copy), _) in asked.into_iter().filter(|(_, plans)| *plans >= PLANS_MIN) {
             let runs = facts.runs(relation, copy, View::Delta);
-            // What does not fit into memory once does not twice.
+            // Facts that do not fit into memory once do not fit twice.
             if runs.iter().any(|run| run.resident_bytes() == 0) {
                 continue;
             }
@@ -47,7 +48,7 @@ impl ByValue {
                 })?;
             }
             let run = |(value, mut pairs): (TermId, Vec<Pair>)| {
-                // Those of several runs.
+                // Pairs of several runs are put in order.
                 pairs::sort_distinct(&mut pairs);
                 Run::resident(Mark::Derived, pairs).map(|run| (value, run))
             };
@@ -56,33 +57,33 @@ impl ByValue {
         Ok(by_value)
     }
 
-    /// What is new of a relation with a value, if it is known.
-    fn get(&self, relation: Relation, copy: Copy, value: TermId) -> Option<Vec<Arc<Run>>> {
+    /// The new facts of a relation with a value, if they were grouped.
+    fn get(&self, relation: Relation, copy: Direction, value: TermId) -> Option<Vec<Arc<Run>>> {
         let values = self.0.get(&(relation, copy))?;
         Some(values.get(&value).into_iter().cloned().collect())
     }
 }
 
-/// What a delta plan starts from.
-fn first(plan: &Plan) -> Option<(&Atom, Copy)> {
+/// The atom whose delta a plan starts from.
+fn first(plan: &Plan) -> Option<(&Atom, Direction)> {
     match plan.stages.first().and_then(|stage| stage.ops.first()) {
         Some(Op::Match { atom, copy, view: View::Delta }) => Some((atom, *copy)),
         _ => None,
     }
 }
 
-/// Some of a plan's new facts, with everything else that local rules read. Every row of a plan comes from one new fact,
-/// so the rows of all parts are those of the whole.
-pub struct DeltaPart<'a> {
+/// A morsel of a plan's new facts, with all other facts that local rules read. Every row of a plan comes from exactly
+/// one new fact, so the rows of all morsels are the rows of the plan.
+pub struct Morsel<'a> {
     facts: &'a LocalFacts<'a>,
-    /// The new facts, where they are of one relation.
+    /// The new facts, if they are of one relation.
     new: Option<Vec<Arc<Run>>>,
     number: usize,
     of: usize,
 }
 
-impl<'a> DeltaPart<'a> {
-    /// The parts in which a plan is worth being evaluated; none where nothing is new to it.
+impl<'a> Morsel<'a> {
+    /// The morsels of a plan; none if nothing is new to it.
     pub fn all(facts: &'a LocalFacts<'a>, by_value: &ByValue, plan: &Plan) -> Vec<Self> {
         let Some((atom, copy)) = first(plan) else { return vec![Self { facts, new: None, number: 0, of: 1 }] };
         let new = atom.relation().map(|relation| match atom.key_value(copy) {
@@ -101,21 +102,22 @@ impl<'a> DeltaPart<'a> {
             Some(runs) => pairs(runs),
             None => facts.relations().into_iter().map(|relation| pairs(&facts.runs(relation, copy, View::Delta))).sum(),
         };
-        let of = count.div_ceil(PART_PAIRS).min((rayon::current_num_threads() * PARTS_PER_THREAD) as u64) as usize;
+        let of = count.div_ceil(MORSEL_PAIRS).min((rayon::current_num_threads() * MORSELS_PER_THREAD) as u64) as usize;
         (0..of).map(|number| Self { facts, new: new.clone(), number, of }).collect()
     }
 }
 
-impl Facts for DeltaPart<'_> {
-    fn runs(&self, relation: Relation, copy: Copy, view: View) -> Vec<Arc<Run>> {
+impl Facts for Morsel<'_> {
+    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         let runs = match &self.new {
-            // A delta plan reads new facts once.
+            // A delta plan reads the new facts once.
             Some(new) if view == View::Delta => new.clone(),
             _ => self.facts.runs(relation, copy, view),
         };
-        match view == View::Delta && self.of > 1 {
-            true => runs.iter().filter_map(|run| run.part(self.number, self.of)).collect(),
-            false => runs,
+        if view == View::Delta && self.of > 1 {
+            runs.iter().filter_map(|run| run.part(self.number, self.of)).collect()
+        } else {
+            runs
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which relations are spread, and for which rules.
+//! Which relations are broadcast, and for which rules.
 
 use super::*;
 use crate::plan::compile::{Body, RelationStats};
@@ -45,7 +45,7 @@ fn context(edges: u64) -> Context {
 }
 
 #[test]
-fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
+fn what_recursion_reads_is_broadcast_where_that_keeps_something_at_home() {
     let first = rule((PATH, 0, 1), &[(EDGE, 0, 1)]);
     let cases = [
         ("the candidate stays", rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)]), true),
@@ -55,12 +55,12 @@ fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
         ("there is no recursion", rule((OTHER, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)]), false),
         ("all of it is derived", rule((PATH, 0, 2), &[(PATH, 0, 1), (PATH, 1, 2)]), false),
     ];
-    for (case, second, is_spread) in cases {
+    for (case, second, is_broadcast) in cases {
         let rules = [first.clone(), second];
-        let spread = worthwhile(&context(12_000), &rules, &all_new());
+        let broadcast = worthwhile(&context(12_000), &rules, &all_new());
         assert_eq!(
-            spread,
-            if is_spread { BTreeSet::from([Extent::all(relation(EDGE))]) } else { BTreeSet::new() },
+            broadcast,
+            if is_broadcast { BTreeSet::from([Extent::all(relation(EDGE))]) } else { BTreeSet::new() },
             "{case}"
         );
         let too_large = worthwhile(&context(FACTS_MAX + 1), &rules, &all_new());
@@ -71,7 +71,7 @@ fn what_recursion_reads_is_spread_where_that_keeps_something_at_home() {
 }
 
 #[test]
-fn all_that_is_spread_has_one_limit() {
+fn all_that_is_broadcast_has_one_limit() {
     let path = rule((PATH, 0, 1), &[(EDGE, 0, 1)]);
     let steps = [EDGE, MORE].map(|step| rule((PATH, 0, 2), &[(PATH, 0, 1), (step, 1, 2)]));
     let rules = [&[path], &steps[..]].concat();
@@ -115,20 +115,20 @@ proptest! {
 fn so_is_what_is_joined_with_what_recursion_finds() {
     let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (PATH, 1, 2)]);
     let after = rule((OTHER, 0, 2), &[(PATH, 0, 1), (MORE, 1, 2)]);
-    let spread = |rules: &[RuleBody]| worthwhile(&context(12_000), rules, &all_new());
-    assert_eq!(spread(&[closure.clone(), after.clone()]), BTreeSet::from([Extent::all(relation(MORE))]));
-    assert_eq!(spread(&[rule((PATH, 0, 1), &[(EDGE, 0, 1)]), after]), BTreeSet::new());
+    let broadcast = |rules: &[RuleBody]| worthwhile(&context(12_000), rules, &all_new());
+    assert_eq!(broadcast(&[closure.clone(), after.clone()]), BTreeSet::from([Extent::all(relation(MORE))]));
+    assert_eq!(broadcast(&[rule((PATH, 0, 1), &[(EDGE, 0, 1)]), after]), BTreeSet::new());
 }
 
 #[test]
 fn a_small_change_is_worth_nothing() {
     let rules = [rule((PATH, 0, 1), &[(EDGE, 0, 1)]), rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)])];
-    for (new, is_spread) in
+    for (new, is_broadcast) in
         [([(relation(EDGE), 3_000)], true), ([(relation(EDGE), 1)], false), ([(relation(OTHER), 9)], false)]
     {
         let news = BTreeMap::from(new);
-        let spread = worthwhile(&context(12_000), &rules, &News::Facts(&news));
-        assert_eq!(!spread.is_empty(), is_spread, "{new:?}");
+        let broadcast = worthwhile(&context(12_000), &rules, &News::Facts(&news));
+        assert_eq!(!broadcast.is_empty(), is_broadcast, "{new:?}");
     }
 }
 
@@ -145,21 +145,21 @@ fn what_any_rule_derives_is_not_constant() {
 #[test]
 fn what_is_derived_from_what_is_constant_soon_is() {
     let closure = rule((PATH, 0, 2), &[(PATH, 0, 1), (OTHER, 1, 2)]);
-    let spread = |edges, body: &[(u64, usize, usize)], news: &News<'_>| {
+    let broadcast = |edges, body: &[(u64, usize, usize)], news: &News<'_>| {
         worthwhile(&context(edges), &[closure.clone(), rule((OTHER, 0, 2), body)], news)
     };
     let both = [(EDGE, 0, 1), (MORE, 1, 2)];
-    assert_eq!(spread(12_000, &both, &all_new()), BTreeSet::from([Extent::all(relation(OTHER))]));
+    assert_eq!(broadcast(12_000, &both, &all_new()), BTreeSet::from([Extent::all(relation(OTHER))]));
     let all = BTreeMap::from([EDGE, MORE].map(|number| (relation(number), 12_000)));
-    assert_eq!(spread(12_000, &both, &News::Facts(&all)), BTreeSet::new(), "rules do not fire over everything");
-    assert_eq!(spread(FACTS_MAX + 1, &both, &all_new()), BTreeSet::new(), "about as many as each relation has");
+    assert_eq!(broadcast(12_000, &both, &News::Facts(&all)), BTreeSet::new(), "rules do not fire over everything");
+    assert_eq!(broadcast(FACTS_MAX + 1, &both, &all_new()), BTreeSet::new(), "about as many as each relation has");
     let product = [(EDGE, 0, 1), (MORE, 3, 2)];
-    assert_eq!(spread(12_000, &product, &all_new()), BTreeSet::new(), "too many");
+    assert_eq!(broadcast(12_000, &product, &all_new()), BTreeSet::new(), "too many");
 }
 
 /// Whether students take courses, beside a rule by which being a student leads to more of that.
 #[test]
-fn a_class_is_spread_that_is_constant_or_found_soon() {
+fn a_class_is_broadcast_that_is_constant_or_found_soon() {
     const TYPE: u64 = OTHER;
     let id = |class: u64| TermId::dictionary(ShardId(1), class, TermKind::Iri);
     let [student, person, course] = [0, 1, 2].map(|class| Arg::Const(id(class)));
@@ -184,7 +184,7 @@ fn a_class_is_spread_that_is_constant_or_found_soon() {
         context
     };
     let new = BTreeMap::from([(relation(TYPE), FACTS_MAX + 1)]);
-    for (case, facts, rules, news, is_spread) in [
+    for (case, facts, rules, news, is_broadcast) in [
         ("no rule derives it", 9, &rules[..], all_new(), true),
         ("it is too large", FACTS_MAX + 1, &rules, all_new(), false),
         ("how many are new is known of all classes together", 9, &rules, News::Facts(&new), false),
@@ -192,13 +192,13 @@ fn a_class_is_spread_that_is_constant_or_found_soon() {
         ("it is derived from what is derived", 9, &late, all_new(), false),
     ] {
         let class = Extent { relation: relation(TYPE), object: Some(id(2)) };
-        let expected = if is_spread { BTreeSet::from([class]) } else { BTreeSet::new() };
+        let expected = if is_broadcast { BTreeSet::from([class]) } else { BTreeSet::new() };
         assert_eq!(worthwhile(&courses(facts), rules, &news), expected, "{case}");
     }
 }
 
 #[test]
-fn old_rules_neither_wait_nor_have_things_spread_for_nothing() {
+fn old_rules_neither_wait_nor_have_things_broadcast_for_nothing() {
     let unrelated = rule((OTHER + 9, 0, 1), &[(OTHER + 8, 0, 1)]);
     let constant = [rule((PATH, 0, 1), &[(EDGE, 0, 1)]), rule((PATH, 0, 2), &[(PATH, 0, 1), (EDGE, 1, 2)]), unrelated];
     let mut soon = constant.clone();
@@ -214,7 +214,7 @@ fn old_rules_neither_wait_nor_have_things_spread_for_nothing() {
         ("an old rule would have to", &soon, &[0], true, None),
     ] {
         let new = new.iter().copied().collect();
-        let spread = worthwhile(&context(12_000), rules, &News::Rules { new: &new, may_wait });
-        assert_eq!(spread, expected.map(|of| Extent::all(relation(of))).into_iter().collect(), "{case}");
+        let broadcast = worthwhile(&context(12_000), rules, &News::Rules { new: &new, may_wait });
+        assert_eq!(broadcast, expected.map(|of| Extent::all(relation(of))).into_iter().collect(), "{case}");
     }
 }

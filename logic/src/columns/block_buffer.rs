@@ -1,23 +1,23 @@
-//! Blocks as they have come, until they are put in order, all at once.
+//! A buffer of bit blocks in the order of their arrival, until all are put in order at once.
 //!
-//! Nobody asks what is in them before that, so there is no need for a matrix: of that most words would be empty where pairs
-//! are scattered, and where they are not, blocks are no larger.
+//! Their pairs are never read before that, so a matrix is not needed: most of its words would be empty where pairs are
+//! scattered, and where they are dense, blocks are no larger.
 
 use super::Pair;
-use super::blocks::{Blocks, Head};
+use super::blocks::{BitBlocks, Head};
 use super::matrix::{self, bits, give, term_of};
 use entail_model::{Fault, TermId};
 
 /// A set of pairs.
 #[derive(Debug, Default)]
-pub struct Pile {
-    blocks: Vec<Blocks>,
+pub struct BlockBuffer {
+    blocks: Vec<BitBlocks>,
     bytes: u64,
 }
 
-impl Pile {
+impl BlockBuffer {
     /// Adds blocks.
-    pub fn add(&mut self, mut blocks: Blocks) {
+    pub fn add(&mut self, mut blocks: BitBlocks) {
         blocks.shrink();
         self.bytes += blocks.bytes();
         self.blocks.push(blocks);
@@ -30,7 +30,7 @@ impl Pile {
 
     /// Calls `visit` with the pairs of each key, in order.
     pub fn by_keys(&self, mut visit: impl FnMut(&mut Vec<Pair>) -> Result<(), Fault>) -> Result<(), Fault> {
-        let mut all: Vec<(&Head, &[u64])> = self.blocks.iter().flat_map(Blocks::each).collect();
+        let mut all: Vec<(&Head, &[u64])> = self.blocks.iter().flat_map(BitBlocks::each).collect();
         all.sort_unstable_by_key(|(head, _)| matrix::neighbours(head.keys));
         let mut words: Vec<(TermId, TermId, u64)> = Vec::new();
         let mut pairs = Vec::new();
@@ -80,9 +80,9 @@ mod tests {
             blocks in prop::collection::vec((page(), page(), prop::collection::vec((0usize..64, any::<u64>()), 1..5)), 0..20),
             size in 1usize..5,
         ) {
-            let (mut pile, mut expected, mut bytes) = (Pile::default(), BTreeSet::new(), 0);
+            let (mut buffer, mut expected, mut bytes) = (BlockBuffer::default(), BTreeSet::new(), 0);
             for some in blocks.chunks(size) {
-                let mut added = Blocks::default();
+                let mut added = BitBlocks::default();
                 for (keys, values, of_keys) in some {
                     let mut words = [0; 64];
                     of_keys.iter().for_each(|(key, word)| words[*key] = *word);
@@ -90,11 +90,11 @@ mod tests {
                 }
                 expected.extend(added.pairs());
                 bytes += added.bytes();
-                pile.add(added);
+                buffer.add(added);
             }
-            prop_assert_eq!(pile.bytes(), bytes);
+            prop_assert_eq!(buffer.bytes(), bytes);
             let (mut found, mut keys) = (Vec::new(), Vec::new());
-            pile.by_keys(|pairs| {
+            buffer.by_keys(|pairs| {
                 keys.push(pairs[0].0);
                 found.append(pairs);
                 Ok(())

@@ -1,20 +1,23 @@
-//! Relations that are worth being brought to every node, so that recursion stays where its facts are.
+//! Chooses the relations that are broadcast to every node, so that recursion stays where its facts are.
 //!
 //! ```text
 //! path(x, z) :- path(x, y), edge(y, z)
-//!   joined at home(y):   a path goes there for its in copy, and each candidate goes to home(x)
+//!   joined at home(y):   a path goes there for its inverse copy, and each candidate goes to home(x)
 //!   with edge at hand:   joined at home(x), where the path is, and the candidate is
 //! ```
 //!
-//! To spread a relation costs its size at each node, once an attempt. That is little beside what recursion finds, and
-//! nothing is known of that beforehand: so only what is joined with what recursion finds is spread, only where that keeps
-//! rows or heads at home, and only if so much is new that recursion may find as much as there is.
+//! To broadcast a relation costs its size at each node, once per attempt. That is little beside the facts that
+//! recursion finds, but their number is not known beforehand. So a relation is broadcast only if it is joined with
+//! facts that recursion finds, only where that keeps rows or heads at home, and only if so many facts are new that
+//! recursion may find as many as the relation has.
 //!
-//! What rules derive can be spread as well, if all of it is found in the first round: rules that read it everywhere wait for
-//! the second one. They fire over everything then, so that is worth it only where they do so in any case, as they are new.
-//! How much that will be is a guess: if the first round finds more, the attempt begins again, and nothing waits.
+//! A relation that rules derive can be broadcast as well, if all of it is found in the first round: rules that read it
+//! everywhere wait for the second round. They fire over everything then, so waiting pays only for rules that do so in
+//! any case, because they are new. The size of such a relation is a guess: if the first round finds more, the attempt
+//! begins again, and no rule waits.
 //!
-//! What has one object is judged by itself: of `rdf:type`, which most rules derive, a class may be constant, or found soon.
+//! The facts with one object are judged separately: of `rdf:type`, which most rules derive, a class may be constant, or
+//! complete early.
 
 use super::compile::{Context, RuleBody, hub};
 use super::{Arg, Atom, Extent, Slot};
@@ -22,36 +25,35 @@ use entail_model::{Relation, TermId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most facts of all relations that are spread, of what there is and of what is thought to be found: 16 MiB on the way
-/// to each node, and for each copy in its memory. What is found is bounded by the same once it is known, beside what there
-/// was.
+/// The most facts of all broadcast relations together, existing and expected: 16 MiB to send to each node, and for each
+/// copy in its memory. Once found, derived facts have the same limit, beside the facts that existed.
 pub const FACTS_MAX: u64 = 1 << 20;
 
 /// A relation has grown if this part of it is new.
 const GROWN_SHARE: u64 = 16;
 
-/// How much is new in an epoch.
+/// The facts and rules that are new in an epoch.
 pub enum News<'n> {
     /// These rules, by their numbers. May they wait for the second round?
     Rules { new: &'n BTreeSet<usize>, may_wait: bool },
-    /// So many facts of each relation.
+    /// The number of new facts of each relation.
     Facts(&'n BTreeMap<Relation, u64>),
 }
 
-/// What rules derive.
+/// The extents that rules derive.
 #[derive(Default)]
 pub struct Derived {
-    /// Relations of which something is derived, and those of which facts with any object are.
+    /// Relations of which facts with some object are derived, and relations of which facts with any object are.
     relations: BTreeSet<Relation>,
     whole: BTreeSet<Relation>,
-    /// What is derived with one object.
+    /// Extents of one object that are derived.
     parts: BTreeSet<(Relation, TermId)>,
     /// Graphs in which a head's predicate is a variable.
     graphs: BTreeSet<TermId>,
 }
 
 impl Derived {
-    /// What the heads of these rules are.
+    /// The extents of the heads of these rules.
     pub fn of<'r>(rules: impl IntoIterator<Item = &'r RuleBody>) -> Self {
         let mut derived = Self::default();
         for head in rules.into_iter().flat_map(|rule| &rule.heads) {
@@ -68,7 +70,7 @@ impl Derived {
         derived
     }
 
-    /// May a rule derive some of these facts?
+    /// May a rule derive a fact of the extent?
     pub fn may_have(&self, extent: &Extent) -> bool {
         let relation = extent.relation;
         let has = match extent.object {
@@ -78,15 +80,15 @@ impl Derived {
         has || self.graphs.contains(&relation.graph)
     }
 
-    /// Are all of these facts that the rules derive found in the first round? They are if the rules derive them from what
-    /// no rule derives: each instance has fired by then, and its head is at its home when the second round begins.
+    /// Are all derived facts of the extent found in the first round? They are if the rules derive them from facts that
+    /// no rule derives: every instance has fired by then, and its head is at its home when the second round begins.
     pub fn is_found_first(&self, rules: &[RuleBody], extent: &Extent) -> bool {
         let is_constant = |atom: &Atom| Extent::of(atom).is_some_and(|read| !self.may_have(&read));
         deriving(rules, extent).all(|rule| rule.body.atoms.iter().all(is_constant))
     }
 }
 
-/// What is worth spreading before these rules fire.
+/// The extents that are worth broadcasting before these rules fire.
 pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTreeSet<Extent> {
     if context.single_node {
         return BTreeSet::new();
@@ -96,13 +98,15 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
     let reads_filled =
         |rule: &&RuleBody| rule.body.atoms.iter().filter_map(Extent::of).any(|extent| filled.may_have(&extent));
     let grown = news.grown(context);
-    let size = |extent: &Extent| match derived.may_have(extent) {
-        false => Some(facts_of(context, extent, news)),
-        true if !news.may_wait() || !derived.is_found_first(rules, extent) => None,
-        true => {
-            let found: u64 = deriving(rules, extent).map(|of| heads_of(context, of)).sum();
-            Some(facts_of(context, extent, news) + found)
+    let size = |extent: &Extent| {
+        if !derived.may_have(extent) {
+            return Some(facts_of(context, extent, news));
         }
+        if !news.may_wait() || !derived.is_found_first(rules, extent) {
+            return None;
+        }
+        let found: u64 = deriving(rules, extent).map(|of| heads_of(context, of)).sum();
+        Some(facts_of(context, extent, news) + found)
     };
     let concerned = news.concerned(rules, &grown).into_iter().filter(reads_filled);
     let worthwhile = concerned.flat_map(|rule| {
@@ -112,7 +116,7 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
         fits.sort_unstable();
         let fits: Vec<Extent> = fits.into_iter().map(|(_, extent)| extent).collect();
         let given: Vec<Extent> = fits.iter().filter(|extent| !derived.may_have(extent)).copied().collect();
-        // What can be spread first rather than later, and one thing, the smallest, rather than all.
+        // Extents that can be broadcast first are preferred to later ones, and the smallest single one to all of them.
         let choices = [&given, &fits].into_iter().flat_map(|of| of.chunks(1).chain([&of[..]]));
         let mut gains = choices.map(|choice| worth_for(context, rule, choice));
         gains.find(|gain| !gain.is_empty()).unwrap_or_default()
@@ -130,8 +134,8 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
     fits.map(|(_, extent)| extent).collect()
 }
 
-/// The relations that rules which are not new would wait for, and then fire over everything: some of what is spread of
-/// them is derived.
+/// The relations that rules which are not new would have to wait for, and then fire over everything: relations whose
+/// extents are partly derived.
 fn late_for_old(
     rules: &[RuleBody],
     news: &News<'_>,
@@ -146,7 +150,7 @@ fn late_for_old(
     read.filter(waits).map(|read| read.relation).collect()
 }
 
-/// How many facts there are, at most. Of those that are new only the relation is known.
+/// The greatest possible number of facts of an extent. Of new facts only the relation is known.
 fn facts_of(context: &Context, extent: &Extent, news: &News<'_>) -> u64 {
     let with_object = extent.object.and_then(|object| context.objects.get(&(extent.relation, object)));
     match (with_object, news) {
@@ -155,12 +159,12 @@ fn facts_of(context: &Context, extent: &Extent, news: &News<'_>) -> u64 {
     }
 }
 
-/// The rules that may derive some of these facts.
+/// The rules that may derive a fact of the extent.
 fn deriving<'a>(rules: &'a [RuleBody], extent: &'a Extent) -> impl Iterator<Item = &'a RuleBody> {
     rules.iter().filter(move |rule| rule.heads.iter().any(|head| extent.may_have(head)))
 }
 
-/// About how many rows a rule's body has: of all combinations of facts those that agree, if values are spread evenly.
+/// Estimates the rows of a rule's body: the combinations of facts that agree, if values are spread evenly.
 fn heads_of(context: &Context, rule: &RuleBody) -> u64 {
     let mut met: BTreeMap<Slot, f64> = BTreeMap::new();
     let mut rows = 1.0;
@@ -186,10 +190,10 @@ fn heads_of(context: &Context, rule: &RuleBody) -> u64 {
     (rows.ceil() as u64).saturating_mul(rule.heads.len() as u64)
 }
 
-/// What one rule would gain from, of what may be spread.
-fn worth_for(context: &Context, rule: &RuleBody, may_spread: &[Extent]) -> Vec<Extent> {
-    let fixed = |atom: &Atom| Extent::of(atom).filter(|extent| may_spread.contains(extent));
-    let (spread, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| fixed(atom).is_some());
+/// The candidates among `may_broadcast` that one rule would gain from.
+fn worth_for(context: &Context, rule: &RuleBody, may_broadcast: &[Extent]) -> Vec<Extent> {
+    let fixed = |atom: &Atom| Extent::of(atom).filter(|extent| may_broadcast.contains(extent));
+    let (broadcast, others): (Vec<&Atom>, Vec<&Atom>) = rule.body.atoms.iter().partition(|atom| fixed(atom).is_some());
     let others: Vec<Atom> = others.into_iter().cloned().collect();
     let stays = |slot| rule.heads.iter().all(|head| head.subject == Arg::Slot(slot));
     let place = match &others[..] {
@@ -203,11 +207,11 @@ fn worth_for(context: &Context, rule: &RuleBody, may_spread: &[Extent]) -> Vec<E
         (Some(now), Some(place)) => !stays(now) && stays(place),
         (Some(_), None) => false,
     };
-    if is_gain { spread.into_iter().filter_map(fixed).collect() } else { Vec::new() }
+    if is_gain { broadcast.into_iter().filter_map(fixed).collect() } else { Vec::new() }
 }
 
-/// The rules that what they derive leads back to: those of strongly connected components of more than one vertex, in the
-/// graph of rules and of what they read and derive.
+/// The rules whose heads lead back to their bodies: those of strongly connected components of more than one vertex, in
+/// the graph of rules and of the extents that they read and derive.
 fn recursive(rules: &[RuleBody]) -> Vec<RuleBody> {
     let mut graph = Graph::default();
     for (index, rule) in rules.iter().enumerate() {
@@ -239,9 +243,9 @@ fn recursive(rules: &[RuleBody]) -> Vec<RuleBody> {
 enum Vertex {
     Rule(usize),
     Relation(Relation),
-    /// What is read where the predicate is a variable: all relations.
+    /// Read by an atom whose predicate is a variable: all relations.
     Any,
-    /// What is derived where it is.
+    /// Derived by a head whose predicate is a variable.
     Unknown,
 }
 
@@ -257,7 +261,8 @@ impl Graph {
         self.back.entry(to).or_default().push(from);
     }
 
-    /// The component of each vertex (Sharir 1981): backwards in the reverse of the order in which a search ends.
+    /// The component of each vertex (Sharir 1981): a search in reversed edges, in the reverse of the order in which a
+    /// first search ends.
     fn components(&self) -> BTreeMap<Vertex, usize> {
         let vertices: BTreeSet<Vertex> = self.edges.keys().chain(self.back.keys()).copied().collect();
         let (mut ended, mut seen) = (Vec::new(), BTreeSet::new());
@@ -288,7 +293,7 @@ impl Graph {
 }
 
 impl News<'_> {
-    /// The relations of which so much is new that rules may find as much as there is.
+    /// The relations of which so many facts are new that rules may find as many as there are.
     pub fn grown(&self, context: &Context) -> BTreeSet<Relation> {
         let Self::Facts(new) = self else { return BTreeSet::new() };
         if context.single_node {
@@ -308,7 +313,8 @@ impl News<'_> {
         matches!(self, Self::Rules { new, .. } if new.contains(&rule))
     }
 
-    /// The rules that read what has grown; or those that are new, and what may find more by what they derive.
+    /// The rules that read relations that have grown; or new rules, and the rules that may find more because of their
+    /// heads.
     fn concerned<'r>(&self, rules: &'r [RuleBody], grown: &BTreeSet<Relation>) -> Vec<&'r RuleBody> {
         if let Self::Facts(_) = self {
             let reads_grown =

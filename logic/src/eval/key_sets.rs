@@ -1,59 +1,61 @@
-//! Who has a value: the keys of one copy that have it, as a set, while the facts do not change.
+//! Hash sets of the keys with a given value (the members of a class), built once a step has probed often enough, while
+//! the facts do not change.
 //!
-//! `?y a :Course` with `?y` bound is asked of many rows, in any order. Each search in the runs costs a logarithm, and the
-//! rows have to be sorted twice, or each search misses the cache; a set of the members costs one pass over the copy.
+//! `?y a :Course` with `?y` bound is probed for many rows, in any order. Each search in the runs costs a logarithm, and
+//! either the rows have to be sorted twice or each search misses the cache; a set of the members costs one pass over
+//! the copy.
 
-use crate::columns::groups::{GROUPS_PAIRS_MAX, Groups};
+use crate::columns::hash_index::{HashIndex, INDEX_PAIRS_MAX};
 use crate::columns::{Pair, Run};
 use crate::plan::View;
-use entail_model::{Copy, Fault, Relation, TermId};
+use entail_model::{Direction, Fault, Relation, TermId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A pass over so many facts costs what a search for one row does.
+/// A pass over so many facts costs as much as one search.
 const FACTS_A_SEARCH: u64 = 16;
 
-/// Who is asked for.
+/// The copy and value that a set is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Asked {
     pub relation: Relation,
-    pub copy: Copy,
-    /// Not the delta, of which parts differ.
+    pub copy: Direction,
+    /// Never the delta: its morsels differ.
     pub view: View,
     pub value: TermId,
 }
 
-/// The sets that have been asked for often enough; all together they have no more members than there is room for.
+/// The sets that have been asked for often enough. All together have at most a fixed number of members.
 #[derive(Debug)]
-pub struct Members {
+pub struct KeySets {
     sets: Mutex<HashMap<Asked, Arc<Mutex<Set>>>>,
     room: AtomicU64,
 }
 
-impl Default for Members {
+impl Default for KeySets {
     fn default() -> Self {
-        Self { sets: Mutex::default(), room: AtomicU64::new(GROUPS_PAIRS_MAX) }
+        Self { sets: Mutex::default(), room: AtomicU64::new(INDEX_PAIRS_MAX) }
     }
 }
 
 #[derive(Debug, Default)]
 struct Set {
     searches: u64,
-    keys: Option<Arc<Groups>>,
-    /// Are there too many?
+    keys: Option<Arc<HashIndex>>,
+    /// Are there too many members for a set?
     is_too_large: bool,
 }
 
-impl Members {
-    /// The keys with the value, for so many searches: once all searches so far are worth a pass over the runs, and if the
-    /// copy is small enough.
-    pub fn of(&self, asked: Asked, searches: u64, runs: &[Arc<Run>]) -> Result<Option<Arc<Groups>>, Fault> {
+impl KeySets {
+    /// The keys with the value, for so many searches; `None` until all searches so far are worth a pass over the runs,
+    /// or if the copy is too large.
+    pub fn of(&self, asked: Asked, searches: u64, runs: &[Arc<Run>]) -> Result<Option<Arc<HashIndex>>, Fault> {
         let set = {
             let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(sets.entry(asked).or_default())
         };
-        // Who comes while the set is made waits for it.
+        // Threads that ask while the set is built wait for it.
         let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
         set.searches += searches;
         let facts: u64 = runs.iter().map(|run| run.len).sum();
@@ -66,8 +68,8 @@ impl Members {
         Ok(set.keys.clone())
     }
 
-    /// The keys with the value; none if there are too many.
-    fn keys_with(&self, value: TermId, runs: &[Arc<Run>]) -> Result<Option<Groups>, Fault> {
+    /// The keys with the value; `None` if there are too many.
+    fn keys_with(&self, value: TermId, runs: &[Arc<Run>]) -> Result<Option<HashIndex>, Fault> {
         let room = self.room.load(Ordering::Relaxed);
         let mut found: Vec<Pair> = Vec::new();
         for run in runs {
@@ -83,7 +85,7 @@ impl Members {
             return Ok(None);
         }
         found.sort_unstable();
-        Ok(Some(Groups::new(&found)))
+        Ok(Some(HashIndex::new(&found)))
     }
 }
 
@@ -100,10 +102,10 @@ mod tests {
             let (even, odd): (Vec<Pair>, Vec<Pair>) = pairs.iter().partition(|pair| pair.0.0 % 2 == 0);
             let runs: Vec<Arc<Run>> =
                 [even, odd].into_iter().filter_map(|pairs| Run::resident(Mark::Asserted, pairs)).collect();
-            let members = Members::default();
+            let members = KeySets::default();
             let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(1) };
             for value in (0..5).map(TermId) {
-                let asked = Asked { relation, copy: Copy::Out, view: View::All, value };
+                let asked = Asked { relation, copy: Direction::Forward, view: View::All, value };
                 let too_few = (pairs.len() as u64 - 1) / FACTS_A_SEARCH;
                 prop_assert!(members.of(asked, too_few, &runs).expect("in memory").is_none());
                 let keys = members.of(asked, 1, &runs).expect("in memory").expect("asked for often enough");

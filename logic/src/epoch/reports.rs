@@ -1,18 +1,18 @@
-//! The tally of one round: who has reported, whether the counts agree, and what comes next.
+//! The reports of one round: which nodes have reported, and whether their counts agree.
 
+use crate::failpoints::is_broken;
 use crate::fixpoint::Report;
-use crate::guard::is_broken;
 use entail_model::{Fault, NodeId, Round};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The reports of one round.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct RoundReports {
     pub round: Round,
     reports: BTreeMap<NodeId, Report>,
 }
 
-impl Tally {
+impl RoundReports {
     /// No reports yet.
     pub fn new(round: Round) -> Self {
         Self { round, reports: BTreeMap::new() }
@@ -35,7 +35,7 @@ impl Tally {
         self.missing(nodes).next().is_none() || (is_broken("await-all-nodes") && !self.reports.is_empty())
     }
 
-    /// Was everything received that was sent?
+    /// Was every sent message received?
     ///
     /// # Errors
     /// `Internal`, naming the first pair whose counts differ.
@@ -56,12 +56,12 @@ impl Tally {
         Ok(())
     }
 
-    /// Has any node something left to do?
+    /// Has any node work for another round?
     pub fn is_active(&self) -> bool {
         self.reports.values().any(|report| report.active)
     }
 
-    /// Adds what the round derived, by rule.
+    /// Adds the numbers of facts that the round derived, by rule.
     pub fn add_derived_to(&self, totals: &mut Vec<u64>) {
         for report in self.reports.values() {
             if totals.len() < report.derived.len() {

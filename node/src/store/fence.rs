@@ -12,7 +12,7 @@ use entail_model::{Attempt, Fault, Reason};
 
 /// The attempt that is going on, and the last that is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Gate {
+pub struct AttemptFence {
     current: Option<(Attempt, Phase)>,
     over: Option<Attempt>,
 }
@@ -25,8 +25,8 @@ pub enum Phase {
     Sealed,
 }
 
-impl Gate {
-    /// The gate of a store whose last decision was `over`, with an attempt that was sealed before a restart.
+impl AttemptFence {
+    /// The state of a store whose last decision was `over`, with an attempt that was sealed before a restart.
     pub fn new(over: Option<Attempt>, sealed: Option<Attempt>) -> Self {
         Self { current: sealed.map(|attempt| (attempt, Phase::Sealed)), over }
     }
@@ -94,18 +94,18 @@ mod tests {
     #[test]
     fn attempts_go_in_order() {
         let [one, two, three] = [1, 2, 3].map(Attempt);
-        let mut gate = Gate::new(None, None);
-        assert_eq!(gate.phase(two), Ok(None));
-        gate.enter(two, Phase::Open);
-        assert_eq!(gate.phase(two), Ok(Some(Phase::Open)));
-        assert_eq!(gate.phase(three), Ok(None), "an unsealed attempt gives way");
-        assert!(gate.phase(one).is_err(), "an earlier attempt is overtaken");
-        gate.enter(two, Phase::Sealed);
-        assert!(gate.phase(three).is_err(), "a sealed attempt does not give way");
-        assert!(gate.check_end(three).is_err() && gate.check_end(two).is_ok());
-        assert_eq!(gate.undecided(), Some(two));
-        gate.close(two);
-        assert!(gate.phase(two).is_err(), "what is over stays over");
-        assert_eq!((gate.phase(three), gate.undecided()), (Ok(None), None));
+        let mut fence = AttemptFence::new(None, None);
+        assert_eq!(fence.phase(two), Ok(None));
+        fence.enter(two, Phase::Open);
+        assert_eq!(fence.phase(two), Ok(Some(Phase::Open)));
+        assert_eq!(fence.phase(three), Ok(None), "an unsealed attempt gives way");
+        assert!(fence.phase(one).is_err(), "an earlier attempt is overtaken");
+        fence.enter(two, Phase::Sealed);
+        assert!(fence.phase(three).is_err(), "a sealed attempt does not give way");
+        assert!(fence.check_end(three).is_err() && fence.check_end(two).is_ok());
+        assert_eq!(fence.undecided(), Some(two));
+        fence.close(two);
+        assert!(fence.phase(two).is_err(), "what is over stays over");
+        assert_eq!((fence.phase(three), fence.undecided()), (Ok(None), None));
     }
 }

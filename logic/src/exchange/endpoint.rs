@@ -1,0 +1,254 @@
+//! Endpoint: one node's end of an exchange. It decides which received message is worked on now, and when a level is closed.
+//!
+//! Both exchange machines hold one: a query's part ([`answer`](crate::answer)), which has one round, and the
+//! [reasoner](crate::fixpoint), which has many. The machine works; the endpoint checks, counts, defers and closes.
+//!
+//! Invariants: a message is handed to the machine once, in its round, and not before the broadcast that its round begins
+//! with is complete; a level is closed as soon as all levels before it are done; a round ends once.
+
+use super::outbox::Outbox;
+use super::{Flow, Message, Payload, PlanKey};
+use crate::columns::Pair;
+use crate::columns::blocks::BitBlocks;
+use crate::eval::Batch;
+use crate::plan::Plan;
+use entail_model::{Fault, NodeId, Relation, Round};
+use std::sync::Arc;
+
+/// Rounds ahead of the current one whose messages are kept: a peer can be one round ahead, never two.
+const ROUNDS_AHEAD: u32 = 1;
+
+/// The level of broadcast facts, in a round that begins with a broadcast.
+pub const BROADCAST_LEVEL: usize = 1;
+
+/// Delivers a message to a peer.
+pub type Deliver<'d> = &'d mut dyn FnMut(NodeId, Message) -> Result<(), Fault>;
+
+/// What is exchanged, which decides about repetitions and failed deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Rows are a bag, in one round. A message that cannot be delivered fails the query, so none is kept to be sent again.
+    Query,
+    /// Rows are a set, in many rounds. A message is kept until its receiver has acknowledged it.
+    Attempt,
+}
+
+/// What a round begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Each node's own work.
+    Work,
+    /// A broadcast of facts, which takes one level more; the work begins when it is complete.
+    Broadcast,
+}
+
+/// What the machine has to do after [`Endpoint::advance`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Wait for messages.
+    Waiting,
+    /// Begin the round's work: all broadcast facts have arrived. Then advance again.
+    BroadcastComplete,
+    /// The round has just ended.
+    Closed,
+}
+
+/// One node's end of an exchange.
+#[derive(Debug)]
+pub struct Endpoint {
+    kind: Kind,
+    peers: Vec<NodeId>,
+    round: Round,
+    flow: Flow,
+    outbox: Outbox,
+    /// Messages of the next round, from peers that are ahead, and messages of this round that overtook its broadcast.
+    /// No budget holds them: a slow peer's broadcast holds up what all others send.
+    deferred_messages: Vec<(NodeId, Message)>,
+    is_open: bool,
+    is_broadcasting: bool,
+}
+
+impl Endpoint {
+    /// An endpoint between this node and `peers` (without this node), before its first round.
+    pub fn new(kind: Kind, peers: Vec<NodeId>) -> Self {
+        Self {
+            kind,
+            peers,
+            round: Round(0),
+            flow: Flow::new(kind, Round(0), Vec::new(), 0),
+            outbox: Outbox::new(kind),
+            deferred_messages: Vec::new(),
+            is_open: false,
+            is_broadcasting: false,
+        }
+    }
+
+    /// The current round; 0 before the first one.
+    pub fn round(&self) -> Round {
+        self.round
+    }
+
+    /// Is the current round under way?
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Does the round's work wait for broadcast facts?
+    pub fn is_broadcasting(&self) -> bool {
+        self.is_broadcasting
+    }
+
+    /// The round's counts.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// Rows, heads and copies that wait to be sent.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// Opens a round whose work has `levels` levels.
+    pub fn open(&mut self, round: Round, levels: usize, opening: Opening) {
+        self.round = round;
+        self.is_open = true;
+        self.is_broadcasting = opening == Opening::Broadcast;
+        self.outbox.level_offset = usize::from(self.is_broadcasting);
+        self.flow = Flow::new(self.kind, round, self.peers.clone(), levels + self.outbox.level_offset);
+    }
+
+    /// Takes a message from a peer. Gives its level and what it carries if it is to be worked on now: not if it came
+    /// before, if its round is over, or if it has to wait.
+    ///
+    /// # Errors
+    /// `Corrupt` for a message of a round or level that no peer can be in.
+    pub fn receive(&mut self, from: NodeId, message: Message) -> Result<Option<(usize, Payload)>, Fault> {
+        if message.round < self.round || (message.round == self.round && !self.is_open) {
+            return Ok(None);
+        }
+        if message.round > self.round {
+            if message.round > self.last_round_ahead() {
+                return Err(Fault::corrupt(format!("a message of round {} in round {}", message.round, self.round)));
+            }
+            self.deferred_messages.push((from, message));
+            return Ok(None);
+        }
+        if message.level == 0 || message.level > self.flow.levels() {
+            return Err(Fault::corrupt(format!("a message of level {}", message.level)));
+        }
+        if self.is_broadcasting && message.level > BROADCAST_LEVEL {
+            self.deferred_messages.push((from, message));
+            return Ok(None);
+        }
+        if !self.flow.receive(from, &message) {
+            return Ok(None);
+        }
+        // A message from another process has no other owner; a node of this process keeps its own until acknowledged.
+        Ok(Some((message.level, Arc::unwrap_or_clone(message.payload))))
+    }
+
+    fn last_round_ahead(&self) -> Round {
+        match self.kind {
+            Kind::Query => Round(1),
+            Kind::Attempt => Round(self.round.0 + ROUNDS_AHEAD),
+        }
+    }
+
+    /// The messages that had to wait, to be received again.
+    pub fn take_deferred(&mut self) -> Vec<(NodeId, Message)> {
+        std::mem::take(&mut self.deferred_messages)
+    }
+
+    /// Checks that received rows fit the stage of the plan that they are for.
+    ///
+    /// # Errors
+    /// `Corrupt` if they do not.
+    pub fn check_rows(&self, plan: &Plan, level: usize, stage: usize, batch: &Batch) -> Result<(), Fault> {
+        let is_stage = (1..plan.stages.len()).contains(&stage) && stage + self.outbox.level_offset == level;
+        if is_stage && batch.columns.len() == plan.width {
+            Ok(())
+        } else {
+            Err(Fault::corrupt("rows that do not fit their plan"))
+        }
+    }
+
+    /// A peer has a message, which need not be sent again.
+    pub fn acknowledge(&mut self, peer: NodeId, round: Round, sequence: u64) {
+        if round == self.round {
+            self.flow.acknowledge(peer, sequence);
+        }
+    }
+
+    /// Sends again what no peer has acknowledged.
+    pub fn send_again(&self, deliver: Deliver<'_>) -> Result<(), Fault> {
+        self.flow.unacknowledged().try_for_each(|(to, message)| deliver(to, message.clone()))
+    }
+
+    /// Adds rows for a stage at a node, and sends them once there are enough for a message.
+    pub fn add_rows(
+        &mut self,
+        to: NodeId,
+        (plan, stage): (PlanKey, usize),
+        rows: &Batch,
+        deliver: Deliver<'_>,
+    ) -> Result<(), Fault> {
+        self.outbox.add_rows(to, (plan, stage), rows, &mut self.flow, deliver)
+    }
+
+    /// Sends the heads that fill messages.
+    pub fn flush_heads(&mut self, deliver: Deliver<'_>) -> Result<(), Fault> {
+        self.outbox.flush_heads(&mut self.flow, deliver)
+    }
+
+    /// Sends the claimed heads that fill messages.
+    pub fn flush_claimed(&mut self, deliver: Deliver<'_>) -> Result<(), Fault> {
+        self.outbox.flush_claimed(&mut self.flow, deliver)
+    }
+
+    /// Sends blocks of inverse copies.
+    pub fn send_blocks(
+        &mut self,
+        to: NodeId,
+        relation: Relation,
+        blocks: BitBlocks,
+        deliver: Deliver<'_>,
+    ) -> Result<(), Fault> {
+        let level = self.flow.levels();
+        self.flow.deliver(to, level, Arc::new(Payload::Blocks { relation, blocks }), deliver)
+    }
+
+    /// Sends a relation's facts to every peer.
+    pub fn broadcast(&mut self, relation: Relation, facts: &[Pair], deliver: Deliver<'_>) -> Result<(), Fault> {
+        self.outbox.broadcast(relation, facts, &mut self.flow, deliver)
+    }
+
+    /// Closes the broadcast's level: nothing more comes for it.
+    pub fn end_broadcast(&mut self, deliver: Deliver<'_>) -> Result<(), Fault> {
+        self.outbox.close_level(BROADCAST_LEVEL, &mut self.flow, deliver)
+    }
+
+    /// Closes the first level of the round's work, after the work that begins at this node.
+    pub fn end_own_work(&mut self, deliver: Deliver<'_>) -> Result<(), Fault> {
+        let level = self.outbox.level_offset + 1;
+        if level > self.flow.levels() { Ok(()) } else { self.outbox.close_level(level, &mut self.flow, deliver) }
+    }
+
+    /// Closes each level whose input is complete; after the last one, the round.
+    pub fn advance(&mut self, deliver: Deliver<'_>) -> Result<Progress, Fault> {
+        while self.is_open {
+            if self.flow.is_done() && !self.is_broadcasting {
+                self.is_open = false;
+                return Ok(Progress::Closed);
+            }
+            let Some(done) = self.flow.complete_level() else { break };
+            if self.is_broadcasting {
+                self.is_broadcasting = false;
+                return Ok(Progress::BroadcastComplete);
+            }
+            if done < self.flow.levels() {
+                self.outbox.close_level(done + 1, &mut self.flow, deliver)?;
+            }
+        }
+        Ok(Progress::Waiting)
+    }
+}
