@@ -16,7 +16,7 @@ use entail_logic::plan::{Plan, Route};
 use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
-use entail_sparql::cluster::{Cluster, NodeProfile, OperatorWork, Rows, Texts, Wanted, Work};
+use entail_sparql::cluster::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts, Wanted, Work};
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -191,16 +191,16 @@ impl Cluster for Reader {
         self.block(Self::context(self))
     }
 
-    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt> {
         match self.at_hand() {
             Some(at_hand) => at_hand.lookup(terms),
-            None => self.block(self.fetch_ids(terms)),
+            None => Ok(self.block(self.fetch_ids(terms))?),
         }
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault> {
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
         if let Some((_, node)) = self.holders.only_near() {
-            return hand::texts(&self.holders, node, ids);
+            return Ok(hand::texts(&self.holders, node, ids)?);
         }
         let found = self.block(self.fetch_texts(ids))?;
         let mut texts = Texts::new();
@@ -210,7 +210,7 @@ impl Cluster for Reader {
         Ok(texts)
     }
 
-    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {
         let is_traced = self.started.fetch_add(1, Ordering::Relaxed) < PLANS_TRACED_MAX;
         let span = if is_traced { info_span!("fan-out") } else { Span::none() };
         if !wanted.profile

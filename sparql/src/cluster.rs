@@ -1,14 +1,12 @@
-//! What a query needs of the cluster: the seam between the SPARQL front and everything that talks.
+//! What a query needs of the cluster: the interface between this crate and everything that communicates.
 //!
-//! One value serves one query: it pins one epoch, so that everything it answers is of one committed state. Calls block
-//! and run on blocking threads.
+//! One value serves one query: it pins one epoch, so that all its answers are of one committed state. Calls block.
 
-pub use crate::evaluate::texts::Texts;
 use entail_logic::eval::Batch;
 pub use entail_logic::eval::meter::Work;
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
-use entail_model::{Fault, NodeId, Reason, TermId, term};
+use entail_model::{Fault, NodeId, TermId, term};
 use oxrdf::Term;
 use std::sync::Arc;
 
@@ -20,17 +18,17 @@ pub trait Cluster: Send + Sync {
     /// The ids of terms, given as canonical bytes; `None` for terms that the dictionary does not know.
     ///
     /// Never asked for terms with an inline id.
-    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault>;
+    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt>;
 
     /// The canonical bytes of dictionary ids, in order. Sorted ids without repetitions cost least.
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault>;
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt>;
 
     /// The terms of dictionary and inline ids, in order.
-    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Fault> {
+    fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Interrupt> {
         let asked: Vec<TermId> = ids.iter().copied().filter(|id| term::inline_term(*id).is_none()).collect();
         let texts = self.texts(&asked)?;
         if texts.len() != asked.len() {
-            return Err(Fault::internal("not every term was decoded"));
+            return Err(Fault::internal("not every term was decoded").into());
         }
         let mut next = 0;
         let mut decode = |id: &TermId| match term::inline_term(*id) {
@@ -40,17 +38,17 @@ pub trait Cluster: Send + Sync {
                 term::decode(texts.get(next - 1))
             }
         };
-        ids.iter().map(&mut decode).collect()
+        Ok(ids.iter().map(&mut decode).collect::<Result<_, Fault>>()?)
     }
 
     /// Starts a plan on all nodes.
-    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault>;
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt>;
 
     /// The named graphs that have facts.
     fn graphs(&self) -> Result<Vec<TermId>, Fault>;
 
-    /// Is everything that may be asked for here, so that nobody waits for the first rows of an answer?
-    fn is_at_hand(&self) -> bool {
+    /// Does the cluster answer from this process without waiting, or else [fall back](Interrupt::Fallback)?
+    fn is_local(&self) -> bool {
         false
     }
 
@@ -60,18 +58,88 @@ pub trait Cluster: Send + Sync {
     }
 }
 
-/// Not a failure: says that a cluster which [is at hand](Cluster::is_at_hand) would have to wait for something, so that
-/// it has to be asked in another way.
-pub fn elsewhere() -> Fault {
-    Fault::new(Reason::NotReady, "what is asked for is not at hand")
+/// Why a call of the cluster gave no result.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Interrupt {
+    /// A [local](Cluster::is_local) cluster cannot answer at once: the query has to be run on the distributed path.
+    Fallback,
+    Fault(Fault),
 }
 
-/// What is wanted of a running plan.
+impl From<Fault> for Interrupt {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Interrupt> for Fault {
+    /// Only [`run_local`](crate::run_local) asks local clusters, and it handles their fallbacks.
+    fn from(interrupt: Interrupt) -> Self {
+        match interrupt {
+            Interrupt::Fallback => Self::internal("a distributed cluster fell back"),
+            Interrupt::Fault(fault) => fault,
+        }
+    }
+}
+
+/// The canonical bytes of many terms, one after the other.
+#[derive(Debug, Default)]
+pub struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    /// No texts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of texts.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Is there no text?
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Adds the canonical bytes of a term.
+    pub fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Adds a term.
+    pub(crate) fn push_term(&mut self, term: &Term) {
+        term::encode(term.as_ref(), &mut self.bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Adds all texts of `other`.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+    }
+
+    /// The text at `index`.
+    ///
+    /// # Panics
+    /// If there are fewer texts.
+    pub fn get(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[index]]
+    }
+}
+
+/// Options of a running plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// How many rows are of use at most: nodes may stop after that many.
+    /// The number of rows after which nodes may stop.
     pub rows_max: Option<u64>,
-    /// Is the work to be measured?
+    /// Is the work measured?
     pub profile: bool,
 }
 
@@ -80,7 +148,7 @@ pub trait Rows: Send {
     /// The next batch, with the columns of the plan's gathered slots bound; `None` at the end.
     fn next(&mut self) -> Result<Option<Batch>, Fault>;
 
-    /// What each node did, where that was wanted; complete after the end.
+    /// What each node did, if that was measured; complete after the end.
     fn profile(&mut self) -> Vec<NodeProfile>;
 }
 
@@ -100,7 +168,7 @@ pub struct NodeProfile {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OperatorWork {
     pub stage: usize,
-    /// The position in the stage; one past the last is the handing on of rows.
+    /// The position in the stage; one past the last is sending the rows on.
     pub operator: usize,
     /// `None` for rows that belong to no shard.
     pub shard: Option<u16>,

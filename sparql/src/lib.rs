@@ -1,9 +1,9 @@
 //! SPARQL: from a query's text to the bytes of its answer.
 //!
 //! ```text
-//! text ──parse──► algebra ──rewrite──► leaves (bodies) ──piece──► plans ──► cluster
+//! text ──parse──► algebra ──rewrite──► leaves (bodies) ──compile─► plans ─► cluster
 //!                    │                                                        │ rows of ids
-//!                    └──────► the rest ──► spareval over leaves ◄─────────────┤
+//!                    └──────► residual ──► spareval over leaves ◄─────────────┤
 //!                                             │                               │
 //!                                             └──► blocks ◄── direct ◄────────┘
 //!                                                    │ decode, write
@@ -14,25 +14,33 @@
 //! Basic graph patterns with their filters, their joins and unions run in the cluster, as large as can be; the remaining
 //! algebra runs on spareval, on ids. When nothing remains but DISTINCT, LIMIT and a projection, spareval is left out.
 //!
-//! Invariants: an answer is complete or an error; nothing is decoded that is not shown or looked into; no text can
-//! overflow a stack; a query that is cancelled or late ends, whatever it is doing.
+//! Folders, each of which uses only those before it: `text` and `algebra` (what was written), `rewrite` (bodies, leaves and
+//! residual algebra), `session` (the state of one query), `plan` (bodies as plans over ids), `fold` (groups and first rows),
+//! `evaluate` (solutions), `results` (bytes), `query` (requests).
+//!
+//! Invariants: an answer is complete or an error; only terms that are shown or that expressions read are decoded; a text
+//! is parsed once and rewritten once; no text can overflow a stack; a query that is cancelled or past its deadline ends,
+//! whatever it is doing.
 
+mod algebra;
 pub mod cluster;
 mod evaluate;
 mod fold;
 mod plan;
+mod query;
 mod results;
 mod rewrite;
+mod session;
 mod text;
 
-pub use cluster::{Cluster, NodeProfile, OperatorWork, Rows, Texts, Wanted};
-pub use evaluate::run::{Mode, Request, Summary, run, run_at_hand, run_tuned};
-pub use evaluate::session::Stop;
-pub use evaluate::update;
-pub use plan::estimate::Tuning;
+pub use cluster::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts, Wanted};
+pub use plan::cache::PlanCache;
+pub use query::run::{Local, Mode, Request, Summary, run, run_local, run_tuned};
+pub use query::update;
 pub use results::output::{Format, PART_BYTES_MAX, Part};
-pub use text::limits::{self, run_on_big_stack};
-pub use text::plan_cache::Plans;
+pub use rewrite::catalog::Tuning;
+pub use session::Stop;
+pub use text::limits;
 
 use oxrdf::NamedNode;
 

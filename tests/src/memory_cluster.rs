@@ -14,7 +14,7 @@ use entail_logic::plan::compile::{Context, RelationStats};
 use entail_model::fact::Pair;
 use entail_model::term::{self, HashKey};
 use entail_model::{Copy, Fact, Fault, Mark, NodeId, Placement, Relation, ShardCount, TermId, fact};
-use entail_sparql::{Cluster, NodeProfile, OperatorWork, Rows, Texts as AnswerTexts, Wanted};
+use entail_sparql::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts as AnswerTexts, Wanted};
 use oxrdf::vocab::rdf;
 use oxrdf::{GraphName, Quad, Term};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -160,18 +160,18 @@ impl Cluster for MemoryCluster {
         Ok(Arc::clone(&self.context))
     }
 
-    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt> {
         self.looked_up.fetch_add(terms.len() as u64, Ordering::Relaxed);
         Ok(terms.iter().map(|term| self.dictionary.ids.get(term).copied()).collect())
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<AnswerTexts, Fault> {
+    fn texts(&self, ids: &[TermId]) -> Result<AnswerTexts, Interrupt> {
         let mut texts = AnswerTexts::new();
         self.dictionary.texts(ids)?.iter().for_each(|text| texts.push(text));
         Ok(texts)
     }
 
-    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {
         self.executed.fetch_add(1, Ordering::Relaxed);
         let mut parts = self.parts(&plan, wanted)?;
         let mut waiting: VecDeque<(usize, Event)> = (0..parts.len()).map(|part| (part, Event::Start)).collect();

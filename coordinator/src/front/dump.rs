@@ -8,7 +8,7 @@ use entail_proto::convert;
 use entail_proto::internal::ScanRequest;
 use entail_proto::v1::{DumpContent, DumpRequest, DumpResponse, DumpSummary};
 use entail_rdf::Format;
-use entail_rdf::serialize::Serializer;
+use entail_rdf::Serializer;
 use entail_sparql::cluster::Cluster;
 use oxrdf::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term};
 use std::collections::HashMap;

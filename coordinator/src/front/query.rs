@@ -12,7 +12,7 @@ use entail_proto::deadline::deadline_of;
 use entail_proto::v1::query_response::Part as WirePart;
 use entail_proto::v1::query_service_server::QueryService;
 use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QueryResponse, QuerySummary, ResultFormat};
-use entail_sparql::{Format, Mode, Part, Stop};
+use entail_sparql::{Format, Local, Mode, Part, Stop};
 use entail_telemetry::count;
 use futures::Stream;
 use std::pin::Pin;
@@ -102,7 +102,11 @@ fn at_hand(
     started: Instant,
 ) -> Option<Result<Vec<QueryResponse>, Status>> {
     let (span, epoch) = (Span::current(), reader.epoch);
-    let result = entail_sparql::run_at_hand(request, Arc::new(reader.at_hand()?))?;
+    let result = match entail_sparql::run_local(request, Arc::new(reader.at_hand()?)) {
+        Ok(Local::Fallback) => return None,
+        Ok(Local::Done(summary, parts)) => Ok((summary, parts)),
+        Err(fault) => Err(fault),
+    };
     told(house, &span, epoch, result.as_ref().ok().map(|(summary, _)| summary));
     Some(result.map_err(refuse).map(|(summary, parts)| {
         let mut parts: Vec<_> = parts.into_iter().map(|part| wire_part(house, epoch, part)).collect();

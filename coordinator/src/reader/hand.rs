@@ -1,5 +1,5 @@
 //! The cluster when one node of this process holds everything: what is small is answered on the caller's thread, by
-//! reference, without waiting for anything but the disk. What would have to wait is [elsewhere].
+//! reference, without waiting for anything but the disk. What would have to wait is a [fallback](Interrupt::Fallback).
 
 use super::shared::Shared;
 use crate::fanout::FanOut;
@@ -9,7 +9,7 @@ use entail_logic::near::{Ask, Near};
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
 use entail_model::{Epoch, Fault, NodeId, Placement, Reason, TermId, TermKind};
-use entail_sparql::cluster::{Cluster, NodeProfile, Rows, Texts, Wanted, elsewhere};
+use entail_sparql::cluster::{Cluster, Interrupt, NodeProfile, Rows, Texts, Wanted};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::vec::IntoIter;
@@ -39,8 +39,8 @@ impl AtHand {
         Some(Self { shared: Arc::clone(shared), holders: Arc::clone(holders), epoch, context, stop })
     }
 
-    fn node(&self) -> Result<(&Link, &Arc<dyn Near>), Fault> {
-        self.holders.only_near().ok_or_else(elsewhere)
+    fn node(&self) -> Result<(&Link, &Arc<dyn Near>), Interrupt> {
+        self.holders.only_near().ok_or(Interrupt::Fallback)
     }
 
     /// The rows of a plan; `None` if they are too many.
@@ -50,7 +50,7 @@ impl AtHand {
         wanted: Wanted,
         rows_taken_max: Option<u64>,
         span: &Span,
-    ) -> Result<Option<Box<dyn Rows>>, Fault> {
+    ) -> Result<Option<Box<dyn Rows>>, Interrupt> {
         let (link, node) = self.node()?;
         let (_at_work, fan_out) = (link.begin(), FanOut::new(&self.shared.metrics, 1));
         let ask = Ask {
@@ -79,7 +79,7 @@ impl Cluster for AtHand {
         Ok(Arc::clone(&self.context))
     }
 
-    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt> {
         let mut ids: Vec<Option<TermId>> = terms.iter().map(|text| self.shared.ids.get(text)).collect();
         let missing: Vec<usize> = (0..ids.len()).filter(|index| ids[*index].is_none()).collect();
         self.shared.metrics.cached("ids", ids.len(), ids.len() - missing.len());
@@ -96,26 +96,26 @@ impl Cluster for AtHand {
         Ok(ids)
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault> {
-        // The text of a triple term is parsed, as deep as it nests: on a large stack.
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
+        // The text of a triple term is decoded as deep as it nests, off the async runtime.
         if ids.iter().any(|id| id.kind() == TermKind::Triple) {
-            return Err(elsewhere());
+            return Err(Interrupt::Fallback);
         }
-        texts(&self.holders, self.node()?.1, ids)
+        Ok(texts(&self.holders, self.node()?.1, ids)?)
     }
 
-    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {
         if wanted.profile {
-            return Err(elsewhere());
+            return Err(Interrupt::Fallback);
         }
-        self.answer(plan, wanted, Some(ROWS_TAKEN_MAX), &info_span!("fan-out"))?.ok_or_else(elsewhere)
+        self.answer(plan, wanted, Some(ROWS_TAKEN_MAX), &info_span!("fan-out"))?.ok_or(Interrupt::Fallback)
     }
 
     fn graphs(&self) -> Result<Vec<TermId>, Fault> {
         Ok(super::graphs(&self.context))
     }
 
-    fn is_at_hand(&self) -> bool {
+    fn is_local(&self) -> bool {
         true
     }
 }

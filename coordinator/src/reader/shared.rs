@@ -6,7 +6,7 @@ use bytes::Bytes;
 use entail_logic::plan::compile::Context;
 use entail_model::term::HashKey;
 use entail_model::{Epoch, ShardCount, TermId};
-use entail_sparql::Plans;
+use entail_sparql::PlanCache;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub struct Shared {
     pub(super) ids: Cache<Vec<u8>, TermId, ByText>,
     stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
     /// What is known of the texts of queries.
-    pub plans: Arc<Plans>,
+    pub plans: Arc<PlanCache>,
     pub(super) next_query: AtomicU64,
     pub metrics: Arc<Metrics>,
     bytes_max: u64,

@@ -8,11 +8,13 @@ mod round_trip;
 mod speed;
 
 use super::*;
-use entail_model::term;
+use entail_model::term::{self, HashKey};
+use entail_model::{Fault, Reason};
 use oxrdf::{GraphName, NamedOrBlankNode, Quad, Term};
 use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 const KEY: HashKey = HashKey([9; 16]);
 
@@ -77,7 +79,7 @@ fn quads_of(batch: &Batch) -> Vec<Quad> {
 }
 
 fn compressed(compression: Compression, text: &[u8]) -> Vec<u8> {
-    let mut writer = crate::serialize::Compressor::new(compression, Vec::new()).expect("to memory");
+    let mut writer = crate::write::Compressor::new(compression, Vec::new()).expect("to memory");
     writer.write_all(text).expect("to memory");
     writer.finish().expect("to memory")
 }

@@ -1,8 +1,8 @@
 //! What is written in any format and compression is read back as it was.
 
 use super::*;
-use crate::blank::BlankNames;
-use crate::serialize::Serializer;
+use crate::batch::blank::BlankNames;
+use crate::write::Serializer;
 use oxrdf::{BaseDirection, BlankNode, GraphName, Literal, NamedNode, Triple};
 use proptest::prelude::*;
 

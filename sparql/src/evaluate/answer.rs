@@ -1,18 +1,19 @@
 //! The solutions of a query, as blocks of rows of ids, and their decoding.
 //!
-//! When the whole query is one leaf under DISTINCT and LIMIT, its rows go from the cluster to the client without the
-//! evaluator: DISTINCT works on ids, LIMIT drops the stream, and only what is shown is decoded, a block at a time.
+//! When the whole query is one leaf under DISTINCT and LIMIT, its rows go from the cluster to the client without
+//! spareval: DISTINCT works on ids, LIMIT drops the stream, and only terms of the answer are decoded, a block at a time.
 
+use crate::algebra::order;
+use crate::cluster::Interrupt;
+use crate::evaluate::cells::Cells;
 use crate::evaluate::dataset::ClusterDataset;
-use crate::evaluate::order;
-use crate::evaluate::rows::{Codes, RowSet};
 use crate::evaluate::service::Leaves;
-use crate::evaluate::session::{Session, lock};
-use crate::evaluate::term::{self, EvalTerm, Watch};
-use crate::evaluate::texts::Cells;
+use crate::plan::codes::{Codes, RowSet};
 use crate::plan::explain;
-use crate::plan::piece::{Piece, PieceRows};
 use crate::plan::profile::Profiles;
+use crate::plan::union::{UnionPlan, UnionRows};
+use crate::session::term::{self, EvalTerm, Watch};
+use crate::session::{Session, lock};
 use entail_model::{Fault, Reason};
 use oxrdf::Term;
 use spareval::{PreparedQuery, QueryEvaluationError, QueryEvaluator, QueryExplanation, QueryResults};
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex};
 const BLOCK_ROWS_FIRST: usize = 64;
 const BLOCK_ROWS_MAX: usize = 8_192;
 
-/// Rows of the answer, one after the other.
+/// A block of rows of the answer, cell after cell.
 #[derive(Debug, Default)]
 pub struct Block {
     pub width: usize,
@@ -34,14 +35,14 @@ pub struct Block {
 
 /// A query whose solutions come straight from one leaf.
 pub struct Direct {
-    pub piece: Arc<Piece>,
+    pub union: Arc<UnionPlan>,
     pub distinct: bool,
     pub start: usize,
     pub length: Option<usize>,
 }
 
-/// Gets blocks; says whether more are wanted.
-pub type Sink<'s> = &'s mut dyn FnMut(Block) -> Result<ControlFlow<()>, Fault>;
+/// Receives blocks; tells whether more are wanted.
+pub type Sink<'s> = &'s mut dyn FnMut(Block) -> Result<ControlFlow<()>, Interrupt>;
 
 /// Collects rows into blocks.
 struct Blocks<'s> {
@@ -55,7 +56,7 @@ impl<'s> Blocks<'s> {
         Self { block: Block { width, ..Block::default() }, limit: BLOCK_ROWS_FIRST, sink }
     }
 
-    fn push(&mut self, row: impl Iterator<Item = Option<EvalTerm>>) -> Result<ControlFlow<()>, Fault> {
+    fn push(&mut self, row: impl Iterator<Item = Option<EvalTerm>>) -> Result<ControlFlow<()>, Interrupt> {
         self.block.cells.extend(row);
         self.block.rows += 1;
         if self.block.rows < self.limit {
@@ -65,7 +66,7 @@ impl<'s> Blocks<'s> {
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<ControlFlow<()>, Fault> {
+    fn flush(&mut self) -> Result<ControlFlow<()>, Interrupt> {
         if self.block.rows == 0 {
             return Ok(ControlFlow::Continue(()));
         }
@@ -76,13 +77,13 @@ impl<'s> Blocks<'s> {
 
 impl Direct {
     /// Runs the leaf.
-    pub fn run(&self, session: &Arc<Session>, profiles: &Mutex<Profiles>, sink: Sink<'_>) -> Result<(), Fault> {
+    pub fn run(&self, session: &Arc<Session>, profiles: &Mutex<Profiles>, sink: Sink<'_>) -> Result<(), Interrupt> {
         let wanted = self.length.map(|length| self.start.saturating_add(length));
         if wanted == Some(self.start) {
             return Ok(());
         }
         let rows_max = if self.distinct { None } else { wanted.map(|wanted| wanted as u64) };
-        let mut rows = PieceRows::new(Arc::clone(session), Arc::clone(&self.piece), rows_max);
+        let mut rows = UnionRows::new(Arc::clone(session), Arc::clone(&self.union), rows_max);
         let result = self.stream(session, &mut rows, wanted, sink);
         lock(profiles).add(0, rows.measured());
         result
@@ -91,13 +92,13 @@ impl Direct {
     fn stream(
         &self,
         session: &Arc<Session>,
-        rows: &mut PieceRows,
+        rows: &mut UnionRows,
         wanted: Option<usize>,
         sink: Sink<'_>,
-    ) -> Result<(), Fault> {
-        let width = self.piece.variables.len();
-        let (mut blocks, codes) = (Blocks::new(width, sink), Codes::of(&self.piece));
-        let (mut seen, mut held) = (RowSet::new(width), session.holding());
+    ) -> Result<(), Interrupt> {
+        let width = self.union.variables.len();
+        let (mut blocks, codes) = (Blocks::new(width, sink), Codes::of(&self.union));
+        let (mut seen, mut held) = (RowSet::new(width), session.reservation());
         let mut values = Vec::with_capacity(width);
         let mut count = 0;
         while let Some(columns) = rows.next()? {
@@ -121,14 +122,14 @@ impl Direct {
     }
 }
 
-/// Evaluates a rewritten query and hands on its solutions.
-pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Sink<'_>) -> Result<(), Fault> {
+/// Evaluates a residual query with spareval and sends its solutions to `sink`.
+pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Sink<'_>) -> Result<(), Interrupt> {
     let (session, profiles) = (Arc::clone(&dataset.session), Arc::clone(&leaves.profiles));
     guarded(&session, || {
         let evaluator = evaluator(&session, leaves);
         let (results, explanation) = execute(&session, evaluator.prepare(query), dataset);
         let QueryResults::Solutions(solutions) = results.map_err(evaluation_fault)? else {
-            return Err(Fault::internal("a query without solutions"));
+            return Err(Fault::internal("a query without solutions").into());
         };
         let _measured = Measured { profiles: &profiles, explanation };
         let mut blocks = Blocks::new(solutions.variables().len(), sink);
@@ -149,8 +150,8 @@ pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Si
     })
 }
 
-/// Evaluates a rewritten ASK.
-pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<bool, Fault> {
+/// Evaluates a residual ASK with spareval.
+pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<bool, Interrupt> {
     let (session, profiles) = (Arc::clone(&dataset.session), Arc::clone(&leaves.profiles));
     guarded(&session, || {
         let evaluator = evaluator(&session, leaves);
@@ -158,7 +159,7 @@ pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<boo
         let _measured = Measured { profiles: &profiles, explanation };
         match results.map_err(evaluation_fault)? {
             QueryResults::Boolean(value) => Ok(value),
-            _ => Err(Fault::internal("an ASK without an answer")),
+            _ => Err(Fault::internal("an ASK without an answer").into()),
         }
     })
 }
@@ -172,7 +173,7 @@ fn evaluator(session: &Session, leaves: Leaves) -> QueryEvaluator {
 
 type Results = Result<QueryResults<'static>, QueryEvaluationError>;
 
-/// Starts an evaluation; it is measured if that is wanted.
+/// Starts an evaluation, with measurements if the session profiles.
 fn execute(
     session: &Session,
     query: PreparedQuery<'_>,
@@ -185,7 +186,7 @@ fn execute(
     (results, Some(explanation))
 }
 
-/// Keeps what the evaluation's operators did when it has ended, however it did.
+/// Records the work of the evaluation's operators when the evaluation ends, with success or not.
 struct Measured<'p> {
     profiles: &'p Mutex<Profiles>,
     explanation: Option<QueryExplanation>,
@@ -199,11 +200,11 @@ impl Drop for Measured<'_> {
     }
 }
 
-/// Runs an evaluation that the session can stop; what the session knows to have failed comes before what it gave.
-fn guarded<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+/// Runs an evaluation that the session can stop. A fault that the session recorded takes precedence over the result.
+fn guarded<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Interrupt>) -> Result<T, Interrupt> {
     let result = term::watched(Arc::clone(session) as Arc<dyn Watch>, work);
     session.check()?;
-    result.unwrap_or_else(|| Err(Fault::internal("the evaluation ended without a reason")))
+    result.unwrap_or_else(|| Err(Fault::internal("the evaluation ended without a reason").into()))
 }
 
 fn evaluation_fault(error: QueryEvaluationError) -> Fault {

@@ -3,9 +3,10 @@
 //! Basic graph patterns come in through [services](super::service); here are the single patterns that are left, and the
 //! ways between ids and terms.
 
+use crate::algebra::INTERNAL;
 use crate::evaluate::lookups::{Found, From, Lookup, Lookups};
-use crate::evaluate::session::{INTERNAL, Session};
-use crate::evaluate::term::EvalTerm;
+use crate::session::Session;
+use crate::session::term::EvalTerm;
 use entail_model::{Fault, TermId, term};
 use oxrdf::Term;
 use spareval::{ExpressionTerm, InternalQuad, QueryableDataset};

@@ -1,7 +1,7 @@
 //! DESCRIBE: the facts of a resource as subject in the default graph, and those of the blank nodes they lead to.
 
 use crate::evaluate::lookups::{From, Lookup, Lookups};
-use crate::evaluate::session::Session;
+use crate::session::Session;
 use entail_model::{Fault, TermId, TermKind};
 use oxrdf::{NamedOrBlankNode, Term, Triple};
 use std::collections::HashSet;
@@ -18,11 +18,11 @@ pub struct Describer<'a> {
     facts: Vec<(TermId, TermId, TermId)>,
 }
 
-/// Gets triples; says whether more are wanted.
+/// Receives triples; tells whether more are wanted.
 pub type Triples<'t> = &'t mut dyn FnMut(Vec<Triple>) -> Result<ControlFlow<()>, Fault>;
 
 impl<'a> Describer<'a> {
-    /// A describer that has described nothing yet.
+    /// A describer that has not described anything.
     pub fn new(session: &'a Session, lookups: &'a Lookups) -> Self {
         Self { session, lookups, described: HashSet::new(), facts: Vec::new() }
     }
@@ -49,7 +49,7 @@ impl<'a> Describer<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Hands on what was found so far.
+    /// Decodes the facts found so far and sends them as triples.
     pub fn flush(&mut self, triples: Triples<'_>) -> Result<ControlFlow<()>, Fault> {
         let facts = std::mem::take(&mut self.facts);
         let mut ids: Vec<TermId> = facts.iter().flat_map(|(s, p, o)| [*s, *p, *o]).collect();

@@ -1,10 +1,10 @@
 //! Single patterns, looked up while the coordinator evaluates: for property paths, EXISTS and DESCRIBE.
 //!
-//! Each lookup is a plan of one atom. What was found is kept for the query, up to a limit; and a relation that is asked
-//! again and again is fetched once and answered from memory, when it is small enough.
+//! Each lookup is a plan of one atom. Answers are cached for the query, up to a limit; a relation that is asked often is
+//! fetched once and answered from memory, if it is small enough.
 
 use crate::cluster::Wanted;
-use crate::evaluate::session::{Session, lock};
+use crate::session::{Session, lock};
 use entail_logic::eval::Batch;
 use entail_logic::plan::{Arg, Atom, GraphScope, Plan, Slot, compile};
 use entail_model::{Fault, TermId};
@@ -28,7 +28,7 @@ pub enum From {
     Each,
 }
 
-/// What to look for; `None` is anything.
+/// A pattern to look for; `None` matches any term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lookup {
     pub subject: Option<TermId>,
@@ -70,7 +70,7 @@ struct Pairs {
 pub type Answer = Box<dyn Iterator<Item = Result<Found, Fault>>>;
 
 impl Lookups {
-    /// Lookups that have kept nothing yet.
+    /// Lookups with an empty cache.
     pub fn new(session: Arc<Session>) -> Self {
         Self { session, kept: Arc::default() }
     }
@@ -240,7 +240,7 @@ impl Iterator for Stream {
     }
 }
 
-/// Hands on what is found and, if it comes to the end, keeps it.
+/// Passes facts on, and caches them all if the end is reached.
 struct Recorder {
     stream: Stream,
     lookup: Lookup,

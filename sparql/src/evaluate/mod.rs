@@ -1,20 +1,15 @@
-//! Evaluation at the coordinator: runs a prepared query, and evaluates the algebra that stays outside of the cluster.
+//! Evaluation at the coordinator: rows of leaves become solutions, directly or through spareval.
 //!
 //! ```text
-//! run ──► prepare ──► answer ──► service (rows of a leaf) ──► solutions
-//!              session: epoch, limits, deadline        lookups, texts: ids to terms and back
+//! answer ──► service (rows of a leaf) ──► blocks of solutions ──► cells (canonical bytes)
+//!    └─────► dataset, lookups (single patterns of paths, EXISTS, DESCRIBE)
 //! ```
 
 pub(crate) mod answer;
+pub(crate) mod cells;
+pub(crate) mod counted;
 pub(crate) mod dataset;
 pub(crate) mod describe;
-pub(crate) mod holding;
+pub(crate) mod holds;
 pub(crate) mod lookups;
-pub(crate) mod order;
-pub(crate) mod rows;
-pub(crate) mod run;
 pub(crate) mod service;
-pub(crate) mod session;
-pub(crate) mod term;
-pub(crate) mod texts;
-pub mod update;

@@ -1,37 +1,19 @@
 //! The leaves of a query as services that spareval calls.
 
-use crate::evaluate::session::{Session, lock};
-use crate::evaluate::term::EvalTerm;
-use crate::fold::{Fold, Folded, Row};
-use crate::plan::piece::{Cell, Columns, Piece, PieceRows};
+use crate::fold::{self, Folded, Row};
+use crate::plan::leaf::LeafPlan;
 use crate::plan::profile::Profiles;
+use crate::plan::union::{Cell, Columns, UnionRows};
 use crate::rewrite::leaf::leaf_number;
+use crate::session::term::EvalTerm;
+use crate::session::{Session, lock};
 use entail_model::{Fault, TermId};
 use oxiri::Iri;
-use oxrdf::{NamedNode, Term, Variable};
+use oxrdf::{NamedNode, Term};
 use spareval::{DefaultServiceHandler, QueryEvaluationError, QuerySolutionIter};
 use spargebra::algebra::GraphPattern;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-
-/// A leaf that can be run.
-pub struct Source {
-    pub piece: Arc<Piece>,
-    /// What it gives.
-    pub variables: Arc<[Variable]>,
-    /// Which of these expressions of the coordinator need as text.
-    pub texts: Vec<bool>,
-    /// What is given in place of the piece's rows.
-    pub fold: Option<Fold>,
-}
-
-impl Source {
-    /// The rows of a piece, into which nobody looks.
-    pub fn of(piece: &Arc<Piece>) -> Self {
-        let texts = vec![false; piece.variables.len()];
-        Self { piece: Arc::clone(piece), variables: piece.variables.clone().into(), texts, fold: None }
-    }
-}
 
 /// Rows of a fold whose terms are looked up together.
 const FOLDED_ROWS: usize = 8_192;
@@ -39,7 +21,7 @@ const FOLDED_ROWS: usize = 8_192;
 /// All leaves of a query.
 pub struct Leaves {
     pub session: Arc<Session>,
-    pub sources: Arc<Vec<Source>>,
+    pub leaves: Arc<Vec<LeafPlan>>,
     pub profiles: Arc<Mutex<Profiles>>,
 }
 
@@ -53,16 +35,15 @@ impl DefaultServiceHandler for Leaves {
         _base: Option<&Iri<String>>,
     ) -> Result<QuerySolutionIter<'static>, QueryEvaluationError> {
         let unsupported = || QueryEvaluationError::UnsupportedService(name.clone());
-        let number =
-            leaf_number(name.as_str()).filter(|number| *number < self.sources.len()).ok_or_else(unsupported)?;
-        let Source { piece, variables, .. } = &self.sources[number];
-        let (piece, variables) = (Arc::clone(piece), Arc::clone(variables));
+        let number = leaf_number(name.as_str()).filter(|number| *number < self.leaves.len()).ok_or_else(unsupported)?;
+        let LeafPlan { union, variables, .. } = &self.leaves[number];
+        let (union, variables) = (Arc::clone(union), Arc::clone(variables));
         let rows = LeafRows {
             number,
             session: Arc::clone(&self.session),
-            sources: Arc::clone(&self.sources),
+            leaves: Arc::clone(&self.leaves),
             profiles: Arc::clone(&self.profiles),
-            rows: PieceRows::new(Arc::clone(&self.session), piece, None),
+            rows: UnionRows::new(Arc::clone(&self.session), union, None),
             columns: None,
             at: 0,
             folded: None,
@@ -76,12 +57,12 @@ impl DefaultServiceHandler for Leaves {
 struct LeafRows {
     number: usize,
     session: Arc<Session>,
-    sources: Arc<Vec<Source>>,
+    leaves: Arc<Vec<LeafPlan>>,
     profiles: Arc<Mutex<Profiles>>,
-    rows: PieceRows,
+    rows: UnionRows,
     columns: Option<Columns>,
     at: usize,
-    /// What a fold gives, once all rows were taken in, and its next rows.
+    /// The rows of a fold, once all input was read, and those that were looked up already.
     folded: Option<Folded>,
     next: std::vec::IntoIter<Row>,
     is_over: bool,
@@ -89,7 +70,7 @@ struct LeafRows {
 
 impl LeafRows {
     fn advance(&mut self) -> Result<Option<Vec<Option<Term>>>, Fault> {
-        match &self.sources[self.number].fold {
+        match &self.leaves[self.number].fold {
             Some(_) => self.next_folded(),
             None => self.next_row(),
         }
@@ -97,14 +78,14 @@ impl LeafRows {
 
     /// The next row of a fold.
     fn next_folded(&mut self) -> Result<Option<Vec<Option<Term>>>, Fault> {
-        let source = &self.sources[self.number];
-        if let (None, Some(fold)) = (&self.folded, &source.fold) {
-            self.folded = Some(fold.run(&self.session, &mut self.rows)?);
+        let leaf = &self.leaves[self.number];
+        if let (None, Some(fold)) = (&self.folded, &leaf.fold) {
+            self.folded = Some(fold::run(fold, &self.session, &mut self.rows)?);
         }
         if self.next.len() == 0 {
             let next: Vec<Row> = self.folded.iter_mut().flatten().take(FOLDED_ROWS).collect();
-            self.session.feed(next.len() as u64 * bytes_of_row(source))?;
-            look_up(&self.session, source, &next)?;
+            self.session.feed(next.len() as u64 * bytes_of_row(leaf))?;
+            look_up(&self.session, leaf, &next)?;
             self.next = next.into_iter();
         }
         let Some(row) = self.next.next() else { return Ok(None) };
@@ -118,8 +99,8 @@ impl LeafRows {
     fn next_row(&mut self) -> Result<Option<Vec<Option<Term>>>, Fault> {
         loop {
             while let Some(columns) = self.columns.as_ref().filter(|columns| self.at < columns.batch.rows) {
-                let source = &self.sources[self.number];
-                let cells = &source.piece.branches[columns.branch].cells;
+                let leaf = &self.leaves[self.number];
+                let cells = &leaf.union.branches[columns.branch].cells;
                 let at = self.at;
                 self.at += 1;
                 if !self.rows.is_new(columns, at)? {
@@ -134,23 +115,24 @@ impl LeafRows {
             self.columns = self.rows.next()?;
             self.at = 0;
             let Some(columns) = &self.columns else { return Ok(None) };
-            let source = &self.sources[self.number];
-            self.session.feed(columns.batch.rows as u64 * bytes_of_row(source))?;
-            self.session.prefetch(texts(source, columns))?;
+            let leaf = &self.leaves[self.number];
+            self.session.feed(columns.batch.rows as u64 * bytes_of_row(leaf))?;
+            self.session.prefetch(texts(leaf, columns))?;
         }
     }
 }
 
-/// What a row takes with those that may hold it.
-fn bytes_of_row(source: &Source) -> u64 {
-    16 * source.variables.len() as u64 + 48
+/// Bytes that a row may take in the evaluator's memory.
+fn bytes_of_row(leaf: &LeafPlan) -> u64 {
+    16 * leaf.variables.len() as u64 + 48
 }
 
-/// Learns what the evaluator will ask of rows of a fold: the ids of computed terms, and the terms that are looked into.
-fn look_up(session: &Session, source: &Source, rows: &[Row]) -> Result<(), Fault> {
+/// Looks up, for many rows of a fold together, what the evaluator will ask: ids of computed terms, and terms that
+/// expressions read.
+fn look_up(session: &Session, leaf: &LeafPlan, rows: &[Row]) -> Result<(), Fault> {
     let (mut ids, mut terms) = (Vec::new(), Vec::new());
     for row in rows {
-        for (cell, is_text) in row.iter().zip(&source.texts) {
+        for (cell, is_text) in row.iter().zip(&leaf.texts) {
             match cell {
                 Some(EvalTerm::Id(id)) if *is_text => ids.push(*id),
                 Some(EvalTerm::Computed(term)) => terms.push(Term::clone(term)),
@@ -162,7 +144,7 @@ fn look_up(session: &Session, source: &Source, rows: &[Row]) -> Result<(), Fault
     session.prefetch(ids)
 }
 
-/// A column's id in a row; `None` for what is unbound or no id.
+/// The id of a column in a row; `None` if the cell is unbound or has a term without an id.
 fn id(cell: &Cell, columns: &Columns, row: usize) -> Option<TermId> {
     match cell {
         Cell::Slot(slot) => Some(columns.batch.columns[*slot][row]),
@@ -172,8 +154,8 @@ fn id(cell: &Cell, columns: &Columns, row: usize) -> Option<TermId> {
 }
 
 /// The distinct ids that expressions will need as text.
-fn texts(source: &Source, columns: &Columns) -> Vec<TermId> {
-    let cells = source.piece.branches[columns.branch].cells.iter().zip(&source.texts).filter(|(_, needed)| **needed);
+fn texts(leaf: &LeafPlan, columns: &Columns) -> Vec<TermId> {
+    let cells = leaf.union.branches[columns.branch].cells.iter().zip(&leaf.texts).filter(|(_, needed)| **needed);
     let ids: HashSet<TermId> =
         cells.flat_map(|(cell, _)| (0..columns.batch.rows).filter_map(move |row| id(cell, columns, row))).collect();
     ids.into_iter().collect()

@@ -1,122 +1,74 @@
-//! Aggregates over variables, and what accumulates their values: SPARQL 1.1, 18.5.1.
+//! Accumulators of aggregates over variables: SPARQL 1.1, 18.5.1.
 //!
-//! An error is a value that is not bound, or is none that the aggregate works on. COUNT and SAMPLE pass over errors, the
-//! others have none then, for their group.
+//! A value that is unbound, or that the aggregate is not defined for, is an error. COUNT and SAMPLE skip errors; the other
+//! aggregates give no value for a group with an error.
 
 use super::extreme::Extreme;
 use super::joined::Joined;
 use super::number::Sum;
 use super::{Rows, places};
-use crate::evaluate::rows::{Codes, RowSet, UNBOUND};
-use crate::evaluate::term::EvalTerm;
+use crate::plan::codes::{Codes, RowSet, UNBOUND};
+use crate::rewrite::fold::Aggregate;
+use crate::session::term::EvalTerm;
 use entail_model::{Fault, term};
 use oxrdf::vocab::xsd;
 use oxrdf::{Literal, Term, Variable};
-use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression};
+use spargebra::algebra::AggregateFunction;
 use std::cmp::Ordering;
-use std::fmt;
 use std::sync::Arc;
 
-/// An aggregate over variables.
-#[derive(Clone, Debug)]
-pub struct Aggregate {
-    /// `None`: whole solutions.
-    function: Option<AggregateFunction>,
-    of: Vec<Variable>,
-    distinct: bool,
-}
-
-impl Aggregate {
-    /// The aggregate, if it is one over a variable or whole solutions, whose variables are `visible`.
-    pub fn of(aggregate: &AggregateExpression, visible: impl FnOnce() -> Vec<Variable>) -> Option<Self> {
-        match aggregate {
-            AggregateExpression::CountSolutions { distinct } => {
-                Some(Self { function: None, of: if *distinct { visible() } else { Vec::new() }, distinct: *distinct })
-            }
-            AggregateExpression::FunctionCall { name: AggregateFunction::Custom(_), .. } => None,
-            AggregateExpression::FunctionCall { name, expr: Expression::Variable(of), distinct } => {
-                Some(Self { function: Some(name.clone()), of: vec![of.clone()], distinct: *distinct })
-            }
-            AggregateExpression::FunctionCall { .. } => None,
-        }
-    }
-
-    /// The variables that it reads.
-    pub fn inputs(&self) -> &[Variable] {
-        &self.of
-    }
-
-    /// Does it need no more of rows that are the same than how many they are?
-    pub fn counts(&self) -> bool {
-        let adds = matches!(
-            self.function,
-            Some(AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::GroupConcat { .. })
-        );
-        self.distinct || !adds
-    }
-
-    /// What accumulates it from rows of these inputs.
-    pub fn accumulator(&self, inputs: &[Variable]) -> Box<dyn Accumulate> {
-        let cells = places(inputs, &self.of);
-        let Some(function) = &self.function else {
-            return match self.distinct {
-                true => Box::new(Distinct::new(cells, Count::default())),
-                false => Box::new(Count::default()),
-            };
+/// The accumulator of an aggregate over rows whose columns are `inputs`.
+pub(crate) fn accumulator(aggregate: &Aggregate, inputs: &[Variable]) -> Box<dyn Accumulate> {
+    let cells = places(inputs, &aggregate.of);
+    let Some(function) = &aggregate.function else {
+        return match aggregate.distinct {
+            true => Box::new(Distinct::new(cells, Count::default())),
+            false => Box::new(Count::default()),
         };
-        let cell = cells[0];
-        match function {
-            AggregateFunction::Count => self.counted(Count { cell: Some(cell), ..Count::default() }, cell),
-            AggregateFunction::Sum => self.counted(Sum::new(cell), cell),
-            AggregateFunction::Avg => self.counted(Sum::average(cell), cell),
-            AggregateFunction::GroupConcat { separator } => {
-                self.counted(Joined::new(cell, separator.as_deref().unwrap_or(" ")), cell)
-            }
-            AggregateFunction::Min => Box::new(Extreme::new(cell, Ordering::Less)),
-            AggregateFunction::Max => Box::new(Extreme::new(cell, Ordering::Greater)),
-            // The others were refused.
-            AggregateFunction::Sample | AggregateFunction::Custom(_) => Box::new(Sample { cell, found: Vec::new() }),
+    };
+    let cell = cells[0];
+    match function {
+        AggregateFunction::Count => distinct(aggregate, Count { cell: Some(cell), ..Count::default() }, cell),
+        AggregateFunction::Sum => distinct(aggregate, Sum::new(cell), cell),
+        AggregateFunction::Avg => distinct(aggregate, Sum::average(cell), cell),
+        AggregateFunction::GroupConcat { separator } => {
+            distinct(aggregate, Joined::new(cell, separator.as_deref().unwrap_or(" ")), cell)
         }
-    }
-
-    fn counted<A: Accumulate + 'static>(&self, inner: A, cell: usize) -> Box<dyn Accumulate> {
-        match self.distinct {
-            true => Box::new(Distinct::new(vec![cell], inner)),
-            false => Box::new(inner),
-        }
+        AggregateFunction::Min => Box::new(Extreme::new(cell, Ordering::Less)),
+        AggregateFunction::Max => Box::new(Extreme::new(cell, Ordering::Greater)),
+        // The others were refused.
+        AggregateFunction::Sample | AggregateFunction::Custom(_) => Box::new(Sample { cell, found: Vec::new() }),
     }
 }
 
-impl fmt::Display for Aggregate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let distinct = if self.distinct { "DISTINCT " } else { "" };
-        match &self.function {
-            None => write!(f, "COUNT({distinct}*)"),
-            Some(function) => write!(f, "{function}({distinct}{})", self.of[0]),
-        }
+/// `inner`, behind a filter for repeated values if the aggregate is DISTINCT.
+fn distinct<A: Accumulate + 'static>(aggregate: &Aggregate, inner: A, cell: usize) -> Box<dyn Accumulate> {
+    match aggregate.distinct {
+        true => Box::new(Distinct::new(vec![cell], inner)),
+        false => Box::new(inner),
     }
 }
 
 /// Accumulates an aggregate's values, for all groups.
 pub trait Accumulate {
-    /// One more group, numbered as they come.
+    /// Begins the next group; groups are numbered from zero.
     fn begin(&mut self);
 
-    /// Looks into the terms of rows that are going to be added.
+    /// Decodes the terms of rows that are going to be added.
     ///
     /// # Errors
-    /// What the cluster gives.
+    /// Errors of the cluster.
     fn learn(&mut self, _rows: &Rows<'_>) -> Result<(), Fault> {
         Ok(())
     }
 
-    /// Adds a row to a group, as often as it is there; only [counts](Aggregate::counts) get a row more than once.
+    /// Adds a row to a group, `times` times; more than once only if the aggregate [counts](Aggregate::counts).
     fn add(&mut self, group: usize, row: &[u64], times: u64);
 
-    /// Bytes that are kept.
+    /// Bytes in memory.
     fn bytes(&self) -> usize;
 
-    /// What came of a group.
+    /// The value of a group.
     fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm>;
 }
 
@@ -150,7 +102,7 @@ impl Accumulate for Count {
     }
 }
 
-/// Hands on each value of a group once.
+/// Passes each value of a group on once.
 struct Distinct<A> {
     cells: Vec<usize>,
     /// The group and the values.

@@ -1,15 +1,14 @@
-//! What is made of the terms of codes, kept as long as it is little: most rows have terms that others had before.
+//! A small cache of values computed from decoded terms: most rows have terms that earlier rows had.
 
 use super::Rows;
-use crate::evaluate::rows::{UNBOUND, hash};
-use crate::evaluate::term::EvalTerm;
+use crate::plan::codes::{UNBOUND, hash};
+use crate::session::term::EvalTerm;
 use entail_model::Fault;
 use oxrdf::Term;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Terms of which something is kept, before the rows that come next, and the bytes of its texts: no more than that, whatever
-/// the query may hold.
+/// Entries of the cache, and bytes of text in them, after which it is cleared.
 const KNOWN_MAX: usize = 1 << 16;
 const BYTES_MAX: usize = 4 << 20;
 
@@ -31,18 +30,17 @@ impl Hasher for ByCode {
     }
 }
 
-/// What is made of terms.
+/// Values computed from terms, by code.
 pub struct Decoded<T> {
     known: HashMap<u64, T, BuildHasherDefault<ByCode>>,
     make: fn(Term) -> T,
-    /// What is made takes so much beside its own size.
+    /// The bytes of text that a value holds beside its own size.
     text: fn(&T) -> usize,
     texts: usize,
 }
 
 impl<T> Decoded<T> {
-    /// Nothing yet; `make` is asked once for each term that is not known any more, and `text` for the bytes of a text in
-    /// what it makes.
+    /// An empty cache; `make` computes the value of a term, and `text` tells the bytes of text in a value.
     pub fn new(make: fn(Term) -> T, text: fn(&T) -> usize) -> Self {
         Self { known: HashMap::default(), make, text, texts: 0 }
     }
@@ -53,7 +51,7 @@ impl<T> Decoded<T> {
         self.known.insert(code, made);
     }
 
-    /// Makes all that a column of rows needs, asking for the texts together.
+    /// Computes the values of a column of rows, with one lookup for all texts.
     pub fn learn(&mut self, rows: &Rows<'_>, cell: usize) -> Result<(), Fault> {
         if self.known.len() > KNOWN_MAX || self.texts > BYTES_MAX {
             self.known.clear();
@@ -79,7 +77,7 @@ impl<T> Decoded<T> {
         Ok(())
     }
 
-    /// What was made of a bound cell of the rows that were learned last.
+    /// The value of a bound cell of the rows that were learned last.
     pub fn get(&self, code: u64) -> Option<&T> {
         self.known.get(&code)
     }

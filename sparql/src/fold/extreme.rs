@@ -1,12 +1,12 @@
-//! MIN and MAX, by the order that ORDER BY has: values of all kinds are comparable. Of equal values it is that with the
-//! smallest code, whichever came first.
+//! MIN and MAX in the order of ORDER BY, in which values of all kinds are comparable. Of equal values the one with the
+//! smallest code is taken, whatever the order of arrival.
 
 use super::Rows;
 use super::aggregate::Accumulate;
 use super::decoded::Decoded;
-use crate::evaluate::order::sort_key;
-use crate::evaluate::rows::{Codes, UNBOUND};
-use crate::evaluate::term::EvalTerm;
+use crate::algebra::order::sort_key;
+use crate::plan::codes::{Codes, UNBOUND};
+use crate::session::term::EvalTerm;
 use entail_model::Fault;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Keeps the least or greatest value of each group.
 pub struct Extreme {
     cell: usize,
-    /// What a better value is beside the best.
+    /// How a better value compares with the best so far.
     better: Ordering,
     keys: Decoded<Arc<str>>,
     best: Vec<Best>,
@@ -71,7 +71,7 @@ impl Accumulate for Extreme {
             if let Best::Some(_, old) = best {
                 self.bytes -= old.len();
             }
-            // Keys are shared with what was learned; that forgets them, and groups do not.
+            // Keys are shared with the decoded terms, which are dropped before the groups are.
             self.bytes += key.len();
             *best = Best::Some(code, Arc::clone(key));
         }

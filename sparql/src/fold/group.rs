@@ -1,36 +1,37 @@
 //! Groups: rows with the same cells, an accumulator for each aggregate.
 
-use super::aggregate::Accumulate;
-use super::{Group, Row, Rows, places};
-use crate::evaluate::rows::{Codes, RowSet};
-use crate::evaluate::session::Session;
-use crate::plan::piece::PieceRows;
+use super::aggregate::{Accumulate, accumulator};
+use super::{Row, Rows, places};
+use crate::plan::codes::{Codes, RowSet};
+use crate::plan::union::UnionRows;
+use crate::rewrite::fold::Group;
+use crate::session::Session;
 use entail_model::Fault;
 use oxrdf::Variable;
 use std::sync::Arc;
 
-/// Folds all rows of a piece, whose cells are `inputs`.
+/// Groups all rows of a leaf, whose columns are `inputs`.
 pub fn run(
     group: &Group,
     inputs: &[Variable],
     session: &Arc<Session>,
-    piece: &mut PieceRows,
+    input: &mut UnionRows,
 ) -> Result<impl Iterator<Item = Row> + use<>, Fault> {
-    let names = Codes::of(piece.piece());
+    let names = Codes::of(input.plan());
     let mut rows = Rows::new(session, &names, inputs.len());
     let mut groups = Groups::new(group, inputs);
-    let mut held = session.holding();
-    while let Some(columns) = piece.next()? {
-        rows.each_of(&columns, piece, |rows| {
+    let mut held = session.reservation();
+    while let Some(columns) = input.next()? {
+        rows.each_of(&columns, input, |rows| {
             groups.add(rows)?;
             held.set(groups.bytes())
         })?;
     }
-    // Not as they came, which is another order each time: whoever sorts them then has the same order of equal ones.
+    // Not in the order of arrival, which differs from run to run: a sort above then keeps one order of equal groups.
     let mut order: Vec<usize> = (0..groups.keys.len()).collect();
     order.sort_unstable_by(|one, other| groups.keys.get(*one).cmp(groups.keys.get(*other)));
     let rows = order.into_iter().map(move |group| {
-        // What is held is there until the last row is made.
+        // The reservation ends with the last row.
         let _held = &held;
         groups.finish(group, &names)
     });
@@ -47,7 +48,7 @@ struct Groups {
 
 impl Groups {
     fn new(group: &Group, inputs: &[Variable]) -> Self {
-        let accumulators = group.aggregates.iter().map(|(_, aggregate)| aggregate.accumulator(inputs)).collect();
+        let accumulators = group.aggregates.iter().map(|(_, aggregate)| accumulator(aggregate, inputs)).collect();
         let mut groups = Self { by: places(inputs, &group.by), keys: RowSet::new(group.by.len()), accumulators };
         if group.by.is_empty() {
             // All rows are one group, even if there are none.

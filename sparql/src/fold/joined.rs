@@ -4,8 +4,8 @@
 use super::Rows;
 use super::aggregate::{Accumulate, computed};
 use super::decoded::Decoded;
-use crate::evaluate::rows::Codes;
-use crate::evaluate::term::EvalTerm;
+use crate::plan::codes::Codes;
+use crate::session::term::EvalTerm;
 use entail_model::Fault;
 use oxrdf::{BaseDirection, Term};
 use spareval::ExpressionTerm;
@@ -34,7 +34,7 @@ fn literal(value: String, tag: Tag) -> Term {
     .into()
 }
 
-/// What was joined: nothing yet, or a text and the tag that all parts had.
+/// The joined text of a group, and the tag that all parts have; no tag before the first part.
 #[derive(Clone)]
 struct Text {
     value: String,

@@ -1,13 +1,13 @@
-//! Operators that keep little of many rows: groups, and the first rows in an order. They take the rows of a leaf as they
-//! come, as codes, so only what is kept takes memory, and only what is looked into or shown is decoded.
+//! Operators that keep little of many rows: groups, and the first rows in an order. They read the rows of a leaf as codes,
+//! so memory grows with the result only, and only terms that are shown or that aggregates read are decoded.
 //!
 //! ```text
-//! leaf ──pieces of rows──► groups: the cells of GROUP BY ──► an accumulator for each aggregate ──► a row for each group
-//!                     └──► top: the k best rows so far ─────────────────────────────────────────► these, in order
+//! leaf ──rows as codes──► groups: the cells of GROUP BY ──► an accumulator for each aggregate ──► a row for each group
+//!                    └──► top: the k best rows so far ─────────────────────────────────────────► these, in order
 //! ```
 //!
-//! In the algebra a folded leaf is a service as others are: HAVING, expressions over aggregates, and everything around them
-//! are the evaluator's.
+//! In the algebra a folded leaf is a service like any leaf: spareval evaluates HAVING, expressions over aggregates, and
+//! everything around them.
 
 mod aggregate;
 mod decoded;
@@ -17,49 +17,31 @@ mod joined;
 mod number;
 mod top;
 
-use crate::evaluate::rows::Codes;
-use crate::evaluate::session::Session;
-use crate::evaluate::term::EvalTerm;
-use crate::plan::piece::{Columns, PieceRows, Repetitions};
-use crate::rewrite::body::Body;
+use crate::plan::codes::Codes;
+use crate::plan::union::{Columns, UnionRows};
+use crate::rewrite::fold::{Fold, Repetitions};
+use crate::session::Session;
+use crate::session::term::EvalTerm;
 use entail_model::Fault;
 use oxrdf::Variable;
-use serde_json::{Value, json};
-use spargebra::algebra::AggregateExpression;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use aggregate::Aggregate;
-pub use top::By;
-
-/// What becomes of a leaf's rows.
-#[derive(Clone, Debug)]
-pub enum Fold {
-    Group(Group),
-    Top(Top),
-}
-
-/// GROUP BY with its aggregates, each of which gives a variable.
-#[derive(Clone, Debug)]
-pub struct Group {
-    pub by: Vec<Variable>,
-    pub aggregates: Vec<(Variable, Aggregate)>,
-}
-
-/// The first rows in an order.
-#[derive(Clone, Debug)]
-pub struct Top {
-    pub by: Vec<(Variable, By)>,
-    pub shown: Vec<Variable>,
-    pub length: usize,
-    /// Is each row wanted once? Then it is ordered by what it shows.
-    pub distinct: bool,
+/// Takes in all rows of a leaf and gives the rows of the fold.
+///
+/// # Errors
+/// `LimitExceeded` when groups, values or sorted rows need too much memory; errors of the leaf.
+pub(crate) fn run(fold: &Fold, session: &Arc<Session>, rows: &mut UnionRows) -> Result<Folded, Fault> {
+    match fold {
+        Fold::Group(group) => Ok(Box::new(group::run(group, &fold.inputs(), session, rows)?)),
+        Fold::Top(top) => Ok(Box::new(top::run(top, &fold.inputs(), session, rows)?)),
+    }
 }
 
 /// A row of what a fold gives.
 pub type Row = Vec<Option<EvalTerm>>;
 
-/// The rows that a fold gives, made one by one from what it keeps.
+/// The rows that a fold gives, made one by one from its state.
 pub type Folded = Box<dyn Iterator<Item = Row>>;
 
 /// Rows that are looked at together. A batch that is only counted may stand for any number.
@@ -71,7 +53,7 @@ pub struct Rows<'r> {
     pub names: &'r Codes,
     width: usize,
     codes: Vec<u64>,
-    /// For how many each row stands.
+    /// The number of rows that each row stands for.
     times: Vec<u64>,
 }
 
@@ -80,34 +62,34 @@ impl<'r> Rows<'r> {
         Self { session, names, width, codes: Vec::new(), times: Vec::new() }
     }
 
-    /// Gives all rows of a batch, some at a time; as one, where they are the same and only counted.
+    /// Passes all rows of a batch to `give`, some at a time; as one row with a count, if they are equal and only counted.
     fn each_of(
         &mut self,
         columns: &Columns,
-        piece: &PieceRows,
+        input: &UnionRows,
         mut give: impl FnMut(&Self) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let all = columns.batch.rows;
         let is_number = columns.batch.columns.iter().all(Vec::is_empty);
-        if is_number && all > 0 && piece.piece().repetitions == Repetitions::Counted {
-            self.take(columns, piece, 0..1);
+        if is_number && all > 0 && input.plan().repetitions == Repetitions::Counted {
+            self.take(columns, input, 0..1);
             self.times[0] = self.times[0].saturating_mul(all as u64);
             return give(self);
         }
         for start in (0..all).step_by(ROWS) {
             self.session.check()?;
-            self.take(columns, piece, start..all.min(start + ROWS));
+            self.take(columns, input, start..all.min(start + ROWS));
             give(self)?;
         }
         Ok(())
     }
 
-    /// Takes rows of a batch in place of those that were here.
-    fn take(&mut self, columns: &Columns, piece: &PieceRows, rows: Range<usize>) {
+    /// Replaces these rows by rows of a batch.
+    fn take(&mut self, columns: &Columns, input: &UnionRows, rows: Range<usize>) {
         self.codes.clear();
         self.times.clear();
         for row in rows {
-            self.times.push(piece.times(columns, row));
+            self.times.push(input.times(columns, row));
             self.codes.extend((0..self.width).map(|cell| self.names.get(columns, row, cell)));
         }
     }
@@ -126,99 +108,7 @@ impl<'r> Rows<'r> {
     }
 }
 
-impl Fold {
-    /// The fold of a GROUP BY over bodies; `None` if it looks into more than variables.
-    pub fn group(bodies: &[Body], by: &[Variable], aggregates: &[(Variable, AggregateExpression)]) -> Option<Self> {
-        let aggregates = aggregates.iter().map(|(name, aggregate)| {
-            let aggregate = Aggregate::of(aggregate, || visible(bodies))?;
-            Some((name.clone(), aggregate))
-        });
-        let mut by = by.to_vec();
-        by.sort_unstable();
-        by.dedup();
-        Some(Self::Group(Group { by, aggregates: aggregates.collect::<Option<_>>()? }))
-    }
-
-    /// The variables that it needs of the leaf, each once; first those that decide what becomes of a row.
-    pub fn inputs(&self) -> Vec<Variable> {
-        let mut inputs = Vec::new();
-        let mut add = |variables: &[Variable]| {
-            for variable in variables {
-                if !inputs.contains(variable) {
-                    inputs.push(variable.clone());
-                }
-            }
-        };
-        match self {
-            Self::Group(group) => {
-                add(&group.by);
-                group.aggregates.iter().for_each(|(_, aggregate)| add(aggregate.inputs()));
-            }
-            Self::Top(top) => {
-                top.by.iter().for_each(|(variable, _)| add(std::slice::from_ref(variable)));
-                add(&top.shown);
-            }
-        }
-        inputs
-    }
-
-    /// The variables that it gives.
-    pub fn outputs(&self) -> Vec<Variable> {
-        match self {
-            Self::Group(group) => {
-                group.by.iter().chain(group.aggregates.iter().map(|(name, _)| name)).cloned().collect()
-            }
-            Self::Top(top) => top.shown.clone(),
-        }
-    }
-
-    /// What it needs of rows that are the same.
-    pub fn repetitions(&self) -> Repetitions {
-        match self {
-            Self::Group(group) if group.aggregates.iter().all(|(_, aggregate)| aggregate.counts()) => {
-                Repetitions::Counted
-            }
-            Self::Top(top) if top.distinct => Repetitions::Counted,
-            Self::Group(_) | Self::Top(_) => Repetitions::Together,
-        }
-    }
-
-    /// Takes in all rows of a piece.
-    ///
-    /// # Errors
-    /// `LimitExceeded` when too much is kept; what the piece gives.
-    pub fn run(&self, session: &Arc<Session>, rows: &mut PieceRows) -> Result<Folded, Fault> {
-        match self {
-            Self::Group(group) => Ok(Box::new(group::run(group, &self.inputs(), session, rows)?)),
-            Self::Top(top) => Ok(Box::new(top::run(top, &self.inputs(), session, rows)?)),
-        }
-    }
-
-    /// How the fold is explained.
-    pub fn explain(&self) -> Value {
-        let words = |words: Vec<String>| words.join(" ");
-        let (op, detail) = match self {
-            Self::Group(group) => {
-                let by = group.by.iter().map(ToString::to_string);
-                let aggregates = group.aggregates.iter().map(|(name, aggregate)| format!("{name} := {aggregate}"));
-                ("group", words(by.chain(aggregates).collect()))
-            }
-            Self::Top(top) => {
-                let by = words(top.by.iter().map(|(variable, by)| by.words(variable)).collect());
-                ("first rows", format!("{} by {by}", top.length))
-            }
-        };
-        json!({ "op": op, "detail": detail })
-    }
-}
-
-/// The variables of the bodies' solutions; those that stand for blank nodes are none.
-fn visible(bodies: &[Body]) -> Vec<Variable> {
-    let all = crate::rewrite::leaf::variables(bodies);
-    all.into_iter().filter(|variable| !variable.as_str().starts_with("_:")).collect()
-}
-
-/// Where the variables are among the inputs.
+/// The positions of the variables among the inputs.
 fn places(inputs: &[Variable], variables: &[Variable]) -> Vec<usize> {
     let place = |variable| inputs.iter().position(|input| input == variable).expect("inputs have what is asked for");
     variables.iter().map(place).collect()

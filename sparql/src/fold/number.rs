@@ -3,8 +3,8 @@
 use super::Rows;
 use super::aggregate::{Accumulate, computed};
 use super::decoded::Decoded;
-use crate::evaluate::rows::Codes;
-use crate::evaluate::term::EvalTerm;
+use crate::plan::codes::Codes;
+use crate::session::term::EvalTerm;
 use entail_model::Fault;
 use oxrdf::Term;
 use oxsdatatypes::{Decimal, Double, Float, Integer};

@@ -4,65 +4,24 @@
 //! in which they come, and a LIMIT with an OFFSET goes on where that without stopped.
 
 use super::decoded::Decoded;
-use super::{Row, Rows, Top, places};
-use crate::evaluate::order::sort_key;
-use crate::evaluate::rows::{Codes, UNBOUND};
-use crate::evaluate::session::Session;
-use crate::plan::piece::PieceRows;
+use super::{Row, Rows, places};
+use crate::algebra::order::sort_key;
+use crate::plan::codes::{Codes, UNBOUND};
+use crate::plan::union::UnionRows;
+use crate::rewrite::fold::{SortOrder, Top};
+use crate::session::Session;
 use entail_model::Fault;
 use oxrdf::Variable;
-use spargebra::algebra::{Expression, OrderExpression};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
-/// The direction of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    Ascending,
-    Descending,
-}
-
-impl By {
-    /// The variable that is ordered by, and how; `None` for other expressions.
-    pub fn of(expression: &OrderExpression) -> Option<(Variable, Self)> {
-        match expression {
-            OrderExpression::Asc(Expression::Variable(variable)) => Some((variable.clone(), Self::Ascending)),
-            OrderExpression::Desc(Expression::Variable(variable)) => Some((variable.clone(), Self::Descending)),
-            _ => None,
-        }
-    }
-
-    /// The order by an expression.
-    pub fn expression(self, by: Expression) -> OrderExpression {
-        match self {
-            Self::Ascending => OrderExpression::Asc(by),
-            Self::Descending => OrderExpression::Desc(by),
-        }
-    }
-
-    /// How it is explained.
-    pub fn words(self, variable: &Variable) -> String {
-        match self {
-            Self::Ascending => variable.to_string(),
-            Self::Descending => format!("DESC({variable})"),
-        }
-    }
-
-    fn apply(self, ordering: Ordering) -> Ordering {
-        match self {
-            Self::Ascending => ordering,
-            Self::Descending => ordering.reverse(),
-        }
-    }
-}
-
-/// What a row is ordered by; `None` for what is unbound, which comes first.
+/// The sort key of a cell; `None` for an unbound cell, which comes first.
 type Key = Option<Arc<str>>;
 
 /// A row among the first.
 struct Kept {
-    keys: Vec<(By, Key)>,
+    keys: Vec<(SortOrder, Key)>,
     row: Arc<[u64]>,
 }
 
@@ -88,28 +47,28 @@ impl PartialEq for Kept {
 
 impl Eq for Kept {}
 
-/// The first rows of a piece, whose cells are `inputs`.
+/// The first rows of a leaf, whose columns are `inputs`.
 pub fn run(
     top: &Top,
     inputs: &[Variable],
     session: &Arc<Session>,
-    piece: &mut PieceRows,
+    input: &mut UnionRows,
 ) -> Result<impl Iterator<Item = Row> + use<>, Fault> {
-    let names = Codes::of(piece.piece());
+    let names = Codes::of(input.plan());
     let mut rows = Rows::new(session, &names, inputs.len());
     let mut first = First::new(top, inputs);
-    let mut held = session.holding();
+    let mut held = session.reservation();
     while top.length > 0
-        && let Some(columns) = piece.next()?
+        && let Some(columns) = input.next()?
     {
-        rows.each_of(&columns, piece, |rows| {
+        rows.each_of(&columns, input, |rows| {
             first.add(rows)?;
             held.set(first.bytes)
         })?;
     }
     let shown = places(inputs, &top.shown);
     let rows = first.heap.into_sorted_vec().into_iter().map(move |kept| {
-        // What is held is there until the last row is made.
+        // The reservation ends with the last row.
         let _held = &held;
         shown.iter().map(|cell| names.term(kept.row[*cell])).collect()
     });
@@ -119,7 +78,7 @@ pub fn run(
 /// The first rows so far.
 struct First {
     length: usize,
-    by: Vec<(usize, By)>,
+    by: Vec<(usize, SortOrder)>,
     keys: Vec<Decoded<Arc<str>>>,
     heap: BinaryHeap<Kept>,
     /// The rows in the heap, where each is wanted once.
@@ -201,7 +160,7 @@ fn key(keys: &Decoded<Arc<str>>, code: u64) -> Option<&Arc<str>> {
 }
 
 impl Kept {
-    /// About what it takes, with its place in the heap and in a set.
+    /// Estimated bytes, with the entries in the heap and in a set.
     fn bytes(&self) -> usize {
         let keys = self.keys.iter().map(|(_, key)| 48 + key.as_ref().map_or(0, |key| key.len()));
         96 + self.row.len() * size_of::<u64>() + keys.sum::<usize>()

@@ -1,30 +1,18 @@
 //! How many rows to expect: from the sizes of relations, as the compiler of plans does.
 
-use crate::evaluate::session::Session;
-use crate::plan::piece::{Piece, Repetitions};
+use crate::plan::union::UnionPlan;
 use crate::rewrite::body::Body;
+use crate::rewrite::catalog::{Catalog, Tuning};
+use crate::rewrite::fold::Repetitions;
+use crate::session::Session;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Plan, Slot};
-use entail_model::TermId;
+use entail_model::{Fault, TermId};
+use oxrdf::NamedNode;
 use std::collections::BTreeSet;
 
 /// What a filter is expected to let through.
 const FILTER_SHARE: f64 = 0.5;
-
-/// When the rewriting prefers which way. The default suits real graphs; tests take every way on small ones.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tuning {
-    /// A right side of fewer expected rows is not worth a join that makes it smaller.
-    pub reduce_rows_min: f64,
-    /// How many times smaller the join must be expected to be.
-    pub reduce_factor: f64,
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Self { reduce_rows_min: 1_000.0, reduce_factor: 4.0 }
-    }
-}
 
 /// The expected rows after each operator, stage by stage.
 pub fn of_plan(context: &Context, plan: &Plan) -> Vec<Vec<f64>> {
@@ -51,25 +39,30 @@ pub fn of_plan(context: &Context, plan: &Plan) -> Vec<Vec<f64>> {
 }
 
 /// The expected rows of a body. A body that cannot be planned has its own way to say so; here it has none.
-pub fn rows(session: &Session, body: &Body) -> f64 {
-    let Ok(piece) = Piece::compile(session, std::slice::from_ref(body), Vec::new(), Repetitions::All) else {
+fn rows(session: &Session, body: &Body) -> f64 {
+    let Ok(piece) = UnionPlan::compile(session, std::slice::from_ref(body), Vec::new(), Repetitions::All) else {
         return 0.0;
     };
     let of_branch = |plan: &Plan| of_plan(&session.context, plan).into_iter().flatten().last().unwrap_or(1.0);
     piece.branches.iter().map(|branch| branch.plan.as_deref().map_or(1.0, of_branch)).sum()
 }
 
-/// The right body of a join joined with `certain`, and its expected rows, where that is expected to be much less.
-pub fn reduce(session: &Session, right: &[Body], certain: &Body) -> Option<(Body, f64)> {
-    let [right] = right else { return None };
-    let shares = right.variables().iter().any(|variable| certain.binds(variable));
-    let whole = rows(session, right);
-    if !shares || whole < session.tuning.reduce_rows_min {
-        return None;
+impl Catalog for Session {
+    fn rows(&self, body: &Body) -> f64 {
+        rows(self, body)
     }
-    let joined = certain.clone().join(right.clone())?;
-    let expected = rows(session, &joined);
-    (expected * session.tuning.reduce_factor <= whole).then_some((joined, expected))
+
+    fn tuning(&self) -> Tuning {
+        self.tuning
+    }
+
+    fn named_graphs(&self) -> Result<Vec<TermId>, Fault> {
+        Session::named_graphs(self)
+    }
+
+    fn graph_node(&self, graph: TermId) -> Result<NamedNode, Fault> {
+        Session::graph_node(self, graph)
+    }
 }
 
 /// Expected matches of an atom per row.

@@ -1,12 +1,13 @@
-//! Plans for people: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
+//! PlanCache for people: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
 
-use crate::evaluate::order;
-use crate::evaluate::service::Source;
-use crate::evaluate::session::Session;
+use crate::algebra::order;
 use crate::plan::estimate;
-use crate::plan::piece::{Branch, Cell, Piece, Repetitions};
+use crate::plan::leaf::LeafPlan;
 use crate::plan::profile::Profiles;
+use crate::plan::union::{Branch, Cell, UnionPlan};
+use crate::rewrite::fold::Repetitions;
 use crate::rewrite::leaf::leaf_number;
+use crate::session::Session;
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Route};
 use entail_model::{Copy, TermId, term};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use spargebra::algebra::GraphPattern;
 use spargebra::term::NamedNodePattern;
 
 /// A leaf: its branches, with what they did, if that is known.
-pub fn leaf(session: &Session, number: usize, piece: &Piece, profiles: Option<&Profiles>) -> Value {
+pub fn leaf(session: &Session, number: usize, piece: &UnionPlan, profiles: Option<&Profiles>) -> Value {
     let branches =
         piece.branches.iter().enumerate().map(|(index, branch)| self::branch(session, number, index, branch, profiles));
     json!({
@@ -140,7 +141,7 @@ pub fn tree(pattern: &GraphPattern) -> Value {
         }
         _ => None,
     };
-    let inputs: Vec<Value> = crate::rewrite::exists::children(pattern).into_iter().map(tree).collect();
+    let inputs: Vec<Value> = crate::algebra::children(pattern).into_iter().map(tree).collect();
     json!({ "op": operator(pattern), "detail": detail, "inputs": inputs })
 }
 
@@ -171,13 +172,13 @@ fn measured_operator(node: &Value) -> Value {
 }
 
 /// The tree with the folds of leaves between these and what is above; `rows` tells how many rows a leaf gave.
-pub fn with_folds(mut tree: Value, sources: &[Source], rows: &dyn Fn(usize) -> Option<u64>) -> Value {
+pub fn with_folds(mut tree: Value, leaves: &[LeafPlan], rows: &dyn Fn(usize) -> Option<u64>) -> Value {
     if let Some(inputs) = tree["inputs"].as_array_mut() {
         let above = std::mem::take(inputs);
-        *inputs = above.into_iter().map(|input| with_folds(input, sources, rows)).collect();
+        *inputs = above.into_iter().map(|input| with_folds(input, leaves, rows)).collect();
     }
     let leaf = tree["leaf"].as_u64().map(|leaf| leaf as usize);
-    let Some((leaf, fold)) = leaf.and_then(|leaf| Some((leaf, sources.get(leaf)?.fold.as_ref()?))) else { return tree };
+    let Some((leaf, fold)) = leaf.and_then(|leaf| Some((leaf, leaves.get(leaf)?.fold.as_ref()?))) else { return tree };
     let input = with(json!({ "op": "leaf", "leaf": leaf }), "rows", rows(leaf).map(Value::from));
     let folded = with(fold.explain(), "inputs", Some(json!([input])));
     let folded = with(folded, "rows", tree.get("rows").cloned());

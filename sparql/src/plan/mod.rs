@@ -1,10 +1,13 @@
-//! Planning: bodies become plans over ids, and a prepared query knows all that it needs to run.
+//! Plans: bodies become plans over ids, and their rows come back as codes.
 //!
-//! `prepare` decides which form a query takes (streamed, counted, or algebra over leaves), `piece` compiles the union of
-//! bodies of one leaf, `estimate` counts the rows to expect, `explain` and `profile` show both to users.
+//! `union` compiles and runs the union of bodies of one leaf, `leaf` adds what the coordinator needs of its rows,
+//! `estimate` tells how many rows to expect, `cache` keeps queries by their text, `explain` and `profile` show plans and
+//! what they did.
 
+pub(crate) mod cache;
+pub(crate) mod codes;
 pub(crate) mod estimate;
 pub(crate) mod explain;
-pub(crate) mod piece;
-pub(crate) mod prepare;
+pub(crate) mod leaf;
 pub(crate) mod profile;
+pub(crate) mod union;

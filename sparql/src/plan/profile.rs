@@ -1,7 +1,7 @@
-//! What the operators of a query's plans really did, added up over all runs of a leaf.
+//! The measured work of a query's plans, added up over all runs of a leaf.
 
 use crate::cluster::Work;
-use crate::plan::piece::Measured;
+use crate::plan::union::Measured;
 use entail_model::NodeId;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ type PlanNumber = (usize, usize);
 /// What every operator did, by plan, place and shard, and every node in all.
 #[derive(Debug, Default)]
 pub struct Profiles {
-    operators: BTreeMap<(PlanNumber, Place), BTreeMap<Option<u16>, Work>>,
+    operators: BTreeMap<(PlanNumber, OperatorPosition), BTreeMap<Option<u16>, Work>>,
     nodes: BTreeMap<(PlanNumber, NodeId), Node>,
     /// Plans that were stopped at least once. A node that is stopped does not tell what it has done.
     stopped: BTreeSet<PlanNumber>,
@@ -20,8 +20,8 @@ pub struct Profiles {
     pub coordinator: Option<Value>,
 }
 
-/// The stage and the position in it; one past the last is the handing on of rows.
-type Place = (usize, usize);
+/// The stage and the operator in it; one past the last operator is sending the rows on.
+type OperatorPosition = (usize, usize);
 
 #[derive(Debug, Default)]
 struct Node {
@@ -52,9 +52,9 @@ impl Profiles {
     }
 
     /// What an operator did, in all and for each shard.
-    pub fn of_operator(&self, plan: PlanNumber, place: Place) -> Value {
+    pub fn of_operator(&self, plan: PlanNumber, position: OperatorPosition) -> Value {
         let none = BTreeMap::new();
-        let shards = self.operators.get(&(plan, place)).unwrap_or(&none);
+        let shards = self.operators.get(&(plan, position)).unwrap_or(&none);
         let mut sum = Work::default();
         shards.values().for_each(|work| add(&mut sum, work));
         let shards = shards.iter().map(|(shard, work)| {

@@ -1,5 +1,4 @@
 //! Results: rows to the bytes of the SPARQL result formats, in parts of bounded size.
 
 pub(crate) mod output;
-pub(crate) mod table;
-pub(crate) mod write;
+mod table;

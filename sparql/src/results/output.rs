@@ -1,6 +1,6 @@
 //! Answers as bytes: solutions, booleans and graphs in their formats, cut into parts of at most 1 MiB.
 
-use crate::evaluate::texts::Cells;
+use crate::evaluate::cells::Cells;
 use crate::results::table::{Form, Table};
 use bytes::Bytes;
 use entail_model::{Fault, Reason};
@@ -16,14 +16,14 @@ use std::rc::Rc;
 /// Bytes in one part at most.
 pub const PART_BYTES_MAX: usize = 1 << 20;
 
-/// A piece of an answer, in order: one header, then data.
+/// A part of an answer: first one header, then data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     Header { media_type: &'static str, variables: Vec<String> },
     Data(Bytes),
 }
 
-/// Gets the parts of an answer.
+/// Receives the parts of an answer.
 pub type Output<'o> = &'o mut (dyn FnMut(Part) -> Result<(), Fault> + Send);
 
 /// How an answer is written.
@@ -70,11 +70,11 @@ impl Format {
     }
 }
 
-/// What serialisers write to: bytes that wait to be handed on.
+/// The buffer that serialisers write to.
 #[derive(Clone, Default)]
-struct Waiting(Rc<RefCell<Vec<u8>>>);
+struct Buffer(Rc<RefCell<Vec<u8>>>);
 
-impl Write for Waiting {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.borrow_mut().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -85,9 +85,9 @@ impl Write for Waiting {
     }
 }
 
-impl Waiting {
-    /// Hands on what waits, if it is at least `least` bytes.
-    fn hand_on(&self, least: usize, output: Output<'_>) -> Result<(), Fault> {
+impl Buffer {
+    /// Sends the buffered bytes, if they are at least `least`.
+    fn send(&self, least: usize, output: Output<'_>) -> Result<(), Fault> {
         if self.0.borrow().len() < least.max(1) {
             return Ok(());
         }
@@ -101,16 +101,16 @@ impl Waiting {
 
 /// Writes solutions.
 pub struct SolutionWriter {
-    waiting: Waiting,
-    rows: Rows,
+    buffer: Buffer,
+    rows: RowWriter,
     width: usize,
 }
 
 /// How rows become bytes.
 #[allow(clippy::large_enum_variant, reason = "there is one for an answer")]
-enum Rows {
+enum RowWriter {
     Direct(Table),
-    Xml(WriterSolutionsSerializer<Waiting>, Vec<Variable>),
+    Xml(WriterSolutionsSerializer<Buffer>, Vec<Variable>),
 }
 
 impl SolutionWriter {
@@ -119,53 +119,53 @@ impl SolutionWriter {
         let format = format.of_solutions()?;
         let names = variables.iter().map(|variable| variable.as_str().to_owned()).collect();
         output(Part::Header { media_type: format.media_type(), variables: names })?;
-        let (waiting, width) = (Waiting::default(), variables.len());
-        let direct = |form| Rows::Direct(Table::begin(form, &variables, &mut waiting.0.borrow_mut()));
+        let (buffer, width) = (Buffer::default(), variables.len());
+        let direct = |form| RowWriter::Direct(Table::begin(form, &variables, &mut buffer.0.borrow_mut()));
         let rows = match format {
             QueryResultsFormat::Json => direct(Form::Json),
             QueryResultsFormat::Csv => direct(Form::Csv),
             QueryResultsFormat::Tsv => direct(Form::Tsv),
             _ => {
                 let serializer = QueryResultsSerializer::from_format(format);
-                let serializer = serializer.serialize_solutions_to_writer(waiting.clone(), variables.clone());
-                Rows::Xml(serializer.map_err(write_fault)?, variables)
+                let serializer = serializer.serialize_solutions_to_writer(buffer.clone(), variables.clone());
+                RowWriter::Xml(serializer.map_err(write_fault)?, variables)
             }
         };
-        Ok(Self { waiting, rows, width })
+        Ok(Self { buffer, rows, width })
     }
 
-    /// Writes so many rows, each as wide as there are variables, and hands them on when they are worth it.
+    /// Writes rows, each as wide as there are variables, and sends the buffer when it is half full.
     pub fn write(&mut self, rows: usize, cells: &Cells, output: Output<'_>) -> Result<(), Fault> {
         for row in 0..rows {
             let cells_of_row = row * self.width..(row + 1) * self.width;
             match &mut self.rows {
-                Rows::Direct(table) => {
-                    table.row(cells_of_row.map(|cell| cells.get(cell)), &mut self.waiting.0.borrow_mut())?;
+                RowWriter::Direct(table) => {
+                    table.row(cells_of_row.map(|cell| cells.get(cell)), &mut self.buffer.0.borrow_mut())?;
                 }
-                Rows::Xml(serializer, variables) => {
+                RowWriter::Xml(serializer, variables) => {
                     let terms = cells_of_row.map(|cell| cells.term(cell)).collect::<Result<Vec<_>, _>>()?;
                     let bound =
                         variables.iter().zip(&terms).filter_map(|(variable, term)| Some((variable, term.as_ref()?)));
                     serializer.serialize(bound).map_err(write_fault)?;
                 }
             }
-            self.waiting.hand_on(PART_BYTES_MAX / 2, output)?;
+            self.buffer.send(PART_BYTES_MAX / 2, output)?;
         }
         Ok(())
     }
 
-    /// Hands on what was written.
+    /// Sends the buffered bytes.
     pub fn flush(&mut self, output: Output<'_>) -> Result<(), Fault> {
-        self.waiting.hand_on(1, output)
+        self.buffer.send(1, output)
     }
 
     /// Ends the table.
     pub fn finish(self, output: Output<'_>) -> Result<(), Fault> {
         match self.rows {
-            Rows::Direct(table) => table.end(&mut self.waiting.0.borrow_mut()),
-            Rows::Xml(serializer, _) => _ = serializer.finish().map_err(write_fault)?,
+            RowWriter::Direct(table) => table.end(&mut self.buffer.0.borrow_mut()),
+            RowWriter::Xml(serializer, _) => _ = serializer.finish().map_err(write_fault)?,
         }
-        self.waiting.hand_on(1, output)
+        self.buffer.send(1, output)
     }
 }
 
@@ -181,32 +181,32 @@ pub fn write_boolean(format: Format, value: bool, output: Output<'_>) -> Result<
 
 #[allow(clippy::large_enum_variant, reason = "there is one for an answer")]
 enum GraphSerializer {
-    NTriples(WriterNTriplesSerializer<Waiting>),
-    Turtle(WriterTurtleSerializer<Waiting>),
+    NTriples(WriterNTriplesSerializer<Buffer>),
+    Turtle(WriterTurtleSerializer<Buffer>),
 }
 
 /// Writes triples.
 pub struct GraphWriter {
-    waiting: Waiting,
+    buffer: Buffer,
     serializer: GraphSerializer,
 }
 
 impl GraphWriter {
     /// Begins a graph.
     pub fn new(format: Format, output: Output<'_>) -> Result<Self, Fault> {
-        let waiting = Waiting::default();
+        let buffer = Buffer::default();
         let (media_type, serializer) = match format.is_turtle()? {
-            true => ("text/turtle", GraphSerializer::Turtle(TurtleSerializer::new().for_writer(waiting.clone()))),
+            true => ("text/turtle", GraphSerializer::Turtle(TurtleSerializer::new().for_writer(buffer.clone()))),
             false => (
                 "application/n-triples",
-                GraphSerializer::NTriples(NTriplesSerializer::new().for_writer(waiting.clone())),
+                GraphSerializer::NTriples(NTriplesSerializer::new().for_writer(buffer.clone())),
             ),
         };
         output(Part::Header { media_type, variables: Vec::new() })?;
-        Ok(Self { waiting, serializer })
+        Ok(Self { buffer, serializer })
     }
 
-    /// Writes triples and hands them on.
+    /// Writes triples and sends them.
     pub fn write(&mut self, triples: &[Triple], output: Output<'_>) -> Result<(), Fault> {
         for triple in triples {
             match &mut self.serializer {
@@ -214,9 +214,9 @@ impl GraphWriter {
                 GraphSerializer::Turtle(serializer) => serializer.serialize_triple(triple),
             }
             .map_err(write_fault)?;
-            self.waiting.hand_on(PART_BYTES_MAX / 2, output)?;
+            self.buffer.send(PART_BYTES_MAX / 2, output)?;
         }
-        self.waiting.hand_on(1, output)
+        self.buffer.send(1, output)
     }
 
     /// Ends the graph.
@@ -225,7 +225,7 @@ impl GraphWriter {
             GraphSerializer::NTriples(serializer) => _ = serializer.finish(),
             GraphSerializer::Turtle(serializer) => _ = serializer.finish().map_err(write_fault)?,
         }
-        self.waiting.hand_on(1, output)
+        self.buffer.send(1, output)
     }
 }
 

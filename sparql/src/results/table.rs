@@ -1,5 +1,5 @@
-//! Tables in JSON, CSV and TSV, written from the canonical bytes of terms: what is in the dictionary goes into the answer
-//! without ever being a term. The bytes are those that sparesults writes, which a test compares.
+//! Tables in JSON, CSV and TSV, written from the canonical bytes of terms: dictionary entries go into the answer without
+//! being decoded into terms. The bytes are those that sparesults writes, which a test compares.
 
 use entail_model::{Fault, term};
 use oxrdf::vocab::xsd;

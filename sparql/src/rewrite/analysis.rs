@@ -1,11 +1,11 @@
-//! What the coordinator's operators will need, read off the rewritten algebra.
+//! What the coordinator's operators need of the leaves, read off the residual algebra.
 //!
-//! Terms stay ids as long as nobody looks into them. [`Needs`] says which variables expressions look into, so that
+//! Terms stay ids until an expression reads them. [`Needs`] tells which variables expressions read, so that
 //! their terms are decoded a batch at a time; which variables are used at all; and whether a computed term can ever meet
 //! an id, since only then must computed terms be looked up in the dictionary.
 
-use crate::rewrite::exists::{children, expressions};
-use crate::rewrite::expression;
+use crate::algebra::expression;
+use crate::algebra::{children, expressions};
 use oxrdf::Variable;
 use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, GraphPattern};
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 /// What a rewritten pattern needs.
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// Variables whose terms expressions look into.
+    /// Variables whose terms expressions read.
     pub texts: HashSet<Variable>,
     /// Variables that the coordinator's part mentions.
     pub used: HashSet<Variable>,
@@ -74,7 +74,7 @@ impl Analysis<'_> {
                 self.needs.used.extend(variables.iter().cloned());
                 aggregates.iter().for_each(|(variable, aggregate)| self.aggregate(variable, aggregate));
             }
-            _ => expressions(pattern).into_iter().for_each(|expression| self.looked_into(expression)),
+            _ => expressions(pattern).into_iter().for_each(|expression| self.read(expression)),
         }
         let exists: Vec<&GraphPattern> =
             expressions(pattern).into_iter().flat_map(expression::exists_patterns).collect();
@@ -94,7 +94,7 @@ impl Analysis<'_> {
             self.aliases.push((variable.clone(), source.clone()));
             return;
         }
-        self.looked_into(expression);
+        self.read(expression);
         if stays_internal(expression) {
             self.origin(variable.clone(), Origin { ids: true, computed: false });
             let sources = expression::variables(expression);
@@ -116,12 +116,12 @@ impl Analysis<'_> {
             } => {
                 self.needs.used.insert(counted.clone());
             }
-            AggregateExpression::FunctionCall { expr, .. } => self.looked_into(expr),
+            AggregateExpression::FunctionCall { expr, .. } => self.read(expr),
         }
     }
 
     /// Everything in the expression is decoded, except what can be decided on ids.
-    fn looked_into(&mut self, expression: &Expression) {
+    fn read(&mut self, expression: &Expression) {
         self.needs.used.extend(expression::variables(expression));
         match expression {
             Expression::Bound(_) | Expression::Exists(_) => {}
@@ -129,8 +129,8 @@ impl Analysis<'_> {
             Expression::SameTerm(a, b) => {
                 self.comparisons.push((a.as_ref().clone(), b.as_ref().clone()));
                 if !(stays_internal(a) && stays_internal(b)) {
-                    self.looked_into(a);
-                    self.looked_into(b);
+                    self.read(a);
+                    self.read(b);
                 }
             }
             _ => {
@@ -140,7 +140,7 @@ impl Analysis<'_> {
                 if let Expression::In(element, list) = expression {
                     self.comparisons.extend(list.iter().map(|item| (element.as_ref().clone(), item.clone())));
                 }
-                expression::operands(expression).into_iter().for_each(|operand| self.looked_into(operand));
+                expression::operands(expression).into_iter().for_each(|operand| self.read(operand));
             }
         }
     }

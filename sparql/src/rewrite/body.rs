@@ -1,7 +1,7 @@
-//! Bodies: what of a query is pushed into the cluster, still in terms and variables.
+//! Bodies: the parts of a query that run in the cluster, still in terms and variables.
 //!
 //! ```text
-//! algebra ──rewrite──► bodies ──piece──► plans
+//! algebra ──rewrite──► bodies ──compile──► plans
 //! ```
 //!
 //! A [`Body`] is a join of triple patterns, each with its graphs, under filters. Its solutions are a bag over
@@ -10,7 +10,7 @@
 
 use oxrdf::{NamedNode, NamedOrBlankNode, Term, Triple, Variable};
 use spargebra::algebra::{Expression, Function, GraphPattern};
-use spargebra::term::{GroundTerm, GroundTriplePattern, NamedNodePattern, TermPattern, TriplePattern};
+use spargebra::term::{GroundTriplePattern, NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A position of a triple pattern.
@@ -142,13 +142,9 @@ pub fn blank_variable(label: &str) -> Variable {
     Variable::new_unchecked(format!("_:{label}"))
 }
 
-/// A term without variables, as data.
-pub fn ground_term(term: &GroundTerm) -> Term {
-    match term {
-        GroundTerm::NamedNode(node) => node.clone().into(),
-        GroundTerm::Literal(literal) => literal.clone().into(),
-        GroundTerm::Triple(triple) => Term::Triple(Box::new(triple.as_ref().clone().into())),
-    }
+/// The variables of some bodies, in order.
+pub fn variables(bodies: &[Body]) -> Vec<Variable> {
+    bodies.iter().flat_map(Body::variables).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl Body {
@@ -196,7 +192,7 @@ impl Body {
         self.filters = self
             .filters
             .iter()
-            .map(|filter| crate::rewrite::expression::substitute(filter, variable, &constant))
+            .map(|filter| crate::algebra::expression::substitute(filter, variable, &constant))
             .collect();
         self.fixed.insert(variable.clone(), term.clone());
         Some(self)

@@ -3,9 +3,9 @@
 //! Each conjunct of a filter goes as deep as it can: into a body, else into a join that asks for no more than whether
 //! there is a partner, else it stays with the coordinator.
 
-use crate::plan::estimate;
+use crate::algebra::expression;
 use crate::rewrite::body::{self, Body, Graph};
-use crate::rewrite::expression;
+use crate::rewrite::catalog;
 use crate::rewrite::leaf;
 use crate::rewrite::pushdown;
 use crate::rewrite::semi::Semi;
@@ -22,11 +22,11 @@ impl Rewriter<'_> {
         let mut left = Vec::new();
         for part in parts {
             form = match form {
-                Form::Pushed(bodies) => match push_filter(bodies, &part) {
-                    Ok(bodies) => Form::Pushed(bodies),
+                Form::Bodies(bodies) => match push_filter(bodies, &part) {
+                    Ok(bodies) => Form::Bodies(bodies),
                     Err(bodies) => {
                         left.push(part);
-                        Form::Pushed(bodies)
+                        Form::Bodies(bodies)
                     }
                 },
                 rest => {
@@ -47,7 +47,7 @@ impl Rewriter<'_> {
         }
         let Some(expr) = expression::conjunction(kept) else { return Ok(form) };
         let (inner, certain) = self.settle(form);
-        Ok(Form::Rest(GraphPattern::Filter { expr, inner: Box::new(inner) }, certain))
+        Ok(Form::Residual(GraphPattern::Filter { expr, inner: Box::new(inner) }, certain))
     }
 
     pub(crate) fn left_join(
@@ -57,18 +57,18 @@ impl Rewriter<'_> {
         condition: Option<Expression>,
         graph: &Graph,
     ) -> Rewritten {
-        let (left, certain) = self.rest(left, graph)?;
+        let (left, certain) = self.residual(left, graph)?;
         let mut right = self.rewrite(right, graph)?;
         let mut parts = Vec::new();
         condition.into_iter().for_each(|condition| expression::conjuncts(condition, &mut parts));
         let mut kept = Vec::new();
         for part in parts {
             right = match right {
-                Form::Pushed(bodies) => match push_filter(bodies, &part) {
-                    Ok(bodies) => Form::Pushed(bodies),
+                Form::Bodies(bodies) => match push_filter(bodies, &part) {
+                    Ok(bodies) => Form::Bodies(bodies),
                     Err(bodies) => {
                         kept.push(self.expression(part, graph)?);
-                        Form::Pushed(bodies)
+                        Form::Bodies(bodies)
                     }
                 },
                 rest => {
@@ -79,14 +79,14 @@ impl Rewriter<'_> {
         }
         let right = self.beside(right, certain.as_ref());
         let expression = expression::conjunction(kept);
-        Ok(Form::Rest(GraphPattern::LeftJoin { left: Box::new(left), right: Box::new(right), expression }, certain))
+        Ok(Form::Residual(GraphPattern::LeftJoin { left: Box::new(left), right: Box::new(right), expression }, certain))
     }
 
     pub(crate) fn minus(&mut self, left: GraphPattern, right: GraphPattern, graph: &Graph) -> Rewritten {
-        let (left, certain) = self.rest(left, graph)?;
+        let (left, certain) = self.residual(left, graph)?;
         let right = self.rewrite(right, graph)?;
         let right = self.beside(right, certain.as_ref());
-        Ok(Form::Rest(GraphPattern::Minus { left: Box::new(left), right: Box::new(right) }, certain))
+        Ok(Form::Residual(GraphPattern::Minus { left: Box::new(left), right: Box::new(right) }, certain))
     }
 
     /// The right side of an OPTIONAL or MINUS whose left side's rows all extend rows of `certain`.
@@ -95,14 +95,14 @@ impl Rewriter<'_> {
     /// in the cluster: its rows, as a set over the right side's variables, are exactly those.
     pub(crate) fn beside(&mut self, right: Form, certain: Option<&Body>) -> GraphPattern {
         let bodies = match right {
-            Form::Pushed(bodies) => bodies,
+            Form::Bodies(bodies) => bodies,
             rest => return self.settle(rest).0,
         };
-        let Some((reduced, estimate)) = certain.and_then(|certain| estimate::reduce(self.session, &bodies, certain))
+        let Some((reduced, estimate)) = certain.and_then(|certain| catalog::reduce(self.catalog, &bodies, certain))
         else {
             return self.leaf(bodies);
         };
-        let variables = leaf::variables(&bodies);
+        let variables = body::variables(&bodies);
         let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
         self.leaves.push(Leaf { bodies: vec![reduced], variables, distinct: true, fold: None });
         pattern
@@ -137,6 +137,10 @@ fn push_filter(bodies: Vec<Body>, filter: &Expression) -> Result<Vec<Body>, Vec<
 /// The filter as the body can run it, with fixed terms in place; `None` if it cannot.
 fn pushable(body: &Body, filter: &Expression) -> Option<Expression> {
     expression::pushable_text(filter)?;
+    if body.fixed.is_empty() && !body.patterns.is_empty() {
+        let is_bound = expression::variables(filter).iter().all(|variable| body.binds(variable));
+        return is_bound.then(|| filter.clone());
+    }
     if body.patterns.is_empty() || !expression::variables(filter).iter().all(|variable| body.binds(variable)) {
         return None;
     }

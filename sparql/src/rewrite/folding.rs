@@ -1,10 +1,9 @@
-//! GROUP BY, and ORDER BY under a LIMIT: over bodies they become leaves that are [folded](crate::fold); over anything else
-//! they stay with the coordinator.
+//! GROUP BY, and ORDER BY under a LIMIT: over bodies they become leaves with a [fold](super::fold); over anything else
+//! they stay in the residual algebra.
 
-use crate::evaluate::order;
-use crate::fold::{By, Fold, Top};
-use crate::plan::estimate;
+use crate::algebra::order;
 use crate::rewrite::body::{Body, Graph};
+use crate::rewrite::fold::{Fold, SortOrder, Top};
 use crate::rewrite::leaf;
 use crate::rewrite::{Form, Leaf, Rewriter, Rewritten};
 use entail_model::Fault;
@@ -14,7 +13,7 @@ use spargebra::algebra::{AggregateExpression, GraphPattern, OrderExpression};
 impl Rewriter<'_> {
     /// Cuts out a union of bodies as a leaf that is folded.
     fn folded(&mut self, bodies: Vec<Body>, fold: Fold) -> GraphPattern {
-        let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
+        let estimate = bodies.iter().map(|body| self.catalog.rows(body)).sum();
         let pattern = leaf::folded(self.leaves.len(), &bodies, &fold, estimate);
         self.leaves.push(Leaf { bodies, variables: fold.outputs(), distinct: false, fold: Some(fold) });
         pattern
@@ -28,16 +27,27 @@ impl Rewriter<'_> {
         graph: &Graph,
     ) -> Rewritten {
         let form = self.rewrite(inner, graph)?;
-        if let Form::Pushed(bodies) = &form
+        self.grouped(form, variables, aggregates, graph)
+    }
+
+    /// GROUP BY over a rewritten pattern.
+    pub(crate) fn grouped(
+        &mut self,
+        form: Form,
+        variables: Vec<Variable>,
+        aggregates: Vec<(Variable, AggregateExpression)>,
+        graph: &Graph,
+    ) -> Rewritten {
+        if let Form::Bodies(bodies) = &form
             && let Some(fold) = Fold::group(bodies, &variables, &aggregates)
         {
-            return Ok(Form::Rest(self.folded(bodies.clone(), fold), None));
+            return Ok(Form::Residual(self.folded(bodies.clone(), fold), None));
         }
         let aggregates =
             aggregates.into_iter().map(|(variable, aggregate)| Ok((variable, self.aggregate(aggregate, graph)?)));
         let aggregates = aggregates.collect::<Result<Vec<_>, Fault>>()?;
         let (inner, _) = self.settle(form);
-        Ok(Form::Rest(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
+        Ok(Form::Residual(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
     }
 
     /// A LIMIT: no more rows are put in order than it leaves.
@@ -48,17 +58,17 @@ impl Rewriter<'_> {
             Err(inner) => return self.around(inner, graph, slice),
         };
         let bodies = match self.rewrite(below.inner.clone(), graph)? {
-            Form::Pushed(bodies) => bodies,
+            Form::Bodies(bodies) => bodies,
             form => {
                 let (inner, _) = self.settle(form);
                 let sorted = self.sorted(inner, below.order());
-                return Ok(Form::Rest(slice(Box::new(below.above(sorted))), None));
+                return Ok(Form::Residual(slice(Box::new(below.above(sorted))), None));
             }
         };
         let length = start.saturating_add(length);
         let top = Top { by: below.by.clone(), shown: below.shown.clone(), length, distinct: below.distinct };
         let first = self.folded(bodies, Fold::Top(top));
-        Ok(Form::Rest(slice(Box::new(below.above(first))), None))
+        Ok(Form::Residual(slice(Box::new(below.above(first))), None))
     }
 
     pub(crate) fn sorted(&mut self, inner: GraphPattern, by: Vec<OrderExpression>) -> GraphPattern {
@@ -66,16 +76,16 @@ impl Rewriter<'_> {
     }
 }
 
-/// What stands below a LIMIT, if that is an order by variables: DISTINCT, perhaps, and what is shown.
+/// The operators below a LIMIT, if they are an order by variables under a projection, perhaps under DISTINCT.
 struct Below {
-    by: Vec<(Variable, By)>,
+    by: Vec<(Variable, SortOrder)>,
     shown: Vec<Variable>,
     distinct: bool,
     inner: GraphPattern,
 }
 
 impl Below {
-    /// Takes apart what stands below a LIMIT; gives it back if it is more than an order by variables.
+    /// Takes the pattern below a LIMIT apart; gives it back if it is more than an order by variables.
     #[allow(clippy::result_large_err, reason = "it is the same pattern either way, not a rare failure")]
     fn of(pattern: GraphPattern) -> Result<Self, GraphPattern> {
         let (distinct, project) = match &pattern {
@@ -84,7 +94,7 @@ impl Below {
         };
         let GraphPattern::Project { inner, variables } = project else { return Err(pattern) };
         let GraphPattern::OrderBy { inner, expression } = &**inner else { return Err(pattern) };
-        let by: Option<Vec<_>> = expression.iter().map(By::of).collect();
+        let by: Option<Vec<_>> = expression.iter().map(SortOrder::of).collect();
         match by.filter(|by| !distinct || by.iter().all(|(variable, _)| variables.contains(variable))) {
             Some(by) => Ok(Self { by, shown: variables.clone(), distinct, inner: (**inner).clone() }),
             None => Err(pattern),

@@ -3,8 +3,8 @@
 //! With a variable the pattern runs over all graphs at once, the variable bound from inside, where that means the same
 //! as taking the graphs one by one; otherwise it is taken apart into a union.
 
+use crate::algebra::expression;
 use crate::rewrite::body::{Body, Graph};
-use crate::rewrite::expression;
 use crate::rewrite::{Form, Rewriter, Rewritten, table};
 use entail_model::{Fault, Reason};
 use oxrdf::Variable;
@@ -26,11 +26,11 @@ impl Rewriter<'_> {
                 let form = self.rewrite(inner, &graph)?;
                 let binds = |body: &Body| body.binds(&variable);
                 let is_bound = match &form {
-                    Form::Pushed(bodies) => bodies.iter().all(binds),
-                    Form::Rest(_, certain) => certain.as_ref().is_some_and(binds),
+                    Form::Bodies(bodies) => bodies.iter().all(binds),
+                    Form::Residual(_, certain) => certain.as_ref().is_some_and(binds),
                 };
                 let graphs = graph.wrap(GraphPattern::Bgp { patterns: Vec::new() });
-                Ok(if is_bound { form } else { self.join(Form::Rest(graphs, None), form) })
+                Ok(if is_bound { form } else { self.join(Form::Residual(graphs, None), form) })
             }
             NamedNodePattern::Variable(variable) => self.each_graph(&variable, &inner),
         }
@@ -38,7 +38,7 @@ impl Rewriter<'_> {
 
     /// GRAPH with a variable, taken apart: the union over all graphs of the pattern in that graph.
     fn each_graph(&mut self, variable: &Variable, inner: &GraphPattern) -> Rewritten {
-        let graphs = self.session.named_graphs()?;
+        let graphs = self.catalog.named_graphs()?;
         if graphs.len() > GRAPHS_MAX {
             let message = format!(
                 "GRAPH {variable} over {} graphs with a subquery, MINUS or aggregate in it; at most {GRAPHS_MAX}",
@@ -48,7 +48,7 @@ impl Rewriter<'_> {
         }
         let mut union = Vec::new();
         for graph in graphs {
-            let node = self.session.graph_node(graph)?;
+            let node = self.catalog.graph_node(graph)?;
             let form = self.rewrite(inner.clone(), &Graph::Named(node.clone()))?;
             let bound = table(vec![variable.clone()], vec![vec![Some(GroundTerm::NamedNode(node))]]);
             union.push(self.join(bound, form));

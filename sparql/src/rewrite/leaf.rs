@@ -4,18 +4,13 @@
 //! bound to what, and how many rows to expect: so inside are the leaf's patterns, under a LIMIT of our estimate, joined
 //! with a pattern of unknown size that the LIMIT hides.
 
-use crate::evaluate::session::INTERNAL;
-use crate::fold::{Aggregate, Fold};
+use crate::algebra::INTERNAL;
 use crate::rewrite::body::{Body, Pattern, Position, blank_variable};
+use crate::rewrite::fold::{Aggregate, Fold};
 use oxrdf::{NamedNode, Term, Variable};
 use spargebra::algebra::{AggregateExpression, GraphPattern};
 use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::BTreeSet;
-
-/// The variables of some bodies, in order.
-pub fn variables(bodies: &[Body]) -> Vec<Variable> {
-    bodies.iter().flat_map(Body::variables).collect::<BTreeSet<_>>().into_iter().collect()
-}
 
 /// The service of leaf `number`, of which `estimate` rows are expected; it shows `only` these variables, or all.
 pub fn service(number: usize, bodies: &[Body], estimate: f64, only: Option<&[Variable]>) -> GraphPattern {
@@ -26,7 +21,7 @@ pub fn service(number: usize, bodies: &[Body], estimate: f64, only: Option<&[Var
     shaped(number, shape, estimate)
 }
 
-/// The service of leaf `number`, of whose solutions `fold` makes others.
+/// The service of leaf `number`, which gives the rows of `fold`.
 pub fn folded(number: usize, bodies: &[Body], fold: &Fold, estimate: f64) -> GraphPattern {
     match fold {
         Fold::Top(top) => service(number, bodies, estimate.min(top.length as f64), Some(&top.shown)),

@@ -1,4 +1,4 @@
-//! From the algebra to bodies that run in the cluster, and the rest around them.
+//! From the algebra to bodies that run in the cluster, and the residual algebra around them.
 //!
 //! ```text
 //! Filter(LeftJoin(Join(Bgp, Union(Bgp, Bgp)), Bgp))      what was parsed
@@ -8,28 +8,31 @@
 //! ```
 //!
 //! Joins and unions of basic graph patterns, filters over them, small tables and GRAPH all become bodies, as large as
-//! can be; the largest bodies are cut out as *leaves*, which appear in the rest as services under names that no query
-//! can write. Every rewriting keeps the bag of solutions.
+//! can be; the largest bodies are cut out as *leaves*, which appear in the residual algebra as services under names that
+//! no query can write. Every rewriting keeps the bag of solutions.
 //!
-//! Filters, and what stands beside them in OPTIONAL and MINUS, are in [`filters`](filters); GRAPH in
-//! [`graphs`](graphs), groups and LIMIT in [`folding`](folding).
+//! FILTER, OPTIONAL and MINUS are in [`filters`], GRAPH in [`graphs`], groups and LIMIT in [`folding`], whole queries in
+//! [`query`]. Statistics come from a [`Catalog`]; plain queries need none and are [`prepared`] without their data.
 
 pub(crate) mod analysis;
 pub(crate) mod body;
-pub(crate) mod counting;
+pub(crate) mod catalog;
 pub(crate) mod exists;
-pub(crate) mod expression;
 pub(crate) mod filters;
+pub(crate) mod fold;
 pub(crate) mod folding;
 pub(crate) mod graphs;
 pub(crate) mod leaf;
+pub(crate) mod modifiers;
+pub(crate) mod prepared;
 pub(crate) mod pushdown;
+pub(crate) mod query;
 pub(crate) mod semi;
 
-use crate::evaluate::session::Session;
-use crate::fold::Fold;
-use crate::plan::estimate;
-use crate::rewrite::body::{Body, Graph, Pattern, ground_term};
+use crate::algebra::constants::ground_term;
+use crate::rewrite::body::{Body, Graph, Pattern};
+use crate::rewrite::catalog::Catalog;
+use crate::rewrite::fold::Fold;
 use entail_model::{Fault, Reason};
 use oxrdf::Variable;
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
@@ -38,9 +41,9 @@ use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
 /// Bodies in one union. More alternatives are left to the coordinator.
 pub(crate) const BRANCHES_MAX: usize = 64;
 /// Triple patterns in one body. A larger one is most likely a mistake, and planning takes the square of it.
-const PATTERNS_MAX: usize = 512;
+pub(crate) const PATTERNS_MAX: usize = 512;
 
-/// What is cut out of the algebra.
+/// A part of the algebra that runs in the cluster.
 #[derive(Debug)]
 pub struct Leaf {
     pub bodies: Vec<Body>,
@@ -48,7 +51,7 @@ pub struct Leaf {
     pub variables: Vec<Variable>,
     /// Are the solutions wanted as a set over these variables?
     pub distinct: bool,
-    /// What is wanted in place of the solutions.
+    /// What the leaf gives in place of the solutions.
     pub fold: Option<Fold>,
 }
 
@@ -56,25 +59,31 @@ pub struct Leaf {
 #[allow(clippy::large_enum_variant, reason = "there are as many as a query has operators")]
 pub enum Form {
     /// A union of bodies: runs in the cluster.
-    Pushed(Vec<Body>),
+    Bodies(Vec<Body>),
     /// Runs at the coordinator, over leaves. Every solution extends one of the body, if there is one.
-    Rest(GraphPattern, Option<Body>),
+    Residual(GraphPattern, Option<Body>),
 }
 
 /// Rewrites the patterns of one query.
-pub struct Rewriter<'s> {
-    pub(crate) session: &'s Session,
+pub struct Rewriter<'c> {
+    pub(crate) catalog: &'c dyn Catalog,
     pub leaves: Vec<Leaf>,
-    /// Variables that were made up.
+    /// The number of fresh variables so far.
     pub(crate) fresh: usize,
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Basic graph patterns that were rewritten on this thread.
+    pub(crate) static REWRITTEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 pub(crate) type Rewritten = Result<Form, Fault>;
 
-impl<'s> Rewriter<'s> {
+impl<'c> Rewriter<'c> {
     /// A rewriter with no leaves yet.
-    pub fn new(session: &'s Session) -> Self {
-        Self { session, leaves: Vec::new(), fresh: 0 }
+    pub fn new(catalog: &'c dyn Catalog) -> Self {
+        Self { catalog, leaves: Vec::new(), fresh: 0 }
     }
 
     /// Rewrites a pattern that is evaluated in `graph`.
@@ -98,8 +107,8 @@ impl<'s> Rewriter<'s> {
             GraphPattern::Graph { name, inner } => self.graph(name, *inner),
             GraphPattern::Extend { inner, variable, expression } => {
                 let expression = self.expression(expression, graph)?;
-                let (inner, certain) = self.rest(*inner, graph)?;
-                Ok(Form::Rest(GraphPattern::Extend { inner: Box::new(inner), variable, expression }, certain))
+                let (inner, certain) = self.residual(*inner, graph)?;
+                Ok(Form::Residual(GraphPattern::Extend { inner: Box::new(inner), variable, expression }, certain))
             }
             GraphPattern::Minus { left, right } => self.minus(*left, *right, graph),
             GraphPattern::Values { variables, bindings } => Ok(table(variables, bindings)),
@@ -111,13 +120,13 @@ impl<'s> Rewriter<'s> {
                     })
                 });
                 let expression = keys.collect::<Result<Vec<_>, Fault>>()?;
-                let (inner, certain) = self.rest(*inner, graph)?;
-                Ok(Form::Rest(self.sorted(inner, expression), certain))
+                let (inner, certain) = self.residual(*inner, graph)?;
+                Ok(Form::Residual(self.sorted(inner, expression), certain))
             }
             GraphPattern::Project { inner, variables } => {
                 // What a subquery does not show is unknown outside, whatever its name.
-                let (inner, _) = self.rest(*inner, graph)?;
-                Ok(Form::Rest(GraphPattern::Project { inner: Box::new(inner), variables }, None))
+                let (inner, _) = self.residual(*inner, graph)?;
+                Ok(Form::Residual(GraphPattern::Project { inner: Box::new(inner), variables }, None))
             }
             GraphPattern::Distinct { inner } => self.around(*inner, graph, |inner| GraphPattern::Distinct { inner }),
             GraphPattern::Reduced { inner } => self.around(*inner, graph, |inner| GraphPattern::Reduced { inner }),
@@ -130,8 +139,8 @@ impl<'s> Rewriter<'s> {
         }
     }
 
-    /// Rewrites a pattern for use by the coordinator.
-    pub fn rest(&mut self, pattern: GraphPattern, graph: &Graph) -> Result<(GraphPattern, Option<Body>), Fault> {
+    /// Rewrites a pattern to residual algebra; bodies become leaves.
+    pub fn residual(&mut self, pattern: GraphPattern, graph: &Graph) -> Result<(GraphPattern, Option<Body>), Fault> {
         let form = self.rewrite(pattern, graph)?;
         Ok(self.settle(form))
     }
@@ -143,15 +152,15 @@ impl<'s> Rewriter<'s> {
         graph: &Graph,
         operator: impl FnOnce(Box<GraphPattern>) -> GraphPattern,
     ) -> Rewritten {
-        let (inner, certain) = self.rest(inner, graph)?;
-        Ok(Form::Rest(operator(Box::new(inner)), certain))
+        let (inner, certain) = self.residual(inner, graph)?;
+        Ok(Form::Residual(operator(Box::new(inner)), certain))
     }
 
     /// Cuts out a union of bodies as a leaf.
     pub fn settle(&mut self, form: Form) -> (GraphPattern, Option<Body>) {
         match form {
-            Form::Rest(pattern, certain) => (pattern, certain),
-            Form::Pushed(bodies) => {
+            Form::Residual(pattern, certain) => (pattern, certain),
+            Form::Bodies(bodies) => {
                 let certain = if let [only] = &bodies[..] { Some(only.clone()) } else { None };
                 (self.leaf(bodies), certain)
             }
@@ -162,19 +171,21 @@ impl<'s> Rewriter<'s> {
         if bodies.iter().all(|body| body.patterns.is_empty() && body.filters.is_empty()) {
             return leaf::values(&bodies);
         }
-        let estimate = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
-        let variables = leaf::variables(&bodies);
+        let estimate = bodies.iter().map(|body| self.catalog.rows(body)).sum();
+        let variables = body::variables(&bodies);
         let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
         self.leaves.push(Leaf { bodies, variables, distinct: false, fold: None });
         pattern
     }
 
     fn basic(&mut self, patterns: Vec<TriplePattern>, graph: &Graph) -> Form {
+        #[cfg(test)]
+        REWRITTEN.set(REWRITTEN.get() + 1);
         if patterns.is_empty() {
             // In a named graph this asks whether, or which, there is.
             return match graph {
-                Graph::Default => Form::Pushed(vec![Body::default()]),
-                _ => Form::Rest(graph.wrap(GraphPattern::Bgp { patterns }), None),
+                Graph::Default => Form::Bodies(vec![Body::default()]),
+                _ => Form::Residual(graph.wrap(GraphPattern::Bgp { patterns }), None),
             };
         }
         let mut body = Body::default();
@@ -186,10 +197,10 @@ impl<'s> Rewriter<'s> {
             }
         }
         if rest.is_empty() {
-            return Form::Pushed(vec![body]);
+            return Form::Bodies(vec![body]);
         }
-        let rest = Form::Rest(graph.wrap(GraphPattern::Bgp { patterns: rest }), None);
-        if body.patterns.is_empty() { rest } else { self.join(Form::Pushed(vec![body]), rest) }
+        let rest = Form::Residual(graph.wrap(GraphPattern::Bgp { patterns: rest }), None);
+        if body.patterns.is_empty() { rest } else { self.join(Form::Bodies(vec![body]), rest) }
     }
 
     /// Sequences and inverses were taken apart by the parser; here alternatives become unions.
@@ -218,7 +229,7 @@ impl<'s> Rewriter<'s> {
             }
             path => {
                 let [subject, object] = [subject, object].map(leaf::without_blank_node);
-                Ok(Form::Rest(graph.wrap(GraphPattern::Path { subject, path, object }), None))
+                Ok(Form::Residual(graph.wrap(GraphPattern::Path { subject, path, object }), None))
             }
         }
     }
@@ -230,16 +241,16 @@ impl<'s> Rewriter<'s> {
 
     pub(crate) fn join(&mut self, left: Form, right: Form) -> Form {
         match (left, right) {
-            (Form::Pushed(left), Form::Pushed(right)) => self.join_bodies(left, right),
+            (Form::Bodies(left), Form::Bodies(right)) => self.join_bodies(left, right),
             // A join with one solution that binds nothing.
-            (Form::Pushed(unit), other) | (other, Form::Pushed(unit)) if unit == [Body::default()] => other,
+            (Form::Bodies(unit), other) | (other, Form::Bodies(unit)) if unit == [Body::default()] => other,
             (left, right) => {
                 let ((left, certain), (right, other)) = (self.settle(left), self.settle(right));
                 let certain = match (certain, other) {
                     (Some(one), Some(other)) => one.join(other),
                     (one, other) => one.or(other),
                 };
-                Form::Rest(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, certain)
+                Form::Residual(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, certain)
             }
         }
     }
@@ -247,11 +258,11 @@ impl<'s> Rewriter<'s> {
     fn join_bodies(&mut self, left: Vec<Body>, right: Vec<Body>) -> Form {
         let size = |bodies: &[Body]| bodies.iter().map(|body| body.patterns.len()).max().unwrap_or(0);
         if left.len() * right.len() > BRANCHES_MAX || size(&left) + size(&right) > PATTERNS_MAX {
-            let ((left, _), (right, _)) = (self.settle(Form::Pushed(left)), self.settle(Form::Pushed(right)));
-            return Form::Rest(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, None);
+            let ((left, _), (right, _)) = (self.settle(Form::Bodies(left)), self.settle(Form::Bodies(right)));
+            return Form::Residual(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, None);
         }
         let pairs = left.iter().flat_map(|one| right.iter().map(move |other| one.clone().join(other.clone())));
-        Form::Pushed(pairs.flatten().collect())
+        Form::Bodies(pairs.flatten().collect())
     }
 
     /// Bodies are put together, in groups of bounded size; the order of a union's parts does not matter.
@@ -260,7 +271,7 @@ impl<'s> Rewriter<'s> {
         let mut rest = Vec::new();
         for form in forms {
             match form {
-                Form::Pushed(bodies) => {
+                Form::Bodies(bodies) => {
                     let last = groups.last_mut().expect("there is a first group");
                     if last.is_empty() || last.len() + bodies.len() <= BRANCHES_MAX {
                         last.extend(bodies);
@@ -268,15 +279,15 @@ impl<'s> Rewriter<'s> {
                         groups.push(bodies);
                     }
                 }
-                Form::Rest(pattern, _) => rest.push(pattern),
+                Form::Residual(pattern, _) => rest.push(pattern),
             }
         }
         if rest.is_empty() && groups.len() == 1 {
-            return Form::Pushed(groups.swap_remove(0));
+            return Form::Bodies(groups.swap_remove(0));
         }
         let groups = groups.into_iter().filter(|group| !group.is_empty()).map(|group| self.leaf(group));
         rest.extend(groups.collect::<Vec<_>>());
-        Form::Rest(balanced(rest), None)
+        Form::Residual(balanced(rest), None)
     }
 
     pub(crate) fn aggregate(
@@ -323,19 +334,19 @@ fn balanced(mut patterns: Vec<GraphPattern>) -> GraphPattern {
 pub(crate) fn table(variables: Vec<Variable>, bindings: Vec<Vec<Option<GroundTerm>>>) -> Form {
     let is_small = bindings.len() <= BRANCHES_MAX && bindings.iter().flatten().all(Option::is_some);
     if !is_small {
-        return Form::Rest(GraphPattern::Values { variables, bindings }, None);
+        return Form::Residual(GraphPattern::Values { variables, bindings }, None);
     }
     let row = |row: &Vec<Option<GroundTerm>>| {
         let terms = row.iter().flatten().map(ground_term);
         Body { fixed: variables.iter().cloned().zip(terms).collect(), ..Body::default() }
     };
-    Form::Pushed(bindings.iter().map(row).collect())
+    Form::Bodies(bindings.iter().map(row).collect())
 }
 
 fn service(name: &NamedNodePattern, silent: bool) -> Rewritten {
     if silent {
         // A silent service that fails gives one solution that binds nothing.
-        return Ok(Form::Pushed(vec![Body::default()]));
+        return Ok(Form::Bodies(vec![Body::default()]));
     }
     Err(Fault::new(Reason::Unsupported, format!("SERVICE {name}: other endpoints are not asked by this version")))
 }

@@ -4,8 +4,8 @@
 //! below joins and the left of OPTIONAL if they are certainly bound there, below MINUS, UNION and BIND of other
 //! variables always. Filters with EXISTS stay: what their patterns mean depends on where they are.
 
-use crate::rewrite::exists::children;
-use crate::rewrite::expression;
+use crate::algebra::children;
+use crate::algebra::expression;
 use oxrdf::Variable;
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};

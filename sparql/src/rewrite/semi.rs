@@ -9,8 +9,8 @@
 //! NOT EXISTS { P }                                    MINUS P
 //! ```
 
-use crate::plan::estimate;
-use crate::rewrite::body::{Body, Graph};
+use crate::rewrite::body::{self, Body, Graph};
+use crate::rewrite::catalog;
 use crate::rewrite::leaf;
 use crate::rewrite::{Form, Leaf, Rewriter};
 use entail_model::Fault;
@@ -45,9 +45,9 @@ impl Rewriter<'_> {
 
     /// The pattern as bodies, if it is nothing else.
     fn trial(&mut self, pattern: &GraphPattern, graph: &Graph) -> Result<Option<Vec<Body>>, Fault> {
-        let mut trial = Rewriter::new(self.session);
+        let mut trial = Rewriter::new(self.catalog);
         trial.fresh = self.fresh;
-        let Form::Pushed(bodies) = trial.rewrite(pattern.clone(), graph)? else { return Ok(None) };
+        let Form::Bodies(bodies) = trial.rewrite(pattern.clone(), graph)? else { return Ok(None) };
         if !trial.leaves.is_empty() || bodies.iter().any(|body| body.patterns.is_empty()) {
             return Ok(None);
         }
@@ -57,46 +57,46 @@ impl Rewriter<'_> {
 
     fn anti(&mut self, form: Form, bodies: Vec<Body>) -> Form {
         let (left, certain) = self.settle(form);
-        let right = self.beside(Form::Pushed(bodies), certain.as_ref());
-        Form::Rest(GraphPattern::Minus { left: Box::new(left), right: Box::new(right) }, certain)
+        let right = self.beside(Form::Bodies(bodies), certain.as_ref());
+        Form::Residual(GraphPattern::Minus { left: Box::new(left), right: Box::new(right) }, certain)
     }
 
     fn semi(&mut self, form: Form, bodies: Vec<Body>, shared: BTreeSet<Variable>) -> Form {
         let own = |body: &Body| body.variables().iter().any(|variable| !shared.contains(variable));
-        if let (Form::Pushed(outer), [only]) = (&form, &bodies[..])
+        if let (Form::Bodies(outer), [only]) = (&form, &bodies[..])
             && !own(only)
         {
             // Each outer row meets the body at most once.
             let joined = outer.iter().filter_map(|outer| outer.clone().join(only.clone()));
-            return Form::Pushed(joined.collect());
+            return Form::Bodies(joined.collect());
         }
         let (left, certain) = self.settle(form);
-        let reduced = certain.as_ref().and_then(|certain| estimate::reduce(self.session, &bodies, certain));
+        let reduced = certain.as_ref().and_then(|certain| catalog::reduce(self.catalog, &bodies, certain));
         let (bodies, rows) = match reduced {
             Some((reduced, rows)) => (vec![reduced], rows),
             None => {
-                let rows = bodies.iter().map(|body| estimate::rows(self.session, body)).sum();
+                let rows = bodies.iter().map(|body| self.catalog.rows(body)).sum();
                 (bodies, rows)
             }
         };
         let variables: Vec<Variable> = shared.into_iter().collect();
         let right = leaf::service(self.leaves.len(), &bodies, rows, Some(&variables));
         self.leaves.push(Leaf { bodies, variables, distinct: true, fold: None });
-        Form::Rest(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, certain)
+        Form::Residual(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, certain)
     }
 }
 
 /// The variables that bodies share with the outside; `None` if an outer row or a body may leave one unbound, or if there
 /// are none.
 fn shared(form: &Form, bodies: &[Body]) -> Option<BTreeSet<Variable>> {
-    let inner: BTreeSet<Variable> = leaf::variables(bodies).into_iter().collect();
+    let inner: BTreeSet<Variable> = body::variables(bodies).into_iter().collect();
     let (scope, certain) = match form {
-        Form::Pushed(outer) => {
+        Form::Bodies(outer) => {
             let certain =
                 outer.iter().map(Body::variables).reduce(|one, other| one.intersection(&other).cloned().collect());
-            (leaf::variables(outer).into_iter().collect(), certain?)
+            (body::variables(outer).into_iter().collect(), certain?)
         }
-        Form::Rest(pattern, certain) => {
+        Form::Residual(pattern, certain) => {
             let mut scope = BTreeSet::new();
             pattern.on_in_scope_variable(|variable| _ = scope.insert(variable.clone()));
             (scope, certain.as_ref()?.variables())

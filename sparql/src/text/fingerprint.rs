@@ -1,128 +1,221 @@
-//! The normal form of a query's text: what does not matter is left out, and IRIs that may stand for any other are holes.
+//! The fingerprint of a query text: its key in the plan cache, and the values of its parameters.
 //!
 //! ```text
 //! SELECT ?o {  <http://e/a> ?p ?o } # all      text
-//! SELECT ?o { <> ?p ?o }                       key, with http://e/a in its hole
+//! SELECT ?o { <> ?p ?o }                       key, with the parameter http://e/a
 //! ```
 //!
-//! Two texts with one key are the same query but for what is in the holes. Whether that says enough is decided by whoever
-//! knows what the query means: an IRI may also name a function.
+//! Comments and the amount of white space do not matter. In a *plain* text, which has nothing but triple patterns, nested
+//! groups and UNION under solution modifiers, absolute IRIs in the position of a term are parameters: two plain texts
+//! with one key are the same query but for the values of their parameters. In any other text IRIs may name functions,
+//! graphs or datatypes, and whether a rewriting applies may depend on them: its key has the whole text.
 
+use crate::algebra::parameters::MARKER;
 use crate::text::tokens::{Token, tokens};
 use oxrdf::NamedNode;
 
-/// Begins the IRIs that stand in holes when a key must be parsed.
-const STAND_IN: &str = "entail:hole:";
-
-/// A text's normal form.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Normal {
+/// What identifies a query text in a cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
     pub key: String,
-    /// What is in the holes, in order.
-    pub holes: Vec<NamedNode>,
+    /// The values of the parameters, in the order of the text. Empty for a text that is not plain.
+    pub parameters: Vec<NamedNode>,
 }
 
-/// The normal form; `None` for a text whose IRIs are not what they seem to be, or that is damaged.
-pub fn normal(text: &str) -> Option<Normal> {
-    let mut holes = Vec::new();
-    let key = scan(text, |iri, key| {
+/// The fingerprint of a text; `None` for a text with damaged characters.
+pub(crate) fn fingerprint(text: &str) -> Option<Fingerprint> {
+    if let Some(plain) = plain(text) {
+        return Some(plain);
+    }
+    // No key of a plain text begins like this.
+    let mut key = String::with_capacity(text.len() + 1);
+    key.push('=');
+    let is_whole = normalise(text, &mut key, |piece, _, key| {
+        key.push_str(piece);
+        Some(())
+    });
+    is_whole.map(|()| Fingerprint { key, parameters: Vec::new() })
+}
+
+/// The fingerprint of a plain text.
+fn plain(text: &str) -> Option<Fingerprint> {
+    let mut parameters = Vec::new();
+    let mut key = String::with_capacity(text.len());
+    each_parameter(text, &mut key, |iri, key| {
         // An absolute IRI without escapes stands for itself.
-        holes.push(NamedNode::new(&iri[1..iri.len() - 1]).ok()?);
+        parameters.push(NamedNode::new(iri).ok()?);
         key.push_str("<>");
         Some(())
     })?;
-    Some(Normal { key, holes })
+    let is_marked = memchr::memmem::find(text.as_bytes(), MARKER.as_bytes()).is_some();
+    (!is_marked).then_some(Fingerprint { key, parameters })
 }
 
-/// The text with all its IRIs, without what does not matter.
-pub fn exact(text: &str) -> Option<String> {
-    scan(text, |iri, key| {
-        key.push_str(iri);
-        Some(())
-    })
-}
-
-/// The text with stand-ins in its holes; `None` if it could have made one by itself.
-pub fn with_stand_ins(text: &str) -> Option<String> {
+/// A plain text with markers in place of its parameters; `None` if the text is not plain.
+pub(crate) fn with_markers(text: &str) -> Option<String> {
     let mut next = 0;
-    let text = Some(text).filter(|text| !text.contains(STAND_IN));
-    scan(text?, |_, open| {
-        open.push_str(&format!("<{STAND_IN}{next}>"));
+    let mut marked = String::with_capacity(text.len());
+    each_parameter(text, &mut marked, |_, marked| {
+        marked.push_str(&format!("<{MARKER}{next}>"));
         next += 1;
         Some(())
+    })?;
+    Some(marked)
+}
+
+/// Copies a plain text to `copy`; `parameter` writes the replacement of each IRI that is a parameter.
+fn each_parameter(
+    text: &str,
+    copy: &mut String,
+    mut parameter: impl FnMut(&str, &mut String) -> Option<()>,
+) -> Option<()> {
+    let mut grammar = Plain::default();
+    normalise(text, copy, |piece, token, copy| match grammar.take(piece, token)? {
+        Role::Parameter => parameter(&piece[1..piece.len() - 1], copy),
+        Role::Other => {
+            copy.push_str(piece);
+            Some(())
+        }
     })
 }
 
-/// The hole that an IRI stands in.
-pub fn hole_of(iri: &str) -> Option<usize> {
-    iri.strip_prefix(STAND_IN)?.parse().ok()
-}
-
-/// Copies a text; `hole` writes what comes for an IRI that may be a hole.
-fn scan(text: &str, mut hole: impl FnMut(&str, &mut String) -> Option<()>) -> Option<String> {
+/// Passes each significant piece of a text to `take`, and turns white space and comments into one space; `None` if
+/// `take` refuses a piece, or at a damaged character.
+fn normalise<'t>(
+    text: &'t str,
+    copy: &mut String,
+    mut take: impl FnMut(&'t str, Option<Token<'t>>, &mut String) -> Option<()>,
+) -> Option<()> {
     let mut pieces = tokens(text);
-    let mut normal = String::with_capacity(text.len());
-    let (mut is_apart, mut takes_name) = (false, false);
+    let (start, mut is_apart) = (copy.len(), false);
     while let Some((piece, token)) = pieces.piece() {
         if piece.starts_with([' ', '\t', '\r', '\n', '#']) {
             is_apart = true;
             continue;
         }
-        if std::mem::take(&mut is_apart) && !normal.is_empty() {
-            normal.push(' ');
+        if std::mem::take(&mut is_apart) && copy.len() > start {
+            copy.push(' ');
         }
-        match token {
-            // Every IRI would be resolved against it.
-            Some(Token::Word(word)) if word.eq_ignore_ascii_case("base") => return None,
-            None if piece.len() > 1 && piece.starts_with('<') && !takes_name => hole(piece, &mut normal)?,
-            _ => normal.push_str(piece),
-        }
-        // What comes then is no term of a pattern: the IRI of a prefix, a datatype, a graph.
-        let names = ["from", "named", "graph", "service"];
-        takes_name = piece.ends_with([':', '^']) || names.iter().any(|name| piece.eq_ignore_ascii_case(name));
+        take(piece, token, copy)?;
     }
-    pieces.is_at_end().then_some(normal)
+    pieces.is_at_end().then_some(())
+}
+
+/// What a piece of a plain text is.
+enum Role {
+    Parameter,
+    Other,
+}
+
+/// Tells plain texts from others, piece by piece. Stricter than it must be: a text that it refuses is cached as a whole.
+#[derive(Default)]
+struct Plain {
+    has_form: bool,
+    /// Was the piece before `SELECT`, `DISTINCT` or `REDUCED`, so that an asterisk means all variables?
+    after_select: bool,
+    /// Was the piece before one after which an IRI is no term: a prefix that is declared, or the mark of a datatype?
+    before_name: bool,
+}
+
+impl Plain {
+    /// The role of the next piece; `None` if the text is not plain.
+    fn take(&mut self, piece: &str, token: Option<Token<'_>>) -> Option<Role> {
+        let after_select = std::mem::take(&mut self.after_select);
+        let before_name = std::mem::replace(&mut self.before_name, piece.ends_with([':', '^']));
+        match token {
+            Some(Token::Word(word)) => self.word(word)?,
+            Some(Token::Operator(b'*')) if after_select => {}
+            Some(Token::Operator(b'/' | b'^') | Token::Variable(_)) => {}
+            Some(Token::Open(bracket) | Token::Close(bracket)) if bracket != b'(' && bracket != b')' => {}
+            Some(_) => return None,
+            None if piece.len() > 1 && piece.starts_with('<') => {
+                return Some(if before_name { Role::Other } else { Role::Parameter });
+            }
+            // A string, a number, a language tag, a name with the empty prefix, or punctuation.
+            None if piece.starts_with(|first: char| first.is_ascii_digit() || "\"'@:.;,".contains(first)) => {}
+            None => return None,
+        }
+        Some(Role::Other)
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        let is = |keywords: &[&str]| keywords.iter().any(|keyword| word.eq_ignore_ascii_case(keyword));
+        if is(&["select", "ask"]) {
+            // A second one begins a subquery.
+            let is_first = !std::mem::replace(&mut self.has_form, true);
+            self.after_select = true;
+            return is_first.then_some(());
+        }
+        if is(&["distinct", "reduced"]) {
+            self.after_select = true;
+            return Some(());
+        }
+        let is_known = word.contains(':') || is(&["a", "limit", "offset", "prefix", "union", "where", "true", "false"]);
+        is_known.then_some(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn key(text: &str) -> Option<(String, Vec<String>)> {
-        normal(text).map(|normal| (normal.key, normal.holes.into_iter().map(NamedNode::into_string).collect()))
+    fn plain_key(text: &str) -> Option<(String, Vec<String>)> {
+        plain(text).map(|found| (found.key, found.parameters.into_iter().map(NamedNode::into_string).collect()))
     }
 
-    fn some(key: &str, holes: &[&str]) -> Option<(String, Vec<String>)> {
-        Some((key.to_owned(), holes.iter().map(|hole| (*hole).to_owned()).collect()))
+    fn some(key: &str, parameters: &[&str]) -> Option<(String, Vec<String>)> {
+        Some((key.to_owned(), parameters.iter().map(|iri| (*iri).to_owned()).collect()))
     }
 
     #[test]
     fn only_what_does_not_matter_is_left_out() {
         let text = " PREFIX e: <http://e/>\n\tSELECT ?o # <x>\n{ <http://e/a>e:p ?o; e: \"a  # <http://b>\" } ";
         assert_eq!(
-            key(text),
+            plain_key(text),
             some("PREFIX e: <http://e/> SELECT ?o { <>e:p ?o; e: \"a  # <http://b>\" }", &["http://e/a"])
         );
-        assert_eq!(key("ASK{?x<http://a>?y}"), some("ASK{?x<>?y}", &["http://a"]));
-        assert_eq!(key("ASK { ?x < ?y && ?y > ?z }"), some("ASK { ?x < ?y && ?y > ?z }", &[]));
-        assert_eq!(key("ASK FROM <http://g> { ?s ?p 1 }"), some("ASK FROM <http://g> { ?s ?p 1 }", &[]));
-        assert_eq!(key("ASK { ?s ?p '1'^^<http://d> }"), some("ASK { ?s ?p '1'^^<http://d> }", &[]));
+        assert_eq!(plain_key("ASK{?x<http://a>?y}"), some("ASK{?x<>?y}", &["http://a"]));
+        assert_eq!(plain_key("ASK { ?s ?p '1'^^<http://d> }"), some("ASK { ?s ?p '1'^^<http://d> }", &[]));
+        assert_eq!(
+            plain_key("SELECT DISTINCT * { { ?s <http://a>/<http://b> 1 } UNION { ?s a _:b } } LIMIT 3"),
+            some("SELECT DISTINCT * { { ?s <>/<> 1 } UNION { ?s a _:b } } LIMIT 3", &["http://a", "http://b"])
+        );
     }
 
     #[test]
-    fn texts_that_are_not_what_they_seem_have_no_form() {
-        for text in
-            ["BASE <http://e/> ASK { <a> ?p ?o }", "ASK { <a> ?p ?o }", "ASK { <http://e/\\u0061> ?p ?o }", "\\é"]
-        {
-            assert_eq!(key(text), None, "{text}");
+    fn iris_that_may_be_more_than_terms_are_no_parameters() {
+        for text in [
+            "ASK FROM <http://g> { ?s ?p 1 }",
+            "ASK { ?s ?p ?o FILTER(<http://f>(?o)) }",
+            "ASK { GRAPH <http://g> { ?s ?p ?o } }",
+            "ASK { ?s <http://p>* ?o }",
+            "ASK { ?s <http://p>+ ?o }",
+            "ASK { ?s <http://p>? ?o }",
+            "ASK { ?s !<http://p> ?o }",
+            "ASK { ?s <http://p>|<http://q> ?o }",
+            "ASK { { SELECT ?s { ?s <http://p> ?o } } }",
+            "ASK { <<( <http://s> <http://p> ?o )>> ?q ?r }",
+            "ASK { << <http://s> <http://p> ?o >> ?q ?r }",
+            "ASK { ?s <http://p> ?o {| <http://q> 1 |} }",
+            "SELECT (<http://a> AS ?x) {}",
+            "DESCRIBE <http://a>",
+            "CONSTRUCT { <http://a> ?p ?o } WHERE { ?s ?p ?o }",
+            "BASE <http://e/> ASK { <http://e/a> ?p ?o }",
+            "ASK { ?s ?p <http://a> } VALUES ?s { <http://b> }",
+            "ASK { <a> ?p ?o }",
+            "ASK { <http://e/\\u0061> ?p ?o }",
+            "PREFIX h: <entail:parameter:> ASK { <http://e/a> ?p h:0 }",
+        ] {
+            assert_eq!(plain_key(text), None, "{text}");
+            let exact = fingerprint(text).unwrap();
+            assert_eq!((exact.key, exact.parameters), (format!("={text}"), Vec::new()));
         }
-        assert_eq!(with_stand_ins("PREFIX h: <entail:hole:> ASK { <http://e/a> ?p h:0 }"), None);
+        assert_eq!(fingerprint("\\é"), None);
     }
 
     #[test]
-    fn holes_are_numbered() {
-        let open = with_stand_ins("ASK { <http://a>  ?p <http://b> }").unwrap();
-        assert_eq!(open, "ASK { <entail:hole:0> ?p <entail:hole:1> }");
-        assert_eq!(["entail:hole:1", "http://a"].map(hole_of), [Some(1), None]);
+    fn markers_are_numbered() {
+        let marked = with_markers("ASK { <http://a>  ?p <http://b> }").unwrap();
+        assert_eq!(marked, "ASK { <entail:parameter:0> ?p <entail:parameter:1> }");
     }
 }

@@ -1,12 +1,11 @@
 //! Limits on query texts, checked before the parser sees them.
 //!
-//! The parser and the evaluator recurse: once per bracket, and once per operator of a chain. A scan that knows strings,
-//! IRIs and comments counts both, so that no text can overflow a stack. [`run_on_big_stack`] gives the rest of the work
-//! a stack on which everything within the limits fits.
+//! The parser, the rewriting and the evaluator recurse: once for a bracket, and once for a link of a chain such as
+//! `1 + 1 + 1` or `{} UNION {} UNION {}`. A scan that knows strings, IRIs and comments counts both. The limits keep the
+//! recursion finite, and the counts tell [how much stack](crate::text::stack) a text may need.
 
 use crate::text::tokens::{Token, tokens};
 use entail_model::{Fault, Reason};
-use tracing::Span;
 
 /// How long a query or update text may be, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -16,20 +15,52 @@ pub const DEPTH_MAX: usize = 200;
 pub const OPERATORS_MAX: usize = 4_000;
 /// How many operators a clause such as OPTIONAL counts for: planning takes the square of their number.
 const CLAUSE_OPERATORS: usize = 8;
-/// The stack of a query's thread; only what is touched is ever backed by memory.
-pub const STACK_BYTES: usize = 256 << 20;
+/// How many tokens a text may hold outside of data blocks. A group, a projected expression and a sort key each nest in
+/// the one before without an operator.
+pub const TOKENS_MAX: usize = 20_000;
 
-/// Checks a query text against the limits.
+/// A text within the limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked<'t> {
+    text: &'t str,
+    nesting: Nesting,
+}
+
+/// How deep the recursion over a text may get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nesting {
+    /// The most brackets that are open at once.
+    pub depth: usize,
+    /// Operators, as the limit on them counts.
+    pub operators: usize,
+    /// Tokens that may each be a link of a chain.
+    pub links: usize,
+}
+
+impl<'t> Checked<'t> {
+    /// The text.
+    pub fn as_str(self) -> &'t str {
+        self.text
+    }
+
+    /// How deep the recursion over the text may get.
+    pub fn nesting(self) -> Nesting {
+        self.nesting
+    }
+}
+
+/// Checks a query or update text against the limits.
 ///
 /// # Errors
 /// `LimitExceeded` with the place where the limit was passed.
-pub fn check_text(text: &str) -> Result<(), Fault> {
+pub fn check(text: &str) -> Result<Checked<'_>, Fault> {
     if text.len() > TEXT_BYTES_MAX {
         let message = format!("a text of {} bytes; at most {TEXT_BYTES_MAX} are read", text.len());
         return Err(Fault::new(Reason::LimitExceeded, message));
     }
-    let mut scan = Scan { text, at: 0, depth: 0, operators: 0, data: Data::No };
-    tokens(text).try_for_each(|(at, token)| scan.step(at, token))
+    let mut scan = Scan { text, at: 0, depth: 0, operators: 0, data: Data::No, nesting: Nesting::default() };
+    tokens(text).try_for_each(|(at, token)| scan.step(at, token))?;
+    Ok(Checked { text, nesting: scan.nesting })
 }
 
 /// The line and column of a byte offset, from one, columns in characters.
@@ -41,44 +72,35 @@ pub fn position(text: &str, offset: usize) -> (u64, u64) {
     (line, column)
 }
 
-/// Runs `work` on a thread with a stack on which every text within the limits can be parsed and evaluated.
-///
-/// # Errors
-/// `Overloaded` when no thread can be had, `Internal` when `work` panics; otherwise what `work` gives.
-pub fn run_on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
-    let span = Span::current();
-    let work = move || span.in_scope(work);
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("query".into()).stack_size(STACK_BYTES).spawn_scoped(scope, work);
-        let thread = thread.map_err(|error| {
-            Fault::new(Reason::Overloaded, format!("no thread for the query could be started: {error}"))
-        })?;
-        thread.join().unwrap_or_else(|_| Err(Fault::internal("the query's thread ended unexpectedly")))
-    })
-}
-
 struct Scan<'a> {
     text: &'a str,
-    /// Where the token begins that is looked at.
+    /// The offset of the current token.
     at: usize,
     depth: usize,
     operators: usize,
     data: Data,
+    nesting: Nesting,
 }
 
-/// Are we in the block of a VALUES or an INSERT DATA, where nothing is an operator and signs belong to numbers?
+/// Whether the scan is in the block of a VALUES or an INSERT DATA, where nothing nests and signs belong to numbers.
 #[derive(Clone, Copy, PartialEq)]
 enum Data {
     No,
-    /// The keyword was read, its block comes.
+    /// After the keyword, before its block.
     Announced,
-    /// In the block, whose bracket opened at this depth.
+    /// Within the block, whose bracket opened at this depth.
     Within(usize),
 }
 
 impl Scan<'_> {
     fn step(&mut self, at: usize, token: Token<'_>) -> Result<(), Fault> {
         self.at = at;
+        if !matches!(self.data, Data::Within(_)) {
+            self.nesting.links += 1;
+            if self.nesting.links > TOKENS_MAX {
+                return Err(self.exceeded(format!("more than {TOKENS_MAX} tokens outside of data blocks")));
+            }
+        }
         match token {
             Token::Open(bracket) => self.open(bracket),
             Token::Close(bracket) => {
@@ -99,6 +121,7 @@ impl Scan<'_> {
         if self.depth > DEPTH_MAX {
             return Err(self.exceeded(format!("brackets nest deeper than {DEPTH_MAX}")));
         }
+        self.nesting.depth = self.nesting.depth.max(self.depth);
         if bracket == b'{' && self.data == Data::Announced {
             self.data = Data::Within(self.depth);
         }
@@ -120,6 +143,7 @@ impl Scan<'_> {
     fn count(&mut self, operators: usize) -> Result<(), Fault> {
         if !matches!(self.data, Data::Within(_)) {
             self.operators += operators;
+            self.nesting.operators = self.operators;
         }
         if self.operators > OPERATORS_MAX {
             return Err(self.exceeded(format!(
@@ -140,7 +164,7 @@ mod tests {
     use super::*;
 
     fn reason(text: &str) -> Option<(Reason, u64, u64)> {
-        check_text(text).err().map(|fault| {
+        check(text).err().map(|fault| {
             let position = fault.position.unwrap_or_default();
             (fault.reason, position.line, position.column)
         })

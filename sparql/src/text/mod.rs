@@ -1,14 +1,13 @@
-//! Query text: its limits, its tokens, the parser, and the cache of texts that were met before.
+//! Query text: its limits, its tokens, the parser, and the fingerprint under which a text is cached.
 //!
 //! ```text
-//! text ──limits──► parse ──► algebra
-//!   └──fingerprint──► plan_cache ──► template (a prepared query with parameters)
+//! text ──limits──► checked text ──parse──► algebra
+//!   └──fingerprint──► key of the plan cache, and parameters
 //! ```
 
 pub(crate) mod fingerprint;
 pub mod limits;
 pub(crate) mod parse;
-pub(crate) mod plan_cache;
-pub(crate) mod select_star;
-pub(crate) mod template;
-pub(crate) mod tokens;
+mod select_star;
+pub(crate) mod stack;
+mod tokens;

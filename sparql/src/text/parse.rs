@@ -1,30 +1,44 @@
-//! Texts to algebra: limits first, then the parser, with errors that have a place.
+//! The parser: texts within the limits become algebra; errors have a line and a column.
 
-use crate::text::limits;
+use crate::text::limits::Checked;
 use crate::text::select_star;
 use entail_model::{Fault, Reason};
-use oxrdf::Term;
-use spargebra::algebra::{Expression, GraphPattern};
-use spargebra::term::{NamedNodePattern, TermPattern};
 use spargebra::{Query, SparqlParser, SparqlSyntaxError, Update};
+
+#[cfg(test)]
+thread_local! {
+    /// Query texts that the parser was given on this thread.
+    pub(crate) static PARSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
 
 /// Parses a query.
 ///
 /// # Errors
-/// `Syntax` and `LimitExceeded`, with line and column where there are any.
-pub fn parse_query(text: &str, base: Option<&str>) -> Result<Query, Fault> {
-    limits::check_text(text)?;
-    let mut query = parser(base)?.parse_query(text).map_err(|error| {
+/// `Syntax` with line and column; `InvalidRequest` if the base is no IRI.
+pub(crate) fn parse_query(text: Checked<'_>, base: Option<&str>) -> Result<Query, Fault> {
+    let text = text.as_str();
+    parsed(parser(base)?, text, text).map_err(|error| {
         let is_update = parser(base).is_ok_and(|parser| parser.parse_update(text).is_ok());
         if is_update { misplaced("an update", "a query") } else { syntax_fault(text, &error) }
-    })?;
-    select_star::order_columns(&mut query, text);
+    })
+}
+
+/// Parses a query that has `marked` in place of its text, with markers for parameters; `None` if it cannot be parsed.
+pub(crate) fn parse_marked(text: Checked<'_>, marked: &str) -> Option<Query> {
+    parsed(SparqlParser::new(), marked, text.as_str()).ok()
+}
+
+fn parsed(parser: SparqlParser, text: &str, original: &str) -> Result<Query, SparqlSyntaxError> {
+    #[cfg(test)]
+    PARSED.set(PARSED.get() + 1);
+    let mut query = parser.parse_query(text)?;
+    select_star::order_columns(&mut query, original);
     Ok(query)
 }
 
 /// Parses an update; errors as for [`parse_query`].
-pub fn parse_update(text: &str, base: Option<&str>) -> Result<Update, Fault> {
-    limits::check_text(text)?;
+pub(crate) fn parse_update(text: Checked<'_>, base: Option<&str>) -> Result<Update, Fault> {
+    let text = text.as_str();
     parser(base)?.parse_update(text).map_err(|error| {
         let is_query = parser(base).is_ok_and(|parser| parser.parse_query(text).is_ok());
         if is_query { misplaced("a query", "an update") } else { syntax_fault(text, &error) }
@@ -45,7 +59,7 @@ fn parser(base: Option<&str>) -> Result<SparqlParser, Fault> {
 /// Characters of the text that an error shows.
 const SHOWN_CHARS_MAX: usize = 30;
 
-/// The parser tells the place only in its message: "error at LINE:COLUMN: expected ..".
+/// The fault of a syntax error. The parser tells the place only in its message: "error at LINE:COLUMN: expected ..".
 fn syntax_fault(text: &str, error: &SparqlSyntaxError) -> Fault {
     let message = error.to_string();
     let place = message.strip_prefix("error at ").and_then(|rest| {
@@ -61,8 +75,8 @@ fn syntax_fault(text: &str, error: &SparqlSyntaxError) -> Fault {
     }
 }
 
-/// What stands at a place, and what the parser would rather see: its list of tokens without its classes of characters,
-/// which come last.
+/// The message of a syntax error: the text at its place, and the parser's list of expected tokens without its classes of
+/// characters, which come last.
 fn unexpected(text: &str, line: u64, column: u64, expected: &str) -> String {
     if expected.contains("Prefix not found") {
         return undeclared(text, line, column);
@@ -77,7 +91,7 @@ fn unexpected(text: &str, line: u64, column: u64, expected: &str) -> String {
     }
 }
 
-/// The parser finds out about a prefix when it has read the whole name.
+/// The message for an undeclared prefix: the parser reports it after the whole name.
 fn undeclared(text: &str, line: u64, column: u64) -> String {
     let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
     let read: String = text.split('\n').nth(index(line)).unwrap_or_default().chars().take(index(column)).collect();
@@ -86,51 +100,5 @@ fn undeclared(text: &str, line: u64, column: u64) -> String {
     match name.split_once(':') {
         Some((prefix, _)) => format!("the prefix `{prefix}:` is not declared"),
         None => "a prefix is not declared".to_owned(),
-    }
-}
-
-/// Every constant of a pattern, so that all can be looked up together.
-pub fn constants(pattern: &GraphPattern, found: &mut Vec<Term>) {
-    match pattern {
-        GraphPattern::Bgp { patterns } => {
-            for triple in patterns {
-                found.extend(ground(&triple.subject));
-                found.extend(named(&triple.predicate));
-                found.extend(ground(&triple.object));
-            }
-        }
-        GraphPattern::Path { subject, object, .. } => found.extend(ground(subject).into_iter().chain(ground(object))),
-        GraphPattern::Values { bindings, .. } => {
-            found.extend(bindings.iter().flatten().flatten().map(crate::rewrite::body::ground_term));
-        }
-        GraphPattern::Graph { name, .. } => found.extend(named(name)),
-        _ => {}
-    }
-    crate::rewrite::exists::expressions(pattern).into_iter().for_each(|expression| in_expression(expression, found));
-    crate::rewrite::exists::children(pattern).into_iter().for_each(|child| constants(child, found));
-}
-
-fn in_expression(expression: &Expression, found: &mut Vec<Term>) {
-    match expression {
-        Expression::NamedNode(node) => found.push(node.clone().into()),
-        Expression::Literal(literal) => found.push(literal.clone().into()),
-        Expression::Exists(pattern) => constants(pattern, found),
-        _ => {}
-    }
-    crate::rewrite::expression::operands(expression).into_iter().for_each(|operand| in_expression(operand, found));
-}
-
-fn ground(term: &TermPattern) -> Option<Term> {
-    match term {
-        TermPattern::NamedNode(node) => Some(node.clone().into()),
-        TermPattern::Literal(literal) => Some(literal.clone().into()),
-        TermPattern::BlankNode(_) | TermPattern::Variable(_) | TermPattern::Triple(_) => None,
-    }
-}
-
-fn named(name: &NamedNodePattern) -> Option<Term> {
-    match name {
-        NamedNodePattern::NamedNode(node) => Some(node.clone().into()),
-        NamedNodePattern::Variable(_) => None,
     }
 }

@@ -1,7 +1,7 @@
 //! The tokens of a query text, as far as they can be told apart without the grammar.
 //!
-//! For looking at a text before, or beside, the parser: nothing in strings, IRIs and comments is mistaken for anything
-//! else. Never fails and never looks back, whatever the text.
+//! For scans of a text that need no parser: nothing within strings, IRIs and comments is taken for a token. The scan
+//! never fails and takes one pass, whatever the text.
 
 /// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

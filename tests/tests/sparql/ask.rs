@@ -1,7 +1,7 @@
 //! Asking the front, and reading its answers.
 
 use entail_model::Fault;
-use entail_sparql::{Cluster, Format, Part, Request, Summary, Tuning, run_at_hand, run_tuned};
+use entail_sparql::{Cluster, Format, Local, Part, Request, Summary, Tuning, run_local, run_tuned};
 use entail_tests::w3c::Answer;
 use std::sync::Arc;
 
@@ -33,8 +33,12 @@ pub fn tuned_answer(request: Request, tuning: Tuning, cluster: Arc<dyn Cluster>)
 
 /// The answer of a query whose form is known, if it is one that is answered at once.
 pub fn answer_at_hand(request: &Request, cluster: Arc<dyn Cluster>) -> Option<Result<Answer, Fault>> {
-    let result = run_at_hand(request, cluster)?;
-    Some(result.map(|(_, parts)| {
+    let parts = match run_local(request, cluster) {
+        Ok(Local::Fallback) => return None,
+        Ok(Local::Done(_, parts)) => Ok(parts),
+        Err(fault) => Err(fault),
+    };
+    Some(parts.map(|parts| {
         let (mut media, mut bytes) = (String::new(), Vec::new());
         for part in parts {
             match part {

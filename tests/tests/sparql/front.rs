@@ -6,7 +6,7 @@ use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
 use entail_model::{Fault, Reason, TermId};
 use entail_sparql::update::{UpdateRequest, quads};
-use entail_sparql::{Cluster, Format, Mode, Part, Request, Rows, Stop, Summary, Texts, Tuning, Wanted, run};
+use entail_sparql::{Cluster, Format, Interrupt, Mode, Part, Request, Rows, Stop, Summary, Texts, Tuning, Wanted, run};
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::w3c::Answer;
 use oxrdf::vocab::xsd;
@@ -349,15 +349,15 @@ impl Cluster for Endless {
         self.inner.context()
     }
 
-    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt> {
         self.inner.lookup(terms)
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault> {
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
         self.inner.texts(ids)
     }
 
-    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {
         let batch = self.inner.execute(plan, wanted)?.next()?.expect("rows");
         Ok(Box::new(EndlessRows { batch, dropped: Arc::clone(&self.dropped) }))
     }
@@ -378,17 +378,17 @@ impl Cluster for Failing {
         self.inner.context()
     }
 
-    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
+    fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt> {
         self.inner.lookup(terms)
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Fault> {
+    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
         self.inner.texts(ids)
     }
 
-    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Fault> {
+    fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {
         if self.good.fetch_sub(1, Ordering::Relaxed) <= 0 {
-            return Err(Fault::new(Reason::ShardsUnavailable, "a node is gone"));
+            return Err(Fault::new(Reason::ShardsUnavailable, "a node is gone").into());
         }
         self.inner.execute(plan, wanted)
     }

@@ -6,7 +6,7 @@
 use crate::ask;
 use crate::random_query::{self, Writer};
 use entail_proto::v1::QueryRequest;
-use entail_sparql::{Plans, Request, Tuning};
+use entail_sparql::{PlanCache, Request, Tuning};
 use entail_tests::cluster::Cluster;
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::random::Random;
@@ -104,7 +104,7 @@ fn check(seed: u64) -> bool {
 }
 
 /// What is known of texts, by all cases together: it must not depend on their facts.
-static PLANS: LazyLock<Arc<Plans>> = LazyLock::new(Arc::default);
+static PLANS: LazyLock<Arc<PlanCache>> = LazyLock::new(Arc::default);
 
 /// Answers that were given at once.
 static AT_HAND: AtomicUsize = AtomicUsize::new(0);

@@ -1,0 +1,322 @@
+//! A light scan of Turtle and TriG ahead of the parser: where statements and tokens end.
+//!
+//! The parser gets whole statements, so that it never waits in the middle of a long string and scans it again, and so
+//! that it is known when anonymous blank nodes are out of scope. The scan also keeps the limits that the parser lacks:
+//! the length of a token, the depth of nesting.
+//!
+//! Invariant: on well-formed input, [`Scan::statement_end`] is the end of a statement. On malformed input it may be
+//! anywhere, and the reader stops to rely on it.
+
+use crate::batch::blank::random_label_at;
+use crate::batch::builder::{TRIPLE_DEPTH_MAX, too_deep};
+use entail_model::{Fault, Reason};
+use memchr::memchr2;
+
+/// Brackets within brackets, at most: each costs the parser some state.
+const NESTING_MAX: usize = 100_000;
+/// The scan stops this far from the end of the buffered text, so that it can look ahead; the longest look is at a label.
+const LOOK_AHEAD: usize = 40;
+
+/// Where the scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    Plain,
+    Comment,
+    Iri,
+    /// A string on one line, by its quote.
+    Short(u8),
+    /// A string in three quotes.
+    Long(u8),
+}
+
+/// The scan of a text that is seen piece by piece. Offsets are into the text that is still held.
+pub(crate) struct Scan {
+    within: Within,
+    /// How far the text is scanned.
+    at: usize,
+    /// Where the token, string or comment at `at` begins.
+    token_start: usize,
+    /// After the last statement that is complete.
+    statement_end: usize,
+    /// After the last token that is complete, and the space after it.
+    token_end: usize,
+    brackets: usize,
+    triples: usize,
+    /// Is the byte before `at` a dot that may end a statement?
+    after_dot: bool,
+    /// Labels that only look random, and where they are.
+    labels: Vec<(usize, u128)>,
+    term_bytes_max: usize,
+}
+
+impl Scan {
+    pub(crate) fn new(term_bytes_max: usize) -> Self {
+        Self {
+            within: Within::Plain,
+            at: 0,
+            token_start: 0,
+            statement_end: 0,
+            token_end: 0,
+            brackets: 0,
+            triples: 0,
+            after_dot: false,
+            labels: Vec::new(),
+            term_bytes_max,
+        }
+    }
+
+    /// After the last complete statement, or zero.
+    pub(crate) fn statement_end(&self) -> usize {
+        self.statement_end
+    }
+
+    /// After the last complete token and the space after it, or zero.
+    pub(crate) fn token_end(&self) -> usize {
+        self.token_end
+    }
+
+    /// The labels before `end` that look random, which are not looked for again.
+    pub(crate) fn take_labels(&mut self, end: usize) -> impl Iterator<Item = u128> {
+        let later = self.labels.partition_point(|(at, _)| *at < end);
+        self.labels.drain(..later).map(|(_, label)| label)
+    }
+
+    /// The first `count` bytes of the text are no longer held.
+    pub(crate) fn discard(&mut self, count: usize) {
+        self.at -= count;
+        self.token_start = self.token_start.saturating_sub(count);
+        self.statement_end = self.statement_end.saturating_sub(count);
+        self.token_end = self.token_end.saturating_sub(count);
+        self.labels.iter_mut().for_each(|(at, _)| *at -= count);
+    }
+
+    /// Scans on to the end of `text`, or nearly so if there is more to come.
+    ///
+    /// # Errors
+    /// `LimitExceeded`, and the offset of what passes the limit.
+    pub(crate) fn advance(&mut self, text: &[u8], is_end: bool) -> Result<(), (usize, Fault)> {
+        let stop = if is_end { text.len() } else { text.len().saturating_sub(LOOK_AHEAD) };
+        while self.at < stop {
+            match self.within {
+                Within::Plain => self.plain(text)?,
+                Within::Comment => self.skip_to(memchr2(b'\n', b'\r', &text[self.at..stop]), stop),
+                Within::Iri => self.iri(text, stop),
+                Within::Short(quote) => self.short_string(text, stop, quote),
+                Within::Long(quote) => self.long_string(text, stop, quote),
+            }
+            // An escape at the end of the text may lead past it.
+            self.at = self.at.min(text.len());
+            self.check_length()?;
+        }
+        Ok(())
+    }
+
+    fn check_length(&self) -> Result<(), (usize, Fault)> {
+        if self.at - self.token_start <= self.term_bytes_max {
+            return Ok(());
+        }
+        let what = match self.within {
+            Within::Plain => "a token",
+            Within::Comment => "a comment line",
+            Within::Iri => "an IRI (is its > missing?)",
+            Within::Short(_) | Within::Long(_) => "a string (is its closing quote missing?)",
+        };
+        let message = format!("{what} is longer than {} bytes", self.term_bytes_max);
+        Err((self.token_start, Fault::new(Reason::LimitExceeded, message)))
+    }
+
+    /// Skips to the end of a match, where plain text goes on, or to `stop`.
+    fn skip_to(&mut self, found: Option<usize>, stop: usize) {
+        match found {
+            Some(distance) => self.back_to_plain(self.at + distance),
+            None => self.at = stop,
+        }
+    }
+
+    fn back_to_plain(&mut self, at: usize) {
+        self.at = at;
+        self.token_start = at;
+        self.within = Within::Plain;
+    }
+
+    fn iri(&mut self, text: &[u8], stop: usize) {
+        match memchr2(b'>', b'\\', &text[self.at..stop]) {
+            None => self.at = stop,
+            Some(distance) if text[self.at + distance] == b'\\' => self.at += distance + 2,
+            Some(distance) => self.back_to_plain(self.at + distance + 1),
+        }
+    }
+
+    fn short_string(&mut self, text: &[u8], stop: usize, quote: u8) {
+        match memchr2(quote, b'\\', &text[self.at..stop]) {
+            None => self.at = stop,
+            Some(distance) if text[self.at + distance] == b'\\' => self.at += distance + 2,
+            Some(distance) => self.back_to_plain(self.at + distance + 1),
+        }
+    }
+
+    fn long_string(&mut self, text: &[u8], stop: usize, quote: u8) {
+        match memchr2(quote, b'\\', &text[self.at..stop]) {
+            None => self.at = stop,
+            Some(distance) if text[self.at + distance] == b'\\' => self.at += distance + 2,
+            Some(distance) if text[self.at + distance..].starts_with(&[quote; 3]) => {
+                self.back_to_plain(self.at + distance + 3);
+            }
+            Some(distance) => self.at += distance + 1,
+        }
+    }
+
+    fn plain(&mut self, text: &[u8]) -> Result<(), (usize, Fault)> {
+        let rest = &text[self.at..];
+        let after_dot = std::mem::take(&mut self.after_dot);
+        let consumed = match rest[0] {
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                self.end_token(after_dot, 1);
+                1
+            }
+            b'#' => {
+                self.end_token(after_dot, 0);
+                self.enter(Within::Comment, 1)
+            }
+            quote @ (b'"' | b'\'') if rest.starts_with(&[quote; 3]) => self.enter(Within::Long(quote), 3),
+            quote @ (b'"' | b'\'') => self.enter(Within::Short(quote), 1),
+            b'<' if rest.starts_with(b"<<(") => {
+                self.open_triple()?;
+                3
+            }
+            b'<' if rest.starts_with(b"<<") => self.open(2)?,
+            b'<' => self.enter(Within::Iri, 1),
+            b'>' if rest.starts_with(b">>") => self.close(2),
+            b')' if rest.starts_with(b")>>") => {
+                self.triples = self.triples.saturating_sub(1);
+                self.close(3)
+            }
+            b'(' | b'[' => self.open(1)?,
+            b')' | b']' => self.close(1),
+            b'{' if rest.starts_with(b"{|") => self.open(2)?,
+            b'|' if rest.starts_with(b"|}") => self.close(2),
+            b'}' => {
+                self.end_token(true, 1);
+                1
+            }
+            // An escaped character in a local name: it ends nothing.
+            b'\\' => 2,
+            b'_' if rest.starts_with(b"_:") => {
+                self.labels.extend(random_label_at(&rest[2..]).map(|label| (self.at, label)));
+                2
+            }
+            b'.' => {
+                self.after_dot = true;
+                1
+            }
+            _ => plain_run(rest),
+        };
+        self.at += consumed;
+        Ok(())
+    }
+
+    /// A token ended before this byte. A dot outside of brackets ended a statement.
+    fn end_token(&mut self, after_dot: bool, width: usize) {
+        self.token_end = self.at + width;
+        self.token_start = self.at + width;
+        if after_dot && self.brackets == 0 {
+            self.statement_end = self.at + width;
+        }
+    }
+
+    fn enter(&mut self, within: Within, width: usize) -> usize {
+        self.within = within;
+        self.token_start = self.at;
+        width
+    }
+
+    fn open(&mut self, width: usize) -> Result<usize, (usize, Fault)> {
+        self.brackets += 1;
+        if self.brackets > NESTING_MAX {
+            let message = format!("brackets nested more than {NESTING_MAX} deep");
+            return Err((self.at, Fault::new(Reason::LimitExceeded, message)));
+        }
+        Ok(width)
+    }
+
+    fn open_triple(&mut self) -> Result<(), (usize, Fault)> {
+        self.open(3)?;
+        self.triples += 1;
+        if self.triples > TRIPLE_DEPTH_MAX { Err((self.at, too_deep())) } else { Ok(()) }
+    }
+
+    fn close(&mut self, width: usize) -> usize {
+        self.brackets = self.brackets.saturating_sub(1);
+        width
+    }
+}
+
+/// How many bytes at the start of `rest` mean nothing to the scan; at least one.
+fn plain_run(rest: &[u8]) -> usize {
+    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b':' || **byte >= 0x80 || **byte == b'-';
+    rest.iter().take_while(is_name).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(text: &str) -> (usize, usize) {
+        let mut scan = Scan::new(1000);
+        scan.advance(text.as_bytes(), true).expect("within the limits");
+        (scan.statement_end(), scan.token_end())
+    }
+
+    #[test]
+    fn statements_end_at_dots_outside_of_everything() {
+        let complete = [
+            "<a:b> <a:b> 1.5 . ",
+            "ex:a.b ex:c ex:d.\n",
+            "ex:a ex:b \"x . \\\" . \" .\n",
+            "ex:a ex:b '''x ' '' . \n . ''' .\n",
+            "ex:a ex:b [ ex:c ex:d . ] . # . \n",
+            "ex:a ex:b \"\" . # a comment . \" \n",
+            "ex:a ex:b ex:c\\. . ",
+            "<a:. > ex:b 1. ",
+            "ex:g { ex:a ex:b ex:c }",
+            "ex:a ex:b <<( ex:c ex:d ( 1 . 2 ) )>> {| ex:e ex:f |} . ",
+        ];
+        for text in complete {
+            let end = text.find(" #").map_or(text.len(), |at| at + 1);
+            assert_eq!(ends(text).0, end, "{text}");
+            let followed = format!("{text}ex:a ( ex:b . \"");
+            assert_eq!(ends(&followed).0, end, "{followed}");
+        }
+    }
+
+    #[test]
+    fn the_scan_does_not_depend_on_how_the_text_is_cut() {
+        let text = "ex:a ex:b \"\"\"long \\\"\"\" and . \"\"\", 'short', <a:b> . # comment\n\
+                    _:abcdef0123456789abcdef0123456789 a [ <<( ex:a ex:b \"\" )>> ex:c ] .\n ex:a ex:b ex:c";
+        let whole = ends(text);
+        for cut in 0..text.len() {
+            let mut scan = Scan::new(1000);
+            scan.advance(&text.as_bytes()[..cut], false).expect("within the limits");
+            let dropped = scan.statement_end();
+            let mut labels: Vec<u128> = scan.take_labels(dropped).collect();
+            scan.discard(dropped);
+            scan.advance(&text.as_bytes()[dropped..], true).expect("within the limits");
+            assert_eq!((scan.statement_end() + dropped, scan.token_end() + dropped), whole, "{cut}");
+            labels.extend(scan.take_labels(usize::MAX));
+            assert_eq!(labels, [0xabcdef0123456789abcdef0123456789], "{cut}");
+        }
+    }
+
+    #[test]
+    fn limits_are_kept() {
+        let long = [format!("a \"{}", "x".repeat(2000)), format!("a #{}", "x".repeat(2000)), "x".repeat(2000)];
+        for (text, start) in long.iter().zip([2, 2, 0]) {
+            let (at, fault) = Scan::new(1000).advance(text.as_bytes(), true).expect_err("too long");
+            assert_eq!((at, fault.reason), (start, Reason::LimitExceeded));
+        }
+        let spaced = "( ".repeat(NESTING_MAX + 1);
+        let (at, _) = Scan::new(1000).advance(spaced.as_bytes(), true).expect_err("too deep");
+        assert_eq!(at, 2 * NESTING_MAX);
+        assert!(Scan::new(1000).advance("<<( ".repeat(65).as_bytes(), true).is_err());
+    }
+}

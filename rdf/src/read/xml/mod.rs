@@ -1,0 +1,61 @@
+//! RDF/XML: the parser behind a reader that enforces limits. The first malformed place is the last: an XML parser cannot go on after it.
+
+mod limits;
+mod markup;
+
+use crate::batch::blank::BlankNames;
+use crate::read::outlet::{Job, Outlet};
+use crate::read::source::Bytes;
+use entail_model::{Fault, Reason};
+use limits::{LimitedReader, Seen};
+use oxrdfio::{RdfFormat, RdfParser};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+/// Parses RDF/XML to its end or its first malformed place.
+///
+/// # Errors
+/// What cannot be skipped: a limit, the input's or the sink's failure. A malformed place goes to the job's log.
+pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    let mut outlet = Outlet::new(job, BlankNames::with_anonymous(job.request.blank_scope));
+    let mut parser = RdfParser::from_format(RdfFormat::RdfXml);
+    if let Some(base) = &job.request.base_iri {
+        parser = parser
+            .with_base_iri(base.as_str())
+            .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the base is not an absolute IRI: {error}")))?;
+    }
+    for result in parser.for_reader(LimitedReader::new(job, bytes, Rc::clone(&seen))) {
+        let result = result.map_err(|error| refusal(job, &seen.borrow(), &error.to_string()));
+        let pushed = result.and_then(|quad| {
+            declare_labels(&mut outlet, &mut seen.borrow_mut());
+            outlet.push(quad.as_ref()).map_err(|fault| fault.in_file(&job.request.file))
+        });
+        if let Err(fault) = pushed {
+            if fault.reason != Reason::Syntax {
+                return Err(fault);
+            }
+            if !job.log.malformed(1, fault) {
+                return Ok(());
+            }
+            job.ended_early.store(true, Ordering::Relaxed);
+            break;
+        }
+        outlet.settle()?;
+    }
+    outlet.finish()
+}
+
+/// The fault of the limited reader, or else the parser's error at the place that the reader has reached.
+fn refusal(job: &Job<'_>, seen: &Seen, message: &str) -> Fault {
+    seen.fault.clone().unwrap_or_else(|| job.syntax(seen.line, seen.column, message))
+}
+
+fn declare_labels(outlet: &mut Outlet<'_, '_>, seen: &mut Seen) {
+    let names = outlet.names();
+    if std::mem::take(&mut seen.between_nodes) {
+        names.forget_but(None);
+    }
+    seen.labels.drain(..).for_each(|label| names.declare(label));
+}

@@ -1,0 +1,41 @@
+//! Queries that only count: nodes send row counts, and no rows are made.
+
+use crate::cluster::Interrupt;
+use crate::evaluate::answer::Block;
+use crate::plan::profile::Profiles;
+use crate::plan::union::{UnionPlan, UnionRows};
+use crate::session::term::EvalTerm;
+use crate::session::{Session, lock};
+use entail_model::term;
+use oxrdf::Literal;
+use oxrdf::vocab::xsd;
+use std::sync::{Arc, Mutex};
+
+/// The rows of one leaf, to be counted.
+pub struct Counted {
+    pub union: Arc<UnionPlan>,
+}
+
+impl Counted {
+    /// Counts the rows; the one solution says how many.
+    pub fn run(&self, session: &Arc<Session>, profiles: &Mutex<Profiles>) -> Result<Block, Interrupt> {
+        let mut rows = UnionRows::new(Arc::clone(session), Arc::clone(&self.union), None);
+        let result = Self::count(session, &mut rows);
+        lock(profiles).add(0, rows.measured());
+        let count = Literal::new_typed_literal(result?.to_string(), xsd::INTEGER);
+        let cell = match term::inline_id(count.as_ref().into()) {
+            Some(id) => EvalTerm::Id(id),
+            None => EvalTerm::Computed(Arc::new(count.into())),
+        };
+        Ok(Block { width: 1, rows: 1, cells: vec![Some(cell)] })
+    }
+
+    fn count(session: &Session, rows: &mut UnionRows) -> Result<u64, Interrupt> {
+        let mut count = 0;
+        while let Some(columns) = rows.next()? {
+            session.check()?;
+            count += columns.batch.rows as u64;
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,302 @@
+//! From a parsed or prepared query to a plan that can run: rewritten, its leaves compiled.
+//!
+//! When the whole pattern is one leaf under DISTINCT, LIMIT and a projection, its rows go
+//! [straight](crate::evaluate::answer::Direct) to the client; otherwise spareval evaluates the residual algebra over the
+//! leaves.
+
+use crate::algebra::{constants, template};
+use crate::cluster::Interrupt;
+use crate::evaluate::answer::{self, Direct};
+use crate::evaluate::counted::Counted;
+use crate::evaluate::dataset::ClusterDataset;
+use crate::evaluate::holds::holds_rows;
+use crate::evaluate::lookups::Lookups;
+use crate::evaluate::service::Leaves;
+use crate::plan::explain;
+use crate::plan::leaf::LeafPlan;
+use crate::plan::profile::Profiles;
+use crate::plan::union::UnionPlan;
+use crate::rewrite::analysis::{self, Needs};
+use crate::rewrite::body::Body;
+use crate::rewrite::fold::Repetitions;
+use crate::rewrite::leaf::leaf_number;
+use crate::rewrite::modifiers::{self, Duplicates, Modifiers};
+use crate::rewrite::prepared::PreparedQuery;
+use crate::rewrite::query::QueryForm;
+use crate::rewrite::{Form, Leaf, Rewriter};
+use crate::session::{Session, lock};
+use oxrdf::{NamedNode, Variable};
+use serde_json::{Value, json};
+use spargebra::Query;
+use spargebra::algebra::GraphPattern;
+use spargebra::term::{NamedNodePattern, TriplePattern};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+/// What becomes of the solutions.
+pub(crate) enum Kind {
+    Select,
+    Ask,
+    Construct(Vec<TriplePattern>),
+    Describe,
+}
+
+/// Where the solutions come from.
+pub(crate) enum Root {
+    Direct(Direct),
+    Counted(Counted),
+    /// The residual query, and the pattern in it.
+    Algebra(Box<Query>, GraphPattern),
+}
+
+/// A query that is ready to run at one epoch.
+pub(crate) struct QueryPlan {
+    pub session: Arc<Session>,
+    pub kind: Kind,
+    pub variables: Vec<Variable>,
+    pub root: Root,
+    pub lookups: Arc<Lookups>,
+    leaves: Arc<Vec<LeafPlan>>,
+    compares_computed: bool,
+    profiles: Arc<Mutex<Profiles>>,
+}
+
+/// The plan of a parsed query.
+///
+/// # Errors
+/// `Unsupported` and `LimitExceeded` for the query; errors of the cluster.
+pub(crate) fn plan(session: Session, query: Query) -> Result<QueryPlan, Interrupt> {
+    let (kind, pattern, base, shown) = match query {
+        Query::Select { pattern, base_iri, .. } => (Kind::Select, pattern, base_iri, None),
+        Query::Ask { pattern, base_iri, .. } => (Kind::Ask, pattern, base_iri, Some(Vec::new())),
+        Query::Describe { pattern, base_iri, .. } => (Kind::Describe, pattern, base_iri, None),
+        Query::Construct { template, pattern, base_iri, .. } => {
+            let shown = template::triple_variables(&template);
+            (Kind::Construct(template), pattern, base_iri, Some(shown))
+        }
+    };
+    Planner { session, base }.solutions(kind, pattern, shown)
+}
+
+/// The plan of a prepared query, with values for its parameters.
+///
+/// # Errors
+/// As for [`plan`].
+pub(crate) fn plan_prepared(
+    session: Session,
+    query: &PreparedQuery,
+    parameters: &[NamedNode],
+) -> Result<QueryPlan, Interrupt> {
+    let planner = Planner { session, base: None };
+    let (kind, shown) = if query.is_ask { (Kind::Ask, Some(Vec::new())) } else { (Kind::Select, None) };
+    planner.direct(kind, &query.bodies(parameters), query.modifiers.clone(), shown)
+}
+
+/// The plan of the solutions of a pattern over some variables, for an update.
+///
+/// # Errors
+/// As for [`plan`].
+pub(crate) fn plan_pattern(
+    session: Session,
+    pattern: GraphPattern,
+    base: Option<String>,
+    variables: Vec<Variable>,
+) -> Result<QueryPlan, Interrupt> {
+    let base = base.and_then(|base| oxiri::Iri::parse(base).ok());
+    Planner { session, base }.solutions(Kind::Select, pattern, Some(variables))
+}
+
+struct Planner {
+    session: Session,
+    base: Option<oxiri::Iri<String>>,
+}
+
+impl Planner {
+    /// The plan of a pattern; `shown` replaces the variables that it shows.
+    fn solutions(
+        self,
+        kind: Kind,
+        pattern: GraphPattern,
+        shown: Option<Vec<Variable>>,
+    ) -> Result<QueryPlan, Interrupt> {
+        let mut found = Vec::new();
+        constants::constants(&pattern, &mut found);
+        self.session.learn(&found)?;
+        let mut rewriter = Rewriter::new(&self.session);
+        let form = match kind {
+            Kind::Select if shown.is_none() => rewriter.select(pattern)?,
+            _ => rewriter.solutions(pattern)?,
+        };
+        let pattern = match form {
+            QueryForm::Bodies(bodies, modifiers) if can_stream(&modifiers, shown.as_deref()) => {
+                return self.direct(kind, &bodies, modifiers, shown);
+            }
+            QueryForm::Bodies(bodies, modifiers) => modifiers.around(rewriter.settle(Form::Bodies(bodies)).0),
+            QueryForm::Count(bodies, variable) => return self.counted(&bodies, variable),
+            QueryForm::Residual(pattern) => pattern,
+        };
+        let leaves = rewriter.leaves;
+        let pattern = match shown {
+            Some(variables) if !matches!(kind, Kind::Ask) => {
+                GraphPattern::Project { inner: Box::new(pattern), variables }
+            }
+            _ => pattern,
+        };
+        self.residual(kind, pattern, &leaves)
+    }
+
+    /// The plan of bodies whose rows are the solutions.
+    fn direct(
+        self,
+        kind: Kind,
+        bodies: &[Body],
+        modifiers: Modifiers,
+        shown: Option<Vec<Variable>>,
+    ) -> Result<QueryPlan, Interrupt> {
+        let Modifiers { start, mut length, duplicates, variables } = modifiers;
+        if matches!(kind, Kind::Ask) {
+            length = Some(length.unwrap_or(1).min(1));
+        }
+        let variables = shown.or(variables).unwrap_or_default();
+        let distinct = duplicates != Duplicates::Kept;
+        let repetitions = if distinct { Repetitions::Counted } else { Repetitions::All };
+        let union = Arc::new(UnionPlan::compile(&self.session, bodies, variables.clone(), repetitions)?);
+        let leaf = LeafPlan::of(&union);
+        let direct = Direct { union, distinct, start, length };
+        Ok(self.planned(kind, variables, Root::Direct(direct), vec![leaf], false))
+    }
+
+    fn counted(self, bodies: &[Body], variable: Variable) -> Result<QueryPlan, Interrupt> {
+        let union = Arc::new(UnionPlan::compile(&self.session, bodies, Vec::new(), Repetitions::All)?);
+        let leaf = LeafPlan::of(&union);
+        Ok(self.planned(Kind::Select, vec![variable], Root::Counted(Counted { union }), vec![leaf], false))
+    }
+
+    /// The plan of algebra over leaves.
+    fn residual(mut self, kind: Kind, pattern: GraphPattern, leaves: &[Leaf]) -> Result<QueryPlan, Interrupt> {
+        let bound = |pattern: &GraphPattern| bound_by_leaf(pattern, leaves);
+        let needs = analysis::needs(&pattern, &bound);
+        let plans = (0..leaves.len()).map(|number| leaf_plan(&self.session, leaves, number, &needs));
+        let plans = plans.collect::<Result<Vec<_>, _>>()?;
+        if !holds_rows(&pattern, &|pattern| bound(pattern).is_some()) {
+            self.session.feed_without_limit();
+        }
+        let base_iri = self.base.clone();
+        let query = match kind {
+            Kind::Ask => Query::Ask { dataset: None, pattern: pattern.clone(), base_iri },
+            _ => Query::Select { dataset: None, pattern: pattern.clone(), base_iri },
+        };
+        let variables = modifiers::shown(&pattern).to_vec();
+        let root = Root::Algebra(Box::new(query), pattern);
+        Ok(self.planned(kind, variables, root, plans, needs.compares_computed))
+    }
+
+    fn planned(
+        self,
+        kind: Kind,
+        variables: Vec<Variable>,
+        root: Root,
+        leaves: Vec<LeafPlan>,
+        compares_computed: bool,
+    ) -> QueryPlan {
+        let session = Arc::new(self.session);
+        QueryPlan {
+            lookups: Arc::new(Lookups::new(Arc::clone(&session))),
+            session,
+            kind,
+            variables,
+            root,
+            leaves: Arc::new(leaves),
+            compares_computed,
+            profiles: Arc::default(),
+        }
+    }
+}
+
+/// Can rows of bodies show `shown` in place of the query's own variables? DISTINCT is over what the query shows, before a
+/// template picks from it.
+fn can_stream(modifiers: &Modifiers, shown: Option<&[Variable]>) -> bool {
+    modifiers.duplicates == Duplicates::Kept || shown.is_none_or(|shown| modifiers.variables.as_deref() == Some(shown))
+}
+
+fn bound_by_leaf(pattern: &GraphPattern, leaves: &[Leaf]) -> Option<Vec<Variable>> {
+    let GraphPattern::Service { name: NamedNodePattern::NamedNode(name), .. } = pattern else { return None };
+    leaf_number(name.as_str()).and_then(|number| leaves.get(number)).map(|leaf| leaf.variables.clone())
+}
+
+/// The plan of a leaf, with the columns that anything uses.
+fn leaf_plan(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -> Result<LeafPlan, Interrupt> {
+    let leaf = &leaves[number];
+    let texts = |variables: &[Variable]| variables.iter().map(|variable| needs.texts.contains(variable)).collect();
+    if let Some(fold) = &leaf.fold {
+        let union = UnionPlan::compile(session, &leaf.bodies, fold.inputs(), fold.repetitions())?;
+        let variables = leaf.variables.clone().into();
+        return Ok(LeafPlan {
+            union: union.into(),
+            variables,
+            texts: texts(&leaf.variables),
+            fold: Some(fold.clone()),
+        });
+    }
+    let others: HashSet<&Variable> =
+        leaves.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, leaf)| &leaf.variables).collect();
+    let is_used = |variable: &&Variable| {
+        leaf.distinct || needs.whole_solutions || needs.used.contains(*variable) || others.contains(variable)
+    };
+    let variables: Vec<Variable> = leaf.variables.iter().filter(is_used).cloned().collect();
+    let repetitions = if leaf.distinct { Repetitions::Dropped } else { Repetitions::All };
+    let union = UnionPlan::compile(session, &leaf.bodies, variables.clone(), repetitions)?;
+    let texts = texts(&variables);
+    Ok(LeafPlan { union: union.into(), variables: variables.into(), texts, fold: None })
+}
+
+impl QueryPlan {
+    /// Evaluates the query; its solutions go to `sink`.
+    pub fn solutions(&self, sink: answer::Sink<'_>) -> Result<(), Interrupt> {
+        match &self.root {
+            Root::Direct(direct) => direct.run(&self.session, &self.profiles, sink),
+            Root::Counted(counted) => sink(counted.run(&self.session, &self.profiles)?).map(|_| ()),
+            Root::Algebra(query, _) => answer::evaluate(query, self.dataset(), self.leaves(), sink),
+        }
+    }
+
+    pub fn dataset(&self) -> ClusterDataset {
+        ClusterDataset {
+            session: Arc::clone(&self.session),
+            lookups: Arc::clone(&self.lookups),
+            compares_computed: self.compares_computed,
+        }
+    }
+
+    pub fn leaves(&self) -> Leaves {
+        Leaves {
+            session: Arc::clone(&self.session),
+            leaves: Arc::clone(&self.leaves),
+            profiles: Arc::clone(&self.profiles),
+        }
+    }
+
+    /// The plan as JSON, with what its operators did, if that was measured.
+    pub fn explain(&self) -> Value {
+        let profiles = lock(&self.profiles);
+        let measured = self.session.profile.then_some(&*profiles);
+        let leaf = |(number, leaf): (usize, &LeafPlan)| explain::leaf(&self.session, number, &leaf.union, measured);
+        let leaves: Vec<Value> = self.leaves.iter().enumerate().map(leaf).collect();
+        let tree = match &self.root {
+            Root::Direct(direct) => json!({
+                "op": "stream", "leaf": 0, "distinct": direct.distinct, "start": direct.start, "length": direct.length,
+            }),
+            Root::Counted(_) => json!({ "op": "count", "leaf": 0 }),
+            Root::Algebra(_, pattern) => {
+                let tree = profiles.coordinator.clone().unwrap_or_else(|| explain::tree(pattern));
+                explain::with_folds(tree, &self.leaves, &|leaf| measured.map(|profiles| profiles.rows_of(leaf)))
+            }
+        };
+        json!({
+            "variables": self.variables.iter().map(|variable| variable.as_str()).collect::<Vec<_>>(),
+            "coordinator": tree,
+            "leaves": leaves,
+            "shards": self.session.cluster.holders(),
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! Running a query: from the request to its summary.
+
+use crate::cluster::{Cluster, Interrupt};
+use crate::plan::cache::{PlanCache, Statement};
+use crate::query::prepare::{plan, plan_prepared};
+use crate::results::output::{Format, Output, Part};
+use crate::rewrite::catalog::Tuning;
+use crate::session::{Session, Stop};
+use crate::text::limits::{self, Checked, Nesting};
+use crate::text::parse;
+use crate::text::stack::with_stack;
+use crate::{DatasetClause, DefaultGraph};
+use entail_model::{Fault, Reason};
+use oxrdf::NamedNode;
+use serde_json::Value;
+use spargebra::Query;
+use spargebra::algebra::QueryDataset;
+use std::sync::Arc;
+use tracing::info_span;
+
+/// Bytes of rows that the coordinator's operators may receive from the cluster in one query, by default.
+const FED_BYTES_MAX: u64 = 4 << 30;
+
+/// What is done with a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Run,
+    /// Only the plan, with estimates.
+    Explain,
+    /// Run the query, and give the plan with the measured work of its stages.
+    Profile,
+}
+
+/// A query and all that it may use.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub text: String,
+    pub base: Option<String>,
+    pub format: Format,
+    pub mode: Mode,
+    /// The dataset of the request; where it names a graph, it replaces the query's own FROM and FROM NAMED.
+    pub default_graphs: Vec<String>,
+    pub named_graphs: Vec<String>,
+    /// The default graph is the merge of all graphs.
+    pub union_default_graph: bool,
+    /// An answer of more rows is refused.
+    pub rows_max: Option<u64>,
+    /// Bytes of rows that the coordinator's operators may receive from the cluster. 0: the default.
+    pub fed_bytes_max: u64,
+    /// The plan cache, if texts are cached.
+    pub plans: Option<Arc<PlanCache>>,
+    pub stop: Stop,
+}
+
+/// The outcome of a query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Solutions or triples; of an ASK, one.
+    pub rows: u64,
+    /// The plan, where it was asked for.
+    pub plan: Option<Value>,
+}
+
+/// The outcome of a query on the fast path.
+#[derive(Debug)]
+pub enum Local {
+    /// The whole answer.
+    Done(Summary, Vec<Part>),
+    /// The query has to be [run].
+    Fallback,
+}
+
+/// Runs a query on this thread, blocking; its parts go to `output`.
+///
+/// # Errors
+/// `Syntax`, `Unsupported`, `LimitExceeded`, `InvalidRequest` for the query; `Cancelled` and `DeadlineExceeded`; what the
+/// cluster and `output` give. After an error the parts so far are no answer.
+pub fn run(request: Request, cluster: Arc<dyn Cluster>, output: Output<'_>) -> Result<Summary, Fault> {
+    run_tuned(request, Tuning::default(), cluster, output)
+}
+
+/// Runs a query like [`run`], with other thresholds of the rewriting.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_tuned(
+    request: Request,
+    tuning: Tuning,
+    cluster: Arc<dyn Cluster>,
+    output: Output<'_>,
+) -> Result<Summary, Fault> {
+    let text = limits::check(&request.text)?;
+    with_stack(text.nesting(), || run_checked(&request, text, tuning, cluster, output))
+}
+
+/// Answers a query at once, if its text is that of a cached prepared query and a [local](Cluster::is_local) cluster has
+/// everything that it needs.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_local(request: &Request, cluster: Arc<dyn Cluster>) -> Result<Local, Fault> {
+    let Some(cache) = cache(request).filter(|_| request.mode == Mode::Run) else { return Ok(Local::Fallback) };
+    if request.text.len() > limits::TEXT_BYTES_MAX {
+        return Ok(Local::Fallback);
+    }
+    let Some((query, parameters)) = info_span!("parse").in_scope(|| cache.prepared(&request.text)) else {
+        return Ok(Local::Fallback);
+    };
+    let work = || -> Result<Local, Interrupt> {
+        let plan = info_span!("plan").in_scope(|| {
+            let session = session(request, Tuning::default(), cluster, None)?;
+            plan_prepared(session, &query, &parameters)
+        })?;
+        let mut parts = Vec::with_capacity(3);
+        let rows = info_span!("evaluate").in_scope(|| {
+            plan.write(request, &mut |part| {
+                parts.push(part);
+                Ok(())
+            })
+        })?;
+        cache.hit();
+        Ok(Local::Done(Summary { rows, plan: None }, parts))
+    };
+    // The texts of prepared queries do not nest.
+    with_stack(Nesting::default(), || match work() {
+        Err(Interrupt::Fallback) => Ok(Local::Fallback),
+        Err(Interrupt::Fault(fault)) => Err(fault),
+        Ok(done) => Ok(done),
+    })
+}
+
+/// The cache that may answer for the text of the request. A base IRI changes what a text means.
+fn cache(request: &Request) -> Option<&PlanCache> {
+    request.plans.as_deref().filter(|_| request.base.is_none())
+}
+
+/// The query of the request's text.
+fn statement(request: &Request, text: Checked<'_>) -> Result<Statement, Fault> {
+    match cache(request) {
+        Some(cache) => cache.statement(text),
+        None => parse::parse_query(text, request.base.as_deref()).map(|query| Statement::Algebra(Box::new(query))),
+    }
+}
+
+fn session(
+    request: &Request,
+    tuning: Tuning,
+    cluster: Arc<dyn Cluster>,
+    own: Option<&QueryDataset>,
+) -> Result<Session, Interrupt> {
+    let dataset = dataset_clause(request, own)?;
+    let fed_max = if request.fed_bytes_max == 0 { FED_BYTES_MAX } else { request.fed_bytes_max };
+    let mut session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
+    session.tuning = tuning;
+    session.profile = request.mode == Mode::Profile;
+    Ok(session)
+}
+
+fn run_checked(
+    request: &Request,
+    text: Checked<'_>,
+    tuning: Tuning,
+    cluster: Arc<dyn Cluster>,
+    output: Output<'_>,
+) -> Result<Summary, Fault> {
+    let statement = info_span!("parse").in_scope(|| statement(request, text))?;
+    let plan = info_span!("plan").in_scope(|| match statement {
+        Statement::Prepared(query, parameters) => {
+            request.format.of_solutions()?;
+            plan_prepared(session(request, tuning, cluster, None)?, &query, &parameters)
+        }
+        Statement::Algebra(query) => {
+            check_format(&query, request.format)?;
+            plan(session(request, tuning, cluster, query.dataset())?, *query)
+        }
+    })?;
+    if request.mode == Mode::Explain {
+        return Ok(Summary { rows: 0, plan: Some(plan.explain()) });
+    }
+    let rows = info_span!("evaluate").in_scope(|| plan.write(request, output))?;
+    let explained = (request.mode == Mode::Profile).then(|| plan.explain());
+    Ok(Summary { rows, plan: explained })
+}
+
+fn check_format(query: &Query, format: Format) -> Result<(), Fault> {
+    match query {
+        Query::Select { .. } | Query::Ask { .. } => format.of_solutions().map(|_| ()),
+        Query::Construct { .. } | Query::Describe { .. } => format.is_turtle().map(|_| ()),
+    }
+}
+
+fn dataset_clause(request: &Request, own: Option<&QueryDataset>) -> Result<DatasetClause, Fault> {
+    let nodes = |names: &[String]| {
+        let node = |name: &String| {
+            NamedNode::new(name)
+                .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the graph {name} is not an IRI: {error}")))
+        };
+        names.iter().map(node).collect::<Result<Vec<_>, _>>()
+    };
+    let is_told = !request.default_graphs.is_empty() || !request.named_graphs.is_empty();
+    let mut clause = match own {
+        _ if is_told => DatasetClause {
+            default: DefaultGraph::Merge(nodes(&request.default_graphs)?),
+            named: Some(nodes(&request.named_graphs)?),
+        },
+        Some(own) => DatasetClause { default: DefaultGraph::Merge(own.default.clone()), named: own.named.clone() },
+        None => DatasetClause { default: DefaultGraph::Own, named: None },
+    };
+    if request.union_default_graph {
+        clause.default = DefaultGraph::UnionOfAll;
+    }
+    Ok(clause)
+}

@@ -1,0 +1,78 @@
+//! No text within the limits overflows the stack of a thread with the usual 2 MiB, on which tests run too.
+
+use super::{NoRows, request};
+use crate::query::run::{Mode, run};
+use crate::text::limits::{self, OPERATORS_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
+use crate::text::stack::stack_bytes;
+use std::sync::Arc;
+
+fn nested(open: &str, inner: &str, close: &str, times: usize) -> String {
+    format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+}
+
+/// The deepest and longest texts of each kind that the limits allow.
+fn hostile() -> Vec<String> {
+    let clauses = OPERATORS_MAX / 8 - 2;
+    let operators = OPERATORS_MAX - 10;
+    vec![
+        format!("SELECT * {{ ?s ?p ?o FILTER {} }}", nested("(", "1 < 2", ")", 197)),
+        format!("SELECT * {{ ?s ?p ?o FILTER ({}) }}", nested("ABS(", "?o", ")", 196)),
+        format!("SELECT * {{ ?s ?p ?o FILTER ({}) }}", nested("!(", "?o", ")", 196)),
+        format!("SELECT * {}", nested("{ ?s ?p ?o ", "", "}", 199)),
+        format!("SELECT * {}", nested("{ OPTIONAL ", "{ ?s ?p ?o }", "}", 199)),
+        format!("SELECT * {}", nested("{ ?s ?p ?o MINUS ", "{ ?s ?p ?o }", "}", 199)),
+        format!("SELECT * {}", nested("{ ?s ?p ?o FILTER NOT EXISTS ", "{ ?s ?p ?o }", "}", 199)),
+        format!("SELECT * {}", nested("{ SELECT * ", "{ ?s ?p ?o }", "}", 199)),
+        format!("SELECT * {}", nested("{ GRAPH ?g ", "{ ?s ?p ?o }", "}", 199)),
+        format!("SELECT * {{ ?s {} ?o }}", nested("(", "<http://e/p>", ")*", 197)),
+        format!("SELECT * {{ ?s ?p {} }}", nested("[ ?p ", "1", "]", 197)),
+        format!("SELECT * {{ ?s ?p {} }}", nested("(", "1", ")", 197)),
+        format!("SELECT * {{ ?s ?p {} }}", nested("<<( <http://e/s> <http://e/p> ", "1", ")>>", 197)),
+        format!("ASK {{ FILTER(1 {} > 0) }}", "+ 1 ".repeat(operators / 2)),
+        format!("ASK {{ FILTER({}1 > 0) }}", "-".repeat(operators / 2)),
+        format!("ASK {{ ?s ?p ?o FILTER(?o = 1 {}) }}", "|| ?o = 2 ".repeat(operators / 2 - 10)),
+        format!("SELECT * {{ {{ ?s ?p 1 }} {} }}", "UNION { ?s ?p 2 }".repeat(clauses)),
+        format!("SELECT * {{ ?s ?p 1 {} }}", "OPTIONAL { ?s <http://e/value> ?v }".repeat(clauses / 2)),
+        format!("SELECT * {{ ?s ?p 1 {} }}", "MINUS { ?s <http://e/value> ?v }".repeat(clauses)),
+        format!("SELECT * {{ {} }}", (0..clauses).map(|n| format!("BIND(1 AS ?x{n}) ")).collect::<String>()),
+        format!("SELECT * {{ ?s <http://e/next>{} ?o }}", "/<http://e/next>".repeat(300)),
+        format!("SELECT * {{ ?s <http://e/next>{} ?o }}", "|<http://e/next>".repeat(operators)),
+        format!("SELECT * {{ ?s <http://e/next>{} ?o }}", "/<http://e/next>*".repeat(operators / 2)),
+        format!("SELECT * {{ ?s ?p ?o {} }}", "FILTER(?o != 5) ".repeat(390)),
+    ]
+}
+
+/// Chains whose links are no operators, as long as the number of tokens allows.
+fn chains() -> Vec<String> {
+    let fit = |tokens: usize, bytes: usize| (TOKENS_MAX / tokens).min(TEXT_BYTES_MAX / bytes) - 20;
+    let numbered = |count: usize, link: &dyn Fn(usize) -> String| (0..count).map(link).collect::<String>();
+    vec![
+        format!("SELECT * {{ {} }}", "{}".repeat(fit(2, 2))),
+        format!("SELECT * {{ {} }}", "VALUES ?x { 1 }".repeat(fit(4, 15))),
+        format!("SELECT * {{ {} }}", "?s <a:p>? ?o .".repeat(fit(2, 14))),
+        format!("SELECT {} {{ ?s ?p ?o }}", numbered(fit(5, 15), &|n| format!("(1 AS ?x{n})"))),
+        format!("SELECT * {{ ?s ?p ?o }} ORDER BY {}", "?s".repeat(fit(1, 2))),
+        format!("SELECT * {{ ?s ?p ?o }} GROUP BY {}", "?s".repeat(fit(1, 2))),
+        format!("SELECT * {{ ?s ?p ?o }} HAVING {}", "(1)".repeat(fit(2, 3))),
+    ]
+}
+
+fn answer(text: &str) -> Option<String> {
+    let cluster = Arc::new(NoRows::default());
+    let plans = Arc::default();
+    // The second time from the cache, if it is there.
+    let answer = || run(request(text, Some(&plans), Mode::Run), cluster.clone(), &mut |_| Ok(())).err();
+    answer().or_else(answer).map(|fault| fault.to_string())
+}
+
+#[test]
+fn no_text_within_the_limits_overflows_a_stack() {
+    for text in hostile().iter().chain(&chains()) {
+        let need = limits::check(text).map(|text| stack_bytes(text.nesting()) >> 10);
+        let started = std::time::Instant::now();
+        let error = answer(text);
+        println!("{:?} {need:?} KiB {error:?} {text:.60}", started.elapsed());
+        assert!(need.is_ok(), "within the limits: {text:.60}");
+        assert!(!error.is_some_and(|error| error.contains("panicked")), "{text:.60}");
+    }
+}

@@ -1,0 +1,144 @@
+//! SPARQL Update, as far as this version goes: what a request inserts.
+//!
+//! INSERT DATA and INSERT .. WHERE are applied in order; the quads of a whole request are one list, which the caller
+//! commits as one epoch. WHERE is evaluated over the pinned epoch. So a request in which an INSERT .. WHERE comes after
+//! something that inserts is refused: it would have to see facts that are not committed yet.
+
+use crate::algebra::template::{self, Filling};
+use crate::cluster::Cluster;
+use crate::evaluate::answer;
+use crate::query::prepare::plan_pattern;
+use crate::session::{Session, Stop};
+use crate::text::limits::{self, Checked};
+use crate::text::parse;
+use crate::text::stack::with_stack;
+use crate::{DatasetClause, DefaultGraph};
+use entail_model::{Fault, Reason};
+use oxrdf::{GraphName, Quad};
+use spargebra::algebra::{GraphPattern, QueryDataset};
+use spargebra::term::QuadPattern;
+use spargebra::{GraphUpdateOperation, Update};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Quads that one request may insert; more belong into a load.
+pub const QUADS_MAX: usize = 4_000_000;
+
+/// An update request.
+#[derive(Clone, Debug)]
+pub struct UpdateRequest {
+    pub text: String,
+    pub base: Option<String>,
+    pub stop: Stop,
+    /// Bytes of rows that the coordinator's operators may get.
+    pub fed_bytes_max: u64,
+}
+
+/// Can the text be parsed, and does it ask only for what is supported?
+///
+/// # Errors
+/// As for [`quads`], as far as they do not depend on facts.
+pub fn check(text: &str, base: Option<&str>) -> Result<(), Fault> {
+    let text = limits::check(text)?;
+    with_stack(text.nesting(), || parsed(text, base).map(drop))
+}
+
+fn parsed(text: Checked<'_>, base: Option<&str>) -> Result<Update, Fault> {
+    let update = parse::parse_update(text, base)?;
+    update.operations.iter().try_for_each(check_supported)?;
+    Ok(update)
+}
+
+/// The quads that a request inserts. Blocks while WHERE is evaluated.
+///
+/// # Errors
+/// `Syntax` and `LimitExceeded` for the text; `Unsupported` for what deletes or loads, by name.
+pub fn quads(request: UpdateRequest, cluster: Arc<dyn Cluster>) -> Result<Vec<Quad>, Fault> {
+    let text = limits::check(&request.text)?;
+    with_stack(text.nesting(), || quads_of(&request, text, &cluster))
+}
+
+fn quads_of(request: &UpdateRequest, text: Checked<'_>, cluster: &Arc<dyn Cluster>) -> Result<Vec<Quad>, Fault> {
+    let update = parsed(text, request.base.as_deref())?;
+    let base = update.base_iri.map(oxiri::Iri::into_inner);
+    let mut quads = Vec::new();
+    for operation in update.operations {
+        match operation {
+            GraphUpdateOperation::InsertData { data } => quads.extend(data.into_iter().map(quad)),
+            GraphUpdateOperation::DeleteInsert { insert, using, pattern, .. } => {
+                if !quads.is_empty() {
+                    return Err(unsupported("INSERT .. WHERE after another INSERT in one request; send two requests"));
+                }
+                let insertion = Insertion { insert, using, pattern: *pattern, base: base.clone() };
+                quads = insertion.quads(cluster, request)?;
+            }
+            // There is no such thing as an empty graph here, so making one changes nothing.
+            GraphUpdateOperation::Create { .. } => {}
+            _ => return Err(Fault::internal("an operation that was not checked")),
+        }
+    }
+    Ok(quads)
+}
+
+fn check_supported(operation: &GraphUpdateOperation) -> Result<(), Fault> {
+    match operation {
+        GraphUpdateOperation::InsertData { .. } | GraphUpdateOperation::Create { .. } => Ok(()),
+        GraphUpdateOperation::DeleteInsert { delete, .. } if delete.is_empty() => Ok(()),
+        GraphUpdateOperation::DeleteInsert { .. } => Err(deletes("DELETE .. WHERE")),
+        GraphUpdateOperation::DeleteData { .. } => Err(deletes("DELETE DATA")),
+        GraphUpdateOperation::Clear { .. } => Err(deletes("CLEAR")),
+        GraphUpdateOperation::Drop { .. } => Err(deletes("DROP")),
+        GraphUpdateOperation::Load { .. } => Err(unsupported("LOAD; load files with `entail load`")),
+    }
+}
+
+/// COPY and MOVE begin with a DROP of their target.
+fn deletes(operation: &str) -> Fault {
+    unsupported(&format!("{operation}: deletes come with a later version"))
+}
+
+fn unsupported(what: &str) -> Fault {
+    Fault::new(Reason::Unsupported, format!("not supported: {what}"))
+}
+
+fn quad(data: spargebra::term::Quad) -> Quad {
+    let graph = match data.graph_name {
+        spargebra::term::GraphName::NamedNode(node) => node.into(),
+        spargebra::term::GraphName::DefaultGraph => GraphName::DefaultGraph,
+    };
+    Quad::new(data.subject, data.predicate, data.object, graph)
+}
+
+struct Insertion {
+    insert: Vec<QuadPattern>,
+    using: Option<QueryDataset>,
+    pattern: GraphPattern,
+    base: Option<String>,
+}
+
+impl Insertion {
+    fn quads(self, cluster: &Arc<dyn Cluster>, request: &UpdateRequest) -> Result<Vec<Quad>, Fault> {
+        let clause = match self.using {
+            Some(using) => DatasetClause { default: DefaultGraph::Merge(using.default), named: using.named },
+            None => DatasetClause { default: DefaultGraph::Own, named: None },
+        };
+        let session = Session::new(Arc::clone(cluster), &clause, request.stop.clone(), request.fed_bytes_max)?;
+        let plan = plan_pattern(session, self.pattern, self.base, template::quad_variables(&self.insert))?;
+        let mut quads = Vec::new();
+        plan.solutions(&mut |block| {
+            let (width, rows) = (block.width, block.rows);
+            let cells = answer::decode(&plan.session, &block)?;
+            for row in 0..rows {
+                let mut filling = Filling::new(&plan.variables, &cells[row * width..(row + 1) * width]);
+                quads.extend(self.insert.iter().filter_map(|pattern| filling.quad(pattern)));
+            }
+            if quads.len() > QUADS_MAX {
+                return Err(
+                    Fault::new(Reason::LimitExceeded, format!("an update of more than {QUADS_MAX} quads")).into()
+                );
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(quads)
+    }
+}

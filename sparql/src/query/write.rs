@@ -1,0 +1,154 @@
+//! The answer of a query, written in its format.
+
+use crate::algebra::template::Filling;
+use crate::cluster::Interrupt;
+use crate::evaluate::answer::{self, Block};
+use crate::evaluate::cells::Cells;
+use crate::evaluate::describe::Describer;
+use crate::query::prepare::{Kind, QueryPlan, Root};
+use crate::query::run::Request;
+use crate::results::output::{Format, GraphWriter, Output, SolutionWriter, write_boolean};
+use crate::session::term::EvalTerm;
+use entail_model::{Fault, Reason};
+use oxrdf::Triple;
+use spargebra::term::TriplePattern;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+/// Bytes of triples that CONSTRUCT remembers in order to give each once.
+const CONSTRUCTED_BYTES_MAX: usize = 256 << 20;
+
+impl QueryPlan {
+    /// Writes the answer; gives the number of its rows.
+    pub fn write(&self, request: &Request, output: Output<'_>) -> Result<u64, Interrupt> {
+        let rows_max = request.rows_max.filter(|max| *max > 0).unwrap_or(u64::MAX);
+        match &self.kind {
+            Kind::Select => self.write_solutions(request.format, rows_max, output),
+            Kind::Ask => self.write_ask(request.format, output),
+            Kind::Construct(template) => self.write_constructed(request.format, rows_max, template, output),
+            Kind::Describe => self.write_described(request.format, rows_max, output),
+        }
+    }
+
+    fn write_solutions(&self, format: Format, rows_max: u64, output: Output<'_>) -> Result<u64, Interrupt> {
+        let mut writer = SolutionWriter::new(format, self.variables.clone(), output)?;
+        let mut rows = 0;
+        // What is all here is one part of an answer.
+        let is_waited_for = !self.session.cluster.is_local();
+        self.solutions(&mut |block| {
+            rows = count(rows, block.rows, rows_max)?;
+            writer.write(block.rows, &Cells::of(&self.session, &block)?, output)?;
+            if is_waited_for {
+                writer.flush(output)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.session.check()?;
+        writer.finish(output)?;
+        Ok(rows)
+    }
+
+    fn write_ask(&self, format: Format, output: Output<'_>) -> Result<u64, Interrupt> {
+        let value = match &self.root {
+            Root::Direct(_) | Root::Counted(_) => {
+                let mut found = false;
+                self.solutions(&mut |block| {
+                    found |= block.rows > 0;
+                    Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                })?;
+                found
+            }
+            Root::Algebra(query, _) => answer::ask(query, self.dataset(), self.leaves())?,
+        };
+        write_boolean(format, value, output)?;
+        Ok(1)
+    }
+
+    fn write_constructed(
+        &self,
+        format: Format,
+        rows_max: u64,
+        template: &[TriplePattern],
+        output: Output<'_>,
+    ) -> Result<u64, Interrupt> {
+        let mut writer = GraphWriter::new(format, output)?;
+        let mut given = Given::default();
+        let mut rows = 0;
+        self.solutions(&mut |block| {
+            let cells = answer::decode(&self.session, &block)?;
+            let (width, mut triples) = (block.width, Vec::new());
+            for row in 0..block.rows {
+                let mut filling = Filling::new(&self.variables, &cells[row * width..(row + 1) * width]);
+                triples.extend(
+                    template.iter().filter_map(|pattern| filling.triple(pattern)).filter(|triple| given.is_new(triple)),
+                );
+            }
+            rows = count(rows, triples.len(), rows_max)?;
+            writer.write(&triples, output)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.session.check()?;
+        writer.finish(output)?;
+        Ok(rows)
+    }
+
+    fn write_described(&self, format: Format, rows_max: u64, output: Output<'_>) -> Result<u64, Interrupt> {
+        let mut writer = GraphWriter::new(format, output)?;
+        let mut describer = Describer::new(&self.session, &self.lookups);
+        let mut rows = 0;
+        let mut write = |triples: Vec<Triple>| {
+            rows = count(rows, triples.len(), rows_max)?;
+            writer.write(&triples, output)?;
+            Ok(ControlFlow::Continue(()))
+        };
+        self.solutions(&mut |block: Block| {
+            for cell in block.cells.into_iter().flatten() {
+                let id = match cell {
+                    EvalTerm::Id(id) => Some(id),
+                    EvalTerm::Computed(term) => self.session.id_of(&term)?,
+                };
+                if let Some(id) = id
+                    && describer.describe(id, &mut write)?.is_break()
+                {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(describer.flush(&mut write)?)
+        })?;
+        self.session.check()?;
+        writer.finish(output)?;
+        Ok(rows)
+    }
+}
+
+/// The triples that were given, as far as they are remembered: a graph has each once, and giving one again is no error.
+#[derive(Default)]
+struct Given {
+    triples: HashSet<Triple>,
+    bytes: usize,
+}
+
+impl Given {
+    fn is_new(&mut self, triple: &Triple) -> bool {
+        if self.bytes > CONSTRUCTED_BYTES_MAX {
+            return !self.triples.contains(triple);
+        }
+        let is_new = self.triples.insert(triple.clone());
+        if is_new {
+            let object = match &triple.object {
+                oxrdf::Term::Literal(literal) => literal.value().len(),
+                _ => 64,
+            };
+            self.bytes += 256 + object;
+        }
+        is_new
+    }
+}
+
+fn count(rows: u64, more: usize, rows_max: u64) -> Result<u64, Fault> {
+    let rows = rows + more as u64;
+    if rows > rows_max {
+        return Err(Fault::new(Reason::LimitExceeded, format!("the answer has more than {rows_max} rows")));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,45 @@
+//! Memory reservations: the bytes that the operators of one query hold, under a common limit.
+
+use crate::session::Session;
+use entail_model::{Fault, Reason};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The bytes that one operator of the coordinator holds: groups, distinct rows, the first rows in an order. Dropping it
+/// gives them back.
+pub struct Reservation {
+    session: Arc<Session>,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// A reservation of no bytes.
+    pub fn new(session: Arc<Session>) -> Self {
+        Self { session, bytes: 0 }
+    }
+
+    /// Sets how many bytes are held.
+    ///
+    /// # Errors
+    /// `LimitExceeded` if all of the query's operators hold too many.
+    pub fn set(&mut self, bytes: usize) -> Result<(), Fault> {
+        let (before, bytes) = (std::mem::replace(&mut self.bytes, bytes as u64), bytes as u64);
+        let (held, max) = (&self.session.held, self.session.held_max);
+        // Adds a difference, perhaps a negative one.
+        let difference = bytes.wrapping_sub(before);
+        if held.fetch_add(difference, Ordering::Relaxed).wrapping_add(difference) <= max {
+            return Ok(());
+        }
+        let message = format!(
+            "more than {} MiB of groups, distinct values or sorted rows to be held; make the query more selective",
+            max >> 20
+        );
+        Err(Fault::new(Reason::LimitExceeded, message))
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.session.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
