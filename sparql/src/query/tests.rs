@@ -80,7 +80,7 @@ fn without_made_up_names(plan: Value) -> Value {
         let length = name.bytes().take_while(u8::is_ascii_hexdigit).count();
         named.push_str(before);
         named.push('?');
-        rest = if length == 32 { &name[32..] } else { after };
+        rest = if length > 20 { &name[length..] } else { after };
     }
     Value::String(named + rest)
 }
