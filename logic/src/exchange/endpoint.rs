@@ -252,3 +252,94 @@ impl Endpoint {
         Ok(Progress::Waiting)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_model::TermId;
+
+    const HERE: NodeId = NodeId(1);
+    const THERE: NodeId = NodeId(2);
+    const RELATION: Relation = Relation { graph: TermId(0), predicate: TermId(1) };
+    const PLAN: PlanKey = PlanKey { rule: 0, pivot: None };
+
+    fn pairs(count: u64) -> Vec<Pair> {
+        (0..count).map(|n| (TermId(n), TermId(n))).collect()
+    }
+
+    fn into(sent: &mut Vec<Message>) -> impl FnMut(NodeId, Message) -> Result<(), Fault> {
+        move |_, message| {
+            sent.push(message);
+            Ok(())
+        }
+    }
+
+    /// A round of a sender that broadcasts facts and then finds heads: facts, Close, heads, Close.
+    fn messages_of_a_round() -> Vec<Message> {
+        let (mut sent, mut sender) = (Vec::new(), Endpoint::new(Kind::Attempt, vec![HERE]));
+        sender.open(Round(1), 1, Opening::Broadcast);
+        sender.broadcast(RELATION, &pairs(3), &mut into(&mut sent)).expect("it is delivered");
+        sender.end_broadcast(&mut into(&mut sent)).expect("it is delivered");
+        sender.outbox().heads(HERE, 0, RELATION).extend(pairs(2));
+        sender.end_own_work(&mut into(&mut sent)).expect("it is delivered");
+        sent
+    }
+
+    #[test]
+    fn messages_wait_for_their_round_and_for_its_broadcast() {
+        let messages = messages_of_a_round();
+        assert_eq!(messages.iter().map(|message| message.level).collect::<Vec<_>>(), [1, 1, 2, 2]);
+        let mut receiver = Endpoint::new(Kind::Attempt, vec![THERE]);
+        for message in messages.iter().rev() {
+            assert_eq!(receiver.receive(THERE, message.clone()), Ok(None), "its round has not begun");
+        }
+        let deliver = &mut |_: NodeId, _: Message| -> Result<(), Fault> { Ok(()) };
+        receiver.open(Round(1), 1, Opening::Broadcast);
+        receiver.end_broadcast(deliver).expect("it is delivered");
+        let mut taken = Vec::new();
+        for (from, message) in receiver.take_deferred() {
+            taken.extend(receiver.receive(from, message).expect("sound").map(|(level, _)| level));
+        }
+        assert_eq!(taken, [1, 1], "heads wait for the broadcast");
+        assert_eq!(receiver.advance(deliver), Ok(Progress::BroadcastComplete));
+        for (from, message) in receiver.take_deferred() {
+            taken.extend(receiver.receive(from, message).expect("sound").map(|(level, _)| level));
+        }
+        assert_eq!(taken, [1, 1, 2, 2]);
+        assert_eq!(receiver.receive(THERE, messages[2].clone()), Ok(None), "it came before");
+        receiver.end_own_work(deliver).expect("it is delivered");
+        assert_eq!(receiver.advance(deliver), Ok(Progress::Closed));
+        assert_eq!(receiver.advance(deliver), Ok(Progress::Waiting));
+        assert_eq!(receiver.receive(THERE, messages[0].clone()), Ok(None), "the round is over");
+    }
+
+    #[test]
+    fn messages_of_rounds_that_no_peer_can_be_in_are_refused() {
+        let message = |round| Message { round: Round(round), ..messages_of_a_round().remove(0) };
+        for (kind, allowed) in [(Kind::Query, 1), (Kind::Attempt, 1)] {
+            let mut endpoint = Endpoint::new(kind, vec![THERE]);
+            assert_eq!(endpoint.receive(THERE, message(allowed)), Ok(None), "{kind:?}");
+            assert!(endpoint.receive(THERE, message(allowed + 1)).is_err(), "{kind:?}");
+        }
+        let mut query = Endpoint::new(Kind::Query, vec![THERE]);
+        query.open(Round(1), 1, Opening::Work);
+        assert!(query.receive(THERE, message(2)).is_err(), "a query has one round");
+    }
+
+    #[test]
+    fn rows_leave_in_full_messages_and_attempts_send_each_once() {
+        let column: Vec<TermId> = (0..40_000).map(|row| TermId(row / 2)).collect();
+        let batch = Batch { rows: column.len(), columns: vec![column], ..Batch::default() };
+        for (kind, expected) in [(Kind::Query, vec![32_768, 7_232]), (Kind::Attempt, vec![20_000])] {
+            let (mut sent, mut endpoint) = (Vec::new(), Endpoint::new(kind, vec![THERE]));
+            endpoint.open(Round(1), 1, Opening::Work);
+            endpoint.add_rows(THERE, (PLAN, 1), &batch, &mut into(&mut sent)).expect("it is delivered");
+            let rows = sent.iter().map(|message| match &*message.payload {
+                Payload::Rows { batch, .. } => batch.rows,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(rows.collect::<Vec<_>>(), expected, "{kind:?}");
+            assert_eq!(endpoint.flow().unacknowledged().count(), if kind == Kind::Query { 0 } else { sent.len() });
+        }
+    }
+}
