@@ -94,6 +94,7 @@ def check(report, render, statefulsets, namespace):
     node = next(name for name in sets if name.endswith("-node"))
     volumes = [claim(f"data-{node}-{number}") for number in range(3)]
     lives, removed = list(sets.values()) + volumes, volumes
+    stopped = [{**item, "spec": {**item["spec"], "replicas": 0}} for item in sets.values()] + volumes
     cases = [
         # (what there is, settings, what the refusal says; None if it renders)
         (lives, [], None),
@@ -104,8 +105,11 @@ def check(report, render, statefulsets, namespace):
         (lives, ["cluster.shards=128"], "cluster.shards is 128, but this cluster was created with 64 shards"),
         (lives, ["cluster.shards=128", "node.allowScaleIn=true"], "cluster.shards is 128, but this cluster was created with 64"),
         (lives, ["cluster.shards=128", "liveChecks.enabled=false"], None),
+        (stopped, [], None),
+        (stopped, ["node.replicas=2"], f"node.replicas is 2, but there is the volume data-{node}-2"),
+        (stopped, ["cluster.shards=128"], "but this cluster was created with 64 shards"),
         (removed, [], None),
-        (removed, ["node.replicas=1"], f"node.replicas is 1, but there is the volume data-{node}-1 of an earlier installation"),
+        (removed, ["node.replicas=1"], f"node.replicas is 1, but there is the volume data-{node}-1 of a stopped or earlier installation"),
         (removed, ["node.replicas=1", "node.allowScaleIn=true"], None),
         (removed, ["cluster.shards=128"], None),
         ([], ["node.replicas=1", "cluster.shards=128"], None),

@@ -26,13 +26,14 @@ The number of nodes that run: empty if there is no StatefulSet. Takes root. */}}
 {{- $lost := "each shard has one copy, so the facts that they hold would become unavailable, and every query that needs them would fail" -}}
 {{- $how := "`entail status` shows how many shards each node holds. Set node.allowScaleIn=true to do it anyway" -}}
 {{- if not .Values.node.allowScaleIn -}}
-{{- $live := include "entail.liveNodes" . -}}
+{{- /* 0 where there is no StatefulSet, or a stopped one: then the volumes tell. Not else: they stay after an allowed scale-in. */ -}}
+{{- $live := include "entail.liveNodes" . | int -}}
 {{- if $live -}}
-{{- if gt (int $live) $replicas -}}
-{{- fail (printf "node.replicas is %d, but %d nodes run: this would remove %s-%d to %s-%d; %s. %s" $replicas (int $live) $name $replicas $name (sub (int $live) 1) $lost $how) -}}
+{{- if gt $live $replicas -}}
+{{- fail (printf "node.replicas is %d, but %d nodes run: this would remove %s-%d to %s-%d; %s. %s" $replicas $live $name $replicas $name (sub $live 1) $lost $how) -}}
 {{- end -}}
 {{- else if lookup "v1" "PersistentVolumeClaim" .Release.Namespace (printf "data-%s-%d" $name $replicas) -}}
-{{- fail (printf "node.replicas is %d, but there is the volume data-%s-%d of an earlier installation under this name, which had more nodes; %s. %s, or delete the old PersistentVolumeClaims for a new cluster" $replicas $name $replicas $lost $how) -}}
+{{- fail (printf "node.replicas is %d, but there is the volume data-%s-%d of a stopped or earlier installation, which had more nodes; %s. %s, or delete the old PersistentVolumeClaims for a new cluster" $replicas $name $replicas $lost $how) -}}
 {{- end -}}
 {{- end -}}
 {{- $shards := include "entail.liveShards" . -}}
