@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -33,18 +34,17 @@ pub struct Running {
 }
 
 impl Running {
-    /// Takes the address for HTTP, if there is one.
-    pub fn bind_http(&self) -> Result<Option<Bound>, Fault> {
-        self.http_listen.map(Bound::new).transpose()
+    /// Listens for HTTP, if there is an address. Requests are answered from [`show`] on.
+    pub fn bind_http(&self) -> Result<Option<TcpListener>, Fault> {
+        self.http_listen.map(|address| Bound::new(address)?.listen()).transpose()
     }
 }
 
 /// Answers HTTP for these roles, by their names, until the process ends.
-pub fn show(http: Option<Bound>, roles: Vec<(String, Instruments)>, stop: &CancellationToken) -> Result<(), Fault> {
+pub fn show(http: Option<TcpListener>, roles: Vec<(String, Instruments)>, stop: &CancellationToken) {
     if let Some(http) = http {
-        Pages::new(roles, env!("CARGO_PKG_VERSION"), stop).serve(http.listen()?);
+        Pages::new(roles, env!("CARGO_PKG_VERSION"), stop).serve(http);
     }
-    Ok(())
 }
 
 /// Says where the data is and how to stop. The first line of a role's log, once it has its addresses.

@@ -71,6 +71,10 @@ impl Addresses {
     /// # Errors
     /// `InvalidRequest` for an address that cannot be used.
     pub fn bind(options: &Options) -> Result<Self, Fault> {
+        if options.listen == options.peer_listen && options.listen.port() != 0 {
+            let text = format!("clients and nodes cannot both use {}: give them different ports", options.listen);
+            return Err(Fault::new(Reason::InvalidRequest, text));
+        }
         Ok(Self { clients: Bound::new(options.listen)?, peers: Bound::new(options.peer_listen)? })
     }
 }

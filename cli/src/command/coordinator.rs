@@ -40,7 +40,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     options.min_nodes = usize::from(arguments.min_nodes);
     let addresses = entail_coordinator::Addresses::bind(&options)?;
     server::announce(&options.data);
-    server::show(http, vec![("coordinator".to_owned(), options.instruments.clone())], &stop)?;
+    server::show(http, vec![("coordinator".to_owned(), options.instruments.clone())], &stop);
     let mut roles = JoinSet::new();
     roles.spawn(entail_coordinator::run_at(addresses, options, stop.clone().cancelled_owned()));
     server::supervise(roles, &stop).await

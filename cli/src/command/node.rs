@@ -78,7 +78,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         nearby: Arc::default(),
     };
     server::announce(&options.data);
-    server::show(http, vec![(name, options.instruments.clone())], &stop)?;
+    server::show(http, vec![(name, options.instruments.clone())], &stop);
     let mut roles = JoinSet::new();
     roles.spawn(entail_node::run(options, stop.clone().cancelled_owned()));
     server::supervise(roles, &stop).await

@@ -66,7 +66,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         (0..place.nodes()).map(|index| node(&arguments, &place, index, &options)).collect();
     let of_nodes = nodes.iter().map(|node| (node.name.clone().unwrap_or_default(), node.instruments.clone()));
     let shown = [("coordinator".to_owned(), options.instruments.clone())].into_iter().chain(of_nodes).collect();
-    server::show(http, shown, &stop)?;
+    server::show(http, shown, &stop);
     let coordinator = entail_coordinator::run_at(addresses, options, stop.clone().cancelled_owned());
     let nodes_stop = CancellationToken::new();
     let coordinator_ended = nodes_stop.clone().drop_guard();

@@ -252,6 +252,13 @@ fn a_start_without_its_port_leaves_no_directory() {
             assert!(!data.exists(), "{line:?}");
         }
     }
+    let one = free_address();
+    for twice in [["--listen", "--peer-listen"], ["--http-listen", "--listen"]] {
+        let mut line = vec!["serve", "--data", data_text];
+        twice.iter().for_each(|flag| line.extend([*flag, one.as_str()]));
+        assert!(refused(&line).contains(&one), "{line:?}");
+        assert!(!data.exists(), "{line:?}");
+    }
     let node = ["node", "--data", data_text, "--coordinator", "127.0.0.1:1", "--peer-listen", &taken];
     assert!(refused(&node).contains(&format!("cannot listen on {taken}: ")));
     assert!(!data.exists());
