@@ -92,6 +92,8 @@ fn constant(pattern: &TermPattern) -> Option<Term> {
 struct Constants<'a>(&'a Ids);
 
 impl Terms for Constants<'_> {
+    type Error = Fault;
+
     fn id(&mut self, term: &Term) -> Result<Option<TermId>, Fault> {
         if let Some(id) = term::inline_id(term.as_ref()) {
             return Ok(Some(id));

@@ -4,15 +4,18 @@
 
 use super::{Arg, Condition, Slot};
 use crate::rules::walk;
-use entail_model::{Fault, TermId};
+use entail_model::TermId;
 use oxrdf::{Term, Variable};
 use spargebra::algebra::Expression;
 use std::collections::HashMap;
 
 /// Where terms get their ids.
 pub trait Terms {
+    /// Why a term cannot be looked up.
+    type Error;
+
     /// The id of a term; `None` if the dictionary does not know it.
-    fn id(&mut self, term: &Term) -> Result<Option<TermId>, Fault>;
+    fn id(&mut self, term: &Term) -> Result<Option<TermId>, Self::Error>;
 }
 
 /// A position of a pattern.
@@ -35,7 +38,7 @@ impl<T: Terms> Lowering<T> {
     }
 
     /// The argument of an atom; `None` for a term without an id.
-    pub fn arg(&mut self, position: Position<'_>) -> Result<Option<Arg>, Fault> {
+    pub fn arg(&mut self, position: Position<'_>) -> Result<Option<Arg>, T::Error> {
         match position {
             Position::Variable(variable) => Ok(Some(Arg::Slot(self.slots.of(variable)))),
             Position::Term(term) => Ok(self.terms.id(term)?.map(Arg::Const)),
@@ -85,7 +88,7 @@ impl Slots {
     }
 }
 
-/// Can the expression be decided from ids alone? True for `sameTerm` of variables, and what logic makes of it.
+/// Can the expression be decided from ids alone? True for `sameTerm` of variables and logical combinations of it.
 fn is_decided_by_id(expression: &Expression) -> bool {
     let is_variable = |operand: &Expression| matches!(operand, Expression::Variable(_));
     match expression {
@@ -103,7 +106,9 @@ mod tests {
     struct Known(Term);
 
     impl Terms for Known {
-        fn id(&mut self, term: &Term) -> Result<Option<TermId>, Fault> {
+        type Error = std::convert::Infallible;
+
+        fn id(&mut self, term: &Term) -> Result<Option<TermId>, Self::Error> {
             Ok((*term == self.0).then_some(TermId(7)))
         }
     }

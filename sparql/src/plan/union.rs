@@ -94,7 +94,9 @@ struct Constants<'s> {
 }
 
 impl Terms for Constants<'_> {
-    fn id(&mut self, term: &Term) -> Result<Option<TermId>, Fault> {
+    type Error = Interrupt;
+
+    fn id(&mut self, term: &Term) -> Result<Option<TermId>, Interrupt> {
         let id = self.session.id_of(term)?;
         self.met.extend(id.map(|id| (id, term.clone())));
         Ok(id)
