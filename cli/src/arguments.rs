@@ -1,6 +1,6 @@
 //! The command line: what is common to all commands, and the list of them.
 
-use crate::command::{bench, coordinator, dump, load, node, query, rules, serve, status, update};
+use crate::command::{bench, coordinator, dump, load, node, queries, query, rules, serve, status, update};
 use crate::units::Timeout;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use entail_telemetry::LogFormat;
@@ -74,6 +74,7 @@ pub enum Command {
     Load(load::Arguments),
     Dump(dump::Arguments),
     Query(query::Arguments),
+    Queries(queries::Arguments),
     Update(update::Arguments),
     #[command(subcommand)]
     Rules(rules::Command),

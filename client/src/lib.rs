@@ -157,6 +157,25 @@ impl Client {
         self.unary(Kind::Read, request, |channel, request| async move { admin(channel).status(request).await }).await
     }
 
+    /// The queries and changes that are running, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Failed`].
+    pub async fn list_queries(&self) -> Result<v1::ListQueriesResponse, Error> {
+        let request = v1::ListQueriesRequest {};
+        self.unary(Kind::Read, request, |channel, request| async move { admin(channel).list_queries(request).await })
+            .await
+    }
+
+    /// Cancels a running query or change; its own call fails with the reason `CANCELLED`.
+    ///
+    /// # Errors
+    /// [`Error::Failed`]; with the reason `NOT_FOUND` when nothing of this id is running.
+    pub async fn cancel_query(&self, request: v1::CancelQueryRequest) -> Result<v1::CancelQueryResponse, Error> {
+        self.unary(Kind::Read, request, |channel, request| async move { admin(channel).cancel_query(request).await })
+            .await
+    }
+
     /// What the coordinator and the nodes still have of a recent trace, a message of each.
     ///
     /// # Errors

@@ -3,16 +3,16 @@
 //! What lasts is in the metadata log; what only lives here (heartbeats, statistics) is forgotten at a restart, and nodes
 //! are asked to register again.
 
-mod census;
+mod health;
 mod log;
 mod names;
 
-pub use census::NodeState;
+pub use health::NodeState;
 pub use log::Log;
 
+use crate::in_flight::InFlight;
 use crate::metalog::{Entry, Incarnation};
 use crate::nodes::{Connections, Holders};
-use crate::uses::Uses;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason};
 use entail_proto::convert;
 use entail_proto::internal::cluster_service_server::ClusterService;
@@ -59,7 +59,7 @@ pub struct Members {
     /// Nodes that seemed to have lost the epoch that is given here.
     behind: Mutex<HashMap<NodeId, Epoch>>,
     connections: Connections,
-    uses: Uses,
+    in_flight: InFlight,
     min_nodes: usize,
     started: Instant,
     /// Held while a node registers: the check of its name and the entry in the log are one step.
@@ -74,7 +74,7 @@ impl Members {
             live: Mutex::default(),
             behind: Mutex::default(),
             connections,
-            uses: Uses::default(),
+            in_flight: InFlight::default(),
             min_nodes: min_nodes.max(1),
             started: Instant::now(),
             registering: tokio::sync::Mutex::default(),
@@ -192,8 +192,8 @@ impl Members {
             (state.cluster().map(|cluster| cluster.cluster), state.placement().clone(), addresses, names)
         });
         let cluster = cluster.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
-        // Before anything is asked about the nodes: one that leaves meanwhile waits for this use.
-        let in_use = self.uses.begin();
+        // Before anything is asked about the nodes: one that leaves meanwhile waits for this.
+        let in_use = self.in_flight.begin();
         known.iter_mut().for_each(|(node, (_, absence))| *absence = self.absence(*node));
         let map = convert::placement_map(&placement, &addresses);
         Ok(Holders::new(&self.connections, cluster, map, &known)?.in_use(in_use))
@@ -336,7 +336,7 @@ impl Members {
             }
         }
         tracing::info!(node = %format_args!("{:016x}", node.0), "a node is shutting down");
-        self.uses.over().await;
+        self.in_flight.over().await;
         Ok(LeaveResponse {})
     }
 }

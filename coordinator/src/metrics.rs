@@ -2,15 +2,12 @@
 //!
 //! Counted here: once for each query, call to a node, batch of a load and epoch. Read when somebody asks: the rest.
 
-use crate::QUERIES_AT_WORK;
-use crate::front::House;
-use crate::members::NodeState;
 use entail_model::Fault;
 use entail_proto::internal::{self, cluster_service_server};
 use entail_proto::v1::{self, ChangeSummary};
 use entail_telemetry::metrics::roles::{self, pool};
 use entail_telemetry::metrics::{Counter, Counters, Family, Histogram, Histograms, Reading, Registry, SECONDS};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How many times as long as the median of the others the slowest call of a fan-out took.
@@ -131,34 +128,53 @@ const WRITES: Family = Family::gauge("entail_writes_in_flight", "Changes that ar
 const NODES: Family = Family::gauge("entail_nodes", "Registered nodes by their state.");
 const SHARDS: Family = Family::gauge("entail_shards", "Shards of the placement by whether they can be reached.");
 
-/// Registers what is read.
-pub fn read(house: &Arc<House>, registry: &Registry) {
-    let house = Arc::downgrade(house);
+/// What is read when the metrics are scraped. Whoever assembles the coordinator says where it comes from, so that
+/// nothing here knows the parts that count.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    pub is_ready: bool,
+    pub epoch: u64,
+    pub queries: usize,
+    pub queries_max: usize,
+    /// Queries whose form was known, and those that were parsed.
+    pub plan_cache: (u64, u64),
+    pub writes: usize,
+    /// Nodes by the name of their state.
+    pub nodes: Vec<(&'static str, usize)>,
+    pub shards_available: usize,
+    pub shards_missing: usize,
+    /// Memory pools: name, budget and use in bytes.
+    pub pools: Vec<(&'static str, u64, u64)>,
+    /// The data directory.
+    pub data: PathBuf,
+}
+
+/// Registers what is read; `gauges` gives nothing when the coordinator has ended.
+pub fn register(registry: &Registry, gauges: impl Fn() -> Option<Gauges> + Send + Sync + 'static) {
     registry.at_scrape(move |reading| {
-        if let Some(house) = house.upgrade() {
-            whole(reading, &house);
+        if let Some(gauges) = gauges() {
+            gauges.write(reading);
         }
     });
 }
 
-fn whole(reading: &mut Reading, house: &House) {
-    let members = &house.members;
-    roles::state(reading, house.check().is_ok(), members.log.read(|state| state.epoch().0));
-    reading.add(&QUERIES, &[], house.queries_at_work() as f64);
-    reading.add(&QUERIES_MAX, &[], QUERIES_AT_WORK as f64);
-    let (hits, misses) = house.shared.plans.use_of();
-    reading.add(&PLAN_HITS, &[], hits as f64);
-    reading.add(&PLAN_MISSES, &[], misses as f64);
-    reading.add(&WRITES, &[], house.writer.in_flight() as f64);
-    let census = members.census();
-    for (state, count) in NodeState::ALL.into_iter().zip(census.nodes) {
-        reading.add(&NODES, &[("state", state.name())], count as f64);
+impl Gauges {
+    fn write(&self, reading: &mut Reading) {
+        roles::state(reading, self.is_ready, self.epoch);
+        reading.add(&QUERIES, &[], self.queries as f64);
+        reading.add(&QUERIES_MAX, &[], self.queries_max as f64);
+        reading.add(&PLAN_HITS, &[], self.plan_cache.0 as f64);
+        reading.add(&PLAN_MISSES, &[], self.plan_cache.1 as f64);
+        reading.add(&WRITES, &[], self.writes as f64);
+        for (state, count) in &self.nodes {
+            reading.add(&NODES, &[("state", state)], *count as f64);
+        }
+        for (state, count) in [("available", self.shards_available), ("missing", self.shards_missing)] {
+            reading.add(&SHARDS, &[("state", state)], count as f64);
+        }
+        for (name, budget, used) in &self.pools {
+            pool(reading, name, *budget, *used);
+        }
+        roles::directory(reading, &self.data);
     }
-    for (state, count) in [("available", census.available), ("missing", census.missing)] {
-        reading.add(&SHARDS, &[("state", state)], count as f64);
-    }
-    for (name, budget, used) in house.shared.pools() {
-        pool(reading, name, budget, used);
-    }
-    roles::directory(reading, &house.options.data);
 }

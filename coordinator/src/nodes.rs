@@ -1,7 +1,7 @@
 //! Calls to nodes: one typed function per call, with its deadline, and faults instead of status.
 
 use crate::balance::{Balancer, Candidate, PickRequest};
-use crate::uses::Use;
+use crate::in_flight::Use;
 use bytes::Bytes;
 use entail_logic::near::{Near, Nearby};
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};

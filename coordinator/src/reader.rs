@@ -13,19 +13,18 @@ use entail_logic::eval::Batch;
 use entail_logic::exchange::wire;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_logic::plan::{Plan, Route};
-use entail_model::{Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term};
+use entail_model::{Cancellation, Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term};
 use entail_proto::convert;
 use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
 use entail_sparql::cluster::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts, Wanted, Work};
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span};
 
 /// Batches that wait for the query's thread, of all nodes together.
@@ -41,46 +40,28 @@ pub struct Reader {
     pub holders: Arc<Holders>,
     pub epoch: Epoch,
     pub runtime: Handle,
-    pub until: Until,
+    /// Ends the request that this serves.
+    pub cancel: Cancellation,
     /// Plans that were started.
     pub started: AtomicU64,
 }
 
-/// When to stop waiting.
-#[derive(Clone, Debug, Default)]
-pub struct Until {
-    /// Cancelled when the caller has gone or the deadline has passed.
-    pub token: CancellationToken,
-    /// Set when the token is cancelled, for those who look instead of waiting.
-    pub over: Arc<AtomicBool>,
-    pub deadline: Option<Instant>,
-}
-
-impl Until {
-    /// What to say of an end that came from outside.
-    fn fault(&self) -> Fault {
-        match self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            true => Fault::new(Reason::DeadlineExceeded, "the query's deadline has passed"),
-            false => Fault::new(Reason::Cancelled, "the query was cancelled"),
-        }
-    }
-
-    /// Does the work, unless the end comes first.
-    async fn or_end<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        tokio::select! {
-            result = work => result,
-            () = self.token.cancelled() => Err(self.fault()),
-        }
+/// Does the work, unless the request is ended first.
+async fn unless_cancelled<T>(cancel: &Cancellation, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::select! {
+        result = work => result,
+        () = cancel.cancelled() => Err(cancel.fault()),
     }
 }
 
 impl Reader {
-    fn block<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        self.runtime.block_on(self.until.or_end(work))
+    /// Waits for a call on a thread that may block; no longer than the request goes on.
+    pub fn block<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        self.runtime.block_on(unless_cancelled(&self.cancel, work))
     }
 
     async fn fetch_context(&self) -> Result<Context, Fault> {
-        let calls = self.holders.links.values().map(|link| link.sizes(self.epoch.0, self.until.deadline));
+        let calls = self.holders.links.values().map(|link| link.sizes(self.epoch.0, self.cancel.deadline()));
         let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
         let mut objects: HashMap<(Relation, TermId), u64> = HashMap::new();
         for size in try_join_all(calls).await?.into_iter().flatten() {
@@ -110,7 +91,7 @@ impl Reader {
 
     /// The same cluster for what is small, if one node of this process holds everything.
     pub fn at_hand(&self) -> Option<AtHand> {
-        AtHand::new(&self.shared, &self.holders, self.epoch, &self.until.over)
+        AtHand::new(&self.shared, &self.holders, self.epoch, &self.cancel)
     }
 
     /// The ids of terms by their canonical bytes.
@@ -129,7 +110,7 @@ impl Reader {
         let calls = by_node.into_iter().map(|(node, indexes)| async move {
             let link = &self.holders.links[&node];
             let wanted = convert::terms(indexes.iter().map(|index| &terms[*index][..]));
-            let found = link.lookup(wanted, self.until.deadline).await?;
+            let found = link.lookup(wanted, self.cancel.deadline()).await?;
             Ok::<_, Fault>((indexes, found))
         });
         for (indexes, found) in try_join_all(calls).await? {
@@ -161,7 +142,7 @@ impl Reader {
         let calls = by_node.into_iter().map(|(node, mut ids)| async move {
             ids.sort_unstable();
             ids.dedup();
-            let found = self.holders.links[&node].decode(&ids, self.until.deadline).await?;
+            let found = self.holders.links[&node].decode(&ids, self.cancel.deadline()).await?;
             Ok::<_, Fault>((ids, found))
         });
         for (ids, found) in try_join_all(calls).instrument(span).await? {
@@ -236,7 +217,7 @@ impl Cluster for Reader {
             has_rdf_type: rdf_type.is_some(),
         };
         let (send, batches) = mpsc::channel(BATCHES_WAITING);
-        let until = self.until.deadline;
+        let until = self.cancel.deadline();
         let mut tasks = JoinSet::new();
         let fan_out = FanOut::new(&self.shared.metrics, participants.len());
         for link in participants {
@@ -252,8 +233,8 @@ impl Cluster for Reader {
                 &self.runtime,
             );
         }
-        let (runtime, until) = (self.runtime.clone(), self.until.clone());
-        Ok(Box::new(Streams { batches, _tasks: tasks, profile: Vec::new(), runtime, until }))
+        let (runtime, cancel) = (self.runtime.clone(), self.cancel.clone());
+        Ok(Box::new(Streams { batches, _tasks: tasks, profile: Vec::new(), runtime, cancel }))
     }
 
     fn graphs(&self) -> Result<Vec<TermId>, Fault> {
@@ -339,14 +320,14 @@ struct Streams {
     _tasks: JoinSet<()>,
     profile: Vec<NodeProfile>,
     runtime: Handle,
-    until: Until,
+    cancel: Cancellation,
 }
 
 impl Rows for Streams {
     fn next(&mut self) -> Result<Option<Batch>, Fault> {
         loop {
             let batches = &mut self.batches;
-            match self.runtime.block_on(self.until.or_end(async { Ok(batches.recv().await) }))? {
+            match self.runtime.block_on(unless_cancelled(&self.cancel, async { Ok(batches.recv().await) }))? {
                 None => return Ok(None),
                 Some(Ok(Part::Rows(rows))) => return wire::decode_batch(&rows).map(Some),
                 Some(Ok(Part::Done(profile))) => self.profile.push(profile),

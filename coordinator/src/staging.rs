@@ -3,7 +3,6 @@
 //! If all nodes are of this process, a batch goes to them by reference, and one thread does all of its work.
 
 use crate::nodes::{Holders, Link};
-use crate::reader::Shared;
 use bytes::Bytes;
 use entail_logic::near::{Near, Staged, StagedFacts};
 use entail_model::fact::{Pair, in_home};
@@ -22,8 +21,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use tracing::Span;
 
-/// What is staged for one attempt.
-pub struct Stager {
+/// Where terms are at home: the cluster's key for their hashes, and its number of shards.
+#[derive(Clone, Copy, Debug)]
+pub struct TermHomes {
+    pub key: HashKey,
+    pub shards: ShardCount,
+}
+
+/// Brings the facts of one attempt to the nodes.
+pub struct FactLoader {
     pub holders: Holders,
     pub attempt: u64,
     /// The epoch that the attempt builds on.
@@ -38,11 +44,16 @@ pub struct Stager {
     relations: Mutex<HashMap<Relation, u64>>,
 }
 
-impl Stager {
-    /// A stager that has staged nothing; the id of `rdf:type`, if it is committed.
-    pub fn new(holders: Holders, attempt: u64, previous: Epoch, shared: &Shared, rdf_type: Option<TermId>) -> Self {
+impl FactLoader {
+    /// A loader that has staged nothing for the attempt on top of `previous`; the id of `rdf:type`, if it is committed.
+    pub fn new(
+        holders: Holders,
+        (attempt, previous): (Attempt, Epoch),
+        TermHomes { key, shards }: TermHomes,
+        rdf_type: Option<TermId>,
+    ) -> Self {
         let sent = holders.links.keys().map(|node| (*node, AtomicU64::new(0))).collect();
-        let (key, shards) = (shared.key, shared.shards);
+        let attempt = attempt.0;
         let (homes, rdf_type) = (Homes::of(&holders), OnceCell::new_with(rdf_type));
         Self { holders, attempt, previous, key, shards, homes, rdf_type, sent, relations: Mutex::default() }
     }

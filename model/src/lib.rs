@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! id ──► term ──► fact          fault: what can go wrong, one closed list
-//!  └───► placement (ring)
+//!  └───► placement (ring)      cancellation: how work is told to end
 //! ```
 
+pub mod cancellation;
 pub mod fact;
 pub mod fault;
 pub mod id;
@@ -12,6 +13,7 @@ pub mod placement;
 pub mod random;
 pub mod term;
 
+pub use cancellation::{CancelOnDrop, Cancellation};
 pub use fact::{Direction, Fact, Mark, Relation};
 pub use fault::{Fault, Reason};
 pub use id::{Attempt, ClusterId, Epoch, NodeId, Round, ShardCount, ShardId, TermId, TermKind};

@@ -24,6 +24,7 @@ mod tests;
 mod write;
 
 pub use batch::blank::blank_scope;
+pub use batch::quads::QuadBatches;
 pub use batch::{Batch, Slot, SlotFact, TermTable};
 pub use format::{Compression, Detected, Format, detect, format_of};
 pub use read::parse;

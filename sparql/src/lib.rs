@@ -39,7 +39,6 @@ pub use query::run::{Local, Mode, Request, Summary, run, run_local, run_tuned};
 pub use query::update;
 pub use results::output::{Format, PART_BYTES_MAX, Part};
 pub use rewrite::catalog::Tuning;
-pub use session::Stop;
 pub use text::limits;
 
 use oxrdf::NamedNode;

@@ -5,6 +5,7 @@ pub mod coordinator;
 pub mod dump;
 pub mod load;
 pub mod node;
+pub mod queries;
 pub mod query;
 pub mod rules;
 pub mod serve;
@@ -47,6 +48,7 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Load(arguments) => load::run(arguments, session).await,
         Command::Dump(arguments) => dump::run(arguments, session).await,
         Command::Query(arguments) => query::run(arguments, session).await,
+        Command::Queries(arguments) => queries::run(arguments, session).await,
         Command::Update(arguments) => update::run(arguments, session).await,
         Command::Rules(command) => rules::run(command, session).await,
         Command::Status(arguments) => status::run(arguments, session).await,

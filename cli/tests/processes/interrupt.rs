@@ -70,6 +70,71 @@ fn an_interrupted_load_leaves_nothing() {
     goes_on(&cluster, "after-busy-pipe");
 }
 
+/// Products of all facts with themselves: they would take hours.
+const ENDLESS: [&str; 2] = [
+    "SELECT * { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f . ?g <urn:next> ?h }",
+    "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f . ?g <urn:next> ?h \
+     FILTER(sameTerm(?a, ?d) || sameTerm(?c, ?f) || sameTerm(?e, ?h)) }",
+];
+
+/// The only query that is listed, when it is.
+fn listed(cluster: &Cluster) -> serde_json::Value {
+    let mut found = serde_json::Value::Null;
+    eventually("the query is listed", || {
+        let listed: serde_json::Value =
+            serde_json::from_str(&cluster.must(&["queries", "--output", "json"])).expect("JSON");
+        found = listed["queries"][0].clone();
+        !found.is_null()
+    });
+    found
+}
+
+#[test]
+fn a_running_query_is_listed_and_cancelled() {
+    for nodes in [1, 2] {
+        let cluster = Cluster::of(Shape { nodes, ..Shape::default() });
+        let facts: String = (0..1200).map(|n| format!("<urn:n:{n}> <urn:next> <urn:n:{}> .\n", n + 1)).collect();
+        cluster.load("facts.nt", &facts);
+        assert_eq!(cluster.must(&["queries"]), "no queries are running\n");
+        for query in ENDLESS {
+            let running = cluster.begin(&["query", query, "--output", "csv"]);
+            let found = listed(&cluster);
+            let id = found["id"].as_str().expect("an id");
+            assert_eq!((found["kind"].as_str(), found["principal"].as_str()), (Some("query"), Some("anonymous")));
+            assert!(found["text"].as_str().is_some_and(|text| query.starts_with(&text[..40])), "{found}");
+            assert_eq!(found["epoch"], 1);
+            let started = Instant::now();
+            cluster.must(&["queries", "cancel", id]);
+            let done = running.done();
+            assert!(started.elapsed() < Duration::from_secs(1), "it took {:?}", started.elapsed());
+            assert_eq!(done.code, Some(4), "{}", done.err);
+            assert!(done.err.contains("CANCELLED"), "{}", done.err);
+            assert_eq!(cluster.must(&["queries"]), "no queries are running\n");
+            let again = cluster.run(&["queries", "cancel", id]);
+            assert_eq!(again.code, Some(1));
+            assert!(again.err.contains("NOT_FOUND"), "{}", again.err);
+        }
+        cluster.load("next.nt", "<urn:after> <urn:p> <urn:o> .\n");
+    }
+}
+
+#[test]
+fn a_running_change_is_cancelled_and_leaves_nothing() {
+    let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    let mut load = Running::new(cluster.command(&["load", "-", "--format", "nt"]), Stdio::piped());
+    let mut pipe = load.stdin();
+    pipe.write_all(many(50_000).as_bytes()).unwrap();
+    let found = listed(&cluster);
+    assert_eq!(found["kind"], "load");
+    let started = Instant::now();
+    cluster.must(&["queries", "cancel", found["id"].as_str().expect("an id")]);
+    let done = load.done();
+    assert!(started.elapsed() < Duration::from_secs(1), "it took {:?}", started.elapsed());
+    assert!(done.err.contains("CANCELLED"), "{}", done.err);
+    drop(pipe);
+    goes_on(&cluster, "after-cancelled-load");
+}
+
 #[test]
 fn interrupted_reasoning_and_queries_leave_the_cluster_free() {
     let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });

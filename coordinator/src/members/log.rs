@@ -1,9 +1,13 @@
 //! The metadata log as everybody reads it and the one writer appends to it.
 
 use crate::metalog::{Entry, FileLog, MetaLog, State};
-use entail_model::Fault;
+use entail_model::{Fault, Reason};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+/// How often a failed write is looked for.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The metadata log, shared between threads. Appends block, reads never wait for a disk: they look at a copy of the
 /// state that applies every entry as soon as it is durable.
@@ -39,6 +43,16 @@ impl Log {
     /// Has a write failed, so that the process must end?
     pub fn is_poisoned(&self) -> bool {
         self.0.is_poisoned.load(Ordering::Relaxed)
+    }
+
+    /// Completes when a write has failed: nothing more can be decided, so the process must end.
+    pub async fn poisoned(&self) -> Fault {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if self.is_poisoned() {
+                return Fault::new(Reason::DiskFull, "the metadata log cannot be written");
+            }
+        }
     }
 }
 

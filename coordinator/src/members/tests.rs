@@ -1,6 +1,6 @@
 //! What nodes hear when they register and with their heartbeats, and that nobody waits for the log's disk to be heard.
 
-use super::census::Census;
+use super::health::ClusterHealth;
 use super::*;
 use crate::metalog::{Cluster, EpochKind, FileLog, MetaLog, RequestId};
 use entail_model::{ClusterId, ShardCount};
@@ -83,7 +83,7 @@ async fn a_node_that_leaves_waits_for_those_who_use_it() {
     let registered =
         members.register_node(RegisterRequest { node: 1, ..Default::default() }).await.expect("a new node");
     assert!(members.is_up(NodeId(1)));
-    let begun = members.uses.begin();
+    let begun = members.in_flight.begin();
     let request = LeaveRequest { cluster: 9, node: 1, incarnation: registered.incarnation };
     let leave = members.leave(request);
     tokio::pin!(leave);
@@ -132,9 +132,9 @@ async fn a_node_whose_place_another_has_taken_is_not_counted() {
         members.register_node(request).await.expect("the node is of this cluster");
     }
     assert_eq!(members.listed().into_keys().collect::<Vec<_>>(), [NodeId(2)]);
-    assert_eq!(members.census(), Census { nodes: [1, 0, 0], available: 0, missing: 0 });
+    assert_eq!(members.health(), ClusterHealth { nodes: [1, 0, 0], available: 0, missing: 0 });
     members.lock().clear();
-    assert_eq!(members.census(), Census { nodes: [0, 0, 1], available: 0, missing: 0 });
+    assert_eq!(members.health(), ClusterHealth { nodes: [0, 0, 1], available: 0, missing: 0 });
 }
 
 /// A request of a node that has a name, to be made at an address.

@@ -8,10 +8,9 @@ use entail_logic::eval::Batch;
 use entail_logic::near::{Ask, Near};
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
-use entail_model::{Epoch, Fault, NodeId, Placement, Reason, TermId, TermKind};
+use entail_model::{Cancellation, Epoch, Fault, NodeId, Placement, Reason, TermId, TermKind};
 use entail_sparql::cluster::{Cluster, Interrupt, NodeProfile, Rows, Texts, Wanted};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::vec::IntoIter;
 use tracing::{Span, info_span};
 
@@ -27,16 +26,15 @@ pub struct AtHand {
     holders: Arc<Holders>,
     epoch: Epoch,
     context: Arc<Context>,
-    /// Set when nobody wants the answer any more.
-    stop: Arc<AtomicBool>,
+    cancel: Cancellation,
 }
 
 impl AtHand {
     /// The cluster, if one node of this process holds everything, and its statistics are known.
-    pub fn new(shared: &Arc<Shared>, holders: &Arc<Holders>, epoch: Epoch, stop: &Arc<AtomicBool>) -> Option<Self> {
+    pub fn new(shared: &Arc<Shared>, holders: &Arc<Holders>, epoch: Epoch, cancel: &Cancellation) -> Option<Self> {
         holders.only_near()?;
-        let (context, stop) = (shared.known_context(epoch)?, Arc::clone(stop));
-        Some(Self { shared: Arc::clone(shared), holders: Arc::clone(holders), epoch, context, stop })
+        let (context, cancel) = (shared.known_context(epoch)?, cancel.clone());
+        Some(Self { shared: Arc::clone(shared), holders: Arc::clone(holders), epoch, context, cancel })
     }
 
     fn node(&self) -> Result<(&Link, &Arc<dyn Near>), Interrupt> {
@@ -61,9 +59,11 @@ impl AtHand {
             rows_max: wanted.rows_max,
             rows_taken_max,
             rows_given_max: ROWS_GIVEN_MAX,
-            stop: Arc::clone(&self.stop),
+            stop: self.cancel.flag(),
         };
-        let Some(rows) = span.in_scope(|| node.answer(ask))? else { return Ok(None) };
+        let answer = span.in_scope(|| node.answer(ask));
+        // The node knows that it was stopped, and not why.
+        let Some(rows) = answer.map_err(|fault| self.cancel.check().err().unwrap_or(fault))? else { return Ok(None) };
         fan_out.call().ended(&link.name);
         Ok(Some(Box::new(Found(rows.into_iter()))))
     }

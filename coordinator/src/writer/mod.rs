@@ -3,15 +3,16 @@
 //! The protocol is `entail-logic`'s [`EpochMachine`]; this shell makes its calls and feeds back what they gave. Work
 //! waits in line for the writer's lock; too long a line is refused.
 
-mod kept;
+mod cached_response;
 mod run;
 
 use crate::members::Members;
-use crate::metalog::{RequestId, RuleSet};
+use crate::metalog::RequestId;
 use crate::reader::Shared;
-use crate::rules::{Ids, Parsed};
-use crate::staging::Stager;
-use entail_model::{Fault, Reason};
+use crate::rules::{Ids, ParsedSet, RuleBook};
+use crate::staging::FactLoader;
+use cached_response::CachedResponse;
+use entail_model::{Cancellation, Fault, Reason};
 use entail_proto::v1::ChangeSummary;
 use futures::future::BoxFuture;
 use run::{Compiled, Run, Sizes};
@@ -20,14 +21,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 use tokio::sync::{Mutex, Semaphore};
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 
 /// Changes that wait for the writer.
 const WAITING_MAX: usize = 256;
 
 /// Brings facts to the nodes while the attempt is open.
-pub type Stage = Box<dyn FnOnce(Arc<Stager>) -> BoxFuture<'static, Result<(), Fault>> + Send>;
+pub type Stage = Box<dyn FnOnce(Arc<FactLoader>) -> BoxFuture<'static, Result<(), Fault>> + Send>;
 
 /// What an epoch changes.
 pub enum Change {
@@ -35,7 +35,7 @@ pub enum Change {
     Facts(Stage),
     /// Replaces the rule sets of version `based_on`. `added` are the names of sets whose rules are new; with `rebuild`,
     /// everything is derived anew.
-    Rules { based_on: u64, sets: Vec<RuleSet>, added: BTreeSet<String>, rebuild: bool },
+    Rules { based_on: u64, sets: Vec<Arc<ParsedSet>>, added: BTreeSet<String>, rebuild: bool },
 }
 
 impl Change {
@@ -48,9 +48,9 @@ impl Change {
     }
 }
 
-/// Where a running change is.
+/// How far a running change is.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct ChangeProgress {
     pub round: AtomicU32,
     /// 0 before staging has ended, 1 while reasoning, 2 while committing.
     pub phase: AtomicU32,
@@ -69,8 +69,8 @@ pub struct Identity {
 pub struct Request {
     pub identity: Identity,
     pub change: Change,
-    pub cancel: CancellationToken,
-    pub watch: Arc<Watch>,
+    pub cancel: Cancellation,
+    pub watch: Arc<ChangeProgress>,
 }
 
 impl Request {
@@ -91,6 +91,7 @@ impl Request {
 pub struct Writer {
     members: Arc<Members>,
     shared: Arc<Shared>,
+    rules: Arc<RuleBook>,
     turn: Mutex<Cached>,
     places: Semaphore,
 }
@@ -98,16 +99,16 @@ pub struct Writer {
 /// What the writer keeps between epochs.
 #[derive(Default)]
 struct Cached {
-    /// The rules of a version, with the ids of their constants.
-    rules: Option<(u64, Arc<Parsed>, Arc<Ids>)>,
+    /// The ids of the constants in the rules of a version.
+    ids: Option<(u64, Arc<Ids>)>,
     /// The program that they were compiled to, and for what.
     program: Option<(Sizes, Arc<Compiled>)>,
 }
 
 impl Writer {
-    /// A writer that nobody uses yet.
-    pub fn new(members: Arc<Members>, shared: Arc<Shared>) -> Self {
-        Self { members, shared, turn: Mutex::default(), places: Semaphore::new(WAITING_MAX) }
+    /// A writer that has nothing to do yet.
+    pub fn new(members: Arc<Members>, shared: Arc<Shared>, rules: Arc<RuleBook>) -> Self {
+        Self { members, shared, rules, turn: Mutex::default(), places: Semaphore::new(WAITING_MAX) }
     }
 
     /// Changes that are at work or wait.
@@ -122,12 +123,12 @@ impl Writer {
     pub fn answered(&self, identity: &Identity) -> Result<Option<ChangeSummary>, Fault> {
         let id = RequestId(identity.id.clone());
         let Some(answer) = self.members.log.read(|state| state.answer(&id).cloned()) else { return Ok(None) };
-        let (change, fingerprint) = kept::decode(&answer.result)?;
+        let CachedResponse { summary, fingerprint } = CachedResponse::decode(&answer.result)?;
         if fingerprint != identity.fingerprint {
             let text = format!("the request id {id} belongs to another request, which became epoch {}", answer.epoch);
             return Err(Fault::new(Reason::AlreadyExists, text));
         }
-        Ok(Some(change))
+        Ok(Some(summary))
     }
 
     /// Commits a change as one epoch, when its turn has come.
@@ -137,12 +138,13 @@ impl Writer {
     ///
     /// # Errors
     /// Whatever went wrong; unless the reason is `OutcomeUnknown`, nothing was changed.
-    pub async fn commit(self: &Arc<Self>, mut request: Request) -> Result<ChangeSummary, Fault> {
-        request.cancel = request.cancel.child_token();
-        let _stop = request.cancel.clone().drop_guard();
+    pub async fn commit(self: &Arc<Self>, request: Request) -> Result<ChangeSummary, Fault> {
+        let owner = request.cancel.cancel_on_drop();
         let writer = Arc::clone(self);
         let task = tokio::spawn(async move { writer.take_turn(request).await }.in_current_span());
-        task.await.unwrap_or_else(|error| Err(Fault::internal(format!("the writer's task failed: {error}"))))
+        let result = task.await;
+        owner.disarm();
+        result.unwrap_or_else(|error| Err(Fault::internal(format!("the writer's task failed: {error}"))))
     }
 
     async fn take_turn(&self, request: Request) -> Result<ChangeSummary, Fault> {
@@ -152,7 +154,7 @@ impl Writer {
             .map_err(|_| Fault::new(Reason::Overloaded, format!("{WAITING_MAX} changes are waiting already")))?;
         let mut turn = tokio::select! {
             turn = self.turn.lock().instrument(info_span!("admission")) => turn,
-            () = request.cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")),
+            () = request.cancel.cancelled() => return Err(request.cancel.fault()),
         };
         if let Some(answer) = self.answered(&request.identity)? {
             return Ok(answer);

@@ -1,32 +1,32 @@
 //! One attempt in work: makes the calls that the epoch's machine asks for, and feeds back what they gave.
 
-mod heard;
-mod lives;
+mod incarnations;
 mod phase;
 mod prepare;
+mod round_stats;
 
-use super::{Cached, Change, Identity, Request, Watch, Writer, kept};
+use super::cached_response::CachedResponse;
+use super::{Cached, Change, ChangeProgress, Identity, Request, Writer};
 use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RequestId, RuleSets, Seal};
 use crate::nodes::Holders;
-use crate::staging::Stager;
+use crate::staging::FactLoader;
 use bytes::Bytes;
 use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome};
 use entail_logic::fixpoint::Report;
 use entail_logic::plan::broadcast::FACTS_MAX as FACTS_BROADCAST_MAX;
-use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
+use entail_model::{Attempt, Cancellation, Epoch, Fault, NodeId, Reason, Round};
 use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
 use entail_telemetry::{count, fail};
-use heard::Heard;
-use lives::{Lives, TICK};
+use incarnations::{IncarnationWatch, TICK};
 use phase::Phase;
 pub use prepare::Sizes;
+use round_stats::RoundStats;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span};
 
 /// Rounds after which rules count as endless.
@@ -44,18 +44,18 @@ pub(super) struct Run<'a> {
     holders: Arc<Holders>,
     identity: Identity,
     change: Change,
-    cancel: CancellationToken,
-    watch: Arc<Watch>,
+    cancel: Cancellation,
+    watch: Arc<ChangeProgress>,
     previous: Epoch,
     rules_version: u64,
     started: Instant,
     machine: EpochMachine,
     events: mpsc::Sender<Event>,
     incoming: mpsc::Receiver<Event>,
-    stager: Option<Arc<Stager>>,
+    loader: Option<Arc<FactLoader>>,
     program: Option<Program>,
-    lives: Lives,
-    heard: Arc<Mutex<Heard>>,
+    incarnations: IncarnationWatch,
+    stats: Arc<Mutex<RoundStats>>,
     /// By how much the number of derived facts has changed.
     derived_net: i64,
     /// Rounds and decisions whose calls are under way, so that a tick does not repeat them.
@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
             return Err(Fault::new(Reason::Fenced, "another change of the rules came first"));
         }
         let nodes: Vec<NodeId> = holders.links.keys().copied().collect();
-        let lives = Lives::new(Arc::clone(&writer.members), Arc::clone(&holders));
+        let incarnations = IncarnationWatch::new(Arc::clone(&writer.members), Arc::clone(&holders));
         let machine = EpochMachine::new(EpochSetup { nodes, previous, rounds_max: ROUNDS_MAX });
         let (events, incoming) = mpsc::channel(1024);
         Ok(Self {
@@ -112,10 +112,10 @@ impl<'a> Run<'a> {
             machine,
             events,
             incoming,
-            stager: None,
+            loader: None,
             program: None,
-            lives,
-            heard: Arc::default(),
+            incarnations,
+            stats: Arc::default(),
             derived_net: 0,
             calls: Calls::default(),
             phase: None,
@@ -150,10 +150,9 @@ impl<'a> Run<'a> {
                 event = self.incoming.recv() => pending.push(event.expect("this run holds a sender")),
                 () = cancel.cancelled(), if !is_cancelled => {
                     is_cancelled = true;
-                    let fault = Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected");
-                    pending.push(Event::Failed { node: None, fault });
+                    pending.push(Event::Failed { node: None, fault: cancel.fault() });
                 }
-                _ = ticks.tick() => pending.extend(self.lives.tick()),
+                _ = ticks.tick() => pending.extend(self.incarnations.tick()),
             }
         }
         let span = Span::current();
@@ -175,7 +174,7 @@ impl<'a> Run<'a> {
                 self.watch.phase.store(1, Ordering::Relaxed);
                 Some(Event::Staged(result))
             }
-            Effect::OpenRound { round: Round(2), .. } if lock(&self.heard).to_broadcast > FACTS_BROADCAST_MAX => {
+            Effect::OpenRound { round: Round(2), .. } if lock(&self.stats).to_broadcast > FACTS_BROADCAST_MAX => {
                 Some(Event::Failed { node: None, fault: misjudged() })
             }
             Effect::OpenRound { node, attempt, round, first, staged, .. } => {
@@ -248,12 +247,12 @@ impl<'a> Run<'a> {
             request.facts_max = FACTS_MAX;
         }
         let link = self.holders.links[&node].clone();
-        let heard = Arc::clone(&self.heard);
+        let stats = Arc::clone(&self.stats);
         let phase = Phase::enter(&mut self.phase, round.0, || info_span!("round", "entail.round" = i64::from(round.0)));
         let (span, derived) = (phase.span.clone(), Arc::clone(&phase.derived));
         let call = async move {
             let response = link.reason(request).await?;
-            if lock(&heard).add(node, round, &response) {
+            if lock(&stats).add(node, round, &response) {
                 derived.fetch_add(response.new_facts, Ordering::Relaxed);
             }
             Ok(Event::RoundClosed { node, attempt, report: report(round, response) })
@@ -263,7 +262,7 @@ impl<'a> Run<'a> {
 
     fn seal(&mut self, node: NodeId, attempt: Attempt) {
         let link = self.holders.links[&node].clone();
-        let incarnation = self.lives.incarnation(node).0;
+        let incarnation = self.incarnations.incarnation(node).0;
         let span = Phase::enter(&mut self.phase, SEAL, || info_span!("seal")).span.clone();
         let call = async move {
             let seal = link.seal(attempt.0).await?;
@@ -291,9 +290,12 @@ impl<'a> Run<'a> {
         outcome: &Outcome,
     ) -> Result<Epoch, Fault> {
         let rules = match &self.change {
-            Change::Rules { sets, .. } => Some(RuleSets { version: self.rules_version + 1, sets: sets.clone() }),
+            Change::Rules { sets, .. } => Some(sets.clone()),
             Change::Facts(_) => None,
         };
+        let version = self.rules_version + 1;
+        let stored = rules.iter().flatten().map(|parsed| parsed.set.clone()).collect();
+        let stored = rules.is_some().then_some(RuleSets { version, sets: stored });
         let before =
             self.writer.members.log.read(|state| state.seals().iter().map(|seal| seal.counts.derived).sum::<u64>());
         let after = seals.values().map(|seal| seal.derived).sum::<u64>();
@@ -304,9 +306,14 @@ impl<'a> Run<'a> {
             digest: seal.digest,
             counts: Counts { asserted: seal.asserted, derived: seal.derived },
         });
-        let result = kept::encode(self.summary(outcome), self.identity.fingerprint);
-        let entry = Entry::CommitEpoch { attempt, epoch, nodes: nodes.collect(), result, rules };
-        self.writer.members.log.append(entry).instrument(info_span!("log commit")).await.map(|_| epoch)
+        let response = CachedResponse { summary: self.summary(outcome), fingerprint: self.identity.fingerprint };
+        let result = response.encode();
+        let entry = Entry::CommitEpoch { attempt, epoch, nodes: nodes.collect(), result, rules: stored };
+        self.writer.members.log.append(entry).instrument(info_span!("log commit")).await?;
+        if let Some(rules) = rules {
+            self.writer.rules.committed(version, rules);
+        }
+        Ok(epoch)
     }
 
     fn summary(&self, outcome: &Outcome) -> ChangeSummary {
@@ -314,15 +321,15 @@ impl<'a> Run<'a> {
         let rules = labels
             .zip(&outcome.derived)
             .map(|(label, derived)| RuleSummary { rule: label.chars().take(200).collect(), derived: *derived });
-        let heard = lock(&self.heard);
+        let stats = lock(&self.stats);
         ChangeSummary {
             epoch: outcome.epoch.0,
-            asserted: heard.asserted,
+            asserted: stats.asserted,
             derived: outcome.derived.iter().sum(),
             derived_net: self.derived_net,
             rounds: outcome.rounds,
             seconds: self.started.elapsed().as_secs_f64(),
-            bytes_exchanged: heard.bytes,
+            bytes_exchanged: stats.bytes,
             rules: rules.take(1000).collect(),
         }
     }

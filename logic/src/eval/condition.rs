@@ -9,7 +9,6 @@ use entail_model::{Fault, Reason, TermId, TermKind, term};
 use oxrdf::{BlankNode, NamedNode, Term, Variable};
 use spareval::QueryEvaluator;
 use spargebra::SparqlParser;
-use spargebra::algebra::Expression;
 use std::collections::HashMap;
 
 /// The parsed conditions of some plans.
@@ -107,16 +106,5 @@ pub fn stand_in(id: TermId) -> Term {
         TermKind::BlankNode => BlankNode::new_unchecked(format!("i{}", id.0)).into(),
         TermKind::Literal => oxrdf::Literal::new_simple_literal(format!("i{}", id.0)).into(),
         TermKind::Iri | TermKind::Triple => NamedNode::new_unchecked(format!("urn:entail:id:{}", id.0)).into(),
-    }
-}
-
-/// Can the expression be decided from ids alone? True for `sameTerm` of variables and logical combinations of it.
-pub fn is_decided_by_id(expression: &Expression) -> bool {
-    let is_variable = |operand: &Expression| matches!(operand, Expression::Variable(_));
-    match expression {
-        Expression::SameTerm(a, b) => is_variable(a) && is_variable(b),
-        Expression::And(a, b) | Expression::Or(a, b) => is_decided_by_id(a) && is_decided_by_id(b),
-        Expression::Not(inner) => is_decided_by_id(inner),
-        _ => false,
     }
 }

@@ -17,6 +17,7 @@ pub mod broadcast;
 mod check;
 pub mod compile;
 pub mod extent;
+pub mod lower;
 
 pub use extent::Extent;
 

@@ -28,6 +28,7 @@ mod tests;
 mod token;
 mod triples;
 mod unify;
+pub mod walk;
 mod wellformed;
 
 pub use ast::{Ast, Blank, Constraint, Element, Negation, Node, Pattern, RuleText, Value};

@@ -28,6 +28,7 @@ pub(crate) struct BlankNames {
     declared: HashSet<u128>,
     next: u64,
     generates: bool,
+    keeps: bool,
 }
 
 impl BlankNames {
@@ -39,12 +40,18 @@ impl BlankNames {
             declared: HashSet::new(),
             next: 0,
             generates: false,
+            keeps: false,
         }
     }
 
     /// For a format with anonymous blank nodes.
     pub(crate) fn with_anonymous(scope: u128) -> Self {
         Self { generates: true, ..Self::labelled(scope) }
+    }
+
+    /// For facts that are of the graph already: every node keeps its label.
+    pub(crate) fn kept() -> Self {
+        Self { keeps: true, ..Self::labelled(0) }
     }
 
     /// The document contains this label, which only looks random.
@@ -61,6 +68,9 @@ impl BlankNames {
     /// The new label of a node, valid in every format.
     pub(crate) fn rename(&mut self, node: BlankNodeRef<'_>) -> String {
         let label = node.as_str();
+        if self.keeps {
+            return label.to_owned();
+        }
         let random = if self.generates { random_label(label) } else { None };
         let number = random.filter(|label| !self.declared.contains(label)).and_then(|label| self.number(label));
         // A label never contains a zero byte, so no label is ever hashed as a number is.

@@ -11,6 +11,7 @@
 pub(crate) mod blank;
 pub(crate) mod builder;
 pub(crate) mod plain;
+pub(crate) mod quads;
 
 use entail_model::term::TermHash;
 use entail_model::{Fact, Fault, TermId, TermKind, term};

@@ -1,10 +1,10 @@
 //! What the rewriting needs to know of expressions.
 
 use entail_logic::rules::expression_text;
+pub use entail_logic::rules::walk::{any, operands, variables};
 use oxrdf::Variable;
 use spargebra::SparqlParser;
 use spargebra::algebra::{Expression, Function, GraphPattern};
-use std::collections::BTreeSet;
 
 /// The parts of a conjunction.
 pub fn conjuncts(expression: Expression, parts: &mut Vec<Expression>) {
@@ -20,50 +20,6 @@ pub fn conjuncts(expression: Expression, parts: &mut Vec<Expression>) {
 /// The conjunction of `parts`; `None` if there are none.
 pub fn conjunction(parts: impl IntoIterator<Item = Expression>) -> Option<Expression> {
     parts.into_iter().reduce(|left, right| Expression::And(Box::new(left), Box::new(right)))
-}
-
-/// The direct operands.
-pub fn operands(expression: &Expression) -> Vec<&Expression> {
-    match expression {
-        Expression::NamedNode(_)
-        | Expression::Literal(_)
-        | Expression::Variable(_)
-        | Expression::Bound(_)
-        | Expression::Exists(_) => Vec::new(),
-        Expression::Or(a, b)
-        | Expression::And(a, b)
-        | Expression::Equal(a, b)
-        | Expression::SameTerm(a, b)
-        | Expression::Greater(a, b)
-        | Expression::GreaterOrEqual(a, b)
-        | Expression::Less(a, b)
-        | Expression::LessOrEqual(a, b)
-        | Expression::Add(a, b)
-        | Expression::Subtract(a, b)
-        | Expression::Multiply(a, b)
-        | Expression::Divide(a, b) => vec![a, b],
-        Expression::UnaryPlus(a) | Expression::UnaryMinus(a) | Expression::Not(a) => vec![a],
-        Expression::If(a, b, c) => vec![a, b, c],
-        Expression::In(element, list) => std::iter::once(element.as_ref()).chain(list).collect(),
-        Expression::Coalesce(list) | Expression::FunctionCall(_, list) => list.iter().collect(),
-    }
-}
-
-/// Does `holds` hold for the expression or anything in it, EXISTS patterns left aside?
-pub fn any(expression: &Expression, holds: &mut dyn FnMut(&Expression) -> bool) -> bool {
-    holds(expression) || operands(expression).into_iter().any(|operand| any(operand, holds))
-}
-
-/// The variables of an expression without EXISTS, `BOUND` ones included.
-pub fn variables(expression: &Expression) -> BTreeSet<Variable> {
-    let mut found = BTreeSet::new();
-    any(expression, &mut |part| {
-        if let Expression::Variable(variable) | Expression::Bound(variable) = part {
-            found.insert(variable.clone());
-        }
-        false
-    });
-    found
 }
 
 /// The patterns of the EXISTS in an expression.

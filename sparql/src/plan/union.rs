@@ -14,7 +14,8 @@ use crate::rewrite::body::{Body, Pattern, Position};
 use crate::rewrite::fold::Repetitions;
 use crate::session::Session;
 use crate::session::reservation::Reservation;
-use entail_logic::eval::{Batch, condition};
+use entail_logic::eval::Batch;
+use entail_logic::plan::lower::{self, Lowering, Terms};
 use entail_logic::plan::{Arg, Atom, Condition, Plan, Slot, compile};
 use entail_model::{Fault, TermId};
 use oxrdf::{Term, Variable};
@@ -80,23 +81,37 @@ impl UnionPlan {
         session.learn(&bodies.iter().flat_map(constants).collect::<Vec<_>>())?;
         let mut branches = Vec::new();
         for body in bodies {
-            branches.extend(Lowering::new(session).branch(body, &variables, repetitions)?);
+            branches.extend(BodyLowering::new(session).branch(body, &variables, repetitions)?);
         }
         Ok(Self { variables, branches, repetitions })
     }
 }
 
-/// Turns one body into ids and slots.
-struct Lowering<'s> {
+/// Where a body's terms get their ids; remembers them, for explanations.
+struct Constants<'s> {
     session: &'s Session,
-    slots: HashMap<Variable, Slot>,
-    names: Vec<Variable>,
-    constants: HashMap<TermId, Term>,
+    met: HashMap<TermId, Term>,
 }
 
-impl<'s> Lowering<'s> {
+impl Terms for Constants<'_> {
+    type Error = Interrupt;
+
+    fn id(&mut self, term: &Term) -> Result<Option<TermId>, Interrupt> {
+        let id = self.session.id_of(term)?;
+        self.met.extend(id.map(|id| (id, term.clone())));
+        Ok(id)
+    }
+}
+
+/// Turns one body into ids and slots.
+struct BodyLowering<'s> {
+    session: &'s Session,
+    lowering: Lowering<Constants<'s>>,
+}
+
+impl<'s> BodyLowering<'s> {
     fn new(session: &'s Session) -> Self {
-        Self { session, slots: HashMap::new(), names: Vec::new(), constants: HashMap::new() }
+        Self { session, lowering: Lowering::new(Constants { session, met: HashMap::new() }) }
     }
 
     /// The branch; `None` if it cannot have rows.
@@ -114,7 +129,7 @@ impl<'s> Lowering<'s> {
         for filter in &body.filters {
             lowered.conditions.push(self.condition(filter)?);
         }
-        lowered.width = self.names.len();
+        lowered.width = self.lowering.slots.width();
         let cells = variables.iter().map(|variable| self.cell(body, variable)).collect::<Result<Vec<_>, _>>()?;
         let is_one_row = lowered.atoms.is_empty() && lowered.conditions.is_empty();
         let output: Vec<Slot> =
@@ -128,24 +143,16 @@ impl<'s> Lowering<'s> {
             _ => compile::compile_query,
         };
         let plan = (!is_one_row).then(|| Arc::new(compile(&self.session.context, &lowered, output)));
-        Ok(Some(Branch { plan, cells, times, names: self.names, constants: self.constants }))
+        let Lowering { terms, slots } = self.lowering;
+        Ok(Some(Branch { plan, cells, times, names: slots.into_names(), constants: terms.met }))
     }
 
     fn cell(&self, body: &Body, variable: &Variable) -> Result<Cell, Interrupt> {
-        if let Some(slot) = self.slots.get(variable) {
-            return Ok(Cell::Slot(*slot));
+        if let Some(slot) = self.lowering.slots.find(variable) {
+            return Ok(Cell::Slot(slot));
         }
         let Some(term) = body.fixed.get(variable) else { return Ok(Cell::Unbound) };
         Ok(self.session.id_of(term)?.map_or_else(|| Cell::Unknown(term.clone()), Cell::Fixed))
-    }
-
-    fn slot(&mut self, variable: &Variable) -> Slot {
-        let next = self.names.len();
-        let slot = *self.slots.entry(variable.clone()).or_insert(next);
-        if slot == next {
-            self.names.push(variable.clone());
-        }
-        slot
     }
 
     fn atom(&mut self, pattern: &Pattern) -> Result<Option<Atom>, Interrupt> {
@@ -154,7 +161,7 @@ impl<'s> Lowering<'s> {
         let Some(object) = self.arg(&pattern.object)? else { return Ok(None) };
         let session = self.session;
         let graph = session.scope(&pattern.graph, || match &pattern.graph {
-            crate::rewrite::body::Graph::Variable(variable) => self.slot(variable),
+            crate::rewrite::body::Graph::Variable(variable) => self.lowering.slots.of(variable),
             _ => unreachable!("only variable graphs have slots"),
         })?;
         // Literals are never subjects, nothing but IRIs are predicates: such facts cannot be.
@@ -166,24 +173,16 @@ impl<'s> Lowering<'s> {
     }
 
     fn arg(&mut self, position: &Position) -> Result<Option<Arg>, Interrupt> {
-        Ok(match position {
-            Position::Variable(variable) => Some(Arg::Slot(self.slot(variable))),
-            Position::Term(term) => {
-                let id = self.session.id_of(term)?;
-                self.constants.extend(id.map(|id| (id, term.clone())));
-                id.map(Arg::Const)
-            }
+        self.lowering.arg(match position {
+            Position::Variable(variable) => lower::Position::Variable(variable),
+            Position::Term(term) => lower::Position::Term(term),
         })
     }
 
     fn condition(&mut self, filter: &spargebra::algebra::Expression) -> Result<Condition, Fault> {
-        let expression = expression::pushable_text(filter)
+        let text = expression::pushable_text(filter)
             .ok_or_else(|| Fault::internal("a filter that cannot be pushed was pushed"))?;
-        let variables = expression::variables(filter)
-            .iter()
-            .map(|variable| (variable.as_str().to_owned(), self.slot(variable)))
-            .collect();
-        Ok(Condition { expression, variables, by_id: condition::is_decided_by_id(filter) })
+        Ok(self.lowering.condition(filter, text))
     }
 }
 

@@ -5,17 +5,18 @@ use crate::plan::cache::{PlanCache, Statement};
 use crate::query::prepare::{plan, plan_prepared};
 use crate::results::output::{Format, Output, Part};
 use crate::rewrite::catalog::Tuning;
-use crate::session::{Session, Stop};
+use crate::session::Session;
 use crate::text::limits::{self, Checked, Nesting};
 use crate::text::parse;
 use crate::text::stack::with_stack;
 use crate::{DatasetClause, DefaultGraph};
-use entail_model::{Fault, Reason};
+use entail_model::{Cancellation, Fault, Reason};
 use oxrdf::NamedNode;
 use serde_json::Value;
 use spargebra::Query;
 use spargebra::algebra::QueryDataset;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tracing::info_span;
 
 /// Bytes of rows that the coordinator's operators may receive from the cluster in one query, by default.
@@ -50,7 +51,10 @@ pub struct Request {
     pub fed_bytes_max: u64,
     /// The plan cache, if texts are cached.
     pub plans: Option<Arc<PlanCache>>,
-    pub stop: Stop,
+    /// Ends the query from outside.
+    pub cancel: Cancellation,
+    /// Counts the rows as they are written, for those who look at a running query.
+    pub rows_written: Option<Arc<AtomicU64>>,
 }
 
 /// The outcome of a query.
@@ -151,7 +155,7 @@ fn session(
 ) -> Result<Session, Interrupt> {
     let dataset = dataset_clause(request, own)?;
     let fed_max = if request.fed_bytes_max == 0 { FED_BYTES_MAX } else { request.fed_bytes_max };
-    let mut session = Session::new(cluster, &dataset, request.stop.clone(), fed_max)?;
+    let mut session = Session::new(cluster, &dataset, request.cancel.clone(), fed_max)?;
     session.tuning = tuning;
     session.profile = request.mode == Mode::Profile;
     Ok(session)

@@ -8,12 +8,12 @@ use crate::algebra::template::{self, Filling};
 use crate::cluster::Cluster;
 use crate::evaluate::answer;
 use crate::query::prepare::plan_pattern;
-use crate::session::{Session, Stop};
+use crate::session::Session;
 use crate::text::limits::{self, Checked};
 use crate::text::parse;
 use crate::text::stack::with_stack;
 use crate::{DatasetClause, DefaultGraph};
-use entail_model::{Fault, Reason};
+use entail_model::{Cancellation, Fault, Reason};
 use oxrdf::{GraphName, Quad};
 use spargebra::algebra::{GraphPattern, QueryDataset};
 use spargebra::term::QuadPattern;
@@ -29,7 +29,8 @@ pub const QUADS_MAX: usize = 4_000_000;
 pub struct UpdateRequest {
     pub text: String,
     pub base: Option<String>,
-    pub stop: Stop,
+    /// Ends the evaluation from outside.
+    pub cancel: Cancellation,
     /// Bytes of rows that the coordinator's operators may get.
     pub fed_bytes_max: u64,
 }
@@ -122,7 +123,7 @@ impl Insertion {
             Some(using) => DatasetClause { default: DefaultGraph::Merge(using.default), named: using.named },
             None => DatasetClause { default: DefaultGraph::Own, named: None },
         };
-        let session = Session::new(Arc::clone(cluster), &clause, request.stop.clone(), request.fed_bytes_max)?;
+        let session = Session::new(Arc::clone(cluster), &clause, request.cancel.clone(), request.fed_bytes_max)?;
         let plan = plan_pattern(session, self.pattern, self.base, template::quad_variables(&self.insert))?;
         let mut quads = Vec::new();
         plan.solutions(&mut |block| {

@@ -14,6 +14,7 @@ use oxrdf::Triple;
 use spargebra::term::TriplePattern;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of triples that CONSTRUCT remembers in order to give each once.
 const CONSTRUCTED_BYTES_MAX: usize = 256 << 20;
@@ -21,22 +22,21 @@ const CONSTRUCTED_BYTES_MAX: usize = 256 << 20;
 impl QueryPlan {
     /// Writes the answer; gives the number of its rows.
     pub fn write(&self, request: &Request, output: Output<'_>) -> Result<u64, Interrupt> {
-        let rows_max = request.rows_max.unwrap_or(u64::MAX);
+        let rows = Count::of(request);
         match &self.kind {
-            Kind::Select => self.write_solutions(request.format, rows_max, output),
+            Kind::Select => self.write_solutions(request.format, rows, output),
             Kind::Ask => self.write_ask(request.format, output),
-            Kind::Construct(template) => self.write_constructed(request.format, rows_max, template, output),
-            Kind::Describe => self.write_described(request.format, rows_max, output),
+            Kind::Construct(template) => self.write_constructed(request.format, rows, template, output),
+            Kind::Describe => self.write_described(request.format, rows, output),
         }
     }
 
-    fn write_solutions(&self, format: Format, rows_max: u64, output: Output<'_>) -> Result<u64, Interrupt> {
+    fn write_solutions(&self, format: Format, mut rows: Count<'_>, output: Output<'_>) -> Result<u64, Interrupt> {
         let mut writer = SolutionWriter::new(format, self.variables.clone(), output)?;
-        let mut rows = 0;
         // What is all here is one part of an answer.
         let is_waited_for = !self.session.cluster.is_local();
         self.solutions(&mut |block| {
-            rows = count(rows, block.rows, rows_max)?;
+            rows.add(block.rows)?;
             writer.write(block.rows, &Cells::of(&self.session, &block)?, output)?;
             if is_waited_for {
                 writer.flush(output)?;
@@ -45,7 +45,7 @@ impl QueryPlan {
         })?;
         self.session.check()?;
         writer.finish(output)?;
-        Ok(rows)
+        Ok(rows.rows)
     }
 
     fn write_ask(&self, format: Format, output: Output<'_>) -> Result<u64, Interrupt> {
@@ -67,13 +67,12 @@ impl QueryPlan {
     fn write_constructed(
         &self,
         format: Format,
-        rows_max: u64,
+        mut rows: Count<'_>,
         template: &[TriplePattern],
         output: Output<'_>,
     ) -> Result<u64, Interrupt> {
         let mut writer = GraphWriter::new(format, output)?;
         let mut given = Given::default();
-        let mut rows = 0;
         self.solutions(&mut |block| {
             let cells = answer::decode(&self.session, &block)?;
             let (width, mut triples) = (block.width, Vec::new());
@@ -83,21 +82,20 @@ impl QueryPlan {
                     template.iter().filter_map(|pattern| filling.triple(pattern)).filter(|triple| given.is_new(triple)),
                 );
             }
-            rows = count(rows, triples.len(), rows_max)?;
+            rows.add(triples.len())?;
             writer.write(&triples, output)?;
             Ok(ControlFlow::Continue(()))
         })?;
         self.session.check()?;
         writer.finish(output)?;
-        Ok(rows)
+        Ok(rows.rows)
     }
 
-    fn write_described(&self, format: Format, rows_max: u64, output: Output<'_>) -> Result<u64, Interrupt> {
+    fn write_described(&self, format: Format, mut rows: Count<'_>, output: Output<'_>) -> Result<u64, Interrupt> {
         let mut writer = GraphWriter::new(format, output)?;
         let mut describer = Describer::new(&self.session, &self.lookups);
-        let mut rows = 0;
         let mut write = |triples: Vec<Triple>| {
-            rows = count(rows, triples.len(), rows_max)?;
+            rows.add(triples.len())?;
             writer.write(&triples, output)?;
             Ok(ControlFlow::Continue(()))
         };
@@ -117,7 +115,7 @@ impl QueryPlan {
         })?;
         self.session.check()?;
         writer.finish(output)?;
-        Ok(rows)
+        Ok(rows.rows)
     }
 }
 
@@ -145,10 +143,28 @@ impl Given {
     }
 }
 
-fn count(rows: u64, more: usize, rows_max: u64) -> Result<u64, Fault> {
-    let rows = rows + more as u64;
-    if rows > rows_max {
-        return Err(Fault::new(Reason::LimitExceeded, format!("the answer has more than {rows_max} rows")));
+/// The rows of an answer: how many there are so far, and may be.
+struct Count<'r> {
+    rows: u64,
+    max: u64,
+    /// Shown to those who look at the running query.
+    shown: Option<&'r AtomicU64>,
+}
+
+impl<'r> Count<'r> {
+    fn of(request: &'r Request) -> Self {
+        let max = request.rows_max.filter(|max| *max > 0).unwrap_or(u64::MAX);
+        Self { rows: 0, max, shown: request.rows_written.as_deref() }
     }
-    Ok(rows)
+
+    fn add(&mut self, more: usize) -> Result<(), Fault> {
+        self.rows += more as u64;
+        if self.rows > self.max {
+            return Err(Fault::new(Reason::LimitExceeded, format!("the answer has more than {} rows", self.max)));
+        }
+        if let Some(shown) = self.shown {
+            shown.store(self.rows, Ordering::Relaxed);
+        }
+        Ok(())
+    }
 }

@@ -16,13 +16,12 @@ use crate::rewrite::body::Graph;
 use crate::rewrite::catalog::Tuning;
 use entail_logic::plan::compile::Context;
 use entail_logic::plan::{GraphScope, Slot};
-use entail_model::{Fault, Reason, TermId, term as model_term};
+use entail_model::{Cancellation, Fault, Reason, TermId, term as model_term};
 use oxrdf::{NamedNode, Term};
 use spareval::CancellationToken;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 /// Bytes of decoded terms that a query keeps for its expressions.
 const TEXTS_BYTES_MAX: usize = 128 << 20;
@@ -36,14 +35,6 @@ pub struct Dataset {
     pub named: Option<Vec<TermId>>,
 }
 
-/// The conditions under which a query stops.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    /// Set to cancel the query.
-    pub cancelled: Arc<AtomicBool>,
-    pub deadline: Option<Instant>,
-}
-
 /// The state that all parts of a running query share.
 pub struct Session {
     pub cluster: Arc<dyn Cluster>,
@@ -55,7 +46,7 @@ pub struct Session {
     pub profile: bool,
     /// Stops spareval.
     pub token: CancellationToken,
-    stop: Stop,
+    cancel: Cancellation,
     /// Bytes of rows that were handed to the coordinator's own operators, and how many may be.
     fed: AtomicU64,
     fed_max: u64,
@@ -78,7 +69,7 @@ impl Session {
     pub fn new(
         cluster: Arc<dyn Cluster>,
         dataset: &crate::DatasetClause,
-        stop: Stop,
+        cancel: Cancellation,
         fed_max: u64,
     ) -> Result<Self, Interrupt> {
         let mut session = Self {
@@ -89,7 +80,7 @@ impl Session {
             tuning: Tuning::default(),
             profile: false,
             token: CancellationToken::new(),
-            stop,
+            cancel,
             fed: AtomicU64::new(0),
             fed_max,
             held: AtomicU64::new(0),
@@ -154,13 +145,7 @@ impl Session {
         if let Some(fault) = lock(&self.fault).as_ref() {
             return Err(fault.clone());
         }
-        if self.stop.cancelled.load(Ordering::Relaxed) {
-            return Err(Fault::new(Reason::Cancelled, "the query was cancelled"));
-        }
-        if self.stop.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(Fault::new(Reason::DeadlineExceeded, "the deadline passed before the answer was complete"));
-        }
-        Ok(())
+        self.cancel.check()
     }
 
     /// Records the first fault of the query, and stops the evaluation.

@@ -10,7 +10,7 @@ mod tables;
 
 use source::{Section, code, dependencies, folders, locked, members, names, product, sources, text};
 use std::collections::{BTreeMap, BTreeSet};
-use tables::{BANNED, EXCEPTIONS, NOT_IN_THE_PRODUCT, OWNED, PRODUCT, PURE, ROOMS, WORLD, WORLDLY};
+use tables::{ABSENT, BANNED, EXCEPTIONS, NOT_IN_THE_PRODUCT, OWNED, PRODUCT, PURE, ROOMS, WORLD, WORLDLY};
 
 fn owned(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -146,4 +146,17 @@ fn comments_are_no_code() {
     assert!(!names("a_b::c", "b") && !names("a::b::c", "b") && !names("let b = 1", "b"));
     assert_eq!(product("x/src/y.rs", "a\n#[cfg(test)]\nmod tests {\nb }\n"), "a");
     assert_eq!(product("x/src/y/tests.rs", "a"), "");
+}
+
+#[test]
+fn folders_stay_free_of_what_is_not_theirs() {
+    for (folder, absent) in ABSENT {
+        let files: Vec<_> = sources().into_iter().filter(|(path, _)| path.starts_with(folder)).collect();
+        assert!(!files.is_empty(), "{folder} has no files");
+        for (path, text) in files {
+            for name in absent {
+                assert!(!text.contains(name), "{path} names {name}");
+            }
+        }
+    }
 }

@@ -4,9 +4,9 @@ use crate::ask;
 use bytes::Bytes;
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
-use entail_model::{Fault, Reason, TermId};
+use entail_model::{Cancellation, Fault, Reason, TermId};
 use entail_sparql::update::{UpdateRequest, quads};
-use entail_sparql::{Cluster, Format, Interrupt, Mode, Part, Request, Rows, Stop, Summary, Texts, Tuning, Wanted, run};
+use entail_sparql::{Cluster, Format, Interrupt, Mode, Part, Request, Rows, Summary, Texts, Tuning, Wanted, run};
 use entail_tests::memory_cluster::MemoryCluster;
 use entail_tests::w3c::Answer;
 use oxrdf::vocab::xsd;
@@ -245,13 +245,22 @@ fn the_request_may_choose_the_graphs() {
 fn a_cancelled_or_late_query_ends() {
     let product = "SELECT (COUNT(*) AS ?n) { { SELECT ?a { ?a ?p ?x } } { SELECT ?b { ?b ?q ?y } } { SELECT ?c { ?c ?r ?z } } \
                    { SELECT ?d { ?d ?s ?w } } FILTER(sameTerm(?a, ?unbound)) }";
-    let late = Stop { deadline: Some(Instant::now() + Duration::from_millis(200)), ..Stop::default() };
+    let late = Cancellation::default();
     let started = Instant::now();
-    let result = ask::answer(Request { stop: late, ..request(product) }, cluster(chain(200)));
+    let timer = std::thread::spawn({
+        let late = late.clone();
+        move || {
+            std::thread::sleep(Duration::from_millis(200));
+            late.expire();
+        }
+    });
+    let result = ask::answer(Request { cancel: late, ..request(product) }, cluster(chain(200)));
+    timer.join().expect("the timer");
     assert_eq!(result.expect_err("it takes for ever").reason, Reason::DeadlineExceeded);
     assert!(started.elapsed() < Duration::from_secs(5));
-    let cancelled = Stop { cancelled: Arc::new(AtomicBool::new(true)), ..Stop::default() };
-    let result = ask::answer(Request { stop: cancelled, ..request("SELECT * { ?s ?p ?o }") }, cluster(chain(3)));
+    let cancelled = Cancellation::default();
+    cancelled.cancel();
+    let result = ask::answer(Request { cancel: cancelled, ..request("SELECT * { ?s ?p ?o }") }, cluster(chain(3)));
     assert_eq!(result.expect_err("cancelled").reason, Reason::Cancelled);
 }
 
@@ -278,8 +287,12 @@ fn a_fault_of_the_cluster_is_never_fewer_rows() {
 #[test]
 fn updates_insert_and_refuse_to_delete() {
     let update = |text: &str| {
-        let request =
-            UpdateRequest { text: text.to_owned(), base: None, stop: Stop::default(), fed_bytes_max: 1 << 20 };
+        let request = UpdateRequest {
+            text: text.to_owned(),
+            base: None,
+            cancel: Cancellation::default(),
+            fed_bytes_max: 1 << 20,
+        };
         quads(request, cluster(chain(3)))
     };
     let data = update("PREFIX e: <http://e/> INSERT DATA { e:a e:b 1 . GRAPH e:g { e:a e:b e:c } } ; CREATE GRAPH e:h")

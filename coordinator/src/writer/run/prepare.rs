@@ -1,32 +1,30 @@
 //! What an epoch does before its rounds: facts are brought to the nodes, rules become a program.
 
 use super::{Compiled, Program, Run};
-use crate::members::Members;
-use crate::metalog::RuleSet;
 use crate::nodes::Holders;
-use crate::reader::{Reader, Until};
-use crate::rules::{Ids, Parsed};
-use crate::staging::Stager;
+use crate::reader::Reader;
+use crate::rules::{self, Ids, ParsedSet};
+use crate::staging::{FactLoader, TermHomes};
 use crate::writer::{Cached, Change};
 use bytes::Bytes;
 use entail_logic::plan::broadcast::News;
 use entail_logic::plan::compile::{Context, RelationStats};
-use entail_model::{Attempt, Fault, NodeId, Reason, Relation, TermId};
+use entail_model::{Attempt, Cancellation, Fault, NodeId, Relation, TermId};
 use entail_proto::internal::ReasonMode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tracing::info_span;
 
-/// The rule sets of a change: what holds after it.
-fn sets_after(members: &Members, change: &Change) -> Vec<RuleSet> {
-    match change {
-        Change::Rules { sets, .. } => sets.clone(),
-        Change::Facts(_) => members.log.read(|state| state.rules().sets.clone()),
-    }
-}
-
 impl Run<'_> {
+    /// The rule sets that hold after the change.
+    fn rule_sets(&self) -> Vec<Arc<ParsedSet>> {
+        match &self.change {
+            Change::Rules { sets, .. } => sets.clone(),
+            Change::Facts(_) => self.writer.rules.current(&self.writer.members.log).sets.clone(),
+        }
+    }
+
     /// Interns, stages and compiles.
     pub(super) async fn stage(
         &mut self,
@@ -36,10 +34,11 @@ impl Run<'_> {
         let shared = &self.writer.shared;
         let base = self.base().await?;
         let holders = Holders::clone(&self.holders);
-        let stager = Arc::new(Stager::new(holders, attempt.0, self.previous, shared, base.rdf_type));
-        self.stager = Some(Arc::clone(&stager));
+        let homes = TermHomes { key: shared.key, shards: shared.shards };
+        let loader = Arc::new(FactLoader::new(holders, (attempt, self.previous), homes, base.rdf_type));
+        self.loader = Some(Arc::clone(&loader));
         let nothing = Change::Facts(Box::new(|_| Box::pin(async { Ok(()) })));
-        let sets = sets_after(&self.writer.members, &self.change);
+        let sets = self.rule_sets();
         let (change, mode, added) = match std::mem::replace(&mut self.change, nothing) {
             Change::Facts(stage) => (Some(stage), ReasonMode::Increment, BTreeSet::new()),
             Change::Rules { based_on, sets, added, rebuild } => {
@@ -50,31 +49,32 @@ impl Run<'_> {
         if let Some(stage) = change {
             let cancel = self.cancel.clone();
             tokio::select! {
-                result = stage(Arc::clone(&stager)) => result?,
-                () = cancel.cancelled() => return Err(Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")),
+                result = stage(Arc::clone(&loader)) => result?,
+                () = cancel.cancelled() => return Err(cancel.fault()),
                 // The facts may be long in coming, and what a lost node has staged is lost.
-                fault = self.lives.failure() => return Err(fault),
+                fault = self.incarnations.failure() => return Err(fault),
             }
         }
-        let (parsed, ids) = self.rules_with_ids(&sets, mode, cached, &stager).await?;
-        let context = with_staged(&base, &stager).await?;
-        let staged: BTreeMap<Relation, u64> = stager.relations().into_iter().collect();
+        let ids = self.ids_of_constants(&sets, mode, cached, &loader).await?;
+        let context = with_staged(&base, &loader).await?;
+        let staged: BTreeMap<Relation, u64> = loader.relations().into_iter().collect();
         let mut first_rule = 0;
         let mut new_rules = BTreeSet::new();
-        for (set, size) in sets.iter().zip(parsed.sizes()) {
-            if mode == ReasonMode::Rebuild || added.contains(&set.name) {
-                new_rules.extend(first_rule..first_rule + size);
+        for set in &sets {
+            let rules = first_rule..first_rule + set.program_rules();
+            first_rule = rules.end;
+            if mode == ReasonMode::Rebuild || added.contains(&set.set.name) {
+                new_rules.extend(rules);
             }
-            first_rule += size;
         }
         let news = match mode {
             ReasonMode::Increment => News::Facts(&staged),
             _ => News::Rules { new: &new_rules, may_wait: self.may_wait },
         };
-        let compiled = self.compiled(&context, (&parsed, &ids), &news, cached)?;
+        let compiled = self.compiled(&context, (&sets, &ids), &news, cached)?;
         let new_rules = new_rules.into_iter().map(|rule| rule as u32).collect();
         self.program = Some(Program { compiled, mode, new_rules });
-        Ok(stager.sent())
+        Ok(loader.sent())
     }
 
     /// The program of the rules; that of the last change, while the rules stay the same and relations much as large as
@@ -82,7 +82,7 @@ impl Run<'_> {
     fn compiled(
         &self,
         context: &Context,
-        (parsed, ids): (&Parsed, &Ids),
+        (sets, ids): (&[Arc<ParsedSet>], &Ids),
         news: &News<'_>,
         cached: &mut Cached,
     ) -> Result<Arc<Compiled>, Fault> {
@@ -94,7 +94,7 @@ impl Run<'_> {
         {
             return Ok(Arc::clone(compiled));
         }
-        let program = info_span!("plan").in_scope(|| parsed.program(context, ids, news))?;
+        let program = info_span!("plan").in_scope(|| rules::program(sets, context, ids, news))?;
         let encoded = postcard::to_stdvec(&program).map_err(|error| Fault::internal(format!("a program: {error}")))?;
         let labels = program.rules.into_iter().map(|rule| rule.label).collect();
         let compiled = Arc::new(Compiled { encoded: encoded.into(), labels });
@@ -104,30 +104,29 @@ impl Run<'_> {
         Ok(compiled)
     }
 
-    /// The parsed rules and the ids of their constants; kept while the rules stay the same.
-    async fn rules_with_ids(
+    /// The ids of the constants in the rules; kept while the rules stay the same.
+    async fn ids_of_constants(
         &mut self,
-        sets: &[RuleSet],
+        sets: &[Arc<ParsedSet>],
         mode: ReasonMode,
         cached: &mut Cached,
-        stager: &Stager,
-    ) -> Result<(Arc<Parsed>, Arc<Ids>), Fault> {
-        if let Some((version, parsed, ids)) = &cached.rules
+        loader: &FactLoader,
+    ) -> Result<Arc<Ids>, Fault> {
+        if let Some((version, ids)) = &cached.ids
             && *version == self.rules_version
             && mode == ReasonMode::Increment
         {
-            return Ok((Arc::clone(parsed), Arc::clone(ids)));
+            return Ok(Arc::clone(ids));
         }
-        let parsed = Arc::new(Parsed::new(sets)?);
-        let constants: Vec<Vec<u8>> = parsed.constants().into_iter().collect();
+        let constants: Vec<Vec<u8>> = rules::constants(sets)?.into_iter().collect();
         let bytes: Vec<Bytes> = constants.iter().map(|text| Bytes::copy_from_slice(text)).collect();
-        let ids = if bytes.is_empty() { Vec::new() } else { stager.intern(&bytes).await? };
+        let ids = if bytes.is_empty() { Vec::new() } else { loader.intern(&bytes).await? };
         let ids = Arc::new(constants.into_iter().zip(ids).collect::<Ids>());
         if mode == ReasonMode::Increment {
             // An attempt under unchanged rules finds their constants committed: the ids are safe to keep.
-            cached.rules = Some((self.rules_version, Arc::clone(&parsed), Arc::clone(&ids)));
+            cached.ids = Some((self.rules_version, Arc::clone(&ids)));
         }
-        Ok((parsed, ids))
+        Ok(ids)
     }
 
     /// What the compiler knows of the last epoch.
@@ -137,7 +136,7 @@ impl Run<'_> {
             holders: Arc::clone(&self.holders),
             epoch: self.previous,
             runtime: tokio::runtime::Handle::current(),
-            until: Until::default(),
+            cancel: Cancellation::default(),
             started: AtomicU64::new(0),
         };
         reader.context().await
@@ -145,9 +144,9 @@ impl Run<'_> {
 }
 
 /// Statistics for the compiler: the last epoch's, and what was staged.
-async fn with_staged(base: &Context, stager: &Stager) -> Result<Context, Fault> {
+async fn with_staged(base: &Context, loader: &FactLoader) -> Result<Context, Fault> {
     let mut context = base.clone();
-    for (relation, facts) in stager.relations() {
+    for (relation, facts) in loader.relations() {
         let stats = context.stats.entry(relation).or_default();
         let distinct = facts.div_ceil(2);
         *stats = RelationStats {
@@ -156,7 +155,7 @@ async fn with_staged(base: &Context, stager: &Stager) -> Result<Context, Fault> 
             objects: stats.objects + distinct,
         };
     }
-    context.rdf_type = Some(stager.rdf_type().await?);
+    context.rdf_type = Some(loader.rdf_type().await?);
     Ok(context)
 }
 

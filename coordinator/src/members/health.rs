@@ -30,7 +30,7 @@ impl NodeState {
 
 /// The nodes by their state, in the order of [`NodeState::ALL`], and the shards by whether theirs is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Census {
+pub struct ClusterHealth {
     pub nodes: [usize; 3],
     pub available: usize,
     pub missing: usize,
@@ -48,11 +48,11 @@ impl Members {
     }
 
     /// Counts the nodes and the shards.
-    pub fn census(&self) -> Census {
+    pub fn health(&self) -> ClusterHealth {
         let states: Vec<NodeState> = self.listed().into_keys().map(|node| self.state(node)).collect();
         let holders = self.log.read(|state| state.placement().holders.clone());
         let available = holders.iter().filter(|node| self.is_up(**node)).count();
-        Census {
+        ClusterHealth {
             nodes: NodeState::ALL.map(|state| states.iter().filter(|one| **one == state).count()),
             available,
             missing: holders.len() - available,

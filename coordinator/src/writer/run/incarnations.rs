@@ -1,4 +1,4 @@
-//! The nodes of an attempt, looked after while it is at work.
+//! Detects nodes of the running attempt that have restarted or gone silent.
 
 use crate::members::Members;
 use crate::metalog::Incarnation;
@@ -12,21 +12,21 @@ use std::time::Duration;
 /// How often unanswered control messages are looked after, and lost nodes noticed.
 pub const TICK: Duration = Duration::from_secs(1);
 
-/// The lives in which the attempt began at its nodes: what is not sealed goes with them.
-pub struct Lives {
+/// The incarnations in which the attempt began at its nodes: what is not sealed is lost with them.
+pub struct IncarnationWatch {
     members: Arc<Members>,
     holders: Arc<Holders>,
     incarnations: BTreeMap<NodeId, Incarnation>,
 }
 
-impl Lives {
-    /// The present lives of all holders.
+impl IncarnationWatch {
+    /// The present incarnations of all holders.
     pub fn new(members: Arc<Members>, holders: Arc<Holders>) -> Self {
         let incarnations = holders.links.keys().map(|node| (*node, members.incarnation(*node))).collect();
         Self { members, holders, incarnations }
     }
 
-    /// The life in which the attempt began at a node that takes part.
+    /// The incarnation in which the attempt began at a node that takes part.
     pub fn incarnation(&self, node: NodeId) -> Incarnation {
         self.incarnations[&node]
     }

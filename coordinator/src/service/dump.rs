@@ -1,6 +1,8 @@
 //! A dump: the forward copies of every node, decoded and written as RDF, in pieces.
 
-use super::House;
+use super::Coordinator;
+use super::call::Call;
+use super::parts::{PartSender, PartStream};
 use crate::reader::Reader;
 use bytes::Bytes;
 use entail_model::{Epoch, Fault, Reason, Relation, TermId, term};
@@ -13,12 +15,38 @@ use entail_sparql::cluster::Cluster;
 use oxrdf::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term};
 use std::collections::HashMap;
 use std::io::{self, Write};
+use tokio::runtime::Handle;
 
 /// Bytes in one message.
 const PIECE_BYTES: usize = 256 << 10;
 
+/// Pieces that wait for the client.
+const PIECES_WAITING: usize = 4;
+
+impl Coordinator {
+    /// Streams facts as RDF. Dropping the stream ends the work.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what cannot be written so, `EpochUnavailable`, `ShardsUnavailable`; later faults come in the
+    /// stream.
+    pub fn dump(&self, call: &Call, request: DumpRequest) -> Result<PartStream<DumpResponse>, Fault> {
+        call.describe("dump", "");
+        let running = self.running.begin("dump", &request.graph, call);
+        let reader = self.reader(request.epoch.map(Epoch), &call.cancel)?;
+        running.call.reads(reader.epoch);
+        let dump = Dump::new(reader, &request)?;
+        let (sender, stream) = PartStream::running(PIECES_WAITING, &call.cancel, call.cancel.cancel_on_drop());
+        tokio::task::spawn_blocking(move || {
+            let result = dump.run(&sender.parts);
+            drop(running);
+            sender.end(result);
+        });
+        Ok(stream)
+    }
+}
+
 /// What to write, and from where.
-pub struct Dump {
+struct Dump {
     reader: Reader,
     format: Format,
     /// The one graph to write; none is the default graph, unless all are asked for.
@@ -34,7 +62,7 @@ fn canonical(node: &NamedNode) -> Vec<u8> {
 
 impl Dump {
     /// Checks a request.
-    pub fn new(house: &House, request: DumpRequest) -> Result<Self, Fault> {
+    fn new(reader: Reader, request: &DumpRequest) -> Result<Self, Fault> {
         let format = match request.format.as_str() {
             "" => Format::NQuads,
             name => entail_rdf::format_of("", Some(name))?,
@@ -43,7 +71,6 @@ impl Dump {
             let text = format!("{} cannot hold named graphs: use nquads, trig or jsonld", format.name());
             return Err(Fault::new(Reason::InvalidRequest, text));
         }
-        let reader = house.reader(request.epoch.map(Epoch))?;
         let (asserted, derived) = match request.content() {
             DumpContent::Unspecified | DumpContent::Asserted => (true, false),
             DumpContent::Derived => (false, true),
@@ -66,31 +93,31 @@ impl Dump {
         Ok(Self { reader, format, graph, scan })
     }
 
-    /// Writes everything; `send` is false when nobody listens any more.
-    pub fn run(mut self, send: &dyn Fn(DumpResponse) -> bool) -> Result<(), Fault> {
+    /// Writes everything; gives the last message.
+    fn run(mut self, parts: &PartSender<DumpResponse>) -> Result<DumpResponse, Fault> {
         // A graph that no term names has no facts: an empty document is the right answer.
         let graph = match &self.graph {
             None => Some(TermId::DEFAULT_GRAPH),
             Some(graph) => self.reader.lookup(&[canonical(graph)])?[0],
         };
         self.scan.graph = graph.unwrap_or(TermId::MAX).0;
-        let mut serializer = Serializer::new(self.format, Pieces { send, buffer: Vec::new() }, &[])?;
+        let mut serializer = Serializer::new(
+            self.format,
+            Pieces { parts, runtime: self.reader.runtime.clone(), buffer: Vec::new() },
+            &[],
+        )?;
         for link in self.reader.holders.links.values() {
-            let mut stream = self.reader.runtime.block_on(link.scan(self.scan))?;
-            while let Some(part) = self.reader.runtime.block_on(link.next(&mut stream))? {
+            let mut stream = self.reader.block(link.scan(self.scan))?;
+            while let Some(part) = self.reader.block(link.next(&mut stream))? {
                 let Some(block) = part.block else { continue };
                 let (relation, _, pairs) = convert::block_parts(&block)?;
                 self.write(&mut serializer, relation, &pairs)?;
             }
         }
         let facts = serializer.fact_count();
-        serializer
-            .finish()?
-            .send_all()
-            .map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))?;
+        serializer.finish()?.send_all()?;
         let summary = DumpSummary { facts, epoch: self.reader.epoch.0 };
-        send(DumpResponse { data: Bytes::new(), summary: Some(summary) });
-        Ok(())
+        Ok(DumpResponse { data: Bytes::new(), summary: Some(summary) })
     }
 
     fn write(
@@ -135,18 +162,17 @@ fn subject(term: &Term) -> Result<NamedOrBlankNode, Fault> {
 
 /// Sends what is written to it, piece by piece.
 struct Pieces<'a> {
-    send: &'a dyn Fn(DumpResponse) -> bool,
+    parts: &'a PartSender<DumpResponse>,
+    runtime: Handle,
     buffer: Vec<u8>,
 }
 
 impl Pieces<'_> {
-    fn send_all(&mut self) -> io::Result<()> {
+    fn send_all(&mut self) -> Result<(), Fault> {
         let mut bytes = Bytes::from(std::mem::take(&mut self.buffer));
         while !bytes.is_empty() {
             let data = bytes.split_to(bytes.len().min(PIECE_BYTES));
-            if !(self.send)(DumpResponse { data, summary: None }) {
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
+            self.parts.send_blocking(DumpResponse { data, summary: None }, &self.runtime)?;
         }
         Ok(())
     }
@@ -156,12 +182,12 @@ impl Write for Pieces<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PIECE_BYTES {
-            self.send_all()?;
+            self.send_all().map_err(io::Error::other)?;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.send_all()
+        self.send_all().map_err(io::Error::other)
     }
 }

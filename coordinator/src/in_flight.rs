@@ -1,20 +1,20 @@
-//! Who uses the nodes: queries and changes that have begun and not ended. A node that leaves waits for them.
+//! Queries and changes in flight: they have begun and not ended, and a draining node waits for those that began before.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-/// How often whoever waits looks.
+/// How often a wait looks.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// A use, for as long as a clone of this lives.
+/// One query or change, in flight for as long as a clone of this lives.
 pub type Use = Arc<()>;
 
-/// All uses that have begun.
+/// Everything in flight.
 #[derive(Debug, Default)]
-pub struct Uses(Mutex<Vec<Weak<()>>>);
+pub struct InFlight(Mutex<Vec<Weak<()>>>);
 
-impl Uses {
-    /// A use begins.
+impl InFlight {
+    /// A query or a change begins.
     pub fn begin(&self) -> Use {
         let one = Arc::new(());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,14 +42,14 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_began_before_is_waited_for() {
-        let uses = Uses::default();
-        let (one, other) = (uses.begin(), uses.begin());
+        let in_flight = InFlight::default();
+        let (one, other) = (in_flight.begin(), in_flight.begin());
         let copy = Arc::clone(&one);
         drop((one, other));
-        let over = uses.over();
+        let over = in_flight.over();
         tokio::pin!(over);
         assert!(tokio::time::timeout(LOOK * 3, &mut over).await.is_err(), "a clone is still there");
-        let _later = uses.begin();
+        let _later = in_flight.begin();
         drop(copy);
         over.await;
     }

@@ -2,17 +2,29 @@
 
 use bytes::Bytes;
 use entail_model::{Fault, Reason};
-use entail_proto::v1::LoadRequest;
+use entail_proto::v1::{FileHeader, LoadRequest};
 use entail_rdf::Input;
 use entail_telemetry::metrics::Counter;
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tonic::Streaming;
+
+/// The messages of a client, in order, and why they broke off if they did.
+pub type Messages = BoxStream<'static, Result<LoadRequest, Fault>>;
+
+/// The first message of a load, and its header.
+pub async fn first(messages: &mut Messages) -> Result<(LoadRequest, FileHeader), Fault> {
+    let invalid = |text| Fault::new(Reason::InvalidRequest, text);
+    let first = messages.next().await.ok_or_else(|| invalid("the load has no message"))??;
+    let header = first.file.clone();
+    Ok((first, header.ok_or_else(|| invalid("the first message of a load has no file header"))?))
+}
 
 /// What a client sends.
 pub struct Upload {
-    pub stream: Streaming<LoadRequest>,
+    pub messages: Messages,
     /// A client that sends nothing for so long has gone away, whatever its connection says.
     pub idle_max: Duration,
     /// The bytes that came.
@@ -46,14 +58,13 @@ impl Upload {
     }
 
     async fn message(&mut self) -> Result<Option<LoadRequest>, Fault> {
-        let Ok(message) = tokio::time::timeout(self.idle_max, self.stream.message()).await else {
+        let Ok(message) = tokio::time::timeout(self.idle_max, self.messages.next()).await else {
             let text = format!("the load's client has sent nothing for {} s", self.idle_max.as_secs_f64());
             return Err(Fault::new(Reason::DeadlineExceeded, text));
         };
-        message.map_err(|status| {
-            let fault = entail_proto::status::to_fault(&status);
-            Fault::new(Reason::Cancelled, format!("the load's stream was interrupted: {}", fault.message))
-        })
+        let broken =
+            |fault: Fault| Fault::new(Reason::Cancelled, format!("the load's stream was interrupted: {}", fault.message));
+        message.transpose().map_err(broken)
     }
 }
 

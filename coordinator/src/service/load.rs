@@ -10,12 +10,15 @@
 
 mod upload;
 
-use super::House;
-use crate::writer::{Change, Identity, Request, Stage, Watch};
+use super::Coordinator;
+use super::call::Call;
+use super::parts::{PartSender, PartStream};
+use super::running::Running;
+use crate::writer::{Change, ChangeProgress, Identity, Request, Stage};
 use bytes::Bytes;
 use entail_model::term::HashKey;
-use entail_model::{Fault, Reason};
-use entail_proto::v1::load_response::Part as Response;
+use entail_model::{Cancellation, Fault, Reason};
+use entail_proto::v1::load_response::Part;
 use entail_proto::v1::{
     ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
 };
@@ -28,10 +31,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
 use tracing::{Instrument, info_span};
-use upload::{Pieces, Upload};
+use upload::{Messages, Pieces, Upload};
 
 /// Pieces of a file that wait for the parser.
 const PIECES_WAITING: usize = 8;
@@ -52,85 +53,97 @@ const ERRORS_LISTED: usize = 20;
 /// Malformed statements that a load skips, unless it says how many.
 const SKIP_MAX: u64 = 1000;
 
-type Responses = mpsc::Sender<Result<LoadResponse, Status>>;
+/// Responses that wait for the client.
+const RESPONSES_WAITING: usize = 4;
 
-/// Runs a load and reports to `responses`.
-pub async fn run(house: Arc<House>, stream: Streaming<LoadRequest>, responses: Responses) {
-    let cancel = CancellationToken::new();
-    let _stop = cancel.clone().drop_guard();
-    let result = tokio::select! {
-        result = load(&house, stream, &responses, cancel) => result,
-        () = responses.closed() => return,
-    };
-    let response = match result {
-        Ok(summary) => Ok(LoadResponse { part: Some(Response::Summary(summary)) }),
-        Err(fault) => Err(super::refuse(fault)),
-    };
-    _ = responses.send(response).await;
+impl Coordinator {
+    /// Starts a load of what `messages` bring. Dropping the stream of responses cancels it.
+    pub fn load(self: &Arc<Self>, call: Call, messages: Messages) -> PartStream<LoadResponse> {
+        call.describe("load", "");
+        let owner = call.cancel.cancel_on_drop();
+        let (sender, stream) = PartStream::running(RESPONSES_WAITING, &call.cancel, owner);
+        let coordinator = Arc::clone(self);
+        let work = async move {
+            let cancel = call.cancel.clone();
+            let result = tokio::select! {
+                result = coordinator.load_all(call, messages, &sender.parts) => result,
+                () = cancel.cancelled() => Err(cancel.fault()),
+            };
+            sender.end(result.map(|summary| LoadResponse { part: Some(Part::Summary(summary)) }));
+        };
+        tokio::spawn(work.in_current_span());
+        stream
+    }
+
+    async fn load_all(
+        &self,
+        call: Call,
+        mut messages: Messages,
+        responses: &PartSender<LoadResponse>,
+    ) -> Result<LoadSummary, Fault> {
+        let (first, header) = upload::first(&mut messages).await?;
+        if header.commit_every == Some(0) {
+            return Err(Fault::new(Reason::InvalidRequest, "commit_every must be at least 1"));
+        }
+        let every = header.commit_every.unwrap_or(0);
+        let identity = self.load_identity(&header)?;
+        if let Some(change) = self.writer.answered(&identity)? {
+            return Ok(LoadSummary { change: Some(change), epochs: 1, ..LoadSummary::default() });
+        }
+        let running = self.running.begin("load", &header.name, &call);
+        let progress = Arc::new(Progress::default());
+        let watch = Arc::new(ChangeProgress::default());
+        let (batches, source) = mpsc::channel(BATCHES_WAITING);
+        let intake = Intake {
+            key: self.shared.key,
+            every,
+            scope: self.shared.key.hash(identity.id.as_bytes()).0,
+            progress: Arc::clone(&progress),
+            batches,
+        };
+        let bytes = self.shared.metrics.load_bytes.clone();
+        let upload = Upload { messages, idle_max: self.options.load_idle_max, bytes };
+        let parsing = info_span!("parse");
+        let intake = tokio::spawn(intake.run(first, upload).instrument(parsing.clone()));
+        let reporter = tokio::spawn(report(responses.clone(), progress, Arc::clone(&watch)));
+        let _reporter = AbortOnDrop(reporter);
+        let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
+        let commits = Commits { coordinator: self, identity, cancel: call.cancel, watch, source, every, running };
+        // The parser's own fault comes with its batches, and says more than that they ended.
+        let (changes, epochs) = commits.run().await?;
+        let report = intake.await.map_err(|error| Fault::internal(format!("reading the load failed: {error}")))??;
+        count(&parsing, "entail.triples", report.triples);
+        count(&parsing, "entail.bytes", report.bytes_read);
+        Ok(LoadSummary {
+            change: Some(changes),
+            triples: report.triples,
+            bytes: report.bytes_read,
+            skipped: report.skipped,
+            errors: report.errors.iter().take(ERRORS_LISTED).map(ToString::to_string).collect(),
+            epochs,
+        })
+    }
+
+    /// What is in the files is not known yet: their name and how they are read tell requests apart.
+    fn load_identity(&self, header: &FileHeader) -> Result<Identity, Fault> {
+        let (skip_max, every) = (header.skip_max.unwrap_or(SKIP_MAX), header.commit_every.unwrap_or(0));
+        let numbers = format!("{} {skip_max} {every}", header.on_error);
+        let FileHeader { name, format, compression, graph, base_iri, .. } = header;
+        let parts = ["load", name, format, compression, graph, base_iri, &numbers].map(str::as_bytes);
+        self.identity(header.request_id.clone(), &parts)
+    }
 }
 
-async fn load(
-    house: &Arc<House>,
-    mut stream: Streaming<LoadRequest>,
-    responses: &Responses,
-    cancel: CancellationToken,
-) -> Result<LoadSummary, Fault> {
-    let first = stream.message().await.map_err(|status| entail_proto::status::to_fault(&status))?;
-    let first = first.ok_or_else(|| Fault::new(Reason::InvalidRequest, "the load has no message"))?;
-    let header = first
-        .file
-        .clone()
-        .ok_or_else(|| Fault::new(Reason::InvalidRequest, "the first message of a load has no file header"))?;
-    // What is in the files is not known yet: their name and how they are read has to do.
-    let every = header.commit_every.unwrap_or(0);
-    if header.commit_every == Some(0) {
-        return Err(Fault::new(Reason::InvalidRequest, "commit_every must be at least 1"));
+/// Aborts a task that nobody needs when this is gone.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
-    let numbers = format!("{} {} {every}", header.on_error, header.skip_max.unwrap_or(SKIP_MAX));
-    let FileHeader { name, format, compression, graph, base_iri, .. } = &header;
-    let parts = ["load", name, format, compression, graph, base_iri, &numbers].map(str::as_bytes);
-    let identity = house.identity(header.request_id.clone(), &parts)?;
-    if let Some(change) = house.writer.answered(&identity)? {
-        return Ok(LoadSummary { change: Some(change), epochs: 1, ..LoadSummary::default() });
-    }
-    let progress = Arc::new(Progress::default());
-    let watch = Arc::new(Watch::default());
-    let (batches, source) = mpsc::channel(BATCHES_WAITING);
-    let intake = Intake {
-        key: house.shared.key,
-        every,
-        scope: house.shared.key.hash(identity.id.as_bytes()).0,
-        progress: Arc::clone(&progress),
-        batches,
-    };
-    let metrics = &house.shared.metrics;
-    let upload = Upload { stream, idle_max: house.options.load_idle_max, bytes: metrics.load_bytes.clone() };
-    let parsing = info_span!("parse");
-    let intake = tokio::spawn(intake.run(first, upload).instrument(parsing.clone()));
-    let reporter = tokio::spawn(report(responses.clone(), Arc::clone(&progress), Arc::clone(&watch)));
-    let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
-    let commits = Commits { house, identity, cancel, watch, source, every };
-    let result = commits.run().await;
-    reporter.abort();
-    let (changes, epochs) = match result {
-        Ok(done) => done,
-        // The parser's own fault says more than that its batches ended.
-        Err(fault) => return Err(fault),
-    };
-    let report = intake.await.map_err(|error| Fault::internal(format!("reading the load failed: {error}")))??;
-    count(&parsing, "entail.triples", report.triples);
-    count(&parsing, "entail.bytes", report.bytes_read);
-    Ok(LoadSummary {
-        change: Some(changes),
-        triples: report.triples,
-        bytes: report.bytes_read,
-        skipped: report.skipped,
-        errors: report.errors.iter().take(ERRORS_LISTED).map(ToString::to_string).collect(),
-        epochs,
-    })
 }
 
-async fn report(responses: Responses, progress: Arc<Progress>, watch: Arc<Watch>) {
+async fn report(responses: PartSender<LoadResponse>, progress: Arc<Progress>, watch: Arc<ChangeProgress>) {
     loop {
         tokio::time::sleep(REPORT).await;
         let phase = ["parsing", "reasoning", "committing"][watch.phase.load(Ordering::Relaxed).min(2) as usize];
@@ -140,7 +153,7 @@ async fn report(responses: Responses, progress: Arc<Progress>, watch: Arc<Watch>
             phase: phase.to_owned(),
             round: watch.round.load(Ordering::Relaxed),
         };
-        if responses.send(Ok(LoadResponse { part: Some(Response::Progress(report)) })).await.is_err() {
+        if responses.send(LoadResponse { part: Some(Part::Progress(report)) }).await.is_err() {
             return;
         }
     }
@@ -173,12 +186,13 @@ type Source = Arc<Mutex<Batches>>;
 
 /// Turns batches into epochs.
 struct Commits<'a> {
-    house: &'a House,
+    coordinator: &'a Coordinator,
     identity: Identity,
-    cancel: CancellationToken,
-    watch: Arc<Watch>,
+    cancel: Cancellation,
+    watch: Arc<ChangeProgress>,
     source: Source,
     every: u64,
+    running: Running,
 }
 
 impl Commits<'_> {
@@ -196,12 +210,16 @@ impl Commits<'_> {
             }
             self.watch.phase.store(0, Ordering::Relaxed);
             let staged = Arc::new(AtomicU64::new(0));
-            let triples_total = self.house.shared.metrics.load_triples.clone();
-            let part =
-                Part { every: self.every, staged: Arc::clone(&staged), is_over: Arc::clone(&is_over), triples_total };
+            let part = EpochPart {
+                every: self.every,
+                staged: Arc::clone(&staged),
+                is_over: Arc::clone(&is_over),
+                triples_total: self.coordinator.shared.metrics.load_triples.clone(),
+                triples_of_call: Arc::clone(&self.running.call.rows),
+            };
             let change = Change::Facts(stage(Arc::clone(&self.source), part));
             let request = Request { identity, change, cancel: self.cancel.clone(), watch: Arc::clone(&self.watch) };
-            let change = self.house.writer.commit(request).await;
+            let change = self.coordinator.writer.commit(request).await;
             let change = change.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
             add(&mut total, change);
             epochs += 1;
@@ -238,7 +256,7 @@ fn after_commits(mut fault: Fault, triples: u64, epochs: u32, epoch: u64) -> Fau
 }
 
 /// One epoch of a load.
-struct Part {
+struct EpochPart {
     /// Facts after which the epoch is closed; 0 takes everything.
     every: u64,
     staged: Arc<AtomicU64>,
@@ -246,11 +264,13 @@ struct Part {
     is_over: Arc<AtomicBool>,
     /// Of all loads.
     triples_total: Counter,
+    /// Of this one, for the list of running calls.
+    triples_of_call: Arc<AtomicU64>,
 }
 
 /// Stages batches until there are no more, or the part is full.
-fn stage(source: Source, part: Part) -> Stage {
-    Box::new(move |stager| {
+fn stage(source: Source, part: EpochPart) -> Stage {
+    Box::new(move |loader| {
         Box::pin(async move {
             let mut source = source.lock().await;
             let mut at_work = JoinSet::new();
@@ -262,10 +282,11 @@ fn stage(source: Source, part: Part) -> Stage {
                 let batch = batch?;
                 part.staged.fetch_add(batch.facts.len() as u64, Ordering::Relaxed);
                 part.triples_total.inc_by(batch.facts.len() as u64);
+                part.triples_of_call.fetch_add(batch.facts.len() as u64, Ordering::Relaxed);
                 if at_work.len() >= BATCHES_AT_WORK {
                     next_staged(&mut at_work).await.expect("some are at work")?;
                 }
-                at_work.spawn(Arc::clone(&stager).stage_batch(batch).in_current_span());
+                at_work.spawn(Arc::clone(&loader).stage_batch(batch).in_current_span());
             }
             while let Some(result) = next_staged(&mut at_work).await {
                 result?;

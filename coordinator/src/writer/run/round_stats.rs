@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// Sums over the answers of all nodes in all rounds.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct RoundStats {
     answers: BTreeSet<(NodeId, Round)>,
     /// New facts that users asserted, and bytes that went to other nodes.
     pub asserted: u64,
@@ -15,7 +15,7 @@ pub struct Heard {
     pub to_broadcast: u64,
 }
 
-impl Heard {
+impl RoundStats {
     /// Adds a node's answer; tells whether it is the first one of the round.
     pub fn add(&mut self, node: NodeId, round: Round, response: &ReasonResponse) -> bool {
         let is_first = self.answers.insert((node, round));
@@ -37,12 +37,12 @@ mod tests {
 
     #[test]
     fn an_answer_that_comes_twice_counts_once() {
-        let mut heard = Heard::default();
+        let mut stats = RoundStats::default();
         let response = ReasonResponse { asserted: 1, bytes_sent: 10, to_broadcast: 5, ..Default::default() };
         let answers = [(1, 1, true), (1, 1, false), (2, 1, true), (1, 2, true), (1, 2, false)];
         for (node, round, is_first) in answers {
-            assert_eq!(heard.add(NodeId(node), Round(round), &response), is_first);
+            assert_eq!(stats.add(NodeId(node), Round(round), &response), is_first);
         }
-        assert_eq!((heard.asserted, heard.bytes, heard.to_broadcast), (2, 30, 10));
+        assert_eq!((stats.asserted, stats.bytes, stats.to_broadcast), (2, 30, 10));
     }
 }

@@ -1,0 +1,183 @@
+//! What the coordinator does for clients, whatever protocol they speak.
+//!
+//! ```text
+//! api/grpc ──► service: admission, deadline, epoch, cancellation, idempotency, the request's span
+//! (others)        │ query, update, load, rules, dump, status, trace
+//!                 └──► reader, writer, members
+//! ```
+//!
+//! An edge translates and nothing else: it makes a [`Call`], passes a message of `entail.v1` (a plain value), and turns
+//! what comes back, messages and faults, into its protocol. No type of a transport is named here.
+
+mod call;
+mod dump;
+mod load;
+mod parts;
+mod query;
+mod rules;
+mod running;
+mod status;
+mod trace;
+mod update;
+
+pub use call::{Call, Principal};
+
+use crate::QUERIES_AT_WORK;
+use crate::balance::Balancer;
+use crate::members::Members;
+use crate::options::Options;
+use crate::reader::{Reader, Shared};
+use crate::rules::RuleBook;
+use crate::writer::{Identity, Writer};
+use entail_model::{Cancellation, Epoch, Fault, Reason};
+use entail_proto::v1::{CancelQueryResponse, ListQueriesResponse};
+use running::RunningCalls;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info_span};
+
+/// A coordinator at work: its parts, and what it does with them for clients.
+pub struct Coordinator {
+    pub options: Options,
+    pub members: Arc<Members>,
+    pub shared: Arc<Shared>,
+    pub writer: Arc<Writer>,
+    /// The rule sets of the cluster, parsed.
+    pub rules: Arc<RuleBook>,
+    pub started: Instant,
+    /// Cancelled when the coordinator is going to end.
+    pub leaving: CancellationToken,
+    /// Permits of queries at work.
+    admission: Arc<Semaphore>,
+    /// Picks the replica of each shard that answers a query.
+    balancer: Box<dyn Balancer>,
+    running: Arc<RunningCalls>,
+}
+
+impl Coordinator {
+    /// A coordinator that nobody has called yet.
+    pub fn new(options: Options, members: Arc<Members>, shared: Arc<Shared>, balancer: Box<dyn Balancer>) -> Self {
+        let rules = Arc::new(RuleBook::default());
+        Self {
+            writer: Arc::new(Writer::new(Arc::clone(&members), Arc::clone(&shared), Arc::clone(&rules))),
+            options,
+            members,
+            shared,
+            rules,
+            started: Instant::now(),
+            leaving: CancellationToken::new(),
+            admission: Arc::new(Semaphore::new(QUERIES_AT_WORK)),
+            balancer,
+            running: Arc::default(),
+        }
+    }
+
+    /// Can the cluster be asked now?
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check(&self) -> Result<(), String> {
+        if self.leaving.is_cancelled() {
+            return Err("shutting down".to_owned());
+        }
+        self.members.not_ready().map_or(Ok(()), |fault| Err(fault.message))
+    }
+
+    /// Queries that were admitted and have not ended.
+    pub fn queries_at_work(&self) -> usize {
+        QUERIES_AT_WORK - self.admission.available_permits().min(QUERIES_AT_WORK)
+    }
+
+    /// The queries and changes at work, the oldest first.
+    pub fn list_queries(&self) -> ListQueriesResponse {
+        ListQueriesResponse { queries: self.running.list() }
+    }
+
+    /// Ends a query or a change at work.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none of this id.
+    pub fn cancel_query(&self, id: &str) -> Result<CancelQueryResponse, Fault> {
+        self.running.cancel(id).map(|()| CancelQueryResponse {})
+    }
+
+    /// A permit to evaluate, when there is one before the deadline.
+    ///
+    /// # Errors
+    /// `Overloaded` when there is none in time, `NotReady` when the coordinator is stopping.
+    async fn admitted(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
+        let span = info_span!("admission");
+        if let Ok(permit) = span.in_scope(|| Arc::clone(&self.admission).try_acquire_owned()) {
+            return Ok(permit);
+        }
+        tokio::time::timeout_at(deadline.into(), Arc::clone(&self.admission).acquire_owned())
+            .instrument(span)
+            .await
+            .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are running"))?
+            .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is shutting down"))
+    }
+
+    /// A reader of a committed epoch, by default the last, for a request that `cancel` ends.
+    fn reader(&self, epoch: Option<Epoch>, cancel: &Cancellation) -> Result<Reader, Fault> {
+        let latest = self.members.log.read(|state| state.epoch());
+        let epoch = epoch.unwrap_or(latest);
+        check_reached(epoch, latest)?;
+        let mut holders = self.members.holders()?;
+        if holders.links.len() > 1 {
+            // One choice for the whole query: its parts tell each other by shard who has which rows.
+            // The hasher's keys come from the system's randomness.
+            let random = RandomState::new();
+            holders = holders.picked(&*self.balancer, |shard| random.hash_one(shard));
+        }
+        if epoch.0 == 0 {
+            // Before the first change there is nothing: no node needs to be asked.
+            holders.links.clear();
+        }
+        Ok(Reader {
+            shared: Arc::clone(&self.shared),
+            holders: Arc::new(holders),
+            epoch,
+            runtime: tokio::runtime::Handle::current(),
+            cancel: cancel.clone(),
+            started: AtomicU64::new(0),
+        })
+    }
+
+    /// The identity of a request that asks for `parts`; a client that gave no id gets one of ours.
+    fn identity(&self, id: String, parts: &[&[u8]]) -> Result<Identity, Fault> {
+        const LENGTH_MAX: usize = 200;
+        if id.len() > LENGTH_MAX {
+            return Err(Fault::new(Reason::InvalidRequest, format!("a request id has at most {LENGTH_MAX} bytes")));
+        }
+        let id = match id.is_empty() {
+            true => format!("server-{:032x}", crate::random::<16>().map(u128::from_le_bytes)?),
+            false => id,
+        };
+        let mut text = Vec::new();
+        for part in parts {
+            text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            text.extend_from_slice(part);
+        }
+        Ok(Identity { id, fingerprint: self.shared.key.hash(&text).0 as u64 })
+    }
+}
+
+/// An epoch that is not committed yet cannot be read.
+fn check_reached(epoch: Epoch, latest: Epoch) -> Result<(), Fault> {
+    if epoch > latest {
+        let text = format!("epoch {epoch} is not there yet; the latest is {latest}");
+        return Err(Fault::new(Reason::EpochUnavailable, text));
+    }
+    Ok(())
+}
+
+/// Blocking work, in the present span.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    let span = Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    done.map_err(|error| Fault::internal(format!("a request's task failed: {error}")))?
+}

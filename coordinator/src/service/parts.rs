@@ -1,0 +1,157 @@
+//! An answer in parts, on its way from the work to an edge.
+//!
+//! ```text
+//! work ── send ──► channel of so many parts ──► PartStream ──► edge
+//!      ── end ───► the last part, or the fault ─►
+//! ```
+//!
+//! The end has a place of its own, so work that has ended never waits for a slow reader. Dropping the stream cancels the
+//! work.
+
+use entail_model::{CancelOnDrop, Cancellation, Fault, Reason};
+use futures::Stream;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::vec::IntoIter;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+/// The parts of an answer, in order; after a fault there are no more.
+pub struct PartStream<T>(Source<T>);
+
+enum Source<T> {
+    /// All are here.
+    Ready(IntoIter<T>),
+    /// They come from work that goes on.
+    Running {
+        parts: mpsc::Receiver<T>,
+        end: oneshot::Receiver<Result<T, Fault>>,
+        _owner: CancelOnDrop,
+    },
+    Ended,
+}
+
+impl<T> PartStream<T> {
+    /// An answer that is complete.
+    pub fn ready(parts: Vec<T>) -> Self {
+        Self(Source::Ready(parts.into_iter()))
+    }
+
+    /// An answer that work gives piece by piece: `waiting` parts may wait for the reader. `owner` cancels the work.
+    pub fn running(waiting: usize, cancel: &Cancellation, owner: CancelOnDrop) -> (Parts<T>, Self) {
+        let (parts, coming) = mpsc::channel(waiting);
+        let (end, ended) = oneshot::channel();
+        let sender = Parts { parts: PartSender { parts, cancel: cancel.clone() }, end };
+        (sender, Self(Source::Running { parts: coming, end: ended, _owner: owner }))
+    }
+}
+
+impl<T: Unpin> Stream for PartStream<T> {
+    type Item = Result<T, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let last = match &mut self.0 {
+            Source::Ready(parts) => return Poll::Ready(parts.next().map(Ok)),
+            Source::Running { parts, end, .. } => match ready!(parts.poll_recv(context)) {
+                Some(part) => return Poll::Ready(Some(Ok(part))),
+                None => ready!(Pin::new(end).poll(context)),
+            },
+            Source::Ended => return Poll::Ready(None),
+        };
+        self.0 = Source::Ended;
+        let lost = |_| Err(Fault::internal("the work for the answer ended unexpectedly: see the log"));
+        Poll::Ready(Some(last.unwrap_or_else(lost)))
+    }
+}
+
+/// Where the work puts its parts, and its end.
+pub struct Parts<T> {
+    pub parts: PartSender<T>,
+    end: oneshot::Sender<Result<T, Fault>>,
+}
+
+impl<T> Parts<T> {
+    /// The work is over: the last part of the answer, or why there is none.
+    pub fn end(self, last: Result<T, Fault>) {
+        // Before the parts are closed, which is where the reader looks first. A reader that is gone needs no end.
+        _ = self.end.send(last);
+    }
+}
+
+/// Sends parts, as long as the call is not cancelled.
+#[derive(Clone)]
+pub struct PartSender<T> {
+    parts: mpsc::Sender<T>,
+    cancel: Cancellation,
+}
+
+impl<T> PartSender<T> {
+    /// Hands on a part, when there is room for it.
+    ///
+    /// # Errors
+    /// `Cancelled` when nobody reads any more; the fault of a cancelled call.
+    pub async fn send(&self, part: T) -> Result<(), Fault> {
+        tokio::select! {
+            sent = self.parts.send(part) => sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")),
+            () = self.cancel.cancelled() => Err(self.cancel.fault()),
+        }
+    }
+
+    /// Hands on a part from a thread that may block.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_blocking(&self, part: T, runtime: &Handle) -> Result<(), Fault> {
+        match self.parts.try_send(part) {
+            Err(mpsc::error::TrySendError::Full(part)) => runtime.block_on(self.send(part)),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+
+    fn running() -> (Cancellation, Parts<u32>, PartStream<u32>) {
+        let cancel = Cancellation::default();
+        let (sender, stream) = PartStream::running(1, &cancel, cancel.cancel_on_drop());
+        (cancel, sender, stream)
+    }
+
+    #[tokio::test]
+    async fn the_end_comes_last_and_waits_for_nobody() {
+        let (_, sender, stream) = running();
+        sender.parts.send(1).await.unwrap();
+        sender.end(Ok(2));
+        assert_eq!(stream.collect::<Vec<_>>().await, [Ok(1), Ok(2)]);
+        assert_eq!(PartStream::ready(vec![1, 2]).collect::<Vec<_>>().await, [Ok(1), Ok(2)]);
+    }
+
+    #[tokio::test]
+    async fn work_that_is_lost_is_a_fault() {
+        let (_, sender, mut stream) = running();
+        drop(sender);
+        assert_eq!(stream.next().await.unwrap().unwrap_err().reason, Reason::Internal);
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_does_not_keep_a_cancelled_call() {
+        let (cancel, sender, stream) = running();
+        sender.parts.send(1).await.unwrap();
+        let (sent, ()) = tokio::join!(sender.parts.send(2), async { cancel.cancel() });
+        assert_eq!(sent.unwrap_err().reason, Reason::Cancelled);
+        drop(stream);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_stream_cancels_the_work() {
+        let (cancel, sender, stream) = running();
+        drop(stream);
+        assert!(cancel.is_cancelled());
+        assert_eq!(sender.parts.send(1).await.unwrap_err().reason, Reason::Cancelled);
+    }
+}

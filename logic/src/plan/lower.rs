@@ -1,0 +1,133 @@
+//! Lowering: named variables and terms become slots and ids, of rules and of queries alike.
+//!
+//! The caller walks its own patterns, in the order in which slots are to be numbered, and says how terms get ids.
+
+use super::{Arg, Condition, Slot};
+use crate::rules::walk;
+use entail_model::TermId;
+use oxrdf::{Term, Variable};
+use spargebra::algebra::Expression;
+use std::collections::HashMap;
+
+/// Where terms get their ids.
+pub trait Terms {
+    /// Why a term cannot be looked up.
+    type Error;
+
+    /// The id of a term; `None` if the dictionary does not know it.
+    fn id(&mut self, term: &Term) -> Result<Option<TermId>, Self::Error>;
+}
+
+/// A position of a pattern.
+#[derive(Clone, Copy, Debug)]
+pub enum Position<'p> {
+    Variable(&'p Variable),
+    Term(&'p Term),
+}
+
+/// One body in the making: its variables so far, and where its terms get ids.
+pub struct Lowering<T> {
+    pub terms: T,
+    pub slots: Slots,
+}
+
+impl<T: Terms> Lowering<T> {
+    /// A body without variables yet.
+    pub fn new(terms: T) -> Self {
+        Self { terms, slots: Slots::default() }
+    }
+
+    /// The argument of an atom; `None` for a term without an id.
+    pub fn arg(&mut self, position: Position<'_>) -> Result<Option<Arg>, T::Error> {
+        match position {
+            Position::Variable(variable) => Ok(Some(Arg::Slot(self.slots.of(variable)))),
+            Position::Term(term) => Ok(self.terms.id(term)?.map(Arg::Const)),
+        }
+    }
+
+    /// An expression, of which `text` is the form that nodes parse, as a condition on rows.
+    pub fn condition(&mut self, expression: &Expression, text: String) -> Condition {
+        let variables = walk::variables(expression);
+        let variables = variables.iter().map(|variable| (variable.as_str().to_owned(), self.slots.of(variable)));
+        Condition { expression: text, variables: variables.collect(), by_id: is_decided_by_id(expression) }
+    }
+}
+
+/// The variables of a body, numbered as they are met.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    numbers: HashMap<Variable, Slot>,
+    names: Vec<Variable>,
+}
+
+impl Slots {
+    /// The slot of a variable, a new one if it has none.
+    pub fn of(&mut self, variable: &Variable) -> Slot {
+        if let Some(slot) = self.find(variable) {
+            return slot;
+        }
+        let slot = self.names.len();
+        self.numbers.insert(variable.clone(), slot);
+        self.names.push(variable.clone());
+        slot
+    }
+
+    /// The slot of a variable, if it has one.
+    pub fn find(&self, variable: &Variable) -> Option<Slot> {
+        self.numbers.get(variable).copied()
+    }
+
+    /// How many there are: the width of a row.
+    pub fn width(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The variables in the order of their slots.
+    pub fn into_names(self) -> Vec<Variable> {
+        self.names
+    }
+}
+
+/// Can the expression be decided from ids alone? True for `sameTerm` of variables and logical combinations of it.
+fn is_decided_by_id(expression: &Expression) -> bool {
+    let is_variable = |operand: &Expression| matches!(operand, Expression::Variable(_));
+    match expression {
+        Expression::SameTerm(a, b) => is_variable(a) && is_variable(b),
+        Expression::And(a, b) | Expression::Or(a, b) => is_decided_by_id(a) && is_decided_by_id(b),
+        Expression::Not(inner) => is_decided_by_id(inner),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Known(Term);
+
+    impl Terms for Known {
+        type Error = std::convert::Infallible;
+
+        fn id(&mut self, term: &Term) -> Result<Option<TermId>, Self::Error> {
+            Ok((*term == self.0).then_some(TermId(7)))
+        }
+    }
+
+    #[test]
+    fn variables_share_slots_and_unknown_terms_have_no_argument() {
+        let [x, y] = ["x", "y"].map(Variable::new_unchecked);
+        let [known, unknown] = ["urn:a", "urn:b"].map(|iri| Term::from(oxrdf::NamedNode::new_unchecked(iri)));
+        let mut lowering = Lowering::new(Known(known.clone()));
+        let mut arg = |position| lowering.arg(position).unwrap();
+        assert_eq!(arg(Position::Variable(&x)), Some(Arg::Slot(0)));
+        assert_eq!(arg(Position::Variable(&y)), Some(Arg::Slot(1)));
+        assert_eq!(arg(Position::Variable(&x)), Some(Arg::Slot(0)));
+        assert_eq!(arg(Position::Term(&known)), Some(Arg::Const(TermId(7))));
+        assert_eq!(arg(Position::Term(&unknown)), None);
+        let both = Expression::SameTerm(Box::new(x.clone().into()), Box::new(y.clone().into()));
+        let condition = lowering.condition(&both, "sameTerm(?x, ?y)".to_owned());
+        assert_eq!(condition.variables, [("x".to_owned(), 0), ("y".to_owned(), 1)]);
+        assert!(condition.by_id);
+        assert_eq!((lowering.slots.width(), lowering.slots.into_names()), (2, vec![x, y]));
+    }
+}

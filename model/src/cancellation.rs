@@ -1,0 +1,235 @@
+//! How a piece of work is told to end: one value for a whole request, looked at by threads and awaited by tasks.
+//!
+//! ```text
+//! caller gone, CancelQuery ── cancel() ──► flag ◄── operators and loops look: is_cancelled, check
+//! timer of the deadline ───── expire() ──►  └─────► tasks are woken: cancelled().await
+//! ```
+//!
+//! Clones share the flag. The first end counts: what is cancelled does not run out of time later. The deadline is only
+//! carried here; whoever owns a clock calls [`Cancellation::expire`].
+
+use crate::fault::{Fault, Reason};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+/// Tells one request's work to end. Clones are handles to the same request.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation {
+    shared: Arc<Shared>,
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// On its own, since operators of nodes look at nothing else.
+    flag: Arc<AtomicBool>,
+    /// Set before the flag.
+    reason: OnceLock<Reason>,
+    /// Tasks that wait, by the number of their future.
+    waiting: Mutex<Vec<(u64, Waker)>>,
+    next: AtomicU64,
+}
+
+impl Cancellation {
+    /// Work that has to be done by a time; only [`expire`](Self::expire) ends it then.
+    pub fn until(deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..Self::default() }
+    }
+
+    /// The same request, which has to be done by a time.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        Self { shared: Arc::clone(&self.shared), deadline: Some(deadline) }
+    }
+
+    /// When the work has to be done, if there is a time.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Ends the work: nobody wants it any more.
+    pub fn cancel(&self) {
+        self.end(Reason::Cancelled);
+    }
+
+    /// Ends the work: its time is over.
+    pub fn expire(&self) {
+        self.end(Reason::DeadlineExceeded);
+    }
+
+    fn end(&self, reason: Reason) {
+        self.shared.reason.get_or_init(|| reason);
+        self.shared.flag.store(true, Ordering::Release);
+        let waiting = std::mem::take(&mut *self.shared.waiting());
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
+    /// Must the work end?
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.flag.load(Ordering::Acquire)
+    }
+
+    /// The flag alone, for operators that look at it row after row.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.shared.flag)
+    }
+
+    /// May the work go on?
+    ///
+    /// # Errors
+    /// `Cancelled` or `DeadlineExceeded` when it has to end.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.is_cancelled() { Err(self.fault()) } else { Ok(()) }
+    }
+
+    /// What is answered to a request that was ended.
+    pub fn fault(&self) -> Fault {
+        match self.shared.reason.get() {
+            Some(Reason::DeadlineExceeded) => {
+                Fault::new(Reason::DeadlineExceeded, "the deadline passed before the answer was complete")
+            }
+            _ => Fault::new(Reason::Cancelled, "the request was cancelled"),
+        }
+    }
+
+    /// Completes when the work must end.
+    pub fn cancelled(&self) -> Cancelled<'_> {
+        Cancelled { cancellation: self, number: None }
+    }
+
+    /// Cancels when it is dropped, unless it is [disarmed](CancelOnDrop::disarm).
+    #[must_use]
+    pub fn cancel_on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(Some(self.clone()))
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(u64, Waker)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Completes when its request must end. Dropping it forgets its waker.
+#[derive(Debug)]
+pub struct Cancelled<'c> {
+    cancellation: &'c Cancellation,
+    /// The place among those who wait, from the first poll on.
+    number: Option<u64>,
+}
+
+impl Future for Cancelled<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let cancellation = self.cancellation;
+        let shared = &cancellation.shared;
+        let mut waiting = shared.waiting();
+        // Under the lock: an end that is not seen here takes the lock later, and finds the waker.
+        if cancellation.is_cancelled() {
+            return Poll::Ready(());
+        }
+        let number = self.number.unwrap_or_else(|| shared.next.fetch_add(1, Ordering::Relaxed));
+        match waiting.iter_mut().find(|(other, _)| *other == number) {
+            Some((_, waker)) => waker.clone_from(context.waker()),
+            None => waiting.push((number, context.waker().clone())),
+        }
+        drop(waiting);
+        self.number = Some(number);
+        Poll::Pending
+    }
+}
+
+impl Drop for Cancelled<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.cancellation.shared.waiting().retain(|(other, _)| *other != number);
+        }
+    }
+}
+
+/// Cancels a request's work when the owner of the answer goes away.
+#[derive(Debug)]
+pub struct CancelOnDrop(Option<Cancellation>);
+
+impl CancelOnDrop {
+    /// The work is done: nothing is left to cancel.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(cancellation) = &self.0 {
+            cancellation.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_first_end_counts() {
+        let (cancelled, expired) = (Cancellation::default(), Cancellation::default());
+        assert_eq!(cancelled.check(), Ok(()));
+        cancelled.cancel();
+        cancelled.expire();
+        expired.expire();
+        expired.cancel();
+        assert_eq!(cancelled.clone().check().unwrap_err().reason, Reason::Cancelled);
+        assert_eq!(expired.check().unwrap_err().reason, Reason::DeadlineExceeded);
+        assert!(expired.flag().load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_handle_with_a_deadline_is_of_the_same_request() {
+        let request = Cancellation::default();
+        let query = request.with_deadline(Instant::now());
+        assert_eq!(query.check(), Ok(()), "the clock alone ends nothing");
+        query.expire();
+        assert_eq!(request.check().unwrap_err().reason, Reason::DeadlineExceeded);
+    }
+
+    #[test]
+    fn those_who_wait_are_woken_and_those_who_left_are_not() {
+        let request = Cancellation::default();
+        let (stays, leaves) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let poll = |future: &mut Cancelled<'_>, count: &Arc<Count>| {
+            let waker = Waker::from(Arc::clone(count));
+            Pin::new(future).poll(&mut Context::from_waker(&waker))
+        };
+        let (mut one, mut other) = (request.cancelled(), request.cancelled());
+        assert!(poll(&mut one, &stays).is_pending() && poll(&mut one, &stays).is_pending());
+        assert!(poll(&mut other, &leaves).is_pending());
+        drop(other);
+        request.cancel();
+        assert_eq!((stays.0.load(Ordering::Relaxed), leaves.0.load(Ordering::Relaxed)), (1, 0));
+        assert!(poll(&mut one, &stays).is_ready());
+    }
+
+    #[test]
+    fn a_guard_cancels_unless_it_is_disarmed() {
+        let (done, left) = (Cancellation::default(), Cancellation::default());
+        done.cancel_on_drop().disarm();
+        drop(left.cancel_on_drop());
+        assert!(!done.is_cancelled() && left.is_cancelled());
+    }
+}
