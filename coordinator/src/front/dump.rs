@@ -23,6 +23,8 @@ pub struct Dump {
     format: Format,
     /// The one graph to write; none is the default graph, unless all are asked for.
     graph: Option<NamedNode>,
+    /// Pairs of name and IRI.
+    prefixes: Vec<(String, String)>,
     scan: ScanRequest,
 }
 
@@ -63,7 +65,8 @@ impl Dump {
             one_graph: !request.all_graphs,
             graph: 0,
         };
-        Ok(Self { reader, format, graph, scan })
+        let prefixes = request.prefixes.into_iter().map(|prefix| (prefix.name, prefix.iri)).collect();
+        Ok(Self { reader, format, graph, prefixes, scan })
     }
 
     /// Writes everything; `send` is false when nobody listens any more.
@@ -74,7 +77,7 @@ impl Dump {
             Some(graph) => self.reader.lookup(&[canonical(graph)])?[0],
         };
         self.scan.graph = graph.unwrap_or(TermId::MAX).0;
-        let mut serializer = Serializer::new(self.format, Pieces { send, buffer: Vec::new() }, &[])?;
+        let mut serializer = Serializer::new(self.format, Pieces { send, buffer: Vec::new() }, &self.prefixes)?;
         for link in self.reader.holders.links.values() {
             let mut stream = self.reader.runtime.block_on(link.scan(self.scan))?;
             while let Some(part) = self.reader.runtime.block_on(link.next(&mut stream))? {
