@@ -1,6 +1,10 @@
 //! The command line: what is common to all commands, and the list of them.
 
-use crate::command::{bench, coordinator, dump, load, node, queries, query, rules, serve, status, update};
+use crate::address;
+use crate::command::{
+    bench, completions, config, convert, coordinator, dump, load, man, node, queries, query, rules, serve, status,
+    update,
+};
 use crate::units::Timeout;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use entail_telemetry::LogFormat;
@@ -16,6 +20,8 @@ Examples:
   entail load data.ttl.gz                            load a file
   entail rules apply family.srl                      derive what follows from it
   entail query 'SELECT * { ?s ?p ?o } LIMIT 10'      ask
+
+Ctrl-C or SIGTERM stops `entail serve`; all data stays in --data. To start over, stop it and remove that directory.
 
 Exit codes: 0 fine, 1 failed, 2 wrong use, 3 not now (the same again may succeed), 4 the time was up, 130 interrupted.";
 
@@ -33,15 +39,16 @@ pub struct Arguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Common options")]
 pub struct Globals {
-    /// Where the cluster is, for commands that talk to one
-    #[arg(long, global = true, value_name = "URL", env = "ENTAIL_SERVER", default_value = "http://127.0.0.1:7400")]
+    /// Where the cluster is, for commands that talk to one: http://HOST:PORT, HOST or HOST:PORT
+    #[arg(long, global = true, value_name = "URL", env = "ENTAIL_SERVER", default_value = "http://127.0.0.1:7400", value_parser = address::server)]
     pub server: String,
 
     /// How long a command may take: 500ms, 30s, 5m, 2h or none [default: 30s to ask, none to change]
     #[arg(long, global = true, value_name = "TIME", env = "ENTAIL_TIMEOUT")]
     pub timeout: Option<Timeout>,
 
-    /// A TOML file with defaults: `server = "URL"`, and a table per command
+    /// A TOML file with defaults: `server = "URL"`, and a table per command [default: ~/.config/entail/config.toml, or
+    /// else /etc/entail/config.toml]
     #[arg(long, global = true, value_name = "FILE", env = "ENTAIL_CONFIG")]
     pub config: Option<PathBuf>,
 
@@ -79,6 +86,11 @@ pub enum Command {
     #[command(subcommand)]
     Rules(rules::Command),
     Status(status::Arguments),
+    Convert(convert::Arguments),
+    #[command(subcommand)]
+    Config(config::Command),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
     Bench(bench::Arguments),
 }
 

@@ -1,6 +1,7 @@
 //! The command line with the defaults of a file: flag > environment (`ENTAIL_*`) > file > default.
 //!
-//! The file is TOML: keys are the names of flags, those of one command in a table of its name.
+//! The file is TOML: keys are the names of flags, those of one command in a table of its name. `[prefixes]` has prefixes
+//! that need no declaration.
 //!
 //! ```toml
 //! server = "http://entail.example:7400"
@@ -8,33 +9,91 @@
 //! memory = "8GiB"
 //! [rules.apply]
 //! graph = "http://example.org/g"
+//! [prefixes]
+//! ex = "http://example.org/"
 //! ```
-//! Programs that run beside each other share a file: each reads the tables of its own commands.
+//! Variables that are empty count as not set. Programs that run beside each other share a file: each reads the tables of
+//! its own commands.
+
+mod file;
+mod settings;
+
+pub use settings::Setting;
 
 use crate::failure::Failure;
+use crate::prefixes::Known;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, FromArgMatches};
-use std::ffi::OsString;
-use std::fs;
+use file::File;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use toml::{Table, Value};
 
 /// Says of a table of the file, by its name, whether it is for the program that reads it.
 pub type Concerns = fn(&str) -> bool;
 
-/// The words of a command line, completed from the file that they or the environment name.
-pub fn arguments<A: CommandFactory + FromArgMatches>(words: Vec<OsString>, concerns: Concerns) -> Result<A, Failure> {
-    let mut command = A::command();
-    if let Some(path) = path(&words) {
-        let unreadable = |error| Failure::input(path.display().to_string(), error).message().unwrap_or_default();
-        let text = fs::read_to_string(&path).map_err(|error| Failure::Usage(unreadable(error)))?;
-        command = with_defaults(command, &text, concerns)
-            .map_err(|why| Failure::Usage(format!("{}: {why}", path.display())))?;
-    }
-    let matches = command.try_get_matches_from(words).map_err(|error| Failure::Clap(Box::new(error)))?;
-    A::from_arg_matches(&matches).map_err(|error| Failure::Clap(Box::new(error)))
+/// What the configuration says beside the defaults of flags.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The file, if there is one.
+    pub path: Option<PathBuf>,
+    pub prefixes: Known,
+    /// Every setting of every command, with its value and where that comes from.
+    pub settings: Vec<Setting>,
 }
 
-/// The file, which has to be known before the command line can be read as a whole.
+/// The words of a command line, completed from the environment and from the configuration file.
+pub fn load<A: CommandFactory + FromArgMatches>(
+    words: Vec<OsString>,
+    concerns: Concerns,
+) -> Result<(A, Config), Failure> {
+    let command = without_empty_variables(A::command());
+    let path = path(&words);
+    let (command, file) = match &path {
+        Some(path) => file::read(path, command, concerns)?,
+        None => (command, File::default()),
+    };
+    let parsed = command.clone().try_get_matches_from(&words);
+    let matches = parsed.map_err(|error| traced_back(error, &words, &command))?;
+    let arguments = A::from_arg_matches(&matches).map_err(|error| Failure::Clap(Box::new(error)))?;
+    let settings = settings::all(&command, &matches, &file);
+    Ok((arguments, Config { path, prefixes: Known::with(file.prefixes), settings }))
+}
+
+/// A variable that is empty does not set anything.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(None::<&str>) } else { arg })
+        .mut_subcommands(without_empty_variables)
+}
+
+/// What clap says about a value, with the variable that it comes from. Values of the file have been checked before.
+fn traced_back(error: clap::Error, words: &[OsString], command: &Command) -> Failure {
+    let is_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+    let invalid = match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) if is_value => value.clone(),
+        _ => return Failure::Clap(Box::new(error)),
+    };
+    let is_on_the_line = words.iter().any(|word| word.to_string_lossy().contains(&invalid));
+    let Some(variable) = variable_with(command, &invalid).filter(|_| !is_on_the_line) else {
+        return Failure::Clap(Box::new(error));
+    };
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    Failure::Usage(format!("{first} (the value is that of the environment variable {variable})"))
+}
+
+/// The variable of a flag that has this value.
+fn variable_with(command: &Command, value: &str) -> Option<String> {
+    let has = |variable: &&OsStr| env::var_os(variable).is_some_and(|found| found.to_string_lossy() == value);
+    let own = command.get_arguments().filter_map(clap::Arg::get_env).find(has);
+    own.map(|variable| variable.to_string_lossy().into_owned())
+        .or_else(|| command.get_subcommands().find_map(|inner| variable_with(inner, value)))
+}
+
+/// The file, which has to be known before the command line can be read as a whole: the one that is named, or else the
+/// first that is in its usual place.
 fn path(words: &[OsString]) -> Option<PathBuf> {
     let mut words = words.iter().skip(1).take_while(|word| *word != "--");
     while let Some(word) = words.next() {
@@ -45,106 +104,41 @@ fn path(words: &[OsString]) -> Option<PathBuf> {
             return Some(Path::new(path).to_owned());
         }
     }
-    std::env::var_os("ENTAIL_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
+    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let named = variable("ENTAIL_CONFIG").map(PathBuf::from);
+    named.or_else(|| places(&variable).into_iter().find(|place| place.is_file()))
 }
 
-fn with_defaults(command: Command, text: &str, concerns: Concerns) -> Result<Command, String> {
-    let mut table: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-    table.retain(|key, value| !value.is_table() || concerns(key));
-    fill(command, table, "")
-}
-
-fn fill(mut command: Command, table: Table, inside: &str) -> Result<Command, String> {
-    for (key, value) in table {
-        let name = format!("{inside}{key}");
-        command = match value {
-            Value::Table(table) => {
-                if command.find_subcommand(&key).is_none() {
-                    return Err(format!("there is no command `{name}`"));
-                }
-                let mut filled = Ok(());
-                let command = command.mut_subcommand(&key, |command| {
-                    fill(command.clone(), table, &format!("{name}.")).unwrap_or_else(|why| {
-                        filled = Err(why);
-                        command
-                    })
-                });
-                filled.map(|()| command)?
-            }
-            value => set(command, &key, &value)
-                .ok_or_else(|| format!("`{name}` is no flag that can be set to a {}", value.type_str()))?,
-        };
-    }
-    Ok(command)
-}
-
-/// Makes a value the default of a flag; nothing for flags that do not exist or take no value.
-fn set(command: Command, key: &str, value: &Value) -> Option<Command> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        _ => return None,
-    };
-    let has_key = |arg: &&clap::Arg| arg.get_long() == Some(key) && arg.get_action().takes_values();
-    let id = command.get_arguments().find(has_key)?.get_id().clone();
-    // Its own file cannot be named in it.
-    (id != "config").then(|| command.mut_arg(id, |arg| arg.default_value(text).required(false)))
+/// Where a configuration file is looked for: the user's place (XDG Base Directory), then the system's.
+fn places(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let xdg = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || variable("HOME").map(|home| PathBuf::from(home).join(".config"));
+    let own = xdg.or_else(home).map(|directory| directory.join("entail/config.toml"));
+    own.into_iter().chain([PathBuf::from("/etc/entail/config.toml")]).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arguments::Arguments;
-
-    const ALL: Concerns = |_| true;
-    const FILE: &str =
-        "server = \"http://file\"\n[load]\ngraph = \"http://g\"\nskip-max = 7\n[rules.apply]\ngraph = \"http://r\"\n";
-
-    fn server(file: &str, words: &[&str]) -> String {
-        let command = with_defaults(Arguments::command(), file, ALL).unwrap();
-        let matches = command.try_get_matches_from(words).unwrap();
-        Arguments::from_arg_matches(&matches).unwrap().globals.server
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Arguments::command().debug_assert();
-        with_defaults(Arguments::command(), FILE, ALL).unwrap().debug_assert();
-    }
-
-    #[test]
-    fn flags_win_over_the_file() {
-        assert_eq!(server("", &["entail", "status"]), "http://127.0.0.1:7400");
-        assert_eq!(server(FILE, &["entail", "status"]), "http://file");
-        assert_eq!(server(FILE, &["entail", "status", "--server", "http://flag"]), "http://flag");
-        assert_eq!(server(FILE, &["entail", "--server=http://flag", "status"]), "http://flag");
-    }
-
-    #[test]
-    fn mistakes_in_the_file_are_told() {
-        for (text, expected) in [
-            ("sevrer = \"x\"", "`sevrer` is no flag that can be set to a string"),
-            ("[laod]\ngraph = \"x\"", "there is no command `laod`"),
-            ("[rules.apply]\ngrpah = \"x\"", "`rules.apply.grpah` is no flag that can be set to a string"),
-            ("quiet = true", "`quiet` is no flag that can be set to a boolean"),
-            ("config = \"x\"", "`config` is no flag that can be set to a string"),
-        ] {
-            assert_eq!(with_defaults(Arguments::command(), text, ALL).unwrap_err(), expected);
-        }
-        assert!(with_defaults(Arguments::command(), "a = ", ALL).unwrap_err().contains("line 1"));
-    }
-
-    #[test]
-    fn tables_of_other_programs_are_left_alone() {
-        let file = "[bench.lubm]\nruns = 5\n";
-        assert!(with_defaults(Arguments::command(), file, ALL).is_err());
-        assert!(with_defaults(Arguments::command(), file, |table| table != "bench").is_ok());
-    }
 
     #[test]
     fn the_file_is_found_on_the_command_line() {
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         assert_eq!(path(&words(&["entail", "status", "--config", "a"])), Some(PathBuf::from("a")));
         assert_eq!(path(&words(&["entail", "--config=b", "status"])), Some(PathBuf::from("b")));
+    }
+
+    #[test]
+    fn the_user_comes_before_the_system() {
+        let places = |variables: &[(&str, &str)]| {
+            let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            places(&find).iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+        };
+        const SYSTEM: &str = "/etc/entail/config.toml";
+        assert_eq!(places(&[]), [SYSTEM]);
+        assert_eq!(places(&[("HOME", "/h")]), ["/h/.config/entail/config.toml", SYSTEM]);
+        assert_eq!(places(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]), ["/x/entail/config.toml", SYSTEM]);
+        // The standard ignores relative paths.
+        assert_eq!(places(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "x")])[0], "/h/.config/entail/config.toml");
     }
 }

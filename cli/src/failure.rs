@@ -42,11 +42,14 @@ impl Failure {
         Self::Input { name: name.into(), error }
     }
 
-    /// What the cluster says about a text that was sent.
-    pub fn about_text(error: Error, name: &str, text: &str) -> Self {
-        let fault = Fault::from(error);
-        match fault.position {
-            Some(_) => Self::Text { fault: Box::new(fault), name: name.to_owned(), text: text.to_owned() },
+    /// What the cluster says about a text that was sent, with so many lines before it that the user did not write.
+    pub fn about_text(error: Error, name: &str, text: &str, lines_before: u64) -> Self {
+        let mut fault = Fault::from(error);
+        match &mut fault.position {
+            Some(position) => {
+                position.line = position.line.saturating_sub(lines_before);
+                Self::Text { fault: Box::new(fault), name: name.to_owned(), text: text.to_owned() }
+            }
             None => fault.into(),
         }
     }
@@ -185,7 +188,13 @@ mod tests {
         let nothing = || io::Error::from(ErrorKind::NotFound);
         let text = "RULE { ?s ex:p ?o }\nWHERE { ?s ?p ?o }";
         let unknown = Fault::new(Reason::Syntax, "the prefix ex is not known").at(1, 11);
+        let moved = Fault::new(Reason::Syntax, "no").at(3, 1);
         let cases: Vec<(Failure, u8, Option<&str>)> = vec![
+            (
+                Failure::about_text(Error::Failed(moved), "query", text, 1),
+                1,
+                Some("query:2:1: no\n  2 | WHERE { ?s ?p ?o }\n    | ^"),
+            ),
             (fault(Reason::Internal).into(), 1, Some("what happened (INTERNAL)")),
             (
                 fault(Reason::ShardsUnavailable).with_shards(vec![ShardId(3), ShardId(5)]).into(),
@@ -195,7 +204,7 @@ mod tests {
             (fault(Reason::DeadlineExceeded).into(), 4, Some("what happened (DEADLINE_EXCEEDED)")),
             (fault(Reason::Syntax).at(3, 9).in_file("a.nt").into(), 1, Some("a.nt:3:9: what happened")),
             (
-                Failure::about_text(Error::Failed(unknown), "family.srl", text),
+                Failure::about_text(Error::Failed(unknown), "family.srl", text, 0),
                 1,
                 Some("family.srl:1:11: the prefix ex is not known\n  1 | RULE { ?s ex:p ?o }\n    |           ^"),
             ),

@@ -6,6 +6,7 @@
 //! stdout: data only      stderr: logs, progress, summaries, errors      exit code: see `failure`
 //! ```
 
+mod address;
 pub mod arguments;
 pub mod command;
 pub mod config;
@@ -14,14 +15,16 @@ pub mod failure;
 pub mod output;
 #[cfg(test)]
 mod pages;
+mod place;
+mod prefixes;
 mod progress;
-mod prologue;
 mod server;
 pub mod session;
 mod traced;
 pub mod units;
 
 use arguments::Arguments;
+use config::Config;
 use failure::Failure;
 use session::Session;
 use std::io::Write;
@@ -44,27 +47,27 @@ fn end(code: u8) -> ! {
 }
 
 fn program() -> u8 {
-    let arguments = match config::arguments::<Arguments>(std::env::args_os().collect(), |table| table != BENCH) {
-        Ok(arguments) => arguments,
+    let (arguments, config) = match config::load::<Arguments>(std::env::args_os().collect(), |table| table != BENCH) {
+        Ok(loaded) => loaded,
         Err(failure) => return failure.report(),
     };
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::input("the threads of this process", error).report(),
     };
-    let code = runtime.block_on(run(arguments));
+    let code = runtime.block_on(run(arguments, config));
     // A read of the terminal may still be going on, and nobody waits for it.
     runtime.shutdown_background();
     code
 }
 
-async fn run(arguments: Arguments) -> u8 {
+async fn run(arguments: Arguments, config: Config) -> u8 {
     let telemetry = arguments.telemetry();
     let _guard = match entail_telemetry::init(&telemetry) {
         Ok(guard) => guard,
         Err(error) => return Failure::Usage(error.to_string()).report(),
     };
-    let session = Session::new(arguments.globals);
+    let session = Session::new(arguments.globals, config);
     match command::run(arguments.command, &session).await {
         Ok(()) => 0,
         Err(failure) => failure.report(),

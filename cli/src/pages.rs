@@ -1,7 +1,8 @@
-//! Keeps `docs/cli.md` and `docs/grpc.md` true: every flag, variable, command and reason has its place there.
+//! Keeps `docs/cli.md` and `docs/grpc.md` true: every flag, variable, command and reason has its place there. Every
+//! command line of the pages and of the help texts is one that the program takes.
 
 use crate::arguments::Arguments;
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, Parser};
 use entail_model::Reason;
 use entail_proto::status;
 
@@ -38,4 +39,75 @@ fn every_reason_is_described() {
         assert_eq!(cells[2].replace('_', "").to_lowercase(), code.to_lowercase());
         assert_eq!(cells[3] == "yes", reason.is_retryable(), "{}", reason.name());
     }
+}
+
+/// The pages with examples for a shell.
+const PAGES: [&str; 4] = [CLI, GRPC, include_str!("../../README.md"), include_str!("../../docs/kubernetes.md")];
+
+/// The words of a command line as a shell splits them, up to where another command or a comment begins.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for (at, character) in line.char_indices() {
+        let word = words.last_mut().expect("there is one");
+        match (quote, character) {
+            (Some(open), character) if open == character => quote = None,
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '#' | '|' | '&' | '>' | '<' | ';') if word.is_empty() => break,
+            (None, ';') => break,
+            // Help texts have what an example does three blanks behind it.
+            (None, ' ') if line[at..].starts_with("   ") => break,
+            (None, ' ') if !word.is_empty() => words.push(String::new()),
+            (None, ' ') => {}
+            (_, character) => word.push(character),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The command lines of `entail` in a text, one of each line that begins with it or with a pipe into it.
+fn command_lines(text: &str) -> Vec<Vec<String>> {
+    let text = text.replace("\\\n", " ");
+    let own = |line: &str| {
+        let line = line.trim_start();
+        let piped = line.find("| entail ").map(|at| at + 2).filter(|_| !line.starts_with("entail "));
+        Some(words(&line[piped.unwrap_or(0)..])).filter(|words| words.first().is_some_and(|word| word == "entail"))
+    };
+    text.lines().filter_map(own).collect()
+}
+
+fn check_line(words: &[String], place: &str) {
+    if let Err(error) = Arguments::try_parse_from(words) {
+        assert!(!error.use_stderr(), "{place}: {words:?}: {error}");
+    }
+}
+
+#[test]
+fn command_lines_of_the_pages_are_right() {
+    let mut count = 0;
+    for page in PAGES {
+        for block in page.split("\n```sh\n").skip(1) {
+            let lines = command_lines(block.split("\n```").next().unwrap_or_default());
+            count += lines.len();
+            lines.iter().for_each(|words| check_line(words, "a page"));
+        }
+    }
+    assert!(count >= 15, "only {count} command lines are found");
+}
+
+fn check_help(command: &Command, count: &mut usize) {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let examples = help.lines().filter(|line| line.starts_with("  ")).collect::<Vec<_>>().join("\n");
+    let lines = command_lines(&examples);
+    *count += lines.len();
+    lines.iter().for_each(|words| check_line(words, command.get_name()));
+    command.get_subcommands().for_each(|inner| check_help(inner, count));
+}
+
+#[test]
+fn command_lines_of_the_help_texts_are_right() {
+    let mut count = 0;
+    check_help(&Arguments::command(), &mut count);
+    assert!(count >= 30, "only {count} command lines are found");
 }

@@ -2,6 +2,7 @@
 
 pub mod place;
 
+use crate::address;
 use crate::failure::Failure;
 use crate::units;
 use clap::Args;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Args, Clone, Debug)]
 pub struct Running {
     /// Where to answer HTTP: GET /healthz, /readyz and /metrics [default: nowhere]
-    #[arg(long, value_name = "ADDR", env = "ENTAIL_HTTP_LISTEN")]
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_HTTP_LISTEN", value_parser = address::listen)]
     pub http_listen: Option<SocketAddr>,
 
     /// How long requests in progress may run after SIGTERM or Ctrl-C before they are cancelled
@@ -69,11 +70,11 @@ pub struct QueryLimits {
 #[derive(Args, Clone, Debug)]
 pub struct Front {
     /// Where clients call
-    #[arg(long, value_name = "ADDR", env = "ENTAIL_LISTEN", default_value = "127.0.0.1:7400")]
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_LISTEN", default_value = "127.0.0.1:7400", value_parser = address::listen)]
     listen: SocketAddr,
 
     /// Where nodes call
-    #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401")]
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401", value_parser = address::listen)]
     pub peer_listen: SocketAddr,
 
     #[command(flatten)]
@@ -157,9 +158,4 @@ pub async fn supervise(mut roles: JoinSet<Result<(), Fault>>, stop: &Cancellatio
 /// The processors of this machine.
 pub fn threads() -> usize {
     available_parallelism().map_or(1, usize::from)
-}
-
-/// The same URL, with its scheme.
-pub fn with_scheme(url: &str) -> String {
-    if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
 }

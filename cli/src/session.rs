@@ -1,12 +1,19 @@
 //! What all commands share: the way to the cluster, how long it may take, what may be shown.
 
 use crate::arguments::Globals;
+use crate::config::Config;
 use crate::failure::Failure;
+use crate::output::{self, Form};
+use crate::prefixes::Known;
 use entail_client::retry::Policy;
 use entail_client::{Client, Options};
+use serde_json::Value;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What to say when no server answers.
+const UNREACHED_HINT: &str = "is `entail serve` running? see --server";
 
 /// The time for commands that only ask.
 const ASK_MAX: Duration = Duration::from_secs(30);
@@ -15,11 +22,18 @@ const ASK_MAX: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Session {
     globals: Globals,
+    /// What the configuration file says beside the defaults of flags.
+    pub config: Arc<Config>,
 }
 
 impl Session {
-    pub fn new(globals: Globals) -> Self {
-        Self { globals }
+    pub fn new(globals: Globals, config: Config) -> Self {
+        Self { globals, config: Arc::new(config) }
+    }
+
+    /// The prefixes that need no declaration.
+    pub fn prefixes(&self) -> &Known {
+        &self.config.prefixes
     }
 
     /// What every command was told.
@@ -48,7 +62,8 @@ impl Session {
 
     fn connect(&self, options: Options) -> Result<Client, Failure> {
         let outgoing = Some(Arc::new(entail_telemetry::inject) as entail_client::Outgoing);
-        Ok(Client::connect(&self.globals.server, Options { outgoing, ..options })?)
+        let options = Options { outgoing, unreached_hint: UNREACHED_HINT, ..options };
+        Ok(Client::connect(&self.globals.server, options)?)
     }
 
     /// The host and port of the cluster.
@@ -82,6 +97,17 @@ impl Session {
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.globals.quiet {
             eprintln!("{}", text.as_ref());
+        }
+    }
+
+    /// Tells the outcome of a command that writes no data: a summary beside the data for people, or one JSON object.
+    pub fn summarize(&self, form: Form, summary: &str, json: &Value) -> Result<(), Failure> {
+        match form {
+            Form::Table => {
+                self.note(summary);
+                Ok(())
+            }
+            Form::Json => output::json(json),
         }
     }
 }

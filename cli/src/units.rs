@@ -17,28 +17,32 @@ impl FromStr for Timeout {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "none" => Ok(Self(None)),
-            text => time(text).map(|time| Self(Some(time))),
+            text => match time(text)? {
+                time if time.is_zero() => Err(format!("`{text}` is no time at all; `none` sets no limit")),
+                time => Ok(Self(Some(time))),
+            },
         }
     }
 }
 
-/// Reads a time: `500ms`, `30s`, `5m`, `2h`.
+/// Reads a time: `500ms`, `30s`, `1.5m`, `2h`, `7d`; a number alone counts seconds.
 pub fn time(text: &str) -> Result<Duration, String> {
     let bad = || format!("`{text}` is not a time such as 500ms, 30s, 5m, 2h");
     let (number, unit) = split(text).ok_or_else(bad)?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
+    let millis = match unit.to_ascii_lowercase().as_str() {
+        "ms" => 1.0,
+        "" | "s" | "sec" | "second" | "seconds" => 1e3,
+        "m" | "min" | "minute" | "minutes" => 60e3,
+        "h" | "hour" | "hours" => 3_600e3,
+        "d" | "day" | "days" => 86_400e3,
         _ => return Err(bad()),
     };
+    let time = (number * millis).round();
     // gRPC counts deadlines in at most eight digits, which hours reach first.
-    let time = number.checked_mul(millis).filter(|time| *time <= 1_000_000 * 3_600_000).ok_or_else(bad)?;
-    Ok(Duration::from_millis(time))
+    if time > 1e6 * 3_600e3 { Err(bad()) } else { Ok(Duration::from_millis(time as u64)) }
 }
 
-/// Reads a size: `2GiB`, `512M` (a power of two as well), `100MB` (a power of ten), `4096`.
+/// Reads a size: `2GiB`, `512M` (a power of two as well), `1.5GiB`, `100MB` (a power of ten), `4096`.
 pub fn size(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is not a size such as 2GiB, 512MiB, 100MB");
     let (number, unit) = split(text).ok_or_else(bad)?;
@@ -54,17 +58,25 @@ pub fn size(text: &str) -> Result<u64, String> {
         "tb" => 1_000_000_000_000,
         _ => return Err(bad()),
     };
-    number.checked_mul(factor).ok_or_else(bad)
+    let size = number * factor as f64;
+    // Up to here each whole number of bytes is exact; no machine has more.
+    if size > (1u64 << 53) as f64 { Err(bad()) } else { Ok(size.round() as u64) }
 }
 
 /// Reads a time that is not nothing.
 pub fn some_time(text: &str) -> Result<Duration, String> {
-    time(text).and_then(|time| if time.is_zero() { Err("no time at all".to_owned()) } else { Ok(time) })
+    time(text).and_then(|time| if time.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(time) })
 }
 
 /// Reads the size of a memory that one can work with.
 pub fn memory(text: &str) -> Result<u64, String> {
-    size(text).and_then(|size| if size < MEMORY_MIN { Err("less than 1MiB".to_owned()) } else { Ok(size) })
+    match size(text)? {
+        size if size >= MEMORY_MIN => Ok(size),
+        _ if split(text).is_some_and(|(number, unit)| unit.is_empty() && number >= 1.0) => {
+            Err(format!("`{text}` without a unit is bytes, and less than 1MiB: did you mean {text}MiB?"))
+        }
+        _ => Err(format!("`{text}` is less than 1MiB")),
+    }
 }
 
 /// Reads a number of shards.
@@ -73,9 +85,10 @@ pub fn shards(text: &str) -> Result<u32, String> {
     ShardCount::new(number).map(|_| number)
 }
 
-/// A whole number and its unit.
-fn split(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+/// A number that is not negative, perhaps with decimals, and its unit.
+fn split(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     Some((number.parse().ok()?, unit.trim_start()))
 }
@@ -140,13 +153,23 @@ mod tests {
         assert_eq!(time("2h"), Ok(Duration::from_secs(7200)));
         assert_eq!("none".parse(), Ok(Timeout(None)));
         assert_eq!("30s".parse(), Ok(Timeout(Some(Duration::from_secs(30)))));
+        assert_eq!("5".parse(), Ok(Timeout(Some(Duration::from_secs(5)))));
+        assert_eq!(time("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(time("5 days"), Ok(Duration::from_secs(5 * 86_400)));
         assert_eq!(size("2GiB"), Ok(2 << 30));
         assert_eq!(size("512m"), Ok(512 << 20));
         assert_eq!(size("100MB"), Ok(100_000_000));
         assert_eq!(size("7"), Ok(7));
-        for bad in ["", "5", "-1s", "1.5s", "5 days", "99999999999999h"] {
+        assert_eq!(size("1.5 GiB"), Ok(3 << 29));
+        for bad in ["", "s", ".", "1.2.3s", "-1s", "5 elephants", "99999999999999h"] {
             assert!(time(bad).is_err(), "{bad}");
         }
+        for bad in ["0", "0s", "0.1ms"] {
+            assert!(bad.parse::<Timeout>().is_err() && some_time(bad).is_err(), "{bad}");
+        }
+        assert_eq!(memory("512MiB"), Ok(512 << 20));
+        assert!(memory("512").unwrap_err().contains("did you mean 512MiB?"));
+        assert!(memory("0").unwrap_err().contains("less than 1MiB"));
         for bad in ["", "GiB", "-1", "1 elephant", "99999999999TiB"] {
             assert!(size(bad).is_err(), "{bad}");
         }

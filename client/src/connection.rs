@@ -42,17 +42,25 @@ pub struct Options {
     pub retry: Policy,
     /// Called with the metadata of every send.
     pub outgoing: Option<Outgoing>,
+    /// What the caller can do when the server cannot be reached, for the end of that message; empty: nothing is added.
+    pub unreached_hint: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: None, connect_timeout: Duration::from_secs(5), retry: Policy::default(), outgoing: None }
+        Self {
+            timeout: None,
+            connect_timeout: Duration::from_secs(5),
+            retry: Policy::default(),
+            outgoing: None,
+            unreached_hint: "",
+        }
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { timeout, connect_timeout, retry, outgoing: _ } = self;
+        let Self { timeout, connect_timeout, retry, outgoing: _, unreached_hint: _ } = self;
         write!(f, "Options {{ timeout: {timeout:?}, connect_timeout: {connect_timeout:?}, retry: {retry:?} }}")
     }
 }
@@ -156,7 +164,11 @@ impl Connection {
             },
         };
         match (origin, kind) {
-            (Origin::Unreached, _) => Fault::new(Reason::NotReady, format!("cannot reach {}: {cause}", self.url)),
+            (Origin::Unreached, _) => {
+                let hint = self.options.unreached_hint;
+                let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
+                Fault::new(Reason::NotReady, format!("cannot reach {}: {cause}{hint}", self.url))
+            }
             (_, Kind::Write { request_id }) => {
                 let message =
                     format!("nobody knows yet whether the change was made ({cause}); request id {request_id}");

@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn long_texts_and_messages_are_cut() {
-        let settings = Settings { exports: false, sampler: Sampler::AlwaysOn, queue_max: 1, service_name: None };
+        let settings =
+            Settings { otlp: None, console: false, sampler: Sampler::AlwaysOn, queue_max: 1, service_name: None };
         let ring = Arc::new(Ring::default());
         let who = Identity { service_name: "entail", instance: "one", asks: false };
         let (provider, ..) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();

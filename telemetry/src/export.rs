@@ -1,21 +1,24 @@
 //! Which spans are made, and where they go when they end: into the ring, and those that are sampled to an OpenTelemetry
-//! collector as well, through a bounded queue and a thread of its own.
+//! collector as well, through a bounded queue and a thread of its own, or to the standard error, or both.
 //!
 //! A request is kept when it is sampled, or when somebody has asked for its trace (`--trace`); see [`sampling`](crate::sampling).
 //!
 //! ```text
 //! ended span ──► ring
-//!      └ sampled ──► queue, bounded ──► thread ──► OTLP
-//!                       └ full: dropped, counted
+//!      └ sampled ──► queue, bounded ──► thread ──► OTLP, over gRPC or HTTP
+//!      │                └ full: dropped, counted
+//!      └ sampled ──► standard error            (OTEL_TRACES_EXPORTER=console)
 //! ```
+
+mod console;
+mod otlp;
 
 use crate::Error;
 use crate::ring::Ring;
 use crate::sampling::{DrawnIds, Keeping};
-use crate::settings::Settings;
+use crate::settings::{Otlp, Settings};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::SpanExporter as Otlp;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::resource::EnvResourceDetector;
@@ -65,12 +68,13 @@ pub fn provider(
     }
     let resource = resource.build();
     ring.set_resource(&resource);
-    let queue = settings.exports.then(|| Queue::start(settings.queue_max, Arc::clone(&drops))).transpose()?;
+    let start = |otlp| Queue::start(otlp, settings.queue_max, Arc::clone(&drops));
+    let queue = settings.otlp.as_ref().map(start).transpose()?;
     let keeping = Keeping::new(settings.sampler.clone(), who.asks);
     let provider = SdkTracerProvider::builder()
         .with_sampler(keeping.clone())
         .with_id_generator(DrawnIds::default())
-        .with_span_processor(Processor { ring, queue })
+        .with_span_processor(Processor { ring, queue, console: settings.console })
         .with_resource(resource)
         .build();
     Ok((provider, drops, keeping))
@@ -106,14 +110,20 @@ where
 struct Processor {
     ring: Arc<Ring>,
     queue: Option<Queue>,
+    console: bool,
 }
 
 impl SpanProcessor for Processor {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        if let Some(queue) = self.queue.as_ref().filter(|_| span.span_context.is_sampled()) {
-            queue.push(span.clone());
+        if span.span_context.is_sampled() {
+            if let Some(queue) = &self.queue {
+                queue.push(span.clone());
+            }
+            if self.console {
+                console::write(&span);
+            }
         }
         self.ring.keep(span);
     }
@@ -143,9 +153,8 @@ struct Queue {
 }
 
 impl Queue {
-    fn start(waiting_max: usize, drops: Arc<Drops>) -> Result<Self, Error> {
-        let exporter = Otlp::builder().with_tonic().build().map_err(|error| Error::Exporter(error.to_string()))?;
-        Ok(Self::before(exporter, waiting_max, drops))
+    fn start(otlp: &Otlp, waiting_max: usize, drops: Arc<Drops>) -> Result<Self, Error> {
+        Ok(Self::before(otlp::exporter(otlp)?, waiting_max, drops))
     }
 
     fn before<E: SpanExporter + 'static>(exporter: E, waiting_max: usize, drops: Arc<Drops>) -> Self {
@@ -247,7 +256,7 @@ mod tests {
         let drops = Arc::new(Drops::default());
         let queue = Queue::before(Hanging(Mutex::new(hanging)), 100, Arc::clone(&drops));
         let ring = Arc::new(Ring::default());
-        let processor = Processor { ring: Arc::clone(&ring), queue: Some(queue) };
+        let processor = Processor { ring: Arc::clone(&ring), queue: Some(queue), console: false };
         let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
         let tracer = provider.tracer("test");
         let started = Instant::now();
@@ -265,7 +274,8 @@ mod tests {
     #[test]
     fn what_is_not_ours_is_left_out_inside_of_a_request() {
         use tracing::Callsite;
-        let settings = Settings { exports: false, sampler: Sampler::AlwaysOn, queue_max: 1, service_name: None };
+        let settings =
+            Settings { otlp: None, console: false, sampler: Sampler::AlwaysOn, queue_max: 1, service_name: None };
         let who = Identity { service_name: "entail", instance: "one", asks: false };
         let (provider, ..) = provider(&settings, &who, Arc::default()).unwrap();
         let theirs = tracing::callsite! {

@@ -33,7 +33,7 @@ use opentelemetry::Context;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use ring::Ring;
 use sampling::Keeping;
-use settings::Settings;
+use settings::{Settings, Wishes};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub enum LogFormat {
 pub enum Error {
     /// [`FILTER`] cannot be understood.
     Filter(String),
-    /// A variable of OpenTelemetry asks for what cannot be had.
+    /// Variables of OpenTelemetry ask a role for what cannot be had.
     Setting(String),
     /// The exporter refuses its settings.
     Exporter(String),
@@ -90,7 +90,7 @@ impl fmt::Display for Error {
         match self {
             Self::Filter(why) => write!(f, "{FILTER} is not a filter: {why}"),
             Self::Setting(why) => f.write_str(why),
-            Self::Exporter(why) => write!(f, "traces cannot be exported: {why}"),
+            Self::Exporter(why) => write!(f, "traces cannot be sent as the OTEL_* variables say: {why}"),
             Self::Twice => f.write_str("telemetry has been set up already"),
         }
     }
@@ -126,21 +126,27 @@ impl Drop for Guard {
 
 /// Sets up logs and traces. Once per process, inside a tokio runtime.
 ///
+/// `OTEL_*` variables are often set for other programs: a command goes on without what they ask for in vain, and says so
+/// in one line of the log. A role, whose traces somebody relies on, does not start.
+///
 /// # Errors
-/// For a filter or settings of OpenTelemetry that cannot be met, and the second time.
+/// For a filter that cannot be understood, for settings of OpenTelemetry that a role cannot meet, and the second time.
 pub fn init(options: &Options) -> Result<Guard, Error> {
     let filter = log::filter(std::env::var(FILTER).ok().as_deref(), options.default_level)?;
-    let settings = Settings::read(&|name| std::env::var(name).ok())?;
-    let provider = match settings.filter(|settings| options.serves || options.asks || settings.exports) {
-        Some(mut settings) => {
-            if !settings.exports && !options.serves {
-                // Whoever sends its own spans would miss the one that they are below.
-                settings.sampler = Sampler::AlwaysOff;
-            }
-            let ring = Arc::new(Ring::default());
-            let who = Identity { service_name: &options.service_name, instance: &options.instance, asks: options.asks };
-            let (provider, drops, keeping) = export::provider(&settings, &who, Arc::clone(&ring))?;
-            KEPT.set(Kept { ring, drops, keeping }).map_err(|_| Error::Twice)?;
+    let Wishes { settings, mut refused, unread } = Wishes::read(&|name| std::env::var(name).ok());
+    if options.serves && !refused.is_empty() {
+        return Err(Error::Setting(refused.join("; ")));
+    }
+    let provider = match settings.filter(|settings| options.serves || options.asks || settings.sends()) {
+        Some(settings) => {
+            let (provider, kept) = match start(settings.clone(), options) {
+                Err(Error::Exporter(why)) if !options.serves => {
+                    refused.push(format!("the OTEL_EXPORTER_OTLP_* variables: {why}"));
+                    start(settings.without_collector(), options)?
+                }
+                started => started?,
+            };
+            KEPT.set(kept).map_err(|_| Error::Twice)?;
             Some(provider)
         }
         None => None,
@@ -154,7 +160,23 @@ pub fn init(options: &Options) -> Result<Guard, Error> {
         None => Registry::default().with(log::layer(options.log, filter)).try_init(),
     };
     started.map_err(|_| Error::Twice)?;
+    refused.extend(unread);
+    if !refused.is_empty() {
+        tracing::warn!("settings of OpenTelemetry that are not supported are ignored: {}", refused.join("; "));
+    }
     Ok(Guard { provider, flush_max: options.flush_max })
+}
+
+/// Makes the provider of spans, and what this process keeps of them.
+fn start(mut settings: Settings, options: &Options) -> Result<(SdkTracerProvider, Kept), Error> {
+    if !settings.sends() && !options.serves {
+        // Whoever sends its own spans would miss the one that they are below.
+        settings.sampler = Sampler::AlwaysOff;
+    }
+    let ring = Arc::new(Ring::default());
+    let who = Identity { service_name: &options.service_name, instance: &options.instance, asks: options.asks };
+    let (provider, drops, keeping) = export::provider(&settings, &who, Arc::clone(&ring))?;
+    Ok((provider, Kept { ring, drops, keeping }))
 }
 
 /// What this process still has of a trace, as bytes for [`trace::decode`]; several such answers, one after the other,

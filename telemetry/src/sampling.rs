@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn what_is_decided_before_the_span_is_what_the_span_is() {
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.25)));
-        let settings = Settings { exports: false, sampler, queue_max: 1, service_name: None };
+        let settings = Settings { otlp: None, console: false, sampler, queue_max: 1, service_name: None };
         let who = Identity { service_name: "entail", instance: "one", asks: false };
         let (provider, _, keeping) = export::provider(&settings, &who, Arc::default()).unwrap();
         let tracer = provider.tracer("test");
@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_request_that_is_not_sampled_is_kept_where_somebody_asks() {
-        let settings = Settings { exports: false, sampler: Sampler::AlwaysOff, queue_max: 1, service_name: None };
+        let settings =
+            Settings { otlp: None, console: false, sampler: Sampler::AlwaysOff, queue_max: 1, service_name: None };
         let begin = |asks| {
             let ring = Arc::new(Ring::default());
             let who = Identity { service_name: "entail", instance: "one", asks };

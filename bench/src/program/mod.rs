@@ -126,9 +126,10 @@ pub fn main() -> ! {
 fn program() -> Result<u8, Failure> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     words.insert(1.min(words.len()), "bench".into());
-    let Arguments { globals, program, top: Top::Bench(command) } = config::arguments(words, |table| table == "bench")?;
+    let (arguments, config) = config::load(words, |table| table == "bench")?;
+    let Arguments { globals, program, top: Top::Bench(command) } = arguments;
     let program = program.map_or_else(beside, Ok)?;
-    let session = Session::new(globals);
+    let session = Session::new(globals, config);
     let runtime = Runtime::new().map_err(|error| Failure::input("the threads of this process", error))?;
     // Dropping the command ends the processes that it has started.
     let result = runtime.block_on(async {

@@ -3,10 +3,11 @@
 use crate::command::load::Format;
 use crate::failure::Failure;
 use crate::output::lines::Lines;
+use crate::prefixes::Known;
 use crate::session::Session;
 use crate::units::counted;
 use clap::{Args, ValueEnum};
-use entail_client::v1::{DumpContent, DumpRequest};
+use entail_client::v1::{DumpContent, DumpRequest, Prefix};
 use std::io::{self, BufWriter};
 
 const EXAMPLES: &str = "\
@@ -51,7 +52,7 @@ pub enum Content {
 }
 
 pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
-    let mut answer = session.working()?.dump(request(arguments)).await?;
+    let mut answer = session.working()?.dump(request(arguments, session.prefixes())).await?;
     let mut out = Lines::new(BufWriter::new(io::stdout()));
     while let Some(data) = answer.next().await? {
         out.write(&data).map_err(Failure::Output)?;
@@ -62,7 +63,7 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
     Ok(())
 }
 
-fn request(arguments: Arguments) -> DumpRequest {
+fn request(arguments: Arguments, prefixes: &Known) -> DumpRequest {
     let Arguments { format, content, graph, all_graphs, epoch } = arguments;
     let content = match content {
         Content::Asserted => DumpContent::Asserted,
@@ -70,6 +71,11 @@ fn request(arguments: Arguments) -> DumpRequest {
         Content::All => DumpContent::All,
     };
     let default = if all_graphs { Format::Nquads } else { Format::Ntriples };
-    let format = format.unwrap_or(default).name().to_owned();
-    DumpRequest { format, content: content.into(), graph, all_graphs, epoch }
+    let format = format.unwrap_or(default);
+    let prefix = |(name, iri): &(String, String)| Prefix { name: name.clone(), iri: iri.clone() };
+    let prefixes = match format {
+        Format::Turtle | Format::Trig => prefixes.all().iter().map(prefix).collect(),
+        _ => Vec::new(),
+    };
+    DumpRequest { format: format.name().to_owned(), content: content.into(), graph, all_graphs, epoch, prefixes }
 }

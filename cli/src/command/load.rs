@@ -1,7 +1,8 @@
 //! `entail load`: loads files of RDF, all of them or none.
 
 use crate::failure::Failure;
-use crate::output::{self, Form, change};
+use crate::output::{Form, change};
+use crate::place;
 use crate::progress::Moving;
 use crate::session::Session;
 use crate::traced::Shown;
@@ -11,7 +12,7 @@ use entail_client::Source;
 use entail_client::v1::{self, FileHeader, LoadSummary};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -126,6 +127,9 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
 }
 
 async fn load(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let local = |name: &PathBuf| place::local(name, &pipe(name));
+    let files = arguments.files.iter().map(local).collect::<Result<_, Failure>>()?;
+    let arguments = Arguments { files, ..arguments };
     let sources = sources(&arguments)?;
     let started = Instant::now();
     let bar = Moving::load(session, size(&arguments.files)?);
@@ -136,7 +140,13 @@ async fn load(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     for error in &summary.errors {
         session.note(format!("skipped: {error}"));
     }
-    output::show(arguments.output, |out| table(&summary, wall, out), &json(&summary, wall))
+    session.summarize(arguments.output, &told(&summary, wall), &json(&summary, wall))
+}
+
+/// The command that loads what another program brings.
+fn pipe(name: &Path) -> String {
+    let format = entail_rdf::detect(&name.to_string_lossy()).format;
+    format!("entail load - --format {}", format.map_or("FORMAT", entail_rdf::Format::name))
 }
 
 /// The files, each with what the server has to know about it.
@@ -193,24 +203,36 @@ fn size(files: &[PathBuf]) -> Result<Option<u64>, Failure> {
         let name = || path.display().to_string();
         let metadata = fs::metadata(path).map_err(|error| Failure::input(name(), error))?;
         if metadata.is_dir() {
-            return Err(Failure::input(name(), io::Error::other("is a directory")));
+            return Err(Failure::input(name(), io::Error::other(directory(path))));
         }
         total = total.filter(|_| metadata.is_file()).map(|total| total + metadata.len());
     }
     Ok(total.filter(|_| files.iter().all(|path| path.as_path() != Path::new("-"))))
 }
 
-fn table(summary: &LoadSummary, wall: f64, out: &mut dyn Write) -> io::Result<()> {
+/// What to do about a directory: name its files.
+fn directory(path: &Path) -> String {
+    let format_of = |name: &Path| entail_rdf::detect(&name.to_string_lossy()).format;
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    // One that is sure to be loaded, for an example.
+    let extension = entries.filter_map(|entry| format_of(&entry.path())).map(entail_rdf::Format::extension).next();
+    let example = path.join(extension.map_or_else(|| "*".to_owned(), |extension| format!("*.{extension}*")));
+    format!("is a directory; name the files in it: entail load {}", example.display())
+}
+
+/// What a load did, in a few lines.
+fn told(summary: &LoadSummary, wall: f64) -> String {
     let fast = rate(summary.triples, wall, "triples").map_or_else(String::new, |rate| format!(" ({rate})"));
     let (triples, size) = (counted(summary.triples, "triple"), bytes(summary.bytes));
-    writeln!(out, "loaded {triples} from {size} in {}{fast}", seconds(wall))?;
+    let mut lines = vec![format!("loaded {triples} from {size} in {}{fast}", seconds(wall))];
     if summary.skipped > 0 {
-        writeln!(out, "skipped {} malformed", count(summary.skipped))?;
+        lines.push(format!("skipped {} malformed", count(summary.skipped)));
     }
     if summary.epochs > 1 {
-        writeln!(out, "committed in {} epochs", count(summary.epochs.into()))?;
+        lines.push(format!("committed in {} epochs", count(summary.epochs.into())));
     }
-    change::table(&summary.change.clone().unwrap_or_default(), out)
+    lines.push(change::line(&summary.change.clone().unwrap_or_default()));
+    lines.join("\n")
 }
 
 fn json(summary: &LoadSummary, wall: f64) -> Value {
@@ -252,15 +274,17 @@ mod tests {
 
     #[test]
     fn files_are_looked_at_before_anything_is_sent() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("a.nt");
+        let directory_of_tests = tempfile::tempdir().unwrap();
+        let file = directory_of_tests.path().join("a.nt");
         fs::write(&file, "12345").unwrap();
-        let missing = directory.path().join("b.nt");
+        let missing = directory_of_tests.path().join("b.nt");
         assert_eq!(size(&[file.clone(), file.clone()]).unwrap(), Some(10));
         assert_eq!(size(&[file.clone(), PathBuf::from("-")]).unwrap(), None);
-        for bad in [missing, directory.path().to_owned()] {
+        for bad in [missing, directory_of_tests.path().to_owned()] {
             assert!(matches!(size(&[file.clone(), bad]), Err(Failure::Input { .. })));
         }
+        let hint = directory(directory_of_tests.path());
+        assert!(hint.ends_with("/*.nt*"), "{hint}");
     }
 
     #[test]
@@ -274,11 +298,9 @@ mod tests {
             epochs: 1,
             ..Default::default()
         };
-        let mut out = Vec::new();
-        table(&summary, 0.5, &mut out).unwrap();
         let expected = "loaded 1,200 triples from 4.0 KiB in 500.0 ms (2,400 triples/s)\nskipped 2 malformed\n\
-            epoch 3: 1,000 facts asserted, 0 facts derived in 0 rounds, 0 B exchanged, 500.0 ms\n";
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+            epoch 3: 1,000 facts asserted, 0 facts derived in 0 rounds, 0 B exchanged, 500.0 ms";
+        assert_eq!(told(&summary, 0.5), expected);
         let json = json(&summary, 0.5);
         assert_eq!((&json["epoch"], &json["triples"], &json["skipped"]), (&3.into(), &1200.into(), &2.into()));
     }

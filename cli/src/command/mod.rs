@@ -1,9 +1,13 @@
 //! The commands, one file each. They share a shape: `Arguments` for clap, and `run`.
 
 pub mod bench;
+pub mod completions;
+pub mod config;
+pub mod convert;
 pub mod coordinator;
 pub mod dump;
 pub mod load;
+pub mod man;
 pub mod node;
 pub mod queries;
 pub mod query;
@@ -14,6 +18,8 @@ pub mod update;
 
 use crate::arguments::Command;
 use crate::failure::Failure;
+use crate::place;
+use crate::prefixes::Known;
 use crate::session::Session;
 use std::fs;
 use std::io::{self, Read};
@@ -52,6 +58,10 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
         Command::Update(arguments) => update::run(arguments, session).await,
         Command::Rules(command) => rules::run(command, session).await,
         Command::Status(arguments) => status::run(arguments, session).await,
+        Command::Convert(arguments) => convert::run(arguments, session).await,
+        Command::Config(command) => config::run(command, session),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments, session),
         Command::Bench(arguments) => bench::run(arguments, session.globals()),
     }
 }
@@ -60,25 +70,28 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
 pub struct Text {
     pub name: String,
     pub content: String,
+    /// A line for the cluster that the user did not write: the prefixes that the text lacks. May be empty.
+    prologue: String,
 }
 
 impl Text {
-    /// The text of a file; `-` is the standard input.
-    pub fn read(path: &Path) -> Result<Self, Failure> {
+    /// The text of a file; `-` is the standard input. `pipe` is the command that reads that.
+    pub fn read(path: &Path, pipe: &str) -> Result<Self, Failure> {
+        let path = &place::local(path, pipe)?;
         if path == Path::new("-") {
             return Self::read_input();
         }
         let name = path.display().to_string();
         let content = fs::read_to_string(path).map_err(|error| Failure::input(name.clone(), error))?;
-        Ok(Self { name, content })
+        Ok(Self { name, content, prologue: String::new() })
     }
 
     /// A text of the command line, or the file that was named instead of it; `-` is the standard input.
     pub fn of(text: Option<String>, file: Option<&Path>, what: &str) -> Result<Self, Failure> {
         match (text, file) {
-            (_, Some(path)) => Self::read(path),
+            (_, Some(path)) => Self::read(path, &format!("entail {what} -")),
             (Some(text), None) if text == "-" => Self::read_input(),
-            (Some(content), None) => Ok(Self { name: what.to_owned(), content }),
+            (Some(content), None) => Ok(Self { name: what.to_owned(), content, prologue: String::new() }),
             (None, None) => Err(Failure::Usage(format!("no {what} is given"))),
         }
     }
@@ -87,11 +100,24 @@ impl Text {
         let mut content = String::new();
         let read = io::stdin().lock().read_to_string(&mut content);
         read.map_err(|error| Failure::input("standard input", error))?;
-        Ok(Self { name: "standard input".to_owned(), content })
+        Ok(Self { name: "standard input".to_owned(), content, prologue: String::new() })
+    }
+
+    /// The same text, with prefixes that it need not declare.
+    #[must_use]
+    pub fn knowing(self, prefixes: &Known) -> Self {
+        let prologue = prefixes.prologue(&self.content);
+        Self { prologue, ..self }
+    }
+
+    /// What the cluster gets.
+    pub fn whole(&self) -> String {
+        format!("{}{}", self.prologue, self.content)
     }
 
     /// What the cluster says about this text.
     pub fn failure(&self, error: entail_client::Error) -> Failure {
-        Failure::about_text(error, &self.name, &self.content)
+        let lines_before = self.prologue.lines().count() as u64;
+        Failure::about_text(error, &self.name, &self.content, lines_before)
     }
 }

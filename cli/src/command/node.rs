@@ -1,5 +1,6 @@
 //! `entail node`: a worker, which holds shards and works on them.
 
+use crate::address;
 use crate::failure::Failure;
 use crate::server::{self, Running};
 use crate::units;
@@ -28,15 +29,15 @@ pub struct Arguments {
     data: PathBuf,
 
     /// The coordinator's peer address (its port is 7401 unless it was told otherwise)
-    #[arg(long, value_name = "URL", env = "ENTAIL_COORDINATOR")]
+    #[arg(long, value_name = "URL", env = "ENTAIL_COORDINATOR", value_parser = address::coordinator)]
     coordinator: String,
 
     /// Where the coordinator and other nodes call
-    #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401")]
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401", value_parser = address::listen)]
     peer_listen: SocketAddr,
 
     /// The address that they are told, HOST:PORT [default: the one that is listened on]
-    #[arg(long, value_name = "ADDR", env = "ENTAIL_ADVERTISE")]
+    #[arg(long, value_name = "ADDR", env = "ENTAIL_ADVERTISE", value_parser = address::advertised)]
     advertise: Option<String>,
 
     #[command(flatten)]
@@ -68,7 +69,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         data: arguments.data,
         peer_listen: arguments.peer_listen,
         advertise: arguments.advertise,
-        coordinator: server::with_scheme(&arguments.coordinator),
+        coordinator: arguments.coordinator,
         memory: arguments.memory,
         threads: arguments.threads.map_or_else(server::threads, usize::from),
         grace: arguments.running.grace,

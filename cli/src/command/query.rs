@@ -8,10 +8,10 @@
 use crate::command::Text;
 use crate::failure::Failure;
 use crate::output::lines::Lines;
-use crate::output::plan;
 use crate::output::solutions::{self, Chunks};
 use crate::output::term::Prefixes;
-use crate::prologue;
+use crate::output::{self, plan};
+use crate::prefixes;
 use crate::session::Session;
 use crate::traced::Shown;
 use crate::units::{counted, seconds};
@@ -152,14 +152,14 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
 }
 
 async fn ask(arguments: Arguments, session: &Session) -> Result<(), Failure> {
-    let text = Text::of(arguments.query.clone(), arguments.file.as_deref(), "query")?;
+    let text = Text::of(arguments.query.clone(), arguments.file.as_deref(), "query")?.knowing(session.prefixes());
     let (output, mode) = (arguments.output, arguments.mode());
-    let request = arguments.request(text.content.clone());
-    let prefixes = Prefixes::new(prologue::prefixes(&text.content));
+    let request = arguments.request(text.whole());
+    let prefixes = Prefixes::new(prefixes::declared(&text.content), session.prefixes());
     let mut answer = session.asking()?.query(request).await.map_err(|error| text.failure(error))?;
     match (mode, output, is_json(&answer)) {
         (QueryMode::Explain, ..) => while answer.next().await?.is_some() {},
-        (_, Output::Table, true) => table(&mut answer, prefixes.clone()).await?,
+        (_, Output::Table, true) => table(&mut answer, prefixes.clone(), session).await?,
         _ => copy(&mut answer).await?,
     }
     let summary = answer.summary().cloned().unwrap_or_default();
@@ -191,11 +191,12 @@ async fn copy(answer: &mut Answer<QueryResponse>) -> Result<(), Failure> {
 }
 
 /// Makes a table of the answer, in a thread of its own since the parser waits for its input.
-async fn table(answer: &mut Answer<QueryResponse>, prefixes: Prefixes) -> Result<(), Failure> {
+async fn table(answer: &mut Answer<QueryResponse>, prefixes: Prefixes, session: &Session) -> Result<(), Failure> {
+    let width = output::width();
     let (sender, chunks) = mpsc::channel(CHUNKS_WAITING);
     let writer = spawn_blocking(move || {
         let mut out = BufWriter::new(io::stdout());
-        solutions::write(Chunks::new(chunks), &prefixes, &mut out)
+        solutions::write(Chunks::new(chunks), &prefixes, width, &mut out)
     });
     while let Some(data) = answer.next().await? {
         if sender.send(data).await.is_err() {
@@ -203,7 +204,12 @@ async fn table(answer: &mut Answer<QueryResponse>, prefixes: Prefixes) -> Result
         }
     }
     drop(sender);
-    writer.await.unwrap_or_else(|error| Err(Fault::internal(format!("the table failed: {error}")).into()))
+    let written = writer.await;
+    let is_cut = written.unwrap_or_else(|error| Err(Fault::internal(format!("the table failed: {error}")).into()))?;
+    if is_cut {
+        session.note("cut to the width of the terminal (…): --output csv, or a pipe, shows everything");
+    }
+    Ok(())
 }
 
 /// Writes the plan of an answer.

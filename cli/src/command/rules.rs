@@ -10,6 +10,7 @@ use crate::traced::Shown;
 use crate::units::{count, counted};
 use clap::{Args, Subcommand};
 use entail_client::v1::{ApplyRulesRequest, DropRulesRequest, RuleSet};
+use entail_model::{Fault, Reason};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ Examples:
   entail rules apply family.srl
   entail rules apply family.srl --graph http://example.org/g
   entail rules list
+  entail rules show family > family.srl
   entail rules drop family";
 
 /// Rule sets: what follows from the facts.
@@ -27,6 +29,7 @@ Examples:
 pub enum Command {
     Apply(Apply),
     List(List),
+    Show(Show),
     Drop(Remove),
 }
 
@@ -66,6 +69,18 @@ pub struct List {
     output: Form,
 }
 
+/// Shows the text of a rule set.
+#[derive(Args, Clone, Debug)]
+pub struct Show {
+    /// The rule set
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// How the answer is shown
+    #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
+    output: Form,
+}
+
 /// Drops a rule set and everything that only it entailed.
 #[derive(Args, Clone, Debug)]
 pub struct Remove {
@@ -93,6 +108,7 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
             session.traced("rules apply", shown, apply(arguments, session)).await
         }
         Command::List(arguments) => list(arguments, session).await,
+        Command::Show(arguments) => show(arguments, session).await,
         Command::Drop(arguments) => {
             let shown = Shown::of(arguments.trace, arguments.output == Form::Table);
             session.traced("rules drop", shown, remove(arguments, session)).await
@@ -102,9 +118,10 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
 
 async fn apply(arguments: Apply, session: &Session) -> Result<(), Failure> {
     let name = name(arguments.name, &arguments.file)?;
-    let text = Text::read(&arguments.file)?;
+    let pipe = format!("entail rules apply - --name {name}");
+    let text = Text::read(&arguments.file, &pipe)?.knowing(session.prefixes());
     let Apply { graph, request_id, output, .. } = arguments;
-    let request = ApplyRulesRequest { name: name.clone(), text: text.content.clone(), graph, request_id };
+    let request = ApplyRulesRequest { name: name.clone(), text: text.whole(), graph, request_id };
     let wheel = Moving::wheel(session, "reasoning");
     let response = session.working()?.apply_rules(request).await;
     drop(wheel);
@@ -113,11 +130,8 @@ async fn apply(arguments: Apply, session: &Session) -> Result<(), Failure> {
     let mut json = change::json(&change);
     json["name"] = Value::from(name.as_str());
     json["rule_count"] = Value::from(rules);
-    let table = |out: &mut dyn Write| {
-        write!(out, "{name}, {}, ", counted(rules.into(), "rule"))?;
-        change::table(&change, out)
-    };
-    output::show(output, table, &json)
+    let summary = format!("{name}, {}, {}", counted(rules.into(), "rule"), change::line(&change));
+    session.summarize(output, &summary, &json)
 }
 
 /// The name that was given, or the file's own.
@@ -128,9 +142,26 @@ fn name(given: Option<String>, file: &Path) -> Result<String, Failure> {
 
 async fn list(arguments: List, session: &Session) -> Result<(), Failure> {
     let sets = session.asking()?.list_rules().await?.rule_sets;
-    let object = |set: &RuleSet| json!({ "name": set.name, "graph": set.graph, "rules": set.rules, "version": set.version, "text": set.text });
     let json = json!({ "rule_sets": sets.iter().map(object).collect::<Vec<_>>() });
     output::show(arguments.output, |out| table(&sets, out), &json)
+}
+
+fn object(set: &RuleSet) -> Value {
+    json!({
+        "name": set.name, "graph": set.graph, "rule_count": set.rules, "version": set.version, "text": set.text,
+    })
+}
+
+async fn show(arguments: Show, session: &Session) -> Result<(), Failure> {
+    let sets = session.asking()?.list_rules().await?.rule_sets;
+    let Some(set) = sets.iter().find(|set| set.name == arguments.name) else {
+        let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let message = format!("there is no rule set {}; there are: {names}", arguments.name);
+        return Err(Fault::new(Reason::NotFound, message).into());
+    };
+    let end = if set.text.ends_with('\n') { "" } else { "\n" };
+    output::show(arguments.output, |out| write!(out, "{}{end}", set.text), &object(set))
 }
 
 fn table(sets: &[RuleSet], out: &mut dyn Write) -> io::Result<()> {
@@ -142,7 +173,7 @@ fn table(sets: &[RuleSet], out: &mut dyn Write) -> io::Result<()> {
         vec![set.name.clone(), count(set.rules.into()), graph, set.version.to_string()]
     };
     let columns = [("name", Align::Left), ("rules", Align::Right), ("graph", Align::Left), ("version", Align::Right)];
-    Grid::new(columns).write(&sets.iter().map(row).collect::<Vec<_>>(), out)
+    Grid::new(columns).write_within(output::width(), &sets.iter().map(row).collect::<Vec<_>>(), out)
 }
 
 async fn remove(arguments: Remove, session: &Session) -> Result<(), Failure> {
@@ -151,5 +182,5 @@ async fn remove(arguments: Remove, session: &Session) -> Result<(), Failure> {
     let response = session.working()?.drop_rules(DropRulesRequest { name, request_id }).await;
     drop(wheel);
     let change = response?.change.unwrap_or_default();
-    output::show(output, |out| change::table(&change, out), &change::json(&change))
+    session.summarize(output, &change::line(&change), &change::json(&change))
 }

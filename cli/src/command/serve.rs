@@ -24,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 const EXAMPLES: &str = "\
 Examples:
   entail serve --data /tmp/graph
-  entail serve --data /tmp/graph --nodes 3 --memory 2GiB";
+  entail serve --data /tmp/graph --nodes 3 --memory 2GiB
+
+Ctrl-C or SIGTERM stops it (--grace); started again with the same --data, it has everything that was acknowledged. To
+start over with an empty cluster, stop it and remove the directory of --data.";
 
 /// Runs a whole cluster in this process: a coordinator and one node or more.
 #[derive(Args, Clone, Debug)]

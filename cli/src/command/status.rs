@@ -3,7 +3,7 @@
 mod watch;
 
 use crate::failure::Failure;
-use crate::output::grid::{Align, Grid};
+use crate::output::grid::{Align, Fitting, Grid, fold};
 use crate::output::{self, Form};
 use crate::session::Session;
 use crate::units::{bytes, count, counted, seconds};
@@ -30,6 +30,8 @@ const POLL_MAX: Duration = Duration::from_secs(5);
 /// The state of a cluster that answers.
 const SERVING: &str = "serving";
 const UP: &str = "up";
+/// The columns before what a line says, in which its title stands.
+const TITLE_WIDTH: usize = 8;
 
 /// Shows how the cluster is: its epoch, nodes, facts, memory and disk.
 #[derive(Args, Clone, Debug)]
@@ -67,7 +69,7 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
         session.asking()?.status(request).await?
     };
     status.nodes.sort_by_cached_key(shown);
-    output::show(arguments.output, |out| table(&status, out), &json(&status))
+    output::show(arguments.output, |out| table(&status, output::width(), out), &json(&status))
 }
 
 /// The status as soon as the cluster is ready.
@@ -110,30 +112,55 @@ async fn poll(
     })
 }
 
-fn table(status: &StatusResponse, out: &mut dyn Write) -> io::Result<()> {
-    let up = status.nodes.iter().filter(|node| node.state == UP).count();
-    let (cluster, epoch) = (&status.cluster_id, status.epoch);
-    match status.state.as_str() {
-        SERVING => writeln!(out, "cluster {cluster} is serving, epoch {epoch}")?,
-        why => writeln!(out, "cluster {cluster} is not serving, epoch {epoch}: {why}")?,
-    }
-    let (asserted, derived) = (count(status.facts_asserted), count(status.facts_derived));
-    writeln!(out, "facts   {asserted} asserted, {derived} derived")?;
-    let (all, parts) = (status.nodes.len(), counted(status.shard_count.into(), "shard"));
-    writeln!(out, "nodes   {up} of {all} up, {parts}, placement {}", status.placement_version)?;
-    writeln!(out, "server  version {}, up for {}", status.version, seconds(status.uptime_seconds))?;
+/// The columns of nodes that a narrow terminal does not show, those that matter least first.
+const EXPENDABLE: [&str; 9] = ["terms", "cache", "epoch", "address", "queries", "free", "memory", "shards", "disk"];
+
+/// The status for people, in lines that are no wider than `width`.
+fn table(status: &StatusResponse, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
+    head(status).iter().try_for_each(|line| line_within(line, width, out))?;
+    details(status, width, out)
+}
+
+/// The tables of nodes and of shards.
+fn details(status: &StatusResponse, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     if !status.nodes.is_empty() {
         writeln!(out)?;
-        nodes(&status.nodes, out)?;
+        nodes(&status.nodes, width, out)?;
     }
     if !status.shards.is_empty() {
         writeln!(out)?;
-        shards(&status.shards, &status.nodes, out)?;
+        shards(&status.shards, &status.nodes, width, out)?;
     }
     Ok(())
 }
 
-fn nodes(nodes: &[NodeStatus], out: &mut dyn Write) -> io::Result<()> {
+/// A line whose first word is a title of eight columns.
+fn line_within(line: &str, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
+    match width {
+        Some(width) => writeln!(out, "{}", fold(line, width, TITLE_WIDTH)),
+        None => writeln!(out, "{line}"),
+    }
+}
+
+/// What is said of the cluster as a whole.
+fn head(status: &StatusResponse) -> Vec<String> {
+    let up = status.nodes.iter().filter(|node| node.state == UP).count();
+    let (cluster, epoch) = (&status.cluster_id, status.epoch);
+    let state = match status.state.as_str() {
+        SERVING => format!("cluster {cluster} is serving, epoch {epoch}"),
+        why => format!("cluster {cluster} is not serving, epoch {epoch}: {why}"),
+    };
+    let (asserted, derived) = (count(status.facts_asserted), count(status.facts_derived));
+    let (all, parts) = (status.nodes.len(), counted(status.shard_count.into(), "shard"));
+    vec![
+        state,
+        format!("facts   {asserted} asserted, {derived} derived"),
+        format!("nodes   {up} of {all} up, {parts}, placement {}", status.placement_version),
+        format!("server  version {}, up for {}", status.version, seconds(status.uptime_seconds)),
+    ]
+}
+
+fn nodes(nodes: &[NodeStatus], width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     let row = |node: &NodeStatus| {
         // A node that has told nothing yet, or no more.
         let is_known = node.disk_free_bytes > 0;
@@ -156,11 +183,18 @@ fn nodes(nodes: &[NodeStatus], out: &mut dyn Write) -> io::Result<()> {
     };
     let left = ["node", "state", "address"].map(|title| (title, Align::Left));
     let right = ["shards", "asserted", "derived", "terms", "memory", "cache", "disk", "free", "queries", "epoch"];
-    let columns = left.into_iter().chain(right.map(|title| (title, Align::Right)));
-    Grid::new(columns).write(&nodes.iter().map(row).collect::<Vec<_>>(), out)
+    let columns = left.into_iter().chain(right.map(|title| (title, Align::Right))).collect();
+    let mut table = Fitting { columns, rows: nodes.iter().map(row).collect() };
+    let hidden = width.map_or_else(Vec::new, |width| table.fit(width, &EXPENDABLE));
+    table.write(width, out)?;
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    let line = format!("…       no room for {}; --output json has everything", hidden.join(", "));
+    writeln!(out).and_then(|()| line_within(&line, width, out))
 }
 
-fn shards(shards: &[ShardStatus], nodes: &[NodeStatus], out: &mut dyn Write) -> io::Result<()> {
+fn shards(shards: &[ShardStatus], nodes: &[NodeStatus], width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     let holder = |id: &str| nodes.iter().find(|node| node.node_id == id).map_or_else(|| id.to_owned(), shown);
     let row = |shard: &ShardStatus| {
         vec![
@@ -175,7 +209,7 @@ fn shards(shards: &[ShardStatus], nodes: &[NodeStatus], out: &mut dyn Write) -> 
     let left = ["node", "state"].map(|title| (title, Align::Left));
     let right = ["asserted", "derived", "terms"].map(|title| (title, Align::Right));
     let columns = [("shard", Align::Right)].into_iter().chain(left).chain(right);
-    Grid::new(columns).write(&shards.iter().map(row).collect::<Vec<_>>(), out)
+    Grid::new(columns).write_within(width, &shards.iter().map(row).collect::<Vec<_>>(), out)
 }
 
 /// What people call a node.
@@ -187,10 +221,10 @@ fn json(status: &StatusResponse) -> Value {
     let node = |node: &NodeStatus| {
         json!({
             "node_id": node.node_id, "name": node.name, "address": node.address, "state": node.state,
-            "shards": node.shards, "facts_asserted": node.facts_asserted, "facts_derived": node.facts_derived,
+            "shard_count": node.shards, "facts_asserted": node.facts_asserted, "facts_derived": node.facts_derived,
             "terms": node.terms, "memory_bytes": node.memory_bytes, "cache_bytes": node.cache_bytes,
             "disk_bytes": node.disk_bytes, "disk_free_bytes": node.disk_free_bytes, "epoch": node.epoch,
-            "version": node.version, "queries": node.queries,
+            "version": node.version, "queries_at_work": node.queries,
         })
     };
     let shard = |shard: &ShardStatus| {
@@ -211,10 +245,10 @@ fn json(status: &StatusResponse) -> Value {
         "uptime_seconds": status.uptime_seconds,
         "queries_at_work": status.queries_at_work,
         "changes_at_work": status.changes_at_work,
-        "queries_total": status.queries_total,
-        "rows_total": status.rows_total,
-        "asserted_total": status.asserted_total,
-        "derived_total": status.derived_total,
+        "queries_since_start": status.queries_total,
+        "rows_since_start": status.rows_total,
+        "facts_asserted_since_start": status.asserted_total,
+        "facts_derived_since_start": status.derived_total,
         "nodes": status.nodes.iter().map(node).collect::<Vec<_>>(),
         "shards": status.shards.iter().map(shard).collect::<Vec<_>>(),
     })
@@ -254,7 +288,7 @@ mod tests {
             ..Default::default()
         };
         let mut out = Vec::new();
-        table(&status, &mut out).unwrap();
+        table(&status, None, &mut out).unwrap();
         let expected = "\
 cluster c0ffee is serving, epoch 4
 facts   1,200 asserted, 0 derived
@@ -272,9 +306,21 @@ shard  node    state    asserted  derived  terms
 ";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(json(&status)["shards"][0]["available"], false);
+        for (width, expected) in [
+            (80, "node    state  shards  asserted  derived   memory  disk     free  queries  …"),
+            (40, "node    state  asserted  derived  …"),
+        ] {
+            let mut out = Vec::new();
+            table(&status, Some(width), &mut out).unwrap();
+            let narrow = String::from_utf8(out).unwrap();
+            assert!(narrow.contains(expected), "{width}:\n{narrow}");
+            assert!(narrow.contains("…       no room for terms, cache, epoch"), "{width}:\n{narrow}");
+            let widest = narrow.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= width, "{widest} in {width}:\n{narrow}");
+        }
         let status = StatusResponse { state: "1 of 2 shards are missing".to_owned(), ..status };
         let mut out = Vec::new();
-        table(&status, &mut out).unwrap();
+        table(&status, None, &mut out).unwrap();
         assert!(out.starts_with(b"cluster c0ffee is not serving, epoch 4: 1 of 2 shards are missing\n"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::command::Text;
 use crate::failure::Failure;
-use crate::output::{self, Form, change};
+use crate::output::{Form, change};
 use crate::progress::Moving;
 use crate::session::Session;
 use crate::traced::Shown;
@@ -52,11 +52,11 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
 
 async fn change(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let Arguments { update, file, base, request_id, output, .. } = arguments;
-    let text = Text::of(update, file.as_deref(), "update")?;
-    let request = UpdateRequest { update: text.content.clone(), request_id, base_iri: base };
+    let text = Text::of(update, file.as_deref(), "update")?.knowing(session.prefixes());
+    let request = UpdateRequest { update: text.whole(), request_id, base_iri: base };
     let wheel = Moving::wheel(session, "updating");
     let response = session.working()?.update(request).await;
     drop(wheel);
     let change = response.map_err(|error| text.failure(error))?.change.unwrap_or_default();
-    output::show(output, |out| change::table(&change, out), &change::json(&change))
+    session.summarize(output, &change::line(&change), &change::json(&change))
 }

@@ -1,10 +1,8 @@
 //! What an epoch did, for people and for programs.
 
-use crate::output::grid::{Align, Grid};
 use crate::units::{bytes, count, counted, seconds};
 use entail_client::v1::ChangeSummary;
 use serde_json::{Value, json};
-use std::io::{self, Write};
 
 /// The stable JSON object of a change.
 pub fn json(change: &ChangeSummary) -> Value {
@@ -21,20 +19,8 @@ pub fn json(change: &ChangeSummary) -> Value {
     })
 }
 
-/// A line that says it all, and a table of the rules that derived something.
-pub fn table(change: &ChangeSummary, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", line(change))?;
-    let worked = change.rules.iter().filter(|rule| rule.derived > 0);
-    let rows: Vec<Vec<String>> = worked.map(|rule| vec![count(rule.derived), rule.rule.clone()]).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    writeln!(out)?;
-    // The rules come last, since they may be long.
-    Grid::new([("derived", Align::Right), ("rule", Align::Left)]).write(&rows, out)
-}
-
-fn line(change: &ChangeSummary) -> String {
+/// What a change did, in one line. How much each rule derived is in the JSON object alone: there may be thousands.
+pub fn line(change: &ChangeSummary) -> String {
     // Whoever drops or replaces rules wants to know what is gone, beside what was derived anew.
     let net = match change.derived_net {
         net if net.cast_unsigned() == change.derived => String::new(),
@@ -70,11 +56,8 @@ mod tests {
             bytes_exchanged: 2048,
             rules: vec![rule("1:1", 1500), rule("2:1", 0)],
         };
-        let mut out = Vec::new();
-        table(&change, &mut out).unwrap();
-        let expected = "epoch 7: 1 fact asserted, 1,500 facts derived in 3 rounds, 2.0 KiB exchanged, 250.0 ms\n\n\
-            derived  rule\n───────  ────\n  1,500  1:1\n";
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let expected = "epoch 7: 1 fact asserted, 1,500 facts derived in 3 rounds, 2.0 KiB exchanged, 250.0 ms";
+        assert_eq!(line(&change), expected);
         assert_eq!(json(&change)["rules"][1]["derived"], 0);
         let dropped = ChangeSummary { derived_net: -20, rules: Vec::new(), ..change };
         assert!(

@@ -12,7 +12,7 @@ pub mod trace;
 use crate::failure::Failure;
 use clap::ValueEnum;
 use serde_json::Value;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// How a command shows its answer, unless the answer is that of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,20 @@ pub enum Form {
     Table,
     /// One JSON object
     Json,
+}
+
+/// The columns of the terminal that the standard output goes to. Files and pipes have no width.
+pub fn width() -> Option<usize> {
+    let out = io::stdout();
+    let size = rustix::termios::tcgetwinsize(&out).ok().filter(|_| out.is_terminal())?;
+    // A terminal that does not say how wide it is.
+    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+/// Writes a JSON object, on several lines.
+pub fn json(object: &Value) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{object:#}").and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 /// Writes an answer in its form.

@@ -51,6 +51,9 @@ fn operator(tree: &Value, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     if depth > DEPTH_MAX {
         return writeln!(out, "{indent}…");
     }
+    if tree["op"] == "stream" {
+        return writeln!(out, "{indent}{}", streamed(tree));
+    }
     let detail = text(&tree["detail"]);
     let number = tree["leaf"].as_u64().map_or_else(String::new, |leaf| leaf.to_string());
     let words = [text(&tree["op"]), number, detail];
@@ -61,6 +64,21 @@ fn operator(tree: &Value, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(out, "{indent}{}{took}", words.join(" "))?;
     items(&tree["inputs"]).try_for_each(|input| operator(input, depth + 1, out))
+}
+
+/// What the coordinator does with a query that is one leaf: it hands its rows on.
+fn streamed(tree: &Value) -> String {
+    let mut words = format!("the rows of leaf {}, as they come", tree["leaf"]);
+    if tree["distinct"] == true {
+        words.push_str(", each once");
+    }
+    if let Some(start) = tree["start"].as_u64().filter(|start| *start > 0) {
+        words.push_str(&format!(", without the first {}", count(start)));
+    }
+    if let Some(length) = tree["length"].as_u64() {
+        words.push_str(&format!(", {} at most", count(length)));
+    }
+    words
 }
 
 fn leaf(leaf: &Value, holders: &Value, out: &mut dyn Write) -> io::Result<()> {
@@ -123,6 +141,7 @@ pub fn text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prefixes::Known;
     use serde_json::json;
 
     #[test]
@@ -205,6 +224,16 @@ leaf 0: ?a ?who, distinct
     }
 
     #[test]
+    fn a_stream_is_told_in_words() {
+        let stream = |distinct, start, length: Option<u64>| {
+            streamed(&json!({ "op": "stream", "leaf": 0, "distinct": distinct, "start": start, "length": length }))
+        };
+        assert_eq!(stream(false, 0, None), "the rows of leaf 0, as they come");
+        let expected = "the rows of leaf 0, as they come, each once, without the first 5, 1,000 at most";
+        assert_eq!(stream(true, 5, Some(1000)), expected);
+    }
+
+    #[test]
     fn a_plan_that_is_none_is_harmless() {
         let mut deep = json!({ "op": "filter", "inputs": [] });
         for _ in 0..300 {
@@ -212,7 +241,7 @@ leaf 0: ?a ?who, distinct
         }
         for plan in [json!(null), json!([1]), json!({ "coordinator": deep })] {
             outline(&plan, &mut Vec::new()).unwrap();
-            write(&plan.to_string(), &Prefixes::new(Vec::new()), &mut Vec::new()).unwrap();
+            write(&plan.to_string(), &Prefixes::new(Vec::new(), &Known::default()), &mut Vec::new()).unwrap();
         }
     }
 }

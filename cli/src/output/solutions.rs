@@ -43,20 +43,23 @@ impl Read for Chunks {
     }
 }
 
-/// Reads results in JSON and writes them as a table, or as a word when the answer is yes or no.
-pub fn write(json: impl Read, prefixes: &Prefixes, out: &mut dyn Write) -> Result<(), Failure> {
+/// Reads results in JSON and writes them as a table, or as a word when the answer is yes or no. A table that is wider than
+/// `width` is cut; says whether it was.
+pub fn write(json: impl Read, prefixes: &Prefixes, width: Option<usize>, out: &mut dyn Write) -> Result<bool, Failure> {
+    let mut is_cut = false;
     match QueryResultsParser::from_format(QueryResultsFormat::Json).for_reader(json).map_err(bad)? {
         ReaderQueryResultsParserOutput::Boolean(answer) => writeln!(out, "{answer}").map_err(Failure::Output)?,
         ReaderQueryResultsParserOutput::Solutions(solutions) => {
             let titles = solutions.variables().iter().map(|variable| variable.as_str().to_owned()).collect();
-            let mut table = Table { titles, prefixes, page: Vec::new(), numbers: Vec::new(), grid: None };
+            let mut table = Table { titles, prefixes, page: Vec::new(), numbers: Vec::new(), width, grid: None };
             for solution in solutions {
                 table.add(&solution.map_err(bad)?, out).map_err(Failure::Output)?;
             }
-            table.finish(out).map_err(Failure::Output)?;
+            is_cut = table.finish(out).map_err(Failure::Output)?;
         }
     }
-    out.flush().map_err(Failure::Output)
+    out.flush().map_err(Failure::Output)?;
+    Ok(is_cut)
 }
 
 /// What the parser says about an answer that the server sent.
@@ -70,6 +73,7 @@ struct Table<'a> {
     page: Vec<Vec<String>>,
     /// Per column, as far as the page goes: is every value a number?
     numbers: Vec<bool>,
+    width: Option<usize>,
     grid: Option<Grid>,
 }
 
@@ -89,8 +93,12 @@ impl Table<'_> {
         if self.page.len() < PAGE_ROWS { Ok(()) } else { self.flush(out) }
     }
 
-    fn finish(mut self, out: &mut dyn Write) -> io::Result<()> {
-        if self.grid.is_none() { self.flush(out) } else { Ok(()) }
+    /// Writes what is left, and says whether something was cut.
+    fn finish(mut self, out: &mut dyn Write) -> io::Result<bool> {
+        if self.grid.is_none() {
+            self.flush(out)?;
+        }
+        Ok(self.grid.is_some_and(|grid| grid.is_cut()))
     }
 
     /// Sizes the columns and writes the page.
@@ -99,6 +107,9 @@ impl Table<'_> {
         let align = |is_number: &bool| if *is_number { Align::Right } else { Align::Left };
         let mut grid = Grid::new(self.titles.iter().map(String::as_str).zip(self.numbers.iter().map(align)));
         self.page.iter().for_each(|row| grid.fit(row));
+        if let Some(width) = self.width {
+            grid.narrow(width);
+        }
         grid.head(out)?;
         self.page.drain(..).try_for_each(|row| grid.row(&row, out))?;
         self.grid = Some(grid);
@@ -109,11 +120,12 @@ impl Table<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prefixes::Known;
 
     fn drawn(json: &str) -> Result<String, Failure> {
-        let prefixes = Prefixes::new(vec![("ex".to_owned(), "http://e/".to_owned())]);
+        let prefixes = Prefixes::new(vec![("ex".to_owned(), "http://e/".to_owned())], &Known::default());
         let mut out = Vec::new();
-        write(json.as_bytes(), &prefixes, &mut out)?;
+        write(json.as_bytes(), &prefixes, None, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

@@ -1,27 +1,11 @@
 //! Terms as people like to read them: IRIs shortened by prefixes, plain literals bare. For exact terms there are the
 //! result formats.
 
+use crate::prefixes::{Known, Prefix};
+use crate::units;
 use oxrdf::vocab::xsd;
 use oxrdf::{LiteralRef, NamedNodeRef, TermRef};
 use std::fmt::Write;
-
-/// Prefixes that readers know.
-const WELL_KNOWN: [(&str, &str); 14] = [
-    ("dc", "http://purl.org/dc/elements/1.1/"),
-    ("dcat", "http://www.w3.org/ns/dcat#"),
-    ("dcterms", "http://purl.org/dc/terms/"),
-    ("foaf", "http://xmlns.com/foaf/0.1/"),
-    ("geo", "http://www.opengis.net/ont/geosparql#"),
-    ("owl", "http://www.w3.org/2002/07/owl#"),
-    ("prov", "http://www.w3.org/ns/prov#"),
-    ("rdf", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"),
-    ("rdfs", "http://www.w3.org/2000/01/rdf-schema#"),
-    ("schema", "https://schema.org/"),
-    ("sh", "http://www.w3.org/ns/shacl#"),
-    ("skos", "http://www.w3.org/2004/02/skos/core#"),
-    ("void", "http://rdfs.org/ns/void#"),
-    ("xsd", "http://www.w3.org/2001/XMLSchema#"),
-];
 
 /// How deep triple terms are shown; deeper ones are cut off.
 const DEPTH_MAX: u32 = 16;
@@ -31,12 +15,11 @@ const DEPTH_MAX: u32 = 16;
 pub struct Prefixes(Vec<(String, String)>);
 
 impl Prefixes {
-    /// The prefixes of the query, and those well-known ones that it does not name differently.
-    pub fn new(declared: Vec<(String, String)>) -> Self {
-        let is_free = |name: &str| declared.iter().all(|(other, _)| other != name);
-        let known: Vec<_> = WELL_KNOWN.iter().filter(|(name, _)| is_free(name)).collect();
+    /// The prefixes that a text declares, and those known ones that it does not name differently.
+    pub fn new(declared: Vec<Prefix>, known: &Known) -> Self {
+        let is_free = |(name, _): &&Prefix| declared.iter().all(|(other, _)| other != name);
         let mut all = declared.clone();
-        all.extend(known.into_iter().map(|(name, iri)| ((*name).to_owned(), (*iri).to_owned())));
+        all.extend(known.all().iter().filter(is_free).cloned());
         all.retain(|(_, iri)| !iri.is_empty());
         // The longest beginning wins; of equals the one that was declared first.
         all.sort_by_key(|(_, iri)| std::cmp::Reverse(iri.len()));
@@ -106,6 +89,9 @@ impl Prefixes {
 
     fn literal(&self, literal: LiteralRef<'_>, text: &mut String) {
         let value = literal.value();
+        if let Some(grouped) = grouped(literal) {
+            return text.push_str(&grouped);
+        }
         if literal.datatype() == xsd::STRING || is_plain(literal.datatype()) {
             return escaped(value, text);
         }
@@ -148,6 +134,16 @@ fn end_of_iri(text: &str) -> Option<usize> {
 fn is_local(text: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     text.chars().all(is_name) && !text.starts_with(['-', '.']) && !text.ends_with('.')
+}
+
+/// A whole number of five digits or more with its thousands apart. Shorter ones stay as they are: years are among them.
+fn grouped(literal: LiteralRef<'_>) -> Option<String> {
+    let is_fraction = [xsd::DECIMAL, xsd::DOUBLE, xsd::FLOAT].contains(&literal.datatype());
+    let is_whole = is_number(literal.datatype()) && !is_fraction;
+    let (sign, digits) = literal.value().strip_prefix('-').map_or(("", literal.value()), |digits| ("-", digits));
+    let is_long = digits.len() >= 5 && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = Some(digits).filter(|_| is_whole && is_long)?.parse().ok()?;
+    Some(format!("{sign}{}", units::count(number)))
 }
 
 /// Datatypes whose values tell what they are.
@@ -193,7 +189,7 @@ mod tests {
     fn terms_are_short_and_harmless() {
         let declared = [("ex", "http://e/"), ("deep", "http://e/a/"), ("owl", "http://birds/")];
         let declared = declared.map(|(name, iri)| (name.to_owned(), iri.to_owned()));
-        let prefixes = Prefixes::new(declared.into());
+        let prefixes = Prefixes::new(declared.into(), &Known::default());
         let cases: Vec<(Term, &str)> = vec![
             (iri("http://e/x").into(), "ex:x"),
             (iri("http://e/a/x").into(), "deep:x"),
@@ -208,6 +204,10 @@ mod tests {
             (Literal::new_simple_literal("two\nlines \u{1b}[31m").into(), "two\\nlines \\u001B[31m"),
             (Literal::new_language_tagged_literal_unchecked("hi", "en").into(), "\"hi\"@en"),
             (Literal::from(-7).into(), "-7"),
+            (Literal::from(2026).into(), "2026"),
+            (Literal::from(-1_234_567).into(), "-1,234,567"),
+            (Literal::new_typed_literal("00012345", xsd::INTEGER).into(), "00012345"),
+            (Literal::new_typed_literal("12345.5", xsd::DECIMAL).into(), "12345.5"),
             (Literal::from(true).into(), "true"),
             (Literal::new_typed_literal("x", iri("http://e/t")).into(), "\"x\"^^ex:t"),
             (
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn texts_keep_what_is_no_iri() {
-        let prefixes = Prefixes::new(vec![("ex".to_owned(), "http://e/".to_owned())]);
+        let prefixes = Prefixes::new(vec![("ex".to_owned(), "http://e/".to_owned())], &Known::default());
         let cases = [
             ("match ?a <http://e/p> <urn:o> by subject", "match ?a ex:p <urn:o> by subject"),
             ("keep if ?a < 3 && ?b > <http://e/x>", "keep if ?a < 3 && ?b > ex:x"),
@@ -245,6 +245,6 @@ mod tests {
         for _ in 0..100 {
             term = Term::Triple(Box::new(Triple::new(iri("http://e/s"), iri("http://e/p"), term)));
         }
-        assert!(Prefixes::new(vec![]).shown(term.as_ref()).contains("<<( … )>>"));
+        assert!(Prefixes::new(vec![], &Known::default()).shown(term.as_ref()).contains("<<( … )>>"));
     }
 }

@@ -294,6 +294,13 @@ impl Cluster {
         done.out
     }
 
+    /// Runs a command that must succeed; gives what it has told beside its output.
+    pub fn told(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments);
+        assert_eq!(done.code, Some(0), "entail {arguments:?}: {}", done.err);
+        done.err
+    }
+
     /// Loads a text of N-Triples, which must succeed.
     pub fn load(&self, name: &str, content: &str) {
         let file = self.file(name, content);
@@ -329,6 +336,8 @@ fn clean(mut command: Command) -> Command {
             command.env_remove(&name);
         }
     }
+    // An empty file, in place of the user's and the system's.
+    command.env("ENTAIL_CONFIG", "/dev/null");
     command
 }
 

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
+mod convert;
 mod dashboard;
 mod directories;
 mod disk;

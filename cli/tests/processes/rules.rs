@@ -30,10 +30,10 @@ fn a_drop_tells_what_is_gone() {
     cluster.load("facts.nt", "<urn:a> <urn:p> <urn:b> .\n<urn:b> <urn:p> <urn:c> .\n");
     for (name, head) in [("turned", "?y <urn:q> ?x"), ("named", "?x <urn:r> ?y . ?y <urn:r> ?x")] {
         let rules = cluster.file(&format!("{name}.srl"), format!("RULE {{ {head} }} WHERE {{ ?x <urn:p> ?y }}"));
-        let said = cluster.must(&["rules", "apply", &rules]);
+        let said = cluster.told(&["rules", "apply", &rules]);
         assert!(!said.contains("than before"), "{said}");
     }
-    let said = cluster.must(&["rules", "drop", "named"]);
+    let said = cluster.told(&["rules", "drop", "named"]);
     assert!(said.contains("2 facts derived in") && said.contains("(4 fewer than before)"), "{said}");
 }
 
@@ -52,7 +52,7 @@ fn a_request_id_is_of_one_request() {
     }
     let applied = ["rules", "apply", &rules, "--request-id", "2"];
     for _ in 0..2 {
-        assert!(cluster.must(&applied).contains("epoch 3: 0 facts asserted, 2 facts derived"));
+        assert!(cluster.told(&applied).contains("epoch 3: 0 facts asserted, 2 facts derived"));
     }
     for other in [
         &["load", &other, "--request-id", "1"][..],
@@ -68,4 +68,30 @@ fn a_request_id_is_of_one_request() {
         assert!(done.err.contains("ALREADY_EXISTS"), "{other:?}: {}", done.err);
     }
     assert_eq!(cluster.dump("asserted").len(), 2);
+}
+
+/// A summary is one line beside the data, for people only; prefixes that everybody knows need no declaration.
+#[test]
+fn rules_are_summed_up_in_one_line_and_shown_again() {
+    let cluster = Cluster::start(1);
+    cluster.load("facts.nt", "<urn:a> <urn:p> <urn:b> .\n");
+    let text: String =
+        (0..20).map(|n| format!("RULE {{ ?x rdfs:seeAlso <urn:{n}> }} WHERE {{ ?x <urn:p> ?y }}\n")).collect();
+    let rules = cluster.file("many.srl", text.trim_end());
+    let done = cluster.run(&["rules", "apply", &rules]);
+    assert_eq!((done.code, done.out.as_str(), done.err.lines().count()), (Some(0), "", 1), "{}", done.err);
+    assert!(done.err.starts_with("many, 20 rules, epoch 2: 0 facts asserted, 20 facts derived"), "{}", done.err);
+    let done = cluster.run(&["rules", "apply", &rules, "--quiet", "--output", "json"]);
+    assert_eq!(done.err, "");
+    let applied: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((&applied["name"], &applied["rule_count"]), (&"many".into(), &20.into()), "{applied}");
+    let shown = cluster.must(&["rules", "show", "many"]);
+    let prologue = "PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>\n";
+    assert_eq!(shown, format!("{prologue}{text}"));
+    let shown: serde_json::Value =
+        serde_json::from_str(&cluster.must(&["rules", "show", "many", "--output", "json"])).unwrap();
+    assert_eq!((&shown["rule_count"], &shown["graph"]), (&20.into(), &"".into()), "{shown}");
+    let done = cluster.run(&["rules", "show", "nothing"]);
+    assert_eq!(done.code, Some(1));
+    assert!(done.err.contains("there is no rule set nothing; there are: many"), "{}", done.err);
 }

@@ -27,20 +27,38 @@ fn check(server: &str, (arguments, code, expected): Case<'_>) {
 #[test]
 fn wrong_command_lines_are_told() {
     let nobody = format!("http://{}", free_address());
-    let cases: [Case<'_>; 25] = [
+    let cases: [Case<'_>; 35] = [
         (&["load", "/nowhere/data.nt"], 1, "/nowhere/data.nt: No such file or directory"),
-        (&["load", "/"], 1, "/: is a directory"),
+        (&["load", "/"], 1, "/: is a directory; name the files in it: entail load /*"),
+        (&["load", "https://e/x.ttl.gz"], 2, "curl -fsSL https://e/x.ttl.gz | entail load - --format turtle"),
+        (&["load", "file:///nowhere/data.nt"], 1, "/nowhere/data.nt: No such file or directory"),
+        (&["rules", "apply", "http://e/r.srl"], 2, "| entail rules apply - --name r"),
+        (&["convert", "/nowhere/a.ttl", "b.txt"], 2, "b.txt does not tell its format: use --to FORMAT"),
+        (&["convert", "/nowhere/a.ttl", "/nowhere/b.nt"], 1, "/nowhere/b.nt: No such file or directory"),
         (&["load", "-"], 2, "use --format"),
         (&["rules", "apply", "/nowhere/r.srl"], 1, "/nowhere/r.srl: No such file or directory"),
         (&["query", "-f", "/nowhere/q.rq"], 1, "/nowhere/q.rq: No such file or directory"),
         (&["query", "ASK {}"], 3, "cannot reach http://127.0.0.1:"),
         (&["load", "/dev/null", "--format", "nt"], 3, "cannot reach http://127.0.0.1:"),
         (&["dump"], 3, "(NOT_READY; safe to retry)"),
-        (&["rules", "list"], 3, "Connection refused"),
+        (
+            &["rules", "list"],
+            3,
+            "Connection refused; is `entail serve` running? see --server (NOT_READY; safe to retry)",
+        ),
         (&["status", "--wait", "--timeout", "700ms"], 4, "not ready after"),
-        (&["query", "ASK {}", "--server", "not a url"], 2, "not a url is not the URL of a server"),
-        (&["query", "ASK {}", "--server", "ftp://127.0.0.1:1"], 2, "ftp://127.0.0.1:1 is not the URL of a server"),
-        (&["query", "ASK {}", "--timeout", "5 days"], 2, "`5 days` is not a time such as 500ms"),
+        (
+            &["query", "ASK {}", "--server", "not a url"],
+            2,
+            "`not a url` is not the URL of a server such as http://127.0.0.1:7400",
+        ),
+        (&["query", "ASK {}", "--server", "ftp://127.0.0.1:1"], 2, "`ftp://127.0.0.1:1` is not the URL of a server"),
+        (&["query", "ASK {}", "--server", "https://127.0.0.1:1"], 2, "only http:// is supported"),
+        (&["query", "ASK {}", "--timeout", "5 elephants"], 2, "`5 elephants` is not a time such as 500ms"),
+        (&["query", "ASK {}", "--timeout", "0"], 2, "`none` sets no limit"),
+        (&["serve", "--data", "/tmp/x", "--listen", ":7500"], 2, "0.0.0.0:7500 every network"),
+        (&["serve", "--data", "/tmp/x", "--listen", "127.0.0.1"], 2, "has no port, as in 127.0.0.1:7400"),
+        (&["node", "--data", "/tmp/x", "--coordinator", "h", "--advertise", "me"], 2, "has no port, as in me:7401"),
         (&["query"], 2, "query"),
         (
             &["node", "--data", "/tmp/x", "--coordinator", "h:1", "--memory", "lots"],
@@ -51,7 +69,7 @@ fn wrong_command_lines_are_told() {
         (&["serve"], 2, "--data"),
         (&["serve", "--data", "/tmp/x", "--shards", "3"], 2, "must be a power of two between 1 and 32768, not 3"),
         (&["serve", "--data", "/tmp/x", "--memory", "0"], 2, "less than 1MiB"),
-        (&["serve", "--data", "/tmp/x", "--query-timeout", "0s"], 2, "no time at all"),
+        (&["serve", "--data", "/tmp/x", "--query-timeout", "0s"], 2, "`0s` is no time at all"),
         (&["serve", "--data", "/tmp/x", "--threads", "0"], 2, "--threads"),
         (&["coordinator", "--data", "/tmp/x", "--min-nodes", "0"], 2, "--min-nodes"),
         (
@@ -92,7 +110,7 @@ fn roles_that_cannot_start_say_why() {
     let node = |data: &str, coordinator: &str, listen: &str, code, expected: &str| {
         run(&["node", "--data", data, "--coordinator", coordinator, "--peer-listen", listen], code, expected);
     };
-    node(&format!("{data}/n"), "not a url", "127.0.0.1:0", 1, "--coordinator http://not a url");
+    node(&format!("{data}/n"), "not a url", "127.0.0.1:0", 2, "`not a url` is not the URL of a server");
     node(&format!("{data}/n"), &free, "0.0.0.0:0", 2, "use --advertise");
     node(&format!("{data}/n"), &free, &taken, 1, &format!("cannot listen on {taken}"));
 }
@@ -103,10 +121,13 @@ fn wrong_requests_are_told() {
     let rules = cluster.file("bad.srl", "RULE { ?s ex:p ?o } WHERE { ?s ?p ?o }");
     let unsafe_rule = cluster.file("unsafe.srl", "RULE { ?x <urn:q> ?y }\nWHERE { ?x <urn:p> ?z }");
     let good = cluster.file("good.nt", "<urn:a> <urn:p> <urn:b> .\n");
-    let cases: [Case<'_>; 11] = [
+    let cases: [Case<'_>; 13] = [
         (&["query", "ASK {}", "--rows-max", "many"], 2, "many"),
         (&["load", &good, "--commit-every", "0"], 2, "--commit-every"),
         (&["query", "SELECT * {\n ?s ?p }"], 1, "error: query:2:"),
+        // A prefix that needs no declaration does not move the place.
+        (&["query", "SELECT * { ?s a rdfs:Class\n . ?s ?p }"], 1, "error: query:2:"),
+        (&["update", "INSERT DATA { <urn:a> rdfs:label }"], 1, "error: update:1:"),
         (&["query", "SELECT * { ?s ex:p ?o }"], 1, "error: query:1:"),
         (&["rules", "apply", &rules], 1, "bad.srl:1:11: "),
         (&["rules", "apply", &unsafe_rule], 1, "unsafe.srl:1:"),
@@ -118,4 +139,88 @@ fn wrong_requests_are_told() {
     ];
     cases.into_iter().for_each(|case| check(cluster.server(), case));
     assert!(cluster.dump("all").is_empty());
+}
+
+/// Variables for other programs, and empty ones, do not stop a command.
+#[test]
+fn the_environment_of_others_is_no_obstacle() {
+    let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
+    let ask = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = cluster.command(&[&["query", "ASK {}"], arguments].concat());
+        command.envs(variables.iter().copied());
+        let done = Running::new(command, Stdio::null()).done();
+        assert_eq!((done.code, done.out.as_str()), (Some(0), "true\n"), "{variables:?}: {}", done.err);
+        done.err
+    };
+    let quiet = ["--quiet"];
+    for (name, value) in [
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_TRACES_SAMPLER", "xray"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_PROPAGATORS", "b3"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem"),
+    ] {
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:9"), (name, value)];
+        let said = ask(&variables, &[]);
+        // That nobody listens there is another line.
+        let warnings: Vec<&str> = said.lines().filter(|line| line.contains("are ignored")).collect();
+        assert!(warnings.len() == 1 && warnings[0].contains(value), "{name}: {said}");
+        assert_eq!(ask(&variables, &quiet), "", "{name}");
+    }
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+    ] {
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:9"), (name, value)];
+        let said = ask(&variables, &[]);
+        assert!(!said.contains("are ignored"), "{name}: {said}");
+    }
+    let said = ask(&[("OTEL_TRACES_EXPORTER", "console")], &[]);
+    assert!(said.lines().any(|line| line.starts_with("span query ")), "{said}");
+    let empty = ["ENTAIL_TIMEOUT", "ENTAIL_OUTPUT", "ENTAIL_CONFIG", "ENTAIL_LOG_FORMAT", "ENTAIL_LOG"];
+    assert_eq!(ask(&empty.map(|name| (name, "")), &quiet), "");
+    let mut role = entail(&["serve", "--data", "/nowhere/data"]);
+    role.env("OTEL_TRACES_EXPORTER", "zipkin");
+    let done = Running::new(role, Stdio::null()).done();
+    assert_eq!(done.code, Some(2), "{}", done.err);
+    assert!(done.err.contains("OTEL_TRACES_EXPORTER=zipkin: otlp, console and none are supported"), "{}", done.err);
+}
+
+#[test]
+fn a_value_says_where_it_comes_from() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("config.toml");
+    std::fs::write(&file, "timeout = \"often\"\n[prefixes]\nex = \"http://e/\"\n").unwrap();
+    let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = entail(arguments);
+        command.envs(variables.iter().copied());
+        Running::new(command, Stdio::null()).done()
+    };
+    let config = [("ENTAIL_CONFIG", crate::harness::text(&file))];
+    let done = run(&config, &["status"]);
+    assert_eq!(done.code, Some(2), "{}", done.err);
+    let expected = format!("{}: `timeout`: `often` is not a time such as", file.display());
+    assert!(done.err.contains(&expected), "{}", done.err);
+    let done = run(&[("ENTAIL_SERVER", "not a url")], &["status"]);
+    assert!(done.err.contains("(the value is that of the environment variable ENTAIL_SERVER)"), "{}", done.err);
+    // The user's own place, found by the directory.
+    std::fs::create_dir(place.path().join("entail")).unwrap();
+    std::fs::write(place.path().join("entail/config.toml"), "server = \"h:1\"\n[prefixes]\nex = \"http://e/\"\n")
+        .unwrap();
+    let own = [("ENTAIL_CONFIG", ""), ("XDG_CONFIG_HOME", crate::harness::text(place.path())), ("ENTAIL_NODES", "3")];
+    let shown: serde_json::Value =
+        serde_json::from_str(&run(&own, &["config", "show", "--output", "json", "--timeout", "5"]).out).unwrap();
+    let setting = |name: &str| shown["settings"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
+    for (name, value, from) in [
+        ("server", "h:1", "file"),
+        ("timeout", "5", "flag"),
+        ("serve.nodes", "3", "environment"),
+        ("load.skip-max", "1000", "default"),
+    ] {
+        assert_eq!((&setting(name)["value"], &setting(name)["from"]), (&value.into(), &from.into()), "{name}");
+    }
+    assert_eq!(shown["prefixes"]["ex"], "http://e/");
 }

@@ -51,6 +51,8 @@ struct Dump {
     format: Format,
     /// The one graph to write; none is the default graph, unless all are asked for.
     graph: Option<NamedNode>,
+    /// Pairs of name and IRI.
+    prefixes: Vec<(String, String)>,
     scan: ScanRequest,
 }
 
@@ -90,7 +92,8 @@ impl Dump {
             one_graph: !request.all_graphs,
             graph: 0,
         };
-        Ok(Self { reader, format, graph, scan })
+        let prefixes = request.prefixes.iter().map(|prefix| (prefix.name.clone(), prefix.iri.clone())).collect();
+        Ok(Self { reader, format, graph, prefixes, scan })
     }
 
     /// Writes everything; gives the last message.
@@ -104,7 +107,7 @@ impl Dump {
         let mut serializer = Serializer::new(
             self.format,
             Pieces { parts, runtime: self.reader.runtime.clone(), buffer: Vec::new() },
-            &[],
+            &self.prefixes,
         )?;
         for link in self.reader.holders.links.values() {
             let mut stream = self.reader.block(link.scan(self.scan))?;

@@ -191,7 +191,7 @@ class Steps:
         if self.uids("coordinator") + self.uids("node")[:NODES] != before:
             raise Failed("a Pod was replaced because others were added")
         nodes = until("all nodes are up", lambda: self.up(GROWN), 60)
-        empty = sorted(node["name"] for node in nodes if node["shards"] == 0)
+        empty = sorted(node["name"] for node in nodes if node["shard_count"] == 0)
         if empty != [self.node(number) for number in range(NODES, GROWN)]:
             raise Failed(f"these nodes hold no shards: {empty}")
         return f"{', '.join(name.removeprefix(f'{FULL}-') for name in empty)} up and empty"

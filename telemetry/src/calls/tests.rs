@@ -3,7 +3,7 @@
 use super::*;
 use crate::export::{self, Identity};
 use crate::ring::Ring;
-use crate::settings::Settings;
+use crate::settings::Wishes;
 use crate::trace::{self, Span as Ended};
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame};
@@ -60,7 +60,7 @@ impl Body for Frames {
 /// What a call inside a trace leaves in the ring; `read` says whether the answer is read to its end.
 fn spans(code: Code, calls: Calls, is_inside: bool, read: bool) -> Vec<Ended> {
     let all = |name: &str| Some("always_on".to_owned()).filter(|_| name == "OTEL_TRACES_SAMPLER");
-    let settings = Settings::read(&all).unwrap().unwrap();
+    let settings = Wishes::read(&all).settings.unwrap();
     let ring = Arc::new(Ring::default());
     let who = Identity { service_name: "entail", instance: "one", asks: false };
     let (provider, ..) = export::provider(&settings, &who, Arc::clone(&ring)).unwrap();

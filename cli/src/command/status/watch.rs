@@ -3,9 +3,9 @@
 //! On a terminal the picture stays in its place, on a screen of its own: the last one remains when the command ends.
 //! Elsewhere one picture follows the other.
 
-use super::{Arguments, json, shown, table};
+use super::{Arguments, details, head, json, line_within, shown};
 use crate::failure::Failure;
-use crate::output::Form;
+use crate::output::{self, Form};
 use crate::session::Session;
 use crate::units::{count, counted};
 use entail_client::v1::{StatusRequest, StatusResponse};
@@ -85,7 +85,7 @@ pub async fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure
                 last = Some(now);
                 match arguments.output {
                     Form::Json => format!("{}\n", json(&status)),
-                    Form::Table => picture(&status, rates).map_err(Failure::Output)?,
+                    Form::Table => picture(&status, rates, output::width()).map_err(Failure::Output)?,
                 }
             }
             // It may be on its way up, or down: that is worth watching, too.
@@ -98,21 +98,21 @@ pub async fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure
     }
 }
 
-/// A status with its rates.
-fn picture(status: &StatusResponse, rates: Option<[u64; 4]>) -> io::Result<String> {
-    let mut out = Vec::new();
-    table(status, &mut out)?;
-    let text = String::from_utf8_lossy(&out).into_owned();
-    let (head, rest) = text.split_once("\nserver").unwrap_or((&text, ""));
+/// A status with its rates, in lines that are no wider than `width`.
+fn picture(status: &StatusResponse, rates: Option<[u64; 4]>, width: Option<usize>) -> io::Result<String> {
     let [queries, rows, asserted, derived] =
         rates.map_or_else(|| ["-"; 4].map(str::to_owned), |rates| rates.map(count));
     let queries_word = if status.queries_at_work == 1 { "query" } else { "queries" };
-    Ok(format!(
-        "{head}\nwork    {} {queries_word} and {} at work\nrates   {queries} queries/s, {rows} rows/s, {asserted} \
-         asserted/s, {derived} derived/s\nserver{rest}",
-        count(status.queries_at_work.into()),
-        counted(status.changes_at_work.into(), "change"),
-    ))
+    let (at_work, changes) = (count(status.queries_at_work.into()), counted(status.changes_at_work.into(), "change"));
+    let mut lines = head(status);
+    // Before the last one, which is about the server.
+    let at = lines.len() - 1;
+    let rates = format!("rates   {queries} queries/s, {rows} rows/s, {asserted} asserted/s, {derived} derived/s");
+    lines.splice(at..at, [format!("work    {at_work} {queries_word} and {changes} at work"), rates]);
+    let mut out = Vec::new();
+    lines.iter().try_for_each(|line| line_within(line, width, &mut out))?;
+    details(status, width, &mut out)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// Where pictures are shown.
@@ -202,11 +202,14 @@ mod tests {
             changes_at_work: 1,
             ..Default::default()
         };
-        let lines = |rates| picture(&status, rates).unwrap();
+        let lines = |rates| picture(&status, rates, None).unwrap();
         assert!(lines(None).contains("\nrates   - queries/s, - rows/s"), "{}", lines(None));
         let told = lines(Some([1200, 34_000, 0, 5]));
         let expected = "\nwork    3 queries and 1 change at work\n\
                         rates   1,200 queries/s, 34,000 rows/s, 0 asserted/s, 5 derived/s\nserver  version";
         assert!(told.contains(expected), "{told}");
+        let narrow = picture(&status, Some([1200, 34_000, 0, 5]), Some(40)).unwrap();
+        let expected = "\nrates   1,200 queries/s, 34,000 rows/s,\n        0 asserted/s, 5 derived/s\n";
+        assert!(narrow.contains(expected), "{narrow}");
     }
 }

@@ -1,0 +1,80 @@
+//! `entail config show`: every setting, and where its value comes from.
+
+use crate::config::{Config, Setting};
+use crate::failure::Failure;
+use crate::output::grid::{Align, Grid};
+use crate::output::{self, Form};
+use crate::session::Session;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+const EXAMPLES: &str = "\
+Examples:
+  entail config show
+  entail config show --output json
+  entail config show --config other.toml
+
+A setting is a flag that takes a value. A flag wins over its environment variable, that over the configuration file, and
+that over the default. The file is the one of --config or ENTAIL_CONFIG, or else the first that exists of
+$XDG_CONFIG_HOME/entail/config.toml (~/.config/entail/config.toml) and /etc/entail/config.toml.";
+
+/// The configuration: what is set, and where
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    Show(Show),
+}
+
+/// Shows every setting of every command, its value, and where the value comes from
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Show {
+    /// How the answer is shown
+    #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
+    output: Form,
+}
+
+pub fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    let Command::Show(Show { output }) = command;
+    let config = &session.config;
+    output::show(output, |out| table(config, out), &json(config))
+}
+
+fn table(config: &Config, out: &mut dyn Write) -> io::Result<()> {
+    match &config.path {
+        Some(path) => writeln!(out, "configuration file: {}\n", path.display())?,
+        None => writeln!(out, "configuration file: none\n")?,
+    }
+    let row = |setting: &Setting| {
+        let value = setting.value.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            setting.name.clone(),
+            value,
+            setting.origin.name().to_owned(),
+            setting.variable.clone().unwrap_or_default(),
+        ]
+    };
+    let columns = ["setting", "value", "from", "variable"].map(|title| (title, Align::Left));
+    let rows: Vec<_> = config.settings.iter().map(row).collect();
+    Grid::new(columns).write_within(output::width(), &rows, out)?;
+    writeln!(out)?;
+    let columns = ["prefix", "IRI"].map(|title| (title, Align::Left));
+    let rows: Vec<_> =
+        config.prefixes.all().iter().map(|(name, iri)| vec![format!("{name}:"), format!("<{iri}>")]).collect();
+    Grid::new(columns).write_within(output::width(), &rows, out)
+}
+
+fn json(config: &Config) -> Value {
+    let object = |setting: &Setting| {
+        json!({
+            "name": setting.name, "value": setting.value, "from": setting.origin.name(), "variable": setting.variable,
+        })
+    };
+    let prefixes: serde_json::Map<String, Value> =
+        config.prefixes.all().iter().map(|(name, iri)| (name.clone(), Value::from(iri.as_str()))).collect();
+    json!({
+        "file": config.path.as_ref().map(|path| path.display().to_string()),
+        "settings": config.settings.iter().map(object).collect::<Vec<_>>(),
+        "prefixes": prefixes,
+    })
+}
