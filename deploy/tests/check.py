@@ -18,6 +18,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 import urllib.parse
 
 import cluster
@@ -117,7 +118,12 @@ def container(report, name, entail, variables, check):
         asked = cluster.Process("healthcheck", check, {"ENTAIL_SERVER": "http://image:7400"})
         code, output = running.run(cluster.Process("wait", ["status", "--wait"], asked.environment))
         report.check(code == 0, f"{name}: `serve` does not get ready: {code}\n{output}")
-        status = running.http("image", 7402, "/readyz")
+        for _ in range(40):
+            # The node learns a moment later than the coordinator that it is there.
+            status = running.http("image", 7402, "/readyz")
+            if status == 200:
+                break
+            time.sleep(0.5)
         report.check(status == 200, f"{name}: /readyz of `serve` gets {status}")
         code, output = running.run(asked)
         report.check(code == 0, f"{name}: the HEALTHCHECK of a server that works ends with {code}\n{output}")
