@@ -1,9 +1,9 @@
 //! Rule sets as programs: constants to ids, rules to plans.
 
 use super::ParsedSet;
+use entail_logic::plan::broadcast::{self, News};
 use entail_logic::plan::compile::{Body, Context, RuleBody, compile_program};
 use entail_logic::plan::lower::{Lowering, Position, Terms};
-use entail_logic::plan::broadcast::{self, News};
 use entail_logic::plan::{Arg, Atom, Condition, GraphScope, Head, Program};
 use entail_logic::rules::{Filter, Rule, expression_text};
 use entail_model::{Fault, Reason, TermId, term};

@@ -104,7 +104,9 @@ impl<T> PartSender<T> {
     pub fn send_blocking(&self, part: T, runtime: &Handle) -> Result<(), Fault> {
         match self.parts.try_send(part) {
             Err(mpsc::error::TrySendError::Full(part)) => runtime.block_on(self.send(part)),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")),
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                Err(Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))
+            }
             Ok(()) => Ok(()),
         }
     }

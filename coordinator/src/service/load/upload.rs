@@ -62,8 +62,9 @@ impl Upload {
             let text = format!("the load's client has sent nothing for {} s", self.idle_max.as_secs_f64());
             return Err(Fault::new(Reason::DeadlineExceeded, text));
         };
-        let broken =
-            |fault: Fault| Fault::new(Reason::Cancelled, format!("the load's stream was interrupted: {}", fault.message));
+        let broken = |fault: Fault| {
+            Fault::new(Reason::Cancelled, format!("the load's stream was interrupted: {}", fault.message))
+        };
         message.transpose().map_err(broken)
     }
 }
