@@ -85,6 +85,24 @@ impl Gate {
         }
     }
 
+    /// Lets in a call that comes without a server, until what this gives is dropped.
+    ///
+    /// # Errors
+    /// What is said to requests that come when the gate is shut.
+    pub fn admit(&self, path: &str) -> Result<Inside, Fault> {
+        self.enter(path).ok_or_else(|| (self.0.say)(Refusal::Shut, path))
+    }
+
+    /// What is said to a request that is cut off.
+    pub fn refusal(&self, path: &str) -> Fault {
+        (self.0.say)(Refusal::Cut, path)
+    }
+
+    /// Completes when what is inside is to end.
+    pub fn is_cut(&self) -> WaitForCancellationFutureOwned {
+        self.0.cut.clone().cancelled_owned()
+    }
+
     /// Lets a request in, unless the gate is shut.
     fn enter(&self, path: &str) -> Option<Inside> {
         if path.starts_with(ALWAYS) {
@@ -97,7 +115,7 @@ impl Gate {
 }
 
 /// A request that is inside.
-struct Inside(Option<Arc<Inner>>);
+pub struct Inside(Option<Arc<Inner>>);
 
 impl Drop for Inside {
     fn drop(&mut self) {

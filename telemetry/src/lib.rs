@@ -24,7 +24,7 @@ mod settings;
 pub mod trace;
 
 pub use attributes::{count, fail, text};
-pub use calls::{Calls, ClientSpans, Peer, ServerSpans};
+pub use calls::{Calls, ClientSpans, LocalCall, LocalCalls, Peer, ServerSpans};
 pub use context::{inject, trace_id};
 pub use readiness::{Instruments, Readiness};
 

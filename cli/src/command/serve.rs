@@ -4,7 +4,7 @@
 //! DATA/coordinator ── coordinator        its peer port is --peer-listen
 //! DATA/node-0, -1, … ── nodes            theirs are free ports of the loopback
 //! ```
-//! They call each other without sockets, as long as the nodes have the addresses that the log knows.
+//! Nodes are called by reference; they register and send heartbeats through the coordinator's peer port, as others do.
 //!
 //! Every address is taken before anything is written, so that a start which fails for a port leaves nothing behind. The
 //! coordinator ends first, so that requests on their way still find the nodes.
@@ -99,11 +99,10 @@ fn node(
         coordinator: format!("http://{}", reachable(arguments.front.peer_listen)),
         grace: arguments.front.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
-        nearby: Arc::clone(&coordinator.nearby),
+        local_nodes: Arc::clone(&coordinator.local_nodes),
         name: Some(name),
         memory: arguments.memory,
         threads: arguments.threads.map_or(share, usize::from),
-        inside: coordinator.inside.clone(),
     }
 }
 
