@@ -121,3 +121,33 @@ pub const BANNED: [(&str, &str); 5] = [
     ("unimplemented!(", "a fault that says what is not supported"),
     ("TODO", "code, or an issue"),
 ];
+
+/// Identifiers that were replaced, and by what: one word for each idea (the glossary of ARCHITECTURE.md).
+pub const RETIRED: [(&str, &str); 26] = [
+    ("AtHand", "LocalSnapshot, or the local fast path"),
+    ("ByReference", "LocalNodes"),
+    ("Census", "ClusterHealth"),
+    ("Door", "Listener"),
+    ("Heard", "RoundStats"),
+    ("House", "Coordinator"),
+    ("Lives", "IncarnationWatch"),
+    ("Nearby", "LocalNodes"),
+    ("Packed", "PackedPairs"),
+    ("Parcel", "Envelope"),
+    ("Pile", "BlockBuffer"),
+    ("Plans", "PlanCache"),
+    ("Pushed", "bodies, pushed down"),
+    ("Rest", "residual"),
+    ("Stager", "FactLoader"),
+    ("Territories", "AddressedShardMap"),
+    ("Territory", "ShardMap"),
+    ("Uses", "InFlight"),
+    ("are_near", "NodeApi"),
+    ("doom", "mark_deleted"),
+    ("in_copies", "inverse copies"),
+    ("inward", "inverse"),
+    ("only_near", "NodeApi"),
+    ("to_spread", "to_broadcast"),
+    ("take_turns", "first_rule_wins"),
+    ("too_much", "an enum"),
+];
