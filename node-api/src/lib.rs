@@ -8,8 +8,8 @@
 //! [`Connections`] chooses, once for each node; callers do not know which they have. The node's crate implements the trait
 //! for itself, over the same operations that its gRPC service calls.
 //!
-//! [`AtOnce`] is the fast path of small queries: on the caller's thread, without a future. It pays: with it a point query
-//! takes about a third of what it takes through a stream of rows and two threads (docs/benchmarks.md, point queries).
+//! [`AtOnce`] is the fast path of small queries: on the caller's thread, without a future. docs/performance-notes.md has what
+//! it brings (point queries).
 
 mod connections;
 mod encoded;
