@@ -1,11 +1,11 @@
-//! Servers of this very process: a call to one is a call of its service, without a socket in between.
+//! Servers of this process: a call to one of them calls its service directly, without a socket.
 //!
 //! ```text
 //! Connection ──► a server of this process has the address?   yes: its service, on the caller's task
 //!                                                            no:  HTTP/2
 //! ```
-//! What is around the service goes along (spans, metrics, the gate), so both ways look the same to both ends: dropping a
-//! call ends the work behind it, and a call's time is limited by what its headers say.
+//! The layers around the service apply in both cases (spans, metrics, the gate), so both look alike to caller and
+//! server: dropping a call ends the work behind it, and the timeout in the headers limits its duration.
 
 use crate::deadline;
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use tower::{Service, ServiceExt};
 /// A server's service.
 type Served = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
-/// The servers of this process, by the addresses that others know them by. Clones are the same list.
+/// The servers of this process, by the addresses that they advertise. Clones share the list.
 #[derive(Clone, Default)]
 pub struct Inside(Arc<Mutex<HashMap<String, Served>>>);
 
@@ -32,7 +32,7 @@ impl fmt::Debug for Inside {
 }
 
 impl Inside {
-    /// Lets calls to `address` reach a service, until the opening is dropped.
+    /// Routes calls to `address` to a service, until the returned value is dropped.
     pub fn open<S, B>(&self, address: &str, service: S) -> Opening
     where
         S: Service<http::Request<Body>, Response = http::Response<B>, Error = Infallible>,
@@ -46,7 +46,7 @@ impl Inside {
         Opening { inside: self.clone(), address: address.to_owned() }
     }
 
-    /// The server that has an address.
+    /// The server with this address.
     pub(crate) fn find(&self, address: &str) -> Option<Way> {
         self.lock().get(address).cloned().map(Way)
     }
@@ -56,7 +56,7 @@ impl Inside {
     }
 }
 
-/// A server that can be called from inside.
+/// Registration of a server that can be called directly.
 #[derive(Debug)]
 pub struct Opening {
     inside: Inside,
@@ -69,7 +69,7 @@ impl Drop for Opening {
     }
 }
 
-/// The way to a server of this process.
+/// A handle for direct calls to a server of this process.
 #[derive(Clone)]
 pub(crate) struct Way(Served);
 
@@ -80,7 +80,7 @@ impl fmt::Debug for Way {
 }
 
 impl Way {
-    /// Makes a call, which takes no longer than its headers say.
+    /// Makes a call that is limited by the timeout in its headers.
     pub(crate) fn call(&self, request: http::Request<Body>) -> BoxFuture<http::Response<Body>, StdError> {
         let time = deadline::read(request.headers());
         let answer = self.0.clone().oneshot(request);
@@ -110,7 +110,7 @@ mod tests {
 
     const ADDRESS: &str = "127.0.0.1:1";
 
-    /// Heartbeats never end, and tell when nobody waits for them any more.
+    /// Its heartbeats never end; the flag is set when the caller has dropped them.
     struct Server(Arc<AtomicBool>);
 
     struct Told(Arc<AtomicBool>);

@@ -1,4 +1,4 @@
-//! Server spans: a layer that takes up the caller's trace, or begins one.
+//! Server spans: a layer that continues the caller's trace, or starts one.
 
 use super::body::{Answer, Answering};
 use super::{Call, End};
@@ -10,20 +10,20 @@ use std::task::{Context, Poll};
 use tower::{Layer, Service};
 use tracing::info_span;
 
-/// Which calls of a server have spans, by their paths (`/package.Service/Method`).
+/// The calls of a server that have spans, by their paths (`/package.Service/Method`).
 #[derive(Clone, Copy, Debug)]
 pub enum Calls {
-    /// These, whoever calls.
+    /// Matching calls always have spans.
     Always(fn(&str) -> bool),
-    /// These, when they are part of a trace.
+    /// Matching calls have spans if they are part of a trace.
     InTrace(fn(&str) -> bool),
 }
 
-/// Opens a span for each call, as a child of the caller's, if the trace is kept.
+/// Opens a span for each call, as a child of the caller's span, if the trace is kept.
 #[derive(Clone, Debug)]
 pub struct ServerSpans<S = ()> {
     inner: S,
-    /// Who answers: the name that people have for it.
+    /// The name of the serving process as operators know it.
     process: Arc<str>,
     calls: Calls,
 }
