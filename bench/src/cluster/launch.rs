@@ -99,7 +99,7 @@ struct Launch<'a> {
     shape: &'a Shape,
     directory: &'a Path,
     data: PathBuf,
-    /// Free ports: two for the coordinator, two or more for each node, and one more.
+    /// Free ports: two for the coordinator, two for each node, and one more.
     free: Vec<SocketAddr>,
     processes: Processes,
 }

@@ -146,7 +146,7 @@ impl Step {
         self.values.contains_key(field)
     }
 
-    /// Does any step have a value other than zero in this field?
+    /// Does the step have a value other than zero in this field?
     pub fn tells(&self, field: &str) -> bool {
         self.values.get(field).is_some_and(|values| values.iter().any(|value| *value != 0.0))
     }
