@@ -27,8 +27,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Setting {
     pub nodes: usize,
     pub shards: u32,
-    /// Do nodes and coordinator call each other in-process instead of over sockets? In-process calls bypass the
-    /// [`door`](crate::door).
+    /// Do nodes and coordinator call each other in-process instead of over sockets? In-process calls bypass the `door`.
     pub is_near: bool,
     /// The silence of a client after which its load is aborted.
     pub load_idle_max: Duration,
