@@ -1,7 +1,6 @@
 //! A network of its own for each test: a switch and hosts, each a network namespace with an address and a file of names.
 //!
 //! ```text
-//! coordinator ─┐           ┌─ node-1        cut: off the switch, without a word to anybody
 //! coordinator ─┐           ┌─ node-1        cut: disconnected from the switch, without notice
 //!    client   ─┤  switch   ├─ node-0        part: two hosts that do not reach each other
 //!              └───────────┴─ node-2        moved: another address
