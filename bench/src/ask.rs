@@ -57,7 +57,8 @@ pub enum Outcome {
 
 /// Sends requests until the duration is over. The client must not retry.
 ///
-/// # Errors The errors of `tell`, which end the run.
+/// # Errors
+/// The errors of `tell`, which end the run.
 pub async fn run(
     client: &Client,
     request: &Request,

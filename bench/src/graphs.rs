@@ -58,7 +58,8 @@ impl Graph {
 
     /// The edges, in the order in which they are written.
     ///
-    /// # Panics If the graph is not [possible](Self::is_possible), since drawing edges would never end.
+    /// # Panics
+    /// If the graph is not [possible](Self::is_possible), since drawing edges would never end.
     pub fn edges(&self) -> Vec<(u64, u64)> {
         assert!(self.is_possible(), "{self:?} has more edges than pairs of vertices");
         let mut random = Random::stream(self.seed, 0);
@@ -78,7 +79,8 @@ impl Graph {
 
     /// Writes the edges as N-Triples and returns their number.
     ///
-    /// # Errors The errors of the output.
+    /// # Errors
+    /// The errors of the output.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
         let mut writer = Writer::new(out);
         let edge = format!("{NAMESPACE}edge");

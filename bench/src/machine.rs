@@ -25,7 +25,8 @@ pub struct Machine {
 impl Machine {
     /// Describes this machine and the measured program `entail`. Unknown properties of the machine stay empty.
     ///
-    /// # Errors [`Error::Io`] if there is no such program.
+    /// # Errors
+    /// [`Error::Io`] if there is no such program.
     pub fn here(program: &Path) -> Result<Self, Error> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         Ok(Self {

@@ -91,7 +91,8 @@ impl Ratio {
     /// The ratio from pairs of measurements: Entail's value and the peer's, or Entail's value and its facts; one pair
     /// per run.
     ///
-    /// # Panics If there is no pair.
+    /// # Panics
+    /// If there is no pair.
     pub fn of(workload: &str, against: &'static str, of: &'static str, pairs: &[(f64, f64)]) -> Self {
         let ratios: Vec<f64> = pairs.iter().map(|(entail, unit)| entail / unit).collect();
         let [min, median, max] = spread(&ratios);
@@ -101,7 +102,8 @@ impl Ratio {
 
 /// The minimum, the median and the maximum; for an even number of values the median is the mean of the middle two.
 ///
-/// # Panics If there are no values.
+/// # Panics
+/// If there are no values.
 pub fn spread(numbers: &[f64]) -> [f64; 3] {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -113,7 +115,8 @@ pub fn spread(numbers: &[f64]) -> [f64; 3] {
 
 /// The percentile of some values by the nearest-rank method; the result is one of them.
 ///
-/// # Panics If there are no values.
+/// # Panics
+/// If there are no values.
 pub fn percentile(numbers: &[f64], percent: usize) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

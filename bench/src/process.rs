@@ -26,7 +26,8 @@ pub struct Usage {
 impl Usage {
     /// The usage of a running process.
     ///
-    /// # Errors [`Error::Io`] if there is no such process or no `/proc`.
+    /// # Errors
+    /// [`Error::Io`] if there is no such process or no `/proc`.
     pub fn of(pid: u32) -> Result<Self, Error> {
         let read = |name: &str| {
             let path = format!("/proc/{pid}/{name}");
@@ -102,7 +103,8 @@ impl Owned {
     /// Starts a process that is pinned to one processor, counted among those that this process may use and modulo their
     /// number.
     ///
-    /// # Errors [`Error::Io`].
+    /// # Errors
+    /// [`Error::Io`].
     pub fn start_pinned(name: &'static str, command: &mut Command, processor: usize) -> Result<Self, Error> {
         // A child inherits the processors of the thread that starts it, so a pinned thread starts it.
         let start = || {
@@ -135,7 +137,8 @@ impl Owned {
 
     /// Sends SIGTERM and waits for the end of the process.
     ///
-    /// # Errors [`Error::Child`] if it fails or does not end in time.
+    /// # Errors
+    /// [`Error::Child`] if it fails or does not end in time.
     pub async fn stop(mut self, time_max: Duration) -> Result<(), Error> {
         let signalled = kill_process(Pid::from_child(&self.child), Signal::TERM);
         signalled.map_err(|error| Error::io(self.name, error))?;
@@ -162,7 +165,8 @@ impl Drop for Owned {
 
 /// The disk space of a directory, without preallocated space: RocksDB preallocates its logs.
 ///
-/// # Errors [`Error::Io`]. Files that vanish meanwhile are left out.
+/// # Errors
+/// [`Error::Io`]. Files that vanish meanwhile are left out.
 pub fn disk_bytes(directory: &Path) -> Result<u64, Error> {
     let mut total = 0;
     let mut open = vec![directory.to_owned()];

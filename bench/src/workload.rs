@@ -112,7 +112,8 @@ impl Workload {
 
     /// Writes the input to a file and returns the number of lines.
     ///
-    /// # Errors [`Error::Input`] for an impossible size, [`Error::Io`].
+    /// # Errors
+    /// [`Error::Input`] for an impossible size, [`Error::Io`].
     pub fn create(&self, path: &Path) -> Result<u64, Error> {
         match self {
             Self::Closure(graph) | Self::SameGeneration(graph) if !graph.is_possible() => {

@@ -8,7 +8,6 @@ use crate::units;
 use clap::Args;
 use entail_model::Fault;
 use entail_proto::bound::Bound;
-use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use entail_telemetry::http::Pages;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -104,8 +103,7 @@ impl Front {
             memory,
             grace: self.running.grace,
             instruments: Instruments::default(),
-            inside: Inside::default(),
-            nearby: Arc::default(),
+            local_nodes: Arc::default(),
         }
     }
 }

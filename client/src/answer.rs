@@ -114,7 +114,8 @@ impl<M: Message> Answer<M> {
 
     /// The next bytes, in chunks of any size; `None` after the last.
     ///
-    /// # Errors [`Error::Interrupted`] if the answer breaks off or exceeds its deadline.
+    /// # Errors
+    /// [`Error::Interrupted`] if the answer breaks off or exceeds its deadline.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let mut data = std::mem::take(&mut self.first);
         while data.is_empty() {

@@ -63,7 +63,8 @@ impl Client {
     /// A client of the server at a URL such as `http://127.0.0.1:7400`. It connects when the first call needs it, and
     /// again when the connection is lost. Must be called inside a tokio runtime.
     ///
-    /// # Errors [`Error::Address`] if the URL is invalid.
+    /// # Errors
+    /// [`Error::Address`] if the URL is invalid.
     pub fn connect(url: &str, options: Options) -> Result<Self, Error> {
         let timeout = options.timeout;
         Ok(Self { connection: Arc::new(Connection::new(url, options)?), timeout })
@@ -110,7 +111,8 @@ impl Client {
 
     /// Loads files, all of them or none (but see `commit_every`).
     ///
-    /// # Errors The errors of [`Self::update`], and [`Error::Source`] for a file that cannot be read.
+    /// # Errors
+    /// The errors of [`Self::update`], and [`Error::Source`] for a file that cannot be read.
     pub async fn load(&self, sources: Vec<Source>, on_progress: OnProgress<'_>) -> Result<v1::LoadSummary, Error> {
         load::load(&self.connection, self.timeout, sources, on_progress).await
     }

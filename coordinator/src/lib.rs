@@ -29,7 +29,7 @@ use entail_telemetry::Instruments;
 use members::{Log, Members, NodeState};
 use metalog::{Cluster, Entry, FileLog, MetaLog, State};
 use metrics::{Gauges, Metrics};
-use nodes::Connections;
+use nodes::Nodes;
 use reader::Shared;
 use servers::Servers;
 use service::Coordinator;
@@ -144,8 +144,8 @@ fn shape_notes(options: &Options, state: &State) {
 /// Puts the parts together.
 fn assemble(options: Options, log: FileLog) -> Result<Arc<Coordinator>, Fault> {
     let cluster = log.state().cluster().cloned().ok_or_else(|| Fault::internal("a log without its cluster"))?;
-    let connections = Connections::new(options.inside.clone(), Arc::clone(&options.nearby));
-    let members = Arc::new(Members::new(Log::new(log), options.min_nodes, connections));
+    let nodes = Nodes::new(Arc::clone(&options.local_nodes));
+    let members = Arc::new(Members::new(Log::new(log), options.min_nodes, nodes));
     let first_query = u64::from_le_bytes(random()?);
     let metrics = Metrics::new(&options.instruments.metrics);
     let shared = Arc::new(Shared::new(&cluster, options.memory / 4, first_query, metrics));

@@ -12,7 +12,7 @@ pub use log::Log;
 
 use crate::in_flight::InFlight;
 use crate::metalog::{Entry, Incarnation};
-use crate::nodes::{Connections, Holders};
+use crate::nodes::{Holders, Nodes};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason};
 use entail_proto::convert;
 use entail_proto::internal::cluster_service_server::ClusterService;
@@ -58,7 +58,7 @@ pub struct Members {
     live: Mutex<HashMap<NodeId, Live>>,
     /// Nodes that seemed to have lost the epoch that is given here.
     behind: Mutex<HashMap<NodeId, Epoch>>,
-    connections: Connections,
+    nodes: Nodes,
     in_flight: InFlight,
     min_nodes: usize,
     started: Instant,
@@ -68,12 +68,12 @@ pub struct Members {
 
 impl Members {
     /// The members of a log's cluster, none of them seen yet.
-    pub fn new(log: Log, min_nodes: usize, connections: Connections) -> Self {
+    pub fn new(log: Log, min_nodes: usize, nodes: Nodes) -> Self {
         Self {
             log,
             live: Mutex::default(),
             behind: Mutex::default(),
-            connections,
+            nodes,
             in_flight: InFlight::default(),
             min_nodes: min_nodes.max(1),
             started: Instant::now(),
@@ -196,7 +196,7 @@ impl Members {
         let in_use = self.in_flight.begin();
         known.iter_mut().for_each(|(node, (_, absence))| *absence = self.absence(*node));
         let map = convert::placement_map(&placement, &addresses);
-        Ok(Holders::new(&self.connections, cluster, map, &known)?.in_use(in_use))
+        Ok(Holders::new(&self.nodes, cluster, map, &known)?.in_use(in_use))
     }
 
     /// The life of a node that the log knows.

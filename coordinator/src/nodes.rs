@@ -1,76 +1,38 @@
-//! Calls to nodes: one typed function per call, with its deadline, and faults instead of status.
+//! The nodes that hold shards, as their callers have them: each by its name, and a failure of a call names it.
 
 use crate::balance::{Balancer, Candidate, PickRequest};
 use crate::in_flight::Use;
-use bytes::Bytes;
-use entail_logic::near::{Near, Nearby};
-use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId, TermId};
-use entail_proto::connection::Connection;
-use entail_proto::inside::Inside;
-use entail_proto::internal::node_service_client::NodeServiceClient;
-use entail_proto::internal::*;
-use entail_proto::{addressee, convert, status};
-use entail_telemetry::ClientSpans;
+use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId};
+use entail_node_api::{AtOnce, Call, Connections, LocalNodes, NodeApi};
+use entail_proto::convert;
+use entail_proto::internal::PlacementMap;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-use tonic::transport::Endpoint;
-use tonic::{Request, Status, Streaming};
+use std::time::Instant;
 
-/// The deadline of calls that only look something up or change a little.
-const SHORT: Duration = Duration::from_secs(30);
-
-/// The deadline of looking at a trace, for which somebody waits who has an answer already.
-const TRACE: Duration = Duration::from_secs(2);
-
-/// Beyond a query's deadline: the query ends by its own clock, and the node's only counts when nobody tells it so.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// The largest message from or to a node.
-const MESSAGE_BYTES_MAX: usize = 256 << 20;
-
-/// Connections to nodes, by address, and the nodes that need none.
+/// The ways to all nodes, and how many queries are at work at each.
 #[derive(Debug, Default)]
-pub struct Connections {
-    inside: Inside,
-    peers: Mutex<HashMap<String, Peer>>,
-    nearby: Arc<Nearby>,
+pub struct Nodes {
+    connections: Connections,
+    at_work: Mutex<HashMap<NodeId, Arc<AtomicU32>>>,
 }
 
-/// A connection, and how many queries are at work behind it.
-#[derive(Clone, Debug)]
-struct Peer {
-    connection: ClientSpans<Connection>,
-    at_work: Arc<AtomicU32>,
-}
-
-impl Connections {
-    /// No connections yet: those to nodes of this process will need no sockets, and `nearby` are asked without any.
-    pub fn new(inside: Inside, nearby: Arc<Nearby>) -> Self {
-        Self { inside, nearby, peers: Mutex::default() }
+impl Nodes {
+    /// No connections yet; `local` nodes need none.
+    pub fn new(local: Arc<LocalNodes>) -> Self {
+        Self { connections: Connections::new(local), at_work: Mutex::default() }
     }
 
-    fn peer(&self, address: &str) -> Result<Peer, Fault> {
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(peer) = peers.get(address).filter(|peer| !peer.connection.get_ref().is_misled()) {
-            return Ok(peer.clone());
-        }
-        let windows =
-            |endpoint: Endpoint| endpoint.initial_stream_window_size(4 << 20).initial_connection_window_size(16 << 20);
-        let connection = Connection::to(address, &self.inside, windows)?;
-        let connection = ClientSpans::new(connection, entail_telemetry::Peer::new(address));
-        let peer = Peer { connection, at_work: Arc::default() };
-        peers.insert(address.to_owned(), peer.clone());
-        Ok(peer)
+    fn at_work(&self, node: NodeId) -> Arc<AtomicU32> {
+        Arc::clone(self.at_work.lock().unwrap_or_else(PoisonError::into_inner).entry(node).or_default())
     }
 }
 
 /// The nodes that hold shards, as of one placement.
 #[derive(Clone, Debug, Default)]
 pub struct Holders {
-    pub cluster: ClusterId,
-    pub map: PlacementMap,
+    pub map: Arc<PlacementMap>,
     pub links: BTreeMap<NodeId, Link>,
     /// Tells that the nodes are used, for as long as there is a clone of this.
     _in_use: Use,
@@ -83,9 +45,8 @@ pub struct Link {
     pub name: String,
     pub shards: Vec<ShardId>,
     cluster: ClusterId,
-    peer: Peer,
-    /// The node itself, if it is in this process.
-    near: Option<Arc<dyn Near>>,
+    api: Arc<dyn NodeApi>,
+    at_work: Arc<AtomicU32>,
     /// Why it is not there, if that was known when the link was made.
     absence: Option<&'static str>,
 }
@@ -102,7 +63,7 @@ impl Drop for AtWork {
 impl Holders {
     /// Links to every holder of the placement; what is known of each node is its name and why it is not there, if so.
     pub fn new(
-        connections: &Connections,
+        nodes: &Nodes,
         cluster: ClusterId,
         map: PlacementMap,
         known: &BTreeMap<NodeId, (String, Option<&'static str>)>,
@@ -113,14 +74,13 @@ impl Holders {
             if !links.contains_key(node) {
                 let address = addresses.get(node).ok_or_else(|| Fault::internal("a holder without an address"))?;
                 let (name, absence) = known.get(node).cloned().unwrap_or_else(|| (address.clone(), None));
-                let peer = connections.peer(address)?;
-                let near = connections.nearby.find(*node);
-                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, peer, near, absence });
+                let (api, at_work) = (nodes.connections.node(*node, || Ok(address))?, nodes.at_work(*node));
+                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, api, at_work, absence });
             }
             let link = links.get_mut(node).expect("it was just inserted");
             link.shards.push(ShardId(shard as u16));
         }
-        Ok(Self { cluster, map, links, _in_use: Use::default() })
+        Ok(Self { map: Arc::new(map), links, _in_use: Use::default() })
     }
 
     /// The same, counted as a use of the nodes.
@@ -137,26 +97,17 @@ impl Holders {
         })
     }
 
-    /// The node that holds everything, if it is one, in this process.
-    pub fn only_near(&self) -> Option<(&Link, &Arc<dyn Near>)> {
-        let link = self.links.values().next().filter(|_| self.links.len() == 1)?;
-        link.near().map(|near| (link, near))
-    }
-
-    /// Are all nodes that hold something in this process?
-    pub fn are_near(&self) -> bool {
-        self.links.values().all(|link| link.near().is_some())
+    /// The node that holds everything, if it is one.
+    pub fn only(&self) -> Option<&Link> {
+        self.links.values().next().filter(|_| self.links.len() == 1)
     }
 
     /// The replicas that could answer for a shard: its one holder, as long as there is one copy of each shard.
     fn replicas(&self, shard: usize) -> Vec<Candidate> {
         let node = self.map.holders.get(shard).map(|node| NodeId(*node));
         let link = node.and_then(|node| self.links.get(&node));
-        let candidate = |link: &Link| Candidate {
-            node: link.node,
-            in_flight: link.peer.at_work.load(Ordering::Relaxed),
-            weight: 1,
-        };
+        let candidate =
+            |link: &Link| Candidate { node: link.node, in_flight: link.at_work.load(Ordering::Relaxed), weight: 1 };
         link.map(candidate).into_iter().collect()
     }
 
@@ -168,7 +119,7 @@ impl Holders {
             let candidates = self.replicas(shard);
             let request = PickRequest { candidates: &candidates, key: shard as u64, random: random(shard) };
             if let Some(picked) = balancer.pick(&request).map(|index| candidates[index].node) {
-                self.map.holders[shard] = picked.0;
+                Arc::make_mut(&mut self.map).holders[shard] = picked.0;
                 let link = self.links.get_mut(&picked).expect("candidates have links");
                 link.shards.push(ShardId(shard as u16));
             }
@@ -181,157 +132,51 @@ impl Holders {
 impl Link {
     /// Counts a query's part at this node.
     pub fn begin(&self) -> AtWork {
-        self.peer.at_work.fetch_add(1, Ordering::Relaxed);
-        AtWork(Arc::clone(&self.peer.at_work))
+        self.at_work.fetch_add(1, Ordering::Relaxed);
+        AtWork(Arc::clone(&self.at_work))
     }
 
-    /// The node itself, if it is in this process and known to be there.
-    pub fn near(&self) -> Option<&Arc<dyn Near>> {
-        self.near.as_ref().filter(|_| self.absence.is_none())
-    }
-
-    fn client(&self) -> NodeServiceClient<ClientSpans<Connection>> {
-        NodeServiceClient::new(self.peer.connection.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
-    }
-
-    /// A request to the node, unless it is known that it is not there.
-    fn request<T>(&self, message: T, deadline: Option<Duration>) -> Result<Request<T>, Fault> {
-        if let Some(absence) = self.absence {
-            return Err(self.unreachable(absence));
-        }
-        let mut request = Request::new(message);
-        addressee::address(&mut request, self.node);
-        if let Some(deadline) = deadline {
-            request.set_timeout(deadline);
-        }
-        Ok(request)
-    }
-
-    /// The same, of a query that ends at `until`: the node is told how much of its time is left.
-    fn request_until<T>(
-        &self,
-        message: T,
-        deadline: Option<Duration>,
+    /// Calls the node, unless it is known that it is not there. A call for a query says `until` when that goes on.
+    pub async fn call<'l, T, F>(
+        &'l self,
         until: Option<Instant>,
-    ) -> Result<Request<T>, Fault> {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()) + GRACE);
-        self.request(message, deadline.into_iter().chain(left).min())
+        call: impl FnOnce(&'l dyn NodeApi, Call) -> F,
+    ) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.check()?;
+        call(&*self.api, Call { cluster: self.cluster, until }).await.map_err(|fault| self.fault(fault))
+    }
+
+    /// Asks the node at once, if it answers so: it is in this process, and as far as is known it is there.
+    pub fn at_once<'l, T>(
+        &'l self,
+        ask: impl FnOnce(&'l dyn AtOnce, Call) -> Result<T, Fault>,
+    ) -> Option<Result<T, Fault>> {
+        let node = self.api.at_once().filter(|_| self.absence.is_none())?;
+        Some(ask(node, Call { cluster: self.cluster, until: None }).map_err(|fault| self.fault(fault)))
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        self.absence.map_or(Ok(()), |absence| Err(self.unreachable(absence)))
     }
 
     fn unreachable(&self, why: &str) -> Fault {
         Fault::new(Reason::ShardsUnavailable, format!("node {} {why}", self.name)).with_shards(self.shards.clone())
     }
 
-    /// The cluster that the node belongs to.
-    pub fn cluster(&self) -> ClusterId {
-        self.cluster
-    }
-
     /// A failure of this node's, naming it where somebody has to look after it, and its shards when it cannot be reached.
-    fn fault(&self, error: &Status) -> Fault {
-        let fault = status::to_fault(error);
+    pub fn fault(&self, mut fault: Fault) -> Fault {
         // One that has not registered yet is as good as away.
         let is_away = matches!(fault.reason, Reason::ShardsUnavailable | Reason::DeadlineExceeded | Reason::NotReady);
         if is_away && fault.shards.is_empty() {
             return self.unreachable(&format!("cannot be reached: {}", fault.message));
         }
-        self.named(fault)
-    }
-
-    /// A failure that somebody has to look after names the node.
-    pub fn named(&self, mut fault: Fault) -> Fault {
         if matches!(fault.reason, Reason::DiskFull | Reason::Corrupt) {
             fault.message = format!("node {}: {}", self.name, fault.message);
         }
         fault
-    }
-
-    /// Ids for terms, new ones if need be.
-    pub async fn intern(&self, attempt: u64, terms: Terms, hashes: Bytes) -> Result<Vec<TermId>, Fault> {
-        let request = InternRequest { cluster: self.cluster.0, attempt, terms: Some(terms), hashes };
-        let reply = self.client().intern(self.request(request, Some(SHORT * 4))?).await;
-        convert::ids_from_bytes(&reply.map_err(|error| self.fault(&error))?.get_ref().ids)
-    }
-
-    /// Ids of known terms; [`TermId::MAX`] for others.
-    pub async fn lookup(&self, terms: Terms, until: Option<Instant>) -> Result<Vec<TermId>, Fault> {
-        let request = LookupRequest { cluster: self.cluster.0, terms: Some(terms) };
-        let reply = self.client().lookup(self.request_until(request, Some(SHORT), until)?).await;
-        convert::ids_from_bytes(&reply.map_err(|error| self.fault(&error))?.get_ref().ids)
-    }
-
-    /// The canonical bytes of ids.
-    pub async fn decode(&self, ids: &[TermId], until: Option<Instant>) -> Result<Vec<Bytes>, Fault> {
-        let request = DecodeRequest { cluster: self.cluster.0, ids: convert::ids_to_bytes(ids) };
-        let reply = self.client().decode(self.request_until(request, Some(SHORT), until)?).await;
-        convert::term_slices(&reply.map_err(|error| self.fault(&error))?.into_inner().terms.unwrap_or_default())
-    }
-
-    /// Stages facts.
-    pub async fn stage(&self, mut request: StageRequest) -> Result<(), Fault> {
-        request.cluster = self.cluster.0;
-        let reply = self.client().stage(self.request(request, Some(SHORT * 4))?).await;
-        reply.map(drop).map_err(|error| self.fault(&error))
-    }
-
-    /// Runs a round. It has no deadline of its own: rounds may be long, and heartbeats tell whether the node lives.
-    pub async fn reason(&self, mut request: ReasonRequest) -> Result<ReasonResponse, Fault> {
-        request.cluster = self.cluster.0;
-        let reply = self.client().reason(self.request(request, None)?).await;
-        reply.map(|reply| reply.into_inner()).map_err(|error| self.fault(&error))
-    }
-
-    /// Makes an attempt's runs durable.
-    pub async fn seal(&self, attempt: u64) -> Result<SealResponse, Fault> {
-        let request = SealRequest { cluster: self.cluster.0, attempt };
-        let reply = self.client().seal(self.request(request, None)?).await;
-        reply.map(|reply| reply.into_inner()).map_err(|error| self.fault(&error))
-    }
-
-    /// Tells the outcome of an attempt.
-    pub async fn decide(&self, decision: Decision) -> Result<(), Fault> {
-        let request = DecideRequest { cluster: self.cluster.0, decision: Some(decision) };
-        let reply = self.client().decide(self.request(request, Some(SHORT))?).await;
-        reply.map(drop).map_err(|error| self.fault(&error))
-    }
-
-    /// Starts a query's part; dropping the stream stops it.
-    pub async fn execute(
-        &self,
-        mut request: ExecuteRequest,
-        until: Option<Instant>,
-    ) -> Result<Streaming<ExecuteResponse>, Fault> {
-        request.cluster = self.cluster.0;
-        let reply = self.client().execute(self.request_until(request, None, until)?).await;
-        reply.map(|reply| reply.into_inner()).map_err(|error| self.fault(&error))
-    }
-
-    /// The next part of a stream of this node's.
-    pub async fn next<T>(&self, stream: &mut Streaming<T>) -> Result<Option<T>, Fault> {
-        stream.message().await.map_err(|error| self.fault(&error))
-    }
-
-    /// The sizes of the relations at an epoch.
-    pub async fn sizes(&self, epoch: u64, until: Option<Instant>) -> Result<Vec<RelationSize>, Fault> {
-        let request = SizesRequest { cluster: self.cluster.0, epoch };
-        let reply = self.client().sizes(self.request_until(request, Some(SHORT), until)?).await;
-        reply.map(|reply| reply.into_inner().relations).map_err(|error| self.fault(&error))
-    }
-
-    /// What the node still has of a trace.
-    pub async fn trace(&self, trace: [u8; 16]) -> Result<Bytes, Fault> {
-        let request = TraceRequest { trace: trace.to_vec().into() };
-        let reply = self.client().trace(self.request(request, Some(TRACE))?).await;
-        reply.map(|reply| reply.into_inner().spans).map_err(|error| self.fault(&error))
-    }
-
-    /// Streams the node's facts.
-    pub async fn scan(&self, mut request: ScanRequest) -> Result<Streaming<ScanResponse>, Fault> {
-        request.cluster = self.cluster.0;
-        let reply = self.client().scan(self.request(request, None)?).await;
-        reply.map(|reply| reply.into_inner()).map_err(|error| self.fault(&error))
     }
 }
 
@@ -346,7 +191,7 @@ mod tests {
         let addresses = BTreeMap::from([1, 2, 3].map(|node| (NodeId(node), format!("127.0.0.1:{node}"))));
         let placement = Placement { version: 1, holders: [1, 2, 1, 2].map(NodeId).to_vec() };
         let map = convert::placement_map(&placement, &addresses);
-        Holders::new(&Connections::default(), ClusterId(9), map, &BTreeMap::new()).expect("addresses are known")
+        Holders::new(&Nodes::default(), ClusterId(9), map, &BTreeMap::new()).expect("addresses are known")
     }
 
     #[tokio::test]
@@ -359,22 +204,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_node_is_told_how_much_time_is_left() {
-        let holders = holders();
-        let link = holders.holder(ShardId(0)).expect("it is placed");
-        let told = |deadline: Option<Duration>, until: Option<Instant>| {
-            entail_proto::deadline::deadline_of(&link.request_until((), deadline, until).expect("it is not lost"))
-        };
-        let second = Duration::from_secs(1);
-        assert_eq!(told(None, None), None);
-        assert_eq!(told(Some(SHORT), None), Some(SHORT));
-        assert_eq!(told(Some(SHORT), Some(Instant::now() + SHORT * 2)), Some(SHORT), "no call has more than its own");
-        let left = told(None, Some(Instant::now() + second * 9)).expect("the query has an end");
-        assert!(left > second * 8 && left <= second * 9 + GRACE, "{left:?}");
-        assert!(told(Some(SHORT), Some(Instant::now())).expect("the query has an end") <= GRACE);
-    }
-
-    #[tokio::test]
     async fn replicas_know_what_is_at_work_at_them() {
         let holders = holders();
         let in_flight = || holders.replicas(0).iter().map(|candidate| candidate.in_flight).collect::<Vec<_>>();
@@ -384,5 +213,21 @@ mod tests {
         drop((one, other));
         assert_eq!(in_flight(), [0]);
         assert_eq!(holders.replicas(4), []);
+    }
+
+    #[tokio::test]
+    async fn a_failure_names_the_node_and_an_absent_one_is_not_called() {
+        let mut link = holders().holder(ShardId(1)).expect("it is placed").clone();
+        let fail = |reason| async move { Err::<(), Fault>(Fault::new(reason, "why")) };
+        for (reason, text) in [
+            (Reason::DiskFull, "node 127.0.0.1:2: why"),
+            (Reason::NotReady, "node 127.0.0.1:2 cannot be reached: why"),
+            (Reason::Fenced, "why"),
+        ] {
+            assert_eq!(link.call(None, |_, _| fail(reason)).await.expect_err("it fails").message, text);
+        }
+        link.absence = Some("is shutting down");
+        let fault = link.call(None, |_, _| async { Ok(()) }).await.expect_err("it is not called");
+        assert_eq!((fault.message.as_str(), fault.shards), ("node 127.0.0.1:2 is shutting down", link.shards));
     }
 }

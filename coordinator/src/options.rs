@@ -1,7 +1,6 @@
 //! What a coordinator is started with.
 
-use entail_logic::near::Nearby;
-use entail_proto::inside::Inside;
+use entail_node_api::LocalNodes;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,8 +39,6 @@ pub struct Options {
     pub grace: Duration,
     /// Where the coordinator's metrics and its readiness are shown.
     pub instruments: Instruments,
-    /// Nodes of this process.
-    pub inside: Inside,
     /// The nodes of this process.
-    pub nearby: Arc<Nearby>,
+    pub local_nodes: Arc<LocalNodes>,
 }

@@ -1,22 +1,21 @@
 //! The cluster as a query sees it: one pinned epoch, calls to the nodes that hold it.
 
-mod hand;
+mod local;
 mod shared;
 
-pub use hand::AtHand;
+pub use local::LocalSnapshot;
 pub use shared::Shared;
 
 use crate::fanout::{Call, FanOut};
 use crate::nodes::{Holders, Link};
 use bytes::Bytes;
 use entail_logic::eval::Batch;
-use entail_logic::exchange::wire;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_logic::plan::{Plan, Route};
 use entail_model::{Cancellation, Epoch, Fault, NodeId, Reason, Relation, ShardId, TermId, term};
-use entail_proto::convert;
-use entail_proto::internal::{ExecuteRequest, ExecuteSummary};
-use entail_sparql::cluster::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts, Wanted, Work};
+use entail_node_api::{self as node, Encoded, Execute, Profile, Summary};
+use entail_sparql::cluster::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts, Wanted};
+use futures::StreamExt;
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -61,7 +60,9 @@ impl Reader {
     }
 
     async fn fetch_context(&self) -> Result<Context, Fault> {
-        let calls = self.holders.links.values().map(|link| link.sizes(self.epoch.0, self.cancel.deadline()));
+        let (epoch, until) = (self.epoch, self.cancel.deadline());
+        let calls = self.holders.links.values();
+        let calls = calls.map(|link| link.call(until, move |node, call| node.sizes(call, epoch)));
         let mut stats: HashMap<Relation, RelationStats> = HashMap::new();
         let mut objects: HashMap<(Relation, TermId), u64> = HashMap::new();
         for size in try_join_all(calls).await?.into_iter().flatten() {
@@ -89,9 +90,17 @@ impl Reader {
         Ok(context)
     }
 
-    /// The same cluster for what is small, if one node of this process holds everything.
-    pub fn at_hand(&self) -> Option<AtHand> {
-        AtHand::new(&self.shared, &self.holders, self.epoch, &self.cancel)
+    /// The fast path, if there is one: one node holds everything and answers at once, and the epoch's statistics are
+    /// known. The one place where it is chosen.
+    pub fn local(&self) -> Option<LocalSnapshot> {
+        self.holders.only()?.at_once(|_, _| Ok(()))?.ok()?;
+        Some(LocalSnapshot {
+            context: self.shared.known_context(self.epoch)?,
+            shared: Arc::clone(&self.shared),
+            holders: Arc::clone(&self.holders),
+            epoch: self.epoch,
+            cancel: self.cancel.clone(),
+        })
     }
 
     /// The ids of terms by their canonical bytes.
@@ -109,12 +118,12 @@ impl Reader {
         }
         let calls = by_node.into_iter().map(|(node, indexes)| async move {
             let link = &self.holders.links[&node];
-            let wanted = convert::terms(indexes.iter().map(|index| &terms[*index][..]));
-            let found = link.lookup(wanted, self.cancel.deadline()).await?;
+            let wanted: Vec<&[u8]> = indexes.iter().map(|index| &terms[*index][..]).collect();
+            let found = link.call(self.cancel.deadline(), |node, call| node.lookup(call, &wanted)).await?;
             Ok::<_, Fault>((indexes, found))
         });
         for (indexes, found) in try_join_all(calls).await? {
-            for (index, id) in indexes.into_iter().zip(found).filter(|(_, id)| *id != TermId::MAX) {
+            for (index, id) in indexes.into_iter().zip(found).filter_map(|(index, id)| Some((index, id?))) {
                 self.shared.ids.insert(terms[index].clone(), id);
                 ids[index] = Some(id);
             }
@@ -142,7 +151,10 @@ impl Reader {
         let calls = by_node.into_iter().map(|(node, mut ids)| async move {
             ids.sort_unstable();
             ids.dedup();
-            let found = self.holders.links[&node].decode(&ids, self.cancel.deadline()).await?;
+            let (link, mut found) = (&self.holders.links[&node], Vec::with_capacity(ids.len()));
+            // A copy: what came holds the whole answer.
+            let mut keep = |text: &[u8]| found.push(Bytes::copy_from_slice(text));
+            link.call(self.cancel.deadline(), |node, call| node.texts(call, &ids, &mut keep)).await?;
             Ok::<_, Fault>((ids, found))
         });
         for (ids, found) in try_join_all(calls).instrument(span).await? {
@@ -150,8 +162,6 @@ impl Reader {
                 return Err(Fault::corrupt("a node gave texts of other terms"));
             }
             for (id, text) in ids.into_iter().zip(found) {
-                // A copy: the received buffer holds the whole answer.
-                let text = Bytes::copy_from_slice(&text);
                 self.shared.terms.insert(id, text.clone());
                 texts.insert(id, text);
             }
@@ -174,15 +184,15 @@ impl Cluster for Reader {
     }
 
     fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt> {
-        match self.at_hand() {
-            Some(at_hand) => at_hand.lookup(terms),
+        match self.local() {
+            Some(local) => local.lookup(terms),
             None => Ok(self.block(self.fetch_ids(terms))?),
         }
     }
 
     fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
-        if let Some((_, node)) = self.holders.only_near() {
-            return Ok(hand::texts(&self.holders, node, ids)?);
+        if let Some(local) = self.local() {
+            return local.all_texts(ids);
         }
         let found = self.block(self.fetch_texts(ids))?;
         let mut texts = Texts::new();
@@ -196,25 +206,24 @@ impl Cluster for Reader {
         let is_traced = self.started.fetch_add(1, Ordering::Relaxed) < PLANS_TRACED_MAX;
         let span = if is_traced { info_span!("fan-out") } else { Span::none() };
         if !wanted.profile
-            && let Some(at_hand) = self.at_hand()
-            && let Some(rows) = at_hand.answer(Arc::clone(&plan), wanted, None, &span)?
+            && let Some(local) = self.local()
+            && let Some(rows) = local.answer(Arc::clone(&plan), wanted, None, &span)?
         {
             return Ok(rows);
         }
-        let rdf_type = if wanted.profile { Cluster::context(self)?.rdf_type } else { None };
         let participants = self.participants(&plan)?;
-        let encoded = postcard::to_stdvec(&*plan).map_err(|error| Fault::internal(format!("a plan: {error}")))?;
-        let request = ExecuteRequest {
-            cluster: self.holders.cluster.0,
+        let profile = match wanted.profile {
+            true => Some(Profile { rdf_type: Cluster::context(self)?.rdf_type }),
+            false => None,
+        };
+        let request = Execute {
             query: self.shared.next_query.fetch_add(1, Ordering::Relaxed),
-            epoch: self.epoch.0,
-            plan: encoded.into(),
-            placement: Some(self.holders.map.clone()),
-            participants: participants.iter().map(|link| link.node.0).collect(),
+            epoch: self.epoch,
+            plan: Encoded::new(plan),
+            placement: Arc::clone(&self.holders.map),
+            participants: participants.iter().map(|link| link.node).collect(),
             rows_max: wanted.rows_max,
-            profile: wanted.profile,
-            rdf_type: rdf_type.map_or(0, |id| id.0),
-            has_rdf_type: rdf_type.is_some(),
+            profile,
         };
         let (send, batches) = mpsc::channel(BATCHES_WAITING);
         let until = self.cancel.deadline();
@@ -260,14 +269,14 @@ fn graphs(context: &Context) -> Vec<TermId> {
 }
 
 enum Part {
-    Rows(Bytes),
+    Rows(node::Rows),
     Done(NodeProfile),
 }
 
 /// What a node is asked, and until when.
 struct Ask {
     link: Link,
-    request: ExecuteRequest,
+    request: Execute,
     until: Option<Instant>,
 }
 
@@ -275,17 +284,13 @@ struct Ask {
 async fn follow(ask: Ask, send: &mpsc::Sender<Result<Part, Fault>>, mut call: Call) -> Result<(), Fault> {
     let Ask { link, request, until } = ask;
     let _at_work = link.begin();
-    let mut stream = link.execute(request, until).await?;
-    while let Some(part) = link.next(&mut stream).await? {
-        let is_last = part.summary.is_some();
-        if is_last {
-            // The call is over when the query hears that it is.
-            _ = link.next(&mut stream).await?;
-        }
-        let part = match part.summary {
-            Some(summary) => Part::Done(profile(&link, &summary)),
-            None => Part::Rows(part.rows),
+    let mut parts = link.call(until, |node, call| node.execute(call, request)).await?;
+    while let Some(part) = parts.next().await {
+        let part = match part.map_err(|fault| link.fault(fault))? {
+            node::Part::Rows(rows) => Part::Rows(rows),
+            node::Part::Done(summary) => Part::Done(profile(&link, summary)),
         };
+        let is_last = matches!(part, Part::Done(_));
         if call.aside(send.send(Ok(part))).await.is_err() {
             return Ok(());
         }
@@ -298,12 +303,12 @@ async fn follow(ask: Ask, send: &mpsc::Sender<Result<Part, Fault>>, mut call: Ca
         .with_shards(link.shards.clone()))
 }
 
-fn profile(link: &Link, summary: &ExecuteSummary) -> NodeProfile {
-    let work = summary.work.iter().map(|one| OperatorWork {
-        stage: one.stage as usize,
-        operator: one.operator as usize,
-        shard: one.shard.map(|shard| shard as u16),
-        work: Work { rows: one.rows, bytes: one.bytes, messages: one.messages, nanoseconds: one.nanoseconds },
+fn profile(link: &Link, summary: Summary) -> NodeProfile {
+    let work = summary.work.into_iter().map(|(((stage, operator), shard), work)| OperatorWork {
+        stage,
+        operator,
+        shard: shard.map(|shard| shard.0),
+        work,
     });
     NodeProfile {
         node: link.node,
@@ -329,7 +334,7 @@ impl Rows for Streams {
             let batches = &mut self.batches;
             match self.runtime.block_on(unless_cancelled(&self.cancel, async { Ok(batches.recv().await) }))? {
                 None => return Ok(None),
-                Some(Ok(Part::Rows(rows))) => return wire::decode_batch(&rows).map(Some),
+                Some(Ok(Part::Rows(rows))) => return rows.into_batch().map(Some),
                 Some(Ok(Part::Done(profile))) => self.profile.push(profile),
                 Some(Err(fault)) => return Err(fault),
             }

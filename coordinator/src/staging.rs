@@ -1,25 +1,20 @@
 //! Bringing facts to their homes: terms to ids, facts to the two nodes that keep their copies.
-//!
-//! If all nodes are of this process, a batch goes to them by reference, and one thread does all of its work.
 
-use crate::nodes::{Holders, Link};
+use crate::nodes::Holders;
 use bytes::Bytes;
-use entail_logic::near::{Near, Staged, StagedFacts};
 use entail_model::fact::{Pair, in_home};
 use entail_model::term::{HashKey, TermHash};
 use entail_model::{
     Attempt, Direction, Epoch, Fact, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId, term,
 };
-use entail_proto::convert;
-use entail_proto::internal::StageRequest;
-use entail_rdf::{Batch, TermTable};
+use entail_node_api::{Staged, StagedFacts};
+use entail_rdf::Batch;
 use futures::future::try_join_all;
 use oxrdf::vocab::rdf;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
-use tracing::Span;
 
 /// Where terms are at home: the cluster's key for their hashes, and its number of shards.
 #[derive(Clone, Copy, Debug)]
@@ -87,43 +82,11 @@ impl FactLoader {
     /// Interns a batch's terms and stages its facts.
     pub async fn stage_batch(self: Arc<Self>, batch: Batch) -> Result<(), Fault> {
         self.rdf_type().await?;
-        if self.holders.are_near() {
-            let span = Span::current();
-            let done = tokio::task::spawn_blocking(move || span.in_scope(|| self.stage_near(&batch)));
-            return done.await.unwrap_or_else(|error| Err(Fault::internal(format!("a task failed: {error}"))));
-        }
         let ids = self.intern_at(batch.terms.hashes(), |index| batch.terms.bytes(index)).await?;
-        self.stage(batch.facts.iter().map(|fact| fact.resolve(&ids))).await
-    }
-
-    /// The same at nodes that are all in this process.
-    fn stage_near(&self, batch: &Batch) -> Result<(), Fault> {
-        let ids = self.intern_near(&batch.terms)?;
-        let attempt = Attempt(self.attempt);
-        for (node, facts) in self.sort(batch.facts.iter().map(|fact| fact.resolve(&ids)), self.rdf_type.get())? {
-            let (link, near) = self.near(node)?;
-            let (cluster, previous, sequence) = (link.cluster(), self.previous, self.next_sequence(node));
-            let staged = near.stage(Staged { cluster, attempt, previous, sequence, facts });
-            staged.map_err(|fault| link.named(fault))?;
-        }
-        Ok(())
-    }
-
-    fn intern_near(&self, terms: &TermTable) -> Result<Vec<TermId>, Fault> {
-        let mut ids = vec![TermId::MAX; terms.hashes().len()];
-        for (node, indexes) in self.by_home(terms.hashes())? {
-            let bytes: Vec<&[u8]> = indexes.iter().map(|index| terms.bytes(*index)).collect();
-            let hashes: Vec<TermHash> = indexes.iter().map(|index| terms.hashes()[*index]).collect();
-            let (link, near) = self.near(node)?;
-            let found = near.intern(link.cluster(), Attempt(self.attempt), &bytes, &hashes);
-            put(&mut ids, &indexes, found.map_err(|fault| link.named(fault))?)?;
-        }
-        Ok(ids)
-    }
-
-    fn near(&self, node: NodeId) -> Result<(&Link, &Arc<dyn Near>), Fault> {
-        let link = &self.holders.links[&node];
-        link.near().map(|near| (link, near)).ok_or_else(|| Fault::internal("a node is not near"))
+        let facts = batch.facts.iter().map(|fact| fact.resolve(&ids));
+        // Those of a load are many.
+        let sorted = tokio::task::block_in_place(|| self.sort(facts, self.rdf_type.get()))?;
+        self.send(sorted).await
     }
 
     /// Facts by the nodes that keep them, counted by relation.
@@ -152,11 +115,15 @@ impl FactLoader {
         bytes: impl Fn(usize) -> &'a [u8],
     ) -> Result<Vec<TermId>, Fault> {
         let by_node = self.by_home(hashes)?;
+        let attempt = Attempt(self.attempt);
         let calls = by_node.iter().map(|(node, indexes)| {
             let link = &self.holders.links[node];
-            let terms = convert::terms(indexes.iter().map(|index| bytes(*index)));
-            let hashes = convert::hashes_to_bytes(indexes.iter().map(|index| hashes[*index]));
-            async move { Ok::<_, Fault>((indexes, link.intern(self.attempt, terms, hashes).await?)) }
+            let terms: Vec<&[u8]> = indexes.iter().map(|index| bytes(*index)).collect();
+            let hashes: Vec<TermHash> = indexes.iter().map(|index| hashes[*index]).collect();
+            async move {
+                let found = link.call(None, |node, call| node.intern(call, attempt, &terms, &hashes)).await?;
+                Ok::<_, Fault>((indexes, found))
+            }
         });
         let mut ids = vec![TermId::MAX; hashes.len()];
         for (indexes, found) in try_join_all(calls).await? {
@@ -176,14 +143,11 @@ impl FactLoader {
     }
 
     /// Sends facts to the nodes that keep their copies.
-    pub async fn stage(&self, facts: impl IntoIterator<Item = Fact>) -> Result<(), Fault> {
-        let rdf_type = self.rdf_type().await?;
-        let calls = self.sort(facts, Some(&rdf_type))?.into_iter().map(|(node, facts)| {
-            let blocks = facts.iter().map(|of| convert::staged_block(of.relation, of.copies, &of.pairs)).collect();
-            let sequence = self.next_sequence(node);
-            let link = &self.holders.links[&node];
-            let (attempt, previous) = (self.attempt, self.previous.0);
-            link.stage(StageRequest { attempt, previous, sequence, blocks, ..StageRequest::default() })
+    async fn send(&self, sorted: Vec<(NodeId, Vec<StagedFacts>)>) -> Result<(), Fault> {
+        let calls = sorted.into_iter().map(|(node, facts)| {
+            let (attempt, sequence) = (Attempt(self.attempt), self.next_sequence(node));
+            let staged = Staged { attempt, previous: self.previous, sequence, facts };
+            self.holders.links[&node].call(None, |node, call| node.stage(call, staged))
         });
         try_join_all(calls).await.map(drop)
     }

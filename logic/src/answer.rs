@@ -8,7 +8,7 @@
 
 use crate::columns::Run;
 use crate::eval::meter::Meter;
-use crate::eval::{Batch, Conditions, Facts, Scope, Texts, Visit, run_stage};
+use crate::eval::{Batch, Conditions, Facts, RowBudget, Scope, Texts, Visit, run_stage};
 use crate::exchange::endpoint::{Kind, Opening, Progress};
 use crate::exchange::route::ShardMap;
 use crate::exchange::{Endpoint, Message, Payload, PlanKey};
@@ -16,7 +16,7 @@ use crate::fixpoint::Base;
 use crate::plan::{Plan, Sink, View};
 use entail_model::{Direction, Fault, Mark, NodeId, Reason, Relation, Round, TermId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 
 /// The one round of a query, and its one plan.
 const ROUND: Round = Round(1);
@@ -72,8 +72,8 @@ pub struct Setup {
     pub texts: Arc<dyn Texts + Send + Sync>,
     /// Rows after which this node has given enough; further rows are not needed.
     pub rows_max: Option<u64>,
-    /// Rows that operators may take in, all together; [`too_much`](crate::eval::too_much) ends it then.
-    pub rows_left: Option<Arc<AtomicU64>>,
+    /// Ends the work with a fault when it takes more rows than this has.
+    pub rows_left: Option<Arc<RowBudget>>,
     pub stop: Arc<AtomicBool>,
     /// Measures the work, if a profile was asked for.
     pub meter: Option<Arc<Meter>>,

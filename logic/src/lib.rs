@@ -14,6 +14,5 @@ pub mod eval;
 pub mod exchange;
 pub mod failpoints;
 pub mod fixpoint;
-pub mod near;
 pub mod plan;
 pub mod rules;

@@ -12,12 +12,12 @@ use crate::store::{Removed, SealSummary, Sealed, Snapshot};
 use crate::traffic::{self, Receipt, Traffic};
 use bytes::Bytes;
 use entail_logic::columns::Pair;
-use entail_logic::exchange::{Message, Payload};
+use entail_logic::exchange::Payload;
 use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts};
-use entail_logic::near::FlowId;
 use entail_logic::plan::Program;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
+use entail_node_api::{Exchange, FirstRound, FlowId, RoundAnswer};
 use entail_telemetry::{count, fail};
 use staging::Staging;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,38 +38,12 @@ pub struct Attempts {
     program: Mutex<Option<(Bytes, Arc<Program>)>>,
 }
 
-/// How a round's start is asked for.
-pub struct RoundRequest {
-    pub round: Round,
-    /// In the first round.
-    pub first: Option<FirstRound>,
-}
-
-/// What the first round needs beside.
-pub struct FirstRound {
-    pub mode: Mode,
-    pub program: Arc<Program>,
-    pub shard_maps: AddressedShardMap,
-    pub staged: u64,
-    pub facts_max: u64,
-    /// The epoch that the attempt builds on.
-    pub previous: Epoch,
-}
-
-/// An answer to a round.
-#[derive(Clone, Debug, Default)]
-pub struct RoundAnswer {
-    pub report: Report,
-    pub asserted: u64,
-    pub bytes_sent: u64,
-}
-
 /// An attempt in work.
 pub struct Open {
     pub attempt: Attempt,
     staging: Mutex<Staging>,
     reasoning: Mutex<Option<Arc<Mutex<Reasoner>>>>,
-    inbox: Inbox<Event>,
+    pub inbox: Inbox<Event>,
     stop: Arc<AtomicBool>,
     progress: Mutex<Progress>,
     changed: Notify,
@@ -160,6 +134,12 @@ impl Attempts {
         Ok(new)
     }
 
+    /// The attempt, if it is open and no lock has to be waited for.
+    pub fn try_open(&self, attempt: Attempt) -> Option<Arc<Open>> {
+        let open = self.open.try_lock().ok()?;
+        open.as_ref().filter(|open| open.attempt == attempt).cloned()
+    }
+
     /// The program that is encoded like this.
     ///
     /// # Errors
@@ -167,7 +147,7 @@ impl Attempts {
     pub fn program(
         &self,
         encoded: &Bytes,
-        decode: impl FnOnce(&[u8]) -> Result<Program, Fault>,
+        decode: impl FnOnce(&[u8]) -> Result<Arc<Program>, Fault>,
     ) -> Result<Arc<Program>, Fault> {
         let mut last = lock(&self.program);
         if let Some((of, program)) = &*last
@@ -175,7 +155,7 @@ impl Attempts {
         {
             return Ok(Arc::clone(program));
         }
-        let program = Arc::new(decode(encoded)?);
+        let program = decode(encoded)?;
         *last = Some((encoded.clone(), Arc::clone(&program)));
         Ok(program)
     }
@@ -234,20 +214,18 @@ impl Open {
         taken
     }
 
-    /// Takes a message of a peer.
-    pub fn receive(&self, context: &Context, from: NodeId, message: Message, bytes: u64) -> Result<(), Fault> {
-        self.inbox.push(Event::Received { from, message }, bytes)?;
-        context.metrics.attempts_received.count(bytes);
-        Ok(())
-    }
-
     /// Starts a round, if it has not been started.
-    pub fn start_round(self: &Arc<Self>, context: &Arc<Context>, request: RoundRequest) -> Result<(), Fault> {
-        if let Some(first) = request.first {
+    pub fn start_round(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        round: Round,
+        first: Option<FirstRound>,
+    ) -> Result<(), Fault> {
+        if let Some(first) = first {
             self.start_reasoner(context, first)?;
         }
-        self.begin(request.round);
-        self.inbox.push(Event::Open(request.round), 0)
+        self.begin(round);
+        self.inbox.push(Event::Open(round), 0)
     }
 
     /// A round begins, inside the span of the call that asked for it; one that has been asked for before goes on.
@@ -283,9 +261,10 @@ impl Open {
         self.is_rebuild.store(rebuild, Ordering::Relaxed);
         let state = lock(&self.staging).finish(context, &base, first.staged, rebuild)?;
         lock(&self.progress).asserted = state.staged_facts();
+        let shard_maps = AddressedShardMap::new(context.node, &first.placement, &[]);
         let reasoner = Reasoner::new(Setup {
-            shard_map: first.shard_maps.shard_map.clone(),
-            program: first.program,
+            shard_map: shard_maps.shard_map.clone(),
+            program: Arc::clone(first.program.value()),
             mode: first.mode,
             state,
             texts: Arc::new(StoreTexts(Arc::clone(&context.store))),
@@ -300,7 +279,7 @@ impl Open {
             .name(format!("attempt-{}", self.attempt))
             .spawn(move || {
                 // A defect in the evaluation must end the attempt, not leave it waiting for ever.
-                let run = AssertUnwindSafe(|| open.run(&context, cluster, &reasoner, &first.shard_maps));
+                let run = AssertUnwindSafe(|| open.run(&context, cluster, &reasoner, &shard_maps));
                 if catch_unwind(run).is_err() {
                     open.fail(Fault::internal("the reasoner has panicked: see the node's log"));
                 }
@@ -374,9 +353,8 @@ impl Open {
                 let receipt = self.exchange(to, shard_maps, &message.payload)?;
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
-                let (owner, stop) = (FlowId::Attempt(self.attempt), &*self.stop);
-                let metrics = &context.metrics;
-                let envelope = Envelope { cluster, owner, from: context.node, to, message, stop, metrics };
+                let exchange = Exchange { flow: FlowId::Attempt(self.attempt), from: context.node, message };
+                let envelope = Envelope { cluster, to, exchange, stop: &self.stop, metrics: &context.metrics };
                 context.peers.send(&context.runtime, shard_maps, envelope, move |result| match result {
                     Ok(()) => {
                         // Before the round can be closed by it.

@@ -108,16 +108,15 @@ pub struct AddressedShardMap {
 }
 
 impl AddressedShardMap {
-    /// The shard map of all holders, or of the participants only.
-    pub fn new(me: NodeId, map: Option<&PlacementMap>, participants: &[u64]) -> Result<Self, Fault> {
-        let map = map.ok_or_else(|| Fault::new(Reason::InvalidRequest, "a message without its placement"))?;
+    /// The shard_map of all holders, or of the participants only.
+    pub fn new(me: NodeId, map: &PlacementMap, participants: &[NodeId]) -> Self {
         let (placement, addresses): (Placement, _) = convert::placement_parts(map);
         let mut shard_map = ShardMap::of_all_holders(me, placement);
         if !participants.is_empty() {
-            shard_map.nodes = participants.iter().map(|node| NodeId(*node)).collect();
+            shard_map.nodes = participants.to_vec();
             shard_map.nodes.sort_unstable();
         }
-        Ok(Self { shard_map, addresses })
+        Self { shard_map, addresses }
     }
 
     /// Where a node's peer port is.
@@ -125,6 +124,19 @@ impl AddressedShardMap {
         self.addresses.get(&node).cloned().ok_or_else(|| {
             Fault::new(Reason::ShardsUnavailable, "a node's address is not known").with_shards(self.shards_of(node))
         })
+    }
+
+    /// What a node that cannot be reached is said to be, by its address and shards; other failures stay as they are.
+    pub fn unreachable(&self, node: NodeId) -> impl FnOnce(Fault) -> Fault + Send + use<> {
+        let place = self.address(node).map_or_else(|_| "of this process".to_owned(), |address| format!("at {address}"));
+        let shards = self.shards_of(node);
+        move |fault| match fault.reason {
+            Reason::ShardsUnavailable | Reason::DeadlineExceeded | Reason::NotReady => {
+                let message = format!("the node {place} cannot be reached: {}", fault.message);
+                Fault::new(Reason::ShardsUnavailable, message).with_shards(shards)
+            }
+            _ => fault,
+        }
     }
 
     /// The shards that this node holds, as people write them: `0,3,7`.

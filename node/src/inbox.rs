@@ -106,6 +106,20 @@ impl<T: Arrival> Inbox<T> {
         Ok(())
     }
 
+    /// Adds a message of so many bytes, unless it would have to wait for the lock or the disk: then it is given back.
+    pub fn try_push(&self, from: NodeId, message: Message, bytes: u64) -> Option<Message> {
+        let Ok(mut queue) = self.queue.try_lock() else { return Some(message) };
+        if queue.is_closed {
+            return None;
+        }
+        if !self.room.take(bytes) {
+            return Some(message);
+        }
+        queue.events.push_back(Waiting::Here(T::received(from, message), bytes));
+        self.arrived.notify_one();
+        None
+    }
+
     /// The next event; `None` after `wait` without one, or when the inbox is closed.
     ///
     /// # Errors
@@ -189,8 +203,12 @@ mod tests {
             assert!(room.take(1000), "all of the room is free again");
             room.give(1000);
         }
+        assert_eq!(one.try_push(NodeId(0), message(0), 1001), Some(message(0)), "it would wait for the disk");
+        assert_eq!(one.try_push(NodeId(0), message(0), 300), None);
+        assert_eq!(sequences(&one), [0]);
         push(&one, 0).expect("there is room");
         one.close();
+        assert_eq!(one.try_push(NodeId(0), message(0), 300), None, "it is dropped");
         push(&one, 1).expect("it is dropped");
         push(&other, 2).expect("there is room");
         drop(other);

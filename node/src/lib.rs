@@ -1,8 +1,8 @@
 //! One worker: the shards that it holds, and the work over them.
 //!
 //! ```text
-//! service ──► attempt  (stage, reason, seal, decide) ──► store
-//!         ──► queries  (execute)                     ──► store
+//! service (gRPC) ──► operations ──► attempt  (stage, reason, seal, decide) ──► store
+//! local   (calls) ──┘            ──► queries  (execute)                     ──► store
 //! membership ──► coordinator        peers ──► other nodes
 //! ```
 //!
@@ -11,9 +11,10 @@
 mod attempt;
 mod context;
 mod inbox;
+mod local;
 mod membership;
 mod metrics;
-mod near;
+mod operations;
 pub mod options;
 mod overflow;
 mod peers;
@@ -33,6 +34,7 @@ use attempt::Attempts;
 use context::Context;
 use entail_logic::columns::Pair;
 use entail_model::{Fault, Reason};
+use entail_node_api::{Connections, MESSAGE_BYTES_MAX};
 use entail_proto::addressee;
 use entail_proto::bound::Bound;
 use entail_proto::gate::{Gate, Refusal};
@@ -40,10 +42,11 @@ use entail_proto::incoming::incoming;
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
 use entail_telemetry::metrics::rpc::Requests;
-use entail_telemetry::{Calls, Instruments, ServerSpans};
+use entail_telemetry::{Calls, Instruments, LocalCalls, ServerSpans};
+use local::Local;
 use membership::Member;
 use metrics::{Metrics, Sources};
-use near::ByReference;
+use operations::Operations;
 use overflow::MemoryBudget;
 use presence::Presence;
 use queries::Queries;
@@ -57,7 +60,6 @@ use tonic::Request;
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
-use tower::{Layer, ServiceBuilder};
 
 /// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
 const CACHE_SHARE: u64 = 2;
@@ -111,7 +113,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let context = Arc::new(Context {
         node: store.node(),
         store,
-        peers: peers::Peers::new(Arc::clone(&options.nearby), options.inside.clone()),
+        peers: peers::Peers::new(Connections::new(Arc::clone(&options.local_nodes))),
         runtime: tokio::runtime::Handle::current(),
         membership: OnceLock::new(),
         room: Arc::new(MemoryBudget::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),
@@ -119,22 +121,19 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         metrics,
         pool,
     });
-    let services = Services {
+    let operations = Operations {
         context: Arc::clone(&context),
         attempts: Arc::new(Attempts::default()),
         queries: Arc::new(Queries::default()),
     };
-    let by_reference =
-        ByReference::new(Arc::clone(&context), Arc::clone(&services.attempts), Arc::clone(&services.queries));
-    let near = options.nearby.enter(context.node, Arc::new(by_reference));
     let (health, health_service) = tonic_health::server::health_reporter();
     let name = options.name.unwrap_or_else(|| address.clone());
     let presence = Arc::new(Presence::new(health).await);
-    show(&options.instruments, &services, &presence);
+    show(&options.instruments, &operations, &presence);
     let member = Arc::new(Member {
         context: Arc::clone(&context),
-        attempts: Arc::clone(&services.attempts),
-        queries: Arc::clone(&services.queries),
+        attempts: Arc::clone(&operations.attempts),
+        queries: Arc::clone(&operations.queries),
         coordinator: options.coordinator,
         name: name.clone(),
         address: address.clone(),
@@ -151,20 +150,20 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     // Only what is for this node: its address may have been another's.
     let node = context.node;
     let mine = move |request: Request<()>| addressee::check(request.metadata(), node).map(|()| request);
-    let node_service = NodeServiceServer::new(services.clone()).max_decoding_message_size(peers::MESSAGE_BYTES_MAX);
-    let peer_service = PeerServiceServer::new(services).max_decoding_message_size(peers::MESSAGE_BYTES_MAX);
+    let services = Services(operations.clone());
+    let node_service = NodeServiceServer::new(services.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let peer_service = PeerServiceServer::new(services).max_decoding_message_size(MESSAGE_BYTES_MAX);
     // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
     let routes = Routes::new(InterceptedService::new(node_service, mine))
         .add_service(health_service)
         .add_service(InterceptedService::new(peer_service, mine));
-    let around = ServiceBuilder::new()
-        .layer(ServerSpans::new(&name, Calls::InTrace(service::is_traced)))
-        .layer(Requests::new(&options.instruments.metrics, metrics::methods()))
-        .layer(gate.clone())
-        .into_inner();
-    let _inside = options.inside.open(&address, around.layer(routes.clone()));
+    let requests = Requests::new(&options.instruments.metrics, metrics::methods());
+    let calls = LocalCalls::new(requests.clone(), &address, &name);
+    let local = options.local_nodes.enter(node, Arc::new(Local::new(operations, calls, gate.clone())));
     let server = Server::builder()
-        .layer(around)
+        .layer(ServerSpans::new(&name, Calls::InTrace(service::is_traced)))
+        .layer(requests)
+        .layer(gate.clone())
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_routes(routes)
@@ -185,7 +184,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         () = shutdown => Ok(()),
     };
     // From here on whoever asks is told by the gate.
-    drop(near);
+    drop(local);
     if result.is_ok() {
         farewell(&member, &gate, options.grace).await;
     }
@@ -212,13 +211,13 @@ async fn close(context: &Arc<Context>, compaction: JoinHandle<()>) -> Result<(),
 }
 
 /// What becomes of the node's metrics and readiness.
-fn show(instruments: &Instruments, services: &Services, presence: &Arc<Presence>) {
+fn show(instruments: &Instruments, node: &Operations, presence: &Arc<Presence>) {
     let told = Arc::clone(presence);
     instruments.readiness.tell(move || told.check());
     let sources = Sources {
-        context: Arc::downgrade(&services.context),
-        attempts: Arc::downgrade(&services.attempts),
-        queries: Arc::clone(&services.queries),
+        context: Arc::downgrade(&node.context),
+        attempts: Arc::downgrade(&node.attempts),
+        queries: Arc::clone(&node.queries),
         presence: Arc::clone(presence),
     };
     sources.register(&instruments.metrics);

@@ -24,7 +24,7 @@ pub fn methods() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Messages of one kind in one direction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Traffic {
     messages: Counter,
     bytes: Counter,

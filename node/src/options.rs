@@ -1,7 +1,6 @@
 //! What a node is started with.
 
-use entail_logic::near::Nearby;
-use entail_proto::inside::Inside;
+use entail_node_api::LocalNodes;
 use entail_telemetry::Instruments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,8 +28,6 @@ pub struct Options {
     pub grace: Duration,
     /// Where the node's metrics and its readiness are shown.
     pub instruments: Instruments,
-    /// Where others in this process find it, and it finds other nodes.
-    pub inside: Inside,
-    /// Where coordinator and nodes of this process find the node, and it finds other nodes, to call them by reference.
-    pub nearby: Arc<Nearby>,
+    /// Where the coordinator and other nodes of this process find the node, and it finds them.
+    pub local_nodes: Arc<LocalNodes>,
 }

@@ -10,12 +10,9 @@ use crate::peers::Envelope;
 use crate::traffic::Traffic;
 use crate::waiting::{LOOK, wait};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
-use entail_logic::eval::Batch;
-use entail_logic::eval::meter::{Clock, Meter, Report};
-use entail_logic::exchange::Message;
-use entail_logic::near::FlowId;
-use entail_logic::plan::Plan;
-use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, TermId};
+use entail_logic::eval::meter::{Clock, Meter};
+use entail_model::{ClusterId, Fault, Reason};
+use entail_node_api::{Exchange, Execute, FlowId, Part, Rows, Summary};
 use entail_telemetry::{count, fail, text};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,28 +33,6 @@ const RUNNING_MAX: usize = 256;
 /// How long a message waits for its query.
 const UNCLAIMED: Duration = Duration::from_secs(60);
 
-/// What a query's stream carries.
-pub enum Part {
-    Rows(Batch),
-    Done(Summary),
-}
-
-/// What a node says when its part is done.
-#[derive(Clone, Debug, Default)]
-pub struct Summary {
-    pub rows: u64,
-    /// From the start to the end, waiting included.
-    pub nanoseconds: u64,
-    /// What the operators did, if that was asked for.
-    pub report: Report,
-}
-
-/// Measures a query's work.
-pub struct Profile {
-    /// The id of `rdf:type`, if the dictionary knows it.
-    pub rdf_type: Option<TermId>,
-}
-
 /// The time of the machine.
 struct Monotonic(Instant);
 
@@ -67,30 +42,18 @@ impl Clock for Monotonic {
     }
 }
 
-/// What the coordinator asks for.
-pub struct Request {
-    pub query: u64,
-    pub epoch: Epoch,
-    pub plan: Plan,
-    pub shard_maps: AddressedShardMap,
-    pub rows_max: Option<u64>,
-    pub profile: Option<Profile>,
-    /// Nobody waits for the answer after this.
-    pub deadline: Option<Duration>,
-}
-
 /// All queries that this node knows of.
 #[derive(Default)]
 pub struct Queries {
     known: Mutex<Known>,
-    /// Parts at work that no message is for.
-    near: AtomicUsize,
+    /// Parts at work that are answered at once: no message is for them.
+    at_once: AtomicUsize,
 }
 
-/// A part at work that was called by reference.
-pub struct NearPart<'q>(&'q AtomicUsize);
+/// A part at work that is answered at once.
+pub struct PartAtOnce<'q>(&'q AtomicUsize);
 
-impl Drop for NearPart<'_> {
+impl Drop for PartAtOnce<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -122,6 +85,11 @@ impl Queries {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where messages of a query wait, for its part if it has not been asked for yet; `None` when it has ended.
+    pub fn inbox_of(&self, context: &Context, query: u64) -> Result<Option<Arc<Inbox<Event>>>, Fault> {
+        self.inbox(context, query, false)
+    }
+
     fn inbox(&self, context: &Context, query: u64, claim: bool) -> Result<Option<Arc<Inbox<Event>>>, Fault> {
         let mut known = self.lock();
         if known.ended.contains(&query) {
@@ -139,22 +107,6 @@ impl Queries {
         Ok(Some(Arc::clone(&running.inbox)))
     }
 
-    /// Takes a message of a peer; one for an ended query is dropped.
-    pub fn receive(
-        &self,
-        context: &Context,
-        query: u64,
-        from: NodeId,
-        message: Message,
-        bytes: u64,
-    ) -> Result<(), Fault> {
-        context.metrics.queries_received.count(bytes);
-        match self.inbox(context, query, false)? {
-            Some(inbox) => inbox.push(Event::Received { from, message }, bytes),
-            None => Ok(()),
-        }
-    }
-
     fn end(&self, query: u64) {
         let mut known = self.lock();
         known.running.remove(&query);
@@ -166,14 +118,14 @@ impl Queries {
 
     /// Queries whose part is at work here.
     pub fn at_work(&self) -> usize {
-        let near = self.near.load(Ordering::Relaxed);
-        near + self.lock().running.values().filter(|running| running.is_claimed).count()
+        let at_once = self.at_once.load(Ordering::Relaxed);
+        at_once + self.lock().running.values().filter(|running| running.is_claimed).count()
     }
 
-    /// Counts a part that is called by reference, until this is dropped.
-    pub fn begin_near(&self) -> NearPart<'_> {
-        self.near.fetch_add(1, Ordering::Relaxed);
-        NearPart(&self.near)
+    /// Counts a part that is answered at once, until this is dropped.
+    pub fn begin_at_once(&self) -> PartAtOnce<'_> {
+        self.at_once.fetch_add(1, Ordering::Relaxed);
+        PartAtOnce(&self.at_once)
     }
 
     /// Drops messages whose query never came.
@@ -185,7 +137,9 @@ impl Queries {
     pub fn start(
         self: &Arc<Self>,
         context: &Arc<Context>,
-        request: Request,
+        request: Execute,
+        shard_maps: AddressedShardMap,
+        deadline: Option<Duration>,
     ) -> Result<(mpsc::Receiver<Result<Part, Fault>>, StopOnDrop), Fault> {
         let cluster = context.cluster()?;
         let place = self.place(context, request.query)?;
@@ -193,15 +147,15 @@ impl Queries {
         let (parts, stream) = mpsc::channel(4);
         let inbox = Arc::clone(&place.inbox);
         let part = Worker { context: Arc::clone(context), cluster, inbox, stop: Arc::clone(&stop), parts };
-        let timer = request.deadline.map(|deadline| stop_after(&context.runtime, deadline, Arc::clone(&stop)));
+        let timer = deadline.map(|deadline| stop_after(&context.runtime, deadline, Arc::clone(&stop)));
         let span = info_span!("execute", "entail.epoch" = request.epoch.0 as i64);
         if !span.is_disabled() {
-            text(&span, "entail.shards", &request.shard_maps.own_shards());
+            text(&span, "entail.shards", &shard_maps.own_shards());
         }
         context.runtime.spawn_blocking(move || {
             let (_place, _timer) = (place, timer);
             let timed = part.context.metrics.part_seconds.start_timer();
-            let result = span.in_scope(|| whole(|| part.run(request)));
+            let result = span.in_scope(|| whole(|| part.run(request, &shard_maps)));
             drop(timed);
             if let Err(fault) = &result
                 // Being stopped is how a query ends that has enough.
@@ -273,15 +227,15 @@ impl Worker {
         sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))
     }
 
-    fn run(&self, request: Request) -> Result<Summary, Fault> {
+    fn run(&self, request: Execute, shard_maps: &AddressedShardMap) -> Result<Summary, Fault> {
         let started = Instant::now();
         let snapshot = self.context.snapshot(request.epoch, &|| self.stop.load(Ordering::Relaxed))?;
-        let plan = Arc::new(request.plan);
+        let plan = Arc::clone(request.plan.value());
         let meter = request
             .profile
             .map(|profile| Arc::new(Meter::new(Arc::new(Monotonic(started)), Arc::clone(&plan), profile.rdf_type)));
         let mut answer = Answer::new(Setup {
-            shard_map: request.shard_maps.shard_map.clone(),
+            shard_map: shard_maps.shard_map.clone(),
             plan,
             meter: meter.clone(),
             facts: Arc::new(Committed(snapshot.relations.clone())),
@@ -294,29 +248,26 @@ impl Worker {
         let span = Span::current();
         let mut traffic = Traffic::new(span.clone());
         let mut bytes = 0;
-        let mut emit =
-            |effect| match effect {
-                Effect::Rows(batch) => {
-                    bytes += batch.bytes();
-                    self.hand_on(Ok(Part::Rows(batch)))
-                }
-                Effect::Send { to, message } => {
-                    let (owner, stop) = (FlowId::Query(request.query), &*self.stop);
-                    let receipt = traffic.goes(to, || request.shard_maps.address(to), &message.payload)?;
-                    let (cluster, from, metrics) = (self.cluster, self.context.node, &self.context.metrics);
-                    let envelope = Envelope { cluster, owner, from, to, message, stop, metrics };
-                    let failed = Arc::clone(&failed);
-                    self.context.peers.send(&self.context.runtime, &request.shard_maps, envelope, move |result| {
-                        match result {
-                            Ok(()) => receipt.came(),
-                            Err(fault) => {
-                                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
-                            }
-                        }
-                    })
-                }
-                Effect::Done => Ok(()),
-            };
+        let mut emit = |effect| match effect {
+            Effect::Rows(batch) => {
+                bytes += batch.bytes();
+                self.hand_on(Ok(Part::Rows(Rows::Batch(batch))))
+            }
+            Effect::Send { to, message } => {
+                let receipt = traffic.goes(to, || shard_maps.address(to), &message.payload)?;
+                let exchange = Exchange { flow: FlowId::Query(request.query), from: self.context.node, message };
+                let (cluster, metrics) = (self.cluster, &self.context.metrics);
+                let envelope = Envelope { cluster, to, exchange, stop: &self.stop, metrics };
+                let failed = Arc::clone(&failed);
+                self.context.peers.send(&self.context.runtime, shard_maps, envelope, move |result| match result {
+                    Ok(()) => receipt.came(),
+                    Err(fault) => {
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+                    }
+                })
+            }
+            Effect::Done => Ok(()),
+        };
         answer.step(Event::Start, &mut emit)?;
         while !answer.is_done() {
             if let Some(fault) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -333,7 +284,7 @@ impl Worker {
         let summary = Summary {
             rows: answer.rows(),
             nanoseconds: started.elapsed().as_nanos() as u64,
-            report: meter.map(|meter| meter.report()).unwrap_or_default(),
+            work: meter.map(|meter| meter.report()).unwrap_or_default(),
         };
         drop(traffic);
         count(&span, "entail.rows", summary.rows);
@@ -349,6 +300,7 @@ mod tests {
     use crate::overflow::MemoryBudget;
     use crate::peers::Peers;
     use crate::store::{OpenOptions, Store};
+    use entail_model::Epoch;
     use std::sync::OnceLock;
 
     fn context(place: &std::path::Path) -> Context {

@@ -5,8 +5,8 @@ use entail_logic::columns::pairs::gallop;
 use entail_logic::columns::run::CHUNK_PAIRS;
 use entail_logic::columns::{Pair, Run};
 use entail_model::{Direction, Fault, Mark, Relation, TermId};
-use entail_proto::convert;
-use entail_proto::internal::{PairBlock, RelationSize, ScanRequest};
+use entail_node_api::{Block, Scan};
+use entail_proto::internal::RelationSize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -57,24 +57,20 @@ fn classes<'r>(runs: impl Iterator<Item = &'r Arc<Run>>) -> Result<BTreeMap<Term
     Ok(classes)
 }
 
-/// Sends the forward copies of the relations and marks that were asked for, in blocks.
-pub fn facts(
-    snapshot: &Snapshot,
-    request: &ScanRequest,
-    send: &mut dyn FnMut(PairBlock) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+/// Sends the out copies of the relations and marks that were asked for, in blocks.
+pub fn facts(snapshot: &Snapshot, scan: Scan, send: &mut dyn FnMut(Block) -> Result<(), Fault>) -> Result<(), Fault> {
     for (relation, copies) in snapshot.relations.iter() {
-        if request.one_graph && relation.graph != TermId(request.graph) {
+        if scan.graph.is_some_and(|graph| relation.graph != graph) {
             continue;
         }
         let runs = &copies[Direction::Forward as usize];
         let of = |mark: Mark| runs.iter().filter(move |run| run.mark == mark);
-        if request.asserted {
+        if scan.asserted {
             for run in of(Mark::Asserted).chain(of(Mark::Promoted)) {
                 run.for_each_piece(|piece| send_pieces(relation, piece, send))?;
             }
         }
-        if request.derived {
+        if scan.derived {
             let promoted: Vec<&Arc<Run>> = of(Mark::Promoted).collect();
             for run in of(Mark::Derived) {
                 run.for_each_piece(|piece| send_pieces(relation, &without(piece, &promoted)?, send))?;
@@ -91,13 +87,13 @@ fn without(piece: &[Pair], promoted: &[&Arc<Run>]) -> Result<Vec<Pair>, Fault> {
 fn send_pieces(
     relation: Relation,
     piece: &[Pair],
-    send: &mut dyn FnMut(PairBlock) -> Result<(), Fault>,
+    send: &mut dyn FnMut(Block) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     debug_assert!(piece.is_sorted(), "pieces of runs are sorted");
     let mut rest = piece;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(rest.len().min(CHUNK_PAIRS));
-        send(convert::block(relation, Direction::Forward, now))?;
+        send(Block { relation, pairs: now.to_vec() })?;
         rest = later;
     }
     Ok(())

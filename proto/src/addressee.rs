@@ -20,7 +20,8 @@ pub fn address<T>(request: &mut Request<T>, node: NodeId) {
 
 /// Refuses a request that is for a different node.
 ///
-/// # Errors `ShardsUnavailable`: a retry may reach the addressed node.
+/// # Errors
+/// `ShardsUnavailable`: a retry may reach the addressed node.
 pub fn check(metadata: &MetadataMap, me: NodeId) -> Result<(), Status> {
     let addressee = metadata.get(KEY).and_then(|text| text.to_str().ok()?.parse().ok());
     if addressee == Some(me.0) {

@@ -21,7 +21,8 @@ pub struct Bound {
 impl Bound {
     /// Binds an address; port 0 binds a free port.
     ///
-    /// # Errors `InvalidRequest` if the address is in use, or does not belong to this machine.
+    /// # Errors
+    /// `InvalidRequest` if the address is in use, or does not belong to this machine.
     pub fn new(address: SocketAddr) -> Result<Self, Fault> {
         let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() };
         let bound = socket.and_then(|socket| {
@@ -40,7 +41,8 @@ impl Bound {
 
     /// Starts listening. Call it inside the runtime.
     ///
-    /// # Errors `InvalidRequest` if another process listens on the address by now.
+    /// # Errors
+    /// `InvalidRequest` if another process listens on the address by now.
     pub fn listen(self) -> Result<TcpListener, Fault> {
         self.socket.listen(BACKLOG).map_err(|error| refused(self.asked, &error))
     }

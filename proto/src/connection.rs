@@ -6,10 +6,7 @@
 //! when it cannot be made; the transport alone would make one attempt for each call, one after the other.
 
 use crate::addressee;
-use crate::inside::{self, Inside};
 use entail_model::{Fault, Reason};
-use futures::TryFutureExt;
-use futures::future::Either;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -31,27 +28,18 @@ const SIGN: Duration = Duration::from_secs(4);
 /// A connection to another process of the cluster; clones share it.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    way: Way,
+    channel: Channel,
     /// Wakes all waiting calls when a connection attempt fails.
     failed: Arc<Notify>,
     is_misled: Arc<AtomicBool>,
 }
 
-#[derive(Clone, Debug)]
-enum Way {
-    Socket(Channel),
-    Inside(inside::Way),
-}
-
 impl Connection {
-    /// A connection to an address, `HOST:PORT`: a server of this process is called directly, other servers through a
-    /// socket, which `tune` may configure. Must be called inside a tokio runtime.
+    /// A connection to an address, `HOST:PORT`, which `tune` may configure. Must be called inside a tokio runtime.
     ///
-    /// # Errors `InvalidRequest` if the text is not an address.
-    pub fn to(address: &str, inside: &Inside, tune: impl FnOnce(Endpoint) -> Endpoint) -> Result<Self, Fault> {
-        if let Some(way) = inside.find(address) {
-            return Ok(Self::by(Way::Inside(way)));
-        }
+    /// # Errors
+    /// `InvalidRequest` if the text is not an address.
+    pub fn to(address: &str, tune: impl FnOnce(Endpoint) -> Endpoint) -> Result<Self, Fault> {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the address {address}: {error}")))?;
         Ok(Self::new(tune(endpoint)))
@@ -67,11 +55,7 @@ impl Connection {
             .keep_alive_timeout(SIGN)
             .keep_alive_while_idle(true)
             .connect_lazy();
-        Self::by(Way::Socket(channel))
-    }
-
-    fn by(way: Way) -> Self {
-        Self { way, failed: Arc::default(), is_misled: Arc::default() }
+        Self { channel, failed: Arc::default(), is_misled: Arc::default() }
     }
 
     /// Has a node refused a call because it was for a different node? Then a new connection is needed.
@@ -86,22 +70,16 @@ impl Service<http::Request<Body>> for Connection {
     type Future = BoxFuture<Self::Response, StdError>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
-        match &mut self.way {
-            Way::Socket(channel) => channel.poll_ready(context).map_err(Into::into),
-            Way::Inside(_) => Poll::Ready(Ok(())),
-        }
+        self.channel.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let failed = Arc::clone(&self.failed).notified_owned();
-        let call = match &mut self.way {
-            Way::Socket(channel) => Either::Left(channel.call(request).map_err(StdError::from)),
-            Way::Inside(way) => Either::Right(way.call(request)),
-        };
+        let call = self.channel.call(request);
         let connection = self.clone();
         Box::pin(async move {
             let reply = tokio::select! {
-                reply = call => reply,
+                reply = call => reply.map_err(StdError::from),
                 () = failed => return Err(ConnectError(Box::new(NoConnection)).into()),
             };
             match &reply {

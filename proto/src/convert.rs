@@ -80,7 +80,8 @@ pub fn staged_block(relation: Relation, copies: &[Direction], facts: &[Pair]) ->
 
 /// The copies that a staged block is for.
 ///
-/// # Errors `Corrupt` if no bit or an unknown bit is set.
+/// # Errors
+/// `Corrupt` if no bit or an unknown bit is set.
 pub fn copies(bits: u32) -> Result<impl Iterator<Item = Direction>, Fault> {
     if !(1..4).contains(&bits) {
         return Err(Fault::corrupt(format!("copies that there are not: {bits}")));
@@ -103,14 +104,16 @@ pub fn terms<'a>(all: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>) -> Te
 
 /// Decodes the terms of a buffer, in order.
 ///
-/// # Errors `Corrupt` if the lengths do not add up to the size of the buffer.
+/// # Errors
+/// `Corrupt` if the lengths do not add up to the size of the buffer.
 pub fn term_slices(terms: &Terms) -> Result<Vec<Bytes>, Fault> {
     Ok(term_refs(terms)?.into_iter().map(|term| terms.buffer.slice_ref(term)).collect())
 }
 
 /// Decodes the terms of a buffer, in order, as slices borrowed from it.
 ///
-/// # Errors `Corrupt` if the lengths do not add up to the size of the buffer.
+/// # Errors
+/// `Corrupt` if the lengths do not add up to the size of the buffer.
 pub fn term_refs(terms: &Terms) -> Result<Vec<&[u8]>, Fault> {
     let mut rest = &terms.buffer[..];
     let slices = terms.lengths.iter().map(|length| {

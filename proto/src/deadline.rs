@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 use tonic::Request;
-use tonic::codegen::http::HeaderMap;
 
 /// The longest timeout of a call; longer ones are reduced to this.
 const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -13,11 +12,6 @@ const HEADER: &str = "grpc-timeout";
 /// The timeout that the caller of a request sent.
 pub fn deadline_of<T>(request: &Request<T>) -> Option<Duration> {
     parse(request.metadata().get(HEADER)?.to_str().ok()?)
-}
-
-/// The timeout in the headers of a request.
-pub(crate) fn read(headers: &HeaderMap) -> Option<Duration> {
-    parse(headers.get(HEADER)?.to_str().ok()?)
 }
 
 fn parse(text: &str) -> Option<Duration> {
@@ -54,7 +48,6 @@ mod tests {
             let mut request = Request::new(());
             request.metadata_mut().insert("grpc-timeout", text.parse().expect("ascii"));
             assert_eq!(deadline_of(&request), expected, "{text}");
-            assert_eq!(read(request.metadata().as_ref()), expected, "{text}");
         }
     }
 }

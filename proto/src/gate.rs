@@ -85,6 +85,24 @@ impl Gate {
         }
     }
 
+    /// Admits a call that does not pass a server; the call ends when the returned value is dropped.
+    ///
+    /// # Errors
+    /// The fault for requests that arrive when the gate is shut.
+    pub fn admit(&self, path: &str) -> Result<Inside, Fault> {
+        self.enter(path).ok_or_else(|| (self.0.say)(Refusal::Shut, path))
+    }
+
+    /// The fault for a request that is aborted.
+    pub fn refusal(&self, path: &str) -> Fault {
+        (self.0.say)(Refusal::Cut, path)
+    }
+
+    /// Completes when the requests in progress are aborted.
+    pub fn is_cut(&self) -> WaitForCancellationFutureOwned {
+        self.0.cut.clone().cancelled_owned()
+    }
+
     /// Admits a request, unless the gate is shut.
     fn enter(&self, path: &str) -> Option<Inside> {
         if path.starts_with(ALWAYS) {
@@ -97,7 +115,7 @@ impl Gate {
 }
 
 /// A request in progress.
-struct Inside(Option<Arc<Inner>>);
+pub struct Inside(Option<Arc<Inner>>);
 
 impl Drop for Inside {
     fn drop(&mut self) {

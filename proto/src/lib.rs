@@ -32,5 +32,4 @@ pub mod convert;
 pub mod deadline;
 pub mod gate;
 pub mod incoming;
-pub mod inside;
 pub mod status;

@@ -25,7 +25,7 @@ mod settings;
 pub mod trace;
 
 pub use attributes::{count, fail, text};
-pub use calls::{Calls, ClientSpans, Peer, ServerSpans};
+pub use calls::{Calls, ClientSpans, LocalCall, LocalCalls, Peer, ServerSpans};
 pub use context::{inject, trace_id};
 pub use readiness::{Instruments, Readiness};
 
@@ -130,7 +130,8 @@ impl Drop for Guard {
 /// `OTEL_*` variables are often set for other programs: a command ignores settings that it cannot follow and logs one
 /// line about them. A role refuses to start, because its operators rely on its traces.
 ///
-/// # Errors For an invalid filter, for settings of OpenTelemetry that a role cannot follow, and if called a second
+/// # Errors
+/// For an invalid filter, for settings of OpenTelemetry that a role cannot follow, and if called a second
 /// time.
 pub fn init(options: &Options) -> Result<Guard, Error> {
     let filter = log::filter(std::env::var(FILTER).ok().as_deref(), options.default_level)?;

@@ -38,7 +38,8 @@ impl Readiness {
 
     /// Is the role ready?
     ///
-    /// # Errors The reason why it is not.
+    /// # Errors
+    /// The reason why it is not.
     pub fn ask(&self) -> Result<(), String> {
         let check = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         check.as_ref().map_or_else(|| Err("starting".to_owned()), |check| check())

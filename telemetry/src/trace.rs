@@ -61,7 +61,8 @@ impl Span {
 
 /// Decodes OTLP's `TracesData`. Concatenated messages decode as one: protobuf merges them.
 ///
-/// # Errors A description of what is wrong with the bytes.
+/// # Errors
+/// A description of what is wrong with the bytes.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Span>, String> {
     let data = TracesData::decode(bytes).map_err(|error| format!("not the spans of a trace: {error}"))?;
     Ok(data.resource_spans.into_iter().flat_map(spans).collect())

@@ -3,9 +3,8 @@
 use crate::door::{self, Refuse};
 use crate::w3c::Answer;
 use entail_client::{Client, Options as ClientOptions, Source};
-use entail_logic::near::Nearby;
 use entail_model::Fault;
-use entail_proto::inside::Inside;
+use entail_node_api::LocalNodes;
 use entail_proto::v1::{
     ApplyRulesRequest, ChangeSummary, FileHeader, LoadSummary, QueryRequest, ResultFormat, StatusResponse,
 };
@@ -85,13 +84,13 @@ impl Cluster {
     fn try_start(setting: &Setting) -> Result<Self, String> {
         let Setting { nodes, shards, is_near, load_idle_max, .. } = *setting;
         let runtime = Runtime::new().expect("a runtime");
-        let of_process: Arc<Nearby> = Arc::default();
+        let of_process: Arc<LocalNodes> = Arc::default();
         let data = tempfile::tempdir().expect("a directory");
         let (stop, stopped) = watch::channel(false);
         let (listen, peer_listen) = (free_address(), free_address());
         let mut roles = Vec::new();
         let is_near = is_near && setting.refuse.is_none();
-        let nearby = || if is_near { Arc::clone(&of_process) } else { Arc::default() };
+        let local_nodes = || if is_near { Arc::clone(&of_process) } else { Arc::default() };
         let end = |mut stopped: watch::Receiver<bool>| async move {
             _ = stopped.wait_for(|stop| *stop).await;
         };
@@ -108,8 +107,7 @@ impl Cluster {
                 memory: 1 << 30,
                 grace: GRACE,
                 instruments: Instruments::default(),
-                inside: Inside::default(),
-                nearby: nearby(),
+                local_nodes: local_nodes(),
             },
             end(stopped.clone()),
         )));
@@ -132,8 +130,7 @@ impl Cluster {
                     threads: 2,
                     grace: GRACE,
                     instruments: Instruments::default(),
-                    inside: Inside::default(),
-                    nearby: nearby(),
+                    local_nodes: local_nodes(),
                 },
                 end(stopped.clone()),
             )));

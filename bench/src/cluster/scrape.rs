@@ -41,7 +41,8 @@ impl Sub for Traffic {
 
 /// The traffic of all nodes of a process.
 ///
-/// # Errors [`Error::Io`] if the process does not respond, [`Error::Input`] if a value is not a number.
+/// # Errors
+/// [`Error::Io`] if the process does not respond, [`Error::Input`] if a value is not a number.
 pub async fn traffic(address: SocketAddr, flow: Flow) -> Result<Traffic, Error> {
     let asked = tokio::time::timeout(ANSWER_MAX, get(address)).await;
     let text = asked.unwrap_or_else(|late| Err(late.into())).map_err(|error| Error::io(address, error))?;

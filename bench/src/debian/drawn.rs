@@ -46,7 +46,8 @@ const DILIGENCE: u32 = 2;
 
 /// Writes packages and returns the number of lines.
 ///
-/// # Errors The errors of the output.
+/// # Errors
+/// The errors of the output.
 pub fn write(packages: u64, seed: u64, out: &mut dyn Write) -> io::Result<u64> {
     let maintainers = (packages / FOR_MAINTAINER).max(1);
     let mut drawing = Drawing {

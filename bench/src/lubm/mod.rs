@@ -42,7 +42,8 @@ pub struct Lubm {
 impl Lubm {
     /// Writes the universities as N-Triples and returns the number of lines.
     ///
-    /// # Errors The errors of the output.
+    /// # Errors
+    /// The errors of the output.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
         let mut writer = Writer::new(out);
         for number in 0..self.universities {

@@ -38,7 +38,8 @@ pub struct Request {
 pub trait Listener {
     /// Receives a result.
     ///
-    /// # Errors The errors of the output; they end the benchmark.
+    /// # Errors
+    /// The errors of the output; they end the benchmark.
     fn line(&mut self, line: &Line) -> Result<(), Error>;
     /// Receives a progress note.
     fn note(&mut self, text: &str);
@@ -67,7 +68,8 @@ impl Outcome {
 
 /// Runs the benchmark.
 ///
-/// # Errors [`Error::Mismatch`] if two programs disagree about the facts, and other errors of the run. Dropping the
+/// # Errors
+/// [`Error::Mismatch`] if two programs disagree about the facts, and other errors of the run. Dropping the
 /// future ends all processes.
 pub async fn run(request: &Request, listener: &mut dyn Listener) -> Result<(), Error> {
     let work = Work::create(request.keep.as_deref())?;
@@ -102,7 +104,8 @@ pub async fn run(request: &Request, listener: &mut dyn Listener) -> Result<(), E
 
 /// Writes the input on a blocking thread, so that Ctrl-C is handled meanwhile, and returns the number of lines.
 ///
-/// # Errors The errors of [`Workload::create`].
+/// # Errors
+/// The errors of [`Workload::create`].
 pub async fn create(workload: Workload, path: &Path) -> Result<u64, Error> {
     let path = path.to_owned();
     let written = tokio::task::spawn_blocking(move || workload.create(&path)).await;

@@ -36,7 +36,8 @@ impl Work {
 
     /// Creates an empty directory for a run. An existing one contains the data of another benchmark and is refused.
     ///
-    /// # Errors [`Error::Io`].
+    /// # Errors
+    /// [`Error::Io`].
     pub fn directory(&self, run: u32) -> Result<PathBuf, Error> {
         let path = self.path().join(format!("run-{run}"));
         fs::create_dir(&path).map_err(|error| Error::io(path.display(), error))?;

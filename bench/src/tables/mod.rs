@@ -45,7 +45,8 @@ const POINT_COLUMNS: [(&str, &str, Number); 6] = [
 
 /// The tables of some files, given by name and contents.
 ///
-/// # Errors [`Error::Input`] for a line that is not a result, and for a file without results.
+/// # Errors
+/// [`Error::Input`] for a line that is not a result, and for a file without results.
 pub fn markdown(files: &[(String, String)]) -> Result<String, Error> {
     let mut all = Vec::new();
     for (name, text) in files {

@@ -40,7 +40,8 @@ pub struct Ratio {
 impl Results {
     /// The results in a file, to which several commands may have written one after the other.
     ///
-    /// # Errors [`Error::Input`] for a line that is not a result, and if a command has no results.
+    /// # Errors
+    /// [`Error::Input`] for a line that is not a result, and if a command has no results.
     pub fn read(name: &str, text: &str) -> Result<Vec<Self>, Error> {
         let mut all = vec![Self::default()];
         for (number, line) in text.lines().enumerate() {

@@ -6,7 +6,6 @@ use crate::server::{self, Running};
 use crate::units;
 use clap::Args;
 use entail_node::store::remembered_name;
-use entail_proto::inside::Inside;
 use entail_telemetry::Instruments;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -75,8 +74,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         grace: arguments.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
         name: Some(name.clone()),
-        inside: Inside::default(),
-        nearby: Arc::default(),
+        local_nodes: Arc::default(),
     };
     server::announce(&options.data);
     server::show(http, vec![(name, options.instruments.clone())], &stop);

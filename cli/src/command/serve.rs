@@ -4,7 +4,8 @@
 //! DATA/coordinator ── coordinator        its peer port is --peer-listen
 //! DATA/node-0, -1, … ── nodes            theirs are free ports of the loopback
 //! ```
-//! They call each other without sockets, as long as the nodes have the addresses that are in the log.
+//! Nodes are called in-process; they register and send heartbeats through the coordinator's peer port, as separate
+//! processes do.
 //!
 //! Every address is bound before anything is written, so that a start that fails because of a port leaves nothing
 //! behind. The coordinator stops first, so that requests in progress still reach the nodes.
@@ -99,11 +100,10 @@ fn node(
         coordinator: format!("http://{}", reachable(arguments.front.peer_listen)),
         grace: arguments.front.running.grace,
         instruments: Instruments::new(&[("node", &name)]),
-        nearby: Arc::clone(&coordinator.nearby),
+        local_nodes: Arc::clone(&coordinator.local_nodes),
         name: Some(name),
         memory: arguments.memory,
         threads: arguments.threads.map_or(share, usize::from),
-        inside: coordinator.inside.clone(),
     }
 }
 

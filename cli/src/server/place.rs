@@ -31,7 +31,8 @@ pub struct Place {
 impl Place {
     /// Opens the directory, or creates it for `nodes` nodes (default: one), and locks it.
     ///
-    /// # Errors `InvalidRequest` if it was created with a different number of nodes, or contains unrelated files;
+    /// # Errors
+    /// `InvalidRequest` if it was created with a different number of nodes, or contains unrelated files;
     /// `DirectoryInUse`; `WrongCluster` if it belongs to a single role.
     pub fn open(path: &Path, nodes: Option<u16>) -> Result<Self, Fault> {
         // A directory of an earlier version does not store the number; it is the number of node directories.

@@ -12,7 +12,7 @@ fn members(directory: &TempDir) -> Members {
     let shards = ShardCount::new(1).expect("a power of two");
     let cluster = Cluster { cluster: ClusterId(9), shards, hash_key: [1; 16] };
     log.append(&Entry::CreateCluster(cluster)).expect("a new log");
-    Members::new(Log::new(log), 1, Connections::default())
+    Members::new(Log::new(log), 1, Nodes::default())
 }
 
 async fn register(members: &Members) -> u64 {

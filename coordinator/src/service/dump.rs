@@ -6,12 +6,12 @@ use super::parts::{PartSender, PartStream};
 use crate::reader::Reader;
 use bytes::Bytes;
 use entail_model::{Epoch, Fault, Reason, Relation, TermId, term};
-use entail_proto::convert;
-use entail_proto::internal::ScanRequest;
+use entail_node_api::{Block, Scan};
 use entail_proto::v1::{DumpContent, DumpRequest, DumpResponse, DumpSummary};
 use entail_rdf::Format;
 use entail_rdf::Serializer;
 use entail_sparql::cluster::Cluster;
+use futures::StreamExt;
 use oxrdf::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -51,9 +51,11 @@ struct Dump {
     format: Format,
     /// The one graph to write; none is the default graph, unless all are asked for.
     graph: Option<NamedNode>,
+    /// Whether facts of all graphs are written.
+    all_graphs: bool,
     /// Pairs of name and IRI.
     prefixes: Vec<(String, String)>,
-    scan: ScanRequest,
+    scan: Scan,
 }
 
 fn canonical(node: &NamedNode) -> Vec<u8> {
@@ -84,16 +86,9 @@ impl Dump {
                 Fault::new(Reason::InvalidRequest, format!("the graph {iri} is not an IRI: {error}"))
             })?),
         };
-        let scan = ScanRequest {
-            cluster: 0,
-            epoch: reader.epoch.0,
-            asserted,
-            derived,
-            one_graph: !request.all_graphs,
-            graph: 0,
-        };
+        let scan = Scan { epoch: reader.epoch, asserted, derived, graph: None };
         let prefixes = request.prefixes.iter().map(|prefix| (prefix.name.clone(), prefix.iri.clone())).collect();
-        Ok(Self { reader, format, graph, prefixes, scan })
+        Ok(Self { reader, format, graph, all_graphs: request.all_graphs, prefixes, scan })
     }
 
     /// Writes everything; gives the last message.
@@ -103,17 +98,17 @@ impl Dump {
             None => Some(TermId::DEFAULT_GRAPH),
             Some(graph) => self.reader.lookup(&[canonical(graph)])?[0],
         };
-        self.scan.graph = graph.unwrap_or(TermId::MAX).0;
+        self.scan.graph = (!self.all_graphs).then_some(graph.unwrap_or(TermId::MAX));
         let mut serializer = Serializer::new(
             self.format,
             Pieces { parts, runtime: self.reader.runtime.clone(), buffer: Vec::new() },
             &self.prefixes,
         )?;
         for link in self.reader.holders.links.values() {
-            let mut stream = self.reader.block(link.scan(self.scan))?;
-            while let Some(part) = self.reader.block(link.next(&mut stream))? {
-                let Some(block) = part.block else { continue };
-                let (relation, _, pairs) = convert::block_parts(&block)?;
+            let scan = self.scan;
+            let mut blocks = self.reader.block(link.call(None, |node, call| node.scan(call, scan)))?;
+            while let Some(block) = self.reader.block(async { Ok(blocks.next().await) })? {
+                let Block { relation, pairs } = block.map_err(|fault| link.fault(fault))?;
                 self.write(&mut serializer, relation, &pairs)?;
             }
         }

@@ -72,7 +72,7 @@ impl Coordinator {
         started: Instant,
     ) -> Option<Result<Vec<QueryPart>, Fault>> {
         let (span, epoch) = (Span::current(), reader.epoch);
-        let result = match sparql::run_local(query, Arc::new(reader.at_hand()?)) {
+        let result = match sparql::run_local(query, Arc::new(reader.local()?)) {
             Ok(Local::Fallback) => return None,
             Ok(Local::Done(summary, parts)) => Ok((summary, parts)),
             Err(fault) => Err(fault),

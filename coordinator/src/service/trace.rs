@@ -22,7 +22,7 @@ impl Coordinator {
             missing: String::new(),
         };
         let calls = links.into_values().map(move |link| async move {
-            let (spans, missing) = match link.trace(trace).await {
+            let (spans, missing) = match link.call(None, |node, call| node.trace(call, trace)).await {
                 Ok(spans) => (spans, String::new()),
                 Err(fault) => (Default::default(), fault.message),
             };

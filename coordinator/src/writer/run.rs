@@ -10,12 +10,11 @@ use super::{Cached, Change, ChangeProgress, Identity, Request, Writer};
 use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RequestId, RuleSets, Seal};
 use crate::nodes::Holders;
 use crate::staging::FactLoader;
-use bytes::Bytes;
 use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome};
-use entail_logic::fixpoint::Report;
+use entail_logic::fixpoint::Mode;
 use entail_logic::plan::broadcast::FACTS_MAX as FACTS_BROADCAST_MAX;
 use entail_model::{Attempt, Cancellation, Epoch, Fault, NodeId, Reason, Round};
-use entail_proto::internal::{Decision, ReasonMode, ReasonRequest, ReasonResponse};
+use entail_node_api::{Encoded, FirstRound, RoundRequest};
 use entail_proto::v1::{ChangeSummary, RuleSummary};
 use entail_telemetry::{count, fail};
 use incarnations::{IncarnationWatch, TICK};
@@ -68,15 +67,14 @@ pub(super) struct Run<'a> {
 
 /// A compiled program.
 pub struct Compiled {
-    encoded: Bytes,
+    program: Encoded<entail_logic::plan::Program>,
     labels: Vec<String>,
 }
 
 /// A program on its way to the nodes.
 pub(super) struct Program {
     compiled: Arc<Compiled>,
-    mode: ReasonMode,
-    new_rules: Vec<u32>,
+    mode: Mode,
 }
 
 type Calls = Arc<Mutex<BTreeSet<(NodeId, u32)>>>;
@@ -236,26 +234,25 @@ impl<'a> Run<'a> {
 
     fn open_round(&mut self, node: NodeId, attempt: Attempt, round: Round, first: bool, staged: u64) {
         let program = self.program.as_ref().expect("rounds open after staging");
-        let mut request =
-            ReasonRequest { attempt: attempt.0, round: round.0, previous: self.previous.0, ..Default::default() };
-        if first {
-            request.set_mode(program.mode);
-            request.program = program.compiled.encoded.clone();
-            request.new_rules.clone_from(&program.new_rules);
-            request.placement = Some(self.holders.map.clone());
-            request.staged = staged;
-            request.facts_max = FACTS_MAX;
-        }
+        let first = first.then(|| FirstRound {
+            mode: program.mode.clone(),
+            program: program.compiled.program.clone(),
+            placement: Arc::clone(&self.holders.map),
+            staged,
+            facts_max: FACTS_MAX,
+            previous: self.previous,
+        });
+        let request = RoundRequest { attempt, round, first };
         let link = self.holders.links[&node].clone();
         let stats = Arc::clone(&self.stats);
         let phase = Phase::enter(&mut self.phase, round.0, || info_span!("round", "entail.round" = i64::from(round.0)));
         let (span, derived) = (phase.span.clone(), Arc::clone(&phase.derived));
         let call = async move {
-            let response = link.reason(request).await?;
-            if lock(&stats).add(node, round, &response) {
-                derived.fetch_add(response.new_facts, Ordering::Relaxed);
+            let answer = link.call(None, |node, call| node.reason(call, request)).await?;
+            if lock(&stats).add(node, &answer) {
+                derived.fetch_add(answer.new_facts(), Ordering::Relaxed);
             }
-            Ok(Event::RoundClosed { node, attempt, report: report(round, response) })
+            Ok(Event::RoundClosed { node, attempt, report: answer.report })
         };
         self.call(node, round.0, call.instrument(span));
     }
@@ -265,7 +262,7 @@ impl<'a> Run<'a> {
         let incarnation = self.incarnations.incarnation(node).0;
         let span = Phase::enter(&mut self.phase, SEAL, || info_span!("seal")).span.clone();
         let call = async move {
-            let seal = link.seal(attempt.0).await?;
+            let seal = link.call(None, |node, call| node.seal(call, attempt)).await?;
             let seal = NodeSeal { incarnation, digest: seal.digest, asserted: seal.asserted, derived: seal.derived };
             Ok(Event::Sealed { node, attempt, seal })
         };
@@ -276,7 +273,7 @@ impl<'a> Run<'a> {
         let link = self.holders.links[&node].clone();
         let span = Phase::enter(&mut self.phase, DECIDE, || info_span!("tell")).span.clone();
         let call = async move {
-            link.decide(Decision { attempt: attempt.0, epoch: epoch.map_or(0, |epoch| epoch.0) }).await?;
+            link.call(None, |node, call| node.decide(call, attempt, epoch)).await?;
             Ok(Event::Decided { node, attempt })
         };
         self.call(node, DECIDE, call.instrument(span));
@@ -342,18 +339,4 @@ pub(super) fn misjudged() -> Fault {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn report(round: Round, response: ReasonResponse) -> Report {
-    let counts = |counts: Vec<entail_proto::internal::PeerCount>| {
-        counts.into_iter().map(|count| (NodeId(count.node), count.messages)).collect()
-    };
-    Report {
-        round,
-        active: response.active,
-        derived: response.derived,
-        sent: counts(response.sent),
-        received: counts(response.received),
-        to_broadcast: response.to_broadcast,
-    }
 }

@@ -5,6 +5,7 @@
 //! Every operator looks at the scope's `stop` before each piece, whether or not any row comes out.
 
 pub mod batch;
+mod budget;
 pub mod condition;
 mod described;
 mod intersect;
@@ -14,6 +15,7 @@ mod matching;
 pub mod meter;
 
 pub use batch::Batch;
+pub use budget::RowBudget;
 pub use condition::Conditions;
 
 use crate::columns::Run;
@@ -69,7 +71,7 @@ pub struct Scope<'a> {
     /// Sets of the keys with one value; present only while the facts do not change.
     pub key_sets: Option<&'a KeySets>,
     /// The rows that all operators together may still take in: ends work that is larger than expected.
-    pub rows_left: Option<&'a AtomicU64>,
+    pub rows_left: Option<&'a RowBudget>,
 }
 
 impl Scope<'_> {
@@ -88,15 +90,8 @@ impl Scope<'_> {
     }
 
     fn spend(&self, rows: usize) -> Result<(), Fault> {
-        let Some(left) = self.rows_left else { return Ok(()) };
-        let takes = |left: u64| left.checked_sub(rows as u64);
-        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, takes).map(drop).map_err(|_| too_much())
+        self.rows_left.map_or(Ok(()), |left| left.take(rows as u64))
     }
-}
-
-/// The fault of work that took in more rows than it was allowed to.
-pub fn too_much() -> Fault {
-    Fault::new(Reason::LimitExceeded, "more rows than were expected")
 }
 
 /// Rows in a piece: the most that an operator hands on at once.

@@ -108,8 +108,7 @@ fn a_round_that_is_asked_for_again_does_not_begin_again() {
     let node = Node::new();
     let open = node.open(1).expect("the first attempt");
     let ask = |round: u32| {
-        let request = RoundRequest { round: Round(round), first: None };
-        open.start_round(&node.context, request).expect("there is room");
+        open.start_round(&node.context, Round(round), None).expect("there is room");
         lock(&open.underway).as_ref().map(|underway| (underway.round, underway.began))
     };
     let first = ask(1).expect("it begins");

@@ -1,51 +1,78 @@
-//! Messages to nodes of this process: no address is known here, so what is not handed over as it is fails.
+//! Messages to nodes of this process: no address is known here, so what is not in this process cannot be reached.
 
 use super::*;
-use entail_logic::eval::Batch;
-use entail_logic::exchange::Payload;
-use entail_logic::near::{Ask, Near, Staged};
+use bytes::Bytes;
+use entail_logic::exchange::{Message, Payload};
 use entail_model::term::TermHash;
-use entail_model::{Attempt, Direction, Placement, Relation, Round, TermId};
+use entail_model::{Attempt, Direction, Epoch, Placement, Relation, Round, TermId};
+use entail_node_api::{Blocks, Execute, LocalNodes, Parts, RoundAnswer, RoundRequest, Scan, SealAnswer, Show, Staged};
 use entail_proto::convert;
+use entail_proto::internal::RelationSize;
 use entail_telemetry::metrics::Registry;
 use std::collections::BTreeMap;
+use std::sync::mpsc;
 
-/// A node that keeps what it receives, or refuses it.
+/// A node that keeps what it receives, but for the first message, if it refuses that.
 #[derive(Debug, Default)]
 struct Peer {
     received: Mutex<Vec<(NodeId, Message)>>,
-    refuses: Option<Reason>,
+    refuses: Mutex<Option<Reason>>,
 }
 
-impl Near for Peer {
-    fn receive(&self, _: ClusterId, _: FlowId, from: NodeId, message: Message) -> Result<(), Fault> {
-        match self.refuses {
-            Some(reason) => Err(Fault::new(reason, "refused")),
-            None => {
-                self.received.lock().expect("no panics").push((from, message));
-                Ok(())
-            }
+const ONLY_EXCHANGE: &str = "peers only hand over messages";
+
+#[tonic::async_trait]
+impl NodeApi for Peer {
+    async fn exchange(&self, _: Call, exchange: Exchange) -> Result<u64, Fault> {
+        if let Some(reason) = self.refuses.lock().expect("no panics").take() {
+            return Err(Fault::new(reason, "refused"));
         }
+        self.received.lock().expect("no panics").push((exchange.from, exchange.message));
+        Ok(16)
     }
 
-    fn answer(&self, _: Ask) -> Result<Option<Vec<Batch>>, Fault> {
-        unreachable!("peers ask nothing")
+    async fn intern(&self, _: Call, _: Attempt, _: &[&[u8]], _: &[TermHash]) -> Result<Vec<TermId>, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
     }
 
-    fn lookup(&self, _: ClusterId, _: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault> {
-        unreachable!("peers ask nothing")
+    async fn lookup(&self, _: Call, _: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
     }
 
-    fn intern(&self, _: ClusterId, _: Attempt, _: &[&[u8]], _: &[TermHash]) -> Result<Vec<TermId>, Fault> {
-        unreachable!("peers intern nothing")
+    async fn texts(&self, _: Call, _: &[TermId], _: Show<'_>) -> Result<(), Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
     }
 
-    fn stage(&self, _: Staged) -> Result<(), Fault> {
-        unreachable!("peers stage nothing")
+    async fn stage(&self, _: Call, _: Staged) -> Result<(), Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
     }
 
-    fn texts(&self, _: ClusterId, _: &[TermId], _: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
-        unreachable!("peers ask nothing")
+    async fn reason(&self, _: Call, _: RoundRequest) -> Result<RoundAnswer, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
+    }
+
+    async fn seal(&self, _: Call, _: Attempt) -> Result<SealAnswer, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
+    }
+
+    async fn decide(&self, _: Call, _: Attempt, _: Option<Epoch>) -> Result<(), Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
+    }
+
+    async fn execute(&self, _: Call, _: Execute) -> Result<Parts, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
+    }
+
+    async fn sizes(&self, _: Call, _: Epoch) -> Result<Vec<RelationSize>, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
+    }
+
+    async fn scan(&self, _: Call, _: Scan) -> Result<Blocks, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
+    }
+
+    async fn trace(&self, _: Call, _: [u8; 16]) -> Result<Bytes, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
     }
 }
 
@@ -55,45 +82,43 @@ fn message() -> Message {
     Message { round: Round(1), level: 1, sequence: 0, payload: Arc::new(payload) }
 }
 
-/// What becomes of a message to node 2, of which nobody knows the address: of the call, and of the message.
-fn send(nearby: &Arc<Nearby>) -> (Result<(), Reason>, Option<Result<(), Reason>>) {
+/// What becomes of a message to node 2, of which no address is known: of the call, and of the message, as soon as the call
+/// is over or a while after it.
+fn send(nodes: &Arc<LocalNodes>) -> (Result<(), Reason>, Option<Result<(), Reason>>, Option<Result<(), Reason>>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let peers = Peers::new(Arc::clone(nearby), Inside::default());
+    let peers = Peers::new(Connections::new(Arc::clone(nodes)));
     let nowhere = convert::placement_map(&Placement::default(), &BTreeMap::new());
-    let shard_maps = AddressedShardMap::new(NodeId(1), Some(&nowhere), &[]).expect("a placement");
+    let shard_maps = AddressedShardMap::new(NodeId(1), &nowhere, &[]);
     let (stop, metrics) = (AtomicBool::new(false), Metrics::new(&Registry::default()));
-    let owner = FlowId::Attempt(Attempt(7));
-    let (cluster, from, to) = (ClusterId(1), NodeId(1), NodeId(2));
-    let envelope = Envelope { cluster, owner, from, to, message: message(), stop: &stop, metrics: &metrics };
-    let outcome = Arc::new(Mutex::new(None));
-    let told = Arc::clone(&outcome);
-    let done =
-        move |result: Result<(), Fault>| *told.lock().expect("no panics") = Some(result.map_err(|fault| fault.reason));
+    let exchange = Exchange { flow: FlowId::Attempt(Attempt(7)), from: NodeId(1), message: message() };
+    let envelope = Envelope { cluster: ClusterId(1), to: NodeId(2), exchange, stop: &stop, metrics: &metrics };
+    let (told, outcome) = mpsc::channel();
+    let done = move |result: Result<(), Fault>| told.send(result.map_err(|fault| fault.reason)).expect("it is awaited");
     let sent = peers.send(runtime.handle(), &shard_maps, envelope, done);
-    let outcome = outcome.lock().expect("no panics").take();
-    (sent.map_err(|fault| fault.reason), outcome)
+    let at_once = outcome.try_recv().ok();
+    (sent.map_err(|fault| fault.reason), at_once, outcome.recv_timeout(Duration::from_secs(10)).ok())
 }
 
 #[test]
 fn a_node_of_this_process_takes_messages_as_they_are() {
-    let (nearby, peer) = (Arc::<Nearby>::default(), Arc::<Peer>::default());
-    let presence = nearby.enter(NodeId(2), Arc::clone(&peer) as Arc<dyn Near>);
-    assert_eq!(send(&nearby), (Ok(()), Some(Ok(()))));
+    let (nodes, peer) = (Arc::<LocalNodes>::default(), Arc::<Peer>::default());
+    let presence = nodes.enter(NodeId(2), Arc::clone(&peer) as Arc<dyn NodeApi>);
+    assert_eq!(send(&nodes), (Ok(()), Some(Ok(())), None), "the sender has its receipt when the call is over");
     assert_eq!(*peer.received.lock().expect("no panics"), [(NodeId(1), message())]);
     drop(presence);
-    assert_eq!(send(&nearby), (Err(Reason::ShardsUnavailable), None), "it has left");
+    assert_eq!(send(&nodes), (Err(Reason::ShardsUnavailable), None, None), "it has left");
 }
 
 #[test]
-fn what_a_node_of_this_process_says_of_a_message_is_told() {
+fn what_a_node_says_of_a_message_is_told_unless_it_may_take_it_later() {
     for (reason, expected) in [
-        (Reason::Fenced, (Ok(()), Some(Err(Reason::Fenced)))),
-        (Reason::DiskFull, (Ok(()), Some(Err(Reason::DiskFull)))),
-        // It may be ready a moment later, and is asked as others are, which needs its address.
-        (Reason::NotReady, (Err(Reason::ShardsUnavailable), None)),
+        (Reason::Fenced, (Ok(()), Some(Err(Reason::Fenced)), None)),
+        (Reason::DiskFull, (Ok(()), Some(Err(Reason::DiskFull)), None)),
+        (Reason::NotReady, (Ok(()), None, Some(Ok(())))),
     ] {
-        let nearby = Arc::<Nearby>::default();
-        let _presence = nearby.enter(NodeId(2), Arc::new(Peer { refuses: Some(reason), ..Peer::default() }));
-        assert_eq!(send(&nearby), expected, "{reason:?}");
+        let nodes = Arc::<LocalNodes>::default();
+        let peer = Peer { refuses: Mutex::new(Some(reason)), ..Peer::default() };
+        let _presence = nodes.enter(NodeId(2), Arc::new(peer));
+        assert_eq!(send(&nodes), expected, "{reason:?}");
     }
 }

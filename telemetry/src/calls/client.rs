@@ -23,6 +23,19 @@ impl Peer {
         let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
         Self { address: host.into(), port: port.parse().unwrap_or(0) }
     }
+
+    /// The span of a call to the peer, `package.Service/Method`, as the caller sees it.
+    pub(super) fn span(&self, method: &str) -> Span {
+        info_span!(
+            "call",
+            otel.name = method,
+            otel.kind = "client",
+            "rpc.system.name" = "grpc",
+            "rpc.method" = method,
+            "server.address" = &*self.address,
+            "server.port" = i64::from(self.port),
+        )
+    }
 }
 
 /// Opens a span for each call that is made inside another span, and propagates its context in the headers.
@@ -61,16 +74,7 @@ where
         if Span::current().is_disabled() {
             return Answering::new(self.inner.call(request), None);
         }
-        let method = request.uri().path().trim_start_matches('/');
-        let span = info_span!(
-            "call",
-            otel.name = method,
-            otel.kind = "client",
-            "rpc.system.name" = "grpc",
-            "rpc.method" = method,
-            "server.address" = &*self.peer.address,
-            "server.port" = i64::from(self.peer.port),
-        );
+        let span = self.peer.span(request.uri().path().trim_start_matches('/'));
         context::write(&span, request.headers_mut());
         Answering::new(self.inner.call(request), Some(Call::new(span, End::Client)))
     }

@@ -7,9 +7,11 @@
 
 mod body;
 mod client;
+mod local;
 mod server;
 
 pub use client::{ClientSpans, Peer};
+pub use local::{LocalCall, LocalCalls};
 pub use server::{Calls, ServerSpans};
 
 use crate::{attributes, codes};

@@ -8,7 +8,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
-use tracing::info_span;
+use tracing::span::Id;
+use tracing::{Span, info_span};
 
 /// The calls of a server that have spans, by their paths (`/package.Service/Method`).
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,19 @@ pub enum Calls {
     Always(fn(&str) -> bool),
     /// Matching calls have spans if they are part of a trace.
     InTrace(fn(&str) -> bool),
+}
+
+/// The server span of a call, `package.Service/Method`, to a process.
+pub(super) fn span(parent: Option<Id>, method: &str, process: &str) -> Span {
+    info_span!(
+        parent: parent,
+        "call",
+        otel.name = method,
+        otel.kind = "server",
+        "rpc.system.name" = "grpc",
+        "rpc.method" = method,
+        "entail.process" = process,
+    )
 }
 
 /// Opens a span for each call, as a child of the caller's span, if the trace is kept.
@@ -58,16 +72,7 @@ impl<S> ServerSpans<S> {
         if !crate::is_kept(&context) {
             return None;
         }
-        let method = path.trim_start_matches('/');
-        let span = info_span!(
-            parent: None,
-            "call",
-            otel.name = method,
-            otel.kind = "server",
-            "rpc.system.name" = "grpc",
-            "rpc.method" = method,
-            "entail.process" = &*self.process,
-        );
+        let span = span(None, path.trim_start_matches('/'), &self.process);
         context::adopt(&span, context);
         context::is_recorded(&span).then(|| Call::new(span, End::Server))
     }

@@ -68,7 +68,8 @@ impl Registry {
 
     /// Registers a counter.
     ///
-    /// # Panics If the name is not a valid metric name, or is already registered.
+    /// # Panics
+    /// If the name is not a valid metric name, or is already registered.
     pub fn counter(&self, name: &str, help: &str) -> Counter {
         self.register(Counter::new(name, help))
     }

@@ -51,8 +51,9 @@ impl Requests {
         Self(Arc::new(Families { known, total, seconds, in_flight }))
     }
 
-    fn begin(&self, path: &str) -> Observation {
-        let asked = path.trim_start_matches('/').split_once('/');
+    /// A call of a method, `package.Service/Method`, begins.
+    pub(crate) fn begin(&self, method: &str) -> Observation {
+        let asked = method.split_once('/');
         let known = self.0.known.iter().copied().find(|known| asked == Some(*known));
         let (service, method) = known.unwrap_or(OTHER);
         self.0.in_flight.with_label_values(&[service, method]).inc();
@@ -61,7 +62,7 @@ impl Requests {
 }
 
 /// A request in progress; it ends when this value is dropped.
-struct Observation {
+pub(crate) struct Observation {
     families: Arc<Families>,
     method: [&'static str; 2],
     started: Instant,
@@ -70,6 +71,11 @@ struct Observation {
 }
 
 impl Observation {
+    /// What became of the request.
+    pub(crate) fn tell(&mut self, code: Code) {
+        self.code = Some(code);
+    }
+
     fn look(&mut self, headers: &HeaderMap) {
         self.code = codes::read(headers).or(self.code);
     }
@@ -115,7 +121,7 @@ where
     }
 
     fn call(&mut self, request: Request<T>) -> Self::Future {
-        let mut observation = self.requests.begin(request.uri().path());
+        let mut observation = self.requests.begin(request.uri().path().trim_start_matches('/'));
         let response = self.inner.call(request);
         Box::pin(async move {
             let response = response.await?;

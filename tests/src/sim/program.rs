@@ -18,7 +18,8 @@ pub fn rules_of(set: &RuleSet) -> impl Iterator<Item = usize> + '_ {
 
 /// The rule sets after a change; `None` if it does not change them.
 ///
-/// # Errors `NotFound` if the set to drop does not exist.
+/// # Errors
+/// `NotFound` if the set to drop does not exist.
 pub fn rules_after(state: &State, change: &Change) -> Result<Option<RuleSets>, Fault> {
     let Change::Rules { set, rules } = change else { return Ok(None) };
     let before = state.rules();

@@ -10,7 +10,7 @@ mod tables;
 
 use source::{Section, code, dependencies, folders, locked, members, names, product, sources, text};
 use std::collections::{BTreeMap, BTreeSet};
-use tables::{ABSENT, BANNED, EXCEPTIONS, NOT_IN_THE_PRODUCT, OWNED, PRODUCT, PURE, ROOMS, WORLD, WORLDLY};
+use tables::{ABSENT, BANNED, EXCEPTIONS, NOT_IN_THE_PRODUCT, OWNED, PRODUCT, PURE, RETIRED, ROOMS, WORLD, WORLDLY};
 
 fn owned(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -159,4 +159,23 @@ fn folders_stay_free_of_what_is_not_theirs() {
             }
         }
     }
+}
+
+#[test]
+fn retired_words_stay_retired() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        for (retired, instead) in RETIRED {
+            if path != "tests/tests/house/tables.rs" && words(&code(&text)).any(|word| word == retired) {
+                found.push(format!("{path} says {retired}: say {instead}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(words("let one = in_copies::<Door>(1);").any(|word| word == "Door"));
+}
+
+/// The identifiers and keywords of a text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').filter(|word| !word.is_empty())
 }

@@ -7,10 +7,11 @@ use crate::rules::{self, Ids, ParsedSet};
 use crate::staging::{FactLoader, TermHomes};
 use crate::writer::{Cached, Change};
 use bytes::Bytes;
+use entail_logic::fixpoint::Mode;
 use entail_logic::plan::broadcast::News;
 use entail_logic::plan::compile::{Context, RelationStats};
 use entail_model::{Attempt, Cancellation, Fault, NodeId, Relation, TermId};
-use entail_proto::internal::ReasonMode;
+use entail_node_api::Encoded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -40,10 +41,10 @@ impl Run<'_> {
         let nothing = Change::Facts(Box::new(|_| Box::pin(async { Ok(()) })));
         let sets = self.rule_sets();
         let (change, mode, added) = match std::mem::replace(&mut self.change, nothing) {
-            Change::Facts(stage) => (Some(stage), ReasonMode::Increment, BTreeSet::new()),
+            Change::Facts(stage) => (Some(stage), Mode::Increment, BTreeSet::new()),
             Change::Rules { based_on, sets, added, rebuild } => {
                 self.change = Change::Rules { based_on, sets, added: added.clone(), rebuild };
-                (None, if rebuild { ReasonMode::Rebuild } else { ReasonMode::NewRules }, added)
+                (None, if rebuild { Mode::Rebuild } else { Mode::NewRules(BTreeSet::new()) }, added)
             }
         };
         if let Some(stage) = change {
@@ -55,7 +56,7 @@ impl Run<'_> {
                 fault = self.incarnations.failure() => return Err(fault),
             }
         }
-        let ids = self.ids_of_constants(&sets, mode, cached, &loader).await?;
+        let ids = self.ids_of_constants(&sets, &mode, cached, &loader).await?;
         let context = with_staged(&base, &loader).await?;
         let staged: BTreeMap<Relation, u64> = loader.relations().into_iter().collect();
         let mut first_rule = 0;
@@ -63,17 +64,17 @@ impl Run<'_> {
         for set in &sets {
             let rules = first_rule..first_rule + set.program_rules();
             first_rule = rules.end;
-            if mode == ReasonMode::Rebuild || added.contains(&set.set.name) {
+            if mode == Mode::Rebuild || added.contains(&set.set.name) {
                 new_rules.extend(rules);
             }
         }
         let news = match mode {
-            ReasonMode::Increment => News::Facts(&staged),
+            Mode::Increment => News::Facts(&staged),
             _ => News::Rules { new: &new_rules, may_wait: self.may_wait },
         };
         let compiled = self.compiled(&context, (&sets, &ids), &news, cached)?;
-        let new_rules = new_rules.into_iter().map(|rule| rule as u32).collect();
-        self.program = Some(Program { compiled, mode, new_rules });
+        let mode = if let Mode::NewRules(_) = mode { Mode::NewRules(new_rules) } else { mode };
+        self.program = Some(Program { compiled, mode });
         Ok(loader.sent())
     }
 
@@ -95,9 +96,8 @@ impl Run<'_> {
             return Ok(Arc::clone(compiled));
         }
         let program = info_span!("plan").in_scope(|| rules::program(sets, context, ids, news))?;
-        let encoded = postcard::to_stdvec(&program).map_err(|error| Fault::internal(format!("a program: {error}")))?;
-        let labels = program.rules.into_iter().map(|rule| rule.label).collect();
-        let compiled = Arc::new(Compiled { encoded: encoded.into(), labels });
+        let labels = program.rules.iter().map(|rule| rule.label.clone()).collect();
+        let compiled = Arc::new(Compiled { program: Encoded::new(Arc::new(program)), labels });
         if is_kept {
             cached.program = Some((sizes, Arc::clone(&compiled)));
         }
@@ -108,13 +108,13 @@ impl Run<'_> {
     async fn ids_of_constants(
         &mut self,
         sets: &[Arc<ParsedSet>],
-        mode: ReasonMode,
+        mode: &Mode,
         cached: &mut Cached,
         loader: &FactLoader,
     ) -> Result<Arc<Ids>, Fault> {
         if let Some((version, ids)) = &cached.ids
             && *version == self.rules_version
-            && mode == ReasonMode::Increment
+            && *mode == Mode::Increment
         {
             return Ok(Arc::clone(ids));
         }
@@ -122,7 +122,7 @@ impl Run<'_> {
         let bytes: Vec<Bytes> = constants.iter().map(|text| Bytes::copy_from_slice(text)).collect();
         let ids = if bytes.is_empty() { Vec::new() } else { loader.intern(&bytes).await? };
         let ids = Arc::new(constants.into_iter().zip(ids).collect::<Ids>());
-        if mode == ReasonMode::Increment {
+        if *mode == Mode::Increment {
             // An attempt under unchanged rules finds their constants committed: the ids are safe to keep.
             cached.ids = Some((self.rules_version, Arc::clone(&ids)));
         }

@@ -1,7 +1,7 @@
 //! What nodes have told of rounds, each once: an answer that comes just as it is asked for again comes twice.
 
 use entail_model::{NodeId, Round};
-use entail_proto::internal::ReasonResponse;
+use entail_node_api::RoundAnswer;
 use std::collections::BTreeSet;
 
 /// Sums over the answers of all nodes in all rounds.
@@ -17,15 +17,16 @@ pub struct RoundStats {
 
 impl RoundStats {
     /// Adds a node's answer; tells whether it is the first one of the round.
-    pub fn add(&mut self, node: NodeId, round: Round, response: &ReasonResponse) -> bool {
+    pub fn add(&mut self, node: NodeId, answer: &RoundAnswer) -> bool {
+        let round = answer.report.round;
         let is_first = self.answers.insert((node, round));
         if is_first {
-            self.bytes += response.bytes_sent;
+            self.bytes += answer.bytes_sent;
         }
         if is_first && round == Round(1) {
             // All are staged before the first round.
-            self.asserted += response.asserted;
-            self.to_broadcast += response.to_broadcast;
+            self.asserted += answer.asserted;
+            self.to_broadcast += answer.report.to_broadcast;
         }
         is_first
     }
@@ -34,14 +35,18 @@ impl RoundStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use entail_logic::fixpoint::Report;
 
     #[test]
     fn an_answer_that_comes_twice_counts_once() {
         let mut stats = RoundStats::default();
-        let response = ReasonResponse { asserted: 1, bytes_sent: 10, to_broadcast: 5, ..Default::default() };
+        let answer = |round| {
+            let report = Report { round: Round(round), to_broadcast: 5, ..Report::default() };
+            RoundAnswer { report, asserted: 1, bytes_sent: 10 }
+        };
         let answers = [(1, 1, true), (1, 1, false), (2, 1, true), (1, 2, true), (1, 2, false)];
         for (node, round, is_first) in answers {
-            assert_eq!(stats.add(NodeId(node), Round(round), &response), is_first);
+            assert_eq!(stats.add(NodeId(node), &answer(round)), is_first);
         }
         assert_eq!((stats.asserted, stats.bytes, stats.to_broadcast), (2, 30, 10));
     }

@@ -1,14 +1,17 @@
-//! The cluster when one node of this process holds everything: what is small is answered on the caller's thread, by
-//! reference, without waiting for anything but the disk. What would have to wait is a [fallback](Interrupt::Fallback).
+//! The fast path of small queries: a snapshot of the cluster where one node of this process holds everything. It answers on
+//! the caller's thread, by reference, without waiting for anything but the disk; what would have to wait is a
+//! [fallback](Interrupt::Fallback).
+//!
+//! Only [`Reader::local`](super::Reader::local) chooses it.
 
 use super::shared::Shared;
 use crate::fanout::FanOut;
-use crate::nodes::{Holders, Link};
+use crate::nodes::Holders;
 use entail_logic::eval::Batch;
-use entail_logic::near::{Ask, Near};
 use entail_logic::plan::Plan;
 use entail_logic::plan::compile::Context;
 use entail_model::{Cancellation, Epoch, Fault, NodeId, Placement, Reason, TermId, TermKind};
+use entail_node_api::{Answered, Ask, AtOnce, Call};
 use entail_sparql::cluster::{Cluster, Interrupt, NodeProfile, Rows, Texts, Wanted};
 use std::sync::Arc;
 use std::vec::IntoIter;
@@ -18,30 +21,23 @@ use tracing::{Span, info_span};
 const ROWS_TAKEN_MAX: u64 = 2_048;
 
 /// Rows of an answer that are held; more are streamed.
-const ROWS_GIVEN_MAX: usize = 32_768;
+const ROWS_GIVEN_MAX: u64 = 32_768;
 
-/// The cluster at one epoch.
-pub struct AtHand {
-    shared: Arc<Shared>,
-    holders: Arc<Holders>,
-    epoch: Epoch,
-    context: Arc<Context>,
-    cancel: Cancellation,
+/// The cluster at one epoch, on one node of this process.
+pub struct LocalSnapshot {
+    pub(super) shared: Arc<Shared>,
+    pub(super) holders: Arc<Holders>,
+    pub(super) epoch: Epoch,
+    pub(super) context: Arc<Context>,
+    pub(super) cancel: Cancellation,
 }
 
-impl AtHand {
-    /// The cluster, if one node of this process holds everything, and its statistics are known.
-    pub fn new(shared: &Arc<Shared>, holders: &Arc<Holders>, epoch: Epoch, cancel: &Cancellation) -> Option<Self> {
-        holders.only_near()?;
-        let (context, cancel) = (shared.known_context(epoch)?, cancel.clone());
-        Some(Self { shared: Arc::clone(shared), holders: Arc::clone(holders), epoch, context, cancel })
+impl LocalSnapshot {
+    fn ask<T>(&self, ask: impl FnOnce(&dyn AtOnce, Call) -> Result<T, Fault>) -> Result<T, Interrupt> {
+        Ok(self.holders.only().and_then(|link| link.at_once(ask)).ok_or(Interrupt::Fallback)??)
     }
 
-    fn node(&self) -> Result<(&Link, &Arc<dyn Near>), Interrupt> {
-        self.holders.only_near().ok_or(Interrupt::Fallback)
-    }
-
-    /// The rows of a plan; `None` if they are too many.
+    /// The rows of a plan whose operators take in no more than `rows_taken_max` rows; `None` if they are too many.
     pub fn answer(
         &self,
         plan: Arc<Plan>,
@@ -49,10 +45,9 @@ impl AtHand {
         rows_taken_max: Option<u64>,
         span: &Span,
     ) -> Result<Option<Box<dyn Rows>>, Interrupt> {
-        let (link, node) = self.node()?;
+        let link = self.holders.only().ok_or(Interrupt::Fallback)?;
         let (_at_work, fan_out) = (link.begin(), FanOut::new(&self.shared.metrics, 1));
         let ask = Ask {
-            cluster: self.holders.cluster,
             epoch: self.epoch,
             plan,
             placement: self.placement(),
@@ -61,20 +56,38 @@ impl AtHand {
             rows_given_max: ROWS_GIVEN_MAX,
             stop: self.cancel.flag(),
         };
-        let answer = span.in_scope(|| node.answer(ask));
+        let answer = span.in_scope(|| self.ask(|node, call| node.answer(call, ask)));
         // The node knows that it was stopped, and not why.
-        let Some(rows) = answer.map_err(|fault| self.cancel.check().err().unwrap_or(fault))? else { return Ok(None) };
-        fan_out.call().ended(&link.name);
-        Ok(Some(Box::new(Found(rows.into_iter()))))
+        match answer.map_err(|interrupt| self.cancel.check().err().map_or(interrupt, Interrupt::Fault))? {
+            Answered::Fallback => Ok(None),
+            Answered::Rows(rows) => {
+                fan_out.call().ended(&link.name);
+                Ok(Some(Box::new(Found(rows.into_iter()))))
+            }
+        }
     }
 
     fn placement(&self) -> Placement {
         let map = &self.holders.map;
         Placement { version: map.version, holders: map.holders.iter().map(|node| NodeId(*node)).collect() }
     }
+
+    /// The texts of terms.
+    pub fn all_texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
+        let mut texts = Texts::new();
+        if !ids.is_empty() {
+            let span = info_span!("decode", "entail.terms" = ids.len() as i64);
+            let mut push = |text: &[u8]| texts.push(text);
+            span.in_scope(|| self.ask(|node, call| node.texts(call, ids, &mut push)))?;
+        }
+        match texts.len() == ids.len() {
+            true => Ok(texts),
+            false => Err(Fault::new(Reason::Internal, "a node gave texts of other terms").into()),
+        }
+    }
 }
 
-impl Cluster for AtHand {
+impl Cluster for LocalSnapshot {
     fn context(&self) -> Result<Arc<Context>, Fault> {
         Ok(Arc::clone(&self.context))
     }
@@ -87,7 +100,7 @@ impl Cluster for AtHand {
             return Ok(ids);
         }
         let wanted: Vec<&[u8]> = missing.iter().map(|index| &terms[*index][..]).collect();
-        for (index, id) in missing.into_iter().zip(self.node()?.1.lookup(self.holders.cluster, &wanted)?) {
+        for (index, id) in missing.into_iter().zip(self.ask(|node, call| node.lookup(call, &wanted))?) {
             if let Some(id) = id {
                 self.shared.ids.insert(terms[index].clone(), id);
             }
@@ -101,7 +114,7 @@ impl Cluster for AtHand {
         if ids.iter().any(|id| id.kind() == TermKind::Triple) {
             return Err(Interrupt::Fallback);
         }
-        Ok(texts(&self.holders, self.node()?.1, ids)?)
+        self.all_texts(ids)
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {
@@ -117,19 +130,6 @@ impl Cluster for AtHand {
 
     fn is_local(&self) -> bool {
         true
-    }
-}
-
-/// The texts of a node's terms.
-pub fn texts(holders: &Holders, node: &Arc<dyn Near>, ids: &[TermId]) -> Result<Texts, Fault> {
-    let mut texts = Texts::new();
-    if !ids.is_empty() {
-        let span = info_span!("decode", "entail.terms" = ids.len() as i64);
-        span.in_scope(|| node.texts(holders.cluster, ids, &mut |text| texts.push(text)))?;
-    }
-    match texts.len() == ids.len() {
-        true => Ok(texts),
-        false => Err(Fault::new(Reason::Internal, "a node gave texts of other terms")),
     }
 }
 

@@ -1,0 +1,71 @@
+//! Where each node is: in this process, or behind a connection. The one place that chooses.
+
+use crate::{NodeApi, Remote};
+use entail_model::{Fault, NodeId};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The nodes of this process.
+#[derive(Debug, Default)]
+pub struct LocalNodes(Mutex<BTreeMap<NodeId, Arc<dyn NodeApi>>>);
+
+impl LocalNodes {
+    /// A node can be called until the guard is dropped.
+    pub fn enter(self: &Arc<Self>, id: NodeId, node: Arc<dyn NodeApi>) -> Presence {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, node);
+        Presence { nodes: Arc::clone(self), id }
+    }
+
+    fn find(&self, id: NodeId) -> Option<Arc<dyn NodeApi>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+}
+
+/// A node's presence in this process.
+#[derive(Debug)]
+pub struct Presence {
+    nodes: Arc<LocalNodes>,
+    id: NodeId,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.nodes.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+/// Ways to nodes, each made once.
+#[derive(Debug, Default)]
+pub struct Connections {
+    local: Arc<LocalNodes>,
+    remote: Mutex<HashMap<NodeId, Arc<Remote>>>,
+}
+
+impl Connections {
+    /// No connections yet; `local` nodes need none.
+    pub fn new(local: Arc<LocalNodes>) -> Self {
+        Self { local, remote: Mutex::default() }
+    }
+
+    /// The way to a node, whose address is asked for if it is not in this process. Has to be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// What `address` gives; `InvalidRequest` for what is no address.
+    pub fn node<A: AsRef<str>>(
+        &self,
+        id: NodeId,
+        address: impl FnOnce() -> Result<A, Fault>,
+    ) -> Result<Arc<dyn NodeApi>, Fault> {
+        if let Some(local) = self.local.find(id) {
+            return Ok(local);
+        }
+        let address = address()?;
+        let mut remote = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = remote.get(&id).filter(|known| known.leads_to(address.as_ref())) {
+            return Ok(Arc::<Remote>::clone(known));
+        }
+        let new = Arc::new(Remote::to(id, address.as_ref())?);
+        remote.insert(id, Arc::clone(&new));
+        Ok(new)
+    }
+}

@@ -1,0 +1,121 @@
+//! How a node is called: one trait, whether the node is in this process or in another.
+//!
+//! ```text
+//! coordinator ──┐                                 ┌── node in this process: by reference, nothing is encoded
+//!               ├──► Connections ──► dyn NodeApi ─┤
+//! other nodes ──┘                                 └── Remote: gRPC, with a deadline, for the one node that is meant
+//! ```
+//! [`Connections`] chooses, once for each node; callers do not know which they have. The node's crate implements the trait
+//! for itself, over the same operations that its gRPC service calls.
+//!
+//! [`AtOnce`] is the fast path of small queries: on the caller's thread, without a future. docs/performance-notes.md has what
+//! it brings (point queries).
+
+mod connections;
+mod encoded;
+mod message;
+mod remote;
+pub mod wire;
+
+pub use connections::{Connections, LocalNodes, Presence};
+pub use encoded::Encoded;
+pub use message::{
+    Answered, Ask, Block, Blocks, Exchange, Execute, FirstRound, FlowId, Part, Parts, Profile, RoundAnswer,
+    RoundRequest, Rows, Scan, SealAnswer, Staged, StagedFacts, Summary,
+};
+pub use remote::{MESSAGE_BYTES_MAX, Remote};
+
+use bytes::Bytes;
+use entail_model::term::TermHash;
+use entail_model::{Attempt, ClusterId, Epoch, Fault, TermId};
+use entail_proto::internal::RelationSize;
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+/// The node ends a query this much after its deadline by itself, if the coordinator has not ended it by then.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What every call says: the cluster that it is about, and until when its answer is of use.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    pub cluster: ClusterId,
+    /// The deadline of the query that the call is for; calls of changes have none.
+    pub until: Option<Instant>,
+}
+
+impl Call {
+    /// The time that a node may take: what is left of the query's, and a little more.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(Instant::now()) + GRACE)
+    }
+}
+
+/// Gets canonical bytes of terms, one after the other.
+pub type Show<'s> = &'s mut (dyn FnMut(&[u8]) + Send);
+
+/// A node. Faults are the node's own, or say that it cannot be reached; they do not name it.
+#[tonic::async_trait]
+pub trait NodeApi: Send + Sync + Debug {
+    /// The ids of terms, given as canonical bytes with their hashes: new ones are interned for the attempt.
+    async fn intern(
+        &self,
+        call: Call,
+        attempt: Attempt,
+        terms: &[&[u8]],
+        hashes: &[TermHash],
+    ) -> Result<Vec<TermId>, Fault>;
+
+    /// The ids of committed terms, given as canonical bytes.
+    async fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault>;
+
+    /// Shows the canonical bytes of each dictionary id, in order; sorted ids cost least.
+    ///
+    /// # Errors
+    /// `Corrupt` for an id that was not given there.
+    async fn texts(&self, call: Call, ids: &[TermId], show: Show<'_>) -> Result<(), Fault>;
+
+    /// Stages asserted facts for an attempt.
+    async fn stage(&self, call: Call, staged: Staged) -> Result<(), Fault>;
+
+    /// Runs a round of reasoning; answers when it is closed at the node.
+    async fn reason(&self, call: Call, request: RoundRequest) -> Result<RoundAnswer, Fault>;
+
+    /// Makes an attempt's runs durable.
+    async fn seal(&self, call: Call, attempt: Attempt) -> Result<SealAnswer, Fault>;
+
+    /// Tells the outcome of an attempt: the epoch that it has become, if it was committed.
+    async fn decide(&self, call: Call, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault>;
+
+    /// Starts a query's part; dropping the stream stops it.
+    async fn execute(&self, call: Call, request: Execute) -> Result<Parts, Fault>;
+
+    /// The sizes of all relations at an epoch.
+    async fn sizes(&self, call: Call, epoch: Epoch) -> Result<Vec<RelationSize>, Fault>;
+
+    /// Streams the out copies of the node's facts.
+    async fn scan(&self, call: Call, scan: Scan) -> Result<Blocks, Fault>;
+
+    /// What the node's process still has of a trace, as OTLP.
+    async fn trace(&self, call: Call, trace: [u8; 16]) -> Result<Bytes, Fault>;
+
+    /// Hands over a message of another node; gives the bytes that it came to. Done when the message is in memory or on the
+    /// node's disk, which never waits for work.
+    async fn exchange(&self, call: Call, exchange: Exchange) -> Result<u64, Fault>;
+
+    /// The node as it answers at once, if it is in this process.
+    fn at_once(&self) -> Option<&dyn AtOnce> {
+        None
+    }
+}
+
+/// A node that answers on the caller's thread, which may be one of the async runtime, and waits for nothing but the disk.
+pub trait AtOnce {
+    /// The rows of a plan that this node answers alone.
+    fn answer(&self, call: Call, ask: Ask) -> Result<Answered, Fault>;
+
+    /// As [`NodeApi::lookup`].
+    fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault>;
+
+    /// As [`NodeApi::texts`].
+    fn texts(&self, call: Call, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault>;
+}

@@ -1,0 +1,254 @@
+//! The messages of `entail.internal.v1` for what nodes are asked and what they answer: for callers and for a node's server.
+
+use crate::encoded::decode;
+use crate::{
+    Block, Encoded, Exchange, Execute, FirstRound, FlowId, Part, Profile, RoundAnswer, RoundRequest, Rows, Scan,
+    Staged, Summary,
+};
+use bytes::Bytes;
+use entail_logic::eval::meter;
+use entail_logic::exchange::wire;
+use entail_logic::fixpoint::{Mode, Report};
+use entail_logic::plan::Program;
+use entail_model::{Attempt, ClusterId, Direction, Epoch, Fault, NodeId, Reason, Round, ShardId, TermId};
+use entail_proto::convert;
+use entail_proto::internal::exchange_request::Flow;
+use entail_proto::internal::*;
+use std::sync::Arc;
+
+fn incomplete(what: &str) -> Fault {
+    Fault::new(Reason::InvalidRequest, format!("{what} is missing in a request"))
+}
+
+/// A query's part, as a request.
+///
+/// # Errors
+/// `Internal` for a plan that cannot be encoded.
+pub fn execute_request(cluster: ClusterId, execute: &Execute) -> Result<ExecuteRequest, Fault> {
+    let rdf_type = execute.profile.and_then(|profile| profile.rdf_type);
+    Ok(ExecuteRequest {
+        cluster: cluster.0,
+        query: execute.query,
+        epoch: execute.epoch.0,
+        plan: execute.plan.bytes()?,
+        placement: Some(PlacementMap::clone(&execute.placement)),
+        participants: execute.participants.iter().map(|node| node.0).collect(),
+        rows_max: execute.rows_max,
+        profile: execute.profile.is_some(),
+        rdf_type: rdf_type.map_or(0, |id| id.0),
+        has_rdf_type: rdf_type.is_some(),
+    })
+}
+
+/// The query's part that a request asks for.
+///
+/// # Errors
+/// `Corrupt` for a plan that does not decode, `InvalidRequest` for what is not complete.
+pub fn execute(request: ExecuteRequest) -> Result<Execute, Fault> {
+    let rdf_type = Some(TermId(request.rdf_type)).filter(|_| request.has_rdf_type);
+    Ok(Execute {
+        query: request.query,
+        epoch: Epoch(request.epoch),
+        plan: Encoded::new(decode(&request.plan)?),
+        placement: Arc::new(request.placement.ok_or_else(|| incomplete("the placement"))?),
+        participants: request.participants.into_iter().map(NodeId).collect(),
+        rows_max: request.rows_max,
+        profile: request.profile.then_some(Profile { rdf_type }),
+    })
+}
+
+/// A piece of a part, as a response.
+pub fn execute_response(part: Part) -> ExecuteResponse {
+    match part {
+        Part::Rows(rows) => ExecuteResponse { rows: rows.into_bytes(), summary: None },
+        Part::Done(summary) => ExecuteResponse { rows: Bytes::new(), summary: Some(execute_summary(&summary)) },
+    }
+}
+
+/// The piece of a part that is in a response.
+pub fn part(response: ExecuteResponse) -> Part {
+    match response.summary {
+        None => Part::Rows(Rows::Encoded(response.rows)),
+        Some(done) => Part::Done(summary(&done)),
+    }
+}
+
+fn execute_summary(summary: &Summary) -> ExecuteSummary {
+    let work = summary.work.iter().map(|(((stage, operator), shard), work)| Work {
+        stage: *stage as u32,
+        operator: *operator as u32,
+        shard: shard.map(|shard| u32::from(shard.0)),
+        rows: work.rows,
+        bytes: work.bytes,
+        messages: work.messages,
+        nanoseconds: work.nanoseconds,
+    });
+    ExecuteSummary { rows: summary.rows, nanoseconds: summary.nanoseconds, work: work.collect() }
+}
+
+fn summary(done: &ExecuteSummary) -> Summary {
+    let work = done.work.iter().map(|work| {
+        let place = (work.stage as usize, work.operator as usize);
+        let shard = work.shard.map(|shard| ShardId(shard as u16));
+        let Work { rows, bytes, messages, nanoseconds, .. } = *work;
+        ((place, shard), meter::Work { rows, bytes, messages, nanoseconds })
+    });
+    Summary { rows: done.rows, nanoseconds: done.nanoseconds, work: work.collect() }
+}
+
+/// Facts to stage, as a request.
+pub fn stage_request(cluster: ClusterId, staged: &Staged) -> StageRequest {
+    let blocks = staged.facts.iter().map(|of| convert::staged_block(of.relation, of.copies, &of.pairs));
+    StageRequest {
+        cluster: cluster.0,
+        attempt: staged.attempt.0,
+        sequence: staged.sequence,
+        blocks: blocks.collect(),
+        previous: staged.previous.0,
+    }
+}
+
+/// A round, as a request.
+///
+/// # Errors
+/// `Internal` for a program that cannot be encoded.
+pub fn reason_request(cluster: ClusterId, request: RoundRequest) -> Result<ReasonRequest, Fault> {
+    let (attempt, round) = (request.attempt.0, request.round.0);
+    let mut reason = ReasonRequest { cluster: cluster.0, attempt, round, ..ReasonRequest::default() };
+    if let Some(first) = request.first {
+        reason.set_mode(match &first.mode {
+            Mode::Increment => ReasonMode::Increment,
+            Mode::NewRules(_) => ReasonMode::NewRules,
+            Mode::Rebuild => ReasonMode::Rebuild,
+        });
+        if let Mode::NewRules(rules) = &first.mode {
+            reason.new_rules = rules.iter().map(|rule| *rule as u32).collect();
+        }
+        reason.program = first.program.bytes()?;
+        reason.placement = Some(PlacementMap::clone(&first.placement));
+        (reason.staged, reason.facts_max, reason.previous) = (first.staged, first.facts_max, first.previous.0);
+    }
+    Ok(reason)
+}
+
+/// The round that a request asks for; `program` finds the program of some bytes, or [decodes](decode_program) it.
+///
+/// # Errors
+/// What `program` gives, `InvalidRequest` for what is not complete.
+pub fn round_request(
+    request: ReasonRequest,
+    program: impl FnOnce(&Bytes) -> Result<Arc<Program>, Fault>,
+) -> Result<RoundRequest, Fault> {
+    let (attempt, round) = (Attempt(request.attempt), Round(request.round));
+    if round != Round(1) {
+        return Ok(RoundRequest { attempt, round, first: None });
+    }
+    let mode = match request.mode() {
+        ReasonMode::Increment => Mode::Increment,
+        ReasonMode::NewRules => Mode::NewRules(request.new_rules.iter().map(|rule| *rule as usize).collect()),
+        ReasonMode::Rebuild => Mode::Rebuild,
+        ReasonMode::Unspecified => return Err(incomplete("the mode of a first round")),
+    };
+    let first = FirstRound {
+        mode,
+        program: Encoded::new(program(&request.program)?),
+        placement: Arc::new(request.placement.ok_or_else(|| incomplete("the placement"))?),
+        staged: request.staged,
+        facts_max: request.facts_max,
+        previous: Epoch(request.previous),
+    };
+    Ok(RoundRequest { attempt, round, first: Some(first) })
+}
+
+/// The program of some bytes.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn decode_program(bytes: &[u8]) -> Result<Arc<Program>, Fault> {
+    decode(bytes)
+}
+
+/// What a round came to, as a response.
+pub fn reason_response(answer: RoundAnswer) -> ReasonResponse {
+    let count = |(node, messages): (&NodeId, &u64)| PeerCount { node: node.0, messages: *messages };
+    ReasonResponse {
+        active: answer.report.active,
+        new_facts: answer.new_facts(),
+        asserted: answer.asserted,
+        sent: answer.report.sent.iter().map(count).collect(),
+        received: answer.report.received.iter().map(count).collect(),
+        bytes_sent: answer.bytes_sent,
+        to_broadcast: answer.report.to_broadcast,
+        derived: answer.report.derived,
+    }
+}
+
+/// What a round came to, by a response.
+pub fn round_answer(round: Round, response: ReasonResponse) -> RoundAnswer {
+    let counts =
+        |counts: Vec<PeerCount>| counts.into_iter().map(|count| (NodeId(count.node), count.messages)).collect();
+    let report = Report {
+        round,
+        active: response.active,
+        derived: response.derived,
+        sent: counts(response.sent),
+        received: counts(response.received),
+        to_broadcast: response.to_broadcast,
+    };
+    RoundAnswer { report, asserted: response.asserted, bytes_sent: response.bytes_sent }
+}
+
+/// A scan, as a request.
+pub fn scan_request(cluster: ClusterId, scan: Scan) -> ScanRequest {
+    ScanRequest {
+        cluster: cluster.0,
+        epoch: scan.epoch.0,
+        asserted: scan.asserted,
+        derived: scan.derived,
+        one_graph: scan.graph.is_some(),
+        graph: scan.graph.map_or(0, |graph| graph.0),
+    }
+}
+
+/// The scan that a request asks for.
+pub fn scan(request: &ScanRequest) -> Scan {
+    let graph = Some(TermId(request.graph)).filter(|_| request.one_graph);
+    Scan { epoch: Epoch(request.epoch), asserted: request.asserted, derived: request.derived, graph }
+}
+
+/// Facts of a scan, as a response.
+pub fn scan_response(block: &Block) -> ScanResponse {
+    ScanResponse { block: Some(convert::block(block.relation, Direction::Forward, &block.pairs)) }
+}
+
+/// The facts that are in a response.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn block(response: &ScanResponse) -> Result<Block, Fault> {
+    let block = response.block.as_ref().ok_or_else(|| Fault::corrupt("a scan's block is missing"))?;
+    let (relation, _, pairs) = convert::block_parts(block)?;
+    Ok(Block { relation, pairs })
+}
+
+/// A message between nodes, as a request.
+pub fn exchange_request(cluster: ClusterId, exchange: &Exchange) -> ExchangeRequest {
+    let flow = match exchange.flow {
+        FlowId::Attempt(attempt) => Flow::Attempt(attempt.0),
+        FlowId::Query(query) => Flow::Query(query),
+    };
+    let message = wire::encode(&exchange.message).into();
+    ExchangeRequest { cluster: cluster.0, flow: Some(flow), from: exchange.from.0, message }
+}
+
+/// The message that is in a request.
+///
+/// # Errors
+/// `Corrupt` for what does not decode, `InvalidRequest` for what is not complete.
+pub fn exchange(request: &ExchangeRequest) -> Result<Exchange, Fault> {
+    let flow = match request.flow.ok_or_else(|| incomplete("a message's flow"))? {
+        Flow::Attempt(attempt) => FlowId::Attempt(Attempt(attempt)),
+        Flow::Query(query) => FlowId::Query(query),
+    };
+    Ok(Exchange { flow, from: NodeId(request.from), message: wire::decode(&request.message)? })
+}

@@ -1,0 +1,207 @@
+//! The node as the coordinator and other nodes of its process call it: nothing is encoded, and what takes time runs on the
+//! caller's thread, of which the async runtime is told. Calls look as calls of the node's server do, in traces, in metrics
+//! and when the node ends; an exchange has neither spans nor counts of its own, since messages are too many.
+
+use crate::operations::Operations;
+use crate::traffic;
+use bytes::Bytes;
+use entail_model::term::TermHash;
+use entail_model::{Attempt, Epoch, Fault, TermId};
+use entail_node_api::{
+    Answered, Ask, AtOnce, Blocks, Call, Exchange, Execute, NodeApi, Part, Parts, RoundAnswer, RoundRequest, Scan,
+    SealAnswer, Show, Staged,
+};
+use entail_proto::gate::{Gate, Inside};
+use entail_proto::internal::RelationSize;
+use entail_proto::status;
+use entail_telemetry::{LocalCall, LocalCalls};
+use futures::StreamExt;
+use std::fmt;
+use tonic::Code;
+use tracing::Instrument;
+
+/// A node of this process.
+pub struct Local {
+    node: Operations,
+    calls: LocalCalls,
+    gate: Gate,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.fmt(f)
+    }
+}
+
+/// Does work that takes time on this thread; another takes over what else the runtime has for it.
+fn here<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}
+
+impl Local {
+    /// The node, whose server has this gate and counts as `calls` do.
+    pub fn new(node: Operations, calls: LocalCalls, gate: Gate) -> Self {
+        Self { node, calls, gate }
+    }
+
+    /// Lets a call in, unless the node is about to end or of another cluster.
+    fn begin(&self, call: Call, method: &'static str) -> Result<(Inside, LocalCall), Fault> {
+        let begun = self.calls.begin(method);
+        let inside = self.gate.admit(method).and_then(|inside| {
+            self.node.context.check_cluster(call.cluster.0)?;
+            Ok(inside)
+        });
+        match inside {
+            Ok(inside) => Ok((inside, begun)),
+            Err(fault) => Err(told(begun, fault)),
+        }
+    }
+
+    /// Makes a call, until it has its answer or the node cuts it off.
+    async fn call<T>(
+        &self,
+        call: Call,
+        method: &'static str,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let (_inside, mut begun) = self.begin(call, method)?;
+        let work = work.instrument(begun.span());
+        let result = tokio::select! {
+            biased;
+            result = work => result,
+            () = self.gate.is_cut() => Err(self.gate.refusal(method)),
+        };
+        match result {
+            Ok(answer) => {
+                begun.tell(Code::Ok, String::new);
+                Ok(answer)
+            }
+            Err(fault) => Err(told(begun, fault)),
+        }
+    }
+}
+
+/// The fault that a call ended with.
+fn told(mut call: LocalCall, fault: Fault) -> Fault {
+    call.tell(status::code(fault.reason), || fault.message.clone());
+    fault
+}
+
+#[tonic::async_trait]
+impl NodeApi for Local {
+    async fn intern(
+        &self,
+        call: Call,
+        attempt: Attempt,
+        terms: &[&[u8]],
+        hashes: &[TermHash],
+    ) -> Result<Vec<TermId>, Fault> {
+        let work = async { here(|| self.node.intern(attempt, terms, hashes)) };
+        self.call(call, "entail.internal.v1.NodeService/Intern", work).await
+    }
+
+    async fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault> {
+        let work = async { here(|| self.node.context.store.lookup(terms)) };
+        self.call(call, "entail.internal.v1.NodeService/Lookup", work).await
+    }
+
+    async fn texts(&self, call: Call, ids: &[TermId], show: Show<'_>) -> Result<(), Fault> {
+        let work = async { here(|| self.node.context.store.show_texts(ids, show)) };
+        self.call(call, "entail.internal.v1.NodeService/Decode", work).await
+    }
+
+    async fn stage(&self, call: Call, staged: Staged) -> Result<(), Fault> {
+        let Staged { attempt, previous, sequence, facts } = staged;
+        let stage = || {
+            self.node.stage(attempt, previous, sequence, |staged| {
+                facts.iter().for_each(|of| staged.add(of.relation, of.copies, of.pairs.iter().copied()));
+                Ok(())
+            })
+        };
+        self.call(call, "entail.internal.v1.NodeService/Stage", async { here(stage) }).await
+    }
+
+    async fn reason(&self, call: Call, request: RoundRequest) -> Result<RoundAnswer, Fault> {
+        let work = self.node.reason(call.cluster.0, |_| Ok(request));
+        self.call(call, "entail.internal.v1.NodeService/Reason", work).await
+    }
+
+    async fn seal(&self, call: Call, attempt: Attempt) -> Result<SealAnswer, Fault> {
+        let work = self.node.blocking(call.cluster.0, move |node| node.seal(attempt));
+        self.call(call, "entail.internal.v1.NodeService/Seal", work).await
+    }
+
+    async fn decide(&self, call: Call, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault> {
+        let decide = move |node: &Operations| node.attempts.decide(&node.context, attempt, epoch);
+        let work = self.node.blocking(call.cluster.0, decide);
+        self.call(call, "entail.internal.v1.NodeService/Decide", work).await
+    }
+
+    async fn execute(&self, call: Call, request: Execute) -> Result<Parts, Fault> {
+        let (inside, begun) = self.begin(call, "entail.internal.v1.NodeService/Execute")?;
+        let parts = match begun.span().in_scope(|| self.node.execute(request, call.time_left())) {
+            Ok(parts) => parts,
+            Err(fault) => return Err(told(begun, fault)),
+        };
+        let mut begun = Some((inside, begun));
+        let parts = parts.map(move |part| {
+            // With its last part the call is over, before the query hears of it.
+            match &part {
+                Ok(Part::Rows(_)) => {}
+                Ok(Part::Done(_)) => _ = begun.take().map(|(_, mut call)| call.tell(Code::Ok, String::new)),
+                Err(fault) => _ = begun.take().map(|(_, call)| told(call, fault.clone())),
+            }
+            part
+        });
+        Ok(Box::pin(parts.take_until(self.gate.is_cut())))
+    }
+
+    async fn sizes(&self, call: Call, epoch: Epoch) -> Result<Vec<RelationSize>, Fault> {
+        let work = self.node.blocking(call.cluster.0, move |node| node.sizes(epoch));
+        self.call(call, "entail.internal.v1.NodeService/Sizes", work).await
+    }
+
+    async fn scan(&self, call: Call, scan: Scan) -> Result<Blocks, Fault> {
+        let (inside, mut begun) = self.begin(call, "entail.internal.v1.NodeService/Scan")?;
+        begun.tell(Code::Ok, String::new);
+        let blocks = self.node.scan(scan).map(move |block| {
+            let _alive = (&inside, &begun);
+            block
+        });
+        Ok(Box::pin(blocks.take_until(self.gate.is_cut())))
+    }
+
+    async fn trace(&self, _: Call, trace: [u8; 16]) -> Result<Bytes, Fault> {
+        Ok(entail_telemetry::recent(trace).into())
+    }
+
+    async fn exchange(&self, call: Call, exchange: Exchange) -> Result<u64, Fault> {
+        self.node.context.check_cluster(call.cluster.0)?;
+        let bytes = traffic::bytes(&exchange.message.payload);
+        if let Some(exchange) = self.node.try_receive(exchange, bytes)? {
+            here(|| self.node.receive(exchange, bytes))?;
+        }
+        Ok(bytes)
+    }
+
+    fn at_once(&self) -> Option<&dyn AtOnce> {
+        Some(self)
+    }
+}
+
+impl AtOnce for Local {
+    fn answer(&self, call: Call, ask: Ask) -> Result<Answered, Fault> {
+        self.node.context.check_cluster(call.cluster.0)?;
+        self.node.answer(ask)
+    }
+
+    fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault> {
+        self.node.context.check_cluster(call.cluster.0)?;
+        self.node.context.store.lookup(terms)
+    }
+
+    fn texts(&self, call: Call, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        self.node.context.check_cluster(call.cluster.0)?;
+        self.node.context.store.show_texts(ids, show)
+    }
+}
