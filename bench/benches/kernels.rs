@@ -1,10 +1,10 @@
-//! The kernels: what all else is made of, each alone, over data of the sizes that a load and a fixpoint have.
+//! Micro-benchmarks of the basic operations, on data of the sizes that occur in a load and a fixpoint.
 //!
 //! ```sh
 //! cargo bench --profile dev -p entail-bench                     # all
 //! cargo bench --profile dev -p entail-bench -- 'merge|sort'     # some
 //! ```
-//! `thrpt` counts lines, terms and pairs. Pairs are drawn by a seed and the same every time.
+//! `thrpt` counts lines, terms and pairs. Pairs are generated from a seed and are the same in every run.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped ends the benchmark")]
 
@@ -25,7 +25,7 @@ use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Pairs of a large run, and of a small one.
+/// The numbers of pairs of a large run and of a small one.
 const MANY: u64 = 1 << 20;
 const FEW: u64 = 1 << 12;
 /// Terms of each side of a pair; shards of the cluster.
@@ -69,7 +69,7 @@ fn load(criterion: &mut Criterion) {
             new_store,
             |(directory, store)| {
                 intern(&store);
-                // Dropped outside of the measured time.
+                // Returned, so that they are dropped outside of the measured time.
                 (store, directory)
             },
             BatchSize::PerIteration,
@@ -97,7 +97,7 @@ fn new_store() -> (tempfile::TempDir, Store) {
     (directory, store)
 }
 
-/// The fixpoint: sort candidates, take away what is known, merge runs.
+/// The fixpoint: sort candidates, subtract known pairs, merge runs.
 fn sets(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sets");
     let candidates = unsorted(MANY, 0);
@@ -127,7 +127,7 @@ fn sets(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A join: the pairs of a run for sorted keys, many of them or a few that gallop.
+/// A join: the pairs of a run for sorted keys, for many keys, or for a few with galloping search.
 fn join(criterion: &mut Criterion) {
     let run = Run::resident(Mark::Derived, sorted(MANY, 3)).unwrap();
     let mut group = criterion.benchmark_group("join");

@@ -1,7 +1,7 @@
-//! Asks a cluster that runs somewhere the same question again and again, and tells what came of each: while it is
-//! upgraded, while machines are lost, while others work.
+//! Sends the same query to a running cluster again and again and records each outcome: during upgrades, while machines
+//! fail, and beside other load.
 //!
-//! A failure is told and not made good: nothing is sent twice, so that each line is one question and one answer.
+//! A failure is recorded and not retried: nothing is sent twice, so each line is one request and one response.
 
 use crate::Error;
 use entail_client::v1::{QueryRequest, ResultFormat};
@@ -11,43 +11,43 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// The largest answer: it is told whole.
+/// The largest answer, in bytes; it is recorded as a whole.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Answers that wait to be told.
+/// The largest number of outcomes that wait to be written.
 const WAITING_MAX: usize = 256;
 
-/// What to ask, and how.
+/// The query and how to send it.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub query: String,
-    /// How many ask at the same time.
+    /// The number of concurrent clients.
     pub clients: usize,
-    /// How long each waits between an answer and the next question.
+    /// The pause of each client between a response and the next request.
     pub pause: Duration,
-    /// When to stop; none: never.
+    /// The duration; `None`: until interrupted.
     pub time: Option<Duration>,
 }
 
-/// A question that was asked.
+/// A completed request.
 #[derive(Clone, Debug, Serialize)]
 pub struct Asked {
-    /// When it was over, in seconds since 1970.
+    /// The time of completion, in seconds since 1970.
     pub at: f64,
-    /// How long it took.
+    /// The duration of the request.
     pub seconds: f64,
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// What came of it.
+/// The outcome of a request.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
     /// The rows as CSV, without the line of names.
     Answer { answer: String, epoch: u64 },
     Failure {
-        /// From the list of reasons.
+        /// The reason from the closed list of reasons.
         reason: String,
         retryable: bool,
         shards: Vec<u16>,
@@ -55,10 +55,10 @@ pub enum Outcome {
     },
 }
 
-/// Asks until the time is over. The client must not retry.
+/// Sends requests until the duration is over. The client must not retry.
 ///
 /// # Errors
-/// Those of `tell`, which end it.
+/// The errors of `tell`, which end the run.
 pub async fn run(
     client: &Client,
     request: &Request,

@@ -1,4 +1,5 @@
-//! Which vertices of a graph can be reached from which: a recursive join whose result is far larger than its input.
+//! The vertices that are reachable from each vertex of a graph: a recursive join whose result is far larger than its
+//! input.
 //!
 //! In a random graph with three to four edges a vertex nearly all vertices reach nearly all others. In a grid of side
 //! `n` a vertex reaches all to its right and below, `(n (n + 1) / 2)² - n²` pairs in all, each over many paths and in
@@ -10,7 +11,7 @@ use crate::workload::Query;
 /// Reachability, as two rules.
 pub const RULES: &str = include_str!("../rules/closure.srl");
 
-/// Questions about the closure.
+/// Queries over the closure.
 pub const QUERIES: [Query; 4] = [
     Query::rows("from", include_str!("../queries/closure/from.rq")),
     Query::rows("to", include_str!("../queries/closure/to.rq")),
@@ -23,7 +24,7 @@ mod tests {
     use crate::graphs::{Form, Graph};
     use crate::workload::SEED;
 
-    /// How many pairs of vertices have a path between them, by a search from each vertex.
+    /// Counts the pairs of vertices connected by a path, by a search from each vertex.
     fn pairs(form: Form) -> u64 {
         let edges = Graph { form, seed: SEED }.edges();
         let vertices = edges.iter().map(|(from, to)| from.max(to) + 1).max().unwrap() as usize;

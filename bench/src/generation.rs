@@ -1,5 +1,5 @@
-//! Which vertices of a graph are of the same generation: children of one vertex, or of two that are of the same
-//! generation. A recursive join on both sides, where most of what is found was found before.
+//! The pairs of vertices of a graph that are of the same generation: children of one vertex, or of two vertices of the
+//! same generation. A recursive join on both sides, in which most results are found repeatedly.
 //!
 //! A generation of a grid is one of its diagonals, so that a grid of side `n` has `n (2 n² + 1) / 3` pairs, less those
 //! of the `2 n - 1` vertices with fewer than two parents with themselves. In a random graph with cycles nearly all
@@ -10,7 +10,7 @@ use crate::workload::Query;
 /// Same generation, as two rules.
 pub const RULES: &str = include_str!("../rules/same-generation.srl");
 
-/// Questions about generations.
+/// Queries over generations.
 pub const QUERIES: [Query; 3] = [
     Query::rows("of", include_str!("../queries/same-generation/of.rq")),
     Query::rows("self", include_str!("../queries/same-generation/self.rq")),
@@ -23,7 +23,7 @@ mod tests {
     use crate::workload::SEED;
     use std::collections::HashSet;
 
-    /// How many pairs are of the same generation, found pair by pair.
+    /// Counts the pairs of the same generation, pair by pair.
     fn pairs(form: Form) -> usize {
         let edges = Graph { form, seed: SEED }.edges();
         let vertices = edges.iter().map(|(from, to)| from.max(to) + 1).max().unwrap() as usize;

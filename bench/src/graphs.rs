@@ -1,4 +1,4 @@
-//! Directed graphs whose closures are far larger than they are: random ones, grids and chains.
+//! Directed graphs whose closures are far larger than the graphs: random ones, grids and chains.
 //!
 //! ```text
 //! random: different edges, each as likely as any other      chain: 0 ──► 1 ──► 2 ──► …
@@ -8,7 +8,7 @@
 //!                   ▼     ▼     ▼
 //!                   6 ──► 7 ──► 8
 //! ```
-//! The lines of a grid or chain come in an order that the seed decides: nobody gets them sorted.
+//! The lines of a grid or chain are in an order determined by the seed, so that no program profits from sorted input.
 
 use crate::ntriples::Writer;
 use entail_model::random::Random;
@@ -19,10 +19,10 @@ use std::io::{self, Write};
 /// The namespace of vertices and relations.
 pub const NAMESPACE: &str = "urn:entail:bench:";
 
-/// What a graph looks like.
+/// The form and size of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Different edges between different vertices; not more than there are pairs of those.
+    /// Distinct edges between different vertices; at most as many as there are such pairs.
     Random { vertices: u64, edges: u64 },
     /// As many rows as columns.
     Grid { side: u64 },
@@ -48,7 +48,7 @@ impl fmt::Display for Form {
 }
 
 impl Graph {
-    /// Can there be so many edges?
+    /// Does a graph with this many edges exist?
     pub fn is_possible(&self) -> bool {
         match self.form {
             Form::Random { vertices, edges } => edges <= vertices.saturating_mul(vertices.saturating_sub(1)),
@@ -59,7 +59,7 @@ impl Graph {
     /// The edges, in the order in which they are written.
     ///
     /// # Panics
-    /// If the graph is not [possible](Self::is_possible), since drawing would never end.
+    /// If the graph is not [possible](Self::is_possible), since drawing edges would never end.
     pub fn edges(&self) -> Vec<(u64, u64)> {
         assert!(self.is_possible(), "{self:?} has more edges than pairs of vertices");
         let mut random = Random::stream(self.seed, 0);
@@ -77,10 +77,10 @@ impl Graph {
         }
     }
 
-    /// Writes the edges as N-Triples and gives their number.
+    /// Writes the edges as N-Triples and returns their number.
     ///
     /// # Errors
-    /// What the output fails with.
+    /// The errors of the output.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
         let mut writer = Writer::new(out);
         let edge = format!("{NAMESPACE}edge");
@@ -108,7 +108,7 @@ fn right(index: u64, side: u64) -> (u64, u64) {
     (from, from + 1)
 }
 
-/// Those of its columns: every vertex but those of the last row has one.
+/// The edges of a grid's columns: every vertex outside of the last row has one.
 fn down(index: u64, side: u64) -> (u64, u64) {
     (index, index + side)
 }

@@ -1,4 +1,4 @@
-//! Benchmarks of Entail beside other programs, with inputs that anybody can make again.
+//! Benchmarks of Entail in comparison with other programs, on reproducible inputs.
 //!
 //! ```text
 //!                ┌─► cluster (entail serve, a process) ──► load, rules, queries ─┐
@@ -6,10 +6,10 @@
 //!                └─► peer (a process) ──► read, rules ──────────────────────────┘
 //! ```
 //! A workload is a generator (`lubm`, `graphs`, `debian`), a rule text and queries (`lubm`, `closure`, `generation`,
-//! `debian`); a peer is a module below `peer` that solves
-//! it another way. The invariant: whatever is compared is measured around processes of their own, over the same file,
-//! and ends with the same facts, or there is an error instead of a result. `ask` measures nothing: it asks clusters that
-//! somebody else runs. `program` is the command line of all this, and servers are processes of the program `entail`.
+//! `debian`); a peer is a module below `peer` that solves the workload in another way. Invariant: compared programs run
+//! in separate processes, over the same file, and end with the same facts; otherwise the result is an error. `ask`
+//! measures nothing: it sends queries to clusters that run already. `program` is the command line; servers are
+//! processes of the program `entail`.
 
 pub mod ask;
 pub mod closure;
@@ -31,22 +31,22 @@ pub mod workload;
 use std::fmt::Display;
 use std::io;
 
-/// Why there is no result.
+/// The reason why there is no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something of this machine that cannot be read or written.
+    /// A local file cannot be read or written.
     #[error("{name}: {error}")]
     Io { name: String, error: io::Error },
-    /// What was asked for, or a file, makes no sense.
+    /// An argument or a file is invalid.
     #[error("{0}")]
     Input(String),
-    /// The cluster refused something, or cannot be reached.
+    /// The cluster refused a request, or cannot be reached.
     #[error("{0}")]
     Client(#[from] entail_client::Error),
-    /// A process of ours failed.
+    /// A child process failed.
     #[error("{name} failed: {why}")]
     Child { name: String, why: String },
-    /// Two programs do not agree, so that their times mean nothing.
+    /// Two programs disagree about the result, so that their times cannot be compared.
     #[error("{what}: entail has {entail}, {other} has {expected}")]
     Mismatch { what: String, entail: u64, other: String, expected: u64 },
 }

@@ -1,4 +1,4 @@
-//! The machine that measures: figures without it mean little.
+//! A description of the measuring machine, for the interpretation of results.
 
 use crate::Error;
 use serde::Serialize;
@@ -7,23 +7,23 @@ use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
 
-/// What the machine is and how busy it was at the start.
+/// The machine and its load at the start.
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
     pub processors: usize,
     pub processor: String,
     pub memory_bytes: u64,
     pub kernel: String,
-    /// Processes that ran or waited in the last minute, on average; well above zero means that others were at work.
+    /// The load average of the last minute; well above zero means that other programs were running.
     pub load: f64,
-    /// What the measured program says it is.
+    /// The version that the measured program reports.
     pub version: String,
-    /// How the benchmark was built, as the program beside it usually is.
+    /// The build profile of the benchmark, which usually is that of the program beside it.
     pub build: &'static str,
 }
 
 impl Machine {
-    /// This one, and the program `entail` that is measured. What cannot be learnt of the machine stays empty.
+    /// Describes this machine and the measured program `entail`. Unknown properties of the machine stay empty.
     ///
     /// # Errors
     /// [`Error::Io`] if there is no such program.

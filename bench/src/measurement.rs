@@ -1,20 +1,20 @@
-//! What comes out: one line of JSON each.
+//! The results: one line of JSON each.
 
 use crate::cluster::Shape;
 use crate::machine::Machine;
 use crate::process::Usage;
 use serde::Serialize;
 
-/// A line of the result; `line` says which.
+/// A line of the results; `line` holds its kind.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
 pub enum Line {
-    /// First: where it was measured.
+    /// The first line: the machine.
     Machine(Machine),
-    /// Second: what was measured there.
+    /// The second line: the measured cluster.
     Cluster(Shape),
     Measurement(Measurement),
-    /// Last: how Entail compares with a peer, and what a fact takes.
+    /// The last lines: comparisons of Entail with a peer, and resources for each fact.
     Ratio(Ratio),
 }
 
@@ -32,44 +32,45 @@ pub struct Measurement {
     /// Facts that the step added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facts: Option<u64>,
-    /// Of a query's answer.
+    /// The rows of a query's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
-    /// Of reasoning.
+    /// The rounds of reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<u32>,
-    /// Of the clock on the wall; of what is done again and again the median.
+    /// Wall-clock time; for repeated steps the median.
     pub seconds: f64,
-    /// Of a query: the same by the server's clock, from the request's arrival until the last row was written.
+    /// For a query: the server's time, from the arrival of the request until the last row was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_seconds: Option<f64>,
-    /// Of small requests: what one in a hundred takes at least.
+    /// For small requests: the 99th percentile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_seconds: Option<f64>,
-    /// Requests that were measured, by how many at the same time, and how many of them all had done in a second.
+    /// For small requests: their number, the number of concurrent clients, and the requests per second of all clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<f64>,
-    /// Of a query: the first time that it was asked.
+    /// For a query: the time of its first execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seconds: Option<f64>,
-    /// Of the whole process, from its beginning to the end of the step, but the time of the step only.
+    /// Of the whole process, from its beginning to the end of the step; CPU time of the step only.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<u64>,
-    /// Between nodes, of reasoning as the cluster reports it; of a query for each time that it is asked, as CPU seconds.
+    /// Messages between nodes: for reasoning as the cluster reports them; for a query per execution, as is the CPU
+    /// time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_exchanged: Option<u64>,
-    /// Between nodes; as bytes.
+    /// Bytes between nodes, counted like messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<u64>,
 }
 
-/// What Entail takes for each unit that a peer takes: below one, Entail takes less. Or what it takes for each fact.
+/// Entail's use of a resource divided by that of a peer (below one, Entail needs less), or by the number of facts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ratio {
     pub workload: String,
@@ -80,14 +81,15 @@ pub struct Ratio {
     /// `rest`; `added_rss_bytes`: that less those of `start`.
     pub of: &'static str,
     pub runs: usize,
-    /// Null in JSON, as the others, where the other side is too small to be measured.
+    /// Like the others, null in JSON if the divisor is too small to be measured.
     pub min: f64,
     pub median: f64,
     pub max: f64,
 }
 
 impl Ratio {
-    /// Of pairs of what Entail and a peer took, or of what it took and the facts that it has; one pair a run.
+    /// The ratio from pairs of measurements: Entail's value and the peer's, or Entail's value and its facts; one pair
+    /// per run.
     ///
     /// # Panics
     /// If there is no pair.
@@ -98,10 +100,10 @@ impl Ratio {
     }
 }
 
-/// The least, the middle and the largest of some numbers; of an even number of them the middle is between two.
+/// The minimum, the median and the maximum; for an even number of values the median is the mean of the middle two.
 ///
 /// # Panics
-/// If there is none.
+/// If there are no values.
 pub fn spread(numbers: &[f64]) -> [f64; 3] {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -111,10 +113,10 @@ pub fn spread(numbers: &[f64]) -> [f64; 3] {
     [sorted[0], median, sorted[sorted.len() - 1]]
 }
 
-/// The number that so many percent of some numbers do not exceed, and which is one of them (the nearest rank).
+/// The percentile of some values by the nearest-rank method; the result is one of them.
 ///
 /// # Panics
-/// If there is none.
+/// If there are no values.
 pub fn percentile(numbers: &[f64], percent: usize) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Writes N-Triples line by line. The texts that come here are made by generators and need no escapes.
+//! Writes N-Triples line by line. All texts come from generators and need no escapes.
 
 use std::io::{self, Write};
 
@@ -16,7 +16,7 @@ impl<'a> Writer<'a> {
         Self { out, triples: 0 }
     }
 
-    /// The lines written so far; a triple that is written twice counts twice.
+    /// The number of lines written so far; a triple that is written twice counts twice.
     pub fn triples(&self) -> u64 {
         self.triples
     }

@@ -1,4 +1,4 @@
-//! Processes and what they use, as Linux tells it in `/proc`.
+//! Processes and their resource use, from Linux's `/proc`.
 
 use crate::Error;
 use rustix::param::clock_ticks_per_second;
@@ -12,22 +12,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// What a process has used since it began.
+/// The resources that a process has used since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Of all its threads, in user and system mode; a hundredth of a second is the finest that there is.
+    /// CPU time of all its threads, in user and system mode, with a resolution of 10 ms.
     pub cpu_seconds: f64,
-    /// The most memory that it had at any time.
+    /// The peak of its resident memory.
     pub peak_rss_bytes: u64,
-    /// The memory that it has now.
+    /// Its current resident memory.
     pub rss_bytes: u64,
 }
 
 impl Usage {
-    /// Of a process that is running.
+    /// The usage of a running process.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is none, and where there is no `/proc`.
+    /// [`Error::Io`] if there is no such process or no `/proc`.
     pub fn of(pid: u32) -> Result<Self, Error> {
         let read = |name: &str| {
             let path = format!("/proc/{pid}/{name}");
@@ -44,14 +44,14 @@ impl Usage {
         usage().ok_or_else(|| Error::Input(format!("/proc/{pid} does not look as it should")))
     }
 
-    /// What has been used since an earlier time: memory is that of now.
+    /// The usage since an earlier reading; memory is the current one.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self { cpu_seconds: self.cpu_seconds - earlier.cpu_seconds, ..self }
     }
 }
 
-/// Of processes that work together. Their peaks may be at different times, so that their sum is at least the true one.
+/// The usage of processes that work together. Their peaks may be at different times, so the sum is an upper bound.
 impl Sum for Usage {
     fn sum<I: Iterator<Item = Self>>(usages: I) -> Self {
         usages.fold(Self::default(), |sum, usage| Self {
@@ -62,7 +62,7 @@ impl Sum for Usage {
     }
 }
 
-/// The name of the program, which is in brackets, may have spaces and brackets itself.
+/// The program name is in brackets and may itself contain spaces and brackets.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
@@ -76,7 +76,7 @@ fn memory(status: &str, name: &str) -> Option<u64> {
     Some(kib << 10)
 }
 
-/// The program that is running.
+/// The path of the running program.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -84,7 +84,7 @@ pub fn this_program() -> Result<PathBuf, Error> {
     std::env::current_exe().map_err(|error| Error::io("this program", error))
 }
 
-/// A process that does not outlive its owner.
+/// A child process that ends when this is dropped.
 pub struct Owned {
     child: Child,
     name: &'static str,
@@ -100,13 +100,13 @@ impl Owned {
         Ok(Self { child, name })
     }
 
-    /// Starts a process that runs on one processor only. It is counted among those that this process may use, again
-    /// from the first one when there are not so many.
+    /// Starts a process that is pinned to one processor, counted among those that this process may use and modulo their
+    /// number.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn start_pinned(name: &'static str, command: &mut Command, processor: usize) -> Result<Self, Error> {
-        // A child has the processors of the thread that starts it, from its first moment on: so this one is made for it.
+        // A child inherits the processors of the thread that starts it, so a pinned thread starts it.
         let start = || {
             let refused = |error| Error::io("the processors of a process", error);
             let allowed = sched_getaffinity(None).map_err(refused)?;
@@ -127,7 +127,7 @@ impl Owned {
         self.name
     }
 
-    /// How it ended, if it did.
+    /// The exit status, if the process has ended.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -135,10 +135,10 @@ impl Owned {
         self.child.try_wait().map_err(|error| Error::io(self.name, error))
     }
 
-    /// Tells it to end (SIGTERM) and waits until it has.
+    /// Sends SIGTERM and waits for the end of the process.
     ///
     /// # Errors
-    /// [`Error::Child`] if it ends with an error, or not within the time.
+    /// [`Error::Child`] if it fails or does not end in time.
     pub async fn stop(mut self, time_max: Duration) -> Result<(), Error> {
         let signalled = kill_process(Pid::from_child(&self.child), Signal::TERM);
         signalled.map_err(|error| Error::io(self.name, error))?;
@@ -157,13 +157,13 @@ impl Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // Of a process that has ended already, neither does anything.
+        // Both calls have no effect on a process that has ended.
         _ = self.child.kill();
         _ = self.child.wait();
     }
 }
 
-/// The room that a directory takes on disk, without what is only reserved: RocksDB allocates its logs ahead.
+/// The disk space of a directory, without preallocated space: RocksDB preallocates its logs.
 ///
 /// # Errors
 /// [`Error::Io`]. Files that vanish meanwhile are left out.
@@ -175,8 +175,8 @@ pub fn disk_bytes(directory: &Path) -> Result<u64, Error> {
         for entry in entries.flatten() {
             match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => open.push(entry.path()),
-                // Blocks are counted in units of 512 bytes, whatever the file system's are. There are fewer of them
-                // than bytes in a file with holes, and more where room is reserved.
+                // Blocks are counted in units of 512 bytes, independent of the file system. Sparse files have fewer
+                // blocks than their length, preallocated files more.
                 Ok(metadata) => total += metadata.len().min(metadata.blocks() * 512),
                 Err(_) => {}
             }

@@ -1,4 +1,4 @@
-//! What is measured: an input that can be made again, rules, and queries.
+//! A workload: a reproducible input, rules, and queries.
 
 use crate::debian::{self, Debian};
 use crate::graphs::{Form, Graph};
@@ -8,11 +8,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// The seed that is used where none is given: with it LUBM-1 has 15 departments, as in UBA's files, and LUBM-10 has 191
-/// to UBA's 189, so that figures can be held beside published ones.
+/// The default seed: with it LUBM-1 has 15 departments, as in UBA's files, and LUBM-10 has 191 to UBA's 189, so that
+/// figures can be compared with published ones.
 pub const SEED: u64 = 7;
 
-/// A SPARQL query and what to call it.
+/// A SPARQL query and its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Query {
     pub name: &'static str,
@@ -20,22 +20,22 @@ pub struct Query {
     pub answer: Answer,
 }
 
-/// What there is to count in an answer.
+/// How the answer of a query is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Its rows.
+    /// By its number of rows.
     Rows,
-    /// Its only value, since the query counts itself.
+    /// By its only value, since the query itself counts.
     Count,
 }
 
 impl Query {
-    /// A query whose answer has rows to be counted.
+    /// A query whose rows are counted.
     pub const fn rows(name: &'static str, text: &'static str) -> Self {
         Self { name, text, answer: Answer::Rows }
     }
 
-    /// A query that counts.
+    /// A query that counts itself.
     pub const fn count(name: &'static str, text: &'static str) -> Self {
         Self { name, text, answer: Answer::Count }
     }
@@ -50,7 +50,7 @@ pub enum Workload {
     Debian(Debian),
 }
 
-/// A workload of any size: what decides which rules and queries there are.
+/// A workload of any size, which determines the rules and the queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Lubm,
@@ -110,10 +110,10 @@ impl Workload {
         }
     }
 
-    /// Writes the input to a file and gives its lines.
+    /// Writes the input to a file and returns the number of lines.
     ///
     /// # Errors
-    /// [`Error::Input`] for a size that cannot be, [`Error::Io`].
+    /// [`Error::Input`] for an impossible size, [`Error::Io`].
     pub fn create(&self, path: &Path) -> Result<u64, Error> {
         match self {
             Self::Closure(graph) | Self::SameGeneration(graph) if !graph.is_possible() => {

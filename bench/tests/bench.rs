@@ -1,4 +1,5 @@
-//! The program, whole: small workloads on real clusters, whose facts and answers must be those of the peer.
+//! End-to-end tests of the program: small workloads on real clusters, whose facts and answers must equal those of the
+//! peer.
 //!
 //! Servers are processes of `entail`, which lies beside this program: cargo builds it for tests of the whole workspace.
 //! For tests of this crate alone it has to be there: `cargo build --bin entail`.
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entail-bench");
 
-/// The program with arguments. It is told nothing by the environment, and finds `entail` beside itself.
+/// The program with arguments. It gets no environment variables, and finds `entail` beside itself.
 fn command(arguments: &[&str]) -> Command {
     let entail = Path::new(PROGRAM).with_file_name("entail");
     assert!(entail.exists(), "{} is not there: cargo build --bin entail", entail.display());
@@ -26,7 +27,7 @@ fn bench(arguments: &[&str]) -> Output {
     command(arguments).output().unwrap()
 }
 
-/// The lines of a benchmark that succeeds. It fails by itself when Entail and the peer do not agree.
+/// The output lines of a benchmark that succeeds. The benchmark itself fails if Entail and the peer disagree.
 fn lines(arguments: &[&str]) -> Vec<Value> {
     let output = bench(arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -55,7 +56,7 @@ fn a_university_is_what_the_peer_makes_of_it() {
         resident("start") < resident("rest") && resident("rest") <= entail("rest")["peak_rss_bytes"].as_u64().unwrap()
     );
     let rows = |query: &str| entail(query)["rows"].as_u64().unwrap();
-    // A query that finds nothing on either side would prove nothing.
+    // A query with no results on either side would prove nothing.
     for query in ["q01", "q03", "q04", "q05", "q07", "q08", "q09", "q10", "q11", "q13", "q14"] {
         assert!(rows(query) > 0, "{query}");
         let seconds = |field: &str| entail(query)[field].as_f64().unwrap();
@@ -94,7 +95,7 @@ fn a_closure_is_what_the_peer_makes_of_it() {
 
 #[test]
 fn every_graph_is_what_the_peer_makes_of_it() {
-    // Facts by the rules, and rows of a query: both are also compared with the peer's.
+    // Facts derived by the rules, and rows of a query: both are also compared with the peer's.
     let cases = [
         (&["closure", "--graph", "grid", "--side", "6"][..], 405, ("count", 405)),
         (&["closure", "--graph", "chain", "--vertices", "40"], 780, ("from", 39)),
@@ -155,7 +156,7 @@ fn a_cluster_of_many_processes_is_measured_as_one() {
     for field in ["messages", "bytes_exchanged", "disk_bytes"] {
         assert!(of(field) > 0, "{field}");
     }
-    // A process alone takes some 30 MB.
+    // One process alone takes some 30 MB.
     assert!(of("rss_bytes") > 60 << 20, "three processes");
 }
 
@@ -204,7 +205,7 @@ fn what_makes_no_sense_is_refused() {
 #[test]
 fn work_ends_with_its_time() {
     let kept = tempfile::tempdir().unwrap();
-    // A closure of 25 million pairs, which nobody finds within a second.
+    // A closure of 25 million pairs, which cannot be computed within a second.
     let output = bench(&["closure", "--graph", "grid", "--timeout", "1s", "--keep", kept.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&output.stderr).contains("not done after --timeout (1 s)"));

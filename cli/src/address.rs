@@ -1,14 +1,14 @@
-//! Addresses as people write them: where a role listens, and where a cluster is.
+//! Parses addresses: where a role listens, and where a cluster is.
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-/// The port that clients call.
+/// The default port for clients.
 const CLIENTS_PORT: u16 = 7400;
-/// The port that nodes call.
+/// The default port for nodes.
 const PEERS_PORT: u16 = 7401;
 
-/// The URL of a server: `http://host:7400`, `host:7400`, `host`, `7400` on this machine.
+/// The URL of a server. Accepts `http://host:7400`, `host:7400`, `host`, and a port of this machine: `7400`.
 ///
 /// # Errors
 /// What is wrong with the text, and the right form.
@@ -16,7 +16,8 @@ pub fn server(text: &str) -> Result<String, String> {
     url(text, CLIENTS_PORT)
 }
 
-/// The URL of a coordinator's port for nodes: `http://host:7401`, `host:7401`, `host`, `7401` on this machine.
+/// The URL of a coordinator's port for nodes. Accepts `http://host:7401`, `host:7401`, `host`, and a port of this
+/// machine: `7401`.
 ///
 /// # Errors
 /// What is wrong with the text, and the right form.
@@ -24,7 +25,7 @@ pub fn coordinator(text: &str) -> Result<String, String> {
     url(text, PEERS_PORT)
 }
 
-/// Where to listen: `127.0.0.1:7400`, `localhost:7400`, `[::1]:7400`; a port alone is one of this machine's loopback.
+/// An address to listen on: `127.0.0.1:7400`, `localhost:7400`, `[::1]:7400`; a port alone means the loopback address.
 ///
 /// # Errors
 /// What is wrong with the text, and the right form.
@@ -45,7 +46,7 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// The address of a host's name; of several the first of IPv4, which the defaults have as well.
+/// The address of a host name. IPv4 addresses take precedence, since the defaults use IPv4.
 fn found(host: &str, port: u16) -> Result<SocketAddr, String> {
     let unknown = |why: &dyn Display| format!("the host `{host}` has no address: {why}");
     let all: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(|error| unknown(&error))?.collect();
@@ -53,7 +54,7 @@ fn found(host: &str, port: u16) -> Result<SocketAddr, String> {
     best.copied().ok_or_else(|| unknown(&"its name is not known"))
 }
 
-/// The address that others are told: `HOST:PORT`.
+/// The address that a node advertises to others: `HOST:PORT`.
 ///
 /// # Errors
 /// What is wrong with the text, and the right form.
@@ -82,7 +83,7 @@ fn url(text: &str, port_default: u16) -> Result<String, String> {
     }
 }
 
-/// The two parts of an address, each of which may be missing; nothing for what is no address.
+/// Splits an address into host and port, each of which may be missing; `None` if the text is not an address.
 fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
     if let Ok(port) = place.parse() {
         return Some(("", Some(port)));
@@ -90,7 +91,7 @@ fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
     if place.parse::<IpAddr>().is_ok() {
         return Some((place, None));
     }
-    // A colon inside of brackets belongs to an address of IPv6.
+    // A colon inside of brackets belongs to an IPv6 address.
     let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
         _ => (place, None),

@@ -1,4 +1,4 @@
-//! The command line: what is common to all commands, and the list of them.
+//! The command line: the options that all commands share, and the list of commands.
 
 use crate::address;
 use crate::command::{
@@ -35,7 +35,7 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Common options")]
 pub struct Globals {
@@ -43,7 +43,7 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "URL", env = "ENTAIL_SERVER", default_value = "http://127.0.0.1:7400", value_parser = address::server)]
     pub server: String,
 
-    /// How long a command may take: 500ms, 30s, 5m, 2h or none [default: 30s to ask, none to change]
+    /// The timeout of a command: 500ms, 30s, 5m, 2h or none [default: 30s for reads, none for changes]
     #[arg(long, global = true, value_name = "TIME", env = "ENTAIL_TIMEOUT")]
     pub timeout: Option<Timeout>,
 
@@ -52,27 +52,27 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "FILE", env = "ENTAIL_CONFIG")]
     pub config: Option<PathBuf>,
 
-    /// How the log on the standard error looks
+    /// The format of the log on the standard error
     #[arg(long, global = true, value_enum, value_name = "FORM", env = "ENTAIL_LOG_FORMAT", default_value = "text")]
     pub log_format: LogForm,
 
-    /// No progress and no summaries, and only errors in the log
+    /// Disables progress and summaries, and logs only errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
-    /// More in the log; twice for everything. ENTAIL_LOG=FILTER says it in detail
+    /// Logs more; given twice, everything. ENTAIL_LOG=FILTER sets a detailed filter
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 
-/// How the log looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogForm {
     Text,
     Json,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
     Serve(serve::Arguments),
@@ -95,7 +95,7 @@ pub enum Command {
 }
 
 impl Arguments {
-    /// What is logged, and as what.
+    /// The telemetry options of the command: log level, log format, traces.
     pub fn telemetry(&self) -> entail_telemetry::Options {
         let role = self.command.role();
         let log = match self.globals.log_format {
@@ -117,14 +117,14 @@ impl Arguments {
             default_level,
             asks: self.command.wants_trace(),
             serves: role.is_some(),
-            // Somebody waits for a command to end; a role has a grace period.
+            // A user waits for the end of a command; a role has a grace period.
             flush_max: Duration::from_secs(if role.is_some() { 2 } else { 1 }),
         }
     }
 }
 
 impl Command {
-    /// Has the user asked for the trace of what the command does?
+    /// Did the user request the trace of the command?
     fn wants_trace(&self) -> bool {
         match self {
             Self::Load(load::Arguments { trace, .. })
@@ -137,7 +137,7 @@ impl Command {
         }
     }
 
-    /// Tells this process from others of its role: a node's name, or something that nobody else has.
+    /// Distinguishes this process from others of the same role: the node's name, or a random number.
     fn instance(&self) -> String {
         match self {
             Self::Node(node::Arguments { name: Some(name), .. }) => name.clone(),
@@ -146,7 +146,7 @@ impl Command {
         }
     }
 
-    /// The name of a role that serves; none for commands.
+    /// The name of a role that serves; `None` for other commands.
     pub fn role(&self) -> Option<&'static str> {
         match self {
             Self::Serve(_) => Some("entail"),

@@ -1,7 +1,8 @@
-//! The command line with the defaults of a file: flag > environment (`ENTAIL_*`) > file > default.
+//! Merges the command line with the environment and the configuration file: flag > environment (`ENTAIL_*`) > file >
+//! default.
 //!
-//! The file is TOML: keys are the names of flags, those of one command in a table of its name. `[prefixes]` has prefixes
-//! that need no declaration.
+//! The file is TOML: keys are the names of flags; the flags of one command are in a table of its name. `[prefixes]`
+//! lists prefixes that need no declaration.
 //!
 //! ```toml
 //! server = "http://entail.example:7400"
@@ -12,8 +13,7 @@
 //! [prefixes]
 //! ex = "http://example.org/"
 //! ```
-//! Variables that are empty count as not set. Programs that run beside each other share a file: each reads the tables of
-//! its own commands.
+//! Empty variables count as not set. Several programs can share a file: each reads the tables of its own commands.
 
 mod file;
 mod settings;
@@ -29,20 +29,20 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// Says of a table of the file, by its name, whether it is for the program that reads it.
+/// Does a table of the file, by its name, belong to the program that reads the file?
 pub type Concerns = fn(&str) -> bool;
 
-/// What the configuration says beside the defaults of flags.
+/// The parts of the configuration that are not defaults of flags.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// The file, if there is one.
+    /// The path of the file, if there is one.
     pub path: Option<PathBuf>,
     pub prefixes: Known,
-    /// Every setting of every command, with its value and where that comes from.
+    /// Every setting of every command, with its value and its origin.
     pub settings: Vec<Setting>,
 }
 
-/// The words of a command line, completed from the environment and from the configuration file.
+/// Parses a command line, completed from the environment and from the configuration file.
 pub fn load<A: CommandFactory + FromArgMatches>(
     words: Vec<OsString>,
     concerns: Concerns,
@@ -60,7 +60,7 @@ pub fn load<A: CommandFactory + FromArgMatches>(
     Ok((arguments, Config { path, prefixes: Known::with(file.prefixes), settings }))
 }
 
-/// A variable that is empty does not set anything.
+/// Ignores environment variables that are empty.
 fn without_empty_variables(command: Command) -> Command {
     let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
     command
@@ -68,7 +68,8 @@ fn without_empty_variables(command: Command) -> Command {
         .mut_subcommands(without_empty_variables)
 }
 
-/// What clap says about a value, with the variable that it comes from. Values of the file have been checked before.
+/// Clap's error about a value, with the variable that the value comes from. Values of the file have been checked
+/// before.
 fn traced_back(error: clap::Error, words: &[OsString], command: &Command) -> Failure {
     let is_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
     let invalid = match error.get(ContextKind::InvalidValue) {
@@ -92,8 +93,8 @@ fn variable_with(command: &Command, value: &str) -> Option<String> {
         .or_else(|| command.get_subcommands().find_map(|inner| variable_with(inner, value)))
 }
 
-/// The file, which has to be known before the command line can be read as a whole: the one that is named, or else the
-/// first that is in its usual place.
+/// The path of the file, which must be known before the command line can be parsed: the `--config` option, or else the
+/// first existing file in the usual places.
 fn path(words: &[OsString]) -> Option<PathBuf> {
     let mut words = words.iter().skip(1).take_while(|word| *word != "--");
     while let Some(word) = words.next() {
@@ -109,7 +110,7 @@ fn path(words: &[OsString]) -> Option<PathBuf> {
     named.or_else(|| places(&variable).into_iter().find(|place| place.is_file()))
 }
 
-/// Where a configuration file is looked for: the user's place (XDG Base Directory), then the system's.
+/// The paths to search for a configuration file: the user's directory (XDG Base Directory), then the system's.
 fn places(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let xdg = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || variable("HOME").map(|home| PathBuf::from(home).join(".config"));
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!(places(&[]), [SYSTEM]);
         assert_eq!(places(&[("HOME", "/h")]), ["/h/.config/entail/config.toml", SYSTEM]);
         assert_eq!(places(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/x")]), ["/x/entail/config.toml", SYSTEM]);
-        // The standard ignores relative paths.
+        // The XDG specification ignores relative paths.
         assert_eq!(places(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "x")])[0], "/h/.config/entail/config.toml");
     }
 }

@@ -1,17 +1,17 @@
-//! The line of a text that an error is about, with a mark under the place.
+//! The line of a text that an error refers to, with a caret under the column.
 
 use unicode_width::UnicodeWidthChar;
 
-/// The columns of the text that are shown at most.
+/// The largest number of columns that are shown.
 const WIDTH_MAX: usize = 100;
 
-/// The line with a caret under the column, both counted from one in characters; nothing when the text has no such line.
+/// The line with a caret under the column, both counted from one in characters; `None` if the text has no such line.
 pub fn of(text: &str, line: u64, column: u64) -> Option<String> {
     let index = usize::try_from(line.checked_sub(1)?).ok()?;
     let found = text.lines().nth(index)?;
     let characters: Vec<char> = found.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let at = usize::try_from(column.saturating_sub(1)).ok()?.min(characters.len());
-    // A long line is cut so that the place stays in sight.
+    // A long line is cut so that the column stays visible.
     let start = at.saturating_sub(WIDTH_MAX / 2);
     let end = (start + WIDTH_MAX).min(characters.len());
     let before = if start > 0 { "…" } else { "" };
@@ -32,7 +32,7 @@ mod tests {
         assert_eq!(of("a\nb c\n", 2, 3).unwrap(), "  2 | b c\n    |   ^");
         assert_eq!(of("\tx", 1, 2).unwrap(), "  1 |  x\n    |  ^");
         assert_eq!(of("語x", 1, 2).unwrap(), "  1 | 語x\n    |   ^");
-        // Behind the end of a line is where something is missing.
+        // The column after the end of a line marks missing text.
         assert_eq!(of("ab", 1, 9).unwrap(), "  1 | ab\n    |   ^");
         assert_eq!(of("ab", 2, 1), None);
         assert_eq!(of("ab", 0, 0), None);

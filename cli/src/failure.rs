@@ -1,9 +1,9 @@
-//! How a command fails: what is said on the standard error, and the exit code.
+//! How a command fails: the message on the standard error, and the exit code.
 //!
 //! ```text
-//! 1 failed   2 wrong use   3 not now: the same again may succeed   4 the time was up   130 interrupted
+//! 1 failed   2 wrong use   3 not now: a retry may succeed   4 timeout   130 interrupted
 //! ```
-//! A reader of the output that goes away (`| head`) is no failure.
+//! A closed pipe on the standard output (`| head`) is not a failure.
 
 use crate::excerpt;
 use entail_client::Error;
@@ -11,38 +11,38 @@ use entail_model::{Fault, Reason};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal};
 
-/// Why a command did not do what it was asked to.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The command line makes no sense.
+    /// The command line is invalid.
     Usage(String),
-    /// What clap says, help and version included.
+    /// Clap's message; help and version are included.
     Clap(Box<clap::Error>),
-    /// The cluster, the way to it, or one of our roles failed.
+    /// The cluster, the connection to it, or a role of this process failed.
     Fault(Box<Fault>),
-    /// The cluster refused a text; the text is at hand, to show the place.
+    /// The cluster rejected a text; the text is available, to show the position of the error.
     Text {
         fault: Box<Fault>,
         name: String,
         text: String,
     },
-    /// A file of this machine cannot be read.
+    /// A local file cannot be read.
     Input {
         name: String,
         error: io::Error,
     },
-    /// The data cannot be written.
+    /// The output cannot be written.
     Output(io::Error),
     Interrupted,
 }
 
 impl Failure {
-    /// Something of this machine that cannot be read.
+    /// An input of this machine that cannot be read.
     pub fn input(name: impl Into<String>, error: io::Error) -> Self {
         Self::Input { name: name.into(), error }
     }
 
-    /// What the cluster says about a text that was sent, with so many lines before it that the user did not write.
+    /// The cluster's error about a text that was sent with `lines_before` lines in front that the user did not write.
     pub fn about_text(error: Error, name: &str, text: &str, lines_before: u64) -> Self {
         let mut fault = Fault::from(error);
         match &mut fault.position {
@@ -54,7 +54,7 @@ impl Failure {
         }
     }
 
-    /// The number for the shell.
+    /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
@@ -70,7 +70,7 @@ impl Failure {
         }
     }
 
-    /// What kind of failure it is, in a word for programs.
+    /// The kind of the failure, as a word for programs.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Usage(_) | Self::Clap(_) => "USAGE",
@@ -81,11 +81,11 @@ impl Failure {
         }
     }
 
-    /// Says what went wrong, and gives the exit code.
+    /// Prints the message and returns the exit code.
     pub fn report(self) -> u8 {
         let code = self.exit_code();
         if let Self::Clap(error) = self {
-            // Nobody is left to be told that the terminal went away.
+            // If the terminal is gone, there is no place to report that.
             let _ = error.print();
         } else if let Some(message) = self.message() {
             eprintln!("{} {message}", mark());
@@ -93,7 +93,7 @@ impl Failure {
         code
     }
 
-    /// What is said, without `error:` in front; nothing where nothing needs to be said.
+    /// The message without `error:` in front; `None` if there is nothing to report.
     pub fn message(&self) -> Option<String> {
         match self {
             Self::Usage(message) => Some(format!("{message}\n\nFor more information, try '--help'.")),
@@ -108,13 +108,13 @@ impl Failure {
     }
 }
 
-/// `error:`, in red for people.
+/// `error:`, in red on a terminal.
 fn mark() -> &'static str {
     let has_colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if has_colours { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" }
 }
 
-/// The sentence of the operating system without its number.
+/// The operating system's message without the error number.
 fn said(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
@@ -123,12 +123,12 @@ fn said(error: &io::Error) -> String {
     }
 }
 
-/// A message in one line, as parsers do not always write them.
+/// A message in one line; parsers may return several.
 fn line(message: &str) -> String {
     message.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
-/// A fault in one line: a place says it all; otherwise the reason, the shards, and whether to try again.
+/// A fault in one line: its position if it has one; otherwise the reason, the shards, and whether a retry may succeed.
 fn described(fault: &Fault) -> String {
     let said = line(&fault.to_string());
     if fault.position.is_some() {
@@ -145,7 +145,7 @@ fn described(fault: &Fault) -> String {
     text + ")"
 }
 
-/// A fault with the line that it is about.
+/// A fault with the source line that it refers to.
 fn placed(fault: &Fault, name: &str, text: &str) -> String {
     let position = fault.position.clone().unwrap_or_default();
     let (line, column) = (position.line, position.column);

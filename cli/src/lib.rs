@@ -33,15 +33,15 @@ use tokio::runtime::Runtime;
 /// The table of `entail-bench` in the configuration file.
 const BENCH: &str = "bench";
 
-/// Runs the program with the arguments of the process, and ends the process.
+/// Runs the program with the arguments of the process, and exits.
 pub fn main() -> ! {
     end(program())
 }
 
-/// Ends the process without the destructors of statics, RocksDB's among them: a thread that was cut off may still use
-/// what they destroy.
+/// Exits without running the destructors of statics, RocksDB's among them: an aborted thread may still use what they
+/// destroy.
 fn end(code: u8) -> ! {
-    // Whoever does not read any more has been told so.
+    // Errors of the standard output have been reported already.
     _ = std::io::stdout().flush();
     signal_hook::low_level::exit(code.into())
 }
@@ -56,7 +56,7 @@ fn program() -> u8 {
         Err(error) => return Failure::input("the threads of this process", error).report(),
     };
     let code = runtime.block_on(run(arguments, config));
-    // A read of the terminal may still be going on, and nobody waits for it.
+    // A blocking read of the terminal may still be running, and its result is not needed.
     runtime.shutdown_background();
     code
 }

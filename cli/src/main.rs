@@ -1,9 +1,9 @@
-//! The one program that people install; everything is in the library beside it.
+//! The program `entail`; all code is in the library.
 
 use tikv_jemallocator::Jemalloc;
 
-/// Loads and rounds take much memory for a short time, on many threads: what the system's allocator keeps of that for
-/// later is as much as the data.
+/// Loads and rounds allocate much memory for a short time, on many threads: the system's allocator would retain an
+/// amount of freed memory comparable to the data.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

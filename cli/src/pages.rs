@@ -1,5 +1,5 @@
-//! Keeps `docs/cli.md` and `docs/grpc.md` true: every flag, variable, command and reason has its place there. Every
-//! command line of the pages and of the help texts is one that the program takes.
+//! Checks `docs/cli.md` and `docs/grpc.md`: every flag, variable, command and reason is documented there, and every
+//! command line in the pages and in the help texts is valid.
 
 use crate::arguments::Arguments;
 use clap::{Command, CommandFactory, Parser};
@@ -41,10 +41,10 @@ fn every_reason_is_described() {
     }
 }
 
-/// The pages with examples for a shell.
+/// The pages with shell examples.
 const PAGES: [&str; 4] = [CLI, GRPC, include_str!("../../README.md"), include_str!("../../docs/kubernetes.md")];
 
-/// The words of a command line as a shell splits them, up to where another command or a comment begins.
+/// The words of a command line as a shell splits them, up to the next command or a comment.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
@@ -55,7 +55,7 @@ fn words(line: &str) -> Vec<String> {
             (None, '\'' | '"') => quote = Some(character),
             (None, '#' | '|' | '&' | '>' | '<' | ';') if word.is_empty() => break,
             (None, ';') => break,
-            // Help texts have what an example does three blanks behind it.
+            // Help texts have a description three spaces after the example.
             (None, ' ') if line[at..].starts_with("   ") => break,
             (None, ' ') if !word.is_empty() => words.push(String::new()),
             (None, ' ') => {}
@@ -66,7 +66,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The command lines of `entail` in a text, one of each line that begins with it or with a pipe into it.
+/// The command lines of `entail` in a text: one for each line that begins with it or pipes into it.
 fn command_lines(text: &str) -> Vec<Vec<String>> {
     let text = text.replace("\\\n", " ");
     let own = |line: &str| {

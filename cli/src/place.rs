@@ -1,13 +1,12 @@
-//! Files as people name them: paths, and `file://` URLs. What is elsewhere is refused with the way to bring it here.
+//! File names on the command line: paths and `file://` URLs. For other URLs the error shows how to pipe the data in.
 
 use crate::failure::Failure;
 use std::path::{Path, PathBuf};
 
-/// The path of a file of this machine. `pipe` is the command that reads the standard input instead: what to do with the
-/// URL of another machine.
+/// The path of a local file. `pipe` is the command that reads the standard input, for the error about a remote URL.
 ///
 /// # Errors
-/// A usage failure for such a URL.
+/// A usage failure for a remote URL.
 pub fn local(name: &Path, pipe: &str) -> Result<PathBuf, Failure> {
     let Some(text) = name.to_str() else { return Ok(name.to_owned()) };
     let Some((scheme, rest)) = text.split_once("://") else { return Ok(name.to_owned()) };

@@ -1,15 +1,15 @@
-//! Prefixes: the ones that everybody knows, those of the configuration file, and those that a text declares.
+//! Prefixes: the well-known ones, those of the configuration file, and those that a text declares.
 //!
 //! ```text
 //! text of a query, an update or rules ──► prefixes that it uses and does not declare ──► one line before it
-//! answers ──► IRIs are shortened by what the text declares, then by what is known
+//! answers ──► IRIs are shortened by the declared prefixes, then by the known ones
 //! ```
-//! A text goes to the cluster with the declarations that it lacks in a line of their own before it; places in errors are
-//! moved back by that line, so they point into what the user wrote.
+//! Missing declarations are added in one line before the text; positions in errors are moved back by that line, so that
+//! they refer to the user's text.
 
 use std::collections::BTreeSet;
 
-/// Names that readers know, with the IRIs that they stand for.
+/// Well-known prefixes, with their IRIs.
 const WELL_KNOWN: [(&str, &str); 14] = [
     ("dc", "http://purl.org/dc/elements/1.1/"),
     ("dcat", "http://www.w3.org/ns/dcat#"),
@@ -41,7 +41,7 @@ impl Default for Known {
 }
 
 impl Known {
-    /// The well-known prefixes and some more, which win over those of the same name.
+    /// The well-known prefixes and additional ones, which override well-known ones of the same name.
     pub fn with(mut more: Vec<Prefix>) -> Self {
         let is_free = |name: &str| more.iter().all(|(other, _)| other != name);
         let known: Vec<_> = WELL_KNOWN.iter().filter(|(name, _)| is_free(name)).collect();
@@ -49,12 +49,12 @@ impl Known {
         Self(more)
     }
 
-    /// All of them, those of the configuration file first.
+    /// All prefixes, those of the configuration file first.
     pub fn all(&self) -> &[Prefix] {
         &self.0
     }
 
-    /// The line that declares what a text uses and does not declare; empty if there is nothing to declare.
+    /// The line that declares the known prefixes which a text uses without a declaration; empty if there are none.
     pub fn prologue(&self, text: &str) -> String {
         let names = Names::of(text);
         let lacking = self.0.iter().filter(|(name, _)| names.used.contains(name.as_str()) && !names.has(name));
@@ -67,13 +67,13 @@ impl Known {
     }
 }
 
-/// The prefixes that a query, an update or a text of rules declares, in order.
+/// The prefixes that a query, an update or a rules text declares, in order.
 pub fn declared(text: &str) -> Vec<Prefix> {
     let names = Names::of(text);
     names.declared.into_iter().map(|(name, iri)| (name.to_owned(), iri.to_owned())).collect()
 }
 
-/// What a text says of prefixes. It is only skimmed: the cluster is the one that judges it.
+/// The prefixes of a text. The text is only scanned, not parsed: the cluster validates it.
 #[derive(Default)]
 struct Names<'a> {
     declared: Vec<(&'a str, &'a str)>,
@@ -119,14 +119,14 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The IRI in angle brackets that a text begins with; nothing if the bracket is an operator.
+/// The IRI in angle brackets at the start of a text; `None` if the bracket is an operator.
 fn iri(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('<')?;
     let end = inside.find(|c: char| matches!(c, '>' | '<' | '"' | '{' | '}') || c.is_whitespace())?;
     inside[end..].starts_with('>').then(|| &inside[..end])
 }
 
-/// The length of the quotation that a text begins with; all of it if it does not end.
+/// The length of the quoted string at the start of a text; the whole text if it does not end.
 fn quoted(text: &str) -> usize {
     let mark = &text[..1];
     let long = mark.repeat(3);
@@ -143,12 +143,12 @@ fn quoted(text: &str) -> usize {
     text.len()
 }
 
-/// The length of the name that a text begins with.
+/// The length of the name at the start of a text.
 fn name(text: &str) -> usize {
     text.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.')).unwrap_or(text.len())
 }
 
-/// The length of what follows a prefix.
+/// The length of the local name after a prefix.
 fn local_name(text: &str) -> usize {
     let mut is_escaped = false;
     let ends = |c: char| {
@@ -159,7 +159,7 @@ fn local_name(text: &str) -> usize {
     text.find(ends).unwrap_or(text.len())
 }
 
-/// A text without the blanks and comments that it begins with.
+/// A text without leading whitespace and comments.
 fn skip_space(text: &str) -> &str {
     let mut rest = text.trim_start();
     while rest.starts_with('#') {

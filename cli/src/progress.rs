@@ -1,4 +1,4 @@
-//! Bars and wheels on the standard error, for people who wait at a terminal.
+//! Progress bars and spinners on the standard error, for terminals.
 
 use crate::session::Session;
 use crate::units::count;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// Something that goes on; it is gone from the terminal when it is dropped.
+/// A progress display; it is removed from the terminal when it is dropped.
 pub struct Moving(ProgressBar);
 
 impl Drop for Moving {
@@ -17,7 +17,7 @@ impl Drop for Moving {
 }
 
 impl Moving {
-    /// A wheel, for work whose end nobody knows.
+    /// A spinner, for work of unknown length.
     pub fn wheel(session: &Session, what: &str) -> Self {
         let bar = if session.shows_progress() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         bar.set_style(style("{spinner} {msg} {elapsed}"));
@@ -26,7 +26,7 @@ impl Moving {
         Self(bar)
     }
 
-    /// A bar over the bytes of a load; a wheel when their number is not known.
+    /// A bar over the bytes of a load; a spinner if their number is unknown.
     pub fn load(session: &Session, bytes: Option<u64>) -> Self {
         let bar = match (session.shows_progress(), bytes) {
             (false, _) => ProgressBar::hidden(),
@@ -41,7 +41,7 @@ impl Moving {
         Self(bar)
     }
 
-    /// Shows how far a load is.
+    /// Shows the progress of a load.
     pub fn show(&self, progress: &entail_client::Progress) {
         self.0.set_position(progress.bytes_sent);
         let round = if progress.round > 0 { format!(", round {}", progress.round) } else { String::new() };

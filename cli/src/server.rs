@@ -1,4 +1,4 @@
-//! What the roles share: addresses, signals, the end of one role that ends the others, and what is seen of them.
+//! Shared parts of the roles: addresses, signals, HTTP pages, and the joint shutdown of the roles of a process.
 
 pub mod place;
 
@@ -21,10 +21,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How a role shows itself, and how it ends.
+/// The HTTP address and the shutdown of a role.
 #[derive(Args, Clone, Debug)]
 pub struct Running {
-    /// Where to answer HTTP: GET /healthz, /readyz and /metrics [default: nowhere]
+    /// Where to serve HTTP: GET /healthz, /readyz and /metrics [default: nowhere]
     #[arg(long, value_name = "ADDR", env = "ENTAIL_HTTP_LISTEN", value_parser = address::listen)]
     pub http_listen: Option<SocketAddr>,
 
@@ -34,20 +34,20 @@ pub struct Running {
 }
 
 impl Running {
-    /// Listens for HTTP, if there is an address. Requests are answered from [`show`] on.
+    /// Binds the HTTP address, if there is one. Requests are answered once [`show`] is called.
     pub fn bind_http(&self) -> Result<Option<TcpListener>, Fault> {
         self.http_listen.map(|address| Bound::new(address)?.listen()).transpose()
     }
 }
 
-/// Answers HTTP for these roles, by their names, until the process ends.
+/// Serves the pages of these roles, by their names, until the process ends.
 pub fn show(http: Option<TcpListener>, roles: Vec<(String, Instruments)>, stop: &CancellationToken) {
     if let Some(http) = http {
         Pages::new(roles, env!("CARGO_PKG_VERSION"), stop).serve(http);
     }
 }
 
-/// Says where the data is and how to stop. The first line of a role's log, once it has its addresses.
+/// Logs the data directory and how to stop. The first line of a role's log, once its addresses are bound.
 pub fn announce(data: &Path) {
     let pid = std::process::id();
     tracing::info!(data = %data.display(), pid, "starting; stop with Ctrl-C or `kill {pid}`");
@@ -56,30 +56,31 @@ pub fn announce(data: &Path) {
 /// The limits of queries.
 #[derive(Args, Clone, Debug)]
 pub struct QueryLimits {
-    /// The deadline of queries that come without one
+    /// The timeout of queries that have no deadline of their own
     #[arg(long, value_name = "TIME", env = "ENTAIL_QUERY_TIMEOUT", default_value = "30s", value_parser = units::some_time)]
     query_timeout: Duration,
 
-    /// The most rows of one answer
+    /// The largest number of rows of one answer
     #[arg(long, value_name = "COUNT", env = "ENTAIL_ROWS_MAX", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     rows_max: u64,
 }
 
-/// What a coordinator is told, in a process of its own and beside its nodes.
+/// The options of a coordinator, for its own process and for `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct Front {
-    /// Where clients call
+    /// The address for clients
     #[arg(long, value_name = "ADDR", env = "ENTAIL_LISTEN", default_value = "127.0.0.1:7400", value_parser = address::listen)]
     listen: SocketAddr,
 
-    /// Where nodes call
+    /// The address for nodes
     #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401", value_parser = address::listen)]
     pub peer_listen: SocketAddr,
 
     #[command(flatten)]
     pub running: Running,
 
-    /// Shards of a new cluster, a power of two; it keeps them [default: those of the data, 16 for a new cluster]
+    /// Shards of a new cluster, a power of two; cannot be changed later [default: those of the data, 16 for a new
+    /// cluster]
     #[arg(long, value_name = "COUNT", env = "ENTAIL_SHARDS", value_parser = units::shards)]
     shards: Option<u32>,
 
@@ -88,7 +89,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// A coordinator that keeps its log in `data`, waits for one node and uses `memory` bytes.
+    /// The options of a coordinator that keeps its log in `data`, waits for one node and uses `memory` bytes.
     pub fn coordinator(&self, data: PathBuf, memory: u64) -> entail_coordinator::Options {
         entail_coordinator::Options {
             data,
@@ -107,8 +108,8 @@ impl Front {
     }
 }
 
-/// Lets this process have as many files and connections open as the system allows: what it starts with (often 1,024) is
-/// for programs of another time.
+/// Raises the limit of open files and connections to the most that the system allows: the initial soft limit (often
+/// 1,024) is too low for a server.
 pub fn allow_open_files() {
     let allowed = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: allowed.maximum, maximum: allowed.maximum };
@@ -117,7 +118,7 @@ pub fn allow_open_files() {
     }
 }
 
-/// Completes when the process is told to end, by SIGTERM or Ctrl-C; the second time ends it at once.
+/// Returns a token that SIGTERM or Ctrl-C cancels; a second signal ends the process at once.
 pub fn shutdown() -> Result<CancellationToken, Failure> {
     let catch = |kind| signal(kind).map_err(|error| Failure::input("the signals of this process", error));
     let mut signals = (catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?);
@@ -141,7 +142,7 @@ async fn received((terminate, interrupt): &mut (Signal, Signal)) {
     }
 }
 
-/// Waits for all roles; the first that ends, however it does, ends the others.
+/// Waits for all roles; the first one that ends, with or without an error, stops the others.
 pub async fn supervise(mut roles: JoinSet<Result<(), Fault>>, stop: &CancellationToken) -> Result<(), Failure> {
     let mut result = Ok(());
     while let Some(ended) = roles.join_next().await {
@@ -153,7 +154,7 @@ pub async fn supervise(mut roles: JoinSet<Result<(), Fault>>, stop: &Cancellatio
     result.map_err(Failure::from)
 }
 
-/// The processors of this machine.
+/// The number of processors of this machine.
 pub fn threads() -> usize {
     available_parallelism().map_or(1, usize::from)
 }

@@ -1,4 +1,4 @@
-//! What all commands share: the way to the cluster, how long it may take, what may be shown.
+//! Shared state of all commands: the connection to the cluster, timeouts, and output settings.
 
 use crate::arguments::Globals;
 use crate::config::Config;
@@ -12,17 +12,17 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What to say when no server answers.
+/// The hint when no server answers.
 const UNREACHED_HINT: &str = "is `entail serve` running? see --server";
 
-/// The time for commands that only ask.
+/// The default timeout of reading commands.
 const ASK_MAX: Duration = Duration::from_secs(30);
 
 /// One run of the program.
 #[derive(Clone, Debug)]
 pub struct Session {
     globals: Globals,
-    /// What the configuration file says beside the defaults of flags.
+    /// The parts of the configuration that are not defaults of flags.
     pub config: Arc<Config>,
 }
 
@@ -36,22 +36,22 @@ impl Session {
         &self.config.prefixes
     }
 
-    /// What every command was told.
+    /// The global options.
     pub fn globals(&self) -> &Globals {
         &self.globals
     }
 
-    /// A client for commands that only ask; 30 seconds if nothing else is said.
+    /// A client for reading commands; the default timeout is 30 seconds.
     pub fn asking(&self) -> Result<Client, Failure> {
         self.client(Some(ASK_MAX))
     }
 
-    /// A client for commands that change the graph or write all of it; they take as long as they take.
+    /// A client for commands that change the graph or write all of it; by default without a timeout.
     pub fn working(&self) -> Result<Client, Failure> {
         self.client(None)
     }
 
-    /// A client for callers that ask again themselves: each call is sent once.
+    /// A client for callers with their own retries: each call is sent once.
     pub fn polling(&self, call_max: Option<Duration>) -> Result<Client, Failure> {
         self.connect(Options { timeout: call_max, retry: Policy::never(), ..Options::default() })
     }
@@ -78,29 +78,30 @@ impl Session {
         self.globals.timeout.map_or(default, |timeout| timeout.0)
     }
 
-    /// The default of commands that only ask.
+    /// The timeout of reading commands.
     pub fn ask_max(&self) -> Option<Duration> {
         self.timeout(Some(ASK_MAX))
     }
 
-    /// The default of commands that take as long as they take.
+    /// The timeout of commands that have none by default.
     pub fn working_max(&self) -> Option<Duration> {
         self.timeout(None)
     }
 
-    /// May progress move on the standard error?
+    /// May progress be drawn on the standard error?
     pub fn shows_progress(&self) -> bool {
         !self.globals.quiet && io::stderr().is_terminal()
     }
 
-    /// Says something beside the data.
+    /// Prints a note to the standard error.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.globals.quiet {
             eprintln!("{}", text.as_ref());
         }
     }
 
-    /// Tells the outcome of a command that writes no data: a summary beside the data for people, or one JSON object.
+    /// Reports the outcome of a command that writes no data: a summary on the standard error, or one JSON object on the
+    /// standard output.
     pub fn summarize(&self, form: Form, summary: &str, json: &Value) -> Result<(), Failure> {
         match form {
             Form::Table => {

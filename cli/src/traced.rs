@@ -1,8 +1,8 @@
-//! The root of a request's trace, which is the command, and `--trace`, which shows the whole of it afterwards.
+//! The command's span, the root of the request's trace, and `--trace`, which prints the whole trace afterwards.
 //!
 //! ```text
 //! root span ──► work, over the client ──► answer
-//!     └ ended, with --trace: ask the coordinator for what it and the nodes still have ──► waterfall
+//!     └ ended, with --trace: ask the coordinator for the spans that it and the nodes have ──► waterfall
 //! ```
 
 use crate::failure::Failure;
@@ -16,31 +16,31 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, Span, info_span};
 
-/// How often is asked for spans that have not ended yet, and how long is waited in between.
+/// The number of requests for spans that have not ended yet, with a pause after each.
 const TRIES: u32 = 12;
 const WAIT: Duration = Duration::from_millis(50);
 
-/// After so many answers with nothing new, what is missing is gone.
+/// After this many responses without new spans, missing spans are considered lost.
 const UNCHANGED: u32 = 4;
 
-/// How long the command, whose work is done, may take to collect its trace.
+/// The longest time that the command spends on collecting its trace after its work is done.
 const COLLECT_MAX: Duration = Duration::from_secs(5);
 
-/// What one try has brought: spans, and whose could not be had.
+/// The result of one request: encoded spans, and the names of the processes whose spans are missing.
 type Brought = (Vec<u8>, Vec<String>);
 
-/// How the trace is shown afterwards.
+/// How the trace is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     Not,
-    /// A waterfall.
+    /// As a waterfall.
     Tree,
-    /// One JSON object.
+    /// As one JSON object.
     Json,
 }
 
 impl Shown {
-    /// What the flag `--trace` means beside the form of the answer.
+    /// The form that `--trace` prints, depending on the form of the output.
     pub fn of(is_wanted: bool, is_for_people: bool) -> Self {
         match (is_wanted, is_for_people) {
             (false, _) => Self::Not,
@@ -51,8 +51,8 @@ impl Shown {
 }
 
 impl Session {
-    /// Does a request's work as the root of its trace. A trace that was asked for is shown on the standard error, also of
-    /// work that failed.
+    /// Runs a request as the root of its trace. A requested trace is printed on the standard error, also if the request
+    /// failed.
     pub async fn traced<T>(
         &self,
         operation: &'static str,
@@ -86,7 +86,7 @@ impl Session {
         )
     }
 
-    /// A trace that cannot be shown does not make the request a failure.
+    /// Prints the trace; a trace that cannot be printed does not fail the request.
     async fn show(&self, id: Option<[u8; 16]>, shown: Shown) {
         let Some(id) = id else {
             return eprintln!("there is no trace: OTEL_SDK_DISABLED is set");
@@ -100,7 +100,7 @@ impl Session {
         for why in missing {
             _ = writeln!(out, "not in it: {why}");
         }
-        // Nobody is left to be told that the standard error went away.
+        // A closed standard error cannot be reported anywhere.
         _ = written;
     }
 
@@ -119,13 +119,13 @@ impl Session {
     }
 }
 
-/// The spans of all processes, as soon as nothing is missing between them, or as they are after a while; and whose could
-/// not be had, for which is not asked again. `ask` gets the time that is left.
+/// Collects the spans of all processes until the trace has no gaps, or until the time or the tries are over; returns
+/// also the processes whose spans are missing, which are not asked again. `ask` gets the remaining time.
 async fn collect(time: Duration, ask: impl AsyncFn(Duration) -> Brought) -> (Tree, Vec<String>) {
     let until = Instant::now() + time;
     let mut tries = 1;
     let mut unchanged = 0;
-    // Also of the tries before: the last one may find less.
+    // Keeps the spans of earlier tries: the last try may return fewer.
     let mut known = BTreeMap::new();
     loop {
         let (bytes, mut missing) = ask(until - Instant::now()).await;
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// How often is asked, when each answer has nothing but names of those that are missing, and takes a part of the time.
+    /// The number of tries when each response only names missing processes and takes a part of the time.
     fn tries(time: Duration, missing: &[&str], part: u32) -> u32 {
         let asked = Cell::new(0);
         let ask = async |left: Duration| {

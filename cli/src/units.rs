@@ -1,4 +1,4 @@
-//! Times, sizes and counts, as people write and read them.
+//! Parses and formats times, sizes and counts.
 
 use entail_model::ShardCount;
 use std::fmt::Display;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const MEMORY_MIN: u64 = 1 << 20;
 
-/// How long something may take; `none` is as long as it takes.
+/// A time limit; `none` means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(pub Option<Duration>);
 
@@ -25,7 +25,7 @@ impl FromStr for Timeout {
     }
 }
 
-/// Reads a time: `500ms`, `30s`, `1.5m`, `2h`, `7d`; a number alone counts seconds.
+/// Parses a time: `500ms`, `30s`, `1.5m`, `2h`, `7d`; a number without a unit means seconds.
 pub fn time(text: &str) -> Result<Duration, String> {
     let bad = || format!("`{text}` is not a time such as 500ms, 30s, 5m, 2h");
     let (number, unit) = split(text).ok_or_else(bad)?;
@@ -38,11 +38,11 @@ pub fn time(text: &str) -> Result<Duration, String> {
         _ => return Err(bad()),
     };
     let time = (number * millis).round();
-    // gRPC counts deadlines in at most eight digits, which hours reach first.
+    // gRPC timeouts have at most eight digits; the limit in hours is the lowest.
     if time > 1e6 * 3_600e3 { Err(bad()) } else { Ok(Duration::from_millis(time as u64)) }
 }
 
-/// Reads a size: `2GiB`, `512M` (a power of two as well), `1.5GiB`, `100MB` (a power of ten), `4096`.
+/// Parses a size: `2GiB`, `512M` (also a power of two), `1.5GiB`, `100MB` (a power of ten), `4096`.
 pub fn size(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is not a size such as 2GiB, 512MiB, 100MB");
     let (number, unit) = split(text).ok_or_else(bad)?;
@@ -59,16 +59,16 @@ pub fn size(text: &str) -> Result<u64, String> {
         _ => return Err(bad()),
     };
     let size = number * factor as f64;
-    // Up to here each whole number of bytes is exact; no machine has more.
+    // Up to here an f64 represents every whole number of bytes exactly; no machine has more.
     if size > (1u64 << 53) as f64 { Err(bad()) } else { Ok(size.round() as u64) }
 }
 
-/// Reads a time that is not nothing.
+/// Parses a time that is not zero.
 pub fn some_time(text: &str) -> Result<Duration, String> {
     time(text).and_then(|time| if time.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(time) })
 }
 
-/// Reads the size of a memory that one can work with.
+/// Parses a memory size, with the smallest usable one as its minimum.
 pub fn memory(text: &str) -> Result<u64, String> {
     match size(text)? {
         size if size >= MEMORY_MIN => Ok(size),
@@ -79,13 +79,13 @@ pub fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads a number of shards.
+/// Parses a number of shards.
 pub fn shards(text: &str) -> Result<u32, String> {
     let number = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
     ShardCount::new(number).map(|_| number)
 }
 
-/// A number that is not negative, perhaps with decimals, and its unit.
+/// Splits a text into a non-negative number, optionally with decimals, and its unit.
 fn split(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -93,7 +93,7 @@ fn split(text: &str) -> Option<(f64, &str)> {
     Some((number.parse().ok()?, unit.trim_start()))
 }
 
-/// A count with its thousands apart: `1,234,567`.
+/// A count with thousands separators: `1,234,567`.
 pub fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -106,13 +106,13 @@ pub fn count(count: u64) -> String {
     text
 }
 
-/// A count and what it counts: `1 round`, `2 rounds`.
+/// A count with its noun: `1 round`, `2 rounds`.
 pub fn counted(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", count(number))
 }
 
-/// A size in powers of two: `1.5 GiB`.
+/// A size in binary units: `1.5 GiB`.
 pub fn bytes(bytes: u64) -> String {
     let mut size = bytes as f64;
     let mut units = ["KiB", "MiB", "GiB", "TiB", "PiB"].into_iter();
@@ -128,7 +128,7 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A time that something took: `3.2 ms`, `12.34 s`, `5 min 07 s`.
+/// A duration: `3.2 ms`, `12.34 s`, `5 min 07 s`.
 pub fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => format!("{:.1} ms", s * 1e3),
@@ -138,7 +138,7 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
-/// How many there are in a second; nothing when it took no time.
+/// A rate per second; `None` if no time has passed.
 pub fn rate(number: u64, seconds: f64, what: impl Display) -> Option<String> {
     (seconds > 0.0).then(|| format!("{} {what}/s", count((number as f64 / seconds) as u64)))
 }

@@ -1,5 +1,5 @@
-//! Loads three facts, applies a rule and asks: `entail serve --data /tmp/hello`, then
-//! `cargo run -p entail-client --example hello`.
+//! Loads three facts, applies a rule and runs a query: `entail serve --data /tmp/hello`, then `cargo run -p
+//! entail-client --example hello`.
 
 use entail_client::v1::{ApplyRulesRequest, FileHeader, QueryRequest, ResultFormat};
 use entail_client::{Client, Error, Options, Source};

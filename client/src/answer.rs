@@ -1,6 +1,7 @@
-//! Answers that stream: bytes of a query's rows or of a graph.
+//! Streamed answers: the bytes of a query's result or of a graph.
 //!
-//! An answer is handed out once its first part has come; up to there a failure is retried, from there on it is told.
+//! An answer is returned to the caller when its first part has arrived; earlier failures are retried, later ones are
+//! returned.
 
 use crate::connection::{Attempt, Connection, Deadline, Kind};
 use crate::error::Error;
@@ -11,7 +12,7 @@ use entail_proto::v1::{DumpResponse, DumpSummary, QueryHeader, QueryResponse, Qu
 use std::sync::Arc;
 use tonic::{Response, Status, Streaming};
 
-/// A message of a stream, taken apart.
+/// A message of a stream that can be split into its parts.
 pub trait Message: Send + 'static {
     type Header: Send;
     type Summary: Send;
@@ -19,7 +20,7 @@ pub trait Message: Send + 'static {
     fn split(self) -> Pieces<Self::Header, Self::Summary>;
 }
 
-/// What a message may hold.
+/// A part of a message.
 #[derive(Debug)]
 pub struct Pieces<H, S> {
     pub header: Option<H>,
@@ -51,19 +52,19 @@ impl Message for DumpResponse {
     }
 }
 
-/// An answer on its way. Dropping it stops the work on every node.
+/// An answer in progress. Dropping it stops the work on every node.
 pub struct Answer<M: Message> {
     connection: Arc<Connection>,
     deadline: Deadline,
     stream: Streaming<M>,
     header: Option<M::Header>,
-    /// The first part, which came before the answer was handed out.
+    /// The first part, which arrived before the answer was returned.
     first: Bytes,
     summary: Option<M::Summary>,
     bytes: u64,
 }
 
-/// The beginning of an answer, while it may still be asked for again.
+/// The beginning of an answer, up to which a failed call may be retried.
 pub(crate) struct Opened<M: Message> {
     stream: Streaming<M>,
     header: Option<M::Header>,
@@ -90,7 +91,7 @@ pub(crate) async fn open<M: Message>(response: Result<Response<Streaming<M>>, St
     Ok(opened)
 }
 
-/// A stream that ends without its summary is no answer: complete or an error.
+/// The error for a stream that ends without its summary: an answer is complete or an error.
 fn cut_off() -> Status {
     entail_proto::status::from_fault(&Fault::internal("the answer ended without its summary"))
 }
@@ -101,20 +102,20 @@ impl<M: Message> Answer<M> {
         Self { connection, deadline, stream, header, first, summary, bytes: 0 }
     }
 
-    /// What the answer is, where it has such a header.
+    /// The header of the answer, for kinds of answers that have one.
     pub fn header(&self) -> Option<&M::Header> {
         self.header.as_ref()
     }
 
-    /// What the answer was; there after [`Self::next`] has said that nothing more comes.
+    /// The summary of the answer; available when [`Self::next`] has returned `None`.
     pub fn summary(&self) -> Option<&M::Summary> {
         self.summary.as_ref()
     }
 
-    /// The next bytes, cut anywhere; `None` after the last.
+    /// The next bytes, in chunks of any size; `None` after the last.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] when the answer breaks off, or takes longer than it may.
+    /// [`Error::Interrupted`] if the answer breaks off or exceeds its deadline.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let mut data = std::mem::take(&mut self.first);
         while data.is_empty() {
@@ -126,7 +127,8 @@ impl<M: Message> Answer<M> {
             data = pieces.data;
             self.summary = pieces.summary;
             if self.summary.is_some() {
-                // The call is over when the server has ended it, too; the answer is whole, whatever comes.
+                // The call is over only when the server has ended it, too; the answer is complete whatever comes after
+                // the summary.
                 _ = self.deadline.within(self.stream.message()).await;
             }
         }
@@ -134,10 +136,10 @@ impl<M: Message> Answer<M> {
         Ok(Some(data))
     }
 
-    /// All bytes that are left, if they are not more than the caller can hold.
+    /// All remaining bytes, up to a limit.
     ///
     /// # Errors
-    /// As [`Self::next`], and [`Error::TooLarge`].
+    /// The errors of [`Self::next`], and [`Error::TooLarge`].
     pub async fn collect(&mut self, bytes_max: usize) -> Result<Bytes, Error> {
         let mut all = BytesMut::new();
         while let Some(data) = self.next().await? {
@@ -163,7 +165,7 @@ impl<M: Message> Answer<M> {
     }
 }
 
-/// Makes a call whose answer streams.
+/// Makes a call with a streamed answer.
 pub(crate) async fn stream<M, F, R>(
     connection: &Arc<Connection>,
     timeout: Option<std::time::Duration>,

@@ -1,7 +1,7 @@
 //! The way to the server, and one call over it: deadlines, retries, what failures of the transport mean.
 //!
-//! Every send carries the time that is left (`grpc-timeout`), so that the server stops when nobody waits any more; the
-//! client waits a moment longer for the server to say so itself.
+//! Every call carries its remaining time (`grpc-timeout`), so that the server stops when the deadline has passed. The
+//! client waits a moment longer, for the server's own error.
 
 use crate::error::Error;
 use crate::retry::{Budget, Effect, Event, Policy, Retry};
@@ -19,22 +19,22 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Request, Status};
 
-/// The largest message in either direction: texts of rules and queries; data is cut smaller.
+/// The largest message in either direction, in bytes: texts of rules and queries; data is sent in smaller chunks.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
-/// How much longer than the deadline the client waits for the server's own word.
+/// The time that the client waits beyond the deadline for the server's own error.
 const GRACE: Duration = Duration::from_millis(500);
-/// How long a server may be silent while calls wait for it until it is asked for a sign of life, and how long that may
-/// take: a server that has vanished is noticed within the time that most calls have.
+/// The keep-alive interval while calls are in progress, and the timeout of its acknowledgement: an unreachable server
+/// is detected within the timeout of most calls.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_MAX: Duration = Duration::from_secs(8);
 
-/// Adds to the metadata of each call, such as the context of a trace.
+/// Adds metadata to each call, such as the trace context.
 pub type Outgoing = Arc<dyn Fn(&mut MetadataMap) + Send + Sync>;
 
-/// How to talk to a server.
+/// The options of a connection.
 #[derive(Clone)]
 pub struct Options {
-    /// The time for a call with all its retries; none: as long as it takes. See [`Client::with_timeout`].
+    /// The timeout of a call with all its retries; `None`: no timeout. See [`Client::with_timeout`].
     ///
     /// [`Client::with_timeout`]: crate::Client::with_timeout
     pub timeout: Option<Duration>,
@@ -42,7 +42,7 @@ pub struct Options {
     pub retry: Policy,
     /// Called with the metadata of every send.
     pub outgoing: Option<Outgoing>,
-    /// What the caller can do when the server cannot be reached, for the end of that message; empty: nothing is added.
+    /// Appended to the message when the server cannot be reached: what the user can do. Empty: nothing is appended.
     pub unreached_hint: &'static str,
 }
 
@@ -94,7 +94,7 @@ impl Connection {
         Ok(Self { url: full, channel, options, budget: Mutex::default(), seeds })
     }
 
-    /// Makes a call, again and again while that may help.
+    /// Makes a call, with retries as the policy allows.
     pub(crate) async fn call<T, F, R>(&self, timeout: Option<Duration>, kind: Kind<'_>, send: F) -> Result<T, Error>
     where
         F: Fn(Attempt) -> R,
@@ -116,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Waits until a call that failed may be sent again, and says how much time it has then.
+    /// Waits until a failed call may be sent again, and returns its remaining time.
     pub(crate) async fn recover(
         &self,
         retry: &mut Retry,
@@ -150,11 +150,11 @@ impl Connection {
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
-        // A budget is whole between any two of its operations.
+        // A panic cannot leave a budget in an inconsistent state: each operation is atomic.
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What it means that a call failed; `None` is a call whose answer did not come in time.
+    /// The fault of a failed call; `None` is a call whose response did not arrive in time.
     pub(crate) fn fault(&self, status: Option<Status>, deadline: Deadline, kind: Kind<'_>) -> Fault {
         let (origin, cause) = match &status {
             None => (Origin::Lost, "no answer".to_owned()),
@@ -182,17 +182,17 @@ impl Connection {
     }
 }
 
-/// Does a call change something?
+/// Is a call a read or a write?
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind<'a> {
     Read,
-    /// The id makes it harmless to send it twice.
+    /// The request id makes repeated sends harmless.
     Write {
         request_id: &'a str,
     },
 }
 
-/// A call, sent once.
+/// One send of a call.
 pub(crate) struct Attempt {
     pub(crate) channel: Channel,
     timeout: Option<Duration>,
@@ -214,7 +214,7 @@ impl Attempt {
     }
 }
 
-/// When the answer has to be there.
+/// The time by which the response must arrive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Option<Instant>);
 
@@ -223,7 +223,7 @@ impl Deadline {
         self.0.is_some_and(|at| Instant::now() >= at)
     }
 
-    /// What the call says in time; `None` when it says nothing.
+    /// The result of the call, or `None` if it does not arrive in time.
     pub(crate) async fn within<T>(self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Option<Status>> {
         let Some(at) = self.0 else {
             return call.await.map_err(Some);
@@ -232,12 +232,12 @@ impl Deadline {
     }
 }
 
-/// Who made a status.
+/// The origin of a status.
 enum Origin {
     Server,
-    /// Our own transport, before the request left.
+    /// The client's own transport, before the request was sent.
     Unreached,
-    /// Our own transport, when the request may have arrived.
+    /// The client's own transport, when the request may have arrived.
     Lost,
 }
 
@@ -246,7 +246,7 @@ impl Origin {
         if sources(status).any(|source| source.is::<ConnectError>()) {
             return Self::Unreached;
         }
-        // A status from the wire has no source, and our server never says Unknown without details.
+        // A status from the wire has no source, and an Entail server never returns Unknown without details.
         match status.source() {
             None if status.code() != Code::Unknown || !status.details().is_empty() => Self::Server,
             _ => Self::Lost,
@@ -258,7 +258,7 @@ fn sources(status: &Status) -> impl Iterator<Item = &(dyn std::error::Error + 's
     std::iter::successors(status.source(), |source: &&(dyn std::error::Error + 'static)| (**source).source())
 }
 
-/// The innermost reason, which is the one that people understand.
+/// The innermost cause, which is the most helpful one to users.
 fn cause(status: &Status) -> String {
     sources(status).last().map_or_else(|| status.message().to_owned(), ToString::to_string)
 }

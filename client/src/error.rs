@@ -1,19 +1,19 @@
-//! What a call can fail with.
+//! The errors of a call.
 
 use entail_model::{Fault, Reason};
 use std::io;
 
-/// Why a call has no answer, or only the beginning of one.
+/// The reason why a call has no answer, or only the beginning of one.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL of the server cannot be used.
+    /// The server's URL is invalid.
     #[error("{url} is not the URL of a server: {why}")]
     Address { url: String, why: String },
-    /// The cluster, or the way to it, failed; nothing of the answer was delivered.
+    /// The cluster or the connection to it failed; no part of the answer was delivered.
     #[error("{0}")]
     Failed(Fault),
-    /// The answer broke off. What was delivered is a part of it and must not be taken for the whole; the client does
-    /// not ask again by itself, since rows would come twice.
+    /// The answer broke off. The delivered part must not be taken for the whole answer. The client does not retry by
+    /// itself, since rows would be delivered twice.
     #[error("the answer broke off after {bytes} bytes: {fault}")]
     Interrupted { fault: Fault, bytes: u64 },
     /// The answer is larger than the caller allowed.
@@ -25,7 +25,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The fault that the cluster told, where it is one.
+    /// The fault that the cluster reported, if the error is one.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Failed(fault) | Self::Interrupted { fault, .. } => Some(fault),

@@ -1,10 +1,10 @@
-//! The client of an Entail cluster: light, with deadlines, retries and streams.
+//! The client of an Entail cluster: few dependencies, with deadlines, retries and streams.
 //!
 //! ```text
 //! Client ──► retry (when to send again, pure) ──► connection (gRPC) ──► cluster
-//!    └─────► answer (bytes come)   load (files go)
+//!    └─────► answer (streams results)   load (uploads files)
 //! ```
-//! Writes carry a request id, so that sending one twice is harmless. `examples/hello.rs` is the whole of it on one page.
+//! Writes carry a request id, so that repeated sends are harmless. `examples/hello.rs` shows complete use on one page.
 
 mod answer;
 mod connection;
@@ -14,7 +14,7 @@ pub mod retry;
 
 pub use answer::{Answer, Message, Pieces};
 pub use connection::{Options, Outgoing};
-/// The messages, as in `entail.v1`.
+/// The messages of the package `entail.v1`.
 pub use entail_proto::v1;
 pub use error::Error;
 pub use load::{OnProgress, Progress, Source};
@@ -37,11 +37,11 @@ pub struct Client {
     timeout: Option<Duration>,
 }
 
-/// A small answer, whole.
+/// A small answer, collected in memory.
 #[derive(Clone, Debug)]
 pub struct Collected {
     pub header: v1::QueryHeader,
-    /// In the format that was asked for.
+    /// In the requested format.
     pub data: Bytes,
     pub summary: v1::QuerySummary,
 }
@@ -61,16 +61,16 @@ services!(queries: QueryServiceClient, updates: UpdateServiceClient, rules: Rule
 
 impl Client {
     /// A client of the server at a URL such as `http://127.0.0.1:7400`. It connects when the first call needs it, and
-    /// again when the connection is lost. Has to be called inside a tokio runtime.
+    /// again when the connection is lost. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// [`Error::Address`] for what is no such URL.
+    /// [`Error::Address`] if the URL is invalid.
     pub fn connect(url: &str, options: Options) -> Result<Self, Error> {
         let timeout = options.timeout;
         Ok(Self { connection: Arc::new(Connection::new(url, options)?), timeout })
     }
 
-    /// The same connection with another time for each call, retries included; `None`: as long as it takes.
+    /// A client on the same connection with a different timeout for each call, retries included; `None`: no timeout.
     #[must_use]
     pub fn with_timeout(&self, timeout: Option<Duration>) -> Self {
         Self { timeout, ..self.clone() }
@@ -79,7 +79,7 @@ impl Client {
     /// Runs a query and streams its answer.
     ///
     /// # Errors
-    /// [`Error::Failed`] before the first part of the answer has come.
+    /// [`Error::Failed`] if the query fails before the first part of its answer arrives.
     pub async fn query(&self, request: v1::QueryRequest) -> Result<Answer<v1::QueryResponse>, Error> {
         self.stream(request, |channel, request| async move { queries(channel).query(request).await }).await
     }
@@ -87,7 +87,7 @@ impl Client {
     /// Runs a query whose answer has at most `bytes_max` bytes.
     ///
     /// # Errors
-    /// As for [`Self::query`] and [`Answer::collect`].
+    /// The errors of [`Self::query`] and [`Answer::collect`].
     pub async fn query_all(&self, request: v1::QueryRequest, bytes_max: usize) -> Result<Collected, Error> {
         let mut answer = self.query(request).await?;
         let data = answer.collect(bytes_max).await?;
@@ -99,7 +99,8 @@ impl Client {
     /// Applies a SPARQL update as one epoch.
     ///
     /// # Errors
-    /// [`Error::Failed`]; with the reason `OUTCOME_UNKNOWN`, the same request id tells what became of it.
+    /// [`Error::Failed`]; after the reason `OUTCOME_UNKNOWN`, repeating the request with the same id returns its
+    /// outcome.
     pub async fn update(&self, mut request: v1::UpdateRequest) -> Result<v1::UpdateResponse, Error> {
         let id = named(&mut request.request_id);
         self.unary(Kind::Write { request_id: &id }, request, |channel, request| async move {
@@ -111,7 +112,7 @@ impl Client {
     /// Loads files, all of them or none (but see `commit_every`).
     ///
     /// # Errors
-    /// As for [`Self::update`], and [`Error::Source`] for a file that cannot be read.
+    /// The errors of [`Self::update`], and [`Error::Source`] for a file that cannot be read.
     pub async fn load(&self, sources: Vec<Source>, on_progress: OnProgress<'_>) -> Result<v1::LoadSummary, Error> {
         load::load(&self.connection, self.timeout, sources, on_progress).await
     }
@@ -119,7 +120,7 @@ impl Client {
     /// Adds or replaces a rule set, and waits for its closure.
     ///
     /// # Errors
-    /// As for [`Self::update`].
+    /// The errors of [`Self::update`].
     pub async fn apply_rules(&self, mut request: v1::ApplyRulesRequest) -> Result<v1::ApplyRulesResponse, Error> {
         let id = named(&mut request.request_id);
         self.unary(Kind::Write { request_id: &id }, request, |channel, request| async move {
@@ -131,7 +132,7 @@ impl Client {
     /// Drops a rule set and everything that only it entailed.
     ///
     /// # Errors
-    /// As for [`Self::update`].
+    /// The errors of [`Self::update`].
     pub async fn drop_rules(&self, mut request: v1::DropRulesRequest) -> Result<v1::DropRulesResponse, Error> {
         let id = named(&mut request.request_id);
         self.unary(Kind::Write { request_id: &id }, request, |channel, request| async move {
@@ -140,7 +141,7 @@ impl Client {
         .await
     }
 
-    /// The rule sets of the cluster.
+    /// Lists the rule sets of the cluster.
     ///
     /// # Errors
     /// [`Error::Failed`].
@@ -149,7 +150,7 @@ impl Client {
         self.unary(Kind::Read, request, |channel, request| async move { rules(channel).list(request).await }).await
     }
 
-    /// How the cluster is, with its shards if asked for.
+    /// The status of the cluster, with its shards on request.
     ///
     /// # Errors
     /// [`Error::Failed`].
@@ -157,7 +158,7 @@ impl Client {
         self.unary(Kind::Read, request, |channel, request| async move { admin(channel).status(request).await }).await
     }
 
-    /// The queries and changes that are running, the oldest first.
+    /// Lists the running queries and changes, the oldest first.
     ///
     /// # Errors
     /// [`Error::Failed`].
@@ -170,13 +171,13 @@ impl Client {
     /// Cancels a running query or change; its own call fails with the reason `CANCELLED`.
     ///
     /// # Errors
-    /// [`Error::Failed`]; with the reason `NOT_FOUND` when nothing of this id is running.
+    /// [`Error::Failed`]; with the reason `NOT_FOUND` if no query or change with this id is running.
     pub async fn cancel_query(&self, request: v1::CancelQueryRequest) -> Result<v1::CancelQueryResponse, Error> {
         self.unary(Kind::Read, request, |channel, request| async move { admin(channel).cancel_query(request).await })
             .await
     }
 
-    /// What the coordinator and the nodes still have of a recent trace, a message of each.
+    /// The spans of a recent trace that the coordinator and the nodes still have, one message for each process.
     ///
     /// # Errors
     /// [`Error::Failed`].
@@ -198,7 +199,7 @@ impl Client {
     /// Streams a graph as RDF.
     ///
     /// # Errors
-    /// As for [`Self::query`].
+    /// The errors of [`Self::query`].
     pub async fn dump(&self, request: v1::DumpRequest) -> Result<Answer<v1::DumpResponse>, Error> {
         self.stream(request, |channel, request| async move { admin(channel).dump(request).await }).await
     }
@@ -234,7 +235,7 @@ impl Client {
     }
 }
 
-/// The request's id, which is made up when it has none.
+/// The request's id; generated if it has none.
 fn named(id: &mut String) -> String {
     if id.is_empty() {
         *id = connection::request_id();

@@ -1,11 +1,10 @@
-//! Loading: files go out in chunks, in one stream, as fast as the server takes them.
+//! Loading: sends files in chunks, in one stream, as fast as the server accepts them.
 //!
 //! ```text
 //! sources ──► messages of up to 256 KiB ──► abortable body ──► server
 //!    a file fails ──► the body fails as well: the server sees a broken stream, never an early end
 //! ```
-//! The invariant: a stream only ever ends cleanly when every byte of every file is in it, because a clean end is what
-//! makes the server commit.
+//! Invariant: a stream ends cleanly only after every byte of every file, because a clean end makes the server commit.
 
 mod body;
 
@@ -32,10 +31,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
-/// Data in one message.
+/// The data of one message, in bytes.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Chunks of a file that are read ahead.
+/// The number of chunks of a file that are read ahead.
 const CHUNKS_AHEAD: usize = 4;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -54,7 +53,7 @@ enum Content {
 }
 
 impl Source {
-    /// A file on disk. Without a name in the header, the path is its name.
+    /// A file on disk. If the header has no name, the path becomes its name.
     pub fn path(path: impl Into<PathBuf>, mut header: FileHeader) -> Self {
         let path = path.into();
         if header.name.is_empty() {
@@ -68,12 +67,12 @@ impl Source {
         Self { header, content: Content::Bytes(data.into()) }
     }
 
-    /// Data that comes from somewhere else.
+    /// Data from any other reader.
     pub fn reader(reader: impl AsyncRead + Send + Unpin + 'static, header: FileHeader) -> Self {
         Self { header, content: Content::Reader(Some(Box::new(reader))) }
     }
 
-    /// The same source for one more send; a reader is gone after that.
+    /// The source for one more send; a reader is consumed by that.
     fn share(&mut self) -> Self {
         let content = match &mut self.content {
             Content::Path(path) => Content::Path(path.clone()),
@@ -94,7 +93,7 @@ impl Source {
     }
 }
 
-/// What is left of an open source.
+/// The rest of an open source.
 enum Chunks {
     Ahead(mpsc::Receiver<io::Result<Bytes>>),
     Whole(Bytes),
@@ -102,7 +101,7 @@ enum Chunks {
 }
 
 impl Chunks {
-    /// The next bytes; none at the end.
+    /// The next bytes; empty at the end.
     async fn next(&mut self) -> io::Result<Bytes> {
         match self {
             Self::Ahead(chunks) => chunks.recv().await.unwrap_or_else(|| Ok(Bytes::new())),
@@ -116,7 +115,7 @@ impl Chunks {
     }
 }
 
-/// Reads a file on a thread that may wait for the disk, a little ahead of what is sent.
+/// Reads a file on a blocking thread, a few chunks ahead of the sender.
 fn read_ahead(path: PathBuf) -> mpsc::Receiver<io::Result<Bytes>> {
     let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
     tokio::task::spawn_blocking(move || {
@@ -131,7 +130,7 @@ fn read_ahead(path: PathBuf) -> mpsc::Receiver<io::Result<Bytes>> {
             let mut data = Vec::with_capacity(CHUNK_BYTES);
             let read = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut data);
             let is_last = !matches!(read, Ok(1..));
-            // Nobody wants the rest when the call is over.
+            // The receiver is dropped when the call is over.
             if sender.blocking_send(read.map(|_| data.into())).is_err() || is_last {
                 return;
             }
@@ -140,20 +139,20 @@ fn read_ahead(path: PathBuf) -> mpsc::Receiver<io::Result<Bytes>> {
     chunks
 }
 
-/// How far a load is.
+/// The progress of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes of the files that have been sent.
     pub bytes_sent: u64,
     /// Triples that the server has parsed.
     pub triples: u64,
-    /// What the server does: parsing, reasoning or committing.
+    /// The server's phase: parsing, reasoning or committing.
     pub phase: String,
     /// The round of reasoning.
     pub round: u32,
 }
 
-/// Called when the server reports, several times a second at most.
+/// Called for each progress report of the server, at most several times a second.
 pub type OnProgress<'a> = &'a mut (dyn FnMut(&Progress) + Send);
 
 /// Sends the files until the load is committed or fails for good.
@@ -183,13 +182,13 @@ pub(crate) async fn load(
     }
 }
 
-/// Why one send came to nothing.
+/// The reason why one send failed.
 enum Broken {
     Source(Error),
     Call(Option<Status>, Deadline),
 }
 
-/// The id in the first header, which is made up when there is none.
+/// The id in the first header; generated if there is none.
 fn request_id(sources: &mut [Source]) -> Result<String, Error> {
     let first = sources.first_mut();
     let header = &mut first.ok_or_else(|| Error::Failed(Fault::new(Reason::InvalidRequest, "no file to load")))?.header;
@@ -210,7 +209,7 @@ async fn send(
     let sent = Arc::new(AtomicU64::new(0));
     let files = sources.iter_mut().map(Source::share).collect();
     let request = attempt.request(messages(Feed { files, current: None, sent: sent.clone() }, failed));
-    // Dropped with this call, however it ends.
+    // Dropped with this call, whatever its outcome.
     let (_guard, channel) = Abortable::new(attempt.channel);
     let client = UpdateServiceClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -234,7 +233,8 @@ async fn receive(
     while let Some(response) = responses.message().await? {
         match response.part {
             Some(Part::Summary(summary)) => {
-                // The call is over when the server has ended it, too; nothing more can go wrong with the load.
+                // The call is over only when the server has ended it, too; after the summary no error can change the
+                // outcome.
                 _ = responses.message().await;
                 return Ok(summary);
             }
@@ -253,14 +253,14 @@ fn messages(feed: Feed, failed: oneshot::Sender<Error>) -> impl Stream<Item = Lo
     unfold((feed, Some(failed)), async |(mut feed, mut failed)| match feed.next().await {
         Ok(message) => message.map(|message| (message, (feed, failed))),
         Err(error) => {
-            // The call may be over already, and then nobody asks.
+            // If the call is over already, the receiver has been dropped.
             let _ = failed.take().map(|failed| failed.send(error));
             pending().await
         }
     })
 }
 
-/// Cuts files into messages.
+/// Splits files into messages.
 struct Feed {
     files: VecDeque<Source>,
     current: Option<(String, Chunks)>,
@@ -288,7 +288,7 @@ impl Feed {
         Ok(Some(LoadRequest { file: Some(header), data }))
     }
 
-    /// The next bytes of the current file; none at its end.
+    /// The next bytes of the current file; empty at its end.
     async fn chunk(&mut self) -> Result<Bytes, Error> {
         let Some((name, chunks)) = &mut self.current else {
             return Ok(Bytes::new());

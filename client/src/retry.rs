@@ -1,4 +1,4 @@
-//! When a call that failed is sent again: a machine without clock, socket or randomness.
+//! Decides when a failed call is sent again: a state machine without clock, socket or randomness.
 //!
 //! ```text
 //!            Failed, may pass: Wait               Waited: Resend
@@ -6,22 +6,22 @@
 //!    │ Failed for good: GiveUp            Delivered or Succeeded: Proceed
 //!    └──────────► Over                    after that no failure is retried
 //! ```
-//! Waits grow exponentially with full jitter, from the seed that the caller gives. A call is only sent again while its
-//! deadline leaves room and while the [`Budget`], which all calls of a client share, allows it: when everything
-//! fails, the load on the cluster grows by a tenth and not by a factor.
+//! Waits grow exponentially with full jitter, from the seed that the caller gives. A call is sent again only while its
+//! deadline leaves room and while the [`Budget`], which all calls of a client share, allows it: when everything fails,
+//! the load on the cluster grows by a tenth and not by a factor.
 
 use entail_model::random::Random;
 use entail_model::{Fault, Reason};
 use std::time::Duration;
 
-/// How patient a client is.
+/// The retry policy of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// How often a call is sent at most, the first time included.
+    /// The largest number of sends of a call, the first one included.
     pub sends_max: u32,
-    /// The longest first wait; it doubles with every failure.
+    /// The upper bound of the first wait; it doubles with every failure.
     pub wait_first: Duration,
-    /// No wait is longer.
+    /// The upper bound of every wait.
     pub wait_max: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Default for Budget {
     }
 }
 
-/// What happened to the call. Times count from its beginning.
+/// An event of the call. Times count from its beginning.
 #[derive(Clone, Debug)]
 pub enum Event {
     Failed {
@@ -76,26 +76,26 @@ pub enum Event {
     Waited {
         elapsed: Duration,
     },
-    /// The caller has got a part of the answer.
+    /// The caller has received a part of the answer.
     Delivered,
     Succeeded,
 }
 
-/// What to do about it.
+/// The action that the caller of [`Retry::step`] must take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Sleep, then say so.
+    /// Sleep, then send the event `Waited`.
     Wait(Duration),
-    /// Send the same request again, with what is left of its time.
+    /// Send the same request again, with its remaining time.
     Resend {
         timeout: Option<Duration>,
     },
     GiveUp(Fault),
-    /// Nothing to do.
+    /// No action.
     Proceed,
 }
 
-/// One call on its way.
+/// The state of one call.
 #[derive(Clone, Debug)]
 pub struct Retry {
     policy: Policy,
@@ -103,7 +103,7 @@ pub struct Retry {
     random: Random,
     sends: u32,
     state: State,
-    /// An earlier send may have been applied, as far as is known.
+    /// Whether an earlier send may have been applied.
     is_in_doubt: bool,
 }
 
@@ -116,13 +116,13 @@ enum State {
 }
 
 impl Retry {
-    /// A call that has just been sent; the deadline counts from its beginning.
+    /// The state of a call that has just been sent; the deadline counts from its beginning.
     pub fn new(policy: Policy, deadline: Option<Duration>, seed: u64, budget: &mut Budget) -> Self {
         budget.earn();
         Self { policy, deadline, random: Random::from_state(seed), sends: 1, state: State::Sent, is_in_doubt: false }
     }
 
-    /// Takes an event and says what to do.
+    /// Handles an event and returns the action to take.
     ///
     /// # Panics
     /// When the event cannot happen now: `Waited` without a wait, or anything after the end.
@@ -169,7 +169,7 @@ impl Retry {
         Effect::Proceed
     }
 
-    /// The last failure, unless an earlier one means that nobody knows what became of the request.
+    /// The last failure, unless an earlier one leaves the outcome of the request unknown.
     fn give_up(&mut self, mut fault: Fault) -> Effect {
         self.state = State::Over;
         let says_nothing = fault.is_retryable() || fault.reason == Reason::DeadlineExceeded;
@@ -183,7 +183,7 @@ impl Retry {
         self.deadline.map(|deadline| deadline.saturating_sub(elapsed))
     }
 
-    /// Full jitter: anything between nothing and the exponential bound.
+    /// Full jitter: a random wait between zero and the exponential bound.
     fn wait(&mut self) -> Duration {
         let factor = 1u32 << (self.sends - 1).min(20);
         let bound = self.policy.wait_first.saturating_mul(factor).min(self.policy.wait_max);

@@ -1,4 +1,4 @@
-//! The client against a server that misbehaves on order.
+//! The client against a test server that fails as each test prescribes.
 
 use super::*;
 use entail_model::{Fault, Reason};
@@ -16,17 +16,17 @@ use v1::query_response::Part;
 use v1::query_service_server::{QueryService, QueryServiceServer};
 use v1::update_service_server::{UpdateService, UpdateServiceServer};
 
-/// What the server does with the next calls, and what it has seen.
+/// The prescribed responses of the test server, and the requests that it has received.
 #[derive(Default)]
 struct Script {
-    /// Answers of calls to come: the parts, then a failure or the summary.
+    /// Answers to the next calls: the parts, then a failure or the summary.
     answers: Vec<(Vec<&'static str>, Option<Fault>)>,
     timeouts: Vec<bool>,
     loads: Vec<Seen>,
     request_ids: Vec<String>,
 }
 
-/// What came of a load.
+/// What the server received of a load.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     files: Vec<String>,
@@ -92,7 +92,7 @@ impl UpdateService for Server {
     async fn load(&self, request: Request<Streaming<v1::LoadRequest>>) -> Result<Response<Self::LoadStream>, Status> {
         let server = self.0.clone();
         let mut messages = request.into_inner();
-        // The head of the answer goes out at once, as it does where progress is reported.
+        // The response headers are sent at once, as by a server that reports progress.
         let answer = async move {
             let mut seen = Seen::default();
             let end = loop {
@@ -111,7 +111,7 @@ impl UpdateService for Server {
             let summary = v1::load_response::Part::Summary(v1::LoadSummary { triples: 5, ..Default::default() });
             Ok(v1::LoadResponse { part: Some(summary) })
         };
-        // A task of its own also sees streams that the client resets.
+        // A separate task also observes streams that the client resets.
         let answer = tokio::spawn(answer);
         Ok(Response::new(Box::pin(stream::once(async { answer.await.unwrap() }))))
     }
@@ -182,7 +182,7 @@ async fn a_server_that_is_not_there_is_named() {
     }
 }
 
-/// Gives a megabyte and fails, or never ends.
+/// Yields a megabyte and fails, or never ends.
 struct Torn {
     left: usize,
     fails: bool,
@@ -204,7 +204,7 @@ fn file(name: &str) -> v1::FileHeader {
     v1::FileHeader { name: name.to_owned(), ..Default::default() }
 }
 
-/// What the server has seen of the only load, as soon as it has seen its end.
+/// What the server received of the only load, once its stream has ended.
 async fn seen(server: &Server) -> Seen {
     for _ in 0..1000 {
         if let Some(seen) = server.0.lock().unwrap().loads.pop() {
@@ -245,11 +245,11 @@ async fn a_load_that_is_given_up_never_ends_cleanly() {
     assert!(!seen(&server).await.ended_cleanly);
     let missing = client.load(vec![Source::path("/no/such/file", file(""))], &mut |_| ()).await.unwrap_err();
     assert!(missing.to_string().starts_with("/no/such/file: No such file"));
-    // The request may not even have left; if it did, it did not end cleanly.
+    // The request may not have been sent at all; if it was, it did not end cleanly.
     assert!(server.0.lock().unwrap().loads.iter().all(|seen| !seen.ended_cleanly));
 }
 
-/// Callers spawn these.
+/// Callers spawn these futures, so they must be `Send`.
 #[test]
 fn calls_can_move_between_threads() {
     fn check<T: Send>(_: T) {}

@@ -1,8 +1,8 @@
-//! Whom a call is for: an address may lead to another node than it did when it was learnt.
+//! The node that a call is for: an address may by now lead to a different node.
 //!
-//! A name that a cache still resolves as it was, an address that was given to somebody else: both lead to a process of
-//! the same cluster that would answer for its own shards. So every call to a node carries the id of the node that it is
-//! for, and whoever is not that node refuses it and says who it is; then the caller drops the connection.
+//! A stale DNS entry, or an address that was reassigned, leads to a process of the same cluster that would answer for
+//! its own shards. So every call to a node carries the id of the node that it is for. A node with a different id
+//! refuses the call and returns its own id; the caller then drops the connection.
 
 use crate::status;
 use entail_model::{Fault, NodeId, Reason};
@@ -10,18 +10,18 @@ use tonic::codegen::http::HeaderMap;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-/// In a request the id of the node that it is for, in a refusal the id of the node that refuses.
+/// In a request the id of the addressed node, in a refusal the id of the refusing node.
 const KEY: &str = "entail-node";
 
-/// Says whom a request is for.
+/// Sets the node that a request is for.
 pub fn address<T>(request: &mut Request<T>, node: NodeId) {
     request.metadata_mut().insert(KEY, node.0.into());
 }
 
-/// Refuses what is not for this node.
+/// Refuses a request that is for a different node.
 ///
 /// # Errors
-/// `ShardsUnavailable`: the node that is meant may be found again.
+/// `ShardsUnavailable`: a retry may reach the addressed node.
 pub fn check(metadata: &MetadataMap, me: NodeId) -> Result<(), Status> {
     let addressee = metadata.get(KEY).and_then(|text| text.to_str().ok()?.parse().ok());
     if addressee == Some(me.0) {
@@ -33,7 +33,7 @@ pub fn check(metadata: &MetadataMap, me: NodeId) -> Result<(), Status> {
     Err(refusal)
 }
 
-/// Has a node refused a call that was for another one? Takes the headers of its reply.
+/// Has a node refused a call that was for a different node? Takes the headers of the response.
 pub fn is_refused(headers: &HeaderMap) -> bool {
     headers.contains_key(KEY)
 }

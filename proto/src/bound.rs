@@ -1,7 +1,7 @@
-//! An address that a server takes before it listens there.
+//! An address that a server binds before it listens.
 //!
-//! A role takes its addresses first, so that a start which fails for a port leaves nothing on disk, and listens last, so
-//! that callers of a role that still opens its data are refused at once instead of waiting.
+//! A role binds its addresses first, so that a start that fails because of a port leaves nothing on disk. It listens
+//! last, so that callers of a role that still opens its data are refused at once instead of waiting.
 
 use entail_model::{Fault, Reason};
 use std::io;
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// An address that nobody else can take.
+/// A bound address that does not listen yet.
 #[derive(Debug)]
 pub struct Bound {
     asked: SocketAddr,
@@ -19,14 +19,14 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes an address; port 0 takes a free one.
+    /// Binds an address; port 0 binds a free port.
     ///
     /// # Errors
-    /// `InvalidRequest` if the address is in use, or is none of this machine.
+    /// `InvalidRequest` if the address is in use, or does not belong to this machine.
     pub fn new(address: SocketAddr) -> Result<Self, Fault> {
         let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() };
         let bound = socket.and_then(|socket| {
-            // As listeners have it: connections of an earlier process that linger must not keep the next one away.
+            // As listeners do: connections of an earlier process that are in TIME_WAIT must not block the next process.
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             Ok(socket)
@@ -34,15 +34,15 @@ impl Bound {
         Ok(Self { asked: address, socket: bound.map_err(|error| refused(address, &error))? })
     }
 
-    /// The address, with the port that was taken.
+    /// The address, with the port that was bound.
     pub fn local_address(&self) -> Result<SocketAddr, Fault> {
         self.socket.local_addr().map_err(|error| refused(self.asked, &error))
     }
 
-    /// Listens; to be called inside the runtime.
+    /// Starts listening. Call it inside the runtime.
     ///
     /// # Errors
-    /// `InvalidRequest` if another process has listened there in the meantime.
+    /// `InvalidRequest` if another process listens on the address by now.
     pub fn listen(self) -> Result<TcpListener, Fault> {
         self.socket.listen(BACKLOG).map_err(|error| refused(self.asked, &error))
     }

@@ -1,9 +1,9 @@
-//! How the processes of a cluster keep a connection: nobody waits for a host that has vanished.
+//! Connections between the processes of a cluster, with quick detection of unreachable hosts.
 //!
-//! A host that lost its power, or its address, says no goodbye, and TCP by itself goes on for a quarter of an hour. So
-//! each connection is asked for a sign of life, also while nobody uses it: what replaces the host is then found by the
-//! next call, which connects anew and looks the name up again. Calls that wait for a connection fail together when it
-//! cannot be made; by itself the transport would try once for each, one after the other.
+//! A host that lost its power or its address closes no connection, and TCP alone notices only after a quarter of an
+//! hour. So each connection sends keep-alive pings, also while it is idle: after a failure the next call reconnects and
+//! resolves the name again, which finds the replacement of the host. Calls that wait for a connection fail together
+//! when it cannot be made; the transport alone would make one attempt for each call, one after the other.
 
 use crate::addressee;
 use entail_model::{Fault, Reason};
@@ -19,33 +19,33 @@ use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, StdError, http};
 use tonic::transport::{Channel, Endpoint};
 
-/// How long to wait for a connection, names and all.
+/// The timeout for establishing a connection, including name resolution.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long a connection may be silent until it is asked for a sign of life, and how long that may take.
+/// The interval between keep-alive pings, and the timeout of their acknowledgement.
 const SILENT: Duration = Duration::from_secs(2);
 const SIGN: Duration = Duration::from_secs(4);
 
-/// A way to another process of the cluster; clones share it.
+/// A connection to another process of the cluster; clones share it.
 #[derive(Clone, Debug)]
 pub struct Connection {
     channel: Channel,
-    /// Tells all who wait that there is no connection.
+    /// Wakes all waiting calls when a connection attempt fails.
     failed: Arc<Notify>,
     is_misled: Arc<AtomicBool>,
 }
 
 impl Connection {
-    /// The way to an address, `HOST:PORT`, as `tune` sets it up. Has to be called inside a tokio runtime.
+    /// A connection to an address, `HOST:PORT`, which `tune` may configure. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no address.
+    /// `InvalidRequest` if the text is not an address.
     pub fn to(address: &str, tune: impl FnOnce(Endpoint) -> Endpoint) -> Result<Self, Fault> {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the address {address}: {error}")))?;
         Ok(Self::new(tune(endpoint)))
     }
 
-    /// Connects when the first call needs it, and again when the connection is lost. Has to be called inside a tokio
+    /// Connects when the first call needs it, and again when the connection is lost. Must be called inside a tokio
     /// runtime.
     pub fn new(endpoint: Endpoint) -> Self {
         let channel = endpoint
@@ -58,7 +58,7 @@ impl Connection {
         Self { channel, failed: Arc::default(), is_misled: Arc::default() }
     }
 
-    /// Has a node answered here for which a call was not? Then it is time for a new connection.
+    /// Has a node refused a call because it was for a different node? Then a new connection is needed.
     pub fn is_misled(&self) -> bool {
         self.is_misled.load(Ordering::Relaxed)
     }
@@ -105,7 +105,7 @@ fn is_about_connecting(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// What those are told who waited with the one whose attempt failed.
+/// The error of calls that waited for the same failed connection attempt.
 #[derive(Debug)]
 struct NoConnection;
 
@@ -129,7 +129,8 @@ mod tests {
     use tokio::net::{TcpSocket, TcpStream};
     use tokio::time::timeout;
 
-    /// A port that takes no more connections: attempts are neither made nor refused. With what holds it so.
+    /// A port whose accept queue is full: connection attempts are neither accepted nor refused. Returned with the
+    /// sockets that keep it so.
     async fn silent() -> (SocketAddr, impl Sized) {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
@@ -142,7 +143,7 @@ mod tests {
         (address, (listener, waiting))
     }
 
-    /// Ten calls to a host that does not answer: each alone would wait for an attempt of its own.
+    /// Ten calls to a host that does not respond: each of them alone would wait for its own connection attempt.
     #[tokio::test]
     async fn calls_that_wait_for_a_connection_fail_together() {
         let (address, _held) = silent().await;

@@ -1,4 +1,4 @@
-//! Conversions between messages and the model's nouns.
+//! Conversions between protobuf messages and the types of the model.
 
 use crate::internal::{NodeAddress, PairBlock, PlacementMap, StagedBlock, Terms};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -7,14 +7,14 @@ use entail_model::term::TermHash;
 use entail_model::{Direction, Fault, NodeId, Placement, Relation, TermId};
 use std::collections::BTreeMap;
 
-/// Ids as little-endian bytes, 8 each.
+/// Encodes ids as little-endian bytes, 8 each.
 pub fn ids_to_bytes(ids: &[TermId]) -> Bytes {
     let mut buffer = BytesMut::with_capacity(ids.len() * 8);
     ids.iter().for_each(|id| buffer.put_u64_le(id.0));
     buffer.freeze()
 }
 
-/// The ids in bytes that [`ids_to_bytes`] made.
+/// Decodes the ids that [`ids_to_bytes`] encoded.
 ///
 /// # Errors
 /// `Corrupt` when the length is not a multiple of 8.
@@ -26,7 +26,7 @@ pub fn ids_from_bytes(bytes: &[u8]) -> Result<Vec<TermId>, Fault> {
     Ok(words.iter().map(|word| TermId(u64::from_le_bytes(*word))).collect())
 }
 
-/// A block of pairs of one copy of a relation.
+/// Encodes pairs of one copy of a relation as a block.
 pub fn block(relation: Relation, copy: Direction, pairs: &[(TermId, TermId)]) -> PairBlock {
     let mut buffer = BytesMut::with_capacity(pairs.len() * 16);
     for (key, value) in pairs {
@@ -67,7 +67,7 @@ pub fn pairs(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = Pair> + Clone
     Ok(words.iter().map(move |word| (id(&word[..8]), id(&word[8..]))))
 }
 
-/// Facts of a relation, as subject and object, for the node that keeps these copies of them.
+/// Encodes facts of a relation, as subject and object, for the node that stores these copies of them.
 pub fn staged_block(relation: Relation, copies: &[Direction], facts: &[Pair]) -> StagedBlock {
     let mut pairs = BytesMut::with_capacity(facts.len() * 16);
     for (subject, object) in facts {
@@ -81,7 +81,7 @@ pub fn staged_block(relation: Relation, copies: &[Direction], facts: &[Pair]) ->
 /// The copies that a staged block is for.
 ///
 /// # Errors
-/// `Corrupt` if there are none, or others than the two.
+/// `Corrupt` if no bit or an unknown bit is set.
 pub fn copies(bits: u32) -> Result<impl Iterator<Item = Direction>, Fault> {
     if !(1..4).contains(&bits) {
         return Err(Fault::corrupt(format!("copies that there are not: {bits}")));
@@ -89,7 +89,7 @@ pub fn copies(bits: u32) -> Result<impl Iterator<Item = Direction>, Fault> {
     Ok(Direction::BOTH.into_iter().filter(move |copy| bits & 1 << *copy as u32 != 0))
 }
 
-/// Terms in one buffer.
+/// Encodes terms in one buffer.
 pub fn terms<'a>(all: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>) -> Terms {
     let all = all.into_iter();
     let (count, bytes) = all.clone().fold((0, 0), |(count, bytes), term| (count + 1, bytes + term.len()));
@@ -102,18 +102,18 @@ pub fn terms<'a>(all: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>) -> Te
     Terms { buffer: buffer.freeze(), lengths }
 }
 
-/// The terms of a buffer, in order.
+/// Decodes the terms of a buffer, in order.
 ///
 /// # Errors
-/// `Corrupt` when the lengths do not add up.
+/// `Corrupt` if the lengths do not add up to the size of the buffer.
 pub fn term_slices(terms: &Terms) -> Result<Vec<Bytes>, Fault> {
     Ok(term_refs(terms)?.into_iter().map(|term| terms.buffer.slice_ref(term)).collect())
 }
 
-/// The same, borrowed.
+/// Decodes the terms of a buffer, in order, as slices borrowed from it.
 ///
 /// # Errors
-/// `Corrupt` when the lengths do not add up.
+/// `Corrupt` if the lengths do not add up to the size of the buffer.
 pub fn term_refs(terms: &Terms) -> Result<Vec<&[u8]>, Fault> {
     let mut rest = &terms.buffer[..];
     let slices = terms.lengths.iter().map(|length| {
@@ -125,14 +125,14 @@ pub fn term_refs(terms: &Terms) -> Result<Vec<&[u8]>, Fault> {
     slices.collect()
 }
 
-/// Hashes of terms as little-endian bytes, 16 each.
+/// Encodes hashes of terms as little-endian bytes, 16 each.
 pub fn hashes_to_bytes(hashes: impl ExactSizeIterator<Item = TermHash>) -> Bytes {
     let mut buffer = BytesMut::with_capacity(hashes.len() * 16);
     hashes.for_each(|hash| buffer.put_u128_le(hash.0));
     buffer.freeze()
 }
 
-/// The hashes in bytes that [`hashes_to_bytes`] made.
+/// Decodes the hashes that [`hashes_to_bytes`] encoded.
 ///
 /// # Errors
 /// `Corrupt` when the length is not a multiple of 16.
@@ -144,7 +144,7 @@ pub fn hashes_from_bytes(bytes: &[u8]) -> Result<impl ExactSizeIterator<Item = T
     Ok(words.iter().map(|word| TermHash(u128::from_le_bytes(*word))))
 }
 
-/// A placement with the addresses of its nodes.
+/// Encodes a placement with the addresses of its nodes.
 pub fn placement_map(placement: &Placement, addresses: &BTreeMap<NodeId, String>) -> PlacementMap {
     PlacementMap {
         version: placement.version,
@@ -153,7 +153,7 @@ pub fn placement_map(placement: &Placement, addresses: &BTreeMap<NodeId, String>
     }
 }
 
-/// The placement and addresses in a message.
+/// Decodes the placement and the addresses of a message.
 pub fn placement_parts(map: &PlacementMap) -> (Placement, BTreeMap<NodeId, String>) {
     let holders = map.holders.iter().map(|node| NodeId(*node)).collect();
     let addresses = map.nodes.iter().map(|node| (NodeId(node.node), node.address.clone())).collect();

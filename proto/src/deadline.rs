@@ -1,15 +1,15 @@
-//! How long a caller waits for its answer.
+//! The timeout of a call, as its caller sends it.
 
 use std::time::Duration;
 use tonic::Request;
 
-/// The longest time that a caller can give; more counts as this.
+/// The longest timeout of a call; longer ones are reduced to this.
 const TIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The header that says it.
+/// The header with the timeout.
 const HEADER: &str = "grpc-timeout";
 
-/// The time that the caller gave.
+/// The timeout that the caller of a request sent.
 pub fn deadline_of<T>(request: &Request<T>) -> Option<Duration> {
     parse(request.metadata().get(HEADER)?.to_str().ok()?)
 }

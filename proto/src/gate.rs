@@ -1,10 +1,10 @@
-//! The gate of a server that is to end: requests that are inside may finish, others are refused, and in the end those
-//! that are left are cut off. Whoever is refused or cut off gets a typed fault, not a broken connection.
+//! Draining a server for its shutdown: requests in progress may finish, new ones are refused, and finally the remaining
+//! ones are aborted. Refused and aborted requests get a typed fault, not a broken connection.
 //!
 //! ```text
 //! open ──shut──► new requests are refused ──cut──► what is left ends: unary calls, streams (health's as well)
 //! ```
-//! Health and reflection are let in as long as there is a server: who asks whether it is ending must get an answer.
+//! Health and reflection are admitted as long as the server runs, so that clients can query the state of the shutdown.
 
 use crate::status;
 use entail_model::Fault;
@@ -19,26 +19,26 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::codegen::http::{HeaderMap, Request, Response, Uri, header};
 use tower::{Layer, Service};
 
-/// Requests of these are let in at all times and not waited for.
+/// Requests to these services are always admitted, and the shutdown does not wait for them.
 const ALWAYS: &str = "/grpc.";
 
-/// How many parts of an answer still go after the cut if they are there, and its end if that is: a message that is done, the
-/// last news of a watch.
+/// The number of body frames that are still sent after the cut if they are available, as is the end of the body: a
+/// completed message, the last update of a watch.
 const LAST_PARTS: u8 = 2;
 
-/// What is said to a request.
+/// The stage of the shutdown in which a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It came when the gate was shut: nothing of it has been done.
+    /// The request arrived when the gate was shut: it has had no effect.
     Shut,
-    /// It was inside, and is cut off.
+    /// The request was in progress and is aborted.
     Cut,
 }
 
-/// The fault for a request, by its path.
+/// Returns the fault for a refused request, by its path.
 pub type Say = fn(Refusal, &str) -> Fault;
 
-/// A gate. Clones are the same one.
+/// The gate of a server. Clones share its state.
 #[derive(Clone)]
 pub struct Gate(Arc<Inner>);
 
@@ -62,17 +62,17 @@ impl Gate {
         }))
     }
 
-    /// Lets nobody in any more.
+    /// Refuses new requests from now on.
     pub fn shut(&self) {
         self.0.is_shut.store(true, Ordering::SeqCst);
     }
 
-    /// Ends what is inside.
+    /// Aborts the requests in progress.
     pub fn cut(&self) {
         self.0.cut.cancel();
     }
 
-    /// Completes when nobody is inside.
+    /// Completes when no request is in progress.
     pub async fn empty(&self) {
         loop {
             let left = self.0.left.notified();
@@ -85,25 +85,25 @@ impl Gate {
         }
     }
 
-    /// Lets in a call that comes without a server, until what this gives is dropped.
+    /// Admits a call that does not pass a server; the call ends when the returned value is dropped.
     ///
     /// # Errors
-    /// What is said to requests that come when the gate is shut.
+    /// The fault for requests that arrive when the gate is shut.
     pub fn admit(&self, path: &str) -> Result<Inside, Fault> {
         self.enter(path).ok_or_else(|| (self.0.say)(Refusal::Shut, path))
     }
 
-    /// What is said to a request that is cut off.
+    /// The fault for a request that is aborted.
     pub fn refusal(&self, path: &str) -> Fault {
         (self.0.say)(Refusal::Cut, path)
     }
 
-    /// Completes when what is inside is to end.
+    /// Completes when the requests in progress are aborted.
     pub fn is_cut(&self) -> WaitForCancellationFutureOwned {
         self.0.cut.clone().cancelled_owned()
     }
 
-    /// Lets a request in, unless the gate is shut.
+    /// Admits a request, unless the gate is shut.
     fn enter(&self, path: &str) -> Option<Inside> {
         if path.starts_with(ALWAYS) {
             return Some(Inside(None));
@@ -114,7 +114,7 @@ impl Gate {
     }
 }
 
-/// A request that is inside.
+/// A request in progress.
 pub struct Inside(Option<Arc<Inner>>);
 
 impl Drop for Inside {
@@ -135,14 +135,14 @@ impl<S> Layer<S> for Gate {
     }
 }
 
-/// A service behind a gate.
+/// A service whose requests pass a gate.
 #[derive(Clone)]
 pub struct Gated<S> {
     inner: S,
     gate: Gate,
 }
 
-/// An answer without a body, or instead of the rest of one.
+/// Headers of an error response, or trailers that replace the rest of an aborted one.
 fn headers(fault: &Fault) -> HeaderMap {
     status::from_fault(fault).into_http::<()>().into_parts().0.headers
 }
@@ -189,7 +189,7 @@ where
     }
 }
 
-/// What is said to a request if it is cut off, which few are.
+/// The data for the fault of an aborted request; computed only when it is needed.
 struct LastWords {
     say: Say,
     uri: Uri,
@@ -201,14 +201,14 @@ impl LastWords {
     }
 }
 
-/// A body that can be cut off.
+/// A response body that can be aborted.
 pub struct GatedBody<B>(State<B>);
 
 enum State<B> {
     Open {
         inner: B,
         cut: Pin<Box<WaitForCancellationFutureOwned>>,
-        /// After the cut.
+        /// The body frames that may still be sent after the cut.
         parts_left: u8,
         last_words: LastWords,
         _inside: Inside,
@@ -225,7 +225,7 @@ impl<B: Body + Unpin> Body for GatedBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let State::Open { inner, cut, parts_left, last_words, .. } = &mut self.0 else { return Poll::Ready(None) };
-        // Whether or not there is a next part: where there always is one, nothing else would end the answer.
+        // Polled even if a frame is ready: a body that always has one would never be aborted otherwise.
         let is_cut = cut.as_mut().poll(context).is_ready();
         if !is_cut || *parts_left > 0 {
             match Pin::new(inner).poll_frame(context) {

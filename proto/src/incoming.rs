@@ -1,7 +1,7 @@
-//! How servers take connections.
+//! How servers accept connections.
 //!
-//! A connection that says nothing costs a descriptor, and HTTP/2 asks for signs of life only once it has begun: so
-//! whoever has not sent the connection preface (RFC 9113, section 3.4) after a while is let go.
+//! A silent connection occupies a file descriptor, and HTTP/2 keep-alive begins only after the connection preface: so a
+//! connection whose preface (RFC 9113, section 3.4) does not arrive in time is closed.
 
 use futures::{Stream, StreamExt};
 use std::future::Future;
@@ -14,24 +14,25 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-/// How long a client may take until it has sent the preface.
+/// The longest time from the connection to the end of its preface.
 const PREFACE_MAX: Duration = Duration::from_secs(10);
 
 /// The preface's length in bytes.
 const PREFACE_BYTES: usize = 24;
 
-/// The connections of a listener. Without delay: an answer's last message would wait for the caller's acknowledgement,
-/// which the caller's system holds back for 40 ms. (The server's own option counts only where it listens itself.)
+/// The connections of a listener, with `TCP_NODELAY`: otherwise the last message of a response would wait for the
+/// caller's acknowledgement, which its system delays by 40 ms. (The server's own option applies only to listeners that
+/// it opens.)
 pub fn incoming(listener: TcpListener) -> impl Stream<Item = io::Result<Incoming>> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     incoming.map(|stream| stream.map(|stream| Incoming::new(stream, PREFACE_MAX)))
 }
 
-/// A connection that has to begin in time.
+/// A connection that must send the preface in time.
 #[derive(Debug)]
 pub struct Incoming {
     stream: TcpStream,
-    /// Bytes of the preface that are still to come, and until when.
+    /// The missing bytes of the preface, and their deadline; `None` once the preface is complete.
     awaited: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
@@ -96,7 +97,8 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// What a server reads of a client that sends this and then nothing more, until somebody gives up.
+    /// What a server reads from a client that sends these bytes and then nothing more, until the client or the server
+    /// gives up.
     async fn read(sent: &[u8], time: Duration) -> (usize, Option<io::ErrorKind>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("a listener");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// The domain of our reasons.
+/// The domain of Entail's reasons.
 pub const DOMAIN: &str = "entail";
 
 /// The gRPC code of a reason.
@@ -34,8 +34,8 @@ pub fn code(reason: Reason) -> Code {
     }
 }
 
-/// The longest text of a status, in bytes. It travels twice, in headers of which a connection takes 16 KiB; and messages
-/// quote what a client has sent.
+/// The longest text of a status, in bytes. It is sent twice, in headers that are limited to 16 KiB per connection, and
+/// messages quote input of clients.
 const TEXT_BYTES_MAX: usize = 2048;
 
 fn cut(text: &str) -> String {
@@ -45,7 +45,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// The status of a fault. Texts that are too long for headers are cut.
+/// The status of a fault. Texts that are too long for headers are truncated.
 pub fn from_fault(fault: &Fault) -> Status {
     let mut metadata = HashMap::new();
     if let Some(position) = &fault.position {
@@ -68,11 +68,11 @@ pub fn from_fault(fault: &Fault) -> Status {
     Status::with_error_details(code(fault.reason), cut(&fault.message), details)
 }
 
-/// What is wrong when a server knows nothing of the service.
+/// The message for a call to a server that does not have the service.
 const WRONG_SERVER: &str = "this port does not serve this call: \
      clients use the --listen port (7400), nodes the coordinator's --peer-listen port (7401)";
 
-/// The fault in a status; statuses that are not ours become the nearest reason.
+/// The fault in a status; a status from elsewhere maps to the nearest reason.
 pub fn to_fault(status: &Status) -> Fault {
     let details = status.get_error_details();
     let Some(info) = details.error_info().filter(|info| info.domain == DOMAIN) else {
@@ -96,12 +96,12 @@ pub fn to_fault(status: &Status) -> Fault {
     fault
 }
 
-/// What a status means that the transport or a proxy made.
+/// The reason for a status that the transport or a proxy created.
 fn foreign_reason(status: &Status) -> Reason {
     match status.code() {
-        // What tonic makes, here or at the server, of a call whose time is over.
+        // Tonic's status, at the client or at the server, for a call whose deadline has passed.
         Code::Cancelled if status.message() == TimeoutExpired(()).to_string() => Reason::DeadlineExceeded,
-        // No server said this: the connection to it broke.
+        // No server sent this status: the connection broke.
         Code::Cancelled | Code::Unknown | Code::Internal if status.source().is_some() => Reason::ShardsUnavailable,
         Code::Cancelled => Reason::Cancelled,
         Code::DeadlineExceeded => Reason::DeadlineExceeded,
@@ -136,7 +136,8 @@ mod tests {
         let fault = Fault::new(Reason::NotFound, "é".repeat(100_000)).at(1, 2).in_file("f".repeat(100_000));
         let headers = from_fault(&fault).into_http::<()>().into_parts().0.headers;
         let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-        // Letters that are not ASCII take three times as much in the message, and all of it again, in base64.
+        // Characters outside of ASCII take three times as many bytes in the message, and the details repeat it in
+        // base64.
         assert!(bytes < 16 << 10, "{bytes}");
         let told = to_fault(&from_fault(&fault));
         assert!(told.message.starts_with("éé") && told.message.ends_with('…') && told.reason == Reason::NotFound);

@@ -1,9 +1,9 @@
-//! What is told of a span after it has begun.
+//! Attributes and errors that are added to a span after its start.
 
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The longest text that a span takes, in characters: queries may have a megabyte, and a failure may show one.
+/// The longest string attribute, in characters: a query may have a megabyte, and an error may quote one.
 const TEXT_CHARS_MAX: usize = 2048;
 
 /// Adds a number to a span.
@@ -13,14 +13,14 @@ pub fn count(span: &Span, key: &'static str, number: u64) {
     }
 }
 
-/// Adds a text to a span; one that is too long is cut.
+/// Adds a string to a span; a longer one is truncated to the limit.
 pub fn text(span: &Span, key: &'static str, text: &str) {
     if !span.is_disabled() {
         span.set_attribute(key, cut(text).to_owned());
     }
 }
 
-/// Says that what a span stands for has failed: a short word for the kind of failure, and what happened.
+/// Marks a span as failed: `error` is a short word for the kind of failure, `message` describes it.
 pub fn fail(span: &Span, error: &str, message: &str) {
     if !span.is_disabled() {
         span.set_attribute("error.type", error.to_owned());

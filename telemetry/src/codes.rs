@@ -1,15 +1,15 @@
-//! gRPC codes: how a call's headers or trailers tell one, and how it is written.
+//! gRPC status codes: reading them from a call's headers or trailers, and their names.
 
 use http::HeaderMap;
 use tonic::{Code, Status};
 
-/// How tonic's messages begin, as they travel, when a request broke off before it was read: before its message, in it, or
-/// with an error of the connection.
+/// The prefixes of tonic's messages, percent-encoded as on the wire, for a request that broke off before it was read:
+/// before its message, within it, or with an error of the connection.
 const BROKEN_OFF: [&[u8]; 3] =
     [b"Missing%20request%20message", b"Unexpected%20EOF%20decoding%20stream", b"h2%20protocol%20error"];
 
-/// The code of a call, if these headers or trailers have one. A caller who went away in the middle of its request has
-/// cancelled it; tonic calls that an internal error.
+/// The code of a call, if these headers or trailers have one. A request that its caller aborted counts as cancelled;
+/// tonic reports it as an internal error.
 pub fn read(headers: &HeaderMap) -> Option<Code> {
     let code = headers.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))?;
     let message = headers.get("grpc-message").map_or(&b""[..], |text| text.as_bytes());
@@ -17,12 +17,12 @@ pub fn read(headers: &HeaderMap) -> Option<Code> {
     Some(if code == Code::Internal && is_broken_off { Code::Cancelled } else { code })
 }
 
-/// What is said beside the code.
+/// The status message beside the code.
 pub fn message(headers: &HeaderMap) -> String {
     Status::from_header_map(headers).map(|status| status.message().to_owned()).unwrap_or_default()
 }
 
-/// The code as gRPC's documents write it.
+/// The name of a code as in the gRPC documentation.
 pub fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

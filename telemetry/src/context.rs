@@ -9,7 +9,7 @@ use tonic::metadata::MetadataMap;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// Writes the current span's trace into the metadata of a call that goes out. Outside of spans there is none.
+/// Writes the current span's trace into the metadata of an outgoing call. Does nothing outside of a span.
 pub fn inject(metadata: &mut MetadataMap) {
     write(&Span::current(), metadata.as_mut());
 }
@@ -19,12 +19,12 @@ pub fn write(span: &Span, headers: &mut HeaderMap) {
     TraceContextPropagator::new().inject_context(&span.context(), &mut Outgoing(headers));
 }
 
-/// Does a request say which trace it belongs to?
+/// Do the headers of a request carry a trace context?
 pub fn is_in(headers: &HeaderMap) -> bool {
     headers.contains_key("traceparent")
 }
 
-/// The trace in the headers of a request, if they have a valid one.
+/// The trace context in the headers of a request; empty if they have no valid one.
 pub fn of(headers: &HeaderMap) -> Context {
     match is_in(headers) {
         true => TraceContextPropagator::new().extract_with_context(&Context::new(), &Incoming(headers)),
@@ -32,7 +32,7 @@ pub fn of(headers: &HeaderMap) -> Context {
     }
 }
 
-/// Makes a span a child of the trace of a request, if there is one.
+/// Makes a span a child of the trace context of a request, if that is not empty.
 pub fn adopt(span: &Span, context: Context) {
     if context.span().span_context().is_valid() {
         // Fails when tracing is off, and then there is nothing to adopt.
@@ -56,7 +56,7 @@ struct Outgoing<'a>(&'a mut HeaderMap);
 
 impl Injector for Outgoing<'_> {
     fn set(&mut self, key: &str, value: String) {
-        // An empty `tracestate` says nothing.
+        // An empty `tracestate` carries no information and is not sent.
         if let (Ok(name), Ok(value), false) =
             (HeaderName::try_from(key), HeaderValue::try_from(&value), value.is_empty())
         {

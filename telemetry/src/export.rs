@@ -1,7 +1,8 @@
-//! Which spans are made, and where they go when they end: into the ring, and those that are sampled to an OpenTelemetry
-//! collector as well, through a bounded queue and a thread of its own, or to the standard error, or both.
+//! Span creation and export. Every ended span goes into the ring. Sampled spans are also sent to an OpenTelemetry
+//! collector, through a bounded queue and a thread of their own, or written to the standard error, or both.
 //!
-//! A request is kept when it is sampled, or when somebody has asked for its trace (`--trace`); see [`sampling`](crate::sampling).
+//! A request is kept when it is sampled, or when its trace was requested (`--trace`); see
+//! [`sampling`](crate::sampling).
 //!
 //! ```text
 //! ended span ──► ring
@@ -35,22 +36,23 @@ use tracing_subscriber::filter::{DynFilterFn, LevelFilter};
 use tracing_subscriber::layer::Context as LayerContext;
 use tracing_subscriber::registry::LookupSpan;
 
-/// How often the log says that spans are dropped, at most.
+/// The shortest interval between two log warnings about dropped spans.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// What a process says of itself with every span.
+/// The resource attributes of a process.
 pub struct Identity<'a> {
     pub service_name: &'a str,
-    /// Tells this process from others of the same service.
+    /// Distinguishes this process from others of the same service.
     pub instance: &'a str,
-    /// Does this process want the traces that it begins to be kept everywhere?
+    /// Does this process request that the traces which it starts are kept by all processes?
     pub asks: bool,
 }
 
-/// Spans that are made outside of others: a command, the two ends of a call, and what knows its parent itself.
+/// Spans that may have no enclosing span: a command, the two ends of a call, and the exchange span, which sets its
+/// parent itself.
 const STANDING_ALONE: [&str; 3] = ["command", "call", "exchange"];
 
-/// Makes the provider of spans: what ends goes to `ring`, and to the collector if there is one.
+/// Creates the provider of spans: ended spans go to `ring`, and to the collector if one is configured.
 pub fn provider(
     settings: &Settings,
     who: &Identity<'_>,
@@ -61,7 +63,7 @@ pub fn provider(
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_attribute(KeyValue::new("service.instance.id", who.instance.to_owned()))
         .with_attribute(KeyValue::new("service.name", who.service_name.to_owned()));
-    // After ours, so that what is in the environment counts.
+    // Added after our attributes, so that the environment's take precedence.
     resource = resource.with_detector(Box::new(EnvResourceDetector::new()));
     if let Some(name) = &settings.service_name {
         resource = resource.with_service_name(name.clone());
@@ -80,15 +82,15 @@ pub fn provider(
     Ok((provider, drops, keeping))
 }
 
-/// The layer that makes OpenTelemetry's spans of ours. Entail's alone: an exporter that traced its own calls would never
-/// be done.
+/// The layer that converts `tracing` spans into OpenTelemetry's. Only Entail's spans: an exporter that traced its own
+/// calls would never finish.
 pub fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + Send + Sync + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let is_ours = |about: &Metadata<'_>| about.is_span() && about.target().starts_with("entail");
-    // What is inside of nothing is part of a request that is not kept. Others' are asked about as well, while another
-    // thread is registering them.
+    // A span without an enclosing span belongs to a request that is not kept. The filter is also asked about spans of
+    // libraries, while another thread registers them.
     let is_kept = move |about: &Metadata<'_>, context: &LayerContext<'_, S>| {
         is_ours(about) && (STANDING_ALONE.contains(&about.name()) || context.lookup_current().is_some())
     };
@@ -143,7 +145,7 @@ impl SpanProcessor for Processor {
     }
 }
 
-/// The SDK's own queue, with a bound in front of it that counts what it turns away.
+/// The SDK's queue behind a bound that counts the rejected spans.
 #[derive(Debug)]
 struct Queue {
     batches: BatchSpanProcessor,
@@ -160,7 +162,7 @@ impl Queue {
     fn before<E: SpanExporter + 'static>(exporter: E, waiting_max: usize, drops: Arc<Drops>) -> Self {
         let waiting = Arc::new(AtomicUsize::new(0));
         let counted = Counted { exporter, waiting: Arc::clone(&waiting), drops: Arc::clone(&drops) };
-        // Batch sizes and delays are the environment's (`OTEL_BSP_*`); the SDK reads them.
+        // Batch sizes and delays come from the environment (`OTEL_BSP_*`), which the SDK reads.
         let config = BatchConfigBuilder::default().with_max_queue_size(waiting_max).build();
         let batches = BatchSpanProcessor::builder(counted).with_batch_config(config).build();
         Self { batches, waiting, waiting_max, drops }
@@ -176,7 +178,7 @@ impl Queue {
     }
 }
 
-/// An exporter that tells what it has taken, and what it could not deliver.
+/// An exporter that counts the spans that it accepted and those that it could not deliver.
 #[derive(Debug)]
 struct Counted<E> {
     exporter: E,
@@ -208,7 +210,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     }
 }
 
-/// How many spans were lost on their way to the collector.
+/// The number of spans that were lost on the way to the collector.
 #[derive(Debug, Default)]
 pub struct Drops {
     spans: AtomicU64,
@@ -239,7 +241,7 @@ mod tests {
     use std::sync::mpsc;
     use tracing_subscriber::layer::SubscriberExt;
 
-    /// A collector that takes nothing until it is told, and then fails.
+    /// An exporter that blocks until it is released, and then fails.
     #[derive(Debug)]
     struct Hanging(Mutex<mpsc::Receiver<()>>);
 
@@ -262,15 +264,15 @@ mod tests {
         let started = Instant::now();
         (0..1000).for_each(|_| drop(tracer.start("one")));
         assert!(started.elapsed() < Duration::from_secs(2), "nobody waits for the collector");
-        // One batch may be with the exporter beside those that wait.
+        // One batch may be in the exporter beside the queued spans.
         assert!((500..=900).contains(&drops.spans()), "{}", drops.spans());
         drop(go_on);
         _ = provider.shutdown_with_timeout(Duration::from_secs(5));
         assert_eq!(drops.spans(), 1000, "what the collector refused is dropped as well");
     }
 
-    /// While another thread registers an event of a library, filters are asked about it on this one. A filter that lets
-    /// through what it has said it never would panics, in builds with assertions.
+    /// While another thread registers an event of a library, filters are asked about it on this thread. A filter that
+    /// enables an event which it has declared as never enabled panics, in builds with assertions.
     #[test]
     fn what_is_not_ours_is_left_out_inside_of_a_request() {
         use tracing::Callsite;

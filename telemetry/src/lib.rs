@@ -1,4 +1,4 @@
-//! Logs, traces and metrics of one process. Nobody else names OpenTelemetry or Prometheus.
+//! Logs, traces and metrics of one process. No other crate imports OpenTelemetry or Prometheus.
 //!
 //! ```text
 //! events ──► filter (ENTAIL_LOG) ──► stderr, as text or JSON, with the ids of the span
@@ -7,7 +7,8 @@
 //! calls: ClientSpans ──traceparent──► ServerSpans
 //! roles  ──► Instruments: metrics, readiness ──► http: /metrics, /readyz, /healthz
 //! ```
-//! Telemetry never holds up the work: when the queue is full, or the collector is gone, spans are dropped and counted.
+//! Telemetry never blocks the work: when the queue is full or the collector is unreachable, spans are dropped and
+//! counted.
 
 mod attributes;
 mod calls;
@@ -48,22 +49,22 @@ pub const FILTER: &str = "ENTAIL_LOG";
 /// What to set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The name that traces carry, unless the environment has another: `entail-node`.
+    /// The service name in traces, unless the environment sets another: `entail-node`.
     pub service_name: String,
-    /// Tells this process from others of the same service: a name that people gave it, or anything else.
+    /// Distinguishes this process from others of the same service: a configured name, or a random one.
     pub instance: String,
     pub log: LogFormat,
-    /// What is logged of Entail when [`FILTER`] is not set; of libraries only warnings are.
+    /// The level from which Entail's events are logged when [`FILTER`] is not set; of libraries only warnings are.
     pub default_level: LevelFilter,
-    /// Are the traces that this process begins to be kept, here and by all whom it calls?
+    /// Are traces that start in this process kept, here and in all called processes?
     pub asks: bool,
-    /// Does it serve? Of a process that only asks others there is nothing to tell unless spans are sent or asked for.
+    /// Does the process serve requests? A process that does not records spans only if they are exported or requested.
     pub serves: bool,
-    /// How long the end of the process may wait for the collector to take the last spans.
+    /// The longest time that the end of the process waits for the collector to accept the last spans.
     pub flush_max: Duration,
 }
 
-/// How a line of the log looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     #[default]
@@ -72,16 +73,16 @@ pub enum LogFormat {
     Json,
 }
 
-/// Why telemetry could not be set up.
+/// The reason why telemetry could not be set up.
 #[derive(Debug)]
 pub enum Error {
-    /// [`FILTER`] cannot be understood.
+    /// [`FILTER`] is not a valid filter.
     Filter(String),
-    /// Variables of OpenTelemetry ask a role for what cannot be had.
+    /// `OTEL_*` variables ask a role for something unsupported.
     Setting(String),
-    /// The exporter refuses its settings.
+    /// The exporter rejects its settings.
     Exporter(String),
-    /// This process has been set up already.
+    /// Telemetry of this process has been set up already.
     Twice,
 }
 
@@ -98,7 +99,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What this process keeps and counts.
+/// The ring and the counters of this process.
 struct Kept {
     ring: Arc<Ring>,
     drops: Arc<Drops>,
@@ -107,7 +108,7 @@ struct Kept {
 
 static KEPT: OnceLock<Kept> = OnceLock::new();
 
-/// Keeps telemetry going; dropping it sends what is still queued, as long as that may take.
+/// Keeps telemetry running; dropping it flushes the queued spans, for at most [`Options::flush_max`].
 #[derive(Debug)]
 #[must_use]
 pub struct Guard {
@@ -118,7 +119,7 @@ pub struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(provider) = &self.provider {
-            // Spans that could not be sent by now are lost, which the work does not depend on.
+            // Spans that could not be sent by now are lost; the work does not depend on them.
             let _ = provider.shutdown_with_timeout(self.flush_max);
         }
     }
@@ -126,11 +127,12 @@ impl Drop for Guard {
 
 /// Sets up logs and traces. Once per process, inside a tokio runtime.
 ///
-/// `OTEL_*` variables are often set for other programs: a command goes on without what they ask for in vain, and says so
-/// in one line of the log. A role, whose traces somebody relies on, does not start.
+/// `OTEL_*` variables are often set for other programs: a command ignores settings that it cannot follow and logs one
+/// line about them. A role refuses to start, because its operators rely on its traces.
 ///
 /// # Errors
-/// For a filter that cannot be understood, for settings of OpenTelemetry that a role cannot meet, and the second time.
+/// For an invalid filter, for settings of OpenTelemetry that a role cannot follow, and if called a second
+/// time.
 pub fn init(options: &Options) -> Result<Guard, Error> {
     let filter = log::filter(std::env::var(FILTER).ok().as_deref(), options.default_level)?;
     let Wishes { settings, mut refused, unread } = Wishes::read(&|name| std::env::var(name).ok());
@@ -151,7 +153,7 @@ pub fn init(options: &Options) -> Result<Guard, Error> {
         }
         None => None,
     };
-    // Not a layer that may be none: one without a filter has everything recorded, the spans of libraries as well.
+    // No layer at all instead of an optional empty one: a layer without a filter enables every span, also of libraries.
     let started = match &provider {
         Some(provider) => {
             let log = log::layer(options.log, filter);
@@ -167,10 +169,10 @@ pub fn init(options: &Options) -> Result<Guard, Error> {
     Ok(Guard { provider, flush_max: options.flush_max })
 }
 
-/// Makes the provider of spans, and what this process keeps of them.
+/// Creates the provider of spans, and the ring and counters of this process.
 fn start(mut settings: Settings, options: &Options) -> Result<(SdkTracerProvider, Kept), Error> {
     if !settings.sends() && !options.serves {
-        // Whoever sends its own spans would miss the one that they are below.
+        // Called processes that export their spans would otherwise export children of a span that is exported nowhere.
         settings.sampler = Sampler::AlwaysOff;
     }
     let ring = Arc::new(Ring::default());
@@ -179,19 +181,19 @@ fn start(mut settings: Settings, options: &Options) -> Result<(SdkTracerProvider
     Ok((provider, Kept { ring, drops, keeping }))
 }
 
-/// What this process still has of a trace, as bytes for [`trace::decode`]; several such answers, one after the other,
-/// are one.
+/// The spans of a trace that this process still has, as bytes for [`trace::decode`]. Results of several processes can
+/// be concatenated.
 pub fn recent(trace: [u8; 16]) -> Vec<u8> {
     KEPT.get().map(|kept| kept.ring.trace(trace)).unwrap_or_default()
 }
 
-/// Is a request of this trace to be kept? Without one, a trace begins with the next span of this thread. Without tracing
-/// it makes no difference.
+/// Is a request with this trace context kept? For an empty context, the answer is for the trace that begins with the
+/// next span of this thread. True when tracing is off, where it makes no difference.
 fn is_kept(context: &Context) -> bool {
     KEPT.get().is_none_or(|kept| kept.keeping.keeps(context))
 }
 
-/// How many spans have been lost on their way to the collector since this process began.
+/// The number of spans that were lost on the way to the collector since this process began.
 pub fn spans_dropped() -> u64 {
     KEPT.get().map_or(0, |kept| kept.drops.spans())
 }

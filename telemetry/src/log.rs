@@ -1,6 +1,6 @@
-//! The lines of the log. One that is written inside a span ends with the span's ids, by which it is found in the trace.
+//! The log. A line that is written inside a span ends with the trace and span ids, by which the trace can be found.
 //!
-//! Spans themselves are none of the log's business: they come only when they have ended, and elsewhere.
+//! Spans themselves are not logged: they are exported when they have ended (see the `export` module).
 
 use crate::{Error, LogFormat};
 use opentelemetry::Context;
@@ -41,8 +41,8 @@ where
     }
 }
 
-/// What is logged: what is asked for, or everything of Entail from `default_level` on and the warnings of libraries.
-/// OpenTelemetry's own are left out: what is lost is counted, and told once a minute.
+/// The log filter: the given one, or everything of Entail from `default_level` on and the warnings of libraries.
+/// OpenTelemetry's own messages are left out: lost spans are counted and reported once a minute.
 pub fn filter(wanted: Option<&str>, default_level: LevelFilter) -> Result<EnvFilter, Error> {
     let parse = |text: &str| EnvFilter::try_new(text).map_err(|error| Error::Filter(error.to_string()));
     match wanted.filter(|text| !text.trim().is_empty()) {
@@ -54,12 +54,12 @@ pub fn filter(wanted: Option<&str>, default_level: LevelFilter) -> Result<EnvFil
     }
 }
 
-/// Colours are for people: on a terminal, unless `NO_COLOR` is set.
+/// Colours are used on a terminal, unless `NO_COLOR` is set.
 fn has_colours() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// The ids of the span that the thread is in.
+/// The trace and span ids of the thread's current span.
 fn ids() -> Option<(String, String)> {
     let context = Context::current();
     let span = context.span();
@@ -67,7 +67,7 @@ fn ids() -> Option<(String, String)> {
     ids.is_valid().then(|| (ids.trace_id().to_string(), ids.span_id().to_string()))
 }
 
-/// The fields of a line for people, and the ids after them.
+/// The fields of a text line, followed by the ids.
 struct TextFields(DefaultFields);
 
 impl<'w> FormatFields<'w> for TextFields {
@@ -77,7 +77,7 @@ impl<'w> FormatFields<'w> for TextFields {
     }
 }
 
-/// Lines for programs, with the ids as members of the object.
+/// JSON lines, with the ids as members of the object.
 struct JsonLines(Format<Json>);
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -119,7 +119,7 @@ mod tests {
         }
     }
 
-    /// A line that is logged outside of spans, and one inside.
+    /// Two log lines, one written outside of spans and one inside of a span.
     fn lines(format: LogFormat) -> Vec<String> {
         let written = Written::default();
         let provider = SdkTracerProvider::builder().build();

@@ -1,10 +1,10 @@
-//! Whether a role is ready for requests, for those who ask over HTTP.
+//! Readiness of a role, as reported over HTTP.
 
 use crate::metrics::Registry;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What shows a role to the world: whoever starts it keeps a clone.
+/// The metrics and the readiness of a role. The code that starts a role keeps a clone to serve them over HTTP.
 #[derive(Clone, Debug, Default)]
 pub struct Instruments {
     pub metrics: Registry,
@@ -12,7 +12,7 @@ pub struct Instruments {
 }
 
 impl Instruments {
-    /// Of a role whose metrics all have these labels.
+    /// Instruments of a role whose metrics all have these labels.
     pub fn new(labels: &[(&str, &str)]) -> Self {
         Self { metrics: Registry::new(labels), readiness: Readiness::default() }
     }
@@ -20,7 +20,7 @@ impl Instruments {
 
 type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// Asks a role whether it is ready. One that has not said how to find out is starting.
+/// The readiness check of a role. A role without a registered check counts as starting.
 #[derive(Clone, Default)]
 pub struct Readiness(Arc<Mutex<Option<Check>>>);
 
@@ -31,7 +31,7 @@ impl fmt::Debug for Readiness {
 }
 
 impl Readiness {
-    /// From now on this tells: nothing, or why the role is not ready. It must not wait.
+    /// Registers the check: it returns the reason if the role is not ready. It must not block.
     pub fn tell(&self, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(check));
     }
@@ -39,7 +39,7 @@ impl Readiness {
     /// Is the role ready?
     ///
     /// # Errors
-    /// Why it is not.
+    /// The reason why it is not.
     pub fn ask(&self) -> Result<(), String> {
         let check = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         check.as_ref().map_or_else(|| Err("starting".to_owned()), |check| check())

@@ -1,7 +1,7 @@
-//! The spans that this process ended last, whether or not they were sent anywhere.
+//! The most recently ended spans of this process, exported or not.
 //!
-//! Bounded in number and bytes; the oldest go first. A span ends after its children, so what is missing of a trace that
-//! is too large are leaves.
+//! Bounded in number and bytes; the oldest spans are evicted first. A span ends after its children, so an incomplete
+//! trace that is too large lacks leaves.
 
 use opentelemetry::trace::{SpanContext, Status};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const SPANS_MAX: usize = 4096;
 const BYTES_MAX: usize = 4 << 20;
 
-/// The last spans.
+/// The most recent spans.
 #[derive(Debug)]
 pub struct Ring {
     kept: Mutex<Kept>,
@@ -28,7 +28,7 @@ pub struct Ring {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// Each with its bytes.
+    /// Each span with its size in bytes.
     spans: VecDeque<(SpanData, usize)>,
     bytes: usize,
     resource: Option<Resource>,
@@ -49,10 +49,10 @@ impl Ring {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a span, instead of the oldest ones.
+    /// Adds a span and evicts the oldest ones to make room.
     pub fn keep(&self, span: SpanData) {
         let size = bytes(&span);
-        // What goes is freed outside the lock.
+        // Evicted spans are freed outside of the lock.
         let mut gone = Vec::new();
         let mut kept = self.lock();
         kept.bytes += size;
@@ -65,12 +65,12 @@ impl Ring {
         drop(kept);
     }
 
-    /// What the process says of itself, for all spans.
+    /// Sets the resource attributes of this process, which all of its spans carry.
     pub fn set_resource(&self, resource: &Resource) {
         self.lock().resource = Some(resource.clone());
     }
 
-    /// The spans of a trace that are still kept, as OTLP's `TracesData`; the empty message when there are none.
+    /// The spans of a trace that are still in the ring, as OTLP's `TracesData`; the empty message if there are none.
     pub fn trace(&self, trace: [u8; 16]) -> Vec<u8> {
         let kept = self.lock();
         let of_trace = |(span, _): &&(SpanData, usize)| span.span_context.trace_id().to_bytes() == trace;
@@ -84,7 +84,7 @@ impl Ring {
     }
 }
 
-/// About how many bytes a span takes.
+/// The approximate size of a span in memory, in bytes.
 fn bytes(span: &SpanData) -> usize {
     let events = span.events.iter().map(|event| size_of_val(event) + event.name.len() + pairs(&event.attributes));
     let links = span.links.iter().map(|link| size_of_val(link) + state(&link.span_context) + pairs(&link.attributes));
@@ -106,7 +106,7 @@ fn pairs(attributes: &[KeyValue]) -> usize {
     attributes.iter().map(|pair| size_of_val(pair) + pair.key.as_str().len() + value(&pair.value)).sum()
 }
 
-/// Callers may have much to say in `tracestate`, and each span has a copy of it.
+/// The size of the context's `tracestate`: callers may send long ones, and each span has a copy.
 fn state(context: &SpanContext) -> usize {
     context.trace_state().header().len()
 }

@@ -1,8 +1,8 @@
-//! Which requests are kept: found out before anything is made for them.
+//! Decides which requests are kept, before any span is created for them.
 //!
-//! A request is kept when it is sampled, or when somebody has asked for its trace. Most are neither, and cost nothing but
-//! the drawing of an id: a sampler decides by the trace's id, so the id is drawn first, and only if it is to be kept a span
-//! is made, which takes that id.
+//! A request is kept when it is sampled, or when its trace was requested. Most requests are neither, and cost only the
+//! generation of an id: a sampler decides by the trace id, so the id is generated first, and a span with that id is
+//! created only if the request is kept.
 
 use opentelemetry::trace::{Link, SpanId, SpanKind, TraceContextExt, TraceId};
 use opentelemetry::{Context, KeyValue};
@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{
 };
 use std::cell::Cell;
 
-/// How `tracestate` says that a trace is to be kept by everybody, sampled or not.
+/// The `tracestate` member that asks every process to keep the trace, sampled or not.
 const KEEP: (&str, &str) = ("entail", "keep");
 
 thread_local! {
@@ -19,7 +19,7 @@ thread_local! {
     static DRAWN: Cell<Option<TraceId>> = const { Cell::new(None) };
 }
 
-/// Random ids, but for a trace whose id has been drawn already.
+/// Generates random ids, except for a trace whose id has been generated already.
 #[derive(Debug, Default)]
 pub struct DrawnIds(RandomIdGenerator);
 
@@ -33,12 +33,12 @@ impl IdGenerator for DrawnIds {
     }
 }
 
-/// Has spans recorded for the ring that the sampler leaves out, where somebody has asked for the trace: that is said to
-/// other processes in `tracestate`.
+/// Records spans for the ring that the sampler leaves out, if the trace was requested. `tracestate` propagates the
+/// request to other processes.
 #[derive(Clone, Debug)]
 pub struct Keeping {
     sampler: Sampler,
-    /// Is it this process that asks?
+    /// Does this process request its traces?
     asks: bool,
 }
 
@@ -47,8 +47,8 @@ impl Keeping {
         Self { sampler, asks }
     }
 
-    /// Is a request to be kept that has this context? If it is not part of a trace, one begins with the next span that is
-    /// made on this thread.
+    /// Is a request with this context kept? Without a trace in the context, a trace begins with the next span of this
+    /// thread.
     pub fn keeps(&self, context: &Context) -> bool {
         let caller = context.span().span_context().clone();
         let is_part = caller.is_valid();

@@ -1,11 +1,10 @@
-//! What the standard `OTEL_*` variables ask for. These variables are often set for every program of a machine, so a
-//! setting that cannot be followed is reported by the name of its variable and left out; the caller decides whether that
-//! is an error.
+//! Reads the standard `OTEL_*` variables. They are often set for every program of a machine, so a setting that cannot
+//! be followed is reported by the name of its variable and left out; the caller decides whether that is an error.
 
 use opentelemetry_sdk::trace::Sampler;
 use std::path::PathBuf;
 
-/// Where the collector listens; the second is for traces alone, and wins.
+/// The variables with the collector's endpoint; the second is for traces alone and takes precedence.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"];
 const CERTIFICATES: [&str; 2] = ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"];
@@ -20,32 +19,33 @@ const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const PROPAGATORS: &str = "OTEL_PROPAGATORS";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
-/// The part of requests that is kept where nothing is said and nothing sent: something to look at, at no cost.
+/// The ratio of sampled requests if neither a sampler nor an exporter is configured: enough to look at, at negligible
+/// cost.
 const RATIO_KEPT: f64 = 0.05;
 
-/// Spans that wait to be sent, if nothing else is said: the standard's number.
+/// The default number of spans in the queue, as in the standard.
 const QUEUE_DEFAULT: usize = 2048;
 
-/// The port that OTLP over HTTP has by convention; 4317 is that of OTLP over gRPC.
+/// The conventional port of OTLP over HTTP; 4317 is that of OTLP over gRPC.
 const HTTP_PORT: &str = ":4318";
 
-/// How this process traces.
+/// The trace settings of this process.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How spans are sent to a collector; `None`: they are not. The exporter itself reads where the collector is.
+    /// How spans are sent to a collector; `None` if they are not sent. The exporter itself reads the endpoint.
     pub otlp: Option<Otlp>,
     /// Are sampled spans written to the standard error?
     pub console: bool,
-    /// Which requests are kept here for a while, and sent; those that ask for it are kept anyway.
+    /// Which requests are sampled: kept in the ring and exported. Requests that ask for their trace are always kept.
     pub sampler: Sampler,
-    /// Spans that wait to be sent at most; others are dropped.
+    /// The largest number of spans in the queue; further spans are dropped.
     pub queue_max: usize,
-    /// The name that somebody has given the service.
+    /// The configured service name.
     pub service_name: Option<String>,
 }
 
 impl Settings {
-    /// Do sampled spans leave this process?
+    /// Are sampled spans exported?
     pub fn sends(&self) -> bool {
         self.otlp.is_some() || self.console
     }
@@ -71,7 +71,7 @@ pub enum Protocol {
     HttpProtobuf,
 }
 
-/// PEM files. Without a certificate authority of their own, collectors are checked against the system's.
+/// PEM files. Without its own certificate authority, a collector is verified against the system's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     pub authority: Option<PathBuf>,
@@ -79,19 +79,19 @@ pub struct Tls {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// What an environment asks for.
+/// The result of reading an environment.
 #[derive(Debug, Default)]
 pub struct Wishes {
     /// `None` when tracing is turned off.
     pub settings: Option<Settings>,
-    /// What cannot be done, each with the name of its variable and what is supported.
+    /// The unsupported settings, each with the name of its variable and the supported values.
     pub refused: Vec<String>,
-    /// What is not looked at, and why.
+    /// The ignored variables, and why.
     pub unread: Vec<String>,
 }
 
 impl Wishes {
-    /// Reads an environment. What cannot be followed is left out of the settings and listed in `refused`.
+    /// Reads an environment. Settings that cannot be followed are left out and listed in `refused`.
     pub fn read(environment: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut reader = Reader { environment, refused: Vec::new() };
         if reader.value(DISABLED).is_some_and(|text| text.eq_ignore_ascii_case("true")) {
@@ -108,7 +108,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// A variable's text; one that is empty counts as not set, as the standard has it.
+    /// A variable's text; an empty variable counts as not set, as the standard requires.
     fn value(&self, name: &str) -> Option<String> {
         (self.environment)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
@@ -133,7 +133,7 @@ impl Reader<'_> {
         Settings { otlp, console, sampler, queue_max: self.queue_max(), service_name: self.value(SERVICE_NAME) }
     }
 
-    /// Is anything sent to a collector, and is anything written?
+    /// Are spans sent to a collector, and are they written to the standard error?
     fn exporters(&mut self) -> (bool, bool) {
         let Some(names) = self.value(EXPORTER) else {
             return (self.either(ENDPOINTS).is_some(), false);
@@ -166,9 +166,9 @@ impl Reader<'_> {
         let is_encrypted = match address.split_once("://") {
             Some(("http", _)) => false,
             Some(("https", _)) => true,
-            // The standard's default, which the exporter knows, is not encrypted.
+            // The standard's default endpoint, which the exporter knows, is not encrypted.
             None if address.is_empty() => false,
-            // OTEL_EXPORTER_OTLP_INSECURE, which the exporter reads, may turn it off.
+            // OTEL_EXPORTER_OTLP_INSECURE, which the exporter reads, may disable TLS.
             None if protocol == Protocol::Grpc => true,
             _ => {
                 let (variable, address) = endpoint.expect("it is not empty");

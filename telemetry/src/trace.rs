@@ -1,4 +1,4 @@
-//! Spans as they come over the wire: OTLP's messages, read into plain values.
+//! Spans received over the wire: OTLP messages decoded into plain values.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as WireValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -9,7 +9,7 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// One span that has ended.
+/// A span that has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
     pub trace: [u8; 16],
@@ -18,13 +18,13 @@ pub struct Span {
     pub name: String,
     /// `server`, `client`, `internal`, `producer` or `consumer`.
     pub kind: &'static str,
-    /// Nanoseconds since 1970, by the clock of the machine that made it.
+    /// Nanoseconds since 1970, by the clock of the machine that recorded the span.
     pub start: u64,
     pub end: u64,
-    /// The name of the service that made it.
+    /// The name of the service that recorded the span.
     pub service: String,
     pub attributes: BTreeMap<String, Value>,
-    /// What went wrong; empty if nobody has said.
+    /// The error message if the span failed; empty if no message was recorded.
     pub error: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl Span {
         Duration::from_nanos(self.end.saturating_sub(self.start))
     }
 
-    /// An attribute that is a text.
+    /// The value of an attribute, if it is a string.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.attributes.get(key)? {
             Value::Text(text) => Some(text),
@@ -50,7 +50,7 @@ impl Span {
         }
     }
 
-    /// An attribute that is a whole number.
+    /// The value of an attribute, if it is an integer.
     pub fn number(&self, key: &str) -> Option<i64> {
         match self.attributes.get(key)? {
             Value::Number(number) => Some(*number),
@@ -59,10 +59,10 @@ impl Span {
     }
 }
 
-/// Reads OTLP's `TracesData`. Several one after the other are one: protobuf joins them.
+/// Decodes OTLP's `TracesData`. Concatenated messages decode as one: protobuf merges them.
 ///
 /// # Errors
-/// What is wrong with the bytes.
+/// A description of what is wrong with the bytes.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Span>, String> {
     let data = TracesData::decode(bytes).map_err(|error| format!("not the spans of a trace: {error}"))?;
     Ok(data.resource_spans.into_iter().flat_map(spans).collect())

@@ -1,4 +1,4 @@
-//! A whole cluster in this process: a coordinator and some nodes, as `entail serve` runs them, over loopback.
+//! A whole cluster in this process: a coordinator and some nodes, as in `entail serve`, over loopback.
 
 use crate::door::{self, Refuse};
 use crate::w3c::Answer;
@@ -15,29 +15,30 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// What an answer may weigh.
+/// The largest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
-/// How long what is going on may take when a cluster ends.
+/// The grace period for requests in progress when a cluster ends.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How a cluster is started.
+/// The settings of a cluster.
 #[derive(Clone)]
 pub struct Setting {
     pub nodes: usize,
     pub shards: u32,
-    /// Do nodes and coordinator call each other by reference, as those of one process do? What is called so passes no door.
+    /// Do nodes and coordinator call each other in-process instead of over sockets? In-process calls bypass the `door`.
     pub is_near: bool,
-    /// After so long a silence of its client a load is given up.
+    /// The silence of a client after which its load is aborted.
     pub load_idle_max: Duration,
-    /// Which calls to nodes fail, if any may.
+    /// The calls to nodes that fail, if any.
     pub refuse: Option<Refuse>,
 }
 
 impl Setting {
-    /// Nothing unusual.
+    /// The default settings.
     pub fn new(nodes: usize, shards: u32) -> Self {
-        // One node is one process with its coordinator, as with `serve`; several are called as other processes are.
+        // A single node calls its coordinator in-process, as in `serve`; several nodes use sockets, as separate
+        // processes do.
         let is_near = nodes == 1;
         Self { nodes, shards, is_near, load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX, refuse: None }
     }
@@ -45,7 +46,7 @@ impl Setting {
 
 /// A running cluster; it stops when it is dropped.
 pub struct Cluster {
-    /// Where clients call.
+    /// The address for clients.
     pub address: SocketAddr,
     runtime: Runtime,
     client: Client,
@@ -54,7 +55,7 @@ pub struct Cluster {
     _data: tempfile::TempDir,
 }
 
-/// A free port of this machine; somebody else may take it in between.
+/// A free port of this machine; another process may take it before it is bound.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound address")
@@ -66,9 +67,9 @@ impl Cluster {
         Self::start_as(&Setting::new(nodes, shards))
     }
 
-    /// The same with other settings.
+    /// Starts a cluster with these settings.
     pub fn start_as(setting: &Setting) -> Self {
-        // Somebody else may have taken a port in between.
+        // Another process may have taken a port in between.
         let tries = (0..5).map(|_| Self::try_start(setting));
         let mut failures = Vec::new();
         for cluster in tries {
@@ -147,7 +148,7 @@ impl Cluster {
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(60) {
             let status = self.runtime.block_on(self.client.status(Default::default()));
-            // First of all: who answers on a port that was taken is another cluster.
+            // Checked first: if a port was taken, the server on it belongs to another cluster.
             if let Some(ended) = self.roles.iter().position(|role| role.is_finished()) {
                 let role = self.roles.swap_remove(ended);
                 return Err(format!("a role ended: {:?}", self.runtime.block_on(role)));
@@ -160,7 +161,7 @@ impl Cluster {
         Err("the cluster does not serve after a minute".to_owned())
     }
 
-    /// Loads a document into the default graph, or where its own graphs say.
+    /// Loads a document into the default graph, or into the graphs that it names.
     ///
     /// # Panics
     /// If the cluster refuses it.
@@ -168,14 +169,14 @@ impl Cluster {
         self.try_load(name, document).expect("the document is loaded")
     }
 
-    /// Loads a document; gives the fault if the cluster refuses it.
+    /// Loads a document; returns the fault if the cluster refuses it.
     pub fn try_load(&self, name: &str, document: impl Into<Vec<u8>>) -> Result<LoadSummary, Fault> {
         let header = FileHeader { name: name.to_owned(), ..FileHeader::default() };
         let source = Source::bytes(document.into(), header);
         self.runtime.block_on(self.client.load(vec![source], &mut |_| {})).map_err(fault)
     }
 
-    /// Applies a rule set to the default graph; gives the fault if the cluster refuses it.
+    /// Applies a rule set to the default graph; returns the fault if the cluster refuses it.
     pub fn apply(&self, name: &str, text: &str) -> Result<ChangeSummary, Fault> {
         let request =
             ApplyRulesRequest { name: name.to_owned(), text: text.to_owned(), ..ApplyRulesRequest::default() };
@@ -190,12 +191,12 @@ impl Cluster {
         Ok(response.change.unwrap_or_default())
     }
 
-    /// Does something with the cluster's client.
+    /// Runs a future that uses the cluster's client.
     pub fn with_client<T, W: Future<Output = T>>(&self, work: impl FnOnce(Client) -> W) -> T {
         self.runtime.block_on(work(self.client.clone()))
     }
 
-    /// Does something beside.
+    /// Spawns a future that uses the cluster's client.
     pub fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -203,18 +204,18 @@ impl Cluster {
         self.runtime.spawn(work)
     }
 
-    /// The whole answer to a request, whose format has to be left open.
+    /// The whole answer to a request whose format is unspecified.
     pub fn answer(&self, request: QueryRequest) -> Result<Answer, Fault> {
         let answer = self.runtime.block_on(self.client.query_all(request, ANSWER_BYTES_MAX)).map_err(fault)?;
         Ok(Answer::read(&answer.header.media_type, &answer.data))
     }
 
-    /// How the cluster is.
+    /// The status of the cluster.
     pub fn status(&self) -> StatusResponse {
         self.runtime.block_on(self.client.status(Default::default())).expect("the cluster tells its status")
     }
 
-    /// The answer to a query, in a format.
+    /// The answer to a query, in the given format.
     pub fn query(&self, query: &str, format: ResultFormat) -> Result<Vec<u8>, Fault> {
         let mut request = QueryRequest { query: query.to_owned(), ..QueryRequest::default() };
         request.set_format(format);
@@ -237,7 +238,7 @@ impl Cluster {
     }
 }
 
-/// What a call failed with.
+/// The fault of a failed call.
 pub fn fault(error: entail_client::Error) -> Fault {
     error.fault().cloned().unwrap_or_else(|| Fault::internal(error.to_string()))
 }

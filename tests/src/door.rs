@@ -1,6 +1,7 @@
-//! A door before a node: every call passes, but those that a test refuses.
+//! A proxy in front of a node: it forwards every call, except for those that a test refuses.
 //!
-//! The node tells everyone the door's address instead of its own, so the coordinator and its peers come through here.
+//! The node advertises the proxy's address instead of its own, so calls of the coordinator and of its peers pass the
+//! proxy.
 
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
@@ -18,13 +19,13 @@ use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 
-/// What a call to a node is refused with, if it is: asked with the node's number and the method's name.
+/// Returns the status with which a call to a node is refused, if any, by the node's number and the method's name.
 pub type Refuse = Arc<dyn Fn(usize, &str) -> Option<Status> + Send + Sync>;
 
-/// Messages between coordinator and nodes may be as large.
+/// The flow control window: messages between coordinator and nodes may be this large.
 const WINDOW_BYTES: u32 = 16 << 20;
 
-/// Opens a door to the node of this number, which will listen at `behind`; returns the door's address.
+/// Starts a proxy for the node with this number, which will listen at `behind`; returns the proxy's address.
 pub async fn open(number: usize, behind: SocketAddr, refuse: Refuse) -> Result<SocketAddr, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -44,7 +45,7 @@ struct Guard {
     channel: Channel,
 }
 
-/// One service, with the name of the one behind.
+/// A proxied service, with the name of the original.
 struct Passage<S> {
     guard: Guard,
     service: PhantomData<fn() -> S>,

@@ -1,4 +1,4 @@
-//! Cluster-level suites, and what they share: an oracle and a simulator of whole clusters.
+//! Cluster-level test suites, with their shared oracle and a simulator of whole clusters.
 
 pub mod cluster;
 pub mod door;

@@ -1,7 +1,8 @@
-//! A cluster in memory: several nodes' facts and the real evaluation, without processes, for the SPARQL front.
+//! A cluster in memory for tests of the SPARQL engine: the facts of several nodes and the real evaluation, without
+//! processes.
 //!
-//! The messages between nodes are delivered in order, within one call; everything else is as on real nodes: shards,
-//! homes, two copies per fact, plans in stages.
+//! Messages between nodes are delivered in order, within one call; everything else is as on real nodes: shards, homes,
+//! two copies per fact, plans in stages.
 
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::columns::Run;
@@ -148,7 +149,7 @@ fn by_relation(fact: Fact) -> (Relation, TermId, TermId) {
     (fact.relation(), fact.subject, fact.object)
 }
 
-/// Two runs of different marks, as a graph with rules has them.
+/// Two runs with different marks, as in a graph with rules.
 fn runs(mut pairs: Vec<(TermId, TermId)>) -> Vec<Arc<Run>> {
     pairs.sort_unstable();
     let derived = pairs.split_off(pairs.len() / 2);
@@ -204,7 +205,7 @@ impl Cluster for MemoryCluster {
     }
 }
 
-/// One node's part in a plan.
+/// One node's part of a plan.
 struct Part {
     answer: Answer,
     meter: Option<Arc<Meter>>,
@@ -224,7 +225,7 @@ impl Part {
     }
 }
 
-/// A clock by which everything takes as long as it is looked at: a microsecond a look.
+/// A clock that advances by a microsecond each time that it is read.
 #[derive(Default)]
 struct Ticks(AtomicU64);
 

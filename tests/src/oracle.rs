@@ -1,7 +1,7 @@
-//! Small random facts and rules, and what they entail, by the simplest means.
+//! Small random facts and rules, and their closure, computed naively.
 //!
-//! Terms are made by hand, without a dictionary: a handful of nodes spread over the shards, and small integers, so that
-//! everything meets everything and rules recurse.
+//! Term ids are constructed without a dictionary: a handful of nodes spread over the shards, and small integers, so
+//! that joins have matches and rules recurse.
 
 use entail_logic::columns::Pair;
 use entail_logic::plan::compile::{Body, RuleBody};
@@ -15,15 +15,15 @@ use std::collections::BTreeSet;
 /// A fact of the default graph.
 pub type Triple = (TermId, TermId, TermId);
 
-/// Terms that are nodes: subjects, and classes too.
+/// The number of terms that are nodes: subjects, and classes too.
 const NODES: u64 = 6;
-/// Terms in all: the others are inline integers.
+/// The number of all terms; those that are not nodes are inline integers.
 const TERMS: u64 = 8;
 const PREDICATES: u64 = 4;
-/// Variables of a rule.
+/// The number of variables of a rule.
 const WIDTH: usize = 4;
 
-/// The terms of a cluster with that many shards.
+/// The terms of a cluster with this many shards.
 #[derive(Clone, Copy, Debug)]
 pub struct Vocabulary {
     pub shards: ShardCount,
@@ -44,7 +44,7 @@ impl Vocabulary {
     }
 
     fn predicate(&self, number: u64) -> TermId {
-        // The first is a node as well, so that rules can speak of it.
+        // The first class is a node as well, so that rules can refer to it.
         if number == 0 { self.node(0) } else { self.node(100 + number) }
     }
 
@@ -53,7 +53,7 @@ impl Vocabulary {
         self.predicate(0)
     }
 
-    /// Every relation that facts and heads can be in.
+    /// Every relation that facts and heads can have.
     pub fn relations(&self) -> impl Iterator<Item = Relation> + '_ {
         (0..PREDICATES).map(|number| Relation { graph: TermId::DEFAULT_GRAPH, predicate: self.predicate(number) })
     }
@@ -102,7 +102,7 @@ impl Vocabulary {
 /// A row of bindings, by slot.
 type Row = [Option<TermId>; WIDTH];
 
-/// Everything that the facts entail: by trying every fact for every atom until nothing is new.
+/// The closure of the facts: tries every fact for every atom until a fixpoint.
 pub fn naive_closure(facts: &BTreeSet<Triple>, rules: &[&RuleBody]) -> BTreeSet<Triple> {
     let mut all = facts.clone();
     loop {
@@ -115,7 +115,7 @@ pub fn naive_closure(facts: &BTreeSet<Triple>, rules: &[&RuleBody]) -> BTreeSet<
     }
 }
 
-/// The heads of every instance of a rule over some facts.
+/// The heads of every instance of a rule over the facts.
 fn instances(rule: &RuleBody, facts: &BTreeSet<Triple>) -> BTreeSet<Triple> {
     assert!(rule.body.conditions.is_empty() && rule.body.width <= WIDTH, "only what `Vocabulary::rule` makes");
     let mut rows: BTreeSet<Row> = BTreeSet::from([[None; WIDTH]]);
@@ -147,7 +147,7 @@ fn unify(mut row: Row, atom: &Atom, fact: &Triple) -> Option<Row> {
     Some(row)
 }
 
-/// One copy of a fact, where it belongs.
+/// One copy of a fact, with its placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Placed {
     pub node: NodeId,

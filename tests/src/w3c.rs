@@ -1,10 +1,10 @@
-//! The W3C SPARQL test suites: manifests read, queries run by whoever can, answers compared.
+//! The W3C SPARQL test suites: reads the manifests, runs the queries on a subject, compares the answers.
 //!
-//! A [`Subject`] is what is tested: a cluster that takes the dataset of one test and answers its query. Suites are
-//! folders; each has its own `manifest.ttl`, and the manifests that include others may name folders that are not there.
+//! A [`Subject`] is the system under test: a cluster that takes the dataset of one test and answers its query. Suites
+//! are folders; each has its own `manifest.ttl`, and manifests that include others may name folders that do not exist.
 //!
-//! Answers are compared as the suites ask: graphs up to the names of blank nodes, tables as bags (as lists where the
-//! query orders them), with REDUCED allowed to keep or drop repetitions.
+//! Answers are compared as the suites require: graphs up to the names of blank nodes, tables as bags (as lists where
+//! the query orders them), with REDUCED allowed to keep or drop duplicates.
 
 mod compare;
 mod manifest;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// What answers queries.
+/// A system that answers queries.
 pub trait Subject {
     /// Answers `query` over exactly these facts.
     ///
@@ -35,7 +35,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The answer in the bytes that a cluster gave: N-Triples or JSON.
+    /// Decodes an answer of a cluster: N-Triples or JSON.
     ///
     /// # Panics
     /// If the bytes are no such answer.
@@ -55,16 +55,16 @@ impl Answer {
     }
 }
 
-/// What came of one test.
+/// The outcome of one test.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The test's IRI after the suite's folder.
+    /// The test's IRI, relative to the suite's folder.
     pub name: String,
-    /// `Err` is why it failed.
+    /// `Err` is the reason of the failure.
     pub result: Result<(), String>,
 }
 
-/// Folders of the suites that are about something else: entailment regimes that are not plain SPARQL.
+/// Folders of the suites that are out of scope: entailment regimes that are not plain SPARQL.
 const OTHER_FOLDERS: [&str; 1] = ["entailment"];
 
 /// Runs every evaluation and syntax test of the query suites below `root` (the folder that holds `sparql10` and
@@ -99,7 +99,7 @@ fn folders(root: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// Tests that fail, and why none of ours can mend them. All else that fails is a defect.
+/// Tests that are expected to fail, and the reason why Entail cannot fix them. Every other failure is a defect.
 pub const KNOWN_FAILURES: [(&str, &str); 12] = [
     ("sparql10/expr-builtin/dawg-str-1", "the evaluator keeps a number's value, not how it was written"),
     ("sparql10/expr-builtin/dawg-str-2", "the evaluator keeps a number's value, not how it was written"),
@@ -118,7 +118,7 @@ pub const KNOWN_FAILURES: [(&str, &str); 12] = [
     ("sparql11/service/service6", "no other endpoints are asked"),
 ];
 
-/// The failures among `outcomes` that are not known, and the known ones that pass by now.
+/// The unexpected failures among `outcomes`, and the expected ones that pass.
 pub fn surprises(outcomes: &[Outcome]) -> Vec<String> {
     let is_known = |name: &str| KNOWN_FAILURES.iter().any(|(known, _)| *known == name);
     let surprise = |outcome: &Outcome| match (&outcome.result, is_known(&outcome.name)) {

@@ -1,6 +1,7 @@
 //! The public SPARQL-RL evaluation tests, each in a cluster of three nodes.
 //!
-//! The suite is found through `ENTAIL_SPARQL_RL_SUITE`, or beside the checkout; without it the test says so and passes.
+//! The suite is found through `ENTAIL_SPARQL_RL_SUITE`, or beside the checkout; without it the test prints a note and
+//! passes.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
@@ -10,7 +11,7 @@ use oxrdf::{Dataset, Graph, GraphName, NamedNodeRef, Term, TermRef};
 use oxttl::{NTriplesParser, TurtleParser};
 use std::path::{Path, PathBuf};
 
-/// What the rule language has beyond this version, by the test's rules.
+/// Features of the rule language that this version does not support, by the rules of the test.
 const OUT_OF_SCOPE: &[(&str, &str)] = &[
     ("eval-assign-error-1.srl", "SET"),
     ("eval-bnodes-01.srl", "blank nodes in heads"),
@@ -98,7 +99,7 @@ fn public_evaluation_tests_pass() {
             let answer = cluster.query("CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }", ResultFormat::Ntriples).unwrap();
             let found = canonical(NTriplesParser::new().for_slice(&answer).map(Result::unwrap));
             let expected: Vec<oxrdf::Triple> = turtle(&case.expected).iter().map(Into::into).collect();
-            // Some expectations list only what is inferred, others the data as well.
+            // Some expectations list only the derived facts, others the data as well.
             let alone = canonical(expected.clone());
             let with_data = canonical(expected.into_iter().chain(data));
             assert!(found == alone || found == with_data, "{name}: found {found}, expected {alone}");

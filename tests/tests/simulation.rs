@@ -1,6 +1,6 @@
-//! A small cluster in one thread, from one seed, a thousand times over.
+//! Simulates a small cluster in one thread, from a seed, for a thousand seeds.
 //!
-//! `ENTAIL_SIM_SEEDS=N` simulates N seeds instead; `ENTAIL_SIM_SEED=X` only that one, and prints what happened.
+//! `ENTAIL_SIM_SEEDS=N` simulates N seeds instead; `ENTAIL_SIM_SEED=X` only that one, and prints its events.
 
 use entail_tests::sim::{Options, Summary, simulate};
 use std::sync::Mutex;
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const SEEDS: u64 = 1_000;
 
-/// Lines that a failure prints.
+/// The number of lines that a failure prints.
 const LINES: usize = 80;
 
-/// Characters of a line that are printed.
+/// The number of characters of a line that are printed.
 const LINE_CHARS: usize = 240;
 
 fn number(variable: &str) -> Option<u64> {
@@ -19,7 +19,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
 }
 
-/// Calls `work` in a thread that does all of its work itself.
+/// Calls `work` in a single-threaded pool.
 fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be made");
     pool.install(work)
@@ -81,7 +81,7 @@ fn seeds() {
     });
     let total = total.into_inner().expect("failures end the test");
     println!("{seeds} seeds: {total:?}");
-    // A simulation in which nothing happens finds nothing.
+    // Simulations without events would find nothing.
     assert!(total.epochs > 2 * seeds && total.aborts > seeds / 10 && total.crashes > seeds && total.reads > seeds);
 }
 
@@ -96,7 +96,7 @@ fn the_same_seed_is_the_same_history() {
     }
 }
 
-/// What a simulator finds nothing wrong with may be right, or the simulator blind: it must notice each of these.
+/// A simulator that finds no violation may be blind: it must detect each of these broken guards.
 #[cfg(feature = "broken-guards")]
 mod broken {
     use super::alone;
@@ -104,10 +104,10 @@ mod broken {
     use entail_tests::sim::{Options, simulate};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    /// Seeds that are tried for each guard.
+    /// The number of seeds that are tried for each guard.
     const SEEDS: u64 = 5_000;
 
-    /// The first seed that shows that the guard is broken, and how.
+    /// The first seed whose simulation detects the broken guard, with the violation.
     fn caught(guard: &'static str) -> Option<(u64, String)> {
         (0..SEEDS).find_map(|seed| {
             set_broken(Some(guard));

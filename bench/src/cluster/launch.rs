@@ -1,4 +1,4 @@
-//! The processes of a cluster: how they are started, and how they end.
+//! Starts and stops the processes of a cluster.
 
 use super::{Layout, POLL_EVERY, Shape};
 use crate::Error;
@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a cluster may take to serve, and each of its processes to end.
+/// The timeout for a cluster to become ready, and for each process to stop.
 const START_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(60);
 const POLL_MAX: Duration = Duration::from_secs(2);
-/// More rows than any answer of a workload has; the default of the servers is less than q06 of LUBM-1000 has.
+/// More rows than any answer of a workload has; the servers' default is too low for q06 of LUBM-1000.
 const ROWS_MAX: [&str; 2] = ["--rows-max", "1000000000"];
-/// As much of a log as is shown of a process that failed.
+/// The number of log lines that are shown of a failed process.
 const LOG_LINES: usize = 10;
-/// Below the directory of a run; beside it are the logs.
+/// The data directory below the directory of a run; the logs are beside it.
 pub const DATA: &str = "data";
 
 /// The processes of a cluster, the one with the coordinator first.
@@ -39,12 +39,12 @@ impl Processes {
         self.running.iter().map(|running| running.process.id())
     }
 
-    /// Where each process answers HTTP.
+    /// The HTTP address of each process.
     pub fn http(&self) -> &[SocketAddr] {
         &self.http
     }
 
-    /// The coordinator ends first, so that it does not move the shards of nodes that end.
+    /// Stops the coordinator first, so that it does not move the shards of stopping nodes.
     ///
     /// # Errors
     /// [`Error::Child`] if one does not end cleanly.
@@ -56,7 +56,7 @@ impl Processes {
     }
 
     /// # Errors
-    /// [`Error::Child`] with the end of its log if one has ended.
+    /// [`Error::Child`] with the end of its log if a process has ended.
     fn check(&mut self) -> Result<(), Error> {
         for Running { process, log } in &mut self.running {
             if let Some(status) = process.ended()? {
@@ -68,10 +68,11 @@ impl Processes {
     }
 }
 
-/// Starts the processes of a cluster, each of which is the program `entail`, waits until it serves with all its nodes, and tells where.
+/// Starts the processes of a cluster, each of which runs the program `entail`, waits until all nodes serve, and returns
+/// the processes and the cluster's URL.
 ///
 /// # Errors
-/// [`Error::Child`] with the end of a log if it does not.
+/// [`Error::Child`] with the end of a log if the cluster does not become ready.
 pub async fn start(program: &Path, shape: &Shape, directory: &Path) -> Result<(Processes, String), Error> {
     let data = directory.join(DATA);
     fs::create_dir(&data).map_err(|error| Error::io(data.display(), error))?;
@@ -98,7 +99,7 @@ struct Launch<'a> {
     shape: &'a Shape,
     directory: &'a Path,
     data: PathBuf,
-    /// Two for the coordinator, as many for each node, and one more.
+    /// Free ports: two for the coordinator, two for each node, and one more.
     free: Vec<SocketAddr>,
     processes: Processes,
 }
@@ -134,7 +135,7 @@ impl Launch<'_> {
         self.start("entail node", &format!("{name}.log"), command, usize::from(index))
     }
 
-    /// Starts a process with what all of them are told.
+    /// Starts a process with the arguments that all of them share.
     fn start(&mut self, name: &'static str, log: &str, mut command: Command, processor: usize) -> Result<(), Error> {
         let http = self.address();
         command.args(["--http-listen", &http.to_string()]);
@@ -144,7 +145,7 @@ impl Launch<'_> {
         if let (Some(threads), true) = (self.threads(), name != "entail coordinator") {
             command.args(["--threads", &threads.to_string()]);
         }
-        // What the user's shell says about other clusters must not change this one.
+        // Variables of the user's shell for other clusters must not change this one.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("ENTAIL_") {
                 command.env_remove(name);
@@ -162,8 +163,8 @@ impl Launch<'_> {
         Ok(())
     }
 
-    /// Nodes in processes of their own know nothing of each other, so that they are told their share of the processors
-    /// as `entail serve` works it out. What is pinned sees only its own.
+    /// Nodes in separate processes do not know of each other, so each is given its share of the processors, computed as
+    /// in `entail serve`. A pinned process sees only its own processor.
     fn threads(&self) -> Option<u16> {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let share = || u16::try_from(processors().div_ceil(usize::from(self.shape.nodes))).ok();
@@ -200,7 +201,7 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
 }
 
-/// Free ports. Somebody else may take one before the cluster does; then it says so and ends.
+/// Finds free ports. If another process takes one before the cluster does, the cluster fails to start and reports it.
 fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, Error> {
     let failed = |error| Error::io("a free port", error);
     // All are held at once, so that they differ.

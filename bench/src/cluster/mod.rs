@@ -1,8 +1,8 @@
-//! A cluster to measure: processes of the program `entail` on free ports of the loopback.
+//! A cluster to measure: processes of the program `entail` on free loopback ports.
 //!
 //! ```text
 //! Shape ──► launch (one process, or a coordinator and its nodes) ──► Cluster ──► load, rules, queries
-//!                                                                       └─────► what it used: /proc, /metrics, files
+//!                                                       └─────► resource use: /proc, /metrics, files
 //! ```
 
 mod launch;
@@ -20,27 +20,27 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long nodes may take to report what they have.
+/// The longest time until nodes have reported an epoch.
 const REPORT_MAX: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(20);
-/// What an answer may weigh: q06 of LUBM-1000 has some 600 MB.
+/// The largest answer, in bytes: q06 of LUBM-1000 has some 600 MB.
 const ANSWER_BYTES_MAX: usize = 8 << 30;
 
-/// What a cluster is made of.
+/// The configuration of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Shape {
     pub nodes: u16,
     pub shards: u32,
     pub layout: Layout,
-    /// Each node has one processor to itself, the first of which the coordinator shares.
+    /// Each node is pinned to one processor; the coordinator shares the first node's processor.
     pub pinned: bool,
-    /// Of each node, as `entail serve --memory` takes it; none for its default.
+    /// The memory of each node, as in `entail serve --memory`; `None` for its default.
     pub memory: Option<String>,
-    /// Of each node; none for the processors, shared out.
+    /// The threads of each node; `None` for an equal share of the processors.
     pub threads: Option<u16>,
 }
 
-/// How many processes there are.
+/// How the roles are distributed over processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
@@ -50,7 +50,7 @@ pub enum Layout {
     Many,
 }
 
-/// A cluster that serves; its processes end when it is dropped.
+/// A running cluster; its processes end when it is dropped.
 pub struct Cluster {
     processes: Processes,
     client: Client,
@@ -58,7 +58,7 @@ pub struct Cluster {
     data: PathBuf,
 }
 
-/// What a cluster holds.
+/// The contents of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
     pub asserted: u64,
@@ -69,14 +69,14 @@ impl Cluster {
     /// Starts a cluster over an empty directory and waits until it serves.
     ///
     /// # Errors
-    /// [`Error::Child`] with the end of the log if it does not.
+    /// [`Error::Child`] with the end of the log if it does not become ready.
     pub async fn start(program: &Path, shape: &Shape, directory: &Path) -> Result<Self, Error> {
         let (processes, url) = launch::start(program, shape, directory).await?;
         let client = Client::connect(&url, Options::default())?;
         Ok(Self { processes, client, url, data: directory.join(launch::DATA) })
     }
 
-    /// Where clients call.
+    /// The URL for clients.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -100,10 +100,10 @@ impl Cluster {
         Ok(self.client.apply_rules(request).await?.change.unwrap_or_default())
     }
 
-    /// What there is to count in a query's answer, all of which comes here, and the seconds that the server took for it.
+    /// Runs a query and receives its whole answer; returns the count (see [`Query`]) and the server's time in seconds.
     ///
     /// # Errors
-    /// [`Error::Client`], and [`Error::Input`] if a query that counts gives no number.
+    /// [`Error::Client`], and [`Error::Input`] if a counting query returns no number.
     pub async fn rows(&self, query: &Query) -> Result<(u64, f64), Error> {
         let format = ResultFormat::Tsv.into();
         let request = QueryRequest { query: query.text.to_owned(), format, ..Default::default() };
@@ -119,8 +119,8 @@ impl Cluster {
         Ok((rows, answer.summary.seconds))
     }
 
-    /// The facts that the cluster says it has at an epoch or later. Nodes report from time to time, so that the status
-    /// is a little behind.
+    /// The number of facts that the cluster reports at this epoch or later. Nodes report periodically, so the status
+    /// lags a little.
     ///
     /// # Errors
     /// [`Error::Client`], and [`Error::Child`] if nodes do not report the epoch.
@@ -128,7 +128,7 @@ impl Cluster {
         let started = Instant::now();
         while started.elapsed() < REPORT_MAX {
             let status = self.client.status(StatusRequest::default()).await?;
-            // A node without shards has no part in epochs.
+            // A node without shards takes no part in epochs.
             if status.nodes.iter().filter(|node| node.shards > 0).all(|node| node.epoch >= epoch) {
                 return Ok(Content { asserted: status.facts_asserted, derived: status.facts_derived });
             }
@@ -138,7 +138,7 @@ impl Cluster {
         Err(Error::Child { name: "the cluster".to_owned(), why })
     }
 
-    /// The last epoch that was committed.
+    /// The latest committed epoch.
     ///
     /// # Errors
     /// [`Error::Client`].
@@ -146,7 +146,7 @@ impl Cluster {
         Ok(self.client.status(StatusRequest::default()).await?.epoch)
     }
 
-    /// A client with a connection of its own.
+    /// A client with a new connection.
     ///
     /// # Errors
     /// [`Error::Client`].
@@ -154,7 +154,7 @@ impl Cluster {
         Ok(Client::connect(&self.url, Options::default())?)
     }
 
-    /// What all processes together have used.
+    /// The resources used by all processes together.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -162,10 +162,10 @@ impl Cluster {
         self.processes.ids().map(Usage::of).sum()
     }
 
-    /// What nodes have sent each other since the cluster began.
+    /// The traffic between nodes since the start of the cluster.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Input`] if a process does not tell.
+    /// [`Error::Io`] and [`Error::Input`] if a process does not report it.
     pub async fn traffic(&self, flow: Flow) -> Result<Traffic, Error> {
         let mut traffic = Traffic::default();
         for address in self.processes.http() {
@@ -174,7 +174,7 @@ impl Cluster {
         Ok(traffic)
     }
 
-    /// What the data takes on disk.
+    /// The size of the data on disk.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -182,7 +182,7 @@ impl Cluster {
         disk_bytes(&self.data)
     }
 
-    /// Ends the cluster and waits for it.
+    /// Stops the cluster and waits for its end.
     ///
     /// # Errors
     /// [`Error::Child`] if it does not end cleanly.

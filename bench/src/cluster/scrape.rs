@@ -1,4 +1,4 @@
-//! Reads what nodes have sent each other from the `/metrics` of a role.
+//! Reads the traffic between nodes from the `/metrics` of a role.
 
 use crate::Error;
 use std::net::SocketAddr;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long an answer may take.
+/// The timeout of a response.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// What nodes send messages for.
+/// The purpose of messages between nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     Reasoning,
     Query,
 }
 
-/// What nodes have sent to other nodes.
+/// The messages sent by nodes to other nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     pub messages: u64,
@@ -39,10 +39,10 @@ impl Sub for Traffic {
     }
 }
 
-/// What all nodes of a process have sent.
+/// The traffic of all nodes of a process.
 ///
 /// # Errors
-/// [`Error::Io`] if nobody answers, [`Error::Input`] for what is no number.
+/// [`Error::Io`] if the process does not respond, [`Error::Input`] if a value is not a number.
 pub async fn traffic(address: SocketAddr, flow: Flow) -> Result<Traffic, Error> {
     let asked = tokio::time::timeout(ANSWER_MAX, get(address)).await;
     let text = asked.unwrap_or_else(|late| Err(late.into())).map_err(|error| Error::io(address, error))?;
@@ -66,7 +66,7 @@ fn sum(metrics: &str, what: &str, flow: Flow) -> Option<u64> {
         Flow::Reasoning => "reasoning",
         Flow::Query => "query",
     };
-    // Labels come in the order of their names.
+    // Labels are sorted by name.
     let beginning = format!("entail_exchange_{what}_total{{direction=\"sent\",flow=\"{flow}\"");
     let of_line = |line: &str| line.rsplit_once(' ')?.1.parse::<u64>().ok();
     metrics.lines().filter(|line| line.starts_with(&beginning)).map(of_line).sum()

@@ -1,9 +1,9 @@
-//! Packages that are drawn by the profile of Debian 12 (main, amd64): how many have needs, and how many each; how needs
-//! are written and shared; how many provide, conflict and break; how unequal maintainers and the popularity of packages
-//! are. What comes out is about as large as the archive itself, facts and closure.
+//! Generates packages by the profile of Debian 12 (main, amd64): how many packages have needs, and how many each; the
+//! forms and the sharing of needs; how many packages provide, conflict and break; the skew of maintainers and of the
+//! popularity of packages. The result is about as large as the archive itself, in facts and in closure.
 //!
-//! A package needs some of its family that stand before it, and some that stand far before it, the more popular the
-//! nearer to the beginning. Few need one that stands after them, which makes small cycles.
+//! A package needs earlier packages of its family, and much earlier other packages, of which those near the beginning
+//! are the most popular. Few packages need a later one, which creates small cycles.
 
 use super::term;
 use crate::ntriples::{TYPE, Writer};
@@ -16,38 +16,38 @@ const WITH_NEEDS: u64 = 88;
 const WITH_NAMES: u64 = 15;
 const WITH_CONFLICTS: u64 = 5;
 const WITH_BREAKS: u64 = 8;
-/// How many of these a package has on average, if it has any.
+/// The average number of these for a package that has any.
 const NEEDS: u64 = 5;
 const NAMES: u64 = 4;
 const CONFLICTS: u64 = 2;
 const BREAKS: u64 = 2;
-/// Needs in a hundred: for one of the family; with a condition on the version, which is met; by a name that is provided,
-/// if the package provides one; with two alternatives.
+/// The percentage of needs for a package of the same family; with a version condition, which is met; by a provided
+/// name, if the package provides one; with two alternatives.
 const OF_FAMILY: u64 = 45;
 const VERSIONED: u64 = 50;
 const BY_NAME: u64 = 25;
 const EITHER: u64 = 2;
-/// Packages in a thousand that need their successor.
+/// The number of packages in a thousand that need their successor.
 const NEED_NEXT: u64 = 5;
-/// Packages of one family, and of one source.
+/// The number of packages of one family, and of one source.
 const FAMILY: u64 = 12;
 const SOURCE: u64 = 2;
-/// Packages for each maintainer, and for each name that more than one package provides.
+/// The number of packages for each maintainer, and for each name that several packages provide.
 const FOR_MAINTAINER: u64 = 30;
 const FOR_SHARED_NAME: u64 = 150;
-/// Of a hundred names that are provided, as many are shared.
+/// The percentage of provided names that are shared.
 const SHARED: u64 = 7;
-/// Families in a hundred all of whose packages have one maintainer.
+/// The percentage of families whose packages all have one maintainer.
 const TEAMS: u64 = 80;
-/// How unequal the popularity of packages and the work of maintainers are: how often a number is drawn, each time below
-/// the last one.
+/// The skew of the popularity of packages and of the work of maintainers: the number of successive draws, each below
+/// the previous one.
 const POPULARITY: u32 = 5;
 const DILIGENCE: u32 = 2;
 
-/// Writes packages and gives the number of lines.
+/// Writes packages and returns the number of lines.
 ///
 /// # Errors
-/// What the output fails with.
+/// The errors of the output.
 pub fn write(packages: u64, seed: u64, out: &mut dyn Write) -> io::Result<u64> {
     let maintainers = (packages / FOR_MAINTAINER).max(1);
     let mut drawing = Drawing {
@@ -70,11 +70,11 @@ struct Drawing<'a> {
     maintainers: u64,
     random: Random,
     writer: Writer<'a>,
-    /// Needs, names and others that several share, and which were written already.
+    /// Needs, names and other nodes that several packages share and that are already written.
     described: HashSet<String>,
-    /// The name that only this package provides, of each package so far.
+    /// For each package so far, the name that only this package provides.
     names: Vec<Option<String>>,
-    /// Who maintains all of this family.
+    /// The maintainer of the whole family, if it has a single one.
     team: Option<u64>,
 }
 
@@ -100,7 +100,7 @@ impl Drawing<'_> {
         self.quarrels(number, &node)
     }
 
-    /// One of the family, or somebody popular. The first of all is its own only choice.
+    /// A package of the same family, or a popular one. The first package can only choose itself.
     fn target(&mut self, number: u64) -> u64 {
         let before = number % FAMILY;
         match before > 0 && self.percent(OF_FAMILY) {
@@ -109,7 +109,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// Writes a need in one of the ways in which that can be said.
+    /// Writes a need in one of its possible forms.
     fn need(&mut self, node: &str, target: u64) -> io::Result<()> {
         if self.percent(EITHER) {
             let other = self.target(target);
@@ -202,7 +202,8 @@ impl Drawing<'_> {
         Ok(())
     }
 
-    /// Conflicts are with one of the family or a shared name; what is broken is an older version, which nobody has.
+    /// Conflicts are with a package of the family or with a shared name; `Breaks` names an older version, which does
+    /// not exist.
     fn quarrels(&mut self, number: u64, node: &str) -> io::Result<()> {
         if self.percent(WITH_CONFLICTS) {
             for _ in 0..self.about(CONFLICTS) {
@@ -240,12 +241,12 @@ impl Drawing<'_> {
         self.random.below(100) < share
     }
 
-    /// A number from one on, of which the mean is given.
+    /// A number of at least one, with the given mean.
     fn about(&mut self, mean: u64) -> u64 {
         self.random.among(1..=2 * mean - 1)
     }
 
-    /// A number below `bound` (or 0), mostly a small one.
+    /// A number below `bound` (or 0), skewed towards small ones.
     fn skewed(&mut self, bound: u64, times: u32) -> u64 {
         (0..times).fold(bound, |bound, _| if bound == 0 { 0 } else { self.random.below(bound) })
     }

@@ -1,5 +1,5 @@
-//! Debian's package graph: what packages need in the end, through alternatives and virtual packages; which exclude each
-//! other; whose maintainers one has to trust. The vocabulary is that of `examples/debian`.
+//! Debian's package graph: the transitive needs of packages, through alternatives and virtual packages; packages that
+//! exclude each other; the maintainers whom a package depends on. The vocabulary is that of `examples/debian`.
 //!
 //! ```text
 //! package ─dependsOn─► need ─alternative─► package or virtual package ◄─provides─ package
@@ -7,8 +7,8 @@
 //!         ─conflictsWith─►  └─onlyChoice─► package
 //!         ─breaks─►
 //! ```
-//! Two sources: triples that `debian-to-rdf` made of the archive's own indexes, without the texts that no rule
-//! reads; or packages that are drawn (`drawn`) by the archive's profile.
+//! Two sources: the triples that `debian-to-rdf` creates from the archive's own indexes, without the texts that no rule
+//! reads; or packages generated (`drawn`) by the archive's profile.
 
 mod drawn;
 
@@ -18,10 +18,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-/// The rules of `examples/debian` that the benchmark is about, in one text.
+/// The rules of `examples/debian` that the benchmark uses, in one text.
 pub const RULES: &str = include_str!("../../rules/debian.srl");
 
-/// Questions about the packages.
+/// Queries about the packages.
 pub const QUERIES: [Query; 3] = [
     Query::rows("cycles", include_str!("../../queries/debian/cycles.rq")),
     Query::rows("excluded", include_str!("../../queries/debian/excluded.rq")),
@@ -31,7 +31,7 @@ pub const QUERIES: [Query; 3] = [
 /// Packages of Debian 12 with its updates, main, amd64, in November 2026.
 pub const PACKAGES: u64 = 63_666;
 
-/// What relates things to each other. All else that the converter writes are texts, recommendations and suggestions.
+/// The properties that relate resources. The rest of the converter's output is texts, recommendations and suggestions.
 const RELATIONS: [&str; 10] = [
     "dependsOn",
     "alternative",

@@ -1,4 +1,4 @@
-//! Drawn packages beside the profile, converted ones, and the rules beside the example.
+//! Compares generated packages with the profile, converted ones with their input, and the rules with the example's.
 
 use super::*;
 use crate::workload::SEED;
@@ -32,7 +32,7 @@ fn a_seed_gives_one_archive_without_repeated_lines() {
 #[test]
 fn the_archive_is_within_the_profile() {
     let text = drawn(PACKAGES, SEED);
-    // What `entail convert debian` made of Debian 12 in November 2026, and by how much ours may differ.
+    // The counts of Debian 12 in November 2026, and the allowed deviation of the generated packages.
     let profile = [
         ("dependsOn", 279_673, 0.15),
         ("alternative", 80_176, 0.3),
@@ -54,7 +54,7 @@ fn the_archive_is_within_the_profile() {
     assert_eq!(profile.map(|(name, ..)| name).iter().collect::<HashSet<_>>(), RELATIONS.iter().collect());
 }
 
-/// Lines by subject and the property's name, and provided names with their providers.
+/// Objects by subject and local name of the property, and provided names with their providers.
 struct Links<'a>(HashMap<(&'a str, &'a str), Vec<&'a str>>);
 
 impl<'a> Links<'a> {
@@ -80,7 +80,7 @@ impl<'a> Links<'a> {
         self.0.keys().filter(|(_, name)| *name == "maintainer").map(|(package, _)| *package).collect()
     }
 
-    /// What a package may need directly.
+    /// The packages that a package may need directly.
     fn direct(&self, package: &'a str) -> Vec<&'a str> {
         let mut found = Vec::new();
         for alternative in self.of(package, "dependsOn").iter().flat_map(|need| self.of(need, "alternative")) {
@@ -92,7 +92,7 @@ impl<'a> Links<'a> {
         found
     }
 
-    /// What it needs in the end, by a search.
+    /// The number of packages that a package transitively needs, by a search.
     fn reached(&self, package: &'a str) -> usize {
         let mut seen = HashSet::new();
         let mut open = self.direct(package);

@@ -1,6 +1,7 @@
-//! One department: its people, what they teach, take and write.
+//! Generates one department: its people, their courses and publications.
 //!
-//! The sizes are drawn first, because students are counted by the faculty and assistants by the students.
+//! The sizes are drawn first, because the number of students depends on the faculty and the number of assistants on the
+//! students.
 
 use super::profile::{self, RANKS, Rank};
 use super::{kind, term, university};
@@ -16,18 +17,18 @@ pub struct Department {
     university: u64,
     index: u64,
     iri: String,
-    /// Of each of [`RANKS`].
+    /// The number of members of each of [`RANKS`].
     faculty: [u64; 4],
     undergraduates: u64,
     graduates: u64,
     teaching_assistants: u64,
     research_assistants: u64,
     research_groups: u64,
-    /// Which full professor heads the department.
+    /// The index of the full professor who heads the department.
     head: u64,
 }
 
-/// What has come into being while the people were written.
+/// The entities generated so far.
 #[derive(Default)]
 struct Made {
     courses: u64,
@@ -38,7 +39,7 @@ struct Made {
 struct Publication {
     author: String,
     index: u64,
-    /// Numbers of graduate students.
+    /// The numbers of the graduate students.
     students: Vec<u64>,
 }
 
@@ -68,7 +69,7 @@ impl Department {
         }
     }
 
-    /// Writes everything of the department.
+    /// Writes all triples of the department.
     pub fn write(&self, random: &mut Random, out: &mut Writer<'_>) -> io::Result<()> {
         let mut made = Made::default();
         self.describe(out)?;
@@ -112,7 +113,7 @@ impl Department {
         kind(out, &person, rank.class)?;
         for (class, taught) in [("Course", &mut made.courses), ("GraduateCourse", &mut made.graduate_courses)] {
             for _ in 0..random.among(profile::COURSES_TAUGHT) {
-                // Each course has one teacher, so they are handed out in sequence.
+                // Each course has one teacher, so courses are assigned in sequence.
                 out.link(&person, &term("teacherOf"), &self.member(class, *taught))?;
                 *taught += 1;
             }
@@ -177,7 +178,7 @@ impl Department {
         out.text(person, &term("telephone"), TELEPHONE)
     }
 
-    /// Any professor: the rank first, then one of it.
+    /// A random professor: first the rank, then a member of that rank.
     fn advisor(&self, person: &str, random: &mut Random, out: &mut Writer<'_>) -> io::Result<()> {
         let ranks = RANKS.iter().filter(|rank| rank.is_professor).count() as u64;
         let rank = random.below(ranks) as usize;
@@ -209,7 +210,7 @@ impl Department {
         Ok(())
     }
 
-    /// Nobody is an assistant of both kinds, and no course has two.
+    /// No student is an assistant of both kinds, and no course has two assistants.
     fn assistants(&self, made: &Made, random: &mut Random, out: &mut Writer<'_>) -> io::Result<()> {
         let count = self.teaching_assistants + self.research_assistants;
         let people = random.sample(count, self.graduates);
@@ -226,7 +227,7 @@ impl Department {
         Ok(())
     }
 
-    /// Something of this department.
+    /// The IRI of an entity of this department.
     fn member(&self, class: &str, number: u64) -> String {
         format!("{}/{class}{number}", self.iri)
     }

@@ -3,9 +3,9 @@
 //! ```text
 //! seed, university ──► departments ──► faculty, students ──► publications, courses, assistants ──► N-Triples
 //! ```
-//! The invariant: a university depends on the seed and its own number only, so LUBM-1 is the beginning of LUBM-10.
-//! The numbers are drawn by our own generator, not by Java's, so counts differ a little from those of UBA's files. As
-//! in UBA's files, the type of a university is written with every degree that is from it, so some lines come twice.
+//! Invariant: a university depends only on the seed and its own number, so LUBM-1 is the beginning of LUBM-10. The
+//! numbers come from a different generator than Java's, so counts differ a little from those of UBA's files. As in
+//! UBA's files, the type of a university is written with every degree from it, so some lines occur twice.
 
 mod department;
 pub mod profile;
@@ -19,7 +19,7 @@ use std::io::{self, Write};
 /// The namespace of the ontology.
 pub const NAMESPACE: &str = "http://swat.cse.lehigh.edu/onto/univ-bench.owl#";
 
-/// What the ontology entails, as far as rules without new things in their heads can say it.
+/// The entailments of the ontology, as far as rules without new resources in their heads can express them.
 pub const RULES: &str = include_str!("../../rules/lubm.srl");
 
 macro_rules! queries {
@@ -40,10 +40,10 @@ pub struct Lubm {
 }
 
 impl Lubm {
-    /// Writes the universities as N-Triples and gives the number of lines.
+    /// Writes the universities as N-Triples and returns the number of lines.
     ///
     /// # Errors
-    /// What the output fails with.
+    /// The errors of the output.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
         let mut writer = Writer::new(out);
         for number in 0..self.universities {

@@ -1,4 +1,4 @@
-//! The profile of LUBM's generator (UBA 1.7): how many of what, and from which choices.
+//! The profile of LUBM's generator (UBA 1.7): the ranges of its counts and choices.
 //!
 //! Source: Guo, Pan, Heflin, "LUBM: A Benchmark for OWL Knowledge Base Systems", Journal of Web Semantics 3 (2005), and
 //! the data profile published with the generator.
@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 /// Of each university.
 pub const DEPARTMENTS: RangeInclusive<u64> = 15..=25;
 
-/// Universities that degrees are from, whether they are generated or not.
+/// The number of universities that may have granted a degree, generated or not.
 pub const UNIVERSITIES_KNOWN: u64 = 1000;
 /// Topics that professors may be interested in.
 pub const TOPICS: u64 = 30;

@@ -1,4 +1,4 @@
-//! The generator against the published profile, from what it wrote.
+//! Checks the generator's output against the published profile.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 

@@ -1,7 +1,7 @@
-//! What peers read: an N-Triples file, split and numbered as simply as that can be done.
+//! The input of peers: an N-Triples file, split into terms and numbered as simply as possible.
 //!
-//! The splitter trusts its input, which our generators wrote: one space between terms, one triple a line, no comments.
-//! Terms are slices of the file, which stays in memory; this is as cheap as it gets, and to the peer's advantage.
+//! The splitter trusts its input, which the generators wrote: one space between terms, one triple a line, no comments.
+//! Terms are slices of the file, which stays in memory: the cheapest method, to the peer's advantage.
 
 use crate::Error;
 use crate::ntriples::TYPE;
@@ -25,7 +25,7 @@ impl<'a> Facts<'a> {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::Input`] for a line that is no triple, and for more terms than have numbers.
+    /// [`Error::Input`] for a line that is not a triple, and for more terms than there are numbers.
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let mut facts = Self::default();
         let type_iri = format!("<{TYPE}>");
@@ -56,19 +56,19 @@ impl<'a> Facts<'a> {
         Ok(*self.ids.entry(term).or_insert(next))
     }
 
-    /// The facts that were not taken out.
+    /// The number of facts that were not taken.
     pub fn count(&self) -> u64 {
         let pairs: usize = self.pairs.values().map(Vec::len).sum();
         let members: usize = self.members.values().map(Vec::len).sum();
         (pairs + members) as u64
     }
 
-    /// Takes the pairs of a predicate, which then are gone; none if nothing has it.
+    /// Takes the pairs of a predicate and removes them; empty if the predicate does not occur.
     pub fn take_pairs(&mut self, predicate: &str) -> Pairs {
         self.pairs.remove(format!("<{predicate}>").as_bytes()).unwrap_or_default()
     }
 
-    /// Takes the members of a class, which then are gone; none if nothing is of it.
+    /// Takes the members of a class and removes them; empty if the class does not occur.
     pub fn take_members(&mut self, class: &str) -> Members {
         self.members.remove(format!("<{class}>").as_bytes()).unwrap_or_default()
     }

@@ -1,4 +1,5 @@
-//! Others that solve the same workloads, each in a process of its own, so that its time and memory are its own.
+//! Other programs that solve the same workloads, each in its own process, so that time and memory can be measured
+//! separately.
 //!
 //! ```text
 //! run ──► this program again: `entail-bench peer ascent lubm FILE` ──► facts ──► rules, compiled in ──► a report (JSON)
@@ -17,7 +18,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
-/// Who is compared with.
+/// The program that Entail is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// Datalog compiled into the program: the crate of that name. One thread, everything in memory.
@@ -32,30 +33,30 @@ impl Peer {
     }
 }
 
-/// What a peer did with a file.
+/// The report of a peer about a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Different facts of the file.
+    /// The number of distinct facts of the file.
     pub asserted: u64,
-    /// Facts of the closure that are not in the file.
+    /// The number of facts of the closure that are not in the file.
     pub derived: u64,
-    /// To read, split and number the file.
+    /// The time to read, split and number the file.
     pub read_seconds: f64,
-    /// To evaluate the rules to their fixpoint.
+    /// The time to evaluate the rules to their fixpoint.
     pub fixpoint_seconds: f64,
-    /// All of it.
+    /// The total time.
     pub seconds: f64,
-    /// Used by then.
+    /// The resources used up to then.
     pub usage: Usage,
-    /// How many rows each query of the workload has; not part of the time.
+    /// The number of rows of each query of the workload; not part of the time.
     pub rows: Vec<(String, u64)>,
 }
 
 /// The closure of some facts.
 pub trait Closed {
-    /// The facts in it, without those that the rules do not read.
+    /// The number of facts in it, without facts that the rules do not read.
     fn count(&self) -> u64;
-    /// How many rows each query of the workload has.
+    /// The number of rows of each query of the workload.
     fn rows(self: Box<Self>, facts: &mut Facts<'_>) -> Vec<(String, u64)>;
 }
 
@@ -82,7 +83,7 @@ pub fn solve(peer: Peer, kind: Kind, file: &Path) -> Result<Report, Error> {
     Ok(Report { asserted, derived, read_seconds: read, fixpoint_seconds: seconds - read, seconds, usage, rows })
 }
 
-/// Runs a peer in a process of its own; dropping the future ends the process.
+/// Runs a peer in a separate process; dropping the future ends the process.
 ///
 /// # Errors
 /// [`Error::Child`] if the peer fails.

@@ -1,4 +1,4 @@
-//! Which graph a workload is about. What is not said depends on the workload, so that its published sizes come out.
+//! The graph of a workload. Defaults depend on the workload, and give its published sizes.
 
 use super::arguments::Common;
 use crate::graphs::{Form, Graph};
@@ -8,7 +8,7 @@ use entail_cli::failure::Failure;
 
 #[derive(Args, Clone, Debug)]
 pub struct GraphArguments {
-    /// What the graph looks like
+    /// The form of the graph
     #[arg(long, value_enum, value_name = "FORM", default_value_t = FormName::Random)]
     graph: FormName,
 
@@ -30,7 +30,7 @@ pub struct GraphArguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FormName {
-    /// Different edges, each as likely as any other
+    /// Random distinct edges, all equally likely
     Random,
     /// Every vertex has an edge to its right and one down
     Grid,
@@ -38,7 +38,7 @@ enum FormName {
     Chain,
 }
 
-/// What is meant where nothing is said.
+/// The default sizes.
 struct Sizes {
     vertices: u64,
     edges: u64,

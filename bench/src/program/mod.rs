@@ -37,14 +37,14 @@ Examples:
   entail bench tables lubm-1.jsonl lubm-10.jsonl > tables.md
   entail bench ask 'SELECT (COUNT(*) AS ?n) { ?s ?p ?o }' --for 10m > answers.jsonl";
 
-/// What is said before the command; named as `entail bench` is, so that messages and the configuration file fit both.
+/// The global options; named like those of `entail bench`, so that messages and the configuration file fit both.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "entail", bin_name = "entail", version, propagate_version = true)]
 struct Arguments {
     #[command(flatten)]
     globals: Globals,
 
-    /// The program that is measured [default: `entail` beside this program, or on the PATH]
+    /// The program to measure [default: `entail` beside this program, or on the PATH]
     #[arg(long, global = true, value_name = "FILE", env = "ENTAIL")]
     program: Option<PathBuf>,
 
@@ -58,9 +58,10 @@ enum Top {
     Bench(Command),
 }
 
-/// Measures loading, rules and queries on clusters that it starts itself, beside other programs.
+/// Measures loading, rules and queries on clusters that it starts itself, and compares with other programs.
 ///
-/// The input is made anew from a seed. `ask` asks a cluster that runs already. Each line of the output is a JSON object.
+/// The input is generated from a seed. `ask` queries a cluster that runs already. Each line of the output is a JSON
+/// object.
 #[derive(Subcommand, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 enum Command {
@@ -68,13 +69,13 @@ enum Command {
     Lubm(LubmArguments),
     /// All paths of a graph
     Closure(GraphArguments),
-    /// All pairs of vertices that are as far from a common ancestor
+    /// All pairs of vertices at the same distance from a common ancestor
     SameGeneration(GraphArguments),
-    /// What Debian's packages need, exclude and trust in the end
+    /// What Debian's packages transitively need, exclude and trust
     Debian(DebianArguments),
-    /// Asks a cluster the same question again and again, and tells what came of each
+    /// Sends the same query to a cluster again and again, and records each outcome
     Ask(AskArguments),
-    /// Makes Markdown tables of what was measured
+    /// Creates Markdown tables of results
     Tables(TablesArguments),
     /// Solves a workload with a peer in this process, and prints its report
     #[command(hide = true)]
@@ -83,25 +84,25 @@ enum Command {
 
 #[derive(Args, Clone, Debug)]
 struct AskArguments {
-    /// A SPARQL query whose answer is small
+    /// A SPARQL query with a small answer
     query: String,
 
-    /// How many ask at the same time
+    /// The number of concurrent clients
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     clients: u16,
 
-    /// How long each waits between an answer and its next question
+    /// The pause of each client between a response and its next request
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = units::time)]
     every: Duration,
 
-    /// When to stop [default: on Ctrl-C or SIGTERM]
+    /// The duration [default: until Ctrl-C or SIGTERM]
     #[arg(long = "for", value_name = "TIME", value_parser = units::time)]
     time: Option<Duration>,
 }
 
 #[derive(Args, Clone, Debug)]
 struct TablesArguments {
-    /// What `entail bench` has printed, one file for each command; several are also put side by side
+    /// Outputs of `entail bench`, one file for each command; several files are also compared side by side
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -115,10 +116,10 @@ struct PeerArguments {
     file: PathBuf,
 }
 
-/// Runs the program with the arguments of the process, and ends the process.
+/// Runs the program with the arguments of the process, and exits.
 pub fn main() -> ! {
     let code = program().unwrap_or_else(Failure::report);
-    // Whoever does not read any more has been told so.
+    // Errors of the standard output have been reported already.
     _ = io::stdout().flush();
     std::process::exit(code.into())
 }
@@ -170,14 +171,14 @@ async fn run(command: Command, program: PathBuf, session: &Session) -> Result<()
     }
 }
 
-/// Only writes the input.
+/// Writes the input without measuring.
 async fn write(workload: Workload, path: &Path, session: &Session) -> Result<(), Failure> {
     let lines = crate::run::create(workload, path).await.map_err(failure)?;
     session.note(format!("{} in {}", counted(lines, "line"), path.display()));
     Ok(())
 }
 
-/// Asks until the time is over. Each question is sent once, and may take as long as a query may.
+/// Sends requests until the duration is over. Each request is sent once; its deadline is that of queries.
 async fn ask(arguments: AskArguments, session: &Session) -> Result<(), Failure> {
     let AskArguments { query, clients, every, time } = arguments;
     let client = session.polling(session.ask_max())?;
@@ -185,7 +186,7 @@ async fn ask(arguments: AskArguments, session: &Session) -> Result<(), Failure> 
     ask::run(&client, &request, show).await.map_err(failure)
 }
 
-/// Work that has no end ends with the time that was given, if any was.
+/// Ends endless work after the given duration, if there is one.
 async fn within(time: Option<Duration>, work: impl Future<Output = Result<(), Error>>) -> Result<(), Failure> {
     let Some(time) = time else { return work.await.map_err(failure) };
     match tokio::time::timeout(time, work).await {
@@ -213,7 +214,7 @@ fn solve(arguments: &PeerArguments) -> Result<(), Failure> {
     print(&report).map_err(Failure::Output)
 }
 
-/// One line of JSON, at once.
+/// Writes and flushes one line of JSON.
 fn print(value: &impl serde::Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, value)?;
@@ -225,7 +226,7 @@ fn show(value: &impl serde::Serialize) -> Result<(), Error> {
     print(value).map_err(|error| Error::Io { name: OUTPUT.to_owned(), error })
 }
 
-/// Results go to the standard output, the rest to the standard error.
+/// Writes results to the standard output, notes to the standard error.
 struct Shown<'a> {
     session: &'a Session,
 }

@@ -1,4 +1,4 @@
-//! A run of Entail: a cluster of its own, the input, the rules, the queries.
+//! A run of Entail: starts a cluster, loads the input, applies the rules, runs the queries.
 
 use super::{Bench, Outcome};
 use crate::Error;
@@ -10,17 +10,17 @@ use entail_client::v1::ChangeSummary;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often each query is asked in a run: at least so often, and then until it has taken so long, or so often. What a short
-/// query takes is told by many: the first few pay for processors that have slept.
+/// The number of executions of each query in a run: at least this many, then until a total time or the largest number
+/// is reached. A short query is executed often, because its first executions pay for processors in a sleep state.
 const QUERY_REPEATS_MIN: usize = 3;
 const QUERY_REPEATS_MAX: usize = 1_001;
 const QUERY_REPEATS_FOR: Duration = Duration::from_millis(250);
 
-/// How long a cluster is left alone after its rules: memory that was freed is given back, and runs are merged.
+/// The idle time of a cluster after its rules, in which freed memory is returned and runs are merged.
 const REST: Duration = Duration::from_secs(3);
 
 impl Bench<'_> {
-    /// A run of Entail, on a cluster of its own.
+    /// Runs Entail on a new cluster.
     pub(super) async fn entail(&mut self, directory: &Path) -> Result<Outcome, Error> {
         let started = Instant::now();
         let cluster = Cluster::start(&self.request.program, &self.request.shape, directory).await?;
@@ -52,7 +52,7 @@ impl Bench<'_> {
         Ok(Outcome { content, rows, rules_seconds, seconds, start, usage, rest, disk_bytes })
     }
 
-    /// Changes the cluster and tells what that took.
+    /// Changes the cluster and reports the measurement.
     async fn change(
         &mut self,
         cluster: &Cluster,
@@ -62,7 +62,7 @@ impl Bench<'_> {
         let (usage, traffic, started) = (cluster.usage()?, cluster.traffic(Flow::Reasoning).await?, Instant::now());
         let change = change.await?;
         let seconds = started.elapsed().as_secs_f64();
-        // Each step has its own facts: those of a file, or those that the rules give.
+        // The facts of the step itself: those of a file, or those that the rules derive.
         let facts = change.asserted + change.derived;
         self.tell(Measurement {
             facts: Some(facts),
@@ -77,7 +77,7 @@ impl Bench<'_> {
         Ok((change, seconds))
     }
 
-    /// Leaves the cluster alone for a while and tells what it uses then.
+    /// Leaves the cluster idle for a while and reports its resource use afterwards.
     async fn rest(&mut self, cluster: &Cluster) -> Result<Usage, Error> {
         self.note("entail rests");
         let (before, started) = (cluster.usage()?, Instant::now());
@@ -92,7 +92,7 @@ impl Bench<'_> {
         Ok(usage)
     }
 
-    /// What the cluster says it has, which must be what the changes said.
+    /// The contents that the cluster reports, which must agree with the results of the changes.
     async fn checked(&self, cluster: &Cluster, load: &ChangeSummary, rules: &ChangeSummary) -> Result<Content, Error> {
         let content = cluster.content(rules.epoch).await?;
         for (what, said, counted) in

@@ -1,9 +1,9 @@
-//! Runs a workload on Entail and on a peer in turns, and compares what came out.
+//! Runs a workload on Entail and on a peer in turns, and compares the results.
 //!
 //! ```text
 //! run 1: entail, ascent     run 2: ascent, entail     run 3: entail, ascent     …
 //! ```
-//! The order changes, so that a machine that gets slower or faster is unfair to nobody for long.
+//! The order alternates, so that a machine that becomes slower or faster affects both programs alike.
 
 mod entail;
 mod points;
@@ -19,7 +19,7 @@ use crate::workload::Workload;
 use std::path::{Path, PathBuf};
 use work::Work;
 
-/// What to measure.
+/// The benchmark to run.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub workload: Workload,
@@ -28,34 +28,34 @@ pub struct Request {
     pub shape: Shape,
     pub runs: u32,
     pub against: Option<Peer>,
-    /// Whether small requests are measured too; of LUBM only.
+    /// Are small requests measured too? For LUBM only.
     pub points: bool,
-    /// Where to keep the input, data and logs; otherwise they are removed at the end.
+    /// The directory in which to keep the input, data and logs; otherwise they are removed at the end.
     pub keep: Option<PathBuf>,
 }
 
-/// Who hears what happens.
+/// Receives results and progress notes.
 pub trait Listener {
-    /// A result.
+    /// Receives a result.
     ///
     /// # Errors
-    /// Those of the output; they end the benchmark.
+    /// The errors of the output; they end the benchmark.
     fn line(&mut self, line: &Line) -> Result<(), Error>;
-    /// What is going on.
+    /// Receives a progress note.
     fn note(&mut self, text: &str);
 }
 
-/// What Entail did in a run.
+/// The results of Entail in a run.
 struct Outcome {
     content: Content,
     rows: Vec<(String, u64)>,
     rules_seconds: f64,
     seconds: f64,
-    /// Of the cluster without any facts.
+    /// The usage of the cluster without any facts.
     start: Usage,
-    /// At the end of the rules, as is the disk.
+    /// The usage after the rules; the disk size likewise.
     usage: Usage,
-    /// A while after that.
+    /// The usage after an idle time.
     rest: Usage,
     disk_bytes: u64,
 }
@@ -66,10 +66,10 @@ impl Outcome {
     }
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// [`Error::Mismatch`] if two programs do not agree about the facts, and whatever goes wrong otherwise. Dropping the
+/// [`Error::Mismatch`] if two programs disagree about the facts, and other errors of the run. Dropping the
 /// future ends all processes.
 pub async fn run(request: &Request, listener: &mut dyn Listener) -> Result<(), Error> {
     let work = Work::create(request.keep.as_deref())?;
@@ -102,17 +102,17 @@ pub async fn run(request: &Request, listener: &mut dyn Listener) -> Result<(), E
     bench.per_fact(&outcomes)
 }
 
-/// Writes the input on a thread of its own, so that Ctrl-C is heard meanwhile, and gives its lines.
+/// Writes the input on a blocking thread, so that Ctrl-C is handled meanwhile, and returns the number of lines.
 ///
 /// # Errors
-/// As for [`Workload::create`].
+/// The errors of [`Workload::create`].
 pub async fn create(workload: Workload, path: &Path) -> Result<u64, Error> {
     let path = path.to_owned();
     let written = tokio::task::spawn_blocking(move || workload.create(&path)).await;
     written.map_err(|error| Error::Input(format!("the input was not written: {error}")))?
 }
 
-/// Entail and a peer must have found the same, or their times mean nothing.
+/// Checks that Entail and a peer derived the same facts; otherwise their times cannot be compared.
 fn agree(name: &str, peer: Peer, outcome: &Outcome, report: &Report) -> Result<(), Error> {
     let same = |what: &str, entail: u64, expected: u64| match entail == expected {
         true => Ok(()),
@@ -130,7 +130,7 @@ fn agree(name: &str, peer: Peer, outcome: &Outcome, report: &Report) -> Result<(
     Ok(())
 }
 
-/// One benchmark on its way.
+/// A benchmark in progress.
 struct Bench<'a> {
     request: &'a Request,
     name: String,
@@ -140,7 +140,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// A run of Entail and one of a peer, which comes first every other time.
+    /// A run of Entail and one of a peer, in alternating order.
     async fn both(&mut self, peer: Peer, directory: &Path) -> Result<(Outcome, Report), Error> {
         if self.run % 2 == 1 {
             let outcome = self.entail(directory).await?;
@@ -181,7 +181,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// What Entail takes for each fact that it has.
+    /// Reports the resources that Entail needs for each fact.
     fn per_fact(&mut self, outcomes: &[Outcome]) -> Result<(), Error> {
         type Bytes = fn(&Outcome) -> u64;
         let of: [(&'static str, Bytes); 5] = [

@@ -1,9 +1,9 @@
-//! What small requests take: a call that does nothing, one entity's facts, one fact written under rules.
+//! Measures small requests: an empty call, a query for one entity's facts, a write of one fact under rules.
 //!
 //! ```text
 //! empty_call: health check    point_query: one client, then CLIENTS    write_one: insert, insert, …
 //! ```
-//! All of it is about LUBM. In the end the cluster has to have what was written, and what followed from it, no more.
+//! All are about LUBM. At the end the cluster must have exactly the written facts and their consequences in addition.
 
 use super::Bench;
 use crate::Error;
@@ -18,19 +18,19 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-/// Times that an empty call and a query are measured, after WARM that are not.
+/// The number of measured empty calls and queries, after WARM unmeasured ones.
 const CALLS: usize = 2000;
 const WARM: usize = 500;
-/// Entities whose facts are asked for, in turns.
+/// The number of entities that are queried in turns.
 const ENTITIES: usize = 100;
-/// Those who ask at the same time, each over a connection of its own, and how long.
+/// The number of concurrent clients, each with its own connection, and the duration.
 const CLIENTS: u16 = 8;
 const CLIENTS_TIME: Duration = Duration::from_secs(3);
-/// Facts that are inserted, one after the other; fewer if that takes longer than the time.
+/// The number of facts to insert, one after the other; fewer if the time is over earlier.
 const WRITES: usize = 200;
 const WRITES_TIME: Duration = Duration::from_secs(30);
 const WRITES_WARM: usize = 5;
-/// The largest answer.
+/// The largest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 impl Bench<'_> {
@@ -50,7 +50,7 @@ impl Bench<'_> {
         self.same(cluster, expected).await
     }
 
-    /// Tells how long calls took, as somebody has measured each.
+    /// Reports the durations of calls that `work` has measured.
     async fn timed(
         &mut self,
         cluster: &Cluster,
@@ -66,7 +66,7 @@ impl Bench<'_> {
         self.tell(Measurement { clients: Some(clients), per_second, usage, ..of(&times, self.step("entail", step)) })
     }
 
-    /// The cluster must have what its answers said.
+    /// Checks that the cluster contains what its responses reported.
     async fn same(&self, cluster: &Cluster, expected: Content) -> Result<(), Error> {
         let content = cluster.content(cluster.epoch().await?).await?;
         for (what, entail, expected) in
@@ -81,7 +81,7 @@ impl Bench<'_> {
     }
 }
 
-/// What a call took, in seconds: by our clock, and by the server's if it tells.
+/// The duration of a call in seconds: by the client's clock, and by the server's if it reports one.
 struct Took {
     ours: f64,
     servers: Option<f64>,
@@ -115,7 +115,7 @@ fn unhealthy(why: String) -> Error {
     Error::Child { name: "a health check".to_owned(), why }
 }
 
-/// The smallest call that the server knows.
+/// Measures empty calls: health checks.
 async fn empty_calls(mut health: HealthClient<Channel>, calls: usize) -> Result<Vec<Took>, Error> {
     let mut times = Vec::new();
     for _ in 0..calls {
@@ -125,14 +125,14 @@ async fn empty_calls(mut health: HealthClient<Channel>, calls: usize) -> Result<
     Ok(times)
 }
 
-/// A query for everything that is said of an entity, for each of some entities.
+/// Queries for all facts of an entity, for each of some entities.
 async fn queries(client: &Client) -> Result<Vec<String>, Error> {
     let text = format!("SELECT ?x {{ ?x a <{}> }} LIMIT {ENTITIES}", term("GraduateStudent"));
     let (rows, _) = rows(client, &text).await?;
     Ok(rows.iter().map(|entity| format!("SELECT ?p ?o {{ {entity} ?p ?o }}")).collect())
 }
 
-/// The rows of an answer, as lines of TSV, and how long it took.
+/// The rows of an answer, as lines of TSV, and the duration.
 async fn rows(client: &Client, query: &str) -> Result<(Vec<String>, Took), Error> {
     let request = QueryRequest { query: query.to_owned(), format: ResultFormat::Tsv.into(), ..Default::default() };
     let (answer, took) = timed(async { Ok(client.query_all(request, ANSWER_BYTES_MAX).await?) }).await?;
@@ -145,7 +145,7 @@ async fn rows(client: &Client, query: &str) -> Result<(Vec<String>, Took), Error
     }
 }
 
-/// When to stop asking.
+/// When to stop sending.
 #[derive(Clone, Copy)]
 enum Until {
     Calls(usize),
@@ -168,7 +168,7 @@ async fn ask(client: &Client, queries: &[String], until: Until) -> Result<Vec<To
     Ok(times)
 }
 
-/// Each client begins with another entity.
+/// Each client starts with a different entity.
 async fn ask_together(cluster: &Cluster, queries: &[String]) -> Result<Vec<Took>, Error> {
     let mut clients = JoinSet::new();
     for number in 0..usize::from(CLIENTS) {
@@ -185,8 +185,8 @@ async fn ask_together(cluster: &Cluster, queries: &[String]) -> Result<Vec<Took>
     Ok(times)
 }
 
-/// Says that somebody new heads a department, from which more follows by several rules, again and again. The answer
-/// comes when it is durable and the closure is complete.
+/// Inserts a new head of a department, from which several rules derive more facts, again and again. The response comes
+/// when the change is durable and the closure is complete.
 async fn write(client: &Client, name: &str, count: usize, content: &mut Content) -> Result<Vec<Took>, Error> {
     let (heads, started) = (term("headOf"), Instant::now());
     let mut times = Vec::new();

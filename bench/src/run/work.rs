@@ -1,4 +1,4 @@
-//! Where inputs and data are while it is measured.
+//! The directories of inputs and data during a benchmark.
 
 use crate::Error;
 use std::fs;
@@ -34,7 +34,7 @@ impl Work {
         }
     }
 
-    /// An empty directory for a run. One that is there already has the data of another benchmark and is refused.
+    /// Creates an empty directory for a run. An existing one contains the data of another benchmark and is refused.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -44,7 +44,7 @@ impl Work {
         Ok(path)
     }
 
-    /// Removes a run's directory if nobody wants it.
+    /// Removes a run's directory unless it is to be kept.
     ///
     /// # Errors
     /// [`Error::Io`].

@@ -1,9 +1,9 @@
-//! Numbers as people read them.
+//! Formats numbers for tables.
 
-/// Writes a number.
+/// A function that formats a number.
 pub type Number = fn(f64) -> String;
 
-/// A whole number with commas.
+/// An integer with thousands separators.
 pub fn count(number: f64) -> String {
     let digits = format!("{number:.0}");
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("-", digits));
@@ -14,7 +14,7 @@ pub fn count(number: f64) -> String {
     format!("{sign}{}", parts.join(","))
 }
 
-/// Seconds, in hundredths or, where that says little, in thousandths.
+/// Seconds with two decimals, or three for small values.
 pub fn seconds(number: f64) -> String {
     if number < 0.1 { format!("{number:.3}") } else { format!("{number:.2}") }
 }
@@ -25,18 +25,18 @@ pub fn millis(number: f64) -> String {
     if millis < 1.0 { format!("{millis:.3}") } else { format!("{millis:.1}") }
 }
 
-/// Bytes as millions.
+/// Bytes in millions.
 pub fn bytes(number: f64) -> String {
     let millions = number / 1e6;
     if millions < 100.0 { format!("{millions:.1}") } else { count(millions) }
 }
 
-/// One thing over another; a dash where there is no such number.
+/// A ratio; a dash if it is not a number.
 pub fn ratio(number: f64) -> String {
     if number.is_finite() { format!("{number:.2}") } else { "–".to_owned() }
 }
 
-/// A value for each of so many; nothing where there is no value.
+/// A value divided by `of`; empty if there is no value.
 pub fn per(value: Option<f64>, of: f64) -> String {
     value.map_or_else(String::new, |value| ratio(value / of))
 }

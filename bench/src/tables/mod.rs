@@ -1,9 +1,9 @@
-//! Results as Markdown, for a page that shows them: one section for each command, and one table for all together.
+//! Results as Markdown: one section for each command, and one table that compares all.
 //!
 //! ```text
 //! lines of JSON ──► Results (machine, cluster, values of each step over all runs, ratios) ──► tables
 //! ```
-//! Fields are read by their names, so that lines of other programs with the same fields go as well.
+//! Fields are read by name, so lines of other programs with the same fields can be used as well.
 
 mod format;
 mod results;
@@ -13,7 +13,7 @@ use format::{Number, bytes, count, millis, per, ratio, seconds};
 use results::{Results, Step};
 use std::fmt::Write;
 
-/// Columns of the table of steps: title, field, how it is written. One without anything but zeros is left out.
+/// Columns of the table of steps: title, field, format. A column with nothing but zeros is left out.
 const STEP_COLUMNS: [(&str, &str, Number); 9] = [
     ("facts", "facts", count),
     ("rounds", "rounds", count),
@@ -43,10 +43,10 @@ const POINT_COLUMNS: [(&str, &str, Number); 6] = [
     ("a second", "per_second", count),
 ];
 
-/// The tables of some files, each with its name and what is in it.
+/// The tables of some files, given by name and contents.
 ///
 /// # Errors
-/// [`Error::Input`] for a line that is no result, and for a file without results.
+/// [`Error::Input`] for a line that is not a result, and for a file without results.
 pub fn markdown(files: &[(String, String)]) -> Result<String, Error> {
     let mut all = Vec::new();
     for (name, text) in files {
@@ -76,7 +76,7 @@ fn section(results: &Results, out: &mut String) {
     table("request", &POINT_COLUMNS, &points, Step::short_name, out);
 }
 
-/// A row for each step, with the least, the median and the largest of its runs; nothing if there are no steps.
+/// A row for each step, with the minimum, the median and the maximum of its runs; nothing if there are no steps.
 fn table(title: &str, columns: &[(&str, &str, Number)], steps: &[&Step], name: fn(&Step) -> String, out: &mut String) {
     if steps.is_empty() {
         return;
@@ -106,7 +106,7 @@ fn ratios(results: &Results, out: &mut String) {
     }
 }
 
-/// What a fact costs in each section, as work grows or clusters differ.
+/// The cost of a fact in each section, to compare workloads and clusters.
 fn together(all: &[Results], out: &mut String) {
     line(out, "### Together\n");
     line(out, "For each fact, time in millionths of a second and room in bytes.\n");

@@ -1,4 +1,4 @@
-//! The lines of one file, put together: what each step took in all its runs.
+//! The results of one file, grouped by step over all runs.
 
 use super::format::Number;
 use crate::Error;
@@ -6,15 +6,15 @@ use crate::measurement::spread;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// What one command has measured.
+/// The results of one command.
 #[derive(Default)]
 pub struct Results {
     pub workload: String,
     pub runs: u64,
-    /// In a few words.
+    /// A short description of the cluster.
     pub cluster: String,
     machine: Map<String, Value>,
-    /// In the order in which they came first.
+    /// The steps, in the order of their first occurrence.
     pub steps: Vec<Step>,
     pub ratios: Vec<Ratio>,
 }
@@ -23,9 +23,9 @@ pub struct Results {
 pub struct Step {
     pub subject: String,
     pub name: String,
-    /// Requests are told apart by it.
+    /// The number of clients, which distinguishes steps of the same name.
     clients: Option<u64>,
-    /// The values of each field, one of each run.
+    /// The values of each field, one for each run.
     values: BTreeMap<String, Vec<f64>>,
 }
 
@@ -33,15 +33,15 @@ pub struct Step {
 pub struct Ratio {
     pub against: String,
     pub of: String,
-    /// Least, median and largest.
+    /// Minimum, median and maximum.
     pub values: [f64; 3],
 }
 
 impl Results {
-    /// The results of a file, to which several commands may have written one after the other.
+    /// The results in a file, to which several commands may have written one after the other.
     ///
     /// # Errors
-    /// [`Error::Input`] for a line that is no result, and if a command has none.
+    /// [`Error::Input`] for a line that is not a result, and if a command has no results.
     pub fn read(name: &str, text: &str) -> Result<Vec<Self>, Error> {
         let mut all = vec![Self::default()];
         for (number, line) in text.lines().enumerate() {
@@ -66,7 +66,7 @@ impl Results {
             "measurement" => self.measurement(&line)?,
             "ratio" => {
                 let text = |field: &str| line.get(field).and_then(Value::as_str).map(str::to_owned);
-                // A ratio to what was too little to be measured is no number.
+                // A ratio whose divisor was too small to be measured is null.
                 let number = |field: &str| Some(line.get(field)?.as_f64().unwrap_or(f64::NAN));
                 let values = [number("min")?, number("median")?, number("max")?];
                 self.ratios.push(Ratio { against: text("against")?, of: text("of")?, values });
@@ -96,7 +96,7 @@ impl Results {
         Some(())
     }
 
-    /// Where, on what, and how busy that was.
+    /// The machine, the cluster and the load.
     pub fn circumstances(&self) -> String {
         let text = |field: &str| self.machine.get(field).and_then(Value::as_str).unwrap_or("unknown");
         let number = |field: &str| self.machine.get(field).and_then(Value::as_f64).unwrap_or_default();
@@ -115,7 +115,7 @@ impl Results {
         format!("{}.", of.join("; "))
     }
 
-    /// With whom there are ratios, each once.
+    /// The peers with ratios, each once.
     pub fn against(&self) -> Vec<String> {
         let mut against: Vec<String> = self.ratios.iter().map(|ratio| ratio.against.clone()).collect();
         against.dedup();
@@ -147,7 +147,7 @@ impl Step {
         self.values.contains_key(field)
     }
 
-    /// Is there anything to show?
+    /// Does the step have a value other than zero in this field?
     pub fn tells(&self, field: &str) -> bool {
         self.values.get(field).is_some_and(|values| values.iter().any(|value| *value != 0.0))
     }
@@ -156,7 +156,7 @@ impl Step {
         self.values.get(field).map(|values| spread(values)[1])
     }
 
-    /// Least, median and largest, or the one value that all runs have.
+    /// Minimum, median and maximum, or the one value of all runs.
     pub fn cell(&self, field: &str, number: Number) -> String {
         let Some(values) = self.values.get(field) else { return String::new() };
         let [min, median, max] = spread(values).map(number);
@@ -167,7 +167,7 @@ impl Step {
         format!("{}, {}", self.subject, self.name)
     }
 
-    /// Of Entail the name alone.
+    /// The name of a step; for Entail without the subject.
     pub fn short_name(&self) -> String {
         if self.subject == "entail" { self.name.clone() } else { self.full_name() }
     }

@@ -1,4 +1,4 @@
-//! Lines in, tables out.
+//! Tables generated from given lines.
 
 use super::*;
 

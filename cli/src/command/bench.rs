@@ -1,10 +1,10 @@
-//! `entail bench`: becomes the program `entail-bench`, which holds the benchmark with its generators and peers, so that none
-//! of that is in this one.
+//! `entail bench`: executes the program `entail-bench`, which contains the benchmark with its generators and peers, so
+//! that this program does not contain them.
 //!
 //! ```text
 //! entail --timeout 1h bench lubm --points ──exec──► ENTAIL=THIS entail-bench --timeout 3600000ms lubm --points
 //! ```
-//! The process stays the same: signals, standard streams and the exit code need no passing on.
+//! The process is replaced, so signals, standard streams and the exit code need no forwarding.
 
 use crate::arguments::{Globals, LogForm};
 use crate::failure::Failure;
@@ -18,7 +18,7 @@ use std::process::Command;
 
 const PROGRAM: &str = "entail-bench";
 
-/// Measures clusters of this program, beside others: runs `entail-bench`, a program of its own.
+/// Runs benchmarks on clusters of this program, and compares with others: runs the separate program `entail-bench`.
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, after_help = "`entail bench --help` lists the workloads and their options.")]
 pub struct Arguments {
@@ -27,19 +27,19 @@ pub struct Arguments {
     words: Vec<OsString>,
 }
 
-/// Ends this program, unless there is no other.
+/// Replaces this process; returns only if `entail-bench` is missing.
 pub fn run(arguments: Arguments, globals: &Globals) -> Result<(), Failure> {
     let this = std::env::current_exe().map_err(|error| Failure::input("this program", error))?;
     let beside = this.with_file_name(PROGRAM);
     // A name without a directory is looked up on the PATH.
     let program = if beside.exists() { beside.as_path() } else { Path::new(PROGRAM) };
     let mut command = Command::new(program);
-    // It measures the program that was called, unless it is told otherwise.
+    // The benchmark measures the calling program, unless its options name another.
     command.env("ENTAIL", &this).args(common(globals)).args(arguments.words);
     Err(refused(command.exec(), &this))
 }
 
-/// What was said in front of `bench`, or in the environment, or in the configuration.
+/// The global options from the command line, the environment or the configuration file.
 fn common(globals: &Globals) -> Vec<OsString> {
     let Globals { server, timeout, config, log_format, quiet, verbose } = globals;
     let mut words: Vec<OsString> = vec!["--server".into(), server.into()];

@@ -1,4 +1,4 @@
-//! `entail completions`: what a shell needs to complete command lines.
+//! `entail completions`: shell completions.
 
 use crate::arguments::Arguments as Line;
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    // The generator panics when it cannot write; memory always can.
+    // The generator panics on write errors; writing to memory cannot fail.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Line::command(), "entail", &mut script);
     let mut out = io::stdout().lock();

@@ -1,4 +1,4 @@
-//! `entail config show`: every setting, and where its value comes from.
+//! `entail config show`: every setting, with the origin of its value.
 
 use crate::config::{Config, Setting};
 use crate::failure::Failure;
@@ -19,17 +19,17 @@ A setting is a flag that takes a value. A flag wins over its environment variabl
 that over the default. The file is the one of --config or ENTAIL_CONFIG, or else the first that exists of
 $XDG_CONFIG_HOME/entail/config.toml (~/.config/entail/config.toml) and /etc/entail/config.toml.";
 
-/// The configuration: what is set, and where
+/// Shows the configuration and where each setting comes from
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
     Show(Show),
 }
 
-/// Shows every setting of every command, its value, and where the value comes from
+/// Shows every setting of every command, with its value and origin
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Show {
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }

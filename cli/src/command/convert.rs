@@ -1,10 +1,10 @@
-//! `entail convert`: RDF from one format into another, without a cluster.
+//! `entail convert`: converts RDF from one format to another, without a cluster.
 //!
 //! ```text
 //! file, decompressed ──► parser, on threads of its own ──► batches ──► serializer ──► compressed ──► NAME.part ──► NAME
 //! ```
-//! Memory is bounded by the size of a batch, not by that of the file. A file is there under its name only when it is
-//! whole; one that was there before is replaced then.
+//! Memory is bounded by the size of a batch, not by the size of the file. The output gets its name only when it is
+//! complete, and replaces an earlier file of that name only then.
 
 use crate::command::load::{Format, OnError};
 use crate::failure::Failure;
@@ -34,10 +34,10 @@ Examples:
 
 Blank nodes get new labels, the same ones each time.";
 
-/// Makes the labels of blank nodes the same in each run.
+/// The scope of blank node labels; constant, so that every run writes the same labels.
 const SCOPE: u128 = 0;
 
-/// Converts RDF from one format into another, without a cluster; gzip and zstd by the names
+/// Converts RDF from one format to another, without a cluster; compresses with gzip or zstd by the file name
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -49,11 +49,11 @@ pub struct Arguments {
     #[arg(value_name = "TO", default_value = "-")]
     output: PathBuf,
 
-    /// The format of what is read [default: by the name]
+    /// The input format [default: by the name]
     #[arg(long, value_enum, value_name = "FORMAT")]
     from: Option<Format>,
 
-    /// The format of what is written [default: by the name]
+    /// The output format [default: by the name]
     #[arg(long, value_enum, value_name = "FORMAT")]
     to: Option<Format>,
 
@@ -61,7 +61,7 @@ pub struct Arguments {
     #[arg(long, value_name = "IRI")]
     graph: Option<String>,
 
-    /// What relative IRIs are relative to
+    /// The base IRI for relative IRIs
     #[arg(long, value_name = "IRI")]
     base: Option<String>,
 
@@ -69,7 +69,7 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "WHAT", default_value = "stop")]
     on_error: OnError,
 
-    /// With `--on-error skip`: give up after this many
+    /// With `--on-error skip`: fail when more statements than this are malformed
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     skip_max: u64,
 }
@@ -102,7 +102,7 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
     Ok(())
 }
 
-/// What to do, checked.
+/// A validated conversion.
 struct Job {
     request: ParseRequest,
     format: entail_rdf::Format,
@@ -134,7 +134,7 @@ impl Job {
         Ok(Self { request, format, compression, prefixes: prefixes.to_vec() })
     }
 
-    /// Reads and writes everything; gives what was read, and how many bytes were written.
+    /// Converts all input; returns the report of the parser and the number of bytes written.
     fn run(self, input: &Path, out: Box<dyn Write + Send>) -> Result<(ParseReport, u64), Failure> {
         let source: Box<dyn Read + Send> = if is_stream(input) {
             Box::new(io::stdin())
@@ -143,7 +143,7 @@ impl Job {
         };
         let counted = Counted { out: BufWriter::new(out), bytes: 0 };
         let compressor = Compressor::new(self.compression, counted)?;
-        // Only these two show prefixes as such.
+        // Only these two formats declare prefixes.
         let has_prefixes = matches!(self.format, entail_rdf::Format::Turtle | entail_rdf::Format::TriG);
         let prefixes = if has_prefixes { self.prefixes } else { Vec::new() };
         let serializer = Mutex::new(Serializer::new(self.format, compressor, &prefixes)?);
@@ -156,7 +156,7 @@ impl Job {
     }
 }
 
-/// A reader of the output that went away is no failure; anything else is.
+/// A closed pipe on the output is no failure; any other error is.
 fn failure(fault: Fault) -> Failure {
     match fault.reason {
         Reason::Cancelled => Failure::Output(ErrorKind::BrokenPipe.into()),
@@ -219,7 +219,7 @@ fn node(term: Term) -> Result<NamedOrBlankNode, Fault> {
     }
 }
 
-/// A writer that counts what goes through it.
+/// A writer that counts the bytes written.
 struct Counted<W> {
     out: W,
     bytes: u64,
@@ -237,16 +237,16 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// Where the output goes. A file that is not finished is removed when this is dropped, also by Ctrl-C.
+/// The output file. An incomplete file is removed when this is dropped, also after Ctrl-C.
 struct Target {
     path: PathBuf,
-    /// The name until it is whole; none for what is not a file.
+    /// The name of the incomplete file; `None` if the output is not a regular file.
     part: Option<PathBuf>,
 }
 
 impl Target {
     fn new(path: &Path) -> Self {
-        // Devices and pipes are written to as they are.
+        // Devices and pipes are written directly.
         let is_file = !is_stream(path) && fs::metadata(path).map_or(true, |metadata| metadata.is_file());
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
@@ -262,7 +262,7 @@ impl Target {
         Ok(Box::new(create.map_err(|error| Failure::input(self.path.display().to_string(), error))?))
     }
 
-    /// Gives the file its name.
+    /// Renames the complete file to its final name.
     fn keep(mut self) -> Result<(), Failure> {
         match self.part.take() {
             None => Ok(()),
@@ -274,7 +274,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if let Some(part) = &self.part {
-            // It may never have been made.
+            // The file may not exist yet.
             _ = fs::remove_file(part);
         }
     }

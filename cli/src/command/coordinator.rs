@@ -1,4 +1,4 @@
-//! `entail coordinator`: the conductor, which answers clients and orders changes.
+//! `entail coordinator`: the coordinator, which answers clients and orders changes.
 
 use crate::failure::Failure;
 use crate::server::{self, Front};
@@ -16,18 +16,18 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Where its log is kept; one process at a time
+    /// The directory of the coordinator's log; one process at a time
     #[arg(long, value_name = "DIR", env = "ENTAIL_DATA")]
     data: PathBuf,
 
     #[command(flatten)]
     front: Front,
 
-    /// Shards are placed, and writes wait, until this many nodes have registered
+    /// Waits for this many registered nodes before shards are placed and writes are accepted
     #[arg(long, value_name = "COUNT", env = "ENTAIL_MIN_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4096))]
     min_nodes: u16,
 
-    /// Memory for queries and loads on their way
+    /// Memory for queries and loads in progress
     #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]
     memory: u64,
 }

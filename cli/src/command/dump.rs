@@ -1,4 +1,4 @@
-//! `entail dump`: writes a graph as RDF, as it comes.
+//! `entail dump`: streams a graph as RDF.
 
 use crate::command::load::Format;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
 
-    /// Which facts
+    /// The facts to write
     #[arg(long, value_enum, value_name = "WHICH", default_value = "asserted")]
     content: Content,
 
@@ -44,9 +44,9 @@ pub struct Arguments {
 /// Which facts are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Content {
-    /// Those that users said
+    /// Facts that were loaded or inserted
     Asserted,
-    /// Those that rules say
+    /// Facts that rules derived
     Derived,
     All,
 }

@@ -1,4 +1,4 @@
-//! `entail load`: loads files of RDF, all of them or none.
+//! `entail load`: loads RDF files, all of them or none.
 
 use crate::failure::Failure;
 use crate::output::{Form, change};
@@ -43,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     graph: String,
 
-    /// What relative IRIs are relative to
+    /// The base IRI for relative IRIs
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     base: String,
 
@@ -59,15 +59,15 @@ pub struct Arguments {
     #[arg(long, value_name = "TRIPLES", value_parser = clap::value_parser!(u64).range(1..))]
     commit_every: Option<u64>,
 
-    /// Makes it harmless to run this very command again; made up if none is given
+    /// Makes retries of this command safe: a load with this id is applied once [default: a random id]
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
-    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
     pub trace: bool,
 
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
@@ -89,7 +89,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Its name in the interface.
+    /// The format's name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ntriples => "ntriples",
@@ -102,7 +102,7 @@ impl Format {
     }
 }
 
-/// How a file is compressed.
+/// The compression of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Compression {
     None,
@@ -112,12 +112,12 @@ pub enum Compression {
     Zstd,
 }
 
-/// What a malformed statement does to a load.
+/// The handling of a malformed statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnError {
-    /// Ends it, and nothing is loaded
+    /// Fail; nothing is loaded
     Stop,
-    /// Is left out, counted and reported
+    /// Leave the statement out, count it and report it
     Skip,
 }
 
@@ -143,13 +143,13 @@ async fn load(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     session.summarize(arguments.output, &told(&summary, wall), &json(&summary, wall))
 }
 
-/// The command that loads what another program brings.
+/// The command that loads the standard input, for the error about a remote URL.
 fn pipe(name: &Path) -> String {
     let format = entail_rdf::detect(&name.to_string_lossy()).format;
     format!("entail load - --format {}", format.map_or("FORMAT", entail_rdf::Format::name))
 }
 
-/// The files, each with what the server has to know about it.
+/// The files, each with its header for the server.
 fn sources(arguments: &Arguments) -> Result<Vec<Source>, Failure> {
     let is_input = |path: &&PathBuf| path.as_path() == Path::new("-");
     match arguments.files.iter().filter(is_input).count() {
@@ -196,7 +196,7 @@ fn header(arguments: &Arguments) -> FileHeader {
     }
 }
 
-/// The bytes of all files, which also shows early that they are there; nothing when one of them is a stream.
+/// The total size of the files in bytes, which also reports missing files early; `None` if one of them is a stream.
 fn size(files: &[PathBuf]) -> Result<Option<u64>, Failure> {
     let mut total = Some(0);
     for path in files.iter().filter(|path| path.as_path() != Path::new("-")) {
@@ -210,17 +210,17 @@ fn size(files: &[PathBuf]) -> Result<Option<u64>, Failure> {
     Ok(total.filter(|_| files.iter().all(|path| path.as_path() != Path::new("-"))))
 }
 
-/// What to do about a directory: name its files.
+/// The hint for a directory: name its files.
 fn directory(path: &Path) -> String {
     let format_of = |name: &Path| entail_rdf::detect(&name.to_string_lossy()).format;
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    // One that is sure to be loaded, for an example.
+    // The extension of a file that can be loaded, for the example.
     let extension = entries.filter_map(|entry| format_of(&entry.path())).map(entail_rdf::Format::extension).next();
     let example = path.join(extension.map_or_else(|| "*".to_owned(), |extension| format!("*.{extension}*")));
     format!("is a directory; name the files in it: entail load {}", example.display())
 }
 
-/// What a load did, in a few lines.
+/// The summary of a load, in a few lines.
 fn told(summary: &LoadSummary, wall: f64) -> String {
     let fast = rate(summary.triples, wall, "triples").map_or_else(String::new, |rate| format!(" ({rate})"));
     let (triples, size) = (counted(summary.triples, "triple"), bytes(summary.bytes));

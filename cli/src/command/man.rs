@@ -15,11 +15,11 @@ Examples:
   entail man | man -l -
   entail man --dir ~/.local/share/man/man1";
 
-/// Writes manual pages: that of `entail` to the standard output, or a page for each command into a directory
+/// Writes manual pages: the page of `entail` to the standard output, or a page for each command into a directory
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The directory for the pages entail.1, entail-load.1, ...; made if it is not there
+    /// The directory for the pages entail.1, entail-load.1, ...; created if missing
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -41,9 +41,9 @@ pub fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
     }
 }
 
-/// Writes the pages of a command and of those below it; says how many.
+/// Writes the pages of a command and its subcommands; returns their number.
 fn write(mut command: Command, name: &str, dir: &Path) -> io::Result<u64> {
-    // Pages of commands below have the options of all commands, and the whole name in front of the text.
+    // Pages of subcommands include the global options, and their usage line has the full command name.
     command.build();
     let inner: Vec<Command> = command.get_subcommands().filter(|inner| inner.get_name() != "help").cloned().collect();
     let mut pages = 1;

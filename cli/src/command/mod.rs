@@ -1,4 +1,4 @@
-//! The commands, one file each. They share a shape: `Arguments` for clap, and `run`.
+//! The commands, one file each. Each has `Arguments` for clap, and `run`.
 
 pub mod bench;
 pub mod completions;
@@ -26,8 +26,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Does what was asked for. Ctrl-C, or SIGTERM, drops a command, which stops its work on every node; roles, and what
-/// is watched, end by themselves.
+/// Runs a command. Ctrl-C or SIGTERM drops it, which stops its work on every node; roles and `--watch` handle the
+/// signals themselves.
 pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     let ends_itself = command.role().is_some() || matches!(&command, Command::Status(status) if status.watch);
     tokio::select! {
@@ -66,16 +66,16 @@ async fn dispatch(command: Command, session: &Session) -> Result<(), Failure> {
     }
 }
 
-/// A text that the user wrote, and what to call it in messages.
+/// A text from the user, with its name for messages.
 pub struct Text {
     pub name: String,
     pub content: String,
-    /// A line for the cluster that the user did not write: the prefixes that the text lacks. May be empty.
+    /// The line of missing prefix declarations that is sent before the text. May be empty.
     prologue: String,
 }
 
 impl Text {
-    /// The text of a file; `-` is the standard input. `pipe` is the command that reads that.
+    /// Reads a text from a file; `-` is the standard input. `pipe` is the command that reads the standard input.
     pub fn read(path: &Path, pipe: &str) -> Result<Self, Failure> {
         let path = &place::local(path, pipe)?;
         if path == Path::new("-") {
@@ -86,7 +86,7 @@ impl Text {
         Ok(Self { name, content, prologue: String::new() })
     }
 
-    /// A text of the command line, or the file that was named instead of it; `-` is the standard input.
+    /// A text from the command line, or from a file; `-` is the standard input.
     pub fn of(text: Option<String>, file: Option<&Path>, what: &str) -> Result<Self, Failure> {
         match (text, file) {
             (_, Some(path)) => Self::read(path, &format!("entail {what} -")),
@@ -103,19 +103,19 @@ impl Text {
         Ok(Self { name: "standard input".to_owned(), content, prologue: String::new() })
     }
 
-    /// The same text, with prefixes that it need not declare.
+    /// The text, preceded by declarations for the known prefixes that it uses.
     #[must_use]
     pub fn knowing(self, prefixes: &Known) -> Self {
         let prologue = prefixes.prologue(&self.content);
         Self { prologue, ..self }
     }
 
-    /// What the cluster gets.
+    /// The text that is sent to the cluster.
     pub fn whole(&self) -> String {
         format!("{}{}", self.prologue, self.content)
     }
 
-    /// What the cluster says about this text.
+    /// The failure for the cluster's error about this text.
     pub fn failure(&self, error: entail_client::Error) -> Failure {
         let lines_before = self.prologue.lines().count() as u64;
         Failure::about_text(error, &self.name, &self.content, lines_before)

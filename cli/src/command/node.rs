@@ -1,4 +1,4 @@
-//! `entail node`: a worker, which holds shards and works on them.
+//! `entail node`: a node, which holds shards and evaluates rules and queries on them.
 
 use crate::address;
 use crate::failure::Failure;
@@ -23,30 +23,30 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Where its shards are kept; one process at a time
+    /// The directory of the shards; one process at a time
     #[arg(long, value_name = "DIR", env = "ENTAIL_DATA")]
     data: PathBuf,
 
-    /// The coordinator's peer address (its port is 7401 unless it was told otherwise)
+    /// The coordinator's peer address (port 7401 by default)
     #[arg(long, value_name = "URL", env = "ENTAIL_COORDINATOR", value_parser = address::coordinator)]
     coordinator: String,
 
-    /// Where the coordinator and other nodes call
+    /// The address for the coordinator and other nodes
     #[arg(long, value_name = "ADDR", env = "ENTAIL_PEER_LISTEN", default_value = "127.0.0.1:7401", value_parser = address::listen)]
     peer_listen: SocketAddr,
 
-    /// The address that they are told, HOST:PORT [default: the one that is listened on]
+    /// The address that this node advertises to them, HOST:PORT [default: the address of --peer-listen]
     #[arg(long, value_name = "ADDR", env = "ENTAIL_ADVERTISE", value_parser = address::advertised)]
     advertise: Option<String>,
 
     #[command(flatten)]
     running: Running,
 
-    /// What people call this node; no other node may have the name [default: the one it had last, or a new one]
+    /// The name of this node, unique in the cluster [default: the last name, or a generated one]
     #[arg(long, value_name = "NAME", env = "ENTAIL_NAME", value_parser = name)]
     pub name: Option<String>,
 
-    /// Memory for chunks of facts and for work
+    /// Memory for cached chunks of facts and for evaluation
     #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]
     memory: u64,
 
@@ -83,13 +83,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     server::supervise(roles, &stop).await
 }
 
-/// A name that no other node has: its directory remembers it.
+/// Generates a name that no other node has; the data directory stores it.
 fn new_name() -> String {
     // The hasher's keys come from the system's randomness.
     format!("node-{:08x}", RandomState::new().hash_one(std::process::id()) as u32)
 }
 
-/// Names stand in tables, logs and labels.
+/// Validates a name, which appears in tables, logs and labels.
 fn name(text: &str) -> Result<String, String> {
     match text.is_empty() || text.chars().any(char::is_control) {
         true => Err("a name has letters, and no control characters".to_owned()),

@@ -1,4 +1,4 @@
-//! `entail queries`: lists what is running, and cancels it.
+//! `entail queries`: lists and cancels running queries and changes.
 
 use crate::failure::Failure;
 use crate::output::grid::{Align, Grid};
@@ -16,7 +16,7 @@ Examples:
   entail queries cancel 17
   entail queries --output json | jq -r '.queries[] | select(.seconds > 60) | .id'";
 
-/// Characters of a text in the table.
+/// The largest number of characters of a text in the table.
 const TEXT_CHARS_MAX: usize = 60;
 
 /// Lists the queries and changes that are running.
@@ -26,7 +26,7 @@ pub struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
@@ -88,7 +88,7 @@ fn table(running: &ListQueriesResponse, out: &mut dyn Write) -> io::Result<()> {
     Grid::new(columns).write(&running.queries.iter().map(row).collect::<Vec<_>>(), out)
 }
 
-/// The beginning of a text, without what a terminal would obey.
+/// The beginning of a text, without control characters.
 fn shortened(text: &str) -> String {
     let printable = |character: char| if character.is_control() { '\u{FFFD}' } else { character };
     let beginning: String = text.chars().take(TEXT_CHARS_MAX).map(printable).collect();

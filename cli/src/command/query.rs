@@ -1,4 +1,4 @@
-//! `entail query`: asks, and shows the answer as it comes.
+//! `entail query`: runs a query and streams its answer.
 //!
 //! ```text
 //! answer ──► copied as it is (JSON, CSV, TSV, XML, Turtle, N-Triples)
@@ -32,7 +32,7 @@ Examples:
   entail query --explain -f question.rq
   entail query --trace -f question.rq                 which process took how long";
 
-/// Chunks of an answer that wait for the table.
+/// The largest number of buffered chunks for the table.
 const CHUNKS_WAITING: usize = 4;
 
 /// Runs a SPARQL query over asserted and derived facts.
@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(long, short, value_name = "FILE", conflicts_with = "query")]
     file: Option<PathBuf>,
 
-    /// How the answer is shown
+    /// The format of the answer
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Output,
 
@@ -55,11 +55,11 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "profile")]
     explain: bool,
 
-    /// Runs the query, and then tells on the standard error what each part of the plan really took
+    /// Runs the query, and then prints the measured work of each part of the plan to the standard error
     #[arg(long)]
     profile: bool,
 
-    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
     pub trace: bool,
 
@@ -79,23 +79,23 @@ pub struct Arguments {
     #[arg(long, value_name = "IRI")]
     named_graph: Vec<String>,
 
-    /// The default graph is all graphs together
+    /// Uses the union of all graphs as the default graph
     #[arg(long)]
     union_default_graph: bool,
 
-    /// Fails when there are more rows [default: the server's limit]
+    /// Fails if the answer has more rows [default: the server's limit]
     #[arg(long, value_name = "COUNT")]
     rows_max: Option<u64>,
 
-    /// What relative IRIs are relative to
+    /// The base IRI for relative IRIs
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     base: String,
 }
 
-/// The forms of an answer.
+/// The formats of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people; graphs as N-Triples
+    /// A table; graphs as N-Triples
     Table,
     Json,
     Csv,
@@ -175,12 +175,12 @@ async fn ask(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Is it an answer that a table is made of?
+/// Can the answer be shown as a table?
 fn is_json(answer: &Answer<QueryResponse>) -> bool {
     answer.header().is_some_and(|header| header.media_type.starts_with("application/sparql-results+json"))
 }
 
-/// Writes the answer as it comes.
+/// Copies the answer to the standard output, chunk by chunk.
 async fn copy(answer: &mut Answer<QueryResponse>) -> Result<(), Failure> {
     let mut out = Lines::new(BufWriter::new(io::stdout()));
     while let Some(data) = answer.next().await? {
@@ -190,7 +190,7 @@ async fn copy(answer: &mut Answer<QueryResponse>) -> Result<(), Failure> {
     out.finish().map_err(Failure::Output)
 }
 
-/// Makes a table of the answer, in a thread of its own since the parser waits for its input.
+/// Writes the answer as a table, on a separate thread since the parser blocks for its input.
 async fn table(answer: &mut Answer<QueryResponse>, prefixes: Prefixes, session: &Session) -> Result<(), Failure> {
     let width = output::width();
     let (sender, chunks) = mpsc::channel(CHUNKS_WAITING);

@@ -1,4 +1,4 @@
-//! `entail rules`: applies, lists and drops rule sets.
+//! `entail rules`: applies, lists, shows and drops rule sets.
 
 use crate::command::Text;
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ Examples:
   entail rules show family > family.srl
   entail rules drop family";
 
-/// Rule sets: what follows from the facts.
+/// Manages rule sets, which derive facts from facts.
 #[derive(Subcommand, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub enum Command {
@@ -33,14 +33,15 @@ pub enum Command {
     Drop(Remove),
 }
 
-/// Adds or replaces a rule set (SPARQL-RL), and answers when everything that follows from it is there.
+/// Adds or replaces a rule set (SPARQL-RL), and waits until all derived facts are committed.
 #[derive(Args, Clone, Debug)]
 pub struct Apply {
     /// The rules, or `-` for the standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// What to call the rule set; the same name again replaces it [default: the file's name without its extension]
+    /// The name of the rule set; an existing set of this name is replaced [default: the file's name without its
+    /// extension]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
@@ -48,23 +49,23 @@ pub struct Apply {
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     graph: String,
 
-    /// Makes it harmless to run this very command again; made up if none is given
+    /// Makes retries of this command safe: a change with this id is applied once [default: a random id]
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
-    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
     pub trace: bool,
 
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
 
-/// Lists the rule sets. JSON has their texts as well.
+/// Lists the rule sets. The JSON output includes their texts.
 #[derive(Args, Clone, Debug)]
 pub struct List {
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
@@ -76,7 +77,7 @@ pub struct Show {
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
@@ -88,15 +89,15 @@ pub struct Remove {
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// Makes it harmless to run this very command again; made up if none is given
+    /// Makes retries of this command safe: a change with this id is applied once [default: a random id]
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
-    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
     pub trace: bool,
 
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
@@ -134,7 +135,7 @@ async fn apply(arguments: Apply, session: &Session) -> Result<(), Failure> {
     session.summarize(output, &summary, &json)
 }
 
-/// The name that was given, or the file's own.
+/// The given name, or the file's name without its extension.
 fn name(given: Option<String>, file: &Path) -> Result<String, Failure> {
     let stem = || file.file_stem().filter(|_| file != Path::new("-")).and_then(|stem| stem.to_str()).map(str::to_owned);
     given.or_else(stem).ok_or_else(|| Failure::Usage("rules from the standard input need a --name".to_owned()))

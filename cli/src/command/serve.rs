@@ -1,13 +1,14 @@
-//! `entail serve`: a coordinator and nodes in one process, the same services as in many.
+//! `entail serve`: a coordinator and nodes in one process, with the same services as separate processes.
 //!
 //! ```text
 //! DATA/coordinator ── coordinator        its peer port is --peer-listen
 //! DATA/node-0, -1, … ── nodes            theirs are free ports of the loopback
 //! ```
-//! Nodes are called by reference; they register and send heartbeats through the coordinator's peer port, as others do.
+//! Nodes are called in-process; they register and send heartbeats through the coordinator's peer port, as separate
+//! processes do.
 //!
-//! Every address is taken before anything is written, so that a start which fails for a port leaves nothing behind. The
-//! coordinator ends first, so that requests on their way still find the nodes.
+//! Every address is bound before anything is written, so that a start that fails because of a port leaves nothing
+//! behind. The coordinator stops first, so that requests in progress still reach the nodes.
 
 use crate::failure::Failure;
 use crate::server::place::{self, Place};
@@ -33,18 +34,18 @@ start over with an empty cluster, stop it and remove the directory of --data.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Where everything is kept; one process at a time
+    /// The data directory; one process at a time
     #[arg(long, value_name = "DIR", env = "ENTAIL_DATA")]
     data: PathBuf,
 
     #[command(flatten)]
     front: Front,
 
-    /// Nodes of a new cluster, which keeps them [default: those of the data, 1 for a new cluster]
+    /// Nodes of a new cluster; cannot be changed later [default: those of the data, 1 for a new cluster]
     #[arg(long, value_name = "COUNT", env = "ENTAIL_NODES", value_parser = clap::value_parser!(u16).range(1..=256))]
     nodes: Option<u16>,
 
-    /// Memory of each node for chunks of facts and for work, and of the coordinator for queries and loads
+    /// Memory of each node for cached chunks of facts and for evaluation, and of the coordinator for queries and loads
     #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]
     memory: u64,
 
@@ -106,7 +107,7 @@ fn node(
     }
 }
 
-/// Where this process finds what listens on an address.
+/// The address at which this process reaches a listener on `address`.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

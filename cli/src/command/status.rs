@@ -1,4 +1,4 @@
-//! `entail status`: how the cluster is; with `--wait`, when it is ready; with `--watch`, again and again.
+//! `entail status`: the status of the cluster; with `--wait` once it is ready; with `--watch` repeatedly.
 
 mod watch;
 
@@ -23,17 +23,17 @@ Examples:
   entail status --watch
   entail status --wait --wait-nodes 3 --timeout 1m     until the cluster serves with three nodes";
 
-/// How often a cluster that is not ready is asked again.
+/// The interval of polls while the cluster is not ready.
 const POLL_EVERY: Duration = Duration::from_millis(200);
-/// How long one question may take while waiting.
+/// The timeout of one poll.
 const POLL_MAX: Duration = Duration::from_secs(5);
-/// The state of a cluster that answers.
+/// The state of a cluster that is ready.
 const SERVING: &str = "serving";
 const UP: &str = "up";
-/// The columns before what a line says, in which its title stands.
+/// The width of the title column.
 const TITLE_WIDTH: usize = 8;
 
-/// Shows how the cluster is: its epoch, nodes, facts, memory and disk.
+/// Shows the status of the cluster: its epoch, nodes, facts, memory and disk.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -45,15 +45,15 @@ pub struct Arguments {
     #[arg(long)]
     wait: bool,
 
-    /// Waits until it serves and this many nodes are up
+    /// Waits until the cluster serves and this many nodes are up
     #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
     wait_nodes: usize,
 
-    /// Shows it anew every second, with rates, until Ctrl-C or --timeout
+    /// Refreshes the status every second, with rates, until Ctrl-C or --timeout
     #[arg(long, conflicts_with_all = ["wait", "wait_nodes"])]
     pub watch: bool,
 
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }
@@ -72,7 +72,7 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
     output::show(arguments.output, |out| table(&status, output::width(), out), &json(&status))
 }
 
-/// The status as soon as the cluster is ready.
+/// Waits until the cluster is ready, and returns its status.
 async fn ready(request: StatusRequest, nodes: usize, session: &Session) -> Result<StatusResponse, Failure> {
     let started = Instant::now();
     let limit = session.ask_max();
@@ -91,7 +91,7 @@ async fn ready(request: StatusRequest, nodes: usize, session: &Session) -> Resul
     }
 }
 
-/// The status of a cluster that is ready, or what it still lacks.
+/// The status of a cluster that is ready, or the reason why it is not.
 async fn poll(
     client: &Client,
     request: StatusRequest,
@@ -112,16 +112,16 @@ async fn poll(
     })
 }
 
-/// The columns of nodes that a narrow terminal does not show, those that matter least first.
+/// The columns of nodes that a narrow terminal does not show, the least important ones first.
 const EXPENDABLE: [&str; 9] = ["terms", "cache", "epoch", "address", "queries", "free", "memory", "shards", "disk"];
 
-/// The status for people, in lines that are no wider than `width`.
+/// Writes the status as text, in lines no wider than `width`.
 fn table(status: &StatusResponse, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     head(status).iter().try_for_each(|line| line_within(line, width, out))?;
     details(status, width, out)
 }
 
-/// The tables of nodes and of shards.
+/// Writes the tables of nodes and of shards.
 fn details(status: &StatusResponse, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     if !status.nodes.is_empty() {
         writeln!(out)?;
@@ -134,7 +134,7 @@ fn details(status: &StatusResponse, width: Option<usize>, out: &mut dyn Write) -
     Ok(())
 }
 
-/// A line whose first word is a title of eight columns.
+/// Writes a line whose first word is a title of eight columns.
 fn line_within(line: &str, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     match width {
         Some(width) => writeln!(out, "{}", fold(line, width, TITLE_WIDTH)),
@@ -142,7 +142,7 @@ fn line_within(line: &str, width: Option<usize>, out: &mut dyn Write) -> io::Res
     }
 }
 
-/// What is said of the cluster as a whole.
+/// The lines about the cluster as a whole.
 fn head(status: &StatusResponse) -> Vec<String> {
     let up = status.nodes.iter().filter(|node| node.state == UP).count();
     let (cluster, epoch) = (&status.cluster_id, status.epoch);
@@ -162,7 +162,7 @@ fn head(status: &StatusResponse) -> Vec<String> {
 
 fn nodes(nodes: &[NodeStatus], width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     let row = |node: &NodeStatus| {
-        // A node that has told nothing yet, or no more.
+        // A node that has not reported, or is down.
         let is_known = node.disk_free_bytes > 0;
         let bytes = |size: u64| if is_known { bytes(size) } else { "-".to_owned() };
         vec![
@@ -212,7 +212,7 @@ fn shards(shards: &[ShardStatus], nodes: &[NodeStatus], width: Option<usize>, ou
     Grid::new(columns).write_within(width, &shards.iter().map(row).collect::<Vec<_>>(), out)
 }
 
-/// What people call a node.
+/// The name of a node, as displayed.
 fn shown(node: &NodeStatus) -> String {
     if node.name.is_empty() { node.node_id.clone() } else { node.name.clone() }
 }

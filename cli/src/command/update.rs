@@ -1,4 +1,4 @@
-//! `entail update`: changes facts with SPARQL Update.
+//! `entail update`: changes facts with a SPARQL update.
 
 use crate::command::Text;
 use crate::failure::Failure;
@@ -16,7 +16,7 @@ Examples:
   entail update -f change.ru
   generate | entail update -";
 
-/// Applies a SPARQL update as one epoch, with all that follows from it.
+/// Applies a SPARQL update as one epoch, together with all facts that rules derive from it.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -28,19 +28,19 @@ pub struct Arguments {
     #[arg(long, short, value_name = "FILE", conflicts_with = "update")]
     file: Option<PathBuf>,
 
-    /// What relative IRIs are relative to
+    /// The base IRI for relative IRIs
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     base: String,
 
-    /// Makes it harmless to run this very command again; made up if none is given
+    /// Makes retries of this command safe: a change with this id is applied once [default: a random id]
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
 
-    /// Shows afterwards, on the standard error, where the time went: in which process, and when
+    /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
     pub trace: bool,
 
-    /// How the answer is shown
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
 }

@@ -1,4 +1,4 @@
-//! The configuration file: its values become defaults of flags.
+//! The configuration file: its values become the defaults of flags.
 
 use crate::config::Concerns;
 use crate::failure::Failure;
@@ -12,13 +12,13 @@ use toml::{Table, Value};
 
 /// The table of prefixes, which belongs to no command.
 const PREFIXES: &str = "prefixes";
-/// How much alike two names are, from 0 to 1, if one may be meant for the other.
+/// The least similarity, from 0 to 1, for which an error suggests a known name instead of an unknown one.
 const ALIKE_MIN: f64 = 0.75;
 
-/// What a file sets.
+/// The contents of a file.
 #[derive(Clone, Debug, Default)]
 pub struct File {
-    /// The flags whose defaults it has: `server`, `rules.apply.graph`.
+    /// The flags whose defaults the file sets: `server`, `rules.apply.graph`.
     pub set: BTreeSet<String>,
     pub prefixes: Vec<Prefix>,
 }
@@ -90,10 +90,10 @@ fn fill(mut command: Command, table: Table, inside: &str, file: &mut File) -> Re
     Ok(command)
 }
 
-/// Makes a value the default of a flag.
+/// Sets a value as the default of a flag.
 fn set(command: Command, key: &str, value: &Value, inside: &str) -> Result<Command, String> {
     let name = format!("{inside}{key}");
-    // Its own file cannot be named in it.
+    // The file cannot set its own path.
     let can_be_set = |arg: &&Arg| arg.get_action().takes_values() && arg.get_id() != "config";
     let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(key)) else {
         return Err(unknown(&command, key, &name, inside));
@@ -111,7 +111,7 @@ fn set(command: Command, key: &str, value: &Value, inside: &str) -> Result<Comma
     Ok(command.mut_arg(id, |arg| arg.default_value(text).required(false)))
 }
 
-/// Reads a value as the flag would, on a command line of its own.
+/// Validates a value as the flag would on a command line.
 fn check(arg: &Arg, text: &str) -> Result<(), String> {
     let alone = Arg::new("value").long("value").value_parser(arg.get_value_parser().clone());
     let parsed =
@@ -121,11 +121,11 @@ fn check(arg: &Arg, text: &str) -> Result<(), String> {
         Err(error) => error.to_string(),
     };
     let first = error.lines().next().unwrap_or_default();
-    // What follows the name of the flag, or all of it.
+    // Keeps the text after the name of the flag, or all of it.
     Err(first.split_once("<value>': ").map_or(first, |(_, why)| why).to_owned())
 }
 
-/// Why a key is refused: what was meant, or where it belongs.
+/// The error for an unknown key: a similar name, or the table that the key belongs to.
 fn unknown(command: &Command, key: &str, name: &str, inside: &str) -> String {
     let has = |inner: &&Command| inner.get_arguments().any(|arg| arg.get_long() == Some(key));
     let owners: Vec<&str> = command.get_subcommands().filter(has).map(Command::get_name).collect();
@@ -137,7 +137,7 @@ fn unknown(command: &Command, key: &str, name: &str, inside: &str) -> String {
     format!("`{name}` is not a setting{}", meant(key, known, inside))
 }
 
-/// The name that is most like the one that was written, if it is enough so.
+/// A suggestion of the most similar known name, if it is similar enough.
 fn meant(written: &str, known: impl Iterator<Item = String>, inside: &str) -> String {
     let alike = known.map(|name| (strsim::jaro_winkler(&name, written), name)).filter(|(alike, _)| *alike >= ALIKE_MIN);
     let best = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));

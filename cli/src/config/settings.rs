@@ -1,4 +1,4 @@
-//! Every setting with its value and where that comes from, for `entail config show`.
+//! Every setting with its value and its origin, for `entail config show`.
 
 use super::file::File;
 use clap::parser::ValueSource;
@@ -8,16 +8,16 @@ use std::env;
 /// A flag that takes a value, of all commands or of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its name in the file: `server`, `rules.apply.graph`.
+    /// The setting's name in the file: `server`, `rules.apply.graph`.
     pub name: String,
     /// `None` if it has no value.
     pub value: Option<String>,
     pub origin: Origin,
-    /// The environment variable that sets it.
+    /// The environment variable that sets the flag.
     pub variable: Option<String>,
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Flag,
@@ -27,7 +27,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Its name in answers.
+    /// The origin's name in the output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flag => "flag",
@@ -38,7 +38,7 @@ impl Origin {
     }
 }
 
-/// The settings of all commands, as a process has them that was started like this one.
+/// The settings of all commands, as they apply to a process started with these arguments.
 pub fn all(command: &Command, matches: &ArgMatches, file: &File) -> Vec<Setting> {
     let mut settings = Vec::new();
     collect(command, Some(matches), "", file, &mut settings);
@@ -69,13 +69,13 @@ fn setting(arg: &Arg, matches: Option<&ArgMatches>, inside: &str, file: &File) -
         (None, None) if file.set.contains(&name) => (default, Origin::File),
         (None, None) => (default, Origin::Default),
     };
-    // A number without a limit of its own has 0 as its default, and the limit is the server's.
+    // A hidden default of 0 stands for no limit of its own; the server's limit applies.
     let value = value.filter(|value| !(arg.is_hide_default_value_set() && origin == Origin::Default && value == "0"));
     Some(Setting { name, value, origin, variable })
 }
 
 fn is_given(matches: &ArgMatches, arg: &Arg) -> bool {
-    // Flags of all commands are known to each of them, but not to the others.
+    // The global flags are defined for every command; the flags of one command are unknown to the others.
     matches.try_contains_id(arg.get_id().as_str()).unwrap_or(false)
         && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
 }

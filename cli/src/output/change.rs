@@ -1,4 +1,4 @@
-//! What an epoch did, for people and for programs.
+//! The effect of an epoch, as a line of text and as JSON.
 
 use crate::units::{bytes, count, counted, seconds};
 use entail_client::v1::ChangeSummary;
@@ -19,9 +19,10 @@ pub fn json(change: &ChangeSummary) -> Value {
     })
 }
 
-/// What a change did, in one line. How much each rule derived is in the JSON object alone: there may be thousands.
+/// The effect of a change in one line. The derivations of each rule are in the JSON object only: there may be
+/// thousands.
 pub fn line(change: &ChangeSummary) -> String {
-    // Whoever drops or replaces rules wants to know what is gone, beside what was derived anew.
+    // Dropping or replacing rules removes facts, which the number of new derivations does not show.
     let net = match change.derived_net {
         net if net.cast_unsigned() == change.derived => String::new(),
         net if net < 0 => format!(" ({} fewer than before)", count(net.unsigned_abs())),

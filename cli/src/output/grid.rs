@@ -6,21 +6,21 @@
 //! node-0    12
 //! ```
 //!
-//! A table that is to fit into a width cuts its texts, never its numbers, and then leaves out columns: the last ones, or
-//! those that matter least. Each cut has a `…`.
+//! A table that must fit into a width truncates its texts, never its numbers, and then leaves out columns: the last
+//! ones, or the least important ones. Each omission is marked with `…`.
 
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Cells are padded to at most this many columns; longer ones push their own row aside and no other.
+/// Cells are padded to at most this many columns; a longer cell shifts only its own row.
 const WIDTH_MAX: usize = 72;
 const GAP: &str = "  ";
-/// Texts are not cut to less than this.
+/// Texts are not truncated to less than this many columns.
 const TEXT_MIN: usize = 12;
-/// The mark of what is left out.
+/// The mark of an omission.
 const CUT: &str = "…";
 
-/// On which side a column has its blanks.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     Left,
@@ -33,7 +33,7 @@ pub struct Grid {
     titles: Vec<String>,
     aligns: Vec<Align>,
     widths: Vec<usize>,
-    /// The columns that are shown, the first ones; all, unless the table has to fit into a width.
+    /// The number of leading columns that are shown; all, unless the table must fit into a width.
     shown: usize,
     is_cut: bool,
 }
@@ -47,7 +47,7 @@ impl Grid {
         Self { titles, aligns, shown: widths.len(), widths, is_cut: false }
     }
 
-    /// Makes room for a row.
+    /// Widens the columns for a row.
     pub fn fit(&mut self, row: &[String]) {
         assert_eq!(row.len(), self.widths.len(), "one cell per column");
         for (width, cell) in self.widths.iter_mut().zip(row) {
@@ -55,8 +55,7 @@ impl Grid {
         }
     }
 
-    /// Makes the columns that there is room for so far narrow enough for lines of this width. Numbers are whole, or not
-    /// there.
+    /// Narrows the columns until a line fits into this width. Numbers are shown in full or not at all.
     pub fn narrow(&mut self, width: usize) {
         let is_text = |index: &usize| self.aligns[*index] == Align::Left;
         let texts: Vec<usize> = (0..self.widths.len()).filter(is_text).collect();
@@ -72,7 +71,7 @@ impl Grid {
         }
     }
 
-    /// The columns of a line.
+    /// The width of a line.
     fn width(&self) -> usize {
         let more = if self.shown < self.widths.len() { GAP.width() + CUT.width() } else { 0 };
         let gaps = GAP.width() * self.shown.saturating_sub(1);
@@ -84,19 +83,19 @@ impl Grid {
         self.is_cut
     }
 
-    /// Writes titles and lines under them.
+    /// Writes the titles, and a line under each.
     pub fn head(&self, out: &mut dyn Write) -> io::Result<()> {
         self.line(&self.titles, CUT, out)?;
         let lines: Vec<String> = self.widths.iter().map(|width| "─".repeat(*width)).collect();
         self.line(&lines, "─", out)
     }
 
-    /// Writes a row; nothing follows the last cell.
+    /// Writes a row without trailing spaces.
     pub fn row(&self, cells: &[String], out: &mut dyn Write) -> io::Result<()> {
         self.line(cells, "", out)
     }
 
-    /// Writes a line, and what stands in place of the columns that are not shown.
+    /// Writes a line; `rest` stands for the columns that are not shown.
     fn line(&self, cells: &[String], rest: &str, out: &mut dyn Write) -> io::Result<()> {
         let mut line = String::new();
         for ((cell, width), align) in cells.iter().zip(&self.widths).zip(&self.aligns).take(self.shown) {
@@ -115,7 +114,7 @@ impl Grid {
         writeln!(out, "{}", line.trim_end_matches(' '))
     }
 
-    /// Writes a whole table, within a width if there is one.
+    /// Writes a whole table, within a width if one is given.
     pub fn write_within(mut self, width: Option<usize>, rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
         rows.iter().for_each(|row| self.fit(row));
         if let Some(width) = width {
@@ -131,19 +130,19 @@ impl Grid {
     }
 }
 
-/// A table from which columns are taken until it fits into a width: first those that matter least. A column `…` stands
-/// for them.
+/// A table from which columns are removed until it fits into a width: the least important ones first. A column `…`
+/// replaces them.
 pub struct Fitting<'a> {
     pub columns: Vec<(&'a str, Align)>,
     pub rows: Vec<Vec<String>>,
 }
 
 impl<'a> Fitting<'a> {
-    /// Takes columns of `expendable` away, in its order, until a line is no wider than `width`; says which.
+    /// Removes columns of `expendable`, in its order, until a line is no wider than `width`; returns the removed ones.
     pub fn fit(&mut self, width: usize, expendable: &[&'a str]) -> Vec<&'a str> {
         let mut hidden = Vec::new();
         for title in expendable {
-            // The mark takes a column of its own.
+            // The mark needs a column of its own.
             let room = if hidden.is_empty() { width } else { width.saturating_sub(GAP.width() + CUT.width()) };
             if self.width() <= room {
                 break;
@@ -172,7 +171,7 @@ impl<'a> Fitting<'a> {
     }
 }
 
-/// A text that is too wide, cut to a width; the end of an IRI tells more than its middle.
+/// A text truncated to a width, if it is too wide; of an IRI the end is kept, which is more specific than its middle.
 fn cut(text: &str, width: usize) -> Option<String> {
     if text.width() <= width {
         return None;
@@ -196,7 +195,7 @@ fn taken(characters: impl Iterator<Item = char>, width: usize) -> String {
     characters.take_while(fits).collect()
 }
 
-/// A line that is too wide, as several: each but the first is indented. A word that is too wide stays whole.
+/// Wraps a line that is too wide; each line but the first is indented. A word that is too wide stays whole.
 pub fn fold(line: &str, width: usize, indent: usize) -> String {
     let mut text = String::new();
     let mut column = 0;

@@ -1,8 +1,8 @@
-//! Bytes of an answer, with an end of line after the last.
+//! Bytes of an answer, with a line break at the end.
 
 use std::io::{self, Write};
 
-/// Hands bytes on, and knows how they end.
+/// Passes bytes on and records whether they end with a line break.
 pub struct Lines<W> {
     out: W,
     last: u8,
@@ -23,7 +23,7 @@ impl<W: Write> Lines<W> {
         self.out.flush()
     }
 
-    /// Ends the last line, if its format does not.
+    /// Ends the last line, if the format does not.
     pub fn finish(mut self) -> io::Result<()> {
         if self.last != b'\n' {
             self.out.write_all(b"\n")?;

@@ -1,4 +1,4 @@
-//! What commands write to the standard output: tables for people, JSON and result formats for programs.
+//! The standard output of commands: tables for reading, JSON and result formats for programs.
 
 pub mod change;
 pub mod grid;
@@ -14,21 +14,21 @@ use clap::ValueEnum;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 
-/// How a command shows its answer, unless the answer is that of a query.
+/// The output format of a command, except for queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Form {
-    /// For people
+    /// A table
     #[default]
     Table,
     /// One JSON object
     Json,
 }
 
-/// The columns of the terminal that the standard output goes to. Files and pipes have no width.
+/// The width of the terminal that the standard output goes to, in columns; `None` for files and pipes.
 pub fn width() -> Option<usize> {
     let out = io::stdout();
     let size = rustix::termios::tcgetwinsize(&out).ok().filter(|_| out.is_terminal())?;
-    // A terminal that does not say how wide it is.
+    // A terminal that does not report its width has the width 0.
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
@@ -38,7 +38,7 @@ pub fn json(object: &Value) -> Result<(), Failure> {
     writeln!(out, "{object:#}").and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
-/// Writes an answer in its form.
+/// Writes an answer in its format.
 pub fn show(form: Form, table: impl FnOnce(&mut dyn Write) -> io::Result<()>, json: &Value) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = match form {

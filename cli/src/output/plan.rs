@@ -1,4 +1,4 @@
-//! Plans of queries for people: the coordinator's operators, then each leaf with its stages in the cluster.
+//! Query plans as text: the coordinator's operators, then each leaf with its stages in the cluster.
 //!
 //! ```text
 //! project ?who
@@ -10,7 +10,7 @@
 //!     match ?a :parent ?who in the default graph, by subject  about 120 rows
 //! ```
 //!
-//! Where the work was measured, tables of [what was done](super::profile) stand in place of the stages.
+//! For measured queries, tables of the [measurements](super::profile) replace the stages.
 
 use super::profile;
 use super::term::Prefixes;
@@ -18,10 +18,10 @@ use crate::units::{count, counted, seconds};
 use serde_json::Value;
 use std::io::{self, Write};
 
-/// How deep a plan is drawn.
+/// The largest depth to which a plan is drawn.
 const DEPTH_MAX: usize = 100;
 
-/// Writes a plan as an indented outline, with short IRIs; one that is nested too deep for that, as it came.
+/// Writes a plan as an indented outline with shortened IRIs; a plan that is nested too deeply is written as JSON.
 pub fn write(json: &str, prefixes: &Prefixes, out: &mut dyn Write) -> io::Result<()> {
     match serde_json::from_str(json) {
         Ok(mut plan) => {
@@ -66,7 +66,7 @@ fn operator(tree: &Value, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     items(&tree["inputs"]).try_for_each(|input| operator(input, depth + 1, out))
 }
 
-/// What the coordinator does with a query that is one leaf: it hands its rows on.
+/// The coordinator's operator for a query that is one leaf: it streams the rows.
 fn streamed(tree: &Value) -> String {
     let mut words = format!("the rows of leaf {}, as they come", tree["leaf"]);
     if tree["distinct"] == true {
@@ -119,12 +119,12 @@ pub fn rows_of(estimate: f64) -> String {
     if is_few(estimate) { estimate.to_string() } else { count(estimate as u64) }
 }
 
-/// So few that the fraction matters?
+/// Is the number so small that its fraction matters?
 fn is_few(estimate: f64) -> bool {
     estimate < 10.0 && estimate.fract() != 0.0
 }
 
-/// The items of a list; none of anything else.
+/// The items of a list; none if the value is not a list.
 pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
@@ -210,7 +210,7 @@ leaf 0: ?a ?who, distinct
         assert_eq!(shown(branch), expected);
     }
 
-    /// The outline of a plan of one branch.
+    /// The outline of a plan with one branch.
     fn shown(branch: Value) -> String {
         let plan = json!({
             "variables": ["who"],

@@ -1,4 +1,4 @@
-//! What the operators of a plan really did: a table of the operators, one of the shards, one of the nodes.
+//! The measured work of a plan: a table of the operators, one of the shards, one of the nodes.
 //!
 //! ```text
 //! #  about   rows    time   bytes  messages  operator
@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-/// Stands above figures that are not those of all the work.
+/// The note above figures that do not include all of the work.
 const STOPPED: &str =
     "stopped when there were rows enough: of nodes that had not come to their end nothing is measured";
 
@@ -30,7 +30,7 @@ struct Operator<'a> {
     measured: &'a Value,
 }
 
-/// Writes what was measured of a branch; `holders` are the names of the shards' nodes.
+/// Writes the measurements of a branch; `holders` are the names of the nodes that hold the shards.
 pub fn write(branch: &Value, holders: &Value, out: &mut dyn Write) -> io::Result<()> {
     let mut tables = Vec::new();
     if branch["stopped"] == true {
@@ -39,7 +39,7 @@ pub fn write(branch: &Value, holders: &Value, out: &mut dyn Write) -> io::Result
     operators_table(branch, &mut tables)?;
     shards_table(branch, holders, &mut tables)?;
     nodes_table(&branch["nodes"], &mut tables)?;
-    // Tables stand under their leaf.
+    // Tables are indented below their leaf.
     let tables = String::from_utf8_lossy(&tables);
     tables.lines().try_for_each(|line| match line.is_empty() {
         true => writeln!(out),
@@ -47,7 +47,8 @@ pub fn write(branch: &Value, holders: &Value, out: &mut dyn Write) -> io::Result
     })
 }
 
-/// The operators of a branch in order, each with what it did: those of each stage, and what hands on its rows.
+/// The operators of a branch in order, each with its measurements: those of each stage, and the one that sends the rows
+/// on.
 fn operators(branch: &Value) -> Vec<Operator<'_>> {
     let stages: Vec<&Value> = items(&branch["stages"]).collect();
     let mut operators = Vec::new();
@@ -87,13 +88,13 @@ fn operators_table(branch: &Value, out: &mut Vec<u8>) -> io::Result<()> {
     Grid::new(right.into_iter().chain([("operator", Align::Left)])).write(&rows, out)
 }
 
-/// A row for each shard, and one for the rows that belong to none, with a cell for each operator.
+/// Writes a row for each shard, and one for the rows that belong to none, with a cell for each operator.
 fn shards_table(branch: &Value, holders: &Value, out: &mut Vec<u8>) -> io::Result<()> {
     let operators = operators(branch);
     let of_operator = |operator: &Operator<'_>| {
         items(&operator.measured["shards"]).map(|work| work["shard"].as_u64()).collect::<Vec<_>>()
     };
-    // Numbers first, then what has none.
+    // Numbered shards first, then the rows without a shard.
     let shards: BTreeSet<(bool, Option<u64>)> =
         operators.iter().flat_map(of_operator).map(|shard| (shard.is_none(), shard)).collect();
     let rows: Vec<Vec<String>> = shards
@@ -115,7 +116,7 @@ fn shards_table(branch: &Value, holders: &Value, out: &mut Vec<u8>) -> io::Resul
     Grid::new(columns).write(&rows, out)
 }
 
-/// What an operator did for a shard.
+/// The work of an operator for a shard.
 fn cell(measured: &Value, shard: Option<u64>) -> String {
     let Some(work) = items(&measured["shards"]).find(|work| work["shard"].as_u64() == shard) else {
         return String::new();

@@ -1,7 +1,7 @@
-//! The table of a query's solutions, as they come.
+//! Streams a query's solutions as a table.
 //!
-//! The first page decides how wide the columns are and which are numbers; everything after it is written at once, so
-//! that neither memory nor patience is needed for a large answer.
+//! The first page determines the widths of the columns and which of them are numeric; all later rows are written at
+//! once, so that a large answer needs neither memory nor a long wait.
 
 use crate::failure::Failure;
 use crate::output::grid::{Align, Grid};
@@ -14,10 +14,10 @@ use sparesults::{
 use std::io::{self, Read, Write};
 use tokio::sync::mpsc::Receiver;
 
-/// Rows that are held back to size the columns.
+/// The number of rows that are buffered to size the columns.
 const PAGE_ROWS: usize = 1000;
 
-/// Bytes that another task sends, read as a file. The sender has to be outside of this thread.
+/// Bytes from another task as a reader. The sender must run on a different thread.
 pub struct Chunks {
     chunks: Receiver<Bytes>,
     current: Bytes,
@@ -43,8 +43,8 @@ impl Read for Chunks {
     }
 }
 
-/// Reads results in JSON and writes them as a table, or as a word when the answer is yes or no. A table that is wider than
-/// `width` is cut; says whether it was.
+/// Reads results in JSON and writes them as a table, or as one word for a boolean answer. A table that is wider than
+/// `width` is truncated; returns whether it was.
 pub fn write(json: impl Read, prefixes: &Prefixes, width: Option<usize>, out: &mut dyn Write) -> Result<bool, Failure> {
     let mut is_cut = false;
     match QueryResultsParser::from_format(QueryResultsFormat::Json).for_reader(json).map_err(bad)? {
@@ -62,7 +62,7 @@ pub fn write(json: impl Read, prefixes: &Prefixes, width: Option<usize>, out: &m
     Ok(is_cut)
 }
 
-/// What the parser says about an answer that the server sent.
+/// The failure for an answer of the server that the parser rejects.
 fn bad(error: QueryResultsParseError) -> Failure {
     Fault::corrupt(format!("the server's answer is not what it should be: {error}")).into()
 }
@@ -71,7 +71,7 @@ struct Table<'a> {
     titles: Vec<String>,
     prefixes: &'a Prefixes,
     page: Vec<Vec<String>>,
-    /// Per column, as far as the page goes: is every value a number?
+    /// For each column: were all values of the page numbers?
     numbers: Vec<bool>,
     width: Option<usize>,
     grid: Option<Grid>,
@@ -93,7 +93,7 @@ impl Table<'_> {
         if self.page.len() < PAGE_ROWS { Ok(()) } else { self.flush(out) }
     }
 
-    /// Writes what is left, and says whether something was cut.
+    /// Writes the remaining rows, and returns whether something was truncated.
     fn finish(mut self, out: &mut dyn Write) -> io::Result<bool> {
         if self.grid.is_none() {
             self.flush(out)?;

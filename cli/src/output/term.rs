@@ -1,5 +1,5 @@
-//! Terms as people like to read them: IRIs shortened by prefixes, plain literals bare. For exact terms there are the
-//! result formats.
+//! Terms in a readable form: IRIs shortened by prefixes, plain literals without quotes. The result formats have the
+//! exact terms.
 
 use crate::prefixes::{Known, Prefix};
 use crate::units;
@@ -7,21 +7,21 @@ use oxrdf::vocab::xsd;
 use oxrdf::{LiteralRef, NamedNodeRef, TermRef};
 use std::fmt::Write;
 
-/// How deep triple terms are shown; deeper ones are cut off.
+/// The largest depth to which triple terms are shown; deeper ones are truncated.
 const DEPTH_MAX: u32 = 16;
 
-/// Names for the beginnings of IRIs.
+/// Prefixes for shortening IRIs.
 #[derive(Clone, Debug)]
 pub struct Prefixes(Vec<(String, String)>);
 
 impl Prefixes {
-    /// The prefixes that a text declares, and those known ones that it does not name differently.
+    /// The prefixes that a text declares, and the known ones whose names it does not redefine.
     pub fn new(declared: Vec<Prefix>, known: &Known) -> Self {
         let is_free = |(name, _): &&Prefix| declared.iter().all(|(other, _)| other != name);
         let mut all = declared.clone();
         all.extend(known.all().iter().filter(is_free).cloned());
         all.retain(|(_, iri)| !iri.is_empty());
-        // The longest beginning wins; of equals the one that was declared first.
+        // The longest namespace has precedence; of equal ones the one that was declared first.
         all.sort_by_key(|(_, iri)| std::cmp::Reverse(iri.len()));
         Self(all)
     }
@@ -33,7 +33,7 @@ impl Prefixes {
         text
     }
 
-    /// A text with its IRIs, which stand in angle brackets, made short. What is in quotes stays as it is.
+    /// A text with its IRIs, which are in angle brackets, shortened. Quoted parts stay unchanged.
     pub fn shorten(&self, text: &str) -> String {
         let mut short = String::new();
         let mut rest = text;
@@ -113,7 +113,7 @@ impl Prefixes {
     }
 }
 
-/// Where the quotation that the text begins with ends.
+/// The end of the quoted string at the start of a text.
 fn end_of_quoted(text: &str) -> Option<usize> {
     let mut is_escaped = false;
     let ends = |(_, c): &(usize, char)| {
@@ -124,19 +124,19 @@ fn end_of_quoted(text: &str) -> Option<usize> {
     text.char_indices().skip(1).find(ends).map(|(at, _)| at)
 }
 
-/// Where the IRI that the text begins with ends; none if the bracket is an operator.
+/// The end of the IRI at the start of a text; `None` if the bracket is an operator.
 fn end_of_iri(text: &str) -> Option<usize> {
     let end = text.find(|c: char| matches!(c, '>' | '"') || c.is_whitespace())?;
     (end > 1 && text[end..].starts_with('>')).then_some(end)
 }
 
-/// May this follow a prefix without any escape?
+/// Is this a local name that needs no escapes?
 fn is_local(text: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     text.chars().all(is_name) && !text.starts_with(['-', '.']) && !text.ends_with('.')
 }
 
-/// A whole number of five digits or more with its thousands apart. Shorter ones stay as they are: years are among them.
+/// An integer of five digits or more with thousands separators. Shorter ones stay unchanged: they may be years.
 fn grouped(literal: LiteralRef<'_>) -> Option<String> {
     let is_fraction = [xsd::DECIMAL, xsd::DOUBLE, xsd::FLOAT].contains(&literal.datatype());
     let is_whole = is_number(literal.datatype()) && !is_fraction;
@@ -146,7 +146,7 @@ fn grouped(literal: LiteralRef<'_>) -> Option<String> {
     Some(format!("{sign}{}", units::count(number)))
 }
 
-/// Datatypes whose values tell what they are.
+/// Datatypes that are evident from their values.
 fn is_plain(datatype: NamedNodeRef<'_>) -> bool {
     is_number(datatype) || [xsd::BOOLEAN, xsd::DATE, xsd::DATE_TIME, xsd::TIME, xsd::DURATION].contains(&datatype)
 }
@@ -156,12 +156,12 @@ fn is_number(datatype: NamedNodeRef<'_>) -> bool {
         || [xsd::NON_NEGATIVE_INTEGER, xsd::POSITIVE_INTEGER, xsd::UNSIGNED_LONG].contains(&datatype)
 }
 
-/// Is the term one that stands to the right in its column?
+/// Is the term right-aligned in its column?
 pub fn is_numeric(term: TermRef<'_>) -> bool {
     matches!(term, TermRef::Literal(literal) if is_number(literal.datatype()))
 }
 
-/// Keeps a value on its line, and the terminal from obeying it.
+/// Escapes line breaks and control characters, so that a value stays on its line and cannot control the terminal.
 fn escaped(value: &str, text: &mut String) {
     for character in value.chars() {
         match character {

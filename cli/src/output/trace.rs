@@ -1,7 +1,7 @@
-//! A request's spans as a waterfall: what ran inside what, where, from when and for how long.
+//! A request's spans as a waterfall: nesting, process, start and duration of each.
 //!
 //! ```text
-//! spans, from all processes ──► tree ──► rows: a call and its answering side are one, many siblings are folded
+//! spans, from all processes ──► tree ──► rows: client and server span of a call are merged, many siblings are folded
 //! ```
 
 use crate::output::grid::{Align, Grid};
@@ -12,24 +12,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Of siblings of the same name, so many are shown: the longest, and of those with a failure in them the first. The
-/// others are one row together.
+/// The number of siblings with the same name that are shown: the longest, and of those with a failed span the first.
+/// One row stands for the others.
 const SIBLINGS_SHOWN: usize = 3;
 const FAILURES_SHOWN: usize = 10;
-/// From so many on.
+/// The number of siblings with the same name from which they are folded.
 const SIBLINGS_FOLDED: usize = 7;
-/// Rows, whatever the trace holds.
+/// The largest number of rows.
 const ROWS_MAX: usize = 250;
-/// How wide the time of the whole request is drawn, in characters.
+/// The width of the bar for the duration of the request, in characters.
 const BAR: usize = 24;
 
-/// A call's time on its way and back that is told of.
+/// The network time of a call from which it is shown.
 const WAY_TOLD: Duration = Duration::from_micros(300);
 
-/// Calls that are a node's share of the work: of each group the slowest is marked.
+/// Calls that are a node's share of the work: the slowest of each group is marked.
 const SHARES: [&str; 3] = ["Execute", "Reason", "Seal"];
 
-/// What a row tells of its span, in this order.
+/// The attributes that a row shows, in this order.
 const TOLD: [&str; 17] = [
     "entail.round",
     "entail.epoch",
@@ -53,11 +53,11 @@ const TOLD: [&str; 17] = [
 /// The spans of one trace, as a tree.
 pub struct Tree {
     spans: Vec<Span>,
-    /// By parent, in the order of their start.
+    /// The children of each span, in the order of their start.
     children: HashMap<[u8; 8], Vec<usize>>,
-    /// Without a parent, or without the one that they name.
+    /// Spans without a parent, or whose parent is missing.
     roots: Vec<usize>,
-    /// Who answers where.
+    /// The names of the processes, by their addresses.
     names: HashMap<String, String>,
 }
 
@@ -67,7 +67,7 @@ struct Row {
 }
 
 impl Tree {
-    /// A tree of spans, each of which may have come several times.
+    /// Builds the tree of spans, which may contain duplicates.
     pub fn new(mut spans: Vec<Span>) -> Self {
         let mut known = HashSet::new();
         spans.retain(|span| known.insert(span.id));
@@ -85,7 +85,7 @@ impl Tree {
         tree
     }
 
-    /// Is every span below the one root, and did anybody but the client say something?
+    /// Is every span below the one root, and are there spans of processes other than the client?
     pub fn is_whole(&self) -> bool {
         self.roots.len() == 1 && self.spans.iter().any(|span| span.kind == "server")
     }
@@ -94,7 +94,7 @@ impl Tree {
         self.children.get(&self.spans[index].id).map_or(&[], Vec::as_slice)
     }
 
-    /// The side of a call that answers.
+    /// The server span of a call.
     fn answering(&self, index: usize) -> Option<usize> {
         match (self.spans[index].kind, self.children(index)) {
             ("client", [only])
@@ -106,14 +106,14 @@ impl Tree {
         }
     }
 
-    /// How long a span kept somebody busy: of a round, the work in it, since its nodes wait for each other.
+    /// The work of a span: for a round its busy time, since the nodes of a round wait for each other.
     fn weight(&self, index: usize) -> Duration {
         let busy = |index: usize| self.spans[index].number("entail.busy_us").map(|us| Duration::from_micros(us as u64));
         let inner = self.answering(index).map_or(&[][..], |inner| self.children(inner));
         inner.iter().find_map(|child| busy(*child)).unwrap_or_else(|| self.spans[index].duration())
     }
 
-    /// The waterfall, for people.
+    /// Writes the waterfall as text.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let Some(root) = self.roots.first().map(|root| &self.spans[*root]) else {
             return writeln!(out, "nothing is kept of this trace");
@@ -143,7 +143,7 @@ impl Tree {
         }
     }
 
-    /// The spans, for programs: times in nanoseconds, from the start of the first.
+    /// The spans as JSON: times in nanoseconds, from the start of the first.
     pub fn json(&self) -> Json {
         let from = self.roots.first().map_or(0, |root| self.spans[*root].start);
         let mut processes: HashMap<[u8; 8], &str> = HashMap::new();
@@ -170,7 +170,7 @@ impl Tree {
     }
 }
 
-/// A tree on its way to becoming rows.
+/// The conversion of a tree to rows.
 struct Drawing<'t> {
     tree: &'t Tree,
     from: u64,
@@ -210,7 +210,7 @@ impl<'t> Drawing<'t> {
         self.add_all(tree.children(inner), depth + 1, process);
     }
 
-    /// Siblings, in the order of their start; of many alike only the longest, and those that failed.
+    /// Adds siblings, in the order of their start; of many with the same name only the longest, and failed ones.
     fn add_all(&mut self, siblings: &'t [usize], depth: usize, process: &'t str) {
         let tree = self.tree;
         let mut alike: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -305,28 +305,28 @@ impl Tree {
         self.spans[self.answering(index)?].text("entail.process")
     }
 
-    /// Who did a span's work, where that is said: of a call, who answered.
+    /// The process that did a span's work, if recorded: for a call, the server.
     fn process(&self, index: usize) -> Option<&str> {
         self.spans[self.answering(index).unwrap_or(index)].text("entail.process")
     }
 
-    /// Has anything failed from a span on downwards?
+    /// Has a span or one of its descendants failed?
     fn has_failed(&self, index: usize) -> bool {
         self.spans[index].error.is_some() || self.children(index).iter().any(|child| self.has_failed(*child))
     }
 
-    /// How many spans there are from one on downwards.
+    /// The number of spans in a subtree.
     fn size(&self, index: usize) -> u64 {
         1 + self.children(index).iter().map(|child| self.size(*child)).sum::<u64>()
     }
 }
 
-/// The method of a call without its service.
+/// The name of a method without its service.
 fn short(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// Where a span's call or exchange goes to.
+/// The destination of a span's call or exchange.
 fn address(span: &Span) -> Option<String> {
     Some(format!("{}:{}", span.text("server.address")?, span.number("server.port")?))
 }
@@ -336,7 +336,7 @@ fn told(span: &Span) -> Vec<String> {
         let value = span.attributes.get(*key)?;
         let label = key.rsplit('.').next().unwrap_or(key);
         Some(match (label, value) {
-            // What did not happen needs no place.
+            // A count of zero is not shown.
             (_, Value::Number(0)) => return None,
             ("bytes", Value::Number(number)) => units::bytes(*number as u64),
             ("busy_us", Value::Number(number)) => format!("busy {}", time(Duration::from_micros(*number as u64))),

@@ -1,9 +1,9 @@
-//! The data directory of `entail serve`, around those of its roles: it remembers how many nodes it was created with.
+//! The data directory of `entail serve`, which contains those of its roles and stores the number of nodes.
 //!
 //! ```text
 //! DATA/LOCK, IDENTITY        one process at a time; the number of nodes
-//! DATA/coordinator           the coordinator's, which remembers the number of shards
-//! DATA/node-0, node-1, ...   the nodes'
+//! DATA/coordinator           the coordinator's directory, which stores the number of shards
+//! DATA/node-0, node-1, ...   the directories of the nodes
 //! ```
 
 use entail_directory::Directory;
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 
 const ROLE: &str = "serve";
 
-/// What the directory says of itself.
+/// The contents of the identity file.
 #[derive(Serialize, Deserialize)]
 struct Identity {
     role: String,
     nodes: u16,
 }
 
-/// A directory that no other process uses while this value lives.
+/// A directory that no other process can use while this value exists.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
@@ -29,15 +29,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// Makes the directory if there is none, for `nodes` nodes (one, if nobody says how many), and takes it.
+    /// Opens the directory, or creates it for `nodes` nodes (default: one), and locks it.
     ///
     /// # Errors
-    /// `InvalidRequest` if it was created with another number of nodes, or holds something else's files;
+    /// `InvalidRequest` if it was created with a different number of nodes, or contains unrelated files;
     /// `DirectoryInUse`; `WrongCluster` if it belongs to a single role.
     pub fn open(path: &Path, nodes: Option<u16>) -> Result<Self, Fault> {
-        // A directory of an earlier version does not say its number, but shows it.
+        // A directory of an earlier version does not store the number; it is the number of node directories.
         let found = (0..=u16::MAX).find(|index| !path.join(node_name(*index)).exists()).filter(|found| *found > 0);
-        // Those of earlier versions had no identity.
+        // Directories of earlier versions had no identity file.
         let directory = Directory::open(path, |name| name == "coordinator" || name.starts_with("node-"))?;
         let has = match directory.identity::<Identity>(ROLE)? {
             Some(identity) => identity.nodes,
@@ -58,7 +58,7 @@ impl Place {
         }
     }
 
-    /// How many nodes the cluster has.
+    /// The number of nodes of the cluster.
     pub fn nodes(&self) -> u16 {
         self.nodes
     }

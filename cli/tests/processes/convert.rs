@@ -22,7 +22,7 @@ fn what_is_converted_there_and_back_is_the_same() {
     for name in ["b.rdf", "b.jsonld", "b.trig.gz", "b.nq.zst", "b.ttl"] {
         convert("a.nt", name);
         convert(name, "back.nt");
-        // Labels of blank nodes are made from those of the input: the facts without them are the same.
+        // Labels of blank nodes are derived from those of the input: only facts without blank nodes are equal.
         let back = lines(&fs::read_to_string(path("back.nt")).unwrap());
         let named = |lines: &std::collections::BTreeSet<String>| {
             lines.iter().filter(|line| !line.contains("_:")).cloned().collect::<Vec<_>>()

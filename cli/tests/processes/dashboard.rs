@@ -1,6 +1,7 @@
-//! The overview dashboard, asked by a real Prometheus that watches a real cluster at work: no panel is empty.
+//! Queries of the overview dashboard, run by a real Prometheus that scrapes a real cluster under load: no panel is
+//! empty.
 //!
-//! Needs Debian's package `prometheus` (or `make check-tools`); without it the test says so and ends.
+//! Needs Debian's package `prometheus` (or `make check-tools`); without it the test prints a note and passes.
 
 use crate::harness::{Cluster, Random, Shape, eventually, free_address, text};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 const DASHBOARD: &str = include_str!("../../../deploy/dashboards/overview.json");
-/// What Grafana would put in for a short time.
+/// The range that Grafana inserts for a short interval.
 const RANGE: &str = "10s";
 /// Longer than the range: every rate has its two points.
 const SOAK: Duration = Duration::from_secs(14);
@@ -24,14 +25,14 @@ struct Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Prometheus {
-    /// Watches addresses, if there is a Prometheus.
+    /// Starts a Prometheus that scrapes these addresses, if it is installed.
     fn start(place: &Path, targets: &[String]) -> Option<Self> {
         let address = free_address();
         let config = place.join("prometheus.yaml");
@@ -48,7 +49,7 @@ impl Prometheus {
         Some(Self { child: child.ok()?, address })
     }
 
-    /// The values that a query gives now.
+    /// The current values of a query.
     fn ask(&self, query: &str) -> Result<Vec<f64>, String> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = crate::harness::get(&self.address, &format!("/api/v1/query?query={encoded}"));
@@ -60,7 +61,7 @@ impl Prometheus {
     }
 }
 
-/// Ends the work when it is dropped.
+/// Stops the load when it is dropped.
 struct Stopping<'s>(&'s AtomicBool);
 
 impl Drop for Stopping<'_> {
@@ -69,7 +70,7 @@ impl Drop for Stopping<'_> {
     }
 }
 
-/// Queries, good and bad, changes, loads and rules, one after the other.
+/// Generates load: valid and invalid queries, changes, loads and rules, one after the other.
 fn work(cluster: &Cluster, stop: &AtomicBool) {
     let random = Random::new(7);
     for turn in 0.. {
@@ -93,7 +94,7 @@ fn work(cluster: &Cluster, stop: &AtomicBool) {
     }
 }
 
-/// The query as Grafana would send it with *All* chosen for each variable of the dashboard.
+/// The query as Grafana sends it with *All* selected for each variable of the dashboard.
 fn filled_in(dashboard: &Value, query: &str) -> String {
     let variables = dashboard["templating"]["list"].as_array().unwrap().iter().filter(|entry| entry["type"] == "query");
     variables.fold(query.replace("$__rate_interval", RANGE), |query, variable| {
@@ -125,7 +126,7 @@ fn no_panel_is_empty() {
     };
     let stop = AtomicBool::new(false);
     scope(|threads| {
-        // The scope waits for the work, also when something below fails.
+        // The scope joins the load's thread, also when an assertion below fails.
         let stopping = Stopping(&stop);
         threads.spawn(|| work(&cluster, &stop));
         eventually("Prometheus sees all roles", || prometheus.ask("up == 1").is_ok_and(|up| up.len() == targets.len()));
@@ -134,7 +135,7 @@ fn no_panel_is_empty() {
         let (mut empty, panels) = (Vec::new(), panels());
         assert!(panels.len() > 50, "{} queries", panels.len());
         for (title, query) in &panels {
-            // A rate of what happens now and then may miss one moment.
+            // The rate of a rare event may be missing at a single point in time.
             let mut answer = Ok(Vec::new());
             for _ in 0..10 {
                 answer = prometheus.ask(query);

@@ -1,4 +1,5 @@
-//! Data directories have one process, one role and one cluster; whoever else wants them is refused and does no harm.
+//! A data directory belongs to one process, one role and one cluster; every other process is refused and changes
+//! nothing.
 
 use crate::graph::{document, facts, lines};
 use crate::harness::{Cluster, Process, Random, Running, entail, eventually, free_address, text};
@@ -8,7 +9,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
-/// Starts a role that must refuse to run; gives what it says.
+/// Starts a role that must refuse to run; returns its output.
 fn refused(arguments: &[&str]) -> String {
     let done = Running::new(entail(arguments), Stdio::null()).done();
     assert_eq!(done.code, Some(1), "{arguments:?}: {}", done.err);
@@ -55,7 +56,7 @@ impl Serve {
         assert_eq!(self.process.ended().code(), Some(0), "{}", self.process.log());
     }
 
-    /// How many nodes and shards it has.
+    /// The numbers of nodes and shards.
     fn shape(&self) -> (usize, u64) {
         let update = entail(&["update", "INSERT DATA { <urn:a> <urn:p> <urn:b> }", "--server", &self.server]);
         assert_eq!(Running::new(update, Stdio::null()).done().code, Some(0));
@@ -65,8 +66,8 @@ impl Serve {
     }
 }
 
-/// What a directory says of itself. The database below it starts new logs whenever it is opened; its content is compared
-/// as facts.
+/// The files of a directory, without the database: it starts new logs whenever it is opened, so its contents are
+/// compared as facts.
 fn content(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -117,8 +118,9 @@ fn a_node_of_another_cluster_is_refused() {
     assert_eq!(cluster.dump("asserted"), lines(&loaded));
 }
 
-/// A node with an older copy of its directory (from a backup, say) lacks what it has sealed since: it says so and ends, and
-/// nothing is answered without its shards. With the newest copy everything is there again.
+/// A node with an older copy of its directory (from a backup, for example) lacks facts that it has sealed since: it
+/// reports that and ends, and no query is answered without its shards. With the newest copy all facts are available
+/// again.
 #[test]
 fn an_older_copy_is_refused() {
     let mut cluster = Cluster::start(2);
@@ -205,7 +207,8 @@ fn a_directory_with_other_files_is_refused() {
     assert_eq!(serve_on(&file, &[]), of_a_file);
 }
 
-/// What a cluster was created with stays: another number is refused with the right one, and none is needed.
+/// The number of nodes and shards of a cluster is fixed: another number is refused with the right one, and none is
+/// needed.
 #[test]
 fn a_directory_remembers_what_it_was_created_with() {
     let place = tempfile::tempdir().unwrap();
@@ -234,7 +237,7 @@ fn a_directory_remembers_what_it_was_created_with() {
     again.stop();
 }
 
-/// A start that fails leaves nothing behind that the next one would have to live with.
+/// A failed start leaves nothing behind that could affect the next one.
 #[test]
 fn a_start_without_its_port_leaves_no_directory() {
     let place = tempfile::tempdir().unwrap();
@@ -264,7 +267,7 @@ fn a_start_without_its_port_leaves_no_directory() {
     assert!(!data.exists());
 }
 
-/// Two nodes that are told the same name, and nodes that are told none.
+/// Two nodes with the same configured name, and nodes without one.
 #[test]
 fn names_of_nodes_are_unique_and_remembered() {
     let mut cluster = Cluster::start(1);
@@ -277,7 +280,7 @@ fn names_of_nodes_are_unique_and_remembered() {
         said.starts_with("error: the name node-0 belongs to node ") && said.ends_with("(ALREADY_EXISTS)"),
         "{said}"
     );
-    // The node itself may come back, at another port.
+    // The node itself may return, on another port.
     cluster.nodes[0].kill();
     cluster.nodes[0].start();
     cluster.ready();

@@ -1,7 +1,7 @@
-//! Full disks: small file systems in memory, each in a mount namespace of its own.
+//! Full disks: small file systems in memory, each in its own mount namespace.
 //!
-//! What does not fit is refused, nothing is lost, and when there is room again everything goes on. Where the system
-//! allows no such namespaces, the tests say so and do nothing.
+//! Writes that do not fit are refused, no data is lost, and work continues when space is available again. Where the
+//! system does not allow such namespaces, the tests print a note and pass.
 
 use crate::graph::{State, document, facts, lines};
 use crate::harness::{Cluster, Random, Shape, eventually, text};
@@ -10,14 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A file system of its own, which only processes see that are started within it.
+/// A file system that only processes started within it can see.
 struct Disk {
     holder: Child,
     mounted: PathBuf,
 }
 
 impl Disk {
-    /// Mounts a disk at an empty directory; none if the system does not allow it.
+    /// Mounts a disk at an empty directory; `None` if the system does not allow it.
     fn new(mounted: &Path, size: &str) -> Option<Self> {
         fs::create_dir(mounted).unwrap();
         let is_ready = mounted.with_extension("ready");
@@ -37,13 +37,13 @@ impl Disk {
         (!is_refused).then_some(disk)
     }
 
-    /// What starts a program where the disk can be seen.
+    /// The command prefix that starts a program in the disk's namespace.
     fn wrapper(&self) -> Vec<String> {
         let pid = self.holder.id().to_string();
         ["nsenter", "-t", &pid, "-U", "-m", "--preserve-credentials", "--"].map(str::to_owned).to_vec()
     }
 
-    /// Runs a line of the shell where the disk can be seen.
+    /// Runs a shell command in the disk's namespace.
     fn run(&self, line: &str) -> bool {
         let wrapper = self.wrapper();
         let mut command = Command::new(&wrapper[0]);
@@ -54,7 +54,7 @@ impl Disk {
         assert!(self.run(&format!("mount -o remount,size={size} {}", self.mounted.display())), "resized");
     }
 
-    /// Takes every free byte.
+    /// Fills all free space.
     fn fill(&self) {
         let filled = self.mounted.join("filler");
         self.run(&format!("dd if=/dev/zero of={} bs=4096", filled.display()));
@@ -68,7 +68,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.holder.kill();
         let _ = self.holder.wait();
     }
@@ -78,13 +78,13 @@ fn skip() {
     eprintln!("skipped: this system does not let unprivileged programs mount a file system of their own");
 }
 
-/// Text that does not compress and makes many terms.
+/// Text that does not compress and has many terms.
 fn large(count: u64) -> String {
     let random = Random::new(77);
     let mut text = String::new();
     for n in 0..count {
         write!(text, "<urn:large:{n}> <urn:text> \"").unwrap();
-        // Everything that stands for itself in a string but the quote and the backslash.
+        // Every printable character that needs no escape in a string.
         text.extend((0..160).map(|_| char::from(b'#' + random.below(57) as u8)));
         writeln!(text, "\" .").unwrap();
     }
@@ -107,7 +107,7 @@ fn a_node_without_room_refuses_a_load_and_goes_on_when_there_is_some() {
     assert!(refused.err.contains("node-0"), "the node is named: {}", refused.err);
     assert!(cluster.nodes[0].is_running(), "the node stays");
     assert_eq!(cluster.dump("all"), lines(&state.asserted));
-    // What fits still goes in, and is there after a crash.
+    // Facts that fit are accepted, and survive a crash.
     let more = facts(&Random::new(6), 100);
     cluster.load("more.nt", &document(&more));
     state.asserted.extend(more);
@@ -121,7 +121,7 @@ fn a_node_without_room_refuses_a_load_and_goes_on_when_there_is_some() {
     assert_eq!(count.lines().nth(1), Some("300000"));
 }
 
-/// Somebody else takes every byte of a node's disk: it may have to end, but says why, and has everything afterwards.
+/// Another program fills the disk of a node: the node may end, but reports the reason, and has all facts afterwards.
 #[test]
 fn a_node_whose_disk_others_have_filled_loses_nothing() {
     let place = tempfile::tempdir().unwrap();
@@ -169,7 +169,7 @@ fn a_coordinator_without_room_refuses_changes_and_goes_on_when_there_is_some() {
     disk.fill();
     let more = facts(&Random::new(8), 100);
     let file = cluster.file("more.nt", document(&more));
-    // The file system gives room in pages: a few small entries of the log may still fit into the last one.
+    // The file system allocates whole pages: a few small log entries may still fit into the last one.
     eventually("a change is refused", || {
         let line = format!("INSERT DATA {{ <urn:filler> <urn:p> {} }}", state.asserted.len());
         let done = cluster.run(&["update", &line]);
@@ -187,7 +187,7 @@ fn a_coordinator_without_room_refuses_changes_and_goes_on_when_there_is_some() {
     assert!(refused.err.contains("DISK_FULL"), "{}", refused.err);
     assert_eq!(cluster.dump("all"), held, "questions are answered as before");
     assert!(cluster.coordinator.is_running(), "the coordinator stays");
-    // Also after a crash: the nodes wait until the coordinator can take them in again.
+    // Also after a crash: the nodes wait until the coordinator can register them again.
     cluster.coordinator.kill();
     cluster.coordinator.start();
     std::thread::sleep(std::time::Duration::from_secs(2));

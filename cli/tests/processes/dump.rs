@@ -1,4 +1,4 @@
-//! What is written out means what was loaded, in every format.
+//! A dump has the same meaning as the loaded data, in every format.
 
 use crate::harness::{Cluster, Running, Shape, lines};
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::process::Stdio;
 const FORMATS: [&str; 6] = ["ntriples", "nquads", "turtle", "trig", "rdfxml", "jsonld"];
 const GRAPH: &str = "http://example.org/g";
 
-/// Terms that writers and readers trip over. Every predicate has a name that RDF/XML can write.
+/// Terms that are difficult to write and read. Every predicate has a name that RDF/XML can express.
 const DATA: &str = r#"
 @prefix : <http://example.org/> .
 @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
@@ -31,7 +31,7 @@ fn source() -> Cluster {
     cluster
 }
 
-/// What a cluster holds of a graph, as N-Triples.
+/// The dump of a graph as N-Triples.
 fn held(cluster: &Cluster, content: &str, graph: Option<&str>) -> BTreeSet<String> {
     let mut arguments = vec!["dump", "--format", "ntriples", "--content", content];
     arguments.extend(graph.iter().flat_map(|graph| ["--graph", *graph]));
@@ -54,7 +54,7 @@ fn every_format_brings_back_the_same_facts() {
                 let mut arguments = vec!["dump", "--format", format, "--content", content];
                 arguments.extend(graph.iter().flat_map(|graph| ["--graph", *graph]));
                 let file = cluster.file("dump", cluster.must(&arguments));
-                // A format with graphs says the graph itself; the others have it said again.
+                // A format with graphs names the graph itself; for the others the load has to.
                 number += 1;
                 let into = format!("http://example.org/target/{number}");
                 let is_named = graph.is_some() && ["nquads", "trig", "jsonld"].contains(&format);
@@ -85,7 +85,7 @@ fn a_dump_can_be_loaded_through_a_pipe() {
     assert_eq!(target.dump("asserted").len(), 44);
 }
 
-/// A reader that goes away ends a dump without an error.
+/// A closed pipe ends a dump without an error.
 #[test]
 fn a_reader_may_leave() {
     let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });

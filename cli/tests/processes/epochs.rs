@@ -1,4 +1,4 @@
-//! Epochs and limits that users write: 0 is a value like any other, and what is gone is told.
+//! Epochs and limits on the command line: 0 is an ordinary value, and epochs that are gone are reported.
 
 use crate::harness::{Cluster, Shape};
 
@@ -23,7 +23,7 @@ fn check(nodes: usize) {
     assert_eq!(cluster.must(&["dump"]).lines().count(), 3);
     count(&cluster, Some("3"));
     cluster.must(&["query", "ASK {}", "--at-least-epoch", "0"]);
-    // A limit of no rows is a limit.
+    // A limit of zero rows is a limit.
     let all = ["query", "SELECT * { ?s ?p ?o }", "--rows-max"];
     let refused = cluster.run(&[&all[..], &["0"]].concat());
     assert!(refused.code == Some(1) && refused.err.contains("LIMIT_EXCEEDED"), "{refused:?}");

@@ -1,4 +1,4 @@
-//! Small graphs and rule sets, and what they come to: a closure by trying everything until nothing is new.
+//! Small graphs and rule sets, and their closure: computed naively, by trying every rule until a fixpoint.
 
 use crate::harness::Random;
 use std::collections::{BTreeSet, HashMap};
@@ -41,7 +41,7 @@ impl RuleSet {
     }
 }
 
-/// What a cluster holds: what was said, and the rule sets by their place in [`RULE_SETS`].
+/// The contents of a cluster: asserted facts, and the indexes of its rule sets in [`RULE_SETS`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     pub asserted: BTreeSet<Triple>,
@@ -64,7 +64,7 @@ impl State {
         }
     }
 
-    /// What only rules say.
+    /// The derived facts.
     pub fn derived(&self) -> BTreeSet<Triple> {
         self.closure().difference(&self.asserted).copied().collect()
     }

@@ -1,4 +1,4 @@
-//! `entail bench` becomes the program `entail-bench`: with its arguments, and with its exit code.
+//! `entail bench` executes the program `entail-bench`: with its arguments, and with its exit code.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,9 +8,9 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_entail");
 
-/// A directory with the program, and perhaps another one in place of the benchmark.
+/// A directory with the program, and optionally another program in place of the benchmark.
 fn installed(benchmark: Option<&str>) -> TempDir {
-    // A hard link has to be on the same disk.
+    // A hard link must be on the same file system.
     let directory = TempDir::new_in(Path::new(PROGRAM).parent().unwrap()).unwrap();
     fs::hard_link(PROGRAM, directory.path().join("entail")).unwrap();
     if let Some(program) = benchmark {
@@ -36,7 +36,7 @@ fn the_benchmark_gets_all_arguments() {
     assert_eq!(told(&["bench", "lubm", "-q", "--timeout", "1h"]), format!("{server} lubm -q --timeout 1h\n"));
     let common = format!("{server} --timeout 2000ms --log-format json --quiet");
     assert_eq!(told(&["--timeout", "2s", "-q", "bench", "--log-format", "json", "lubm"]), format!("{common} lubm\n"));
-    // `echo` answers neither.
+    // `echo` has none of these options.
     for flag in ["--help", "-h", "--runs"] {
         assert_eq!(told(&["bench", flag]), format!("{server} {flag}\n"));
     }

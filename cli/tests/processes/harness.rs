@@ -1,7 +1,7 @@
-//! Clusters of real processes in a directory of their own, and commands that talk to them.
+//! Clusters of real processes in a temporary directory, and commands that connect to them.
 //!
-//! Whatever was started is killed when its handle is dropped, also while a failed test unwinds; then the end of every
-//! log is shown. Nodes listen on a new port after each start, as they do in real life; the coordinator keeps its own.
+//! Every process is killed when its handle is dropped, also while a failed test unwinds; then the end of every log is
+//! printed. Nodes listen on a new port after each start, as in a real deployment; the coordinator keeps its port.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,28 +16,28 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Nothing that is waited for takes longer, unless it will never come.
+/// The timeout of every wait.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// For how long nothing may come of an answer over HTTP.
+/// The read timeout of an HTTP response.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// Lines of each log that a failure shows.
+/// The number of lines of each log that a failure shows.
 const LOG_LINES: usize = 40;
 
-/// How a cluster is started.
+/// The configuration of a cluster.
 #[derive(Clone, Debug)]
 pub struct Shape {
     pub nodes: usize,
     pub shards: u32,
     /// Memory of each node.
     pub memory: &'static str,
-    /// A program and its arguments that start the first node and the coordinator in other surroundings.
+    /// A program and its arguments that start the first node and the coordinator in a modified environment.
     pub node_wrapper: Vec<String>,
     pub coordinator_wrapper: Vec<String>,
-    /// More arguments of every role.
+    /// Additional arguments of every role.
     pub arguments: Vec<&'static str>,
-    /// Variables of all its processes.
+    /// Environment variables of all processes of the cluster.
     pub environment: Vec<(&'static str, String)>,
 }
 
@@ -55,7 +55,7 @@ impl Default for Shape {
     }
 }
 
-/// A process of ours that can be started again.
+/// A child process that can be restarted.
 pub struct Process {
     pub name: String,
     line: Vec<OsString>,
@@ -65,7 +65,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// A role that is not started yet; its log goes to a file in `place`.
+    /// A role that is not started yet; its log is written to a file in `place`.
     pub fn new(name: &str, place: &Path, wrapper: &[String], arguments: &[&str]) -> Self {
         let mut line: Vec<OsString> = wrapper.iter().map(OsString::from).collect();
         line.push(env!("CARGO_BIN_EXE_entail").into());
@@ -88,7 +88,7 @@ impl Process {
         self.child = Some(command.spawn().unwrap());
     }
 
-    /// `kill -9`: nothing that it holds in memory is written any more.
+    /// `kill -9`: the process cannot write anything that it holds in memory.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
@@ -105,7 +105,7 @@ impl Process {
         self.child.as_ref().expect("it was started").id()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process ends by itself.
     pub fn ended(&mut self) -> ExitStatus {
         let status = wait_for_end(self.child.as_mut().expect("it was started"), &self.name);
         self.child = None;
@@ -116,12 +116,12 @@ impl Process {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
-    /// What a role answers over HTTP: the status and the body. None if nobody listens.
+    /// The HTTP response of a role: the status and the body. `None` if the role does not respond.
     pub fn http(&self, path: &str) -> Option<(u16, String)> {
         get(self.http_address(), path)
     }
 
-    /// A metric that a role has now, all its series together.
+    /// The current value of a role's metric, summed over all series.
     pub fn metric(&self, name: &str) -> f64 {
         let (_, page) = self.http("/metrics").expect("the role answers");
         let series = page.lines().filter_map(|line| line.strip_prefix(name));
@@ -129,13 +129,13 @@ impl Process {
         values.map(|value| value.parse::<f64>().expect("a number")).sum()
     }
 
-    /// Where a role answers HTTP.
+    /// The HTTP address of a role.
     pub fn http_address(&self) -> &str {
         let flag = self.line.iter().position(|word| word == "--http-listen").expect("roles answer HTTP");
         self.line[flag + 1].to_str().expect("addresses are plain")
     }
 
-    /// Everything that it has said so far.
+    /// The whole log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -161,13 +161,13 @@ pub struct Cluster {
     server: String,
     peers: String,
     shape: Shape,
-    /// A program and its arguments that start commands in other surroundings.
+    /// A program and its arguments that start commands in a modified environment.
     command_wrapper: Vec<String>,
     place: TempDir,
 }
 
 impl Cluster {
-    /// Nodes that serve, with eight shards.
+    /// Starts a cluster with eight shards.
     pub fn start(nodes: usize) -> Self {
         Self::of(Shape { nodes, ..Shape::default() })
     }
@@ -201,14 +201,14 @@ impl Cluster {
         cluster.serving()
     }
 
-    /// A cluster of processes that the test has put together; commands are started by a wrapper.
+    /// A cluster of processes that the test has created; commands are started by a wrapper.
     pub fn assembled(place: TempDir, roles: (Process, Vec<Process>), server: String, wrapper: Vec<String>) -> Self {
         let (coordinator, nodes) = roles;
         let shape = Shape { nodes: nodes.len(), ..Shape::default() };
         Self { coordinator, nodes, server, peers: String::new(), shape, command_wrapper: wrapper, place }.serving()
     }
 
-    /// The same cluster, started.
+    /// Starts the cluster.
     fn serving(mut self) -> Self {
         let environment = self.shape.environment.clone();
         self.processes().for_each(|process| process.environment.extend(environment.iter().cloned()));
@@ -228,7 +228,7 @@ impl Cluster {
         Process::new(name, self.place.path(), wrapper, &arguments.concat())
     }
 
-    /// A node of this cluster that is given no name, not started yet.
+    /// A node of this cluster without a configured name, not started yet.
     pub fn nameless_node(&self, data: &Path) -> Process {
         let http = free_address();
         let arguments = [
@@ -269,7 +269,7 @@ impl Cluster {
         text(&path).to_owned()
     }
 
-    /// A command that talks to this cluster, not started yet.
+    /// A command that connects to this cluster, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = within(&self.command_wrapper);
         command.args(arguments).args(["--server", &self.server]);
@@ -287,14 +287,14 @@ impl Cluster {
         self.begin(arguments).done()
     }
 
-    /// Runs a command that must succeed; gives its output.
+    /// Runs a command that must succeed; returns its standard output.
     pub fn must(&self, arguments: &[&str]) -> String {
         let done = self.run(arguments);
         assert_eq!(done.code, Some(0), "entail {arguments:?}: {}", done.err);
         done.out
     }
 
-    /// Runs a command that must succeed; gives what it has told beside its output.
+    /// Runs a command that must succeed; returns its standard error.
     pub fn told(&self, arguments: &[&str]) -> String {
         let done = self.run(arguments);
         assert_eq!(done.code, Some(0), "entail {arguments:?}: {}", done.err);
@@ -313,14 +313,14 @@ impl Cluster {
     }
 }
 
-/// `entail` with arguments, without the settings of whoever runs the tests.
+/// `entail` with arguments, without the settings of the user who runs the tests.
 pub fn entail(arguments: &[&str]) -> Command {
     let mut command = within(&[]);
     command.args(arguments);
     command
 }
 
-/// The same without arguments, started by a wrapper if there is one.
+/// `entail` without arguments, started by a wrapper if there is one.
 fn within(wrapper: &[String]) -> Command {
     let program = env!("CARGO_BIN_EXE_entail");
     let Some((first, rest)) = wrapper.split_first() else { return clean(Command::new(program)) };
@@ -336,22 +336,22 @@ fn clean(mut command: Command) -> Command {
             command.env_remove(&name);
         }
     }
-    // An empty file, in place of the user's and the system's.
+    // An empty file instead of the user's and the system's.
     command.env("ENTAIL_CONFIG", "/dev/null");
     command
 }
 
-/// A command that has been started. Its output goes to files, so that nobody has to read it meanwhile.
+/// A command that has been started. Its output goes to files, so that no thread has to read it meanwhile.
 pub struct Running {
     child: Child,
     line: String,
     place: TempDir,
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Done {
-    /// None if a signal ended it.
+    /// `None` if a signal ended it.
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
@@ -378,7 +378,7 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// What it has written so far.
+    /// The output so far.
     pub fn out(&self) -> String {
         fs::read_to_string(self.place.path().join("out")).unwrap()
     }
@@ -393,7 +393,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -410,7 +410,7 @@ fn wait_for_end(child: &mut Child, what: &str) -> ExitStatus {
     }
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !holds() {
@@ -419,7 +419,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Asks over HTTP 1.0, whose answer ends with the connection. Whoever says nothing for long does not answer.
+/// Sends an HTTP 1.0 request, whose response ends with the connection. `None` if the server is silent for too long.
 pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(SILENCE_MAX)).ok()?;
@@ -443,8 +443,8 @@ pub fn text(path: &Path) -> &str {
     path.to_str().expect("temporary directories have plain names")
 }
 
-/// An address of the loopback that nobody uses. Below the ports that outgoing connections take, so that a process
-/// that was killed finds its own free again.
+/// A free loopback address. Its port is below the range of outgoing connections, so that a killed process finds its
+/// port free again.
 pub fn free_address() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = (std::process::id() % 400) as u16 * 30;

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: commands end at once and leave nothing behind, roles end cleanly.
+//! Ctrl-C and SIGTERM: commands end at once and without effect, roles end cleanly.
 
 use crate::harness::{Cluster, Done, Process, Running, Shape, entail, eventually, free_address, text};
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a command may take to end when it is told to.
+/// The longest time from a signal to the end of a command.
 const PROMPT: Duration = Duration::from_secs(2);
 
 fn many(count: usize) -> String {
@@ -29,7 +29,7 @@ fn interrupted(running: Running) -> Done {
     done
 }
 
-/// Nothing of what was interrupted is there, and the next change goes through.
+/// The interrupted change has no effect, and the next change succeeds.
 fn goes_on(cluster: &Cluster, name: &str) {
     let before = cluster.dump("all");
     assert!(before.iter().all(|line| !line.contains("urn:many:")), "something was left behind");
@@ -52,7 +52,7 @@ fn an_interrupted_load_leaves_nothing() {
         interrupted(load);
         goes_on(&cluster, &format!("after-file-{wait}"));
     }
-    // From a pipe: once while the program waits for more input, once while there is more than it can send.
+    // From a pipe: once while the program waits for more input, once while it has more input than it can send.
     let mut idle = Running::new(cluster.command(&["load", "-", "--format", "nt"]), Stdio::piped());
     let mut pipe = idle.stdin();
     pipe.write_all(many(50_000).as_bytes()).unwrap();
@@ -70,14 +70,14 @@ fn an_interrupted_load_leaves_nothing() {
     goes_on(&cluster, "after-busy-pipe");
 }
 
-/// Products of all facts with themselves: they would take hours.
+/// Products of all facts with themselves, which would take hours.
 const ENDLESS: [&str; 2] = [
     "SELECT * { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f . ?g <urn:next> ?h }",
     "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f . ?g <urn:next> ?h \
      FILTER(sameTerm(?a, ?d) || sameTerm(?c, ?f) || sameTerm(?e, ?h)) }",
 ];
 
-/// The only query that is listed, when it is.
+/// The only listed query, once it is listed.
 fn listed(cluster: &Cluster) -> serde_json::Value {
     let mut found = serde_json::Value::Null;
     eventually("the query is listed", || {

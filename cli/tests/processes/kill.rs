@@ -1,8 +1,8 @@
 //! `kill -9` of random processes at random moments, during loads, changes of rules and queries.
 //!
-//! A model knows what the cluster held before an operation and what it would hold after it. Whatever was killed, the
-//! cluster must then hold exactly one of the two: every asserted and every derived fact is compared. If the client was
-//! told that the operation succeeded, it must be the second.
+//! A model has the contents of the cluster before and after each operation. After any kill the cluster must have
+//! exactly one of the two: every asserted and every derived fact is compared. If the client received a success, it must
+//! be the second.
 
 use crate::graph::{RULE_SETS, State, Triple, document, facts, lines};
 use crate::harness::{Cluster, Done, Random, Shape};
@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Kills before the cluster is thrown away and another one, of another shape, takes its place.
+/// The number of kills after which the cluster is replaced by a new one of a different shape.
 const KILLS_OF_A_CLUSTER: u64 = 20;
 
-/// The question that is asked while processes die: a join across shards.
+/// The query that runs while processes are killed: a join across shards.
 const QUESTION: &str = "SELECT ?a ?c { ?a <urn:p:0> ?b . ?b <urn:p:1> ?c }";
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -40,20 +40,20 @@ fn killed_processes_lose_nothing_and_invent_nothing() {
     assert!(tally.operations > 0 && tally.kills >= kills);
 }
 
-/// What happened.
+/// Counters of events.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     kills: u64,
     operations: u64,
-    /// Operations that the client was told had succeeded, and that it was told had failed.
+    /// Operations that succeeded, and that failed, according to the client.
     succeeded: u64,
     failed: u64,
-    /// Changes that failed as far as the client knows and left the state before, and the state after.
+    /// Changes that failed according to the client: those that had no effect, and those that were applied.
     undone: u64,
     done_unknown: u64,
 }
 
-/// One thing that a client asks for.
+/// An operation of a client.
 enum Operation {
     Load(BTreeSet<Triple>),
     Apply(usize),
@@ -61,13 +61,13 @@ enum Operation {
     Query,
 }
 
-/// One cluster and what it must hold.
+/// A cluster and its expected contents.
 struct Trial {
     cluster: Cluster,
     random: Random,
     state: State,
     tally: Tally,
-    /// How this got here, for the message of a failure.
+    /// The history of operations and kills, for the message of a failure.
     story: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ impl Trial {
         let operation = self.choose();
         let after = self.state_after(&operation);
         let mut arguments = self.arguments(&operation);
-        // A patient client asks again until it gets an answer; an impatient one is left without.
+        // A patient client retries until it gets an answer; an impatient one gives up.
         let is_impatient = self.random.below(2) == 0;
         if is_impatient {
             arguments.extend(["--timeout".to_owned(), format!("{}ms", 30 + self.random.below(250))]);
@@ -164,7 +164,7 @@ impl Trial {
         }
     }
 
-    /// An answer is complete; a failure is of the kind that passes.
+    /// An answer is complete; a failure is retryable.
     fn judge_answer(&mut self, operation: &Operation, done: &Done, is_impatient: bool) {
         let reason = match done.code {
             Some(0) => "",
@@ -186,7 +186,7 @@ impl Trial {
     }
 
     fn judge_state(&mut self, done: &Done, after: State) {
-        // What is still under way is over when the next change has had its turn.
+        // A next change completes only after all work in progress.
         self.cluster.load("nothing.nt", "");
         let (asserted, derived) = (self.cluster.dump("asserted"), self.cluster.dump("derived"));
         let rules = self.cluster.must(&["rules", "list", "--output", "json"]);

@@ -1,4 +1,4 @@
-//! Loads that meet malformed lines: stopped, skipped, or with a part already committed.
+//! Loads with malformed lines: stopped, skipped, or after a part has been committed.
 
 use crate::harness::{Cluster, Shape, lines};
 use serde_json::Value;
@@ -52,8 +52,8 @@ fn malformed_lines_are_skipped_up_to_a_limit() {
     assert_eq!(cluster.dump("asserted"), good(2000));
 }
 
-/// Ten triples of a thousand, then a broken line: what was committed is the beginning of the file, and it is said
-/// where it ends.
+/// Commits of ten thousand triples, then a malformed line: the committed part is the beginning of the file, and the
+/// message names its end.
 #[test]
 fn committed_parts_of_a_load_stay_and_are_told() {
     let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
@@ -65,7 +65,7 @@ fn committed_parts_of_a_load_stay_and_are_told() {
     let told: usize = told.unwrap_or_else(|| panic!("nothing is said of what stays: {}", done.err)).parse().unwrap();
     assert!((8000..=9500).contains(&told), "{}", done.err);
     assert_eq!(cluster.dump("asserted"), good(told));
-    // The mended file completes it; what is there already is no news.
+    // The corrected file completes the load; existing facts are not counted as new.
     let mended = cluster.file("mended.nt", broken_after(12_000, &[]));
     let said: Value =
         serde_json::from_str(&cluster.must(&["load", &mended, "--commit-every", "5000", "--output", "json"])).unwrap();

@@ -1,5 +1,5 @@
-//! A node that dies or hangs in the middle of a query or of reasoning: an error that names its shards, nothing half
-//! done, and a cluster that goes on by itself when the node is back.
+//! A node that dies or hangs during a query or during reasoning: the error names its shards, no partial effect remains,
+//! and the cluster recovers by itself when the node is back.
 
 use crate::harness::{Cluster, Done, Running, Shape};
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const RING: usize = 1000;
 const REACH: &str = "RULE { ?a <urn:reach> ?c } WHERE { ?a <urn:next> ?c }\n\
                      RULE { ?a <urn:reach> ?c } WHERE { ?a <urn:next> ?b . ?b <urn:reach> ?c }\n";
-/// Every pair of pairs, joined where no shard is alone.
+/// A join of all pairs with all pairs, for which every shard needs the others.
 const LONG_QUERY: &str =
     "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f FILTER(?b != ?d && ?d != ?f) }";
 
@@ -33,7 +33,7 @@ pub fn shards_of(cluster: &Cluster, node: &str) -> Vec<u64> {
     shards.iter().filter(|shard| shard["node_id"] == *id).map(|shard| shard["shard"].as_u64().unwrap()).collect()
 }
 
-/// A typed failure that may pass, naming exactly these shards.
+/// Checks for a typed, retryable failure that names exactly these shards.
 pub fn names_shards(done: &Done, shards: &[u64]) {
     assert_eq!(done.code, Some(3), "{}", done.err);
     let shards: Vec<String> = shards.iter().map(ToString::to_string).collect();
@@ -41,7 +41,7 @@ pub fn names_shards(done: &Done, shards: &[u64]) {
     assert!(done.err.trim_end().ends_with(&expected), "{} instead of {expected}", done.err);
 }
 
-/// Starts a command and lets it come to the middle of its work.
+/// Starts a command and waits until it is in progress.
 fn under_way(cluster: &Cluster, arguments: &[&str]) -> Running {
     let mut running = cluster.begin(arguments);
     sleep(Duration::from_millis(500));
@@ -49,7 +49,7 @@ fn under_way(cluster: &Cluster, arguments: &[&str]) -> Running {
     running
 }
 
-/// The cluster is as it was, and can do what failed before.
+/// The cluster is unchanged, and the failed operations succeed.
 fn goes_on(cluster: &Cluster, held: &BTreeSet<String>) {
     cluster.ready();
     assert_eq!(&cluster.dump("all"), held);
@@ -86,7 +86,7 @@ fn a_node_dies_in_reasoning() {
     assert_eq!(count.lines().nth(1), Some((RING * RING).to_string().as_str()));
 }
 
-/// A node that hangs is noticed by its silence, and when it wakes up it catches up.
+/// A node that hangs is detected by its silence, and catches up when it continues.
 #[test]
 fn a_node_hangs_in_reasoning_and_in_a_query() {
     let (cluster, held) = ring();

@@ -1,6 +1,7 @@
-//! The program as users run it: real processes, killed, stopped, interrupted, out of room and fed with nonsense.
+//! End-to-end tests of the program: real processes that are killed, stopped, interrupted, run out of space and get
+//! invalid input.
 //!
-//! Everything is checked by content: what the cluster says afterwards against a closure computed here.
+//! Tests check contents: the facts of the cluster afterwards against a closure computed here.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 

@@ -1,4 +1,4 @@
-//! A graph several times larger than a node's memory: loaded and asked, within bounds.
+//! A graph several times larger than a node's memory: loaded and queried within the memory limit.
 
 use crate::harness::{Cluster, Shape, lines};
 use std::fmt::Write;
@@ -7,13 +7,13 @@ use std::fs;
 /// The budget of the node.
 const BUDGET_MIB: u64 = 16;
 
-/// What a node takes beside its budget: the program and its threads' heaps, batches of up to 8 MiB on their way, the
-/// database's buffers that wait to be written, and most of all what the allocator holds back of memory that was freed.
+/// The memory of a node beyond its budget: the program and its threads' heaps, batches of up to 8 MiB in transit, the
+/// database's write buffers, and most of all freed memory that the allocator retains.
 const OVERHEAD_MIB: u64 = 128;
 
 const SUBJECTS: u64 = 400_000;
 
-/// What a node takes beside its budget for the graph of many predicates, whose few terms leave most of the rest unused.
+/// The memory of a node beyond its budget for the graph of many predicates, which has few terms.
 const OVERHEAD_OF_PAIRS_MIB: u64 = 80;
 
 const PREDICATES: u64 = 300;

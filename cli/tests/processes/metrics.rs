@@ -1,4 +1,4 @@
-//! docs/metrics.md tells exactly what a working cluster shows: names, types, labels, meanings and roles, both ways.
+//! docs/metrics.md lists exactly the metrics of a working cluster: names, types, labels, descriptions and roles.
 
 use crate::harness::{Cluster, Shape, eventually};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
 
-/// A family of metrics, as it is shown or as it is documented.
+/// A family of metrics, as exported or as documented.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Family {
     kind: String,
@@ -59,7 +59,7 @@ fn documented(role: &str) -> Families {
     DOCUMENT.lines().filter_map(row).collect()
 }
 
-/// The unit that a name tells.
+/// The unit that a name ends with.
 fn unit_of(name: &str) -> &'static str {
     let name = name.trim_end_matches("_total");
     match () {
@@ -71,7 +71,7 @@ fn unit_of(name: &str) -> &'static str {
     }
 }
 
-/// Everything that the cluster does: loads, rules, changes, queries, dumps, and what goes wrong.
+/// Exercises the cluster: loads, rules, changes, queries, dumps, and failures.
 fn work(cluster: &mut Cluster) {
     let mut people = String::new();
     for n in 0..2000 {
@@ -92,13 +92,13 @@ fn work(cluster: &mut Cluster) {
     assert_eq!(cluster.run(&["query", "SELECT nonsense"]).code, Some(1));
     cluster.nodes[2].kill();
     assert_eq!(cluster.run(&["query", "SELECT * { ?a <urn:parent> ?b }", "--timeout", "2s"]).code, Some(3));
-    // The calls beside those that fail are cancelled, some of them before they have been read: no defect of anybody.
+    // The concurrent calls beside the failing ones are cancelled, some before they have been read: no server error.
     for _ in 0..30 {
         let join = "SELECT * { ?a <urn:parent> ?b . ?b <urn:parent> ?c . ?d <urn:parent> ?c }";
         assert_eq!(cluster.run(&["query", join, "--timeout", "300ms"]).out, "");
     }
     cluster.nodes[2].start();
-    // The coordinator may still believe in the life before.
+    // The coordinator may still hold the registration of the previous process.
     eventually("the node has registered", || cluster.nodes[2].http("/readyz").is_some_and(|(status, _)| status == 200));
     cluster.ready();
     cluster.must(&["query", "SELECT * { ?a <urn:ancestor> ?b }"]);
@@ -117,7 +117,7 @@ fn the_document_tells_what_a_cluster_shows() {
         assert_eq!(status, 200);
         let (mut shown, samples) = parse(&page);
         let role = process.name.split('-').next().unwrap();
-        // Told once for all metrics of a node.
+        // A constant label of all metrics of a node.
         for (name, family) in &mut shown {
             let of_process = ["process_", "entail_resident_", "entail_tokio_", "entail_build_", "entail_trace_"];
             let is_own = !of_process.iter().any(|of| name.starts_with(of));
@@ -169,7 +169,7 @@ fn processor_seconds(pid: u32) -> f64 {
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
-/// Prometheus' own opinion, where its tool is at hand.
+/// The lint of Prometheus' own tool, if it is installed.
 fn promtool(page: &str) {
     let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let Ok(mut tool) = tool else {

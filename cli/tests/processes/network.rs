@@ -1,11 +1,11 @@
 //! A network of its own for each test: a switch and hosts, each a network namespace with an address and a file of names.
 //!
 //! ```text
-//! coordinator ─┐           ┌─ node-1        cut: off the switch, without a word to anybody
+//! coordinator ─┐           ┌─ node-1        cut: disconnected from the switch, without notice
 //!    client   ─┤  switch   ├─ node-0        part: two hosts that do not reach each other
 //!              └───────────┴─ node-2        moved: another address
 //! ```
-//! The machine's own network is left alone. What a test leaves behind when it is killed, the next one removes.
+//! The machine's own network is not changed. Networks left behind by a killed test are removed by the next one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What names are looked up in, one directory for each namespace.
+/// The directory of the name files, one subdirectory for each namespace.
 const ETC: &str = "/etc/netns";
-/// Namespaces of ours begin with it, then come the process that made them and a number.
+/// The prefix of the namespaces of tests, followed by the id of the creating process and a number.
 const PREFIX: &str = "entail-test";
-/// Every host's addresses are in there.
+/// The network prefix of every host's address.
 const NET: &str = "10.91.7";
 const SWITCH: &str = "switch";
 
@@ -31,15 +31,15 @@ pub struct Network {
 }
 
 impl Network {
-    /// Hosts by name, with the last byte of their addresses; `NAME.entail` leads there from every host. None, with a word
-    /// about it, where this is not possible.
+    /// Creates hosts by name, with the last byte of their addresses; `NAME.entail` resolves to them on every host.
+    /// `None`, with a note, where this is not possible.
     pub fn of(hosts: &[(&str, u8)]) -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         remove_abandoned();
         let prefix = format!("{PREFIX}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut network = Self { prefix, hosts: Vec::new(), names: BTreeMap::new() };
         if let Err(why) = network.build(hosts) {
-            // Not by print, which is only shown when a test fails.
+            // Not by print, whose output is shown only when a test fails.
             let text = format!("skipped: no networks of our own on this system: {why}\n");
             std::io::stderr().write_all(text.as_bytes()).unwrap();
             return None;
@@ -67,7 +67,7 @@ impl Network {
             try_ip(&["-n", &namespace, "link", "set", "eth0", "up"])?;
             try_ip(&["-n", &namespace, "link", "set", "lo", "up"])?;
             fs::create_dir_all(self.etc(host)).map_err(|error| error.to_string())?;
-            // Nobody answers there, and at once: no name is looked for outside.
+            // No server listens there, so other names fail at once and are not looked up outside.
             fs::write(self.etc(host).join("resolv.conf"), "nameserver 127.0.0.1\n")
                 .map_err(|error| error.to_string())?;
         }
@@ -87,18 +87,18 @@ impl Network {
         ["ip", "netns", "exec", &self.namespace(host)].map(str::to_owned).to_vec()
     }
 
-    /// Has the host's name lead to an address, everywhere.
+    /// Makes the host's name resolve to an address, on every host.
     pub fn name(&mut self, host: &str, address: u8) {
         self.names.insert(host.to_owned(), address);
         let line = |(host, address): (&String, &u8)| format!("{NET}.{address} {host}.entail\n");
         let text: String = self.names.iter().map(line).collect();
         for host in self.hosts.iter().filter(|host| *host != SWITCH) {
-            // In place: programs that run have this very file before their eyes.
+            // Overwritten in place: running programs have this very file mounted.
             fs::write(self.etc(host).join("hosts"), format!("127.0.0.1 localhost\n{text}")).unwrap();
         }
     }
 
-    /// Takes the host off the switch: nobody reaches it, and nobody is told.
+    /// Disconnects the host from the switch, without notice to other hosts.
     pub fn cut(&self, host: &str) {
         self.at_switch(&["link", "set", host, "nomaster"]);
     }
@@ -108,7 +108,7 @@ impl Network {
         self.at_switch(&["link", "set", host, "master", "hub"]);
     }
 
-    /// These hosts do not reach each other any more, but everybody else.
+    /// Separates these hosts from each other, but not from the other hosts.
     pub fn part(&self, hosts: &[&str]) {
         hosts.iter().for_each(|host| self.at_switch(&["link", "set", host, "type", "bridge_slave", "isolated", "on"]));
     }
@@ -123,7 +123,7 @@ impl Network {
         let namespace = self.namespace(host);
         ip(&["-n", &namespace, "addr", "flush", "dev", "eth0"]);
         ip(&["-n", &namespace, "addr", "add", &format!("{NET}.{address}/24"), "dev", "eth0"]);
-        // Between hosts that are routed to, as in a cluster, nobody remembers whose card an address was on.
+        // Hosts of a routed network, as in a cluster, keep no ARP entries of each other.
         for host in self.hosts.iter().filter(|host| *host != SWITCH) {
             ip(&["-n", &self.namespace(host), "neigh", "flush", "dev", "eth0"]);
         }
@@ -165,7 +165,7 @@ fn ip(arguments: &[&str]) {
     }
 }
 
-/// Runs `ip`; gives what it says, or why it refuses.
+/// Runs `ip`; returns its output, or the reason why it fails.
 fn try_ip(arguments: &[&str]) -> Result<String, String> {
     let Output { status, stdout, stderr } =
         Command::new("ip").args(arguments).output().map_err(|error| format!("ip: {error}"))?;

@@ -1,9 +1,9 @@
-//! A cluster whose processes are hosts of a network: they are called by names, they come back at other addresses, and
-//! the network between them is cut and heals.
+//! A cluster whose processes are hosts of a network: they are addressed by names, they return with other addresses, and
+//! the network between them is cut and restored.
 //!
-//! A question is asked all the while (`entail bench ask`, which sends each once): whatever is not answered must fail with
-//! a reason that says that the same may succeed later, nothing may take longer than [`SILENCE_MAX`], and every answer
-//! must be the right one. `entail-bench` has to lie beside `entail`, where cargo puts it for tests of the whole workspace.
+//! Meanwhile `entail bench ask` sends a query repeatedly, each time without retries: a failure must be retryable, no
+//! request may take longer than [`SILENCE_MAX`], and every answer must be right. `entail-bench` has to be beside
+//! `entail`, where cargo builds it for tests of the whole workspace.
 
 use crate::harness::{Cluster, Process, Running, eventually, text};
 use crate::lost_node::{names_shards, shards_of};
@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 
 const HOSTS: [(&str, u8); 5] = [("coordinator", 1), ("node-0", 10), ("node-1", 11), ("node-2", 12), ("client", 100)];
 
-/// A ring, and what rules make of it.
+/// A ring, and the facts that rules derive from it.
 const RING: usize = 500;
 const RULES: &str = "RULE { ?a <urn:after-next> ?c } WHERE { ?a <urn:next> ?b . ?b <urn:next> ?c }\n";
 
 /// A join across all shards: every node has to reach every other.
 const QUESTION: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:after-next> ?b . ?b <urn:next> ?c }";
-/// Each node for itself.
+/// A query that each node evaluates by itself.
 const APART: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b }";
 
-/// The longest that a question may take before it is answered or fails, whatever becomes of the network.
+/// The longest time of a request until its answer or failure, whatever the state of the network.
 const SILENCE_MAX: f64 = 15.0;
-/// How soon everything is answered again when the network is whole.
+/// The longest time until every request is answered again after the network is restored.
 const HEALING_MAX: Duration = Duration::from_secs(10);
 
 /// Hosts, and a cluster on them.
@@ -34,12 +34,12 @@ struct Spread {
     // Before the network: dropped first.
     cluster: Cluster,
     network: Network,
-    /// Everything that the cluster holds.
+    /// The contents of the cluster.
     held: BTreeSet<String>,
 }
 
 impl Spread {
-    /// With facts and a rule; none where networks cannot be made.
+    /// Starts a cluster with facts and a rule; `None` where networks cannot be created.
     fn start() -> Option<Self> {
         let network = Network::of(&HOSTS)?;
         let place = tempfile::tempdir().unwrap();
@@ -68,12 +68,13 @@ impl Spread {
         Some(Self { cluster, network, held })
     }
 
-    /// Asks from now on.
+    /// Starts sending a query.
     fn ask(&self, question: &str) -> Questions {
         Questions(self.cluster.begin(&["bench", "ask", question, "--every", "20ms", "--timeout", "40s"]))
     }
 
-    /// Every question is answered again, and the cluster holds what it held; gives the time until then.
+    /// Waits until every request is answered again, and checks the contents of the cluster; returns the time until
+    /// then.
     fn goes_on(&self) -> Duration {
         let started = Instant::now();
         let answered = || self.cluster.run(&["query", QUESTION, "--timeout", "20s", "--output", "csv"]).code == Some(0);
@@ -84,7 +85,7 @@ impl Spread {
         healing
     }
 
-    /// A change can be made again, and everything that follows from it.
+    /// A change and its consequences can be made again.
     fn takes_changes(&self) {
         self.cluster.load("more.nt", &ring("m"));
         assert_eq!(self.cluster.dump("derived").len(), 2 * RING);
@@ -97,7 +98,7 @@ impl Spread {
         nodes.iter().find(|other| other["name"] == node).unwrap()["state"].as_str().unwrap().to_owned()
     }
 
-    /// Ends a node as a machine without power ends: nobody hears of it.
+    /// Ends a node like a machine that loses power: without notice to other hosts.
     fn vanish(&mut self, index: usize) {
         let node = &mut self.cluster.nodes[index];
         self.network.cut(&node.name);
@@ -109,14 +110,14 @@ fn ring(name: &str) -> String {
     (0..RING).map(|n| format!("<urn:{name}:{n}> <urn:next> <urn:{name}:{}> .\n", (n + 1) % RING)).collect()
 }
 
-/// Questions that are being asked.
+/// A running sequence of requests.
 struct Questions(Running);
 
-/// What came of them.
+/// The outcomes of the requests.
 #[derive(Debug)]
 struct Tally {
     answers: usize,
-    /// Those that failed for want of shards, and those that did not reach the coordinator.
+    /// Requests that failed for lack of shards, and those that did not reach the coordinator.
     failures: usize,
     unheard: usize,
     shards: BTreeSet<u64>,
@@ -125,7 +126,7 @@ struct Tally {
 }
 
 impl Questions {
-    /// Stops asking, and checks each answer and each failure.
+    /// Stops sending, and checks each answer and each failure.
     fn tally(self) -> Tally {
         self.0.signal("TERM");
         let mut tally = Tally { answers: 0, failures: 0, unheard: 0, shards: BTreeSet::new(), outage: 0.0 };
@@ -155,8 +156,8 @@ impl Questions {
     }
 }
 
-/// The same name, another address: after an orderly end, and after a sudden one that leaves connections to the old
-/// address open on every other host.
+/// A node with the same name and another address: after an orderly end, and after a sudden one that leaves connections
+/// to the old address open on every other host.
 #[test]
 fn a_node_comes_back_at_another_address() {
     let Some(mut spread) = Spread::start() else { return };
@@ -180,8 +181,8 @@ fn a_node_comes_back_at_another_address() {
     spread.takes_changes();
 }
 
-/// Two nodes have exchanged their addresses, and names still lead to the old ones: a node must not answer, or take
-/// facts, for another one.
+/// Two nodes have exchanged their addresses, and names still resolve to the old ones: a node must not answer requests,
+/// or accept facts, for the other.
 #[test]
 fn an_address_that_changed_hands_answers_for_nobody() {
     let Some(mut spread) = Spread::start() else { return };
@@ -212,7 +213,7 @@ fn an_address_that_changed_hands_answers_for_nobody() {
     spread.takes_changes();
 }
 
-/// A node that nobody reaches: first in the middle of a change, then while questions are asked.
+/// An unreachable node: first during a change, then during queries.
 #[test]
 fn a_node_is_cut_off_and_comes_back() {
     let Some(spread) = Spread::start() else { return };
@@ -246,14 +247,14 @@ fn a_node_is_cut_off_and_comes_back() {
     assert_eq!(count.lines().nth(1), Some((RING * RING).to_string().as_str()));
 }
 
-/// The coordinator's host is without network: clients learn it in time, and everything goes on when it is back.
+/// The coordinator's host has no network: clients get an error in time, and work continues when it is back.
 #[test]
 fn the_coordinator_is_cut_off_and_comes_back() {
     let Some(spread) = Spread::start() else { return };
     let questions = spread.ask(QUESTION);
     sleep(Duration::from_millis(300));
     spread.network.cut("coordinator");
-    // Longer than it takes until nodes count as lost.
+    // Longer than the timeout after which nodes count as lost.
     sleep(Duration::from_secs(16));
     spread.network.heal("coordinator");
     let healing = spread.goes_on();
@@ -263,7 +264,7 @@ fn the_coordinator_is_cut_off_and_comes_back() {
     spread.takes_changes();
 }
 
-/// Two nodes do not reach each other, while the coordinator sees both: what needs both fails, the rest goes on.
+/// Two nodes do not reach each other, while the coordinator reaches both: queries that need both fail, others succeed.
 #[test]
 fn two_nodes_do_not_reach_each_other() {
     let Some(spread) = Spread::start() else { return };

@@ -1,4 +1,4 @@
-//! A collector: OTLP over gRPC, which keeps every span that it gets; and ones that are no good.
+//! Test collectors: one that stores every span it receives over OTLP and gRPC, and faulty ones.
 
 use entail_telemetry::trace::{self, Span};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
@@ -48,7 +48,7 @@ impl Receiver {
         Self { address, got, _runtime: runtime }
     }
 
-    /// The variables that send spans here, soon.
+    /// The environment variables that send spans to this collector, with a short delay.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", self.address)),
@@ -57,7 +57,7 @@ impl Receiver {
         ]
     }
 
-    /// Everything so far.
+    /// All spans received so far.
     pub fn spans(&self) -> MutexGuard<'_, Vec<Span>> {
         self.got.spans.lock().unwrap()
     }
@@ -68,8 +68,8 @@ impl Receiver {
     }
 }
 
-/// A collector that takes connections, and then says nothing.
+/// A collector that accepts connections and never responds.
 pub fn silent() -> TcpListener {
-    // The operating system completes connections that nobody accepts.
+    // The operating system completes connections before they are accepted.
     TcpListener::bind("127.0.0.1:0").unwrap()
 }

@@ -1,5 +1,5 @@
-//! A rolling restart of every role, one by one, under a steady load of queries: each failure is typed and may pass, a
-//! client that retries sees none, and nothing is lost.
+//! A rolling restart of every role, one by one, under a steady load of queries: each failure is typed and retryable, a
+//! client with retries sees none, and no data is lost.
 
 use crate::harness::{Cluster, Shape};
 use entail_client::retry::Policy;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const PEOPLE: usize = 3000;
 const QUERY: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:parent>/<urn:parent> ?b }";
 
-/// Outlasts the restart of a node.
+/// A policy that outlasts the restart of a node.
 fn patient() -> Policy {
     Policy { sends_max: 200, wait_first: Duration::from_millis(100), wait_max: Duration::from_millis(500) }
 }
@@ -26,7 +26,7 @@ async fn ask(client: &Client) -> Result<String, Fault> {
     Ok(String::from_utf8(answer.data.to_vec()).unwrap())
 }
 
-/// What one client has seen.
+/// The results of one client.
 #[derive(Default)]
 struct Seen {
     answers: AtomicU64,

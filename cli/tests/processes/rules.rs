@@ -1,9 +1,9 @@
-//! Rule sets that are applied at the same time.
+//! Rule sets that are applied concurrently.
 
 use crate::graph::{RULE_SETS, State, document, facts, lines};
 use crate::harness::{Cluster, Random};
 
-/// Each change of the rules builds on the one before it: none is lost, whoever comes first.
+/// Each change of the rules builds on the previous one: none is lost, in whatever order they arrive.
 #[test]
 fn rule_sets_that_come_together_are_all_kept() {
     let cluster = Cluster::start(2);
@@ -23,7 +23,7 @@ fn rule_sets_that_come_together_are_all_kept() {
     assert!(RULE_SETS.iter().all(|set| listed.contains(set.name)), "{listed}");
 }
 
-/// Who drops rules is told what is gone, not only what was derived anew.
+/// Dropping rules reports the removed facts, not only the facts derived anew.
 #[test]
 fn a_drop_tells_what_is_gone() {
     let cluster = Cluster::start(1);
@@ -37,7 +37,7 @@ fn a_drop_tells_what_is_gone() {
     assert!(said.contains("2 facts derived in") && said.contains("(4 fewer than before)"), "{said}");
 }
 
-/// An id is of one request: the same again gets the first answer, another one is refused.
+/// A request id belongs to one request: the same request again returns the first response, a different one is refused.
 #[test]
 fn a_request_id_is_of_one_request() {
     let cluster = Cluster::start(1);
@@ -70,7 +70,7 @@ fn a_request_id_is_of_one_request() {
     assert_eq!(cluster.dump("asserted").len(), 2);
 }
 
-/// A summary is one line beside the data, for people only; prefixes that everybody knows need no declaration.
+/// A summary is one line on the standard error, omitted in JSON; well-known prefixes need no declaration.
 #[test]
 fn rules_are_summed_up_in_one_line_and_shown_again() {
     let cluster = Cluster::start(1);

@@ -1,5 +1,5 @@
-//! SIGTERM: nobody new is let in, what is going on comes to its end as long as there is time, and whoever is turned away
-//! or cut off is told so in a way that can be acted on.
+//! SIGTERM: new requests are refused, requests in progress complete within the grace period, and refused or aborted
+//! requests get an error that the client can act on.
 
 use crate::harness::{Cluster, Done, Running, Shape, eventually};
 use entail_client::retry::Policy;
@@ -9,13 +9,13 @@ use entail_model::{Fault, Reason};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-/// Every pair of so many facts is looked at: some seconds.
+/// A query looks at every pair of this many facts, which takes some seconds.
 const FACTS: usize = 4000;
 const PAIRS: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d FILTER(?b != ?d) }";
-/// Longer than anybody waits.
+/// Runs longer than any test.
 const ENDLESS: &str =
     "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b . ?c <urn:next> ?d . ?e <urn:next> ?f FILTER(?b != ?d) }";
-/// Needs every node.
+/// A query that needs every node.
 const ASK: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:next> ?b }";
 
 fn cluster(grace: &'static str) -> Cluster {
@@ -26,7 +26,7 @@ fn cluster(grace: &'static str) -> Cluster {
     cluster
 }
 
-/// A query that every role is at work for, and no other.
+/// A query in progress on every role, and no other query.
 fn under_way(cluster: &mut Cluster, query: &str) -> Running {
     let parts = |cluster: &Cluster, is_there: fn(f64) -> bool| {
         let mut nodes = cluster.nodes.iter();
@@ -47,7 +47,7 @@ fn counted(done: &Done) {
     assert_eq!((done.code, done.out.lines().nth(1)), (Some(0), Some(&*expected)), "{}", done.err);
 }
 
-/// A failure that may pass, by its reason.
+/// A retryable failure with this reason.
 fn refused(done: &Done, reason: &str) {
     assert_eq!(done.code, Some(3), "{}{}", done.out, done.err);
     assert!(done.err.contains(reason) && done.err.contains("safe to retry"), "{}", done.err);
@@ -108,7 +108,7 @@ fn what_does_not_end_in_time_is_cut_off() {
         println!("{role} ended after {took:?}");
         assert!((Duration::from_secs(1)..Duration::from_secs(15)).contains(&took), "{role} took {took:?}");
         process.start();
-        // An answer that has begun is not asked for again, and this one has not: the client asks until its time is up.
+        // An answer that has begun is not retried; this one has not, so the client retries until its timeout.
         query.signal("INT");
         drop(query);
         cluster.ready();
@@ -130,7 +130,7 @@ fn whoever_is_cut_off_is_told_why() {
     assert_eq!(cluster.dump("all").len(), FACTS);
 }
 
-/// A change is not just gone: whoever asked for it is told that it may have been made, and may ask again.
+/// An aborted change is reported as possibly applied, and can be repeated.
 #[test]
 fn a_change_that_is_cut_off_is_in_doubt() {
     let mut cluster = cluster("500ms");
@@ -144,7 +144,7 @@ fn a_change_that_is_cut_off_is_in_doubt() {
             let nodes = cluster.nodes.iter();
             nodes.map(|node| node.metric("entail_round_duration_seconds_count")).fold(f64::INFINITY, f64::min)
         };
-        // A node that has just started counts from nothing.
+        // The counter of a node that has just started begins at zero.
         let before = rounds(&cluster);
         let applied = runtime.spawn(async move {
             let client = Client::connect(&server, Options { retry: Policy::never(), ..Options::default() }).unwrap();

@@ -1,4 +1,4 @@
-//! How soon things are there.
+//! Startup times.
 
 use crate::harness::{Cluster, PATIENCE, Process, Shape, entail, eventually};
 use std::fmt::Write as _;
@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 const FACTS: usize = 1_000_000;
 
-/// Something that takes less than a time, at least now and then: others use the machine as well.
+/// Checks that an operation takes less than a time in at least one of several tries: other programs use the machine as
+/// well.
 fn takes_less(what: &str, than: Duration, times: usize, mut measured: impl FnMut() -> Duration) {
     let mut all = Vec::new();
     while all.last().is_none_or(|last| *last >= than) {
@@ -41,7 +42,7 @@ fn roles_are_ready_soon_after_a_restart() {
     assert_eq!(count.lines().nth(1), Some(FACTS.to_string().as_str()));
 }
 
-/// What each process says of itself while the other is missing.
+/// The log of each process while the other is missing.
 #[test]
 fn roles_that_wait_for_each_other_say_so() {
     let mut cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
@@ -63,7 +64,8 @@ fn roles_that_wait_for_each_other_say_so() {
     says(&cluster.coordinator, "/readyz", 200, "ready\n");
 }
 
-/// How long a role takes from its start until it is ready: the coordinator too, whose nodes have to find it again.
+/// The time of a role from its start until it is ready; for the coordinator this includes the registration of its
+/// nodes.
 fn restart(role: &mut Process) -> Duration {
     role.signal("TERM");
     assert_eq!(role.ended().code(), Some(0), "{}", role.log());

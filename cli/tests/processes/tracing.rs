@@ -1,4 +1,5 @@
-//! One request, one trace, over real processes: as a collector gets it, as `--trace` shows it, and as the log names it.
+//! One request, one trace, over real processes: as exported to a collector, as printed by `--trace`, and as named in
+//! the log.
 
 use crate::harness::{Cluster, Shape, eventually, free_address};
 use crate::receiver::{Receiver, silent};
@@ -9,10 +10,10 @@ use std::time::{Duration, Instant};
 
 const NODES: usize = 3;
 
-/// Spans that go on after the answer is given: the nodes are told of an outcome that is in the log already.
+/// Spans that continue after the response: nodes receive an outcome that is in the log already.
 const AFTERWARDS: [&str; 2] = ["tell", "entail.internal.v1.NodeService/Decide"];
 
-/// Clocks of one machine agree; a span's ends are read one after the other.
+/// The clocks of one machine agree; the start and the end of a span are read separately.
 const SLACK_NANOSECONDS: u64 = 1_000_000;
 
 fn cluster(environment: Vec<(&'static str, String)>) -> Cluster {
@@ -29,11 +30,11 @@ fn lubm(cluster: &Cluster) -> (String, String) {
 /// The traces of a collector, by the name of their root.
 struct Traces(BTreeMap<String, Vec<Span>>);
 
-/// For so long nothing must come before everything has: ten times the delay with which processes send.
+/// The time without new spans after which all have arrived: ten times the export delay.
 const QUIET: Duration = Duration::from_secs(1);
 
 impl Traces {
-    /// Waits until every trace that a request began has its root and no gaps, and nothing comes any more.
+    /// Waits until every trace of a request has its root and no gaps, and no more spans arrive.
     fn wait(receiver: &Receiver, requests: usize) -> Self {
         let mut traces: HashMap<[u8; 16], Vec<Span>> = HashMap::new();
         let mut last = (0, Instant::now());
@@ -57,7 +58,7 @@ impl Traces {
     }
 }
 
-/// Has every span the one that it names as its parent?
+/// Is the parent of every span present?
 fn is_whole(spans: &[Span]) -> bool {
     let ids: BTreeSet<[u8; 8]> = spans.iter().map(|span| span.id).collect();
     spans.iter().all(|span| span.parent.is_none_or(|parent| ids.contains(&parent)))
@@ -71,7 +72,7 @@ fn parent<'s>(spans: &'s [Span], span: &Span) -> &'s Span {
     spans.iter().find(|other| Some(other.id) == span.parent).expect("it has a parent")
 }
 
-/// The nodes that have answered a call, however often.
+/// The nodes that have served a call, each once.
 fn nodes_of(spans: &[Span], method: &str) -> BTreeSet<String> {
     let servers = named(spans, method).into_iter().filter(|span| span.kind == "server");
     servers.map(|span| span.text("entail.process").unwrap().to_owned()).collect()
@@ -81,7 +82,7 @@ fn all_nodes() -> BTreeSet<String> {
     (0..NODES).map(|node| format!("node-{node}")).collect()
 }
 
-/// One root, the command's; below it nobody but its own; every span within its parent's time.
+/// Checks for one root, the command's span; only descendants below it; every span within its parent's time.
 fn check_tree(spans: &[Span]) {
     let roots: Vec<&Span> = spans.iter().filter(|span| span.parent.is_none()).collect();
     assert_eq!(roots.len(), 1, "{roots:#?}");
@@ -109,7 +110,7 @@ fn each_request_is_one_trace_of_all_processes() {
     let ninth = lubm::QUERIES[8].text;
     cluster.must(&["query", ninth]);
     cluster.must(&["update", "INSERT DATA { <urn:a> <urn:p> <urn:b> }"]);
-    // Some seconds of heartbeats have passed: none of them is a trace.
+    // Some seconds of heartbeats have passed: none of them has a trace.
     let traces = Traces::wait(&receiver, 4);
     assert!(receiver.headers().iter().all(|value| value == "secret") && !receiver.headers().is_empty());
     traces.0.values().for_each(|spans| check_tree(spans));
@@ -140,7 +141,7 @@ fn each_request_is_one_trace_of_all_processes() {
     for round in 1..=rounds {
         let of_round: Vec<&Span> =
             named(load, "round").into_iter().filter(|span| span.number("entail.round") == Some(round)).collect();
-        // The coordinator's, and each node's inside a call of it.
+        // The coordinator's spans, and each node's spans inside a call of it.
         let (inner, outer): (Vec<&Span>, Vec<&Span>) =
             of_round.into_iter().partition(|span| parent(load, span).kind == "server");
         assert_eq!((inner.len(), outer.len()), (NODES, 1), "round {round}");
@@ -159,13 +160,13 @@ fn each_request_is_one_trace_of_all_processes() {
     assert!(named(load, "exchange").iter().all(|span| span.number("entail.messages") > Some(0)));
 }
 
-/// The trace that a command has shown as JSON, between what else it has said.
+/// The trace that a command has printed as JSON, among its other output.
 fn shown_json(err: &str) -> serde_json::Value {
     let (start, end) = (err.find("{\n").unwrap(), err.rfind("\n}").unwrap());
     serde_json::from_str(&err[start..end + 2]).unwrap()
 }
 
-/// The fastest of some runs, which noise cannot make faster.
+/// The fastest of several runs, on which noise has the least effect.
 fn fastest(cluster: &Cluster) -> Duration {
     let run = || {
         let started = Instant::now();
@@ -184,7 +185,7 @@ fn a_collector_that_is_missing_or_hangs_holds_nobody_up() {
         let queue = ("OTEL_BSP_MAX_QUEUE_SIZE", "16".to_owned());
         let started = Instant::now();
         let mut cluster = cluster(vec![("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}")), queue]);
-        // A command says goodbye to its collector for a second at most; its answer does not wait.
+        // A command waits for its collector for a second at most; its answer is not delayed.
         let took = fastest(&cluster);
         assert!(took < plain + Duration::from_millis(1500), "{what}: {took:?} instead of {plain:?}");
         let seconds = |err: &str| err.lines().find_map(|line| line.split("epoch 0, ").nth(1).map(str::to_owned));
@@ -197,7 +198,7 @@ fn a_collector_that_is_missing_or_hangs_holds_nobody_up() {
         let warnings = || cluster.coordinator.log().matches("spans are dropped").count();
         eventually(&format!("{what}: a warning"), || warnings() > 0);
         assert!(cluster.coordinator.metric("entail_trace_spans_dropped_total") > 0.0, "{what}");
-        // Not one for each batch: once a minute.
+        // Not one warning for each batch, but one per minute.
         let minutes = started.elapsed().as_secs() as usize / 60;
         assert!(warnings() <= 1 + minutes, "{what}: {}", cluster.coordinator.log());
         for process in cluster.processes() {

@@ -1,4 +1,4 @@
-//! What tracing costs: the processor time of whole clusters that differ in nothing else, measured in turns.
+//! The cost of tracing: the processor time of clusters that differ in their trace settings only, measured in turns.
 //!
 //! `cargo test -p entail-cli --test processes tracing_cost -- --ignored --nocapture`; docs/tracing.md has figures.
 
@@ -12,15 +12,16 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 const UNIVERSITIES: u32 = 5;
-/// Sets of clusters, one each way: those that are set up alike differ by where their shards are.
+/// The number of sets with one cluster for each setting: clusters of the same setting differ by the placement of
+/// shards.
 const SETS: usize = 4;
-/// In each set; they are short, so that whatever else the machine does is shared by all ways.
+/// The turns in each set; they are short, so that other load of the machine affects all settings alike.
 const TURNS: usize = 40;
 const QUERIES: usize = 150;
 const POINT: &str = "PREFIX ub: <http://swat.cse.lehigh.edu/onto/univ-bench.owl#> \
     SELECT ?x { ?x ub:worksFor <http://www.Department0.University0.edu> }";
 
-/// A way of tracing, and what it came to.
+/// A trace setting and its measurements.
 struct Way {
     name: &'static str,
     environment: Vec<(&'static str, String)>,
@@ -51,12 +52,12 @@ fn ways(receiver: &Receiver) -> Vec<Way> {
 fn spent(cluster: &mut Cluster) -> Duration {
     let ticks = |pid: u32| -> u64 {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        // After the name, which may hold anything: user and system time are the 12th and 13th.
+        // The fields after the name, which may contain anything: user and system time are the 12th and 13th.
         let fields = stat.rsplit_once(") ").unwrap().1;
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     };
     let pids: Vec<u32> = cluster.processes().map(|process| process.pid()).collect();
-    // Linux counts in hundredths of a second for whoever asks.
+    // Linux reports these times in hundredths of a second.
     Duration::from_millis(pids.into_iter().map(ticks).sum::<u64>() * 10)
 }
 
@@ -87,7 +88,7 @@ fn show(what: &str, ways: &[Way], times: impl Fn(&Way) -> Vec<(Duration, Duratio
     }
 }
 
-/// Asks the clusters in turns, each as often; gives what a query took, by way.
+/// Queries the clusters in turns, equally often; returns the time of a query, by setting.
 fn ask(clusters: &mut [(usize, Cluster)], texts: &[&str]) -> Vec<(usize, (Duration, Duration))> {
     let runtime = Runtime::new().unwrap();
     let connected = |(_, cluster): &(usize, Cluster)| {

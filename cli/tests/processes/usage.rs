@@ -1,4 +1,4 @@
-//! Wrong input at the command line: one clear line and the exit code of the manual.
+//! Wrong input on the command line: one clear line and the documented exit code.
 
 use crate::harness::{Cluster, Running, Shape, entail, free_address};
 use std::process::Stdio;
@@ -17,7 +17,7 @@ fn check(server: &str, (arguments, code, expected): Case<'_>) {
     assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.err);
     assert!(done.err.starts_with("error: "), "{arguments:?}: {}", done.err);
     assert!(done.err.contains(expected), "{arguments:?}: {}", done.err);
-    // Wrong use is followed by where to find help, a text by the line that is meant.
+    // An error of usage is followed by a pointer to the help, an error in a text by the line in question.
     let alone = done.err.lines().take_while(|line| !line.is_empty() && !line.starts_with("  ")).count();
     assert_eq!(alone, 1, "{arguments:?} says more than one line: {}", done.err);
     assert_eq!(done.out, "", "{arguments:?}");
@@ -125,7 +125,7 @@ fn wrong_requests_are_told() {
         (&["query", "ASK {}", "--rows-max", "many"], 2, "many"),
         (&["load", &good, "--commit-every", "0"], 2, "--commit-every"),
         (&["query", "SELECT * {\n ?s ?p }"], 1, "error: query:2:"),
-        // A prefix that needs no declaration does not move the place.
+        // The declaration of a known prefix does not shift the position.
         (&["query", "SELECT * { ?s a rdfs:Class\n . ?s ?p }"], 1, "error: query:2:"),
         (&["update", "INSERT DATA { <urn:a> rdfs:label }"], 1, "error: update:1:"),
         (&["query", "SELECT * { ?s ex:p ?o }"], 1, "error: query:1:"),
@@ -141,7 +141,7 @@ fn wrong_requests_are_told() {
     assert!(cluster.dump("all").is_empty());
 }
 
-/// Variables for other programs, and empty ones, do not stop a command.
+/// Variables for other programs, and empty ones, do not make a command fail.
 #[test]
 fn the_environment_of_others_is_no_obstacle() {
     let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
@@ -163,7 +163,7 @@ fn the_environment_of_others_is_no_obstacle() {
     ] {
         let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:9"), (name, value)];
         let said = ask(&variables, &[]);
-        // That nobody listens there is another line.
+        // The failed connection to the collector is reported in another line.
         let warnings: Vec<&str> = said.lines().filter(|line| line.contains("are ignored")).collect();
         assert!(warnings.len() == 1 && warnings[0].contains(value), "{name}: {said}");
         assert_eq!(ask(&variables, &quiet), "", "{name}");
@@ -206,7 +206,7 @@ fn a_value_says_where_it_comes_from() {
     assert!(done.err.contains(&expected), "{}", done.err);
     let done = run(&[("ENTAIL_SERVER", "not a url")], &["status"]);
     assert!(done.err.contains("(the value is that of the environment variable ENTAIL_SERVER)"), "{}", done.err);
-    // The user's own place, found by the directory.
+    // The user's own configuration directory.
     std::fs::create_dir(place.path().join("entail")).unwrap();
     std::fs::write(place.path().join("entail/config.toml"), "server = \"h:1\"\n[prefixes]\nex = \"http://e/\"\n")
         .unwrap();

@@ -1,13 +1,13 @@
-//! `entail status --watch`: on and on, until somebody ends it.
+//! `entail status --watch` runs until it is stopped.
 
 use crate::harness::{Cluster, Shape, eventually};
 
-/// What stands after each time of the day.
+/// The text after each time of day.
 fn pictures(out: &str) -> impl Iterator<Item = &str> {
     out.split(" UTC\n").skip(1)
 }
 
-/// Does a picture show queries with one row each, and nothing new?
+/// Does a status show queries with one row each, and no new facts?
 fn has_rates(picture: &str) -> bool {
     let is_of =
         |line: &str, rate: u32| line.starts_with(&format!("rates   {rate} queries/s, {rate} rows/s, 0 asserted/s"));

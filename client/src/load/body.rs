@@ -11,7 +11,7 @@ use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::transport::Channel;
 
-/// Lets the body go on.
+/// Keeps the body running.
 pub struct Guard(#[expect(dead_code, reason = "it is only there to be dropped")] oneshot::Sender<Infallible>);
 
 /// A channel for one call.

@@ -1,4 +1,4 @@
-//! Tables: what happens to a call, and what is done about it.
+//! Tables of the events of a call and the resulting actions.
 
 use super::*;
 
@@ -44,15 +44,15 @@ fn calls_are_sent_again_when_that_can_help() {
         (None, vec![failed(NotReady, 1), waited(2), Event::Succeeded], "wait, resend, proceed"),
         (None, vec![failed(Syntax, 1)], "SYNTAX"),
         (None, vec![failed(Internal, 1)], "INTERNAL"),
-        // The time that has passed is taken off.
+        // The elapsed time is subtracted.
         (Some(1000), vec![failed(Overloaded, 300), waited(400), failed(Syntax, 500)], "wait, resend 600, SYNTAX"),
-        // No time is left for another wait, or the wait took it all: the failure itself is told.
+        // No time is left for another wait, or the wait took all of it: the failure itself is returned.
         (Some(1000), vec![failed(ShardsUnavailable, 1000)], "SHARDS_UNAVAILABLE"),
         (Some(1000), vec![failed(ShardsUnavailable, 100), waited(1000)], "wait, SHARDS_UNAVAILABLE"),
-        // Rows that the caller has seen are not sent twice.
+        // Rows that the caller has received are not sent twice.
         (None, vec![Event::Delivered, failed(ShardsUnavailable, 1)], "proceed, SHARDS_UNAVAILABLE"),
         (None, vec![Event::Delivered, Event::Succeeded], "proceed, proceed"),
-        // Who cannot know whether the write was applied does not pretend to.
+        // A client that cannot know whether the write was applied reports the outcome as unknown.
         (None, vec![failed(OutcomeUnknown, 1), waited(2), failed(Syntax, 3)], "wait, resend, SYNTAX"),
         (
             Some(1000),

@@ -1,10 +1,10 @@
-//! All packages of one archive, one version of each, and what their relations mean among them.
+//! All packages of one archive, one version of each, and the resolution of their relations.
 //!
 //! ```text
 //! stanzas ──► Intake (highest version wins) ──► Archive ──► candidates of a target, a need
 //!                                                  └──► the part that some sections need
 //! ```
-//! Invariant: the answers depend on the set of packages alone, not on the order in which they came.
+//! Invariant: the answers depend on the set of packages alone, not on the order of the stanzas.
 
 use super::package::{Package, is_installed};
 use super::relation::{Need, Target};
@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::BufRead;
 
-/// Takes stanzas in and keeps the highest version of each package.
+/// Collects stanzas and keeps the highest version of each package.
 #[derive(Default)]
 pub struct Intake {
     packages: BTreeMap<Box<str>, Package>,
@@ -58,7 +58,7 @@ impl Intake {
     }
 }
 
-/// By version; packages of equal versions differ by architecture, where any fixed choice will do.
+/// The order of versions; packages of equal versions differ by architecture, for which any fixed choice is valid.
 fn rank(left: &Package, right: &Package) -> Ordering {
     left.version.cmp(&right.version).then_with(|| right.architecture.cmp(&left.architecture))
 }
@@ -129,7 +129,7 @@ impl Archive {
         need.alternatives.iter().flat_map(|target| self.candidates(target)).collect()
     }
 
-    /// The archive of the packages of these sections and of all that may meet their needs, and so on to the end.
+    /// The archive of the packages of these sections and of all packages that may meet their needs, transitively.
     pub fn part(&self, sections: &[String]) -> Self {
         let in_section = |package: &&Package| {
             package.section.as_deref().is_some_and(|section| sections.iter().any(|wanted| is_in(section, wanted)))

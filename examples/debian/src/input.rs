@@ -1,7 +1,7 @@
 //! Finds and opens control files: the machine's own indexes and status file, or files that the user names.
 //!
-//! Compression is told by the first bytes. gzip and Zstandard are decoded here; for what else apt may have chosen
-//! (lz4 in small images, xz, bzip2) its own helper, `apt-helper cat-file`, is asked when it is installed.
+//! Compression is detected from the first bytes. gzip and Zstandard are decoded here; for other formats of apt (lz4 in
+//! small images, xz, bzip2) its own helper, `apt-helper cat-file`, is used if it is installed.
 
 use entail_model::{Fault, Reason};
 use flate2::bufread::MultiGzDecoder;
@@ -10,20 +10,20 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// Where dpkg keeps what is installed.
+/// The file with dpkg's installed packages.
 pub const STATUS: &str = "/var/lib/dpkg/status";
-/// Where apt keeps the indexes of the archives it knows.
+/// The directory with apt's package indexes.
 pub const LISTS: &str = "/var/lib/apt/lists";
 const HELPER: &str = "/usr/lib/apt/apt-helper";
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// How a file is compressed.
+/// The compression of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
     Plain,
     Gzip,
     Zstandard,
-    /// One that only apt's helper decodes.
+    /// A compression that only apt's helper decodes.
     Other,
 }
 
@@ -110,7 +110,8 @@ fn decode(path: &Path, mut input: BufReader<impl Read + 'static>) -> Result<Box<
     })
 }
 
-/// apt's helper at work. Its exit is checked at the end of its output, so a broken file does not look like a short one.
+/// A running apt helper. Its exit status is checked at the end of its output, so that a corrupt file is not taken for a
+/// short one.
 struct Helper {
     child: Child,
     output: ChildStdout,
@@ -145,7 +146,7 @@ impl Read for Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        // Both fail only when it has ended already, which is what they are for.
+        // Both fail only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -4,9 +4,9 @@
 //! apt indexes, dpkg status ──► input ──► stanza ──► package ──► archive ──► triples ──► output
 //!                              decode    fields     relations   versions    N-Triples
 //! ```
-//! Anyone can ask questions of their own machine with it; rules and queries to begin with lie beside `src`.
-//! The packages are held in memory (about 2 KiB each), because what a relation means depends on all of them; the
-//! input and the output stream. The vocabulary is described in `vocabulary`.
+//! It converts the metadata of any Debian machine; rules and queries to begin with are beside `src`. The packages are
+//! held in memory (about 2 KiB each), because the meaning of a relation depends on all of them; input and output
+//! stream. The module `vocabulary` describes the vocabulary.
 
 pub mod archive;
 pub mod input;
@@ -24,14 +24,14 @@ use entail_model::{Fault, Reason};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Turns Debian's package metadata (dpkg's status file or apt's indexes) into RDF.
+/// Converts Debian's package metadata (dpkg's status file or apt's indexes) to RDF.
 ///
-/// Without an input, the machine's apt indexes are read, or its dpkg status when it has no indexes. Of several
-/// versions of a package the highest one counts.
+/// Without an input, the machine's apt indexes are read, or its dpkg status if it has no indexes. Of several versions
+/// of a package the highest one is converted.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "debian-to-rdf", version)]
 pub struct Arguments {
-    /// A dpkg status file, by default the machine's own; only installed packages count
+    /// A dpkg status file, by default the machine's own; only installed packages are converted
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = input::STATUS, conflicts_with = "packages")]
     pub status: Option<PathBuf>,
 
@@ -40,15 +40,15 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub packages: Vec<PathBuf>,
 
-    /// Only the packages of this section of the archive and all that they may need; may be given several times
+    /// Only the packages of this section of the archive and all that they may need; can be given several times
     #[arg(long, value_name = "NAME")]
     pub section: Vec<String>,
 
-    /// What to write
+    /// The output format
     #[arg(long = "as", value_name = "FORM", value_enum, default_value_t = Form::NTriples)]
     pub form: Form,
 
-    /// Where to write; compressed when the name ends in .gz or .zst
+    /// The output file; compressed if the name ends in .gz or .zst
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
 }
@@ -58,11 +58,11 @@ pub struct Arguments {
 pub enum Form {
     /// RDF, one triple a line
     NTriples,
-    /// A control file with the fields that the converter reads, to be kept and converted later
+    /// A control file with the fields that the converter reads, to be converted later
     Packages,
 }
 
-/// Converts, and tells on the standard error what was read and written.
+/// Converts, and reports on the standard error what was read and written.
 pub fn run(args: &Arguments) -> Result<(), Fault> {
     let files = files(args)?;
     let mut intake = Intake::default();
@@ -83,7 +83,7 @@ pub fn run(args: &Arguments) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The files to read: those that were named, else what the machine has.
+/// The files to read: the named ones, or else the machine's own.
 fn files(args: &Arguments) -> Result<Vec<PathBuf>, Fault> {
     if let Some(status) = &args.status {
         return Ok(vec![status.clone()]);
@@ -115,7 +115,7 @@ fn restrict(archive: Archive, sections: &[String]) -> Result<Archive, Fault> {
     }
 }
 
-/// Writes in the form that is wanted, and says what was written; nothing when the reader went away.
+/// Writes in the requested format, and returns a summary; `None` if the output is a closed pipe.
 fn write(archive: &Archive, args: &Arguments) -> Result<Option<String>, Fault> {
     output::to(&args.output, |out| match args.form {
         Form::NTriples => triples::write(archive, out).map(|count| format!("{count} triples")),
@@ -134,7 +134,7 @@ fn summary(files: &[PathBuf], archive: &Archive, written: &str) -> String {
     format!("{} packages of {sources}: {written}", archive.len())
 }
 
-/// The N-Triples of control files, for callers that have the text at hand.
+/// The N-Triples of control files, for callers that have the text in memory.
 pub fn convert(control: impl io::BufRead, out: &mut dyn io::Write) -> Result<u64, Fault> {
     let mut intake = Intake::default();
     intake.read(control)?;

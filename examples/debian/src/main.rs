@@ -1,4 +1,4 @@
-//! `debian-to-rdf`: the converter as a program. Exit code 1 if it fails, 2 for a command line that it does not understand.
+//! `debian-to-rdf`: the converter as a program. Exit code 1 if it fails, 2 for an invalid command line.
 
 use clap::Parser;
 use entail_example_debian::{Arguments, run};

@@ -1,4 +1,4 @@
-//! Where the converter writes: the standard output, or a file that appears only when it is whole.
+//! The output of the converter: the standard output, or a file that appears only when it is complete.
 //!
 //! The ending of the file's name chooses compression: `.gz`, `.zst`, or none.
 
@@ -12,8 +12,8 @@ const BUFFER_BYTES: usize = 1 << 18;
 /// Near the best that Zstandard does without long memory.
 const ZSTANDARD_LEVEL: i32 = 19;
 
-/// Runs `write` with the output named by `path`; a failed write leaves no file behind. Nothing comes back when the
-/// reader of the standard output has seen enough and went away, as `head` does.
+/// Runs `write` with the output named by `path`; a failed write leaves no file behind. `None` if the reader of the
+/// standard output has closed the pipe, as `head` does.
 pub fn to<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> Result<Option<T>, Fault> {
     if path == Path::new("-") {
         return to_standard_output(write);
@@ -21,7 +21,7 @@ pub fn to<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -
     let partial = partial_path(path);
     let written = to_file(&partial, path, write).and_then(|value| fs::rename(&partial, path).map(|()| Some(value)));
     written.map_err(|error| {
-        // The write has failed and says why; that the rest of it cannot be removed adds nothing.
+        // The failed write is reported; that its partial file cannot be removed adds nothing.
         let _ = fs::remove_file(&partial);
         unreadable(path, &error)
     })

@@ -1,4 +1,5 @@
-//! One binary package: the fields of its stanza that the converter reads, checked, and the way back to a stanza.
+//! One binary package: the fields of its stanza that the converter reads, validated, and the conversion back to a
+//! stanza.
 //!
 //! Invariant: a package that was written by [`Package::write_stanza`] is read back as the same package.
 
@@ -57,7 +58,7 @@ pub struct Package {
     pub provides: Vec<Target>,
 }
 
-/// Who looks after a package.
+/// The maintainer of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Maintainer {
     pub name: Box<str>,
@@ -77,13 +78,14 @@ impl Maintainer {
     }
 }
 
-/// Does the stanza of a status file describe a package that is there? Stanzas of an index have no status and do.
+/// Does the stanza of a status file describe an installed package? Stanzas of an index have no status and count as
+/// installed.
 pub fn is_installed(stanza: &Stanza) -> bool {
     stanza.value("Status").is_none_or(|status| status.split_whitespace().nth(2) == Some("installed"))
 }
 
 impl Package {
-    /// Checks a stanza; faults carry the line of the field that is wrong.
+    /// Validates a stanza; faults carry the line of the invalid field.
     pub fn from_stanza(stanza: &Stanza) -> Result<Self, Fault> {
         let text = |name| stanza.value(name).map(in_one_line);
         let name = required(stanza, "Package", |value| check_name(value).map(|()| Box::from(value)))?;
@@ -110,7 +112,7 @@ impl Package {
         })
     }
 
-    /// What must be there for the package to work: `Pre-Depends` and `Depends`.
+    /// The needs that must be met for the package to work: `Pre-Depends` and `Depends`.
     pub fn mandatory_needs(&self) -> impl Iterator<Item = &Need> {
         self.pre_depends.iter().chain(&self.depends)
     }

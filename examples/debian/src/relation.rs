@@ -5,8 +5,8 @@
 //!          └───────────── a need ─────────┘  └─ a need ──┘
 //!          └─ target ─┘ └──── target ─────┘
 //! ```
-//! All needs of a field must be met; one of its targets meets a need. The qualifiers `:any` and `:native` only say
-//! which architectures may do, which is settled in an archive of one architecture, so they are dropped.
+//! All needs of a field must be met; one of its targets meets a need. The qualifiers `:any` and `:native` only restrict
+//! architectures, which has no effect in an archive of one architecture, so they are dropped.
 
 use super::version::Version;
 use std::fmt;
@@ -25,7 +25,7 @@ impl Comparison {
     fn parse(text: &str) -> Option<Self> {
         match text {
             "<<" => Some(Self::Earlier),
-            // dpkg still reads the single signs of the last century, as "or equal".
+            // dpkg still reads the obsolete single signs as "or equal".
             "<=" | "<" => Some(Self::EarlierOrEqual),
             "=" => Some(Self::Equal),
             ">=" | ">" => Some(Self::LaterOrEqual),
@@ -67,7 +67,7 @@ impl Bound {
     }
 }
 
-/// A name, real or virtual, with the conditions on what may stand behind it.
+/// A name, real or virtual, with the conditions on the packages that provide it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub name: Box<str>,
@@ -77,7 +77,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Is it a bare name, so that every package and provider of that name will do?
+    /// Is it a bare name, which every package and provider of that name meets?
     pub fn is_plain(&self) -> bool {
         self.architecture.is_none() && self.bound.is_none()
     }
@@ -113,7 +113,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// One comma-separated item of a field: any of its targets will do.
+/// One comma-separated item of a field: any of its targets meets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
     pub alternatives: Vec<Target>,

@@ -6,7 +6,7 @@
 use entail_model::{Fault, Reason};
 use std::io::{BufRead, Read};
 
-/// No line of a sane control file comes near this.
+/// The longest line, in bytes; real control files have far shorter ones.
 const LINE_BYTES_MAX: u64 = 4 << 20;
 /// The longest kept value, folded lines together.
 const VALUE_BYTES_MAX: usize = 16 << 20;
@@ -14,7 +14,7 @@ const VALUE_BYTES_MAX: usize = 16 << 20;
 /// One kept field of a stanza.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// As the reader was asked for it, whatever capitals the file uses.
+    /// The field's name as requested from the reader, whatever capitals the file uses.
     pub name: &'static str,
     /// Without the white space around it; folded lines are joined by newlines.
     pub value: String,
@@ -41,7 +41,7 @@ impl Stanza {
     }
 }
 
-/// What a line is.
+/// The kind of a line.
 enum Line {
     Blank,
     Comment,
@@ -49,7 +49,7 @@ enum Line {
     Field { name: Vec<u8>, value_start: usize },
 }
 
-/// Where continuation lines go.
+/// The target of continuation lines.
 enum Target {
     Nowhere,
     Ignored,
@@ -105,7 +105,7 @@ impl<R: BufRead> StanzaReader<R> {
         Ok(Target::Kept)
     }
 
-    /// Adds the line at hand to the last field of the stanza.
+    /// Appends the current line to the last field of the stanza.
     fn unfold(&self, stanza: &mut Stanza) -> Result<(), Fault> {
         let more = self.text_from(0)?.trim();
         let field = stanza.fields.last_mut().expect("a kept field was begun");
@@ -133,7 +133,7 @@ impl<R: BufRead> StanzaReader<R> {
         Ok(read > 0)
     }
 
-    /// The line at hand from that byte on.
+    /// The current line from this byte on.
     fn text_from(&self, start: usize) -> Result<&str, Fault> {
         std::str::from_utf8(&self.buffer[start..]).map_err(|error| {
             let column = start + error.valid_up_to() + 1;

@@ -5,9 +5,9 @@
 //!                       │                └► versioned name ─metBy─► package
 //!                       └─onlyChoice─► package
 //! ```
-//! Rules cannot compare Debian versions and cannot count, so two facts are worked out here: `metBy` (which packages
-//! meet a condition on the version) and `onlyChoice` (the one package that can meet a need, where it is one). All
-//! else is as the control file says it.
+//! Rules cannot compare Debian versions and cannot count, so the converter computes two facts: `metBy` (the packages
+//! that meet a condition on the version) and `onlyChoice` (the package that meets a need, if there is only one). All
+//! other triples state what the control file contains.
 //!
 //! Invariant: the same archive gives the same bytes.
 
@@ -19,7 +19,7 @@ use oxrdf::{LiteralRef, NamedNode, NamedNodeRef, TermRef};
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-/// Writes all triples of the archive and says how many there were.
+/// Writes all triples of the archive and returns their number.
 pub fn write(archive: &Archive, out: &mut dyn Write) -> io::Result<u64> {
     let mut writer = Writer { archive, out, described: HashSet::new(), linked: HashSet::new(), count: 0 };
     for package in archive.packages() {
@@ -33,7 +33,7 @@ struct Writer<'a> {
     out: &'a mut dyn Write,
     /// The shared nodes that have been written already.
     described: HashSet<String>,
-    /// The links of the package at hand: fields like to repeat each other.
+    /// The links of the current package: fields often repeat each other.
     linked: HashSet<(&'static str, String)>,
     count: u64,
 }
@@ -101,7 +101,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// One person may spell the name in several ways; the first one stands.
+    /// One maintainer may spell the name in several ways; the first one is used.
     fn maintainer(&mut self, node: &str, maintainer: &Maintainer) -> io::Result<()> {
         let person = vocabulary::maintainer(maintainer);
         self.link(node, "maintainer", &person)?;
@@ -146,8 +146,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Says of a mandatory need what counting its choices tells. A part of an archive has all choices of mandatory
-    /// needs, but not of recommendations, so of those nothing is said.
+    /// Writes the facts that follow from the number of choices of a mandatory need. A part of an archive has all
+    /// choices of mandatory needs, but not of recommendations, so for those nothing is written.
     fn settle(&mut self, need: &Need) -> io::Result<()> {
         let iri = vocabulary::need(need);
         if !self.described.insert(format!("settled {iri}")) {
@@ -206,7 +206,7 @@ impl Writer<'_> {
         self.triple(subject, &vocabulary::term(property), NamedNodeRef::new_unchecked(object).into())
     }
 
-    /// A link from the package at hand, unless it was written before.
+    /// A link from the current package, unless it was written before.
     fn link_once(&mut self, node: &str, property: &'static str, object: &str) -> io::Result<()> {
         match self.linked.insert((property, object.to_owned())) {
             true => self.link(node, property, object),

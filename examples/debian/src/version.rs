@@ -8,14 +8,14 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A version that has been checked for its form.
+/// A validated version.
 #[derive(Clone, Debug)]
 pub struct Version {
     text: Box<str>,
 }
 
 impl Version {
-    /// Checks the form; the error is a sentence for people.
+    /// Validates the form; the error is a sentence for users.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("a version is empty".to_owned());
@@ -114,7 +114,7 @@ fn weight(byte: Option<u8>) -> i32 {
     }
 }
 
-/// By value, whatever the length: dates and hashes make numbers that no integer type holds.
+/// Compares numbers by value, whatever their length: dates and hashes exceed every integer type.
 fn compare_numbers(left: &[u8], right: &[u8]) -> Ordering {
     let significant = |number: &[u8]| {
         let zeros = number.iter().take_while(|&&digit| digit == b'0').count();

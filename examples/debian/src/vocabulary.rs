@@ -1,10 +1,10 @@
-//! The names that the converter gives to things: one IRI per thing, one property per field.
+//! The IRIs of the converter's output: one IRI per resource, one property per field.
 //!
 //! ```text
 //! urn:debian:package:NAME      a package, or a virtual package of that name
 //! urn:debian:versioned:NAME>=1 a name with a condition on version or architecture
 //! urn:debian:need:a|b>=1       one item of Depends: any alternative will do; shared by all packages that write it
-//! urn:debian:maintainer:EMAIL  who looks after packages
+//! urn:debian:maintainer:EMAIL  a maintainer of packages
 //! urn:debian:source:NAME       a source package
 //! urn:debian:v:PROPERTY        classes and properties
 //! ```
@@ -32,7 +32,7 @@ pub fn source(name: &str) -> String {
     iri("source", name)
 }
 
-/// People are told apart by their address; capitals do not count in it.
+/// The IRI of a maintainer: identified by the address, in lower case.
 pub fn maintainer(maintainer: &Maintainer) -> String {
     match &maintainer.email {
         Some(email) => iri("maintainer", &email.to_lowercase()),
@@ -48,12 +48,12 @@ pub fn target(target: &Target) -> String {
     }
 }
 
-/// The node of a need, the same wherever the same need is written.
+/// The node of a need, equal for all occurrences of the same need.
 pub fn need(need: &Need) -> String {
     iri("need", &compact(&need.to_string()))
 }
 
-/// Without the white space and parentheses of a control field, which an IRI would only make longer.
+/// A text without the white space and parentheses of a control field, which would only lengthen an IRI.
 fn compact(text: &str) -> String {
     text.chars().filter(|c| !matches!(c, ' ' | '(' | ')')).collect()
 }

@@ -1,4 +1,4 @@
-//! Who is let in, who may finish, and what those hear who may not.
+//! Which requests are admitted, which may finish, and what the refused ones receive.
 
 use super::*;
 use entail_model::Reason;
@@ -11,7 +11,7 @@ fn say(refusal: Refusal, path: &str) -> Fault {
     Fault::new(Reason::NotReady, format!("{refusal:?} {path}"))
 }
 
-/// How a service answers.
+/// How the test service responds.
 #[derive(Clone, Copy)]
 enum Answer {
     Never,
@@ -84,7 +84,7 @@ async fn a_call_without_an_answer_is_cut_off_as_well() {
     gate.empty().await;
 }
 
-/// An answer whose reader is slower than it is made has a part ready at all times.
+/// A response whose reader is slower than its producer always has a frame ready.
 #[tokio::test]
 async fn an_answer_that_always_has_a_next_part_is_cut_off() {
     let gate = Gate::new(say);
@@ -104,11 +104,11 @@ async fn an_answer_that_always_has_a_next_part_is_cut_off() {
     };
     assert_eq!(fault(&last), say(Refusal::Cut, "/entail/Dump"));
     assert!(body.frame().await.is_none());
-    // The body is still there, but nothing works for it any more.
+    // The body still exists, but the work behind it has ended.
     gate.empty().await;
 }
 
-/// Whoever watches hears that the server ends, and what is done is not said to be in doubt.
+/// A watch receives the end of the server as its last update, and a completed response is not reported as doubtful.
 #[tokio::test]
 async fn what_is_there_at_the_cut_still_goes() {
     let gate = Gate::new(say);

@@ -1,4 +1,4 @@
-//! The answer of a call on its way, and the future that gives it: whatever polls them is inside the call's span.
+//! The response future and the response body of a call: polling them enters the call's span.
 
 use super::Call;
 use http::Response;
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 pin_project! {
-    /// A call whose answer has not begun.
+    /// A call whose response has not begun.
     pub struct Answering<F> {
         #[pin]
         inner: F,
@@ -38,7 +38,7 @@ where
         let mut call = this.call.take();
         Poll::Ready(match result {
             Ok(response) => {
-                // An error without an answer comes in the headers.
+                // An error without a body has its status in the headers.
                 if let Some(call) = &mut call {
                     call.read(response.headers());
                 }
@@ -55,7 +55,7 @@ where
 }
 
 pin_project! {
-    /// An answer; the call ends with its trailers, or when nobody wants more of it.
+    /// A response body; the call ends with its trailers, or when the body is dropped.
     pub struct Answer<B> {
         #[pin]
         body: B,
@@ -92,7 +92,7 @@ where
             (_, None) => false,
         };
         if is_last {
-            // Before whoever waits for the answer knows that it is complete.
+            // The span ends before the reader learns that the response is complete.
             *this.call = None;
         }
         Poll::Ready(frame)

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tower::Service;
 use tracing::{Span, info_span};
 
-/// Who is called.
+/// The server that is called.
 #[derive(Clone, Debug)]
 pub struct Peer {
     address: Arc<str>,
@@ -18,7 +18,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer by its address, `HOST:PORT`.
+    /// A server by its address, `HOST:PORT`.
     pub fn new(address: &str) -> Self {
         let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
         Self { address: host.into(), port: port.parse().unwrap_or(0) }
@@ -38,7 +38,7 @@ impl Peer {
     }
 }
 
-/// Opens a span for each call that is made inside another, and carries it along.
+/// Opens a span for each call that is made inside another span, and propagates its context in the headers.
 #[derive(Clone, Debug)]
 pub struct ClientSpans<S> {
     inner: S,
@@ -46,12 +46,12 @@ pub struct ClientSpans<S> {
 }
 
 impl<S> ClientSpans<S> {
-    /// The same service, with spans.
+    /// Wraps a service, so that its calls have spans.
     pub fn new(inner: S, peer: Peer) -> Self {
         Self { inner, peer }
     }
 
-    /// The service without spans.
+    /// The wrapped service, without spans.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }

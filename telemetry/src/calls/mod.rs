@@ -1,9 +1,9 @@
-//! Spans of gRPC calls, as tower services: one at each end, from the request to the last byte of the answer.
+//! Spans of gRPC calls, as tower services: one at each end, from the request to the last byte of the response.
 //!
 //! ```text
 //! ClientSpans: current span ──► client span ──► headers  ┄┄►  ServerSpans: server span ──► the handler
 //! ```
-//! The names are OpenTelemetry's for RPC; a call's status is read from its headers or trailers.
+//! Names follow OpenTelemetry's conventions for RPC; the status of a call is read from its headers or trailers.
 
 mod body;
 mod client;
@@ -19,7 +19,7 @@ use http::HeaderMap;
 use tonic::Code;
 use tracing::Span;
 
-/// A call under way. When nobody has told how it ended, it was given up.
+/// A call in progress. A call that ends without a recorded status was cancelled.
 #[derive(Debug)]
 struct Call {
     span: Span,
@@ -27,7 +27,7 @@ struct Call {
     is_told: bool,
 }
 
-/// Which end of the call this is.
+/// The end of the call that this span describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Client,
@@ -39,7 +39,7 @@ impl Call {
         Self { span, end, is_told: false }
     }
 
-    /// Takes the status from headers or trailers, if it is there.
+    /// Records the status from headers or trailers, if they have one.
     fn read(&mut self, headers: &HeaderMap) {
         if let Some(code) = codes::read(headers) {
             self.tell(code, || codes::message(headers));
@@ -56,7 +56,7 @@ impl Call {
         }
     }
 
-    /// The call failed in the transport.
+    /// Records that the call failed in the transport.
     fn broken(&mut self, why: &impl ToString) {
         self.tell(Code::Unavailable, || why.to_string());
     }
@@ -64,14 +64,14 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        // Dropping a stream is how its reader stops it: no error.
+        // A reader stops a stream by dropping it: no error.
         if !std::mem::replace(&mut self.is_told, true) {
             attributes::text(&self.span, "rpc.response.status_code", codes::name(Code::Cancelled));
         }
     }
 }
 
-/// To whom asked every status but one is an error; to whom answers only what is not the caller's own doing.
+/// At a client every status but OK is an error; at a server only those that the caller did not cause.
 fn is_error(end: End, code: Code) -> bool {
     match end {
         End::Client => code != Code::Ok,

@@ -1,4 +1,4 @@
-//! Server spans: a layer that takes up the caller's trace, or begins one.
+//! Server spans: a layer that continues the caller's trace, or starts one.
 
 use super::body::{Answer, Answering};
 use super::{Call, End};
@@ -11,16 +11,16 @@ use tower::{Layer, Service};
 use tracing::span::Id;
 use tracing::{Span, info_span};
 
-/// Which calls of a server have spans, by their paths (`/package.Service/Method`).
+/// The calls of a server that have spans, by their paths (`/package.Service/Method`).
 #[derive(Clone, Copy, Debug)]
 pub enum Calls {
-    /// These, whoever calls.
+    /// Matching calls always have spans.
     Always(fn(&str) -> bool),
-    /// These, when they are part of a trace.
+    /// Matching calls have spans if they are part of a trace.
     InTrace(fn(&str) -> bool),
 }
 
-/// The span of a call to a process, `package.Service/Method`, as the process sees it.
+/// The server span of a call, `package.Service/Method`, to a process.
 pub(super) fn span(parent: Option<Id>, method: &str, process: &str) -> Span {
     info_span!(
         parent: parent,
@@ -33,11 +33,11 @@ pub(super) fn span(parent: Option<Id>, method: &str, process: &str) -> Span {
     )
 }
 
-/// Opens a span for each call, as a child of the caller's, if the trace is kept.
+/// Opens a span for each call, as a child of the caller's span, if the trace is kept.
 #[derive(Clone, Debug)]
 pub struct ServerSpans<S = ()> {
     inner: S,
-    /// Who answers: the name that people have for it.
+    /// The name of the serving process as operators know it.
     process: Arc<str>,
     calls: Calls,
 }

@@ -1,4 +1,4 @@
-//! Both ends of calls that a test makes itself, and the spans that come of them.
+//! Both ends of calls that a test makes itself, and the spans that they produce.
 
 use super::*;
 use crate::export::{self, Identity};
@@ -18,7 +18,7 @@ use tracing::info_span;
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Answers with one piece of data and a status in the trailers; its work has a span.
+/// A service that responds with one data frame and a status in the trailers, and whose work has a span.
 #[derive(Clone)]
 struct Handler(Code);
 
@@ -57,7 +57,7 @@ impl Body for Frames {
     }
 }
 
-/// What a call inside a trace leaves in the ring; `read` says whether the answer is read to its end.
+/// The spans that a call inside a trace adds to the ring; `read` says whether the response is read to its end.
 fn spans(code: Code, calls: Calls, is_inside: bool, read: bool) -> Vec<Ended> {
     let all = |name: &str| Some("always_on".to_owned()).filter(|_| name == "OTEL_TRACES_SAMPLER");
     let settings = Wishes::read(&all).settings.unwrap();

@@ -1,4 +1,5 @@
-//! Spans as lines on the standard error, for people who look at a single process: `OTEL_TRACES_EXPORTER=console`.
+//! Writes spans as lines to the standard error, for reading the traces of a single process:
+//! `OTEL_TRACES_EXPORTER=console`.
 
 use opentelemetry::trace::SpanId;
 use opentelemetry_sdk::trace::SpanData;
@@ -7,7 +8,7 @@ use std::io::{self, Write as _};
 
 /// Writes a span that has ended. The standard output belongs to the data of commands.
 pub fn write(span: &SpanData) {
-    // A standard error that went away is no reason to stop.
+    // A closed standard error does not stop the process.
     _ = writeln!(io::stderr().lock(), "{}", line(span));
 }
 

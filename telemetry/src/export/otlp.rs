@@ -22,14 +22,14 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-/// How long a connection, a request and its answer may take. The exporter's own limit (10 s, or the environment's) is
-/// shorter unless someone asks for more.
+/// The timeout of a connection, of a request and of its response. The exporter's own limit (10 s, or the environment's)
+/// is shorter unless the environment sets a longer one.
 const SEND_MAX: Duration = Duration::from_secs(60);
 
-/// The largest answer of a collector that is read.
+/// The largest response of a collector that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// The exporter that the settings ask for. Has to be called inside a tokio runtime.
+/// The exporter for these settings. Must be called inside a tokio runtime.
 ///
 /// # Errors
 /// [`Error::Exporter`] for an address or files that cannot be used.
@@ -66,7 +66,7 @@ fn unusable(path: &Path, why: &dyn Display) -> Error {
     Error::Exporter(format!("{}: {why}", path.display()))
 }
 
-/// Sends requests on the process's runtime: the exporter's own thread has none.
+/// Sends requests on the process's runtime: the exporter's own thread has no runtime.
 #[derive(Debug)]
 struct Sender {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -81,7 +81,7 @@ impl Sender {
     }
 }
 
-/// The settings of TLS; without certificates where nothing is encrypted.
+/// The TLS configuration; without client certificates if the connection is not encrypted.
 fn http_tls(tls: Option<&Tls>) -> Result<ClientConfig, Error> {
     let provider = rustls::crypto::ring::default_provider();
     let builder = ClientConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions();
@@ -118,7 +118,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 /// The certificate authorities that the system trusts.
 fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    // Those that cannot be used are no reason to do without the others.
+    // Certificates that cannot be parsed are skipped; the others stay usable.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
 }

@@ -3,8 +3,8 @@
 //! ```text
 //! listener ──► connection (at most CONNECTIONS_MAX, HTTP/1.1, keep-alive) ──► pages::router
 //! ```
-//! Invariant: a request for metrics never keeps a request for health waiting. A scrape that hangs, or a client that is
-//! slow to send or to read, costs its own answer only: connections, scrapes, bodies and times are bounded.
+//! Invariant: a request for metrics never delays a request for health. A scrape that hangs, or a client that sends or
+//! reads slowly, affects only its own response: connections, scrapes, bodies and times are bounded.
 
 mod pages;
 #[cfg(test)]
@@ -24,27 +24,28 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at a time; more wait.
+/// The largest number of open connections; further ones wait.
 const CONNECTIONS_MAX: usize = 64;
-/// With fewer free ones than this a new connection has one request, and little time for it.
+/// With fewer free connections than this, a new connection serves one request, under a short timeout.
 const FREE_MIN: usize = CONNECTIONS_MAX / 2;
-/// Scrapes at a time; more are refused.
+/// The largest number of concurrent scrapes; further ones are refused.
 const SCRAPES_MAX: usize = 4;
 /// The largest body of a request; no page reads it.
 const BODY_BYTES_MAX: u64 = 64 << 10;
 
-/// How long things may take.
+/// The timeouts of the server.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// A connection until the headers of its next request are complete: longer than most scrapers wait in between.
+    /// From the last response of a connection until the headers of its next request are complete: longer than most
+    /// scrape intervals.
     idle: Duration,
-    /// The same while connections are scarce.
+    /// Replaces `idle` while connections are scarce.
     request: Duration,
-    /// A write until the client has taken some of it.
+    /// A write, until the client has read some of it.
     write: Duration,
-    /// Metrics until they are read.
+    /// Reading the metrics.
     scrape: Duration,
-    /// A connection until it is asked to close after the answer in progress, and then until it is cut off.
+    /// A connection, until it is asked to close after the response in progress, and then once more until it is closed.
     connection: Duration,
     closing: Duration,
 }
@@ -58,15 +59,15 @@ const LIMITS: Limits = Limits {
     closing: Duration::from_secs(15),
 };
 
-/// The pages of a process. Clones are the same pages.
+/// The pages of a process. Clones share them.
 #[derive(Clone)]
 pub struct Pages(Arc<Parts>);
 
 struct Parts {
-    /// Each role's name and instruments.
+    /// The name and the instruments of each role.
     roles: Vec<(String, Instruments)>,
     registries: Vec<Registry>,
-    /// Cancelled when the process is shutting down.
+    /// Cancelled when the process shuts down.
     stop: CancellationToken,
     limits: Limits,
     scrapes: Arc<Semaphore>,
@@ -75,7 +76,7 @@ struct Parts {
 }
 
 impl Pages {
-    /// Of a process that runs these roles until `stop`; to be called inside its runtime.
+    /// The pages of a process that runs these roles until `stop`. Call it inside the process's runtime.
     pub fn new(roles: Vec<(String, Instruments)>, version: &'static str, stop: &CancellationToken) -> Self {
         Self::with_limits(roles, version, stop, LIMITS)
     }
@@ -98,7 +99,7 @@ impl Pages {
         }))
     }
 
-    /// Answers on a listener until the runtime ends: also while the process shuts down, to say so.
+    /// Serves a listener until the runtime ends, so that health and readiness report the shutdown as well.
     pub fn serve(self, listener: TcpListener) {
         tokio::spawn(self.accept(listener));
     }
@@ -109,7 +110,7 @@ impl Pages {
         loop {
             let permit = Arc::clone(&connections).acquire_owned().await.expect("the semaphore is never closed");
             let Ok((stream, _)) = listener.accept().await else {
-                // Too many open files, most likely; some will be closed.
+                // Most likely too many files are open; some will be closed.
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
@@ -121,7 +122,7 @@ impl Pages {
             let connection = http.serve_connection(slow_writes_fail(stream, limits.write), service.clone());
             tokio::spawn(async move {
                 let mut connection = pin!(connection);
-                // A client's mistakes and its slowness concern nobody else.
+                // Errors and slowness of one client do not affect the others.
                 if timeout(limits.connection, connection.as_mut()).await.is_err() {
                     connection.as_mut().graceful_shutdown();
                     _ = timeout(limits.closing, connection).await;

@@ -1,11 +1,11 @@
-//! What the HTTP server of a role answers:
+//! The pages of a role's HTTP server:
 //!
 //! ```text
 //! GET /healthz   200 while the process works, 503 while it shuts down
-//! GET /readyz    200 when all of its roles are ready for requests, otherwise 503 and why not
-//! GET /metrics   the metrics of the process and of its roles, as Prometheus reads them
+//! GET /readyz    200 when all of its roles are ready for requests, otherwise 503 and the reason
+//! GET /metrics   the metrics of the process and of its roles in Prometheus' text format
 //! ```
-//! HEAD is answered like GET without the body, other methods with 405, other paths with 404.
+//! A HEAD request is answered like GET without the body, other methods with 405, other paths with 404.
 
 use super::{BODY_BYTES_MAX, Pages};
 use crate::metrics;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// The pages, by their paths.
+/// The router that serves the pages at their paths.
 pub fn router(pages: Pages) -> Router {
     Router::new()
         .route("/healthz", get(health))
@@ -34,7 +34,7 @@ pub fn router(pages: Pages) -> Router {
         .with_state(pages)
 }
 
-/// No page reads a body, so a small one is ignored; a large one is refused before it is sent.
+/// No page reads a body: a small one is ignored, a large one is refused before it is sent.
 async fn limit_body(request: Request<Body>, next: Next) -> Response {
     match request.body().size_hint().upper() {
         Some(size) if size <= BODY_BYTES_MAX => next.run(request).await,
@@ -80,7 +80,7 @@ async fn metrics(State(pages): State<Pages>) -> Response {
     }
 }
 
-/// Reading looks at files and asks the database, so it has a thread of its own.
+/// Reading the metrics opens files and queries the database, so it runs on a blocking thread.
 async fn read_metrics(pages: &Pages) -> Result<String, tokio::task::JoinError> {
     let parts = Arc::clone(&pages.0);
     let alone = Arc::clone(&parts.reading).lock_owned().await;

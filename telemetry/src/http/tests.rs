@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable";
 
-/// Sends a request on a connection of its own; the status line and the body of the answer.
+/// Sends a request on a new connection and returns the status line and the body of the response.
 async fn ask(address: SocketAddr, request: &str) -> (String, String) {
     let (head, body) = answer(address, request).await;
     (head.lines().next().unwrap().to_owned(), body)
@@ -40,7 +40,7 @@ async fn serve(roles: &[&str], stop: &CancellationToken, limits: Limits) -> (Vec
     (roles.into_iter().map(|(_, instruments)| instruments).collect(), address)
 }
 
-/// One role whose limits are short.
+/// A server for one role, with short limits.
 async fn hasty() -> (Instruments, SocketAddr) {
     let limits = Limits {
         idle: Duration::from_millis(500),
@@ -98,7 +98,7 @@ async fn clients_that_do_not_read_are_cut_off() {
     assert!(text.len() < size, "the rest was still sent");
 }
 
-/// Also when they take every connection: others are served as soon as their time is over.
+/// Slow clients that take every connection delay other clients only until their time is over.
 #[tokio::test]
 async fn clients_that_do_not_write_are_cut_off() {
     let (_role, address) = hasty().await;
@@ -118,7 +118,7 @@ async fn clients_that_do_not_write_are_cut_off() {
     }
 }
 
-/// Reads one answer with a `Content-Length` from a connection that stays open.
+/// Reads one response with a `Content-Length` from a connection that stays open.
 async fn next_answer(stream: &mut TcpStream) -> (String, String) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,13 +1,13 @@
-//! Metrics for Prometheus. Nobody else names its library.
+//! Metrics for Prometheus. No other module imports the Prometheus library.
 //!
 //! ```text
 //! a role ──► Registry (node="node-1") ─ families: counters and histograms, counted where the work is done
-//!                                     └ sources: read when somebody asks
+//!                                     └ sources: read at each scrape
 //! all registries of the process ──text──► one page, each family once
 //! ```
 //!
-//! Invariant: labels have few values, all known beforehand: methods, codes, nodes, shards, pools. Nothing that a client
-//! sends becomes one.
+//! Invariant: labels have few values, all known at compile time or from the cluster's configuration: methods, codes,
+//! nodes, shards, pools. Input from clients never becomes a label value.
 
 mod process;
 mod reading;
@@ -24,16 +24,16 @@ use prometheus::{HistogramOpts, Opts};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// From a tenth of a millisecond to a minute: calls, fan-outs, rounds.
+/// Buckets from a tenth of a millisecond to a minute: for calls, fan-outs and rounds.
 pub const SECONDS: [f64; 18] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// The type of the page, for HTTP.
+/// The content type of the metrics page, for HTTP.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 type Source = Box<dyn Fn(&mut Reading) + Send + Sync>;
 
-/// The metrics of one role. Clones are the same registry.
+/// The metrics of one role. Clones share the same registry.
 #[derive(Clone, Default)]
 pub struct Registry(Arc<Inner>);
 
@@ -66,35 +66,35 @@ impl Registry {
         family
     }
 
-    /// Something that is counted.
+    /// Registers a counter.
     ///
     /// # Panics
-    /// For a name that is no metric's, or is taken.
+    /// If the name is not a valid metric name, or is already registered.
     pub fn counter(&self, name: &str, help: &str) -> Counter {
         self.register(Counter::new(name, help))
     }
 
-    /// The same, by labels.
+    /// Registers a counter for each combination of label values.
     pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Counters {
         self.register(Counters::new(Opts::new(name, help), labels))
     }
 
-    /// How values are spread over buckets.
+    /// Registers a histogram with these bucket bounds.
     pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
         self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
     }
 
-    /// The same, by labels.
+    /// Registers a histogram for each combination of label values.
     pub fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Histograms {
         self.register(Histograms::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
 
-    /// Adds metrics that another library counts.
+    /// Registers metrics that another library counts.
     fn collect(&self, collector: impl Collector + 'static) {
         self.0.families.register(Box::new(collector)).expect("each family is registered once");
     }
 
-    /// Reads something whenever somebody asks for the metrics. It may take a few milliseconds, on a thread that may wait.
+    /// Registers a function that is called at each scrape. It may take a few milliseconds and may block its thread.
     pub fn at_scrape(&self, read: impl Fn(&mut Reading) + Send + Sync + 'static) {
         self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(read));
     }

@@ -1,8 +1,7 @@
 //! Metrics of the process itself.
 //!
 //! `process_*` are those of the `prometheus` crate, under the names that every client library of Prometheus uses, so
-//! that stock dashboards work. Beside them, as `entail_*`: the build, the peak of the memory, the async runtime, lost
-//! spans.
+//! that stock dashboards work. `entail_*` adds the build, the peak memory, the async runtime and the dropped spans.
 
 use super::{Family, Reading, Registry};
 use prometheus::process_collector::ProcessCollector;
@@ -20,7 +19,7 @@ const QUEUED: Family = Family::gauge("entail_tokio_queued_tasks", "Tasks that wa
 const SPANS_DROPPED: Family =
     Family::counter("entail_trace_spans_dropped_total", "Spans that were lost on their way to the collector.");
 
-/// A registry of the process's own metrics; to be called inside its runtime, when it starts.
+/// A registry of the metrics of this process. Call it at the start of the process, inside its runtime.
 pub fn process(version: &'static str) -> Registry {
     let registry = Registry::default();
     registry.collect(ProcessCollector::for_self());
@@ -37,17 +36,17 @@ pub fn process(version: &'static str) -> Registry {
     registry
 }
 
-/// The resident memory of this process in bytes; 0 where /proc does not tell.
+/// The resident memory of this process in bytes; 0 where /proc does not report it.
 pub fn resident_bytes() -> u64 {
     status("VmRSS").unwrap_or(0)
 }
 
-/// A size of `/proc/self/status`, in bytes.
+/// A size from `/proc/self/status`, in bytes.
 fn status(field: &str) -> Option<u64> {
     kilobytes(&fs::read_to_string("/proc/self/status").ok()?, field).map(|size| size << 10)
 }
 
-/// A size of a text like `/proc/self/status`, as proc_pid_status(5) describes it: `VmRSS:     4567 kB`.
+/// Parses a size from a text in the format of `/proc/self/status` (proc_pid_status(5)): `VmRSS:     4567 kB`.
 fn kilobytes(text: &str, field: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     value.trim().strip_suffix(" kB")?.parse().ok()

@@ -1,11 +1,11 @@
-//! What is read when somebody asks, and the page that all of it becomes.
+//! Metrics that are read at scrape time, and the text page of all metrics.
 
 use super::Registry;
 use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use std::collections::BTreeMap;
 
-/// A metric that is read, not counted by us.
+/// A metric whose value is read at scrape time instead of being counted by this crate.
 #[derive(Debug)]
 pub struct Family {
     name: &'static str,
@@ -14,18 +14,18 @@ pub struct Family {
 }
 
 impl Family {
-    /// Something that goes up and down.
+    /// A metric that goes up and down.
     pub const fn gauge(name: &'static str, help: &'static str) -> Self {
         Self { name, help, kind: MetricType::GAUGE }
     }
 
-    /// Something that only grows, and that somebody else counts.
+    /// A metric that only grows and is counted outside of this crate.
     pub const fn counter(name: &'static str, help: &'static str) -> Self {
         Self { name, help, kind: MetricType::COUNTER }
     }
 }
 
-/// One look at a role.
+/// The values that one scrape reads from one role.
 pub struct Reading {
     labels: Vec<LabelPair>,
     families: BTreeMap<&'static str, MetricFamily>,
@@ -72,8 +72,8 @@ impl Reading {
     }
 }
 
-/// The metrics of several roles as Prometheus reads them. A family that more than one role has is told once, as the format
-/// asks for.
+/// The metrics of several roles in Prometheus' text format. A family that several roles have is described once, as the
+/// format requires.
 pub fn text(registries: &[Registry]) -> String {
     let mut families: BTreeMap<String, MetricFamily> = BTreeMap::new();
     for mut family in registries.iter().flat_map(Registry::gather) {
@@ -83,6 +83,6 @@ pub fn text(registries: &[Registry]) -> String {
         }
     }
     let families: Vec<MetricFamily> = families.into_values().collect();
-    // Only families without metrics or without names are refused, and there are none.
+    // The encoder refuses only families without metrics or without a name, and there are none.
     TextEncoder::new().encode_to_string(&families).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Metrics that more than one role has: told in the same words.
+//! Metrics that several roles have, under the same names.
 
 use super::{Family, Reading};
 use std::fs;
@@ -12,25 +12,26 @@ const USED: Family = Family::gauge("entail_memory_used_bytes", "What a pool of m
 const DISK_USED: Family = Family::gauge("entail_disk_used_bytes", "What the data directory takes.");
 const DISK_FREE: Family = Family::gauge("entail_disk_free_bytes", "What is free on the disk of the data directory.");
 
-/// Whether it is ready, and its epoch.
+/// Adds whether the role is ready, and its epoch.
 pub fn state(reading: &mut Reading, is_ready: bool, epoch: u64) {
     reading.add(&READY, &[], f64::from(u8::from(is_ready)));
     reading.add(&EPOCH, &[], epoch as f64);
 }
 
-/// A pool of memory.
+/// Adds the budget and the use of a memory pool, in bytes.
 pub fn pool(reading: &mut Reading, name: &str, budget: u64, used: u64) {
     reading.add(&BUDGET, &[("pool", name)], budget as f64);
     reading.add(&USED, &[("pool", name)], used as f64);
 }
 
-/// Room on disk.
+/// Adds the used and the free disk space, in bytes.
 pub fn disk(reading: &mut Reading, used: u64, free: u64) {
     reading.add(&DISK_USED, &[], used as f64);
     reading.add(&DISK_FREE, &[], free as f64);
 }
 
-/// The same for a flat directory. What the system does not tell is not told.
+/// Adds the used and the free disk space of a directory without subdirectories. Values that the system does not report
+/// are left out.
 pub fn directory(reading: &mut Reading, path: &Path) {
     let (Ok(entries), Ok(whole)) = (fs::read_dir(path), rustix::fs::statvfs(path)) else { return };
     let sizes = entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len());

@@ -1,7 +1,7 @@
-//! Requests of a gRPC server, counted and timed by method and code, from the first byte of the request to the last of the
-//! answer.
+//! Counts and times the requests of a gRPC server by method and code, from the first byte of the request to the last
+//! byte of the response.
 //!
-//! A method that the server does not know counts as `other`, so that nobody can make series by asking for nonsense.
+//! A method that the server does not know counts as `other`, so that requests for unknown methods cannot create series.
 
 use super::{Counters, Histograms, Registry, SECONDS};
 use crate::codes;
@@ -31,7 +31,7 @@ const LABELS: [&str; 2] = ["service", "method"];
 const OTHER: (&str, &str) = ("other", "other");
 
 impl Requests {
-    /// Of a role whose servers have these methods, by service.
+    /// Registers the metrics of a role whose servers have these methods, given as pairs of service and method.
     pub fn new(registry: &Registry, known: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
         let known = known.into_iter().collect();
         let [service, method] = LABELS;
@@ -61,12 +61,12 @@ impl Requests {
     }
 }
 
-/// A request that has begun; it ends when this is dropped.
+/// A request in progress; it ends when this value is dropped.
 pub(crate) struct Observation {
     families: Arc<Families>,
     method: [&'static str; 2],
     started: Instant,
-    /// None as long as it has not been told: a request that ends so was given up by its caller.
+    /// `None` until the status is known: a request that ends without one was cancelled by its caller.
     code: Option<Code>,
 }
 
@@ -131,7 +131,7 @@ where
     }
 }
 
-/// A body whose end is the end of its request.
+/// A response body whose end is the end of the request.
 pub struct ObservedBody<B> {
     inner: B,
     observation: Observation,
@@ -193,7 +193,7 @@ mod tests {
         let requests = Requests::new(&registry, KNOWN);
         ask(&requests, "/entail.v1.QueryService/Query", Some("0"), true).await;
         ask(&requests, "/entail.v1.QueryService/Query", Some("14"), true).await;
-        // Dropped before any trailer: the caller went away.
+        // Dropped before any trailer: the caller cancelled the request.
         ask(&requests, "/entail.v1.QueryService/Query", None, false).await;
         ask(&requests, "/entail.v1.QueryService/Nonsense", Some("12"), true).await;
         let page = text(&[registry]);

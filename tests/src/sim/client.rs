@@ -1,7 +1,7 @@
-//! A simulated client: the real retry machine around a list of changes, one after the other.
+//! A simulated client: the real retry machine around a list of changes, made one after the other.
 //!
-//! When the machine gives up with a failure that may pass, the user asks again with the same request id, as the fault
-//! says.
+//! When the machine gives up with a retryable failure, the client repeats the request with the same request id, as the
+//! fault advises.
 
 use super::wire::{Action, Change, Process, Timer, Wire};
 use entail_client::retry::{Budget, Effect, Event, Policy, Retry};
@@ -12,14 +12,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Ticks without an answer after which a connection counts as broken.
+/// The number of ticks without an answer after which a connection counts as broken.
 const CALL_TICKS: u64 = 1_000;
 
-/// One tick is a millisecond to the retry machine.
+/// The retry policy; one tick is a millisecond.
 const POLICY: Policy =
     Policy { sends_max: 6, wait_first: Duration::from_millis(10), wait_max: Duration::from_millis(100) };
 
-/// A client and what it still wants.
+/// A client and its remaining changes.
 pub struct Client {
     number: u64,
     random: Random,
@@ -37,7 +37,7 @@ struct Current {
     started: u64,
     /// Is the last call unanswered?
     is_waiting: bool,
-    /// Has an earlier call gone without an answer?
+    /// Has an earlier call remained without an answer?
     in_doubt: bool,
 }
 
@@ -47,12 +47,12 @@ impl Client {
         Self { number, random, budget: Budget::default(), changes, requests: 0, call: 0, current: None }
     }
 
-    /// Is everything answered?
+    /// Are all changes answered?
     pub fn is_done(&self) -> bool {
         self.current.is_none() && self.changes.is_empty()
     }
 
-    /// The clock rings.
+    /// Handles a timer.
     pub fn wake(&mut self, now: u64, timer: Timer, out: &mut Vec<Action>) {
         match timer {
             Timer::Next => self.ask(now, out),
@@ -78,7 +78,7 @@ impl Client {
         }
     }
 
-    /// A message has come.
+    /// Handles a message.
     pub fn receive(&mut self, now: u64, wire: Wire, out: &mut Vec<Action>) {
         let Wire::Written { call, result } = wire else { return };
         let Some(current) = self.current.as_mut().filter(|current| current.is_waiting && call == self.call) else {
@@ -93,7 +93,7 @@ impl Client {
         }
     }
 
-    /// Asks for the next thing, or again for the last one.
+    /// Sends the next change, or the last one again.
     fn ask(&mut self, now: u64, out: &mut Vec<Action>) {
         let (request, change, in_doubt) = match self.current.take() {
             Some(current) => (current.request, current.change, current.in_doubt),

@@ -1,15 +1,15 @@
-//! The simulated coordinator: the real epoch machine and the real log, with one change at work at a time.
+//! The simulated coordinator: the real epoch machine and the real log, with one change in progress at a time.
 //!
-//! Everything but the log is lost in a crash. A new life aborts, in the log, the attempt that it finds open, before
-//! anything else. An attempt ends when a node that takes part registers anew, or after too long a time. Once it has
-//! answered, an attempt is forgotten: a node that missed its outcome learns it from the answer to a heartbeat.
+//! Everything but the log is lost in a crash. A new life first aborts, in the log, the attempt that it finds open. An
+//! attempt ends when a participating node registers again, or after a timeout. After its answer an attempt is
+//! forgotten: a node that missed its outcome receives it in the response to a heartbeat.
 //!
-//! Where this is not what `entail-coordinator` does:
-//! - a lost message is sent again with every tick, while a call that breaks fails the shell's attempt: here attempts
-//!   live longer, and more of what is late or comes twice meets them;
-//! - an attempt fails the moment a node registers, and not with the next tick: the log refuses seals of an older life
-//!   in both;
-//! - silent nodes are given up by the attempt's age, and not by their heartbeats.
+//! Differences from `entail-coordinator`:
+//! - A lost message is sent again with every tick, while a broken call fails the shell's attempt: here attempts live
+//!   longer, and meet more late and duplicate messages.
+//! - An attempt fails at the moment when a node registers, and not with the next tick: the log refuses seals of an
+//!   older life in both.
+//! - Silent nodes are given up by the attempt's age, and not by their heartbeats.
 
 use super::Cluster;
 use super::program::{first_round, rules_after};
@@ -23,24 +23,24 @@ use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Placement, Reason};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Requests that wait for their turn.
+/// The largest number of queued requests.
 const WAITING_MAX: usize = 3;
 
-/// Ticks after which an attempt is given up.
+/// The age in ticks after which an attempt is aborted.
 const ATTEMPT_TICKS: u64 = 600;
 
-/// Rounds after which rules count as endless; no small graph needs as many.
+/// The round after which rules count as non-terminating; no small graph needs as many.
 const ROUNDS_MAX: u32 = 500;
 
-/// How the log's disk fails next.
+/// The next failure of the log's disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFailure {
     Crash(Crash),
-    /// The next decision finds no room.
+    /// The next decision fails for lack of disk space.
     Full,
 }
 
-/// The coordinator's process in one life.
+/// One life of the coordinator's process.
 pub struct Coordinator {
     cluster: Arc<Cluster>,
     log: MemoryLog,
@@ -51,14 +51,14 @@ pub struct Coordinator {
     run: Option<Run>,
 }
 
-/// A change, and the calls that wait for its answer.
+/// A change, and the calls that wait for its result.
 struct Request {
     id: RequestId,
     change: Arc<Change>,
     calls: Vec<(Process, u64)>,
 }
 
-/// The change at work.
+/// The change in progress.
 struct Run {
     request: Request,
     machine: EpochMachine,
@@ -66,13 +66,13 @@ struct Run {
     previous: Epoch,
     rules_after: Option<log::RuleSets>,
     first: Option<Arc<FirstRound>>,
-    /// `Stage` messages that are not answered.
+    /// `Stage` messages without a response.
     unanswered: BTreeMap<(NodeId, u64), Arc<Vec<Placed>>>,
     staged: StagedCount,
 }
 
 impl Coordinator {
-    /// A process that starts on a log. `crash` is what happens to the first entry that it writes.
+    /// Starts a process on a log. `crash` is the failure of the first entry that it writes.
     pub fn start(
         cluster: Arc<Cluster>,
         entries: Vec<Entry>,
@@ -82,7 +82,7 @@ impl Coordinator {
         let log = MemoryLog::restart(entries)?;
         let mut this = Self { cluster, log, is_full: false, random, now: 0, waiting: VecDeque::new(), run: None };
         this.fail_next(crash.map(LogFailure::Crash));
-        // What fails here poisons the log, and so ends the process.
+        // A failure here poisons the log, and so ends the process.
         if this.log.state().cluster().is_none() {
             let shards = this.cluster.vocabulary.shards;
             let cluster = log::Cluster { cluster: ClusterId(1), shards, hash_key: [7; 16] };
@@ -95,7 +95,7 @@ impl Coordinator {
         Ok(this)
     }
 
-    /// The next entry meets this failure.
+    /// Makes the next entry fail.
     pub fn fail_next(&mut self, failure: Option<LogFailure>) {
         match failure {
             Some(LogFailure::Crash(crash)) => self.log.crash_next(crash),
@@ -104,7 +104,7 @@ impl Coordinator {
         }
     }
 
-    /// What is durable.
+    /// The durable entries.
     pub fn entries(&self) -> &[Entry] {
         self.log.entries()
     }
@@ -114,12 +114,12 @@ impl Coordinator {
         self.log.is_poisoned()
     }
 
-    /// What the log amounts to.
+    /// The state that the log's entries produce.
     pub fn state(&self) -> &log::State {
         self.log.state()
     }
 
-    /// Is nothing going on?
+    /// Is no work in progress?
     pub fn is_idle(&self) -> bool {
         self.run.is_none() && self.waiting.is_empty()
     }
@@ -131,7 +131,7 @@ impl Coordinator {
         self.log.append(entry)
     }
 
-    /// Takes a message.
+    /// Handles a message.
     pub fn receive(&mut self, now: u64, from: Process, wire: Wire, out: &mut Vec<Action>) {
         self.now = now;
         match (from, wire) {
@@ -168,7 +168,7 @@ impl Coordinator {
         self.begin_next(out);
     }
 
-    /// Time has passed.
+    /// Handles a tick.
     pub fn tick(&mut self, now: u64, out: &mut Vec<Action>) {
         self.now = now;
         if let Some(run) = &self.run {
@@ -189,7 +189,7 @@ impl Coordinator {
         self.begin_next(out);
     }
 
-    /// A decision's turn to be logged has come.
+    /// Logs a decision.
     pub fn log(&mut self, now: u64, step: LogStep, out: &mut Vec<Action>) {
         self.now = now;
         let Some(run) = &self.run else { return };
@@ -256,7 +256,7 @@ impl Coordinator {
         let Ok((index, _)) = self.append(&entry) else { return };
         let (incarnation, decisions) = (Incarnation(index), self.decisions(undecided, out));
         send(Process::Node(node), Wire::Registered { life, incarnation, decisions }, out);
-        // Whatever the node had not sealed went with its old life.
+        // Whatever the node had not sealed was lost with its old life.
         let fault = Fault::new(Reason::ShardsUnavailable, format!("node {node} has restarted"));
         self.step(Event::Failed { node: Some(node), fault }, out);
     }
@@ -310,7 +310,7 @@ impl Coordinator {
         }
     }
 
-    /// Steps the machine at work and does what it asks for.
+    /// Steps the machine of the change in progress and performs its effects.
     fn step(&mut self, event: Event, out: &mut Vec<Action>) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -336,7 +336,7 @@ impl Coordinator {
 }
 
 impl Run {
-    /// Cuts the facts of the change into a few messages for each node.
+    /// Splits the facts of the change into a few messages for each node.
     fn cut_stages(&mut self, cluster: &Cluster, placement: &Placement, random: &mut Random) {
         let Change::Facts(facts) = &*self.request.change else { return };
         let mut by_node: BTreeMap<NodeId, Vec<Placed>> = BTreeMap::new();
@@ -383,7 +383,7 @@ fn log_seal(node: NodeId, seal: &NodeSeal) -> log::Seal {
     log::Seal { node, incarnation: Incarnation(seal.incarnation), digest: seal.digest, counts }
 }
 
-/// The answer as the log keeps it: the facts that rules derived, all in all.
+/// The answer as it is stored in the log: the total number of derived facts.
 fn summary(outcome: &Outcome) -> Vec<u8> {
     outcome.derived.iter().sum::<u64>().to_le_bytes().to_vec()
 }

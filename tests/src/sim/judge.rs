@@ -1,12 +1,12 @@
-//! The judge: knows what must be true, from the log's durable entries and the oracle, and looks at everything.
+//! The judge: checks the safety properties against the log's durable entries and the oracle.
 //!
-//! | promise | looked at |
+//! | property | checked for |
 //! |---|---|
 //! | one decision per attempt, one attempt per epoch, epochs in order, a request commits once | each entry of the log |
-//! | a committed epoch is in the log before anyone shows it | each snapshot that a node takes up, each answer |
-//! | state = closure of what was asserted under the rules then; both copies, each once, marks right | the same |
-//! | counts and digests in the log are those of the nodes | the same |
-//! | a reader sees one whole epoch, not older than what was acknowledged | each read |
+//! | a committed epoch is in the log before it becomes visible | each snapshot that a node installs, each answer |
+//! | state = closure of the facts asserted under the rules of that epoch; both copies, each once, correct marks | likewise |
+//! | counts and digests in the log equal those of the nodes | likewise |
+//! | a read sees one whole epoch, not older than the last acknowledged one | each read |
 //! | acknowledged = committed; failed for certain = never committed | each answer, and the end |
 
 use super::Cluster;
@@ -21,10 +21,10 @@ use entail_model::{Attempt, Direction, Epoch, Fault, Mark, NodeId, Placement, Re
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What must be true, and was not.
+/// A violated property.
 pub type Violation = String;
 
-/// What a committed epoch must be.
+/// The required state of a committed epoch.
 struct Expected {
     attempt: Attempt,
     seals: Vec<Seal>,
@@ -35,7 +35,7 @@ struct Expected {
 /// The judge of one simulation.
 pub struct Judge {
     cluster: Arc<Cluster>,
-    /// Entries of the log that were looked at.
+    /// The number of log entries that were checked.
     entries: usize,
     placement: Placement,
     begun: BTreeMap<Attempt, RequestId>,
@@ -44,10 +44,10 @@ pub struct Judge {
     rules: Vec<usize>,
     epochs: Vec<Expected>,
     changes: BTreeMap<RequestId, Arc<Change>>,
-    /// Requests that failed such that nothing of them may ever be committed.
+    /// Requests that failed with a guarantee that nothing of them is ever committed.
     failed: BTreeSet<RequestId>,
     acknowledged: Epoch,
-    /// What each node was last seen with.
+    /// The last checked state of each node.
     looked_at: BTreeMap<NodeId, (Epoch, Attempt)>,
     pub aborts: u64,
 }
@@ -78,17 +78,17 @@ impl Judge {
         Epoch(self.epochs.len() as u64 - 1)
     }
 
-    /// The last epoch that a client was told of.
+    /// The last epoch that was acknowledged to a client.
     pub fn acknowledged(&self) -> Epoch {
         self.acknowledged
     }
 
-    /// A client asks for a change.
+    /// Records a client's request for a change.
     pub fn note_request(&mut self, request: &RequestId, change: &Arc<Change>) {
         self.changes.entry(request.clone()).or_insert_with(|| Arc::clone(change));
     }
 
-    /// Looks at what has become durable in the log.
+    /// Checks new durable entries of the log.
     pub fn look_at_log(&mut self, entries: &[Entry]) -> Result<(), Violation> {
         for (index, entry) in entries.iter().enumerate().skip(self.entries) {
             self.entries = index + 1;
@@ -149,7 +149,7 @@ impl Judge {
         let from = if is_rules { asserted.len() } else { before.closure.union(&asserted).count() };
         let derived = closure.len() as u64 - from as u64;
         let told = result.try_into().map(u64::from_le_bytes).map_err(|_| "a summary of the wrong size")?;
-        // New rules add to what was derived before; dropped ones have everything derived anew.
+        // New rules add to the derived facts; dropped rules cause all facts to be derived again.
         let at_least = closure.len().saturating_sub(before.closure.len()) as u64;
         if told != derived && !(is_rules && (at_least..=derived).contains(&told)) {
             return Err(format!("epoch {epoch} says that {told} facts were derived, not {derived}"));
@@ -165,7 +165,7 @@ impl Judge {
         Ok(())
     }
 
-    /// Looks at the last epoch of a node.
+    /// Checks the last epoch of a node.
     pub fn look_at_node(&mut self, node: NodeId, epoch: Epoch, snapshot: &Snapshot) -> Result<(), Violation> {
         let attempt = snapshot.attempt;
         if self.looked_at.insert(node, (epoch, attempt)) == Some((epoch, attempt)) || epoch == Epoch(0) {
@@ -186,7 +186,7 @@ impl Judge {
             .map_err(|violation| format!("node {node} at epoch {epoch}: {violation}"))
     }
 
-    /// Looks at what a reader has read.
+    /// Checks the result of a read.
     pub fn look_at_read(&self, epoch: Epoch, parts: &BTreeMap<NodeId, Base>) -> Result<(), Violation> {
         let expected = self.epochs.get(epoch.0 as usize).ok_or(format!("a reader was given epoch {epoch}"))?;
         parts.iter().try_for_each(|(node, part)| {
@@ -195,7 +195,7 @@ impl Judge {
         })
     }
 
-    /// Looks at an answer of the coordinator.
+    /// Checks an answer of the coordinator.
     pub fn look_at_answer(&self, result: &Result<Epoch, Fault>) -> Result<(), Violation> {
         match result {
             Ok(epoch) if *epoch > self.epoch() => Err(format!("epoch {epoch} was answered before it was durable")),
@@ -206,7 +206,7 @@ impl Judge {
         }
     }
 
-    /// Looks at what a client takes for the outcome of its request.
+    /// Checks the outcome of a request as its client perceives it.
     pub fn look_at_outcome(
         &mut self,
         request: RequestId,
@@ -222,7 +222,7 @@ impl Judge {
                 self.acknowledged = self.acknowledged.max(*epoch);
                 Ok(())
             }
-            // An earlier call that nobody answered may still be on its way.
+            // An earlier unanswered call may still be in progress.
             Err(_) if in_doubt => Ok(()),
             Err(fault) if committed.is_some() => {
                 Err(format!("request {request} was told {}, and committed as {committed:?}", fault.reason.name()))
@@ -234,7 +234,7 @@ impl Judge {
         }
     }
 
-    /// Is a node's part of an epoch exactly what belongs to it?
+    /// Does a node's part of an epoch consist of exactly the facts that belong to it?
     fn check_part(&self, node: NodeId, expected: &Expected, part: &Base) -> Result<(), Violation> {
         let rdf_type = self.cluster.vocabulary.rdf_type();
         let here = |facts: &BTreeSet<Triple>| -> BTreeMap<(Relation, Direction), BTreeSet<Pair>> {
@@ -273,7 +273,7 @@ impl Judge {
     }
 }
 
-/// Compares a list, which must have no repetitions, with a set.
+/// Compares a list, which must not contain duplicates, with a set.
 fn compare(what: &str, mut found: Vec<Pair>, expected: &BTreeSet<Pair>) -> Result<(), Violation> {
     found.sort_unstable();
     if found.iter().eq(expected) {

@@ -4,14 +4,14 @@
 //!  clients (real retry machine) ──┐                         ┌── node (real reasoner and state, simulated disk)
 //!  reader ────────────────────────┤── simulated network ────┼── node
 //!  coordinator (real epoch machine, real log in memory) ────┘── …
-//!                      the judge looks at everything after each event
+//!                      the judge checks the state after each event
 //! ```
 //!
-//! A seed chooses the cluster, the rules, what clients ask for, and the weather: messages are lost, late, repeated and
-//! out of order, processes crash before any of their actions, disks lose what was not synced, logs fail. After a time the
-//! weather calms down; then everything that clients still want must be done within a bounded number of ticks.
+//! A seed determines the cluster, the rules, the clients' requests, and the faults: messages are lost, delayed,
+//! duplicated and reordered, processes crash before any of their actions, disks lose unsynced data, logs fail. After
+//! some time the faults stop; then all remaining requests must complete within a bounded number of ticks.
 //!
-//! Nothing here depends on a clock, a thread or a hash order: the same seed is the same history, message by message.
+//! Nothing depends on a clock, a thread or a hash order: the same seed gives the same history, message by message.
 
 pub mod client;
 pub mod coordinator;
@@ -28,24 +28,24 @@ use crate::oracle::Vocabulary;
 use entail_logic::plan::compile::RuleBody;
 use entail_model::NodeId;
 
-/// What never changes in one simulation.
+/// The constants of one simulation.
 #[derive(Debug)]
 pub struct Cluster {
     pub nodes: Vec<NodeId>,
     pub vocabulary: Vocabulary,
-    /// Every rule that a change may name, by number.
+    /// The rules that changes refer to, by number.
     pub rules: Vec<RuleBody>,
 }
 
-/// What to simulate.
+/// The simulation to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub seed: u64,
-    /// Keep a line for each event.
+    /// Record a line for each event.
     pub trace: bool,
 }
 
-/// What happened.
+/// The result of a simulation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     pub epochs: u64,
@@ -53,18 +53,18 @@ pub struct Summary {
     pub crashes: u64,
     pub reads: u64,
     pub messages: u64,
-    /// Ticks until all was done.
+    /// The number of ticks until all requests were done.
     pub ticks: u64,
-    /// Empty unless asked for.
+    /// Empty unless requested.
     pub trace: Vec<String>,
-    /// What must be true, and was not.
+    /// The violated property, if any.
     pub violation: Option<String>,
 }
 
-/// Simulates a cluster from its birth until all is done, or until something is wrong.
+/// Simulates a cluster from its creation until all requests are done, or until a property is violated.
 ///
-/// Work is done in the calling thread, and in `rayon`'s pool if it is called from one: for the same history every time,
-/// call it in a pool of one thread.
+/// Runs in the calling thread, and in its `rayon` pool if it has one: for a reproducible history, call it in a pool of
+/// one thread.
 pub fn simulate(options: Options) -> Summary {
     world::World::new(options).run()
 }

@@ -1,33 +1,33 @@
-//! The simulated network and its weather: loss, delay, duplication, reordering by delay, and cuts between two processes.
+//! The simulated network and its faults: loss, delay, duplication, reordering by delay, and cuts between two processes.
 
 use super::wire::Process;
 use entail_model::random::Random;
 use std::collections::BTreeMap;
 
-/// How bad things are; chances are out of ten thousand.
+/// The rates of faults; probabilities are in units of 1/10,000.
 #[derive(Clone, Debug)]
 pub struct Weather {
-    /// Of each message.
+    /// For each message.
     pub loss: u64,
-    /// Of each message.
+    /// For each message.
     pub duplication: u64,
-    /// Ticks that a message takes at most.
+    /// The longest delay of a message, in ticks.
     pub delay_max: u64,
     /// Before each action of a process.
     pub crash: u64,
     /// At each write to the coordinator's log.
     pub log_failure: u64,
-    /// At each tick of a process: that it is cut off from another one for a while.
+    /// At each tick of a process: the probability that it is temporarily cut off from another one.
     pub cut: u64,
 }
 
 impl Weather {
-    /// Nothing goes wrong.
+    /// No faults.
     pub fn calm() -> Self {
         Self { loss: 0, duplication: 0, delay_max: 3, crash: 0, log_failure: 0, cut: 0 }
     }
 
-    /// Some things go wrong often, others not at all: different for each seed.
+    /// Some faults are frequent, others absent: different for each seed.
     pub fn storm(random: &mut Random) -> Self {
         Self {
             loss: *random.pick(&[0, 100, 500, 1_500]),
@@ -40,12 +40,12 @@ impl Weather {
     }
 }
 
-/// The way between all processes.
+/// The network between all processes.
 #[derive(Debug)]
 pub struct Network {
     pub weather: Weather,
     random: Random,
-    /// Until when nothing passes between two processes, the lesser one first.
+    /// The end of the cut between two processes, the lesser one first.
     cuts: BTreeMap<(Process, Process), u64>,
 }
 
@@ -54,18 +54,18 @@ impl Network {
         Self { weather, random, cuts: BTreeMap::new() }
     }
 
-    /// Good weather from now on.
+    /// Ends all faults.
     pub fn heal(&mut self) {
         self.weather = Weather::calm();
         self.cuts.clear();
     }
 
-    /// Nothing passes between two processes for so long.
+    /// Cuts the connection of two processes until a time.
     pub fn cut(&mut self, one: Process, other: Process, until: u64) {
         self.cuts.insert((one.min(other), one.max(other)), until);
     }
 
-    /// When a message arrives: never, once or more often.
+    /// The times at which a message arrives: none, one or several.
     pub fn deliveries(&mut self, now: u64, from: Process, to: Process, comes_once: bool) -> Vec<u64> {
         let is_cut = self.cuts.get(&(from.min(to), from.max(to))).is_some_and(|until| now < *until);
         if is_cut || self.random.chance(self.weather.loss) {
@@ -73,7 +73,7 @@ impl Network {
         }
         let mut times = vec![now + self.random.among(1..=self.weather.delay_max)];
         while !comes_once && times.len() < 4 && self.random.chance(self.weather.duplication) {
-            // Repetitions may be very late, long after the sender has moved on.
+            // Duplicates may be very late, long after the sender has moved on.
             let delay = self.random.among(1..=self.weather.delay_max * 20);
             times.push(now + delay);
         }

@@ -1,8 +1,9 @@
-//! A simulated node: the real reasoner and state over a simulated disk, behind the same rules as the real node.
+//! A simulated node: the real reasoner and state over a simulated disk, with the rules of the real node.
 //!
-//! - It does nothing before it has registered, and registers with what it has sealed and does not know the outcome of.
-//! - One attempt is open; a newer one takes its place, an older one is fenced.
-//! - It builds only on the epoch that the attempt names, and never forgets a sealed stage before it hears a decision.
+//! - It does no work before it has registered, and registers with its sealed attempts of unknown outcome.
+//! - One attempt is open; a newer one replaces it, an older one is fenced.
+//! - It builds only on the epoch that the attempt names, and never discards a sealed stage before it receives a
+//!   decision.
 
 use super::store::{Record, Stage, Store};
 use super::wire::{Action, FirstRound, Process, Wire};
@@ -20,34 +21,34 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::sync::{Arc, LazyLock};
 
-/// Messages that wait for their attempt's reasoner.
+/// The largest number of messages that wait for their attempt's reasoner.
 const INBOX_MAX: usize = 10_000;
 
-/// Ticks between two heartbeats or tries to register.
+/// The number of ticks between two heartbeats or attempts to register.
 const BEATS: u64 = 5;
 
-/// The thread that sorts what is staged.
+/// The thread pool that sorts staged facts.
 static POOL: LazyLock<rayon::ThreadPool> =
     LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started"));
 
-/// A node's process in one life.
+/// One life of a node's process.
 pub struct Node {
     pub me: NodeId,
     life: u64,
     incarnation: Option<Incarnation>,
     store: Store,
     open: Option<Open>,
-    /// No message of an attempt up to this one starts any work.
+    /// Messages of attempts up to this one start no work.
     fence: Attempt,
     ticks: u64,
 }
 
-/// The attempt in work.
+/// The open attempt.
 struct Open {
     attempt: Attempt,
     staged: StagedFacts,
     sequences: BTreeSet<u64>,
-    /// What peers sent before the reasoner was there.
+    /// Messages that peers sent before the reasoner existed.
     inbox: Vec<Event>,
     reasoner: Option<Reasoner>,
     is_rebuild: bool,
@@ -63,22 +64,22 @@ impl Texts for NoTexts {
 }
 
 impl Node {
-    /// A process that starts on what is on its disk.
+    /// Starts a process from its disk.
     pub fn start(me: NodeId, life: u64, store: Store) -> Self {
         Self { me, life, incarnation: None, store, open: None, fence: Attempt(0), ticks: 0 }
     }
 
-    /// What is on the disk.
+    /// The state on the disk.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Does the coordinator know this life, as far as the node knows?
+    /// Has the coordinator registered this life, as far as the node knows?
     pub fn is_registered(&self) -> bool {
         self.incarnation.is_some()
     }
 
-    /// Takes a message.
+    /// Handles a message.
     pub fn receive(&mut self, from: Process, wire: Wire, out: &mut Vec<Action>) {
         match wire {
             Wire::Registered { life, incarnation, decisions } => self.registered(life, incarnation, decisions, out),
@@ -120,7 +121,7 @@ impl Node {
         }
     }
 
-    /// Time has passed.
+    /// Handles a tick.
     pub fn tick(&mut self, out: &mut Vec<Action>) {
         let is_beat = self.ticks.is_multiple_of(BEATS);
         self.ticks += 1;
@@ -153,7 +154,7 @@ impl Node {
         }
     }
 
-    /// May work on this attempt begin or go on here?
+    /// May work on this attempt begin or continue on this node?
     fn admit(&mut self, attempt: Attempt, previous: Epoch) -> Result<(), Fault> {
         if attempt <= self.fence || self.open.as_ref().is_some_and(|open| open.attempt > attempt) {
             return Err(Fault::new(Reason::Fenced, format!("attempt {attempt} is over")));
@@ -240,7 +241,7 @@ impl Node {
         self.reason(Event::Open(round), out);
     }
 
-    /// Lets the reasoner work, if there is one.
+    /// Passes an event to the reasoner, if there is one.
     fn reason(&mut self, event: Event, out: &mut Vec<Action>) {
         let Some(open) = &mut self.open else { return };
         let Some(reasoner) = &mut open.reasoner else { return };
@@ -258,7 +259,7 @@ impl Node {
             Ok(())
         });
         if let Err(fault) = result {
-            // The attempt cannot go on here.
+            // The attempt cannot continue on this node.
             open.reasoner = None;
             self.reply(attempt, Err(fault), out);
         }
@@ -291,7 +292,7 @@ impl Node {
             let stage = Stage::new(self.base(), reasoner.state(), open.is_rebuild);
             self.write(Record::Sealed { attempt, stage }, out);
         }
-        // Again as well: whether the first one's sync was reached is not known.
+        // For a repeated request as well: it is unknown whether the first sync was reached.
         out.push(Action::Sync);
         let stage = self.store.sealed(attempt).expect("it was just sealed");
         let incarnation = self.incarnation.expect("only registered nodes get here").0;

@@ -1,4 +1,4 @@
-//! What an attempt reasons with: the rule sets after the change, compiled, and the mode.
+//! The program of an attempt: the rule sets after the change, compiled, and the mode.
 
 use super::Cluster;
 use super::wire::{Change, FirstRound};
@@ -16,10 +16,10 @@ pub fn rules_of(set: &RuleSet) -> impl Iterator<Item = usize> + '_ {
     set.source.split_whitespace().map(|number| number.parse().expect("sources are lists of numbers"))
 }
 
-/// The rule sets after a change; `None` if it leaves them as they are.
+/// The rule sets after a change; `None` if it does not change them.
 ///
 /// # Errors
-/// `NotFound` for a set to drop that is not there.
+/// `NotFound` if the set to drop does not exist.
 pub fn rules_after(state: &State, change: &Change) -> Result<Option<RuleSets>, Fault> {
     let Change::Rules { set, rules } = change else { return Ok(None) };
     let before = state.rules();
@@ -39,8 +39,8 @@ pub fn rules_after(state: &State, change: &Change) -> Result<Option<RuleSets>, F
     Ok(Some(RuleSets { version, sets }))
 }
 
-/// Compiles an attempt's program, with statistics that are anybody's guess, and extents spread without a reason: plans
-/// differ, answers may not.
+/// Compiles an attempt's program with random statistics and a random choice of broadcast relations: the plans vary, the
+/// results must not.
 pub fn first_round(
     cluster: &Cluster,
     state: &State,
@@ -72,7 +72,7 @@ pub fn first_round(
     FirstRound { program, mode: mode(state, change, sets), placement }
 }
 
-/// New rules are added to what there is; everything is derived anew when rules went away.
+/// New rules are added to the existing facts; after a drop of rules all facts are derived again.
 fn mode(state: &State, change: &Change, sets: &[RuleSet]) -> Mode {
     let Change::Rules { set, .. } = change else { return Mode::Increment };
     if state.rules().get(set).is_some() {

@@ -1,4 +1,4 @@
-//! A simulated reader: pins the latest epoch at some moment and reads it, whole, from every node, or fails.
+//! A simulated reader: pins the latest epoch at some time and reads it completely, from every node, or fails.
 
 use super::wire::{Action, Process, Timer, Wire};
 use entail_logic::fixpoint::Base;
@@ -6,14 +6,14 @@ use entail_model::random::Random;
 use entail_model::{Epoch, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Ticks after which a read fails.
+/// The number of ticks after which a read fails.
 const READ_TICKS: u64 = 150;
 
-/// Reads, one at a time, for ever.
+/// Reads repeatedly, one read at a time.
 pub struct Reader {
     random: Random,
     call: u64,
-    /// What the reader must see at least: what anyone knew to be committed when it asked.
+    /// The oldest epoch that the read may see: the latest acknowledged one when it started.
     floor: Epoch,
     read: Option<Read>,
 }
@@ -29,7 +29,7 @@ impl Reader {
         Self { random, call: 0, floor: Epoch(0), read: None }
     }
 
-    /// The clock rings; `acknowledged` is the last epoch that a client was told of.
+    /// Handles a timer; `acknowledged` is the last epoch that was acknowledged to a client.
     pub fn wake(&mut self, timer: Timer, acknowledged: Epoch, out: &mut Vec<Action>) {
         match timer {
             Timer::Next => {}
@@ -43,7 +43,7 @@ impl Reader {
         out.push(Action::Wake { after: READ_TICKS, timer: Timer::Timeout(self.call) });
     }
 
-    /// A message has come.
+    /// Handles a message.
     pub fn receive(&mut self, from: Process, wire: Wire, out: &mut Vec<Action>) {
         match (from, wire) {
             (_, Wire::Pinned { call, result }) if call == self.call => match result {
@@ -81,10 +81,10 @@ impl Reader {
         }
     }
 
-    /// Until the next one.
+    /// Ends the read and schedules the next one.
     fn end(&mut self, out: &mut Vec<Action>) {
         self.read = None;
-        // No timeout of this read rings any more.
+        // Later timeouts of this read are ignored.
         self.call += 1;
         out.push(Action::Wake { after: self.random.among(5..=80), timer: Timer::Next });
     }

@@ -1,7 +1,7 @@
-//! A node's simulated disk, and what a node makes of it.
+//! A node's simulated disk, and the state that a node reads from it.
 //!
-//! The disk is a journal. A crash keeps what was synced and any prefix of the rest. What a node sees is the replay of
-//! the journal, so a restart needs no other path than a running node.
+//! The disk is a journal. A crash keeps the synced entries and any prefix of the rest. The state of a node is the
+//! replay of the journal, so a restart uses the same code as a running node.
 
 use entail_logic::epoch::NodeSeal;
 use entail_logic::fixpoint::Base;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use entail_model::random::Random;
 
-/// Committed epochs that a node keeps for readers.
+/// The number of committed epochs that a node keeps for readers.
 const EPOCHS_KEPT: usize = 4;
 
 /// An entry of the journal.
@@ -22,7 +22,7 @@ pub enum Record {
     Decided { attempt: Attempt, epoch: Option<Epoch> },
 }
 
-/// Everything that a node holds if the attempt commits.
+/// The complete contents of a node if the attempt commits.
 #[derive(Clone, Debug)]
 pub struct Stage {
     pub relations: Base,
@@ -31,7 +31,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// What `base` becomes with what an attempt adds. After a rebuild only the asserted runs of the base are left.
+    /// Adds an attempt's facts to `base`. After a rebuild only the asserted runs of the base remain.
     pub fn new(base: &Base, state: &State, is_rebuild: bool) -> Self {
         let mut relations = base.clone();
         for (relation, _) in base.iter().filter(|_| is_rebuild) {
@@ -47,7 +47,7 @@ impl Stage {
     }
 }
 
-/// Counts, and a digest that does not depend on how pairs are cut into runs.
+/// Counts, and a digest that does not depend on the division of pairs into runs.
 fn seal_of(relations: &Base) -> NodeSeal {
     let mut seal = NodeSeal { digest: 0xCBF2_9CE4_8422_2325, ..NodeSeal::default() };
     for (relation, copies) in relations.iter() {
@@ -74,7 +74,7 @@ fn seal_of(relations: &Base) -> NodeSeal {
     seal
 }
 
-/// The pairs of all runs of a mark, sorted, with repetitions if there are any.
+/// The pairs of all runs with a mark, sorted, including duplicates.
 pub fn pairs_of(runs: &[Arc<entail_logic::columns::Run>], mark: Mark) -> Vec<entail_logic::columns::Pair> {
     let runs = runs.iter().filter(|run| run.mark == mark);
     let mut pairs: Vec<_> = runs.flat_map(|run| run.to_vec().expect("runs are in memory")).collect();
@@ -82,7 +82,7 @@ pub fn pairs_of(runs: &[Arc<entail_logic::columns::Run>], mark: Mark) -> Vec<ent
     pairs
 }
 
-/// The bytes, as it were.
+/// The contents of the disk.
 #[derive(Debug, Default)]
 pub struct Disk {
     records: Vec<Record>,
@@ -98,14 +98,14 @@ impl Disk {
         self.synced = self.records.len();
     }
 
-    /// Loses a part, perhaps none, of what was not synced.
+    /// Loses a suffix, perhaps empty, of the unsynced entries.
     pub fn crash(&mut self, random: &mut Random) {
         let kept = random.among(self.synced as u64..=self.records.len() as u64);
         self.records.truncate(kept as usize);
         self.synced = self.records.len();
     }
 
-    /// What a process that starts finds.
+    /// The state that a starting process reads.
     pub fn open(&self) -> Store {
         let mut store = Store::new();
         self.records.iter().for_each(|record| store.apply(record));
@@ -120,7 +120,7 @@ pub struct Snapshot {
     pub stage: Stage,
 }
 
-/// What a node knows by its disk.
+/// The state of a node as read from its disk.
 #[derive(Debug)]
 pub struct Store {
     snapshots: BTreeMap<Epoch, Snapshot>,
@@ -134,7 +134,7 @@ impl Store {
         Self { snapshots: BTreeMap::from([(Epoch(0), snapshot)]), sealed: BTreeMap::new() }
     }
 
-    /// Takes in a record, new or replayed.
+    /// Applies a record, new or replayed.
     pub fn apply(&mut self, record: &Record) {
         match record {
             Record::Sealed { attempt, stage } => _ = self.sealed.insert(*attempt, stage.clone()),
@@ -149,7 +149,7 @@ impl Store {
         }
     }
 
-    /// The last committed epoch.
+    /// The latest committed epoch.
     pub fn epoch(&self) -> Epoch {
         *self.snapshots.keys().next_back().expect("there is always one")
     }
@@ -159,12 +159,12 @@ impl Store {
         self.snapshots.get(&epoch)
     }
 
-    /// What the attempt sealed, while it is undecided.
+    /// The sealed stage of an attempt, while it is undecided.
     pub fn sealed(&self, attempt: Attempt) -> Option<&Stage> {
         self.sealed.get(&attempt)
     }
 
-    /// Sealed attempts whose outcome is not known.
+    /// Sealed attempts whose outcome is unknown.
     pub fn undecided(&self) -> Vec<Attempt> {
         self.sealed.keys().copied().collect()
     }

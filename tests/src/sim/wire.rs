@@ -1,4 +1,4 @@
-//! What simulated processes say to each other, and what they ask of their world.
+//! The messages between simulated processes, and the actions that they request from the simulator.
 
 use super::store::Record;
 use crate::oracle::{Placed, Triple};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-/// Anything that can be sent to.
+/// An addressable process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Process {
     Coordinator,
@@ -33,16 +33,16 @@ impl fmt::Display for Process {
     }
 }
 
-/// What a client asks for.
+/// A change that a client requests.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Asserts facts.
     Facts(BTreeSet<Triple>),
-    /// Puts the rules of these numbers in place of a set's, or drops the set.
+    /// Replaces a set's rules by those with these numbers, or drops the set.
     Rules { set: String, rules: Option<Vec<usize>> },
 }
 
-/// What a node needs for the first round.
+/// The data that a node needs for the first round.
 #[derive(Debug)]
 pub struct FirstRound {
     pub program: Arc<Program>,
@@ -50,7 +50,7 @@ pub struct FirstRound {
     pub placement: Placement,
 }
 
-/// A message. `call` and `life` tie an answer to its question, as a connection does.
+/// A message. `call` and `life` associate a response with its request, as a connection does.
 #[derive(Clone, Debug)]
 pub enum Wire {
     // Between clients and the coordinator.
@@ -83,7 +83,7 @@ pub enum Wire {
 }
 
 impl Wire {
-    /// Is it a message of a connection that is made anew for each call, so that it never comes twice?
+    /// Does the message use a new connection for each call, so that it is never duplicated?
     pub fn comes_once(&self) -> bool {
         matches!(
             self,
@@ -98,7 +98,7 @@ impl Wire {
     }
 }
 
-/// A decision on its way into the log.
+/// A decision that is being written to the log.
 #[derive(Clone, Debug)]
 pub enum LogStep {
     Begin,
@@ -106,17 +106,17 @@ pub enum LogStep {
     Abort { attempt: Attempt, fault: Fault },
 }
 
-/// What a client's clock can ring for; the number is the call's.
+/// The timers of a client; the number is that of the call.
 #[derive(Clone, Copy, Debug)]
 pub enum Timer {
-    /// Something new can be asked.
+    /// The next change can be sent.
     Next,
     Resend(u64),
     Timeout(u64),
     Cancel(u64),
 }
 
-/// What a process asks of its world. A crash can come before each.
+/// An action that a process requests from the simulator. A crash can occur before each.
 #[derive(Clone, Debug)]
 pub enum Action {
     Send {
@@ -127,14 +127,14 @@ pub enum Action {
     Write(Record),
     /// Makes everything written durable.
     Sync,
-    /// Appends to the coordinator's log, some time later.
+    /// Appends to the coordinator's log, after a delay.
     Log(LogStep),
-    /// Rings after so many ticks.
+    /// Sets a timer of this many ticks.
     Wake {
         after: u64,
         timer: Timer,
     },
-    /// A client knows what became of its request, and whether an answer was ever missing.
+    /// A client has the outcome of its request; also whether any call remained unanswered.
     Concluded {
         request: RequestId,
         result: Result<Epoch, Fault>,
@@ -145,6 +145,6 @@ pub enum Action {
         epoch: Epoch,
         parts: BTreeMap<NodeId, Base>,
     },
-    /// Something that can never happen did.
+    /// An impossible event occurred.
     Defect(String),
 }

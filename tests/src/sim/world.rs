@@ -1,4 +1,4 @@
-//! The world: what happens when, one event at a time.
+//! The simulator's event loop.
 
 use super::client::Client;
 use super::coordinator::{Coordinator, LogFailure};
@@ -16,23 +16,23 @@ use entail_model::{NodeId, ShardCount};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Ticks between two of a process's own.
+/// The number of ticks between two periodic events of a process.
 const BEAT: u64 = 10;
 
-/// When the weather calms down, at the latest.
+/// The latest time at which faults stop.
 const STORM_TICKS: u64 = 4_000;
 
-/// Ticks after which everything must be done once the weather is calm.
+/// The number of ticks within which everything must be done after the faults have stopped.
 const CALM_TICKS: u64 = 20_000;
 
-/// Something that will happen.
+/// A future event.
 enum Happening {
     Deliver {
         from: Process,
         to: Process,
         wire: Wire,
     },
-    /// A process does what it does from time to time, if it still lives this life.
+    /// A process handles a tick, if it is still in this life.
     Beat {
         process: Process,
         life: u64,
@@ -49,17 +49,17 @@ enum Happening {
     Heal,
 }
 
-/// A place where a node lives, now and again.
+/// The host of a node: its disk, and its process if it runs.
 struct Home {
     disk: Disk,
     node: Option<Node>,
 }
 
-/// Everything there is.
+/// The complete state of a simulation.
 pub struct World {
     random: Random,
     now: u64,
-    /// By time, then in the order in which they were decided on.
+    /// By time, then in the order in which they were scheduled.
     queue: BTreeMap<(u64, u64), Happening>,
     happenings: u64,
     cluster: Arc<Cluster>,
@@ -67,7 +67,7 @@ pub struct World {
     log: Vec<Entry>,
     coordinator: Option<Coordinator>,
     homes: BTreeMap<NodeId, Home>,
-    /// How often each process has started.
+    /// The number of starts of each process.
     lives: BTreeMap<Process, u64>,
     clients: Vec<Client>,
     reader: Reader,
@@ -78,7 +78,7 @@ pub struct World {
 }
 
 impl World {
-    /// The world of a seed.
+    /// Creates the simulation of a seed.
     pub fn new(options: Options) -> Self {
         let mut random = Random::new(options.seed);
         let shards = ShardCount::new(*random.pick(&[4, 8])).expect("powers of two");
@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    /// Lets everything happen.
+    /// Runs the simulation to its end.
     pub fn run(mut self) -> Summary {
         let violation = self.live().err();
         let Self { mut summary, now, judge, .. } = self;
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// Perhaps the next entry of the log meets a failure.
+    /// May let the next entry of the log fail.
     fn fail_log(&mut self) {
         if self.random.chance(self.network.weather.log_failure) {
             let failures =
@@ -266,7 +266,7 @@ impl World {
         }
     }
 
-    /// Does what a process asks for, unless it crashes in between.
+    /// Performs the actions of a process, unless it crashes in between.
     fn act(&mut self, process: Process, actions: Vec<Action>) -> Result<(), Violation> {
         let can_crash = matches!(process, Process::Coordinator | Process::Node(_));
         for action in actions {
@@ -323,7 +323,7 @@ impl World {
         self.homes.get_mut(&node).expect("every node has a home")
     }
 
-    /// Lets the judge look at what a process has become.
+    /// Lets the judge check the state of a process.
     fn look_at(&mut self, process: Process) -> Result<(), Violation> {
         match process {
             Process::Coordinator => {
@@ -395,7 +395,7 @@ impl World {
         }
     }
 
-    /// Is everything done, and known everywhere?
+    /// Is all work done, and its outcome known to every process?
     fn is_quiet(&self) -> bool {
         let Some(coordinator) = self.coordinator.as_ref().filter(|coordinator| coordinator.is_idle()) else {
             return false;
@@ -418,7 +418,7 @@ impl World {
     }
 }
 
-/// Something for a client to want.
+/// A random change for a client.
 fn change(cluster: &Cluster, random: &mut Random) -> Change {
     if random.chance(6_000) {
         return Change::Facts(cluster.vocabulary.facts(random, 10));

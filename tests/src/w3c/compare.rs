@@ -1,4 +1,4 @@
-//! Comparing answers: by the meaning of terms, and up to the names of blank nodes.
+//! Compares answers by the meaning of terms, and up to the names of blank nodes.
 
 use super::Answer;
 use oxrdf::graph::CanonicalizationAlgorithm;
@@ -9,16 +9,16 @@ use std::collections::{BTreeMap, HashMap};
 /// How answers are compared.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Is the order of rows told?
+    /// Does the order of rows matter?
     is_ordered: bool,
-    /// May repeated rows be dropped?
+    /// May duplicate rows be dropped?
     is_lax: bool,
-    /// Are only the texts of terms known?
+    /// Are only the lexical forms of terms known?
     is_text: bool,
 }
 
 impl Options {
-    /// As the suites ask for.
+    /// The options that the suites require.
     pub fn of(query: &str, is_lax: bool, result: &str) -> Self {
         let upper = query.to_uppercase();
         Self { is_ordered: upper.contains("ORDER BY"), is_lax, is_text: result.ends_with(".csv") }
@@ -48,7 +48,7 @@ fn compare_graphs(expected: &[Triple], given: &[Triple]) -> Result<(), String> {
     if expected == given { Ok(()) } else { Err(format!("expected\n{expected}given\n{given}")) }
 }
 
-/// Tables are compared as datasets of a graph per row, whose blank nodes are renamed together.
+/// Tables are compared as datasets with one graph per row, whose blank nodes are renamed together.
 fn compare_tables(expected: &Answer, given: &Answer, options: Options) -> Result<(), String> {
     let (Answer::Solutions { variables, rows }, Answer::Solutions { variables: own, rows: own_rows }) =
         (expected, given)
@@ -87,7 +87,7 @@ fn normal_rows(variables: &[String], rows: &[Vec<Option<Term>>], options: Option
     Table { rows: rows.iter().map(row).collect() }
 }
 
-/// The text of a term; the labels of blank nodes mean nothing.
+/// The lexical form of a term; labels of blank nodes are ignored.
 fn text_of(term: &Term) -> String {
     match term {
         Term::Literal(literal) if literal.value().starts_with("_:") => "_:".to_owned(),
@@ -108,7 +108,7 @@ impl Table {
         self.rows.retain(|row| seen.insert(format!("{row:?}")));
     }
 
-    /// The table's rows, sorted unless their order counts, with blank nodes named alike for tables that are alike.
+    /// The table's rows, sorted unless their order matters, with canonical names for blank nodes.
     fn canonical(&self, is_ordered: bool) -> String {
         let names = canonical_blank_nodes(&self.rows);
         let cell = |(variable, term): (&String, &Term)| match term {
@@ -138,7 +138,7 @@ fn canonical_blank_nodes(rows: &[BTreeMap<String, Term>]) -> HashMap<BlankNode, 
     names.collect()
 }
 
-/// Numbers are compared by value: the suites leave open how results are written.
+/// Numbers are compared by value: the suites do not prescribe their lexical forms.
 fn normal(term: &Term) -> Term {
     let Term::Literal(literal) = term else { return term.clone() };
     let numeric =

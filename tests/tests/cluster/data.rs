@@ -1,4 +1,4 @@
-//! Facts that a rule set itself brings: other rules find all that follows from them, at whichever node either end is.
+//! Facts that a rule set itself contains: other rules find all their consequences, on whichever node either end is.
 
 use entail_tests::cluster::{Cluster, Setting};
 use std::fmt::Write;
@@ -25,8 +25,8 @@ fn what_follows_from_a_rule_sets_own_facts_is_found() {
     }
 }
 
-/// Two stars that meet: `step` is every way through their middles, many more facts than the sizes of the stars let expect,
-/// and more than every node should have to have: the attempt begins again, and finds all that it would have.
+/// Two stars that meet: `step` is every path through their centres, far more facts than the sizes of the stars suggest,
+/// and more than may be broadcast: the attempt restarts, and derives everything that it would have derived otherwise.
 #[test]
 fn what_follows_from_more_than_was_thought_is_found() {
     const ENDS: u64 = 1_030;

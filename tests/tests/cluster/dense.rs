@@ -1,4 +1,5 @@
-//! Recursion that fills a relation: kept as matrices while it goes on, and what it leaves is what a search finds.
+//! Recursion that fills a relation: kept as matrices during reasoning; the resulting facts equal those of a graph
+//! search.
 
 use entail_proto::v1::UpdateRequest;
 use entail_tests::cluster::{Cluster, Setting};
@@ -10,7 +11,7 @@ const PATHS: &str = "PREFIX : <urn:d:>
 RULE { ?x :path ?y } WHERE { ?x :edge ?y }
 RULE { ?x :path ?z } WHERE { ?x :path ?y . ?y :edge ?z }
 ";
-/// Reads paths by where they end; without it nobody does before the attempt is over.
+/// Reads paths by their ends; without it no rule does before the attempt is over.
 const FROM: &str = "RULE { ?y :from ?x } WHERE { ?x :path ?y . ?y :marked ?any }";
 
 type Edge = (u64, u64);
@@ -42,7 +43,7 @@ fn paths(edges: &BTreeSet<Edge>) -> BTreeSet<Edge> {
 }
 
 fn vertex(number: u64) -> String {
-    // Every ninth is a blank node, so that pages of ids are mixed.
+    // Every ninth vertex is a blank node, so that pages of ids are mixed.
     if number.is_multiple_of(9) { format!("_:b{number}") } else { format!("<urn:d:n{number}>") }
 }
 
@@ -50,7 +51,7 @@ fn lines(predicate: &str, pairs: &BTreeSet<Edge>) -> String {
     pairs.iter().map(|(from, to)| format!("{} <urn:d:{predicate}> {} .\n", vertex(*from), vertex(*to))).collect()
 }
 
-/// How many pairs a predicate has, and how many of them by each of some vertices, at either end.
+/// Checks the number of pairs of a predicate, and the number for each of some vertices, at either end.
 fn check(cluster: &Cluster, step: &str, predicate: &str, pairs: &BTreeSet<Edge>) {
     let count = |pattern: &str| -> u64 {
         let query = format!("SELECT (COUNT(*) AS ?n) {{ {pattern} }}");
@@ -80,7 +81,7 @@ fn what_recursion_fills_is_what_a_search_finds() {
             let ends = if more_rules.is_empty() { BTreeSet::new() } else { BTreeSet::from([1, 200]) };
             paths.iter().filter(|(_, to)| ends.contains(to)).map(|(x, y)| (*y, *x)).collect::<BTreeSet<Edge>>()
         };
-        // One document, so that blank nodes have one meaning.
+        // One document, so that its blank nodes are shared.
         let marked: BTreeSet<Edge> = [(1, 1), (200, 1)].into();
         cluster.load("first.nt", lines("edge", &first) + &lines("marked", &marked));
         let reached = paths(&first);
@@ -88,7 +89,7 @@ fn what_recursion_fills_is_what_a_search_finds() {
         cluster.apply("paths", &rules).unwrap();
         check(&cluster, &format!("rules, {shape}"), "path", &reached);
         check(&cluster, &format!("rules, {shape}"), "from", &from(&reached));
-        // More edges between vertices with names, over what is there.
+        // More edges between named vertices, added to the existing ones.
         let named: BTreeSet<Edge> = more.iter().copied().filter(|(x, y)| x % 9 != 0 && y % 9 != 0).collect();
         let update = format!("INSERT DATA {{ {} }}", lines("edge", &named));
         cluster.with_client(|client| async move {

@@ -1,4 +1,4 @@
-//! gRPC health of the coordinator and of nodes: asked, and watched until the end.
+//! gRPC health of the coordinator and of nodes: single checks, and watches until the end of the server.
 
 use entail_tests::cluster::Cluster;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn request(service: &str) -> HealthCheckRequest {
     HealthCheckRequest { service: service.to_owned() }
 }
 
-/// Is the service healthy soon? Health follows what it is about by a fraction of a second.
+/// Does the service become healthy soon? Health follows the state of the server with a delay of a fraction of a second.
 async fn serves(health: &mut HealthClient<Channel>, service: &str) -> bool {
     for _ in 0..100 {
         if health.check(request(service)).await.is_ok_and(|answer| answer.get_ref().status() == Serving) {
@@ -32,14 +32,14 @@ async fn serves(health: &mut HealthClient<Channel>, service: &str) -> bool {
     false
 }
 
-/// A watch of which the first status has been told.
+/// A watch whose first status has arrived.
 async fn watch(address: &str, service: &str) -> (ServingStatus, Streaming<HealthCheckResponse>) {
     let mut stream = client(address).await.watch(request(service)).await.unwrap().into_inner();
     let first = stream.message().await.unwrap().unwrap();
     (first.status(), stream)
 }
 
-/// Every status that is told from then on, until the server ends.
+/// All further statuses of a watch, until the server ends.
 async fn rest(mut stream: Streaming<HealthCheckResponse>) -> Vec<ServingStatus> {
     let mut told = Vec::new();
     while let Ok(Some(response)) = stream.message().await {

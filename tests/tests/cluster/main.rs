@@ -1,6 +1,6 @@
-//! Whole clusters over loopback: what they answer must not depend on how many nodes and shards there are.
+//! Whole clusters over loopback: answers must not depend on the numbers of nodes and shards.
 //!
-//! `ENTAIL_CLUSTER_CASES=N` tries N random programs; `ENTAIL_CLUSTER_SEED=X` only that one.
+//! `ENTAIL_CLUSTER_CASES=N` runs N random programs; `ENTAIL_CLUSTER_SEED=X` only that one.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
@@ -18,14 +18,14 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::thread;
 
-/// Random programs that are tried on every shape.
+/// The number of random programs that run on every shape.
 const CASES: u64 = 1_000;
-/// Programs that share a cluster.
+/// The number of programs that share a cluster.
 const CASES_TOGETHER: u64 = 250;
-/// Of so many programs one has the solutions of its rules' bodies counted too.
+/// For one in this many programs the solutions of its rules' bodies are counted too.
 const COUNTED_EVERY: usize = 10;
 
-/// Nodes and shards that must agree; with five nodes and four shards one node has nothing.
+/// The shapes, nodes and shards, whose results must agree; with five nodes and four shards one node has no shard.
 const SHAPES: [(usize, u32); 7] = [(1, 1), (1, 4), (1, 16), (3, 4), (3, 16), (5, 4), (5, 16)];
 
 fn number(variable: &str) -> Option<u64> {
@@ -43,7 +43,7 @@ fn groups() -> Vec<Vec<Case>> {
     starts.map(|start| (start..seeds.end.min(start + CASES_TOGETHER)).map(Case::new).collect()).collect()
 }
 
-/// A cluster that many cases share, and what is said when one of them fails.
+/// A cluster that many cases share, with the description of a failure.
 struct Shared<'a> {
     cluster: Cluster,
     cases: &'a [Case],
@@ -51,7 +51,7 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    /// One text of all cases.
+    /// The concatenated texts of all cases.
     fn join(&self, text: impl Fn(&Case) -> String) -> String {
         self.cases.iter().map(text).collect()
     }
@@ -61,7 +61,7 @@ impl Shared<'_> {
         self.cluster.apply(name, &text).unwrap();
     }
 
-    /// The cluster holds these facts, case by case, and nothing else.
+    /// Checks that the cluster contains these facts, case by case, and no others.
     fn check(&self, step: &str, facts: impl Fn(&Case) -> BTreeSet<Triple>) {
         let all = |case| facts(case).into_iter().map(|fact| Case::line(case, fact, "\t")).collect::<Vec<_>>();
         let expected: BTreeSet<String> = self.cases.iter().flat_map(all).collect();
@@ -82,7 +82,7 @@ impl Shared<'_> {
         );
     }
 
-    /// The bodies of some cases' rules have as many solutions as they should over these facts.
+    /// Checks the number of solutions of the rules' bodies over these facts, for some cases.
     fn count(&self, facts: impl Fn(&Case) -> BTreeSet<Triple>) {
         for case in self.cases.iter().step_by(COUNTED_EVERY) {
             let facts = facts(case);
@@ -96,14 +96,15 @@ impl Shared<'_> {
     }
 }
 
-/// Facts, then rules, then more facts, then a rule set less: after each step every shape has exactly the closure.
+/// Facts, then rules, then more facts, then one rule set dropped: after each step every shape contains exactly the
+/// closure.
 #[test]
 fn every_shape_has_the_same_closure() {
     let groups = groups();
     let work = groups.iter().flat_map(|cases| SHAPES.map(|shape| (cases.as_slice(), shape)));
     let work = Mutex::new(work);
     let next = || work.lock().expect("a failure ends the test").next();
-    // Clusters mostly wait for each other's answers and disks: two at a time.
+    // Clusters mostly wait for network and disk: two at a time.
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -132,7 +133,7 @@ fn check_shape(cases: &[Case], nodes: usize, shards: u32) {
     shared.check("fewer rules", |case| closure(&both(case), &case.rules[2..]));
 }
 
-/// What is wrong is refused with its reason and place, and leaves everything as it was.
+/// Invalid input is refused with its reason and position, and has no effect.
 #[test]
 fn bad_input_leaves_everything_as_it_was() {
     let cluster = Cluster::start(3, 4);
@@ -159,7 +160,7 @@ fn bad_input_leaves_everything_as_it_was() {
     assert_eq!(cluster.facts(), before);
 }
 
-/// A literal of 16 MiB goes in and comes out.
+/// A literal of 16 MiB can be loaded and queried.
 #[test]
 fn large_literals_survive() {
     let cluster = Cluster::start(1, 4);
@@ -169,7 +170,7 @@ fn large_literals_survive() {
     assert_eq!(rows, [(16 << 20).to_string()]);
 }
 
-/// Updates that run at the same time see each other as if they had come one by one.
+/// Concurrent updates have the same result as some sequential order.
 #[test]
 fn updates_see_the_epoch_that_they_build_on() {
     const UPDATES: usize = 12;
@@ -191,7 +192,7 @@ fn updates_see_the_epoch_that_they_build_on() {
     assert_eq!(cluster.rows("SELECT ?value { <urn:counter> <urn:value> ?value }"), expected);
 }
 
-/// Whoever asks right after a change sees it.
+/// A query right after a change sees it.
 #[test]
 fn status_knows_the_last_change() {
     let cluster = Cluster::start(3, 4);

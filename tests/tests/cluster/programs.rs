@@ -1,7 +1,7 @@
-//! Random small programs over random small graphs, and what they entail by trying everything.
+//! Random small programs over random small graphs, and their closure, computed naively.
 //!
-//! Each case has terms and predicates of its own (its seed is in their names; of `rdf:type` it only uses classes of its
-//! own), so hundreds of cases share one cluster and one epoch without touching each other.
+//! Each case has its own terms and predicates (its seed is in their names; of `rdf:type` it uses only its own classes),
+//! so hundreds of cases share one cluster and one epoch without interference.
 
 use entail_model::random::Random;
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ struct Atom {
 pub struct Rule {
     heads: Vec<Atom>,
     atoms: Vec<Atom>,
-    /// Two variables that must have different values.
+    /// Two variables whose values must differ.
     differ: Option<(usize, usize)>,
 }
 
@@ -92,7 +92,7 @@ impl Case {
         atoms.iter().map(text).collect()
     }
 
-    /// What stands between the braces of WHERE.
+    /// The text between the braces of WHERE.
     pub fn body_text(&self, rule: &Rule) -> String {
         let mut text = self.atoms(&rule.atoms);
         if let Some((one, other)) = rule.differ {
@@ -117,7 +117,7 @@ fn facts(random: &mut Random, count: u64) -> BTreeSet<Triple> {
     (0..count).map(fact).collect()
 }
 
-/// Where an argument of the head may come from: `bound` variables, or anything where there are none.
+/// An argument of the head: one of the `bound` variables, or any term if there are none.
 fn arg(random: &mut Random, variables: &[usize]) -> Arg {
     match variables {
         [_, ..] if !random.chance(1_000) => Arg::Variable(*random.pick(variables)),
@@ -128,7 +128,7 @@ fn arg(random: &mut Random, variables: &[usize]) -> Arg {
 fn atom(random: &mut Random, variables: &[usize]) -> Atom {
     let (subject, predicate) = (arg(random, variables), random.below(PREDICATES));
     let object = match predicate {
-        // A class must be named: a variable would range over the classes of other cases.
+        // A class must be a constant: a variable would range over the classes of other cases.
         0 => Arg::Term(random.among(CLASSES.start..=CLASSES.end - 1)),
         _ => arg(random, variables),
     };
@@ -148,7 +148,7 @@ fn rule(random: &mut Random) -> Rule {
     Rule { heads, atoms, differ }
 }
 
-/// The solutions of a rule's body over some facts, each as often as it is found.
+/// The solutions of a rule's body over some facts, with duplicates.
 pub fn solutions(rule: &Rule, facts: &BTreeSet<Triple>) -> Vec<Row> {
     let mut rows = vec![Row::default()];
     for atom in &rule.atoms {
@@ -170,7 +170,7 @@ fn extend(mut row: Row, atom: &Atom, fact: &Triple) -> Option<Row> {
     fits.then_some(row)
 }
 
-/// Everything that the facts entail: by trying every fact for every atom until nothing is new.
+/// The closure of the facts: tries every fact for every atom until a fixpoint.
 pub fn closure(facts: &BTreeSet<Triple>, rules: &[Rule]) -> BTreeSet<Triple> {
     let mut all = facts.clone();
     loop {
@@ -185,7 +185,7 @@ pub fn closure(facts: &BTreeSet<Triple>, rules: &[Rule]) -> BTreeSet<Triple> {
             }
         }
         let before = all.len();
-        // What has a literal for a subject is no triple.
+        // A literal as a subject is no triple.
         all.extend(new.into_iter().filter(|(subject, ..)| !INTEGERS.contains(subject)));
         if all.len() == before {
             return all;

@@ -1,4 +1,4 @@
-//! What goes wrong once must not stop the writers for good: a lost outcome, a client that stops sending.
+//! A single failure must not block the writers for good: a lost outcome, a client that stops sending.
 
 use entail_model::{Fault, Reason};
 use entail_proto::status;
@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tonic::Status;
 
-/// Two nodes. One has sealed, the other cannot: the attempt is given up, and the first one's outcome is lost.
+/// Two nodes. One has sealed, the other cannot: the attempt is aborted, and the message with the first one's outcome is
+/// lost.
 #[test]
 fn a_lost_abort_does_not_stop_the_writers() {
     let (is_stormy, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
@@ -37,13 +38,13 @@ fn a_lost_abort_does_not_stop_the_writers() {
         std::thread::sleep(Duration::from_millis(10));
     }
     is_stormy.store(false, Ordering::Relaxed);
-    // The node learns the outcome with a heartbeat.
+    // The node receives the outcome with a heartbeat.
     std::thread::sleep(Duration::from_secs(2));
     cluster.load("third.nt", "<urn:e> <urn:p> <urn:f> .");
     assert_eq!(cluster.facts(), ["<urn:a>\t<urn:p>\t<urn:b>", "<urn:e>\t<urn:p>\t<urn:f>"]);
 }
 
-/// Sends this much of a load, and then nothing more; what the load ends with.
+/// Sends a part of a load, and then nothing more; returns the fault that ends the load.
 async fn send_and_fall_silent(url: String, text: String, commit_every: u64) -> Fault {
     let header = FileHeader {
         name: "endless.nt".to_owned(),
@@ -65,7 +66,7 @@ async fn send_and_fall_silent(url: String, text: String, commit_every: u64) -> F
     }
 }
 
-/// More than a parser waits for before it hands on what it has.
+/// More data than a parser buffers before it emits a batch.
 fn enough_for_a_batch() -> String {
     (0..2_000).map(|number| format!("<urn:s{number}> <urn:p> <urn:o> .\n")).collect()
 }

@@ -1,5 +1,5 @@
-//! The answers to the demo's questions by plain sets and breadth-first search over the control file's text: no
-//! triples, no rules, no engine.
+//! The answers to the demo's queries, computed with plain sets and breadth-first search from the control file's text:
+//! without triples, rules or engine.
 
 use super::control::{Package, Relation, meets};
 use std::cmp::Reverse;
@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a query answers: its rows in order, each value as text, empty when it is unbound.
 pub type Table = Vec<Vec<String>>;
-/// A set of places in the list of packages.
+/// A set of indexes into the list of packages.
 type Places = BTreeSet<usize>;
 
-/// The packages with what they need, require and exclude, each followed to the end.
+/// The packages with their transitive needs, requirements and exclusions.
 pub struct Plain {
     packages: Vec<Package>,
     by_name: HashMap<String, usize>,
@@ -19,11 +19,11 @@ pub struct Plain {
     excludes: Pairs,
 }
 
-/// Pairs of places.
+/// Pairs of indexes.
 type Pairs = BTreeSet<(usize, usize)>;
 
 impl Plain {
-    /// Works out everything that the answers are made of.
+    /// Computes everything that the answers consist of.
     pub fn new(packages: Vec<Package>) -> Self {
         let by_name = packages.iter().enumerate().map(|(place, package)| (package.name.clone(), place)).collect();
         let resolver = Resolver::new(&packages, &by_name);
@@ -61,7 +61,7 @@ impl Plain {
         }
     }
 
-    /// How many facts each derived relation must have.
+    /// The required number of facts of each derived relation.
     pub fn sizes(&self) -> BTreeMap<&'static str, usize> {
         let total = |sets: &[Places]| sets.iter().map(BTreeSet::len).sum();
         let trusts = (0..self.packages.len()).map(|place| self.trusted_keys(place).len()).sum();
@@ -95,12 +95,12 @@ impl Plain {
         ordered.into_iter().map(|(one, other)| vec![one.clone(), other.clone()]).collect()
     }
 
-    /// The packages that require that one in the end.
+    /// The packages that transitively require a package.
     fn requirers(&self, place: usize) -> impl Iterator<Item = usize> {
         (0..self.packages.len()).filter(move |&other| self.requires[other].contains(&place))
     }
 
-    /// All ordered pairs that can never be together: each side is, or requires, a side of an exclusion.
+    /// All ordered pairs that cannot be installed together: each side is, or requires, a side of an exclusion.
     fn never(&self) -> Pairs {
         let mut with: HashMap<usize, Places> = HashMap::new();
         for &(one, _) in &self.excludes {
@@ -134,7 +134,7 @@ impl Plain {
         rows
     }
 
-    /// The ten packages that most others require, and how many do.
+    /// The ten packages that most others require, with the number of those.
     fn rests(&self) -> Table {
         let mut counts = vec![0; self.packages.len()];
         for (place, required) in self.requires.iter().enumerate() {
@@ -152,7 +152,7 @@ fn by_package(package: &Package) -> Option<(&str, &str)> {
     Some((&*package.name, package.maintainer.as_deref()?))
 }
 
-/// A maintainer field: what tells people apart, the name, the address.
+/// A maintainer field: the identity, the name, the address.
 fn person(field: &str) -> (String, String, String) {
     match field.split_once(" <") {
         Some((name, rest)) => {
@@ -163,7 +163,7 @@ fn person(field: &str) -> (String, String, String) {
     }
 }
 
-/// Which packages may stand for a relation.
+/// Finds the packages that can satisfy a relation.
 struct Resolver<'a> {
     packages: &'a [Package],
     by_name: &'a HashMap<String, usize>,
@@ -195,7 +195,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Everything that can be reached over one or more steps; a package reaches itself only over a cycle.
+/// The packages reachable over one or more steps; a package reaches itself only over a cycle.
 fn reach(steps: &[Places]) -> Vec<Places> {
     let from = |start: &Places| {
         let mut reached = start.clone();

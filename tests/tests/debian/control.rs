@@ -1,10 +1,10 @@
-//! Control files read a second time, on purpose without the converter: the plain computation must not share its
-//! mistakes. Made for well-formed input only; anything else panics the test.
+//! A second parser of control files, deliberately independent of the converter: the plain computation must not share
+//! its mistakes. For well-formed input only; other input panics the test.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-/// A relation as written: a name, perhaps an architecture, perhaps a sign and a version.
+/// A relation as written: a name, an optional architecture, an optional sign and version.
 #[derive(Debug)]
 pub struct Relation {
     pub name: String,
@@ -12,7 +12,7 @@ pub struct Relation {
     pub bound: Option<(String, String)>,
 }
 
-/// What the questions need of one package.
+/// The fields of a package that the queries need.
 #[derive(Debug)]
 pub struct Package {
     pub name: String,
@@ -109,12 +109,12 @@ fn part_key(part: &str) -> PartKey {
         let word = rest.len() - rest.trim_start_matches(|c: char| !c.is_ascii_digit()).len();
         let number = rest[word..].len() - rest[word..].trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let digits = &rest[word..word + number];
-        // The end of a word weighs nothing: more than `~`, less than all else.
+        // The end of a word has the weight zero: more than `~`, less than any other character.
         let weights = rest[..word].chars().map(weight).chain([0]).collect();
         pairs.push((weights, if digits.is_empty() { 0 } else { digits.parse().expect("a number") }));
         rest = &rest[word + number..];
     }
-    // What is missing counts as an empty word and zero, which `[0]` with 0 stands for.
+    // A missing part counts as an empty word and zero, which `[0]` with 0 represents.
     while pairs.last() == Some(&(vec![0], 0)) {
         pairs.pop();
     }

@@ -1,5 +1,5 @@
-//! The demo's answers are right: rules and queries of `examples/debian` against a plain computation over the text of
-//! the same control file, once with the slowest possible evaluation on small archives, once in a cluster.
+//! Checks the demo's answers: rules and queries of `examples/debian` against a plain computation over the text of the
+//! same control file, with a naive evaluation on small archives, and in a cluster.
 
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 const RULES: &[&str] = &["needs", "requires", "conflicts", "trust"];
 const QUERIES: &[&str] = &["needs", "breaks", "never", "hidden", "trust", "rests"];
-/// The packages that the queries name, which the demo replaces as this test does.
+/// The packages in the texts of the queries, which this test replaces, as the demo does.
 const ASKED: &str = "openssh-server";
 const GONE: &str = "liblzma5";
 
@@ -70,7 +70,7 @@ fn check_naively(control: &str, asked: &str, gone: &str) {
     check(control, asked, gone, |query| naive::select(query, &graph));
 }
 
-/// A small archive with everything in it that makes the questions hard.
+/// A small archive with all the difficult cases of the queries.
 const SMALL: &str = "\
 Package: mutt
 Version: 2.2-1
@@ -178,7 +178,7 @@ fn a_few_answers_by_hand() {
     assert!(!never.iter().any(|pair| pair.contains(&"libssl3".to_owned())));
 }
 
-/// A real part of the archive that is small enough for the slow evaluation.
+/// A real part of the archive that is small enough for the naive evaluation.
 #[test]
 fn rules_and_queries_on_a_section_of_the_snapshot() {
     let mut intake = debian::archive::Intake::default();
@@ -189,7 +189,7 @@ fn rules_and_queries_on_a_section_of_the_snapshot() {
     check_naively(&String::from_utf8(control).unwrap(), "bash", GONE);
 }
 
-/// The whole snapshot in a coordinator and three nodes, as the demo runs it.
+/// The whole snapshot in a coordinator and three nodes, as in the demo.
 #[test]
 fn a_cluster_answers_the_demo_questions() {
     let control = snapshot();

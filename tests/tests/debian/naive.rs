@@ -1,5 +1,5 @@
-//! The slowest evaluation of rules that there is: every rule as a CONSTRUCT over everything, until nothing is new.
-//! A rule's head and body are written as SPARQL writes them, so the text of the rules is used as it stands.
+//! Naive evaluation of rules: every rule as a CONSTRUCT over all facts, until a fixpoint. A rule's head and body have
+//! the syntax of SPARQL, so the text of the rules is used unchanged.
 
 use super::answers::Table;
 use oxrdf::{Dataset, GraphName, Term};

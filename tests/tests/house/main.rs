@@ -1,5 +1,5 @@
-//! The rules of the house: who may use whom, which crate owns which dependency, what pure code may not touch, what no file
-//! may hold.
+//! Architecture tests: dependencies between crates, the owners of external dependencies, the interfaces that pure code
+//! may not use, and banned text.
 //!
 //! The table of crates is the one that ARCHITECTURE.md shows; both must agree with the manifests.
 
@@ -16,7 +16,7 @@ fn owned(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The crates of ours that a section of a manifest names, by their folders.
+/// The workspace crates that a section of a manifest names, by their folders.
 fn ours(folder: &str, section: Section) -> BTreeSet<String> {
     let folders = folders();
     dependencies(folder, section).iter().filter_map(|name| folders.get(name).cloned()).collect()
@@ -33,7 +33,7 @@ fn crates_use_exactly_what_the_table_says() {
     assert_eq!(members(), rows, "the table has a row for every crate");
 }
 
-/// The table of ARCHITECTURE.md: crate, what it uses, what its tests use besides (`; tests: …`).
+/// The table of ARCHITECTURE.md: crate, its dependencies, additional dependencies of its tests (`; tests: …`).
 fn documented() -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
     let page = text("ARCHITECTURE.md");
     let map = page.split("## Code map").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
@@ -61,7 +61,7 @@ fn the_product_links_no_peer_and_no_tool_of_tests() {
         while let Some(name) = open.pop() {
             assert!(!NOT_IN_THE_PRODUCT.contains(&name.as_str()), "{start} depends on {name}");
             if reached.insert(name.clone()) {
-                // The lock file does not tell what only tests of a crate of ours use; the manifest does.
+                // The lock file does not distinguish dependencies of a workspace crate's tests; the manifest does.
                 let next = folders.get(&name).map(|folder| dependencies(folder, Section::Normal));
                 open.extend(next.unwrap_or_else(|| locked[&name].clone()));
             }
@@ -131,7 +131,7 @@ fn owned_dependencies_stay_where_they_are() {
 fn every_file_says_what_it_is_and_holds_nothing_banned() {
     for (path, text) in sources() {
         assert!(text.starts_with("//!"), "{path} does not open with //!");
-        // The tables name what is banned.
+        // The tables themselves contain the banned text.
         for (banned, instead) in BANNED.iter().filter(|_| path != "tests/tests/house/tables.rs") {
             assert!(!text.contains(banned), "{path} holds {banned}: use {instead}");
         }

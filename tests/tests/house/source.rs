@@ -1,4 +1,4 @@
-//! Manifests, the lock file and sources, read as far as the tests need them.
+//! Reads manifests, the lock file and sources, as far as the architecture tests need them.
 
 use crate::tables::ROOMS;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ pub fn members() -> BTreeSet<String> {
     line.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The folder of each crate of ours, by its name.
+/// The folder of each workspace crate, by its name.
 pub fn folders() -> BTreeMap<String, String> {
     let manifest = text("Cargo.toml");
     let row = |line: &str| {
@@ -33,9 +33,9 @@ pub fn folders() -> BTreeMap<String, String> {
 /// A section of a crate's manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// What its library and programs are made with.
+    /// Dependencies of the library and the programs.
     Normal,
-    /// What its tests and kernels use besides.
+    /// Additional dependencies of tests and benchmarks.
     Dev,
 }
 
@@ -64,7 +64,8 @@ pub fn dependencies(folder: &str, section: Section) -> BTreeSet<String> {
     names
 }
 
-/// The dependencies of every package of the lock file. Packages of one name are one: more than there is, never less.
+/// The dependencies of every package of the lock file. Packages of the same name are merged, which may only add
+/// dependencies.
 pub fn locked() -> BTreeMap<String, BTreeSet<String>> {
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in text("Cargo.lock").split("[[package]]").skip(1) {
@@ -87,7 +88,7 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every source file of ours, by its path from the root.
+/// Every source file of the workspace, by its path from the root.
 pub fn sources() -> BTreeMap<String, String> {
     let root = root();
     let mut files = Vec::new();
@@ -98,14 +99,14 @@ pub fn sources() -> BTreeMap<String, String> {
     files.iter().map(|path| (relative(path), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The part of a file that is in the program: neither a file of tests nor the tests at a file's end.
+/// The part of a file that belongs to the program: without test files and the tests at a file's end.
 pub fn product<'a>(path: &str, text: &'a str) -> &'a str {
     let is_test = path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/benches/");
     let end = text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     if is_test { "" } else { &text[..end] }
 }
 
-/// A source without its comments. Strings stay as they are.
+/// A source without its comments. String literals are kept.
 pub fn code(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -126,7 +127,7 @@ pub fn code(text: &str) -> String {
     code
 }
 
-/// How long the string literal is that a text begins with.
+/// The length of the string literal at the start of a text.
 fn string(text: &str) -> usize {
     let mut is_escaped = false;
     for (index, c) in text.char_indices().skip(1) {
@@ -140,7 +141,7 @@ fn string(text: &str) -> usize {
     text.len()
 }
 
-/// How long the raw string literal is that a text begins with, if it does.
+/// The length of the raw string literal at the start of a text, if there is one.
 fn raw_string(text: &str) -> Option<usize> {
     let hashes = text[1..].len() - text[1..].trim_start_matches('#').len();
     let inside = text[1 + hashes..].strip_prefix('"')?;
@@ -148,7 +149,7 @@ fn raw_string(text: &str) -> Option<usize> {
     inside.find(&end).map(|found| 2 + hashes + found + end.len())
 }
 
-/// How long the character literal is that a text begins with; of a lifetime only its mark.
+/// The length of the character literal at the start of a text; for a lifetime only its quote.
 fn character(text: &str) -> usize {
     let mut inside = text[1..].char_indices();
     match inside.next() {

@@ -1,10 +1,10 @@
-//! The tables that the tests hold the house to. Whoever changes the shape changes a row here, and ARCHITECTURE.md.
+//! The tables of the architecture tests. A change of the architecture changes a row here, and ARCHITECTURE.md.
 
-/// A crate of the workspace, by its folder, and exactly which others of ours it uses.
+/// A crate of the workspace, by its folder, with exactly the workspace crates that it depends on.
 pub struct Room {
     pub name: &'static str,
     pub uses: &'static [&'static str],
-    /// For its tests and kernels only.
+    /// Additional dependencies of its tests and benchmarks.
     pub tests_use: &'static [&'static str],
 }
 
@@ -61,13 +61,13 @@ pub const PRODUCT: [&str; 12] = [
     "cli",
 ];
 
-/// Engines that Entail is compared with, and tools of tests: in no program of a cluster.
+/// Engines that Entail is compared with, and tools of tests: never part of a program of a cluster.
 pub const NOT_IN_THE_PRODUCT: [&str; 4] = ["ascent", "criterion", "entail-bench", "proptest"];
 
-/// Crates whose code computes and does nothing else: what it needs of the world comes in as arguments.
+/// Pure crates, without input or output: time, randomness and data come in as arguments.
 pub const PURE: [&str; 4] = ["model", "logic", "rdf", "sparql"];
 
-/// The world, as code names it.
+/// Interfaces to the outside, as code names them.
 pub const WORLD: [(&str, &[&str]); 5] = [
     ("the clock", &["Instant::now", ".elapsed()", "SystemTime", "UNIX_EPOCH"]),
     ("the network", &["std::net", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "tokio::", "tonic::"]),
@@ -76,35 +76,36 @@ pub const WORLD: [(&str, &[&str]); 5] = [
     ("the process", &["std::env", "std::process", "env::var"]),
 ];
 
-/// Where pure code touches the world all the same, by what, and why.
+/// Places where pure code uses such an interface nevertheless: the file, the interface, and the reason.
 pub const EXCEPTIONS: [(&str, &str, &str); 1] = [(
     "sparql/src/session/term.rs",
     "RandomState",
     "blank nodes of an answer get names that no other answer has; nothing is decided by them",
 )];
 
-/// What the files of a folder never name: the service knows no transport, so that every protocol is an edge over it.
+/// Names that the files of a folder must not contain: the service is independent of transports, so that every protocol
+/// is a thin layer above it.
 pub const ABSENT: [(&str, &[&str]); 1] =
     [("coordinator/src/service/", &["tonic", "entail_proto::status", "entail_proto::deadline", "crate::api"])];
 
-/// Crates of others that would bring the world along.
+/// External crates that provide such interfaces.
 pub const WORLDLY: [&str; 8] = ["getrandom", "hyper", "rand", "rocksdb", "rustix", "tempfile", "tokio", "tonic"];
 
-/// Dependencies that one part of the house hides from the others: its name in Rust, and the only files that name it.
+/// External dependencies with an owner: the crate's name in Rust, and the only files that may name it.
 pub const OWNED: [(&str, &[&str]); 15] = [
     ("rocksdb", &["node/src/store/rocks.rs"]),
     ("opentelemetry", &["telemetry/"]),
     ("opentelemetry_http", &["telemetry/src/export/otlp.rs"]),
     ("opentelemetry_otlp", &["telemetry/"]),
-    // A test has a collector of its own.
+    // The tests implement a collector.
     ("opentelemetry_proto", &["telemetry/", "cli/tests/processes/receiver.rs"]),
     ("opentelemetry_sdk", &["telemetry/"]),
     ("prometheus", &["telemetry/src/metrics/"]),
-    // TLS, so far for traces alone.
+    // TLS, so far for traces only.
     ("rustls", &["telemetry/src/export/otlp.rs"]),
     ("tikv_jemallocator", &["cli/src/main.rs", "bench/src/main.rs"]),
     ("tracing_opentelemetry", &["telemetry/"]),
-    // The coordinator keeps a write's answer in its log, as the message that the client gets; spans travel as OTLP.
+    // The coordinator stores the response of a write in its log, encoded as for the client; spans are encoded as OTLP.
     ("prost", &["proto/", "coordinator/src/writer/", "telemetry/"]),
     ("ascent", &["bench/src/peer/"]),
     // The benchmark sees a cluster from outside; its kernels are functions of these.
@@ -113,7 +114,7 @@ pub const OWNED: [(&str, &[&str]); 15] = [
     ("entail_node", &["node/", "cli/", "tests/", "bench/benches/"]),
 ];
 
-/// What no file of ours holds, and what to use instead.
+/// Text that no file may contain, with its replacement.
 pub const BANNED: [(&str, &str); 5] = [
     ("unbounded_channel", "a bounded channel"),
     ("UnboundedSender", "a bounded channel"),

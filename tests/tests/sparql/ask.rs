@@ -1,4 +1,4 @@
-//! Asking the front, and reading its answers.
+//! Runs queries on the SPARQL engine and decodes the answers.
 
 use entail_model::Fault;
 use entail_sparql::{Cluster, Format, Local, Part, Request, Summary, Tuning, run_local, run_tuned};
@@ -24,7 +24,7 @@ pub fn answer(request: Request, cluster: Arc<dyn Cluster>) -> Result<Answer, Fau
     tuned_answer(request, Tuning::default(), cluster)
 }
 
-/// The answer of a query, with thresholds of one's own.
+/// The answer of a query, with custom thresholds.
 pub fn tuned_answer(request: Request, tuning: Tuning, cluster: Arc<dyn Cluster>) -> Result<Answer, Fault> {
     let request = Request { format: Format::Default, ..request };
     let (media, bytes, _) = bytes(request, tuning, cluster)?;

@@ -1,5 +1,5 @@
-//! Triangles, 4-cycles, 4-cliques and random patterns of few variables over random graphs, on one to four nodes, beside
-//! spareval on the same facts.
+//! Triangles, 4-cycles, 4-cliques and random patterns of few variables over random graphs, on one to four nodes,
+//! compared with spareval on the same facts.
 
 use crate::ask;
 use crate::oracle::{difference, expected, listed};
@@ -62,7 +62,7 @@ fn query(random: &mut Random) -> String {
     format!("PREFIX e: <http://example.org/> {head} {{ {pattern} }}")
 }
 
-/// One random case; tells whether its plan intersects.
+/// One random case; returns whether its plan intersects.
 fn check(seed: u64, nodes: u64) -> bool {
     let mut random = Random::new(seed);
     let (facts, text) = (graph(&mut random), query(&mut random));
@@ -86,7 +86,7 @@ fn check(seed: u64, nodes: u64) -> bool {
 fn cycles_are_found_as_by_one_evaluator() {
     for nodes in 1..=4 {
         let intersecting = (0..SEEDS).filter(|seed| check(*seed, nodes)).count() as u64;
-        // Several nodes intersect only lists of one key, which are at one home.
+        // Several nodes intersect only lists of one key, whose home is one node.
         let least = if nodes == 1 { SEEDS / 2 } else { SEEDS / 20 };
         assert!(intersecting > least, "only {intersecting} of {SEEDS} plans intersect on {nodes} nodes");
     }

@@ -1,5 +1,5 @@
-//! Groups, aggregates, and the first rows in an order, which are folded as rows come: beside spareval, and beside the whole
-//! order, in memory and on real clusters.
+//! Groups, aggregates, and the first rows in an order, which are folded as rows arrive: compared with spareval, and
+//! with the whole order, in memory and on real clusters.
 
 use crate::ask;
 use crate::oracle::{difference, expected, listed};
@@ -21,7 +21,7 @@ fn named(name: impl std::fmt::Display) -> NamedNode {
     NamedNode::new_unchecked(format!("http://e/{name}"))
 }
 
-/// A number; no two are the same in different types, and their sums are exact in all.
+/// A number; numbers of different types differ in value, and all sums are exact.
 fn number(random: &mut Random) -> Term {
     let whole = random.below(12) as i64 - 4;
     match random.below(4) {
@@ -60,7 +60,7 @@ fn facts(random: &mut Random) -> Vec<Quad> {
     (0..count).map(fact).collect()
 }
 
-/// What ?c is in a body's solutions.
+/// The kind of value of ?c in a body's solutions.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Number,
@@ -147,19 +147,19 @@ fn grouped(random: &mut Random) -> String {
     };
     let query = format!("SELECT {shown} {} {body}{by}{having}", columns.join(" "));
     match random.below(5) {
-        // As a part of something larger.
+        // As a part of a larger query.
         0 => format!("SELECT * {{ {{ {query} }} OPTIONAL {{ ?a :text ?t }} }}"),
         _ => query,
     }
 }
 
-/// A query whose rows are in an order, by so many of its columns, and is not cut off.
+/// A query whose rows are ordered by this many of its columns, without a limit.
 fn ordered(random: &mut Random) -> (String, usize) {
     let (body, _) = body(random);
     let distinct = if random.below(3) == 0 { "DISTINCT " } else { "" };
     let shown = *random.pick(&["?a ?b ?c", "?c ?a ?b", "?b ?c", "?b", "?never ?c", "?a"]);
     let columns: Vec<&str> = shown.split(' ').collect();
-    // What the evaluator sorts is only as much in order as is asked for.
+    // The evaluator sorts only by the requested columns.
     let is_folded = !body.contains("OPTIONAL");
     let by = if is_folded { random.among(1..=columns.len() as u64) as usize } else { columns.len() };
     let order: Vec<String> = columns[..by]
@@ -185,8 +185,8 @@ fn rows(ask: Ask<'_>, query: &str) -> Vec<Vec<String>> {
     rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect()
 }
 
-/// Pages of an order, one after the other, are the whole: what they are ordered by is in the same order, and no row is there
-/// twice or missing, though rows may be equal in the order.
+/// Consecutive pages of an order form the whole result: their sort keys are in the same order, and no row is duplicated
+/// or missing, even if rows have equal keys.
 fn check_pages(random: &mut Random, ask: Ask<'_>, place: &str) {
     let (query, by) = ordered(random);
     let whole = rows(ask, &query);
@@ -207,7 +207,7 @@ fn check_pages(random: &mut Random, ask: Ask<'_>, place: &str) {
     assert_eq!(rows(ask, &format!("{query} LIMIT 0")).len(), 0, "{query}\n{place}");
 }
 
-/// The least and the greatest of values of all kinds are the ends of their order.
+/// The minimum and the maximum of values of all kinds are the ends of their order.
 fn check_ends(ask: Ask<'_>, place: &str) {
     let body = "{ ?a :mixed ?c }";
     let order = rows(ask, &format!("SELECT ?c {body} ORDER BY ?c"));
@@ -216,7 +216,7 @@ fn check_ends(ask: Ask<'_>, place: &str) {
     assert_eq!(ends, [[end(order.first()), end(order.last())]], "{place}");
 }
 
-/// One query with groups; was it a valid one?
+/// Checks one query with groups; returns whether it was valid.
 fn check_groups(random: &mut Random, facts: &[Quad], ask: Ask<'_>, place: &str) -> bool {
     let query = with_prefix(&grouped(random));
     let Some(expected) = expected(facts, &query) else { return false };
@@ -267,7 +267,8 @@ fn folds_on_real_clusters_give_what_all_rows_would() {
     }
 }
 
-/// What is held counts, not what comes: few groups of many rows are little, many groups are too much.
+/// Memory is counted for retained groups, not for incoming rows: few groups of many rows need little, many groups too
+/// much.
 #[test]
 fn only_what_is_held_is_limited() {
     let fact = |number: u64| {
@@ -275,7 +276,7 @@ fn only_what_is_held_is_limited() {
         let subject = named(format_args!("s{number}"));
         Quad::new(subject, predicate, Literal::from(number % 3), GraphName::DefaultGraph)
     };
-    // Values in their order: each is greater than all before it.
+    // Ascending values: each is greater than all previous ones.
     let value = |number: u64| {
         let (subject, value) = (named(format_args!("s{number}")), Literal::from(number));
         Quad::new(subject, named("t"), value, GraphName::DefaultGraph)

@@ -1,4 +1,4 @@
-//! What the front promises beside right answers: streams that stop, limits, formats, plans, updates.
+//! Guarantees of the SPARQL engine other than right answers: streams that stop, limits, formats, plans, updates.
 
 use crate::ask;
 use bytes::Bytes;
@@ -380,7 +380,7 @@ impl Cluster for Endless {
     }
 }
 
-/// A cluster that fails after so many plans.
+/// A cluster that fails after this many plans.
 struct Failing {
     inner: MemoryCluster,
     good: std::sync::atomic::AtomicI64,

@@ -1,5 +1,5 @@
-//! SPARQL, over a cluster in memory and over whole clusters on loopback: the W3C suites, random queries beside spareval on
-//! the same facts, groups and first rows, plans and their profiles, and queries that have to stop.
+//! SPARQL, over a cluster in memory and over whole clusters on loopback: the W3C suites, random queries compared with
+//! spareval on the same facts, groups and first rows, plans and their profiles, and queries that have to stop.
 
 mod ask;
 mod cyclic;

@@ -1,7 +1,7 @@
 //! Random queries against spareval over the same facts in one dataset: through the front over a cluster in memory, and
 //! through whole clusters over loopback.
 //!
-//! A case is drawn from its seed; one that fails prints the command that plays it again.
+//! A case is generated from its seed; a failure prints the command that repeats it.
 
 use crate::ask;
 use crate::random_query::{self, Writer};
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-/// What spareval says alone; `None` where it refuses.
+/// The answer of spareval; `None` where it refuses the query.
 pub fn expected(facts: &[Quad], query: &str) -> Option<Answer> {
     let dataset: Dataset = facts.iter().cloned().collect();
     let query = SparqlParser::new().parse_query(query).ok()?;
@@ -53,13 +53,13 @@ fn lines(answer: &Answer) -> Vec<String> {
     };
     lines.sort();
     if matches!(answer, Answer::Graph(_)) {
-        // spareval may give a triple twice.
+        // spareval may return a triple twice.
         lines.dedup();
     }
     lines
 }
 
-/// What differs, if anything does.
+/// The difference of two answers, if there is one.
 pub fn difference(expected: &Answer, given: &Answer) -> Option<String> {
     let (expected, given) = (lines(expected), lines(given));
     (expected != given).then(|| format!("expected\n{}\ngiven\n{}", expected.join("\n"), given.join("\n")))
@@ -80,12 +80,12 @@ fn check(seed: u64) -> bool {
     }
     let (shards, nodes) = *random.pick(&[(1, 1), (4, 1), (4, 3), (16, 5)]);
     let cluster = Arc::new(MemoryCluster::new(facts.iter().cloned(), shards, nodes));
-    // Half of the cases take the ways that are meant for large graphs.
+    // Half of the cases use the thresholds for large graphs.
     let tuning =
         if seed.is_multiple_of(2) { Tuning { reduce_rows_min: 0.0, reduce_factor: 0.0 } } else { Tuning::default() };
     let replay =
         format!("ENTAIL_SEED={seed} ENTAIL_CASES=1 cargo test -p entail-tests --test sparql queries_in_memory");
-    // Once more when its form is known, and once of other terms.
+    // Repeated when its plan is cached, and with different terms.
     for text in [&text, &text, &random_query::of_other_nodes(&text)] {
         let Some(expected) = expected(&facts, text) else { continue };
         let place = format!("{shards} shards, {nodes} nodes\nagain: {replay}\n{text}\n{}", listed(&facts));
@@ -103,10 +103,10 @@ fn check(seed: u64) -> bool {
     true
 }
 
-/// What is known of texts, by all cases together: it must not depend on their facts.
+/// The plan cache of all cases: it must not depend on their facts.
 static PLANS: LazyLock<Arc<PlanCache>> = LazyLock::new(Arc::default);
 
-/// Answers that were given at once.
+/// The number of answers that were returned at once.
 static AT_HAND: AtomicUsize = AtomicUsize::new(0);
 
 fn number(variable: &str) -> Option<u64> {
@@ -126,11 +126,11 @@ fn queries_in_memory_are_answered_as_by_one_evaluator() {
 /// The shapes of real clusters: nodes and shards.
 const SHAPES: [(usize, u32); 3] = [(1, 1), (3, 4), (5, 16)];
 
-/// Loads of one cluster, and the queries after each: the facts grow, epoch by epoch.
+/// The number of loads of one cluster, with queries after each: the facts grow, epoch by epoch.
 const LOADS: u64 = 4;
 const QUERIES_AFTER_LOAD: u64 = 40;
 
-/// One cluster's life, drawn from a seed; gives the number of queries that were compared.
+/// The life of one cluster, generated from a seed; returns the number of compared queries.
 fn live(seed: u64, nodes: usize, shards: u32) -> u64 {
     let mut random = Random::new(seed);
     let cluster = Cluster::start(nodes, shards);
@@ -149,7 +149,7 @@ fn live(seed: u64, nodes: usize, shards: u32) -> u64 {
                 format!("ENTAIL_SEED={seed} ENTAIL_CLUSTERS=1 cargo test -p entail-tests --test sparql {test}");
             let place =
                 format!("{shards} shards, {nodes} nodes, load {load}, query {query}\nagain: {replay}\n{text}\n");
-            // Once more when its form is known.
+            // Repeated when its plan is cached.
             for _ in 0..2 {
                 let request = QueryRequest { query: text.clone(), ..QueryRequest::default() };
                 let given = cluster.answer(request).unwrap_or_else(|fault| panic!("{place}{}{fault}", listed(&facts)));

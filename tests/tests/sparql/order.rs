@@ -54,7 +54,7 @@ fn kind(term: &Option<Term>) -> u8 {
     }
 }
 
-/// Does SPARQL's operator say that `left < right`?
+/// Does SPARQL's operator evaluate `left < right` to true?
 fn is_less(left: &Term, right: &Term) -> bool {
     let (Term::Literal(left), Term::Literal(right)) = (left, right) else { return false };
     let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({left} < {right}) }}")).expect("a query");
@@ -120,7 +120,7 @@ fn terms_of_all_kinds_have_one_order() {
     assert!(decided > 50 * count as usize, "only {decided} pairs were comparable");
 }
 
-/// 2 < 10 by value, 10 < "1a" < 2 by lexical form: over such circles the evaluator's own sort failed.
+/// 2 < 10 by value, 10 < "1a" < 2 by lexical form: such cycles made the evaluator's own sort fail.
 #[test]
 fn a_circle_of_three_is_sorted() {
     let mut facts = Vec::new();

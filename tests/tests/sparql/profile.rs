@@ -1,4 +1,4 @@
-//! What `--profile` tells: it has to add up, in memory and on real clusters.
+//! The figures of `--profile` must add up, in memory and on real clusters.
 
 use crate::ask;
 use entail_proto::v1::{QueryMode, QueryRequest};
@@ -43,7 +43,7 @@ fn number(value: &Value) -> u64 {
     value.as_u64().expect("a whole number")
 }
 
-/// Checks one measurement against its own shards; gives its rows.
+/// Checks one measurement against its own shards; returns its rows.
 fn check_measured(measured: &Value, place: &str) -> u64 {
     for field in ["rows", "bytes", "messages"] {
         let sum: u64 = items(&measured["shards"]).map(|work| number(&work[field])).sum();
@@ -54,7 +54,7 @@ fn check_measured(measured: &Value, place: &str) -> u64 {
     number(&measured["rows"])
 }
 
-/// Checks a plan of one leaf and one branch that gave so many rows, on so many nodes.
+/// Checks a plan of one leaf and one branch that returned this many rows, on this many nodes.
 fn check_plan(plan: &Value, rows: u64, nodes: usize, place: &str) {
     assert_eq!(items(&plan["shards"]).count(), SHARDS as usize, "{place}");
     let branch = &plan["leaves"][0]["branches"][0];
@@ -74,14 +74,14 @@ fn check_plan(plan: &Value, rows: u64, nodes: usize, place: &str) {
             );
         }
         let handed_on = check_measured(&stage["handed_on"], &place);
-        // Rows that go to several nodes are handed on several times.
+        // Rows that are sent to several nodes are counted several times.
         assert!(out.is_none_or(|rows| handed_on >= rows), "{place}: {handed_on} of {out:?} rows");
         if index + 1 == stages.len() {
             assert_eq!(handed_on, rows, "{place}");
             assert!(rows == 0 || number(&stage["handed_on"]["bytes"]) >= rows * 8, "{place}");
         }
     }
-    // Values are where they are used: rows move to terms only.
+    // Values are available everywhere: rows move to terms only.
     let moves = nodes > 1 && stages.len() > 1 && !place.contains("?age");
     let before = &stages[..stages.len() - 1];
     for field in ["bytes", "messages"] {
@@ -128,7 +128,7 @@ fn profiles_add_up_on_real_clusters() {
     }
 }
 
-/// The work of a shard that has all the facts is all of the work.
+/// The work of a shard that has all facts is the whole work.
 #[test]
 fn work_is_told_where_it_is_done() {
     let facts = (0..500).map(|n| format!("<http://e/hub> <http://e/p> <http://e/leaf/{n}> .\n")).collect::<String>();
@@ -144,7 +144,7 @@ fn work_is_told_where_it_is_done() {
     assert_eq!(number(&shards[0]["rows"]), 500);
 }
 
-/// What the coordinator evaluates itself is measured as well.
+/// The coordinator's own evaluation is measured as well.
 #[test]
 fn the_coordinators_operators_are_measured() {
     let facts: Vec<_> =

@@ -1,4 +1,4 @@
-//! Random datasets and queries, small enough that patterns meet.
+//! Random datasets and queries, small enough that patterns have matches.
 
 use entail_model::random::Random;
 use oxrdf::vocab::{rdf, xsd};
@@ -31,7 +31,7 @@ fn literal(random: &mut Random) -> Literal {
     }
 }
 
-/// The same query of other nodes.
+/// The same query with other nodes.
 pub fn of_other_nodes(query: &str) -> String {
     let (first, rest) = query.split_once("/n").unwrap_or((query, ""));
     let others = rest.split("/n").map(|part| match part.split_at_checked(1) {
@@ -50,7 +50,7 @@ pub fn facts(random: &mut Random) -> Vec<Quad> {
     (0..count).map(|_| fact(random)).collect()
 }
 
-/// Some facts without blank nodes, for clusters that load several times: each load has blank nodes of its own.
+/// Some facts without blank nodes, for clusters with several loads: each load has its own blank nodes.
 pub fn named_facts(random: &mut Random) -> Vec<Quad> {
     let is_named = |fact: &Quad| !fact.subject.is_blank_node() && !fact.object.is_blank_node();
     facts(random).into_iter().filter(is_named).collect()
@@ -73,13 +73,13 @@ fn fact(random: &mut Random) -> Quad {
     Quad::new(subject, predicate(random.below(PREDICATES as u64)), object, name)
 }
 
-/// Writes random queries.
+/// Generates random queries.
 pub struct Writer<'r> {
     random: &'r mut Random,
     fresh: usize,
-    /// Are we in a GRAPH? It is not nested.
+    /// Inside of a GRAPH? It is not nested.
     in_graph: bool,
-    /// Are we in an EXISTS? There spareval counts outer variables as the left side of a MINUS, which SPARQL does not.
+    /// Inside of an EXISTS? There spareval counts outer variables as the left side of a MINUS, which SPARQL does not.
     in_exists: bool,
 }
 
@@ -88,7 +88,7 @@ impl<'r> Writer<'r> {
         Self { random, fresh: 0, in_graph: false, in_exists: false }
     }
 
-    /// A query: a table, a count or a yes or no.
+    /// A query: SELECT, a count, or ASK.
     pub fn query(&mut self) -> String {
         let group = self.group(3);
         match self.random.below(12) {
@@ -146,7 +146,7 @@ impl<'r> Writer<'r> {
         self.in_graph = true;
         let name = match self.random.below(3) {
             0 => graph(self.random.below(3)).to_string(),
-            // A variable that nothing else mentions: spareval sees it inside too, which SPARQL does not.
+            // A variable that occurs nowhere else: spareval sees it inside too, which SPARQL does not.
             _ => self.fresh("?g"),
         };
         let is_variable = name.starts_with('?');
@@ -215,7 +215,7 @@ impl<'r> Writer<'r> {
     fn path(&mut self) -> String {
         let one = predicate(self.random.among(1..=PREDICATES as u64 - 1));
         let other = predicate(self.random.below(PREDICATES as u64));
-        // Alternatives are left out: spareval drops their repetitions, which SPARQL keeps.
+        // Alternatives are left out: spareval drops their duplicates, which SPARQL keeps.
         let path = match self.random.below(8) {
             0 => format!("{one}*"),
             1 => format!("{one}+"),

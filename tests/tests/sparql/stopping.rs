@@ -1,8 +1,8 @@
-//! Queries on real clusters that have to end before they are done: enough rows, nobody listens, no time left. And small
-//! ones, which end when they are.
+//! Queries on real clusters that must end early: enough rows, a cancelled call, no time left. And small queries, which
+//! end when they are complete.
 //!
-//! Each query here would take hours: a product of all facts with themselves, several times over. So what ends in time
-//! was stopped, and the nodes' own count of queries at work tells whether it was stopped *there*.
+//! Each long query would take hours: a product of all facts with themselves, several times over. So a query that ends
+//! in time was stopped, and the nodes' counts of running queries show whether it was stopped on the nodes.
 
 use entail_client::v1::{QueryMode, QueryRequest};
 use entail_model::{Fault, Reason};
@@ -14,14 +14,14 @@ const NODES: usize = 3;
 /// Far more than stopping takes, far less than the queries would.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Rows without end: 2,000 ^ 4.
+/// 2,000 ^ 4 rows: practically endless.
 const PRODUCT: &str = "SELECT * { ?a <urn:p> ?b . ?c <urn:p> ?d . ?e <urn:p> ?f . ?g <urn:p> ?h }";
 
-/// As much work, and not a single row: nothing that is sent, or that waits, could stop it.
+/// As much work as the product, without a single row: neither a sent row nor a full buffer could stop it.
 const BARREN: &str = "SELECT * { ?a <urn:p> ?b . ?c <urn:p> ?d . ?e <urn:p> ?f . ?g <urn:p> ?h \
                       FILTER(sameTerm(?a, ?d) || sameTerm(?c, ?f) || sameTerm(?e, ?h) || sameTerm(?g, ?b)) }";
 
-/// The same below an operator of the coordinator's.
+/// The product below an operator of the coordinator.
 const COUNTED: &str = "SELECT (COUNT(*) AS ?n) { ?a <urn:p> ?b . ?c <urn:p> ?d . ?e <urn:p> ?f . ?g <urn:p> ?h \
                        FILTER(sameTerm(?a, ?d) || sameTerm(?c, ?f) || sameTerm(?e, ?h) || sameTerm(?g, ?b)) }";
 
@@ -35,7 +35,7 @@ fn request(query: &str) -> QueryRequest {
     QueryRequest { query: query.to_owned(), ..QueryRequest::default() }
 }
 
-/// Waits until so many nodes say that they are at work.
+/// Waits until this many nodes report a running query.
 fn wait_for_nodes_at_work(cluster: &Cluster, wanted: usize) {
     let started = Instant::now();
     loop {
@@ -48,7 +48,7 @@ fn wait_for_nodes_at_work(cluster: &Cluster, wanted: usize) {
     }
 }
 
-/// Heartbeats bring the count, so a query that ended before the first of them was never seen.
+/// Waits until no node reports a running query. Heartbeats report the count, so a shorter query is never seen.
 fn wait_until_idle(cluster: &Cluster) {
     std::thread::sleep(Duration::from_millis(600));
     wait_for_nodes_at_work(cluster, 0);
@@ -125,7 +125,7 @@ fn a_deadline_ends_the_work_on_all_nodes() {
     }
 }
 
-/// An answer's last message used to wait for an acknowledgement that the receiver's system holds back for 40 ms.
+/// Regression: the last message of an answer waited for an acknowledgement that the receiver's system delays by 40 ms.
 #[test]
 fn small_answers_do_not_wait_for_acknowledgements() {
     let cluster = Cluster::start(1, 1);

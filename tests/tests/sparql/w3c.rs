@@ -1,4 +1,4 @@
-//! The W3C suites, through the front over a cluster in memory and through whole clusters over loopback.
+//! The W3C suites, on the SPARQL engine over a cluster in memory and on whole clusters over loopback.
 
 use crate::ask;
 use entail_proto::v1::QueryRequest;
@@ -17,7 +17,7 @@ use std::time::Instant;
 const NODES: usize = 3;
 const SHARDS: u32 = 4;
 
-/// Clusters that a thread keeps: the tests of a folder use few datasets, in turns.
+/// The number of clusters that a thread keeps: the tests of a folder use few datasets, in turns.
 const CLUSTERS_KEPT: usize = 3;
 
 struct Memory;
@@ -33,7 +33,7 @@ impl Subject for Memory {
 /// Real clusters, one for each dataset.
 #[derive(Default)]
 struct Loopback {
-    /// The datasets as N-Quads; the one that was used last is the last.
+    /// The datasets as N-Quads, in the order of their last use.
     kept: VecDeque<(String, Rc<Cluster>)>,
 }
 
@@ -63,7 +63,7 @@ impl Subject for Loopback {
     }
 }
 
-/// Facts as N-Quads. Blank nodes are numbered in order, so that a file that is read twice is the same document.
+/// Facts as N-Quads. Blank nodes are numbered in order, so that a file that is read twice gives the same document.
 fn document(facts: &[Quad]) -> String {
     let mut numbers = HashMap::new();
     let mut numbered = |node: &BlankNode| {

@@ -1,4 +1,4 @@
-//! LUBM's queries over the closure, by the same means: how many rows each has, to check Entail's answers.
+//! LUBM's queries over the closure, in `ascent`: the number of rows of each, to check Entail's answers.
 
 use super::lubm::Ontology;
 use crate::lubm::term;
@@ -8,7 +8,7 @@ ascent::ascent! {
     /// A relation for each query, over those of the ontology that they read.
     struct Answers;
 
-    // What the queries name.
+    // Relations that the queries name.
     relation some_course(u32);
     relation some_assistant_professor(u32);
     relation some_associate_professor(u32);

@@ -1,4 +1,4 @@
-//! What can be reached, as `rules/closure.srl` says it.
+//! Reachability, with the rules of `rules/closure.srl`.
 
 use crate::graphs::NAMESPACE;
 use crate::peer::Closed;

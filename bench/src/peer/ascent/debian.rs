@@ -6,7 +6,7 @@ use crate::peer::facts::Facts;
 use hashbrown::HashSet;
 
 ascent::ascent! {
-    /// A relation for each class and property that the rules read or give.
+    /// A relation for each class and property that the rules read or derive.
     pub struct Packages;
 
     relation package(u32);

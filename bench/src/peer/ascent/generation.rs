@@ -1,4 +1,4 @@
-//! Same generation, as `rules/same-generation.srl` says it.
+//! Same generation, with the rules of `rules/same-generation.srl`.
 
 use crate::graphs::NAMESPACE;
 use crate::peer::Closed;

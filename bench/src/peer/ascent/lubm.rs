@@ -1,6 +1,6 @@
 //! LUBM: the rules of `rules/lubm.srl`, in the same order, and its queries.
 //!
-//! Whoever changes the rules there changes them here; that both derive the same facts is tested.
+//! Changes of those rules must be repeated here; a test compares the derived facts.
 
 use crate::lubm::term;
 use crate::peer::Closed;
@@ -168,7 +168,7 @@ ascent::ascent! {
     person(x), university(y) <-- undergraduate_degree_from(x, y);
 }
 
-/// Does something for each class: its relation and its name.
+/// Invokes a macro for each class, with its relation and its name.
 macro_rules! classes {
     ($do:ident $($arguments:ident)*) => {
         $do! { $($arguments)*;
@@ -191,7 +191,7 @@ macro_rules! classes {
     };
 }
 
-/// Does something for each property.
+/// Invokes a macro for each property.
 macro_rules! properties {
     ($do:ident $($arguments:ident)*) => {
         $do! { $($arguments)*;
@@ -223,7 +223,7 @@ macro_rules! sizes {
     };
 }
 
-/// Derives what follows.
+/// Computes the closure.
 pub fn close(facts: &mut Facts<'_>) -> Ontology {
     let mut ontology = Ontology::default();
     classes!(take ontology facts take_members);

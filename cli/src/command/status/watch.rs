@@ -1,7 +1,7 @@
-//! `entail status --watch`: the status every second, with what has changed since the one before.
+//! `entail status --watch`: the status every second, with rates since the previous one.
 //!
-//! On a terminal the picture stays in its place, on a screen of its own: the last one remains when the command ends.
-//! Elsewhere one picture follows the other.
+//! On a terminal the display is updated in place, on the alternate screen; the last status remains when the command
+//! ends. In other outputs one status follows the other.
 
 use super::{Arguments, details, head, json, line_within, shown};
 use crate::failure::Failure;
@@ -15,12 +15,12 @@ use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-/// How often the cluster is asked.
+/// The interval of the requests.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long one question may take.
+/// The timeout of one request.
 const ASK_MAX: Duration = Duration::from_secs(5);
 
-/// What grows, as of one moment.
+/// Counters at a point in time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Totals {
     at: Instant,
@@ -33,11 +33,11 @@ struct Totals {
 impl Totals {
     fn of(status: &StatusResponse, at: Instant) -> Self {
         let (queries, rows) = (status.queries_total, status.rows_total);
-        // Not the facts that there are: those of a node that was away come back with it.
+        // The facts present are no counter: those of a node that was down come back with it.
         Self { at, queries, rows, asserted: status.asserted_total, derived: status.derived_total }
     }
 
-    /// What has come since an earlier moment, in a second. A count that is smaller than before began anew.
+    /// Rates per second since an earlier point in time. A counter that has decreased was reset.
     fn since(&self, earlier: &Self) -> [u64; 4] {
         let time = self.at.duration_since(earlier.at).as_secs_f64().max(1e-3);
         let rate = |now: u64, before: u64| (now.saturating_sub(before) as f64 / time).round() as u64;
@@ -50,7 +50,7 @@ impl Totals {
     }
 }
 
-/// Shows the status until the time is up, or somebody ends it.
+/// Shows the status until the timeout or a signal ends the command.
 pub async fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure> {
     let client = session.polling(Some(ASK_MAX))?;
     let request = StatusRequest { shards: arguments.shards };
@@ -88,7 +88,7 @@ pub async fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure
                     Form::Table => picture(&status, rates, output::width()).map_err(Failure::Output)?,
                 }
             }
-            // It may be on its way up, or down: that is worth watching, too.
+            // The cluster may be starting or stopping: the watch goes on.
             Err(error) => match Failure::from(error) {
                 Failure::Fault(fault) => format!("the cluster does not answer: {fault}\n"),
                 failure => return Err(failure),
@@ -98,14 +98,14 @@ pub async fn run(arguments: &Arguments, session: &Session) -> Result<(), Failure
     }
 }
 
-/// A status with its rates, in lines that are no wider than `width`.
+/// A status with its rates, in lines no wider than `width`.
 fn picture(status: &StatusResponse, rates: Option<[u64; 4]>, width: Option<usize>) -> io::Result<String> {
     let [queries, rows, asserted, derived] =
         rates.map_or_else(|| ["-"; 4].map(str::to_owned), |rates| rates.map(count));
     let queries_word = if status.queries_at_work == 1 { "query" } else { "queries" };
     let (at_work, changes) = (count(status.queries_at_work.into()), counted(status.changes_at_work.into(), "change"));
     let mut lines = head(status);
-    // Before the last one, which is about the server.
+    // Inserted before the last line, which is about the server.
     let at = lines.len() - 1;
     let rates = format!("rates   {queries} queries/s, {rows} rows/s, {asserted} asserted/s, {derived} derived/s");
     lines.splice(at..at, [format!("work    {at_work} {queries_word} and {changes} at work"), rates]);
@@ -115,14 +115,14 @@ fn picture(status: &StatusResponse, rates: Option<[u64; 4]>, width: Option<usize
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
-/// Where pictures are shown.
+/// The display of the status.
 struct Screen {
     is_own: bool,
     form: Form,
     last: String,
 }
 
-/// The other screen of the terminal, without cursor and without wrapping lines; and back.
+/// Switches to the alternate screen, hides the cursor and disables line wrapping; and undoes that.
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?7l";
 const LEAVE: &str = "\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l";
 
@@ -130,7 +130,7 @@ impl Screen {
     fn new(form: Form) -> Self {
         let is_own = form == Form::Table && io::stdout().is_terminal();
         if is_own {
-            // What cannot be shown is told by the first picture.
+            // An error here occurs again with the first status, which reports it.
             _ = write!(io::stdout(), "{ENTER}");
         }
         Self { is_own, form, last: String::new() }
@@ -139,7 +139,7 @@ impl Screen {
     fn show(&mut self, picture: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.is_own {
-            // Each line is cleared to its end, then all below: nothing flickers.
+            // Each line is cleared to its end, then everything below: this avoids flicker.
             write!(out, "\u{1b}[H")?;
             let lines: Vec<&str> = picture.lines().take(height()).collect();
             write!(out, "{}\u{1b}[K\u{1b}[J", lines.join("\u{1b}[K\r\n"))?;
@@ -156,19 +156,19 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         if self.is_own {
-            // A terminal that went away needs no mending.
+            // If the terminal is gone, nothing has to be restored.
             let mut out = io::stdout().lock();
             _ = write!(out, "{LEAVE}{}", self.last).and_then(|()| out.flush());
         }
     }
 }
 
-/// Lines that the terminal has.
+/// The number of lines of the terminal.
 fn height() -> usize {
     rustix::termios::tcgetwinsize(io::stdout()).map_or(24, |size| usize::from(size.ws_row).max(1))
 }
 
-/// The time of day, which tells one picture from the next.
+/// The time of day, which distinguishes one status from the next.
 fn clock() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     format!("at {:02}:{:02}:{:02} UTC", now / 3600 % 24, now / 60 % 60, now % 60)

@@ -1,8 +1,8 @@
-//! Waterfalls of spans that a test makes up.
+//! Waterfalls of generated spans.
 
 use super::*;
 
-/// A span of a trace, from and to in microseconds.
+/// A span of a trace; start and end are in microseconds.
 fn span(id: u8, parent: u8, name: &str, kind: &'static str, times: (u64, u64)) -> Span {
     Span {
         trace: [7; 16],
@@ -50,7 +50,7 @@ fn query() -> Vec<Span> {
 
 #[test]
 fn a_call_is_one_row_and_the_slowest_of_several_is_marked() {
-    // Some processes are asked twice when several roles share one.
+    // A process with several roles returns its spans once for each role.
     let spans = [query(), query()].concat();
     let expected = "\
 trace 07070707070707070707070707070707: 10.00 ms, 7 spans
@@ -75,7 +75,7 @@ fn many_siblings_are_folded() {
     assert!(text.contains("round x87") && text.contains("together, 0.10 ms at most"), "{text}");
 }
 
-/// A call of the coordinator to a node, and below it what fails if `fails`.
+/// A call of the coordinator to a node, and the server span with its child, which fails if `fails`.
 fn call(n: u8, node: &str, fails: bool) -> [Span; 3] {
     let times = (u64::from(n) * 10, u64::from(n) * 10 + 10 + u64::from(n));
     let mut work = span(n * 4 + 12, n * 4 + 11, "intern", "internal", times);
