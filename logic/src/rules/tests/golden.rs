@@ -94,16 +94,3 @@ fn run(file: &str, act: Act) {
         assert!(fresh == script, "{file}.txt differs; found:\n{fresh}");
     }
 }
-
-#[test]
-fn the_examples_of_the_documentation_are_rules() {
-    let page = include_str!("../../../../docs/rules.md");
-    let blocks = page.split("```").skip(1).step_by(2).map(str::trim_start);
-    let examples: Vec<_> =
-        blocks.filter(|block| ["PREFIX", "RULE", "DATA"].iter().any(|k| block.starts_with(k))).collect();
-    assert!(examples.len() >= 7, "{examples:?}");
-    for example in examples {
-        let found = parse(&format!("PREFIX : <http://example/> {example}"));
-        assert!(found.as_ref().is_ok_and(|rules| !rules.rules.is_empty()), "{example}: {found:?}");
-    }
-}
