@@ -49,6 +49,10 @@ impl LocalCall {
     /// Records the outcome of the call.
     pub fn tell(&mut self, code: Code, message: impl Fn() -> String) {
         self.observation.tell(code);
-        self.ends.iter_mut().flatten().for_each(|end| end.tell(code, &message));
+        for end in self.ends.iter_mut().flatten() {
+            end.tell(code, &message);
+            // A span that was entered ends when it was left for the last time.
+            end.span.in_scope(|| ());
+        }
     }
 }
