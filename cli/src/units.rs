@@ -18,7 +18,7 @@ impl FromStr for Timeout {
         match text {
             "none" => Ok(Self(None)),
             text => match time(text)? {
-                time if time.is_zero() => Err(format!("`{text}` is no time at all; `none` sets no limit")),
+                time if time.is_zero() => Err(format!("`{text}` is zero; `none` sets no limit")),
                 time => Ok(Self(Some(time))),
             },
         }
@@ -65,7 +65,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 
 /// Parses a time that is not zero.
 pub fn some_time(text: &str) -> Result<Duration, String> {
-    time(text).and_then(|time| if time.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(time) })
+    time(text).and_then(|time| if time.is_zero() { Err(format!("`{text}` must be positive")) } else { Ok(time) })
 }
 
 /// Parses a memory size, with the smallest usable one as its minimum.

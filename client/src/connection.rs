@@ -171,7 +171,7 @@ impl Connection {
             }
             (_, Kind::Write { request_id }) => {
                 let message =
-                    format!("nobody knows yet whether the change was made ({cause}); request id {request_id}");
+                    format!("it is not known yet whether the change was made ({cause}); request id {request_id}");
                 Fault::new(Reason::OutcomeUnknown, message)
             }
             (_, Kind::Read) if deadline.is_past() => {

@@ -153,7 +153,7 @@ impl Retry {
 
     fn waited(&mut self, elapsed: Duration) -> Effect {
         let State::Waiting(fault) = std::mem::replace(&mut self.state, State::Sent) else {
-            panic!("nobody waited");
+            panic!("the call was not waiting");
         };
         let timeout = self.left(elapsed);
         if timeout == Some(Duration::ZERO) {

@@ -69,7 +69,7 @@ fn wrong_command_lines_are_told() {
         (&["serve"], 2, "--data"),
         (&["serve", "--data", "/tmp/x", "--shards", "3"], 2, "must be a power of two between 1 and 32768, not 3"),
         (&["serve", "--data", "/tmp/x", "--memory", "0"], 2, "less than 1MiB"),
-        (&["serve", "--data", "/tmp/x", "--query-timeout", "0s"], 2, "`0s` is no time at all"),
+        (&["serve", "--data", "/tmp/x", "--query-timeout", "0s"], 2, "`0s` must be positive"),
         (&["serve", "--data", "/tmp/x", "--threads", "0"], 2, "--threads"),
         (&["coordinator", "--data", "/tmp/x", "--min-nodes", "0"], 2, "--min-nodes"),
         (

@@ -1,5 +1,5 @@
-//! Calls of a role by others of its process, without a server in between: in traces and in metrics they look as calls of its
-//! server do.
+//! Spans and metrics of in-process calls between roles, which bypass the server: they look like those of calls to the
+//! role's server.
 
 use super::{Call, End, Peer, server};
 use crate::metrics::rpc::{Observation, Requests};
@@ -21,7 +21,7 @@ impl LocalCalls {
         Self { requests, peer: Peer::new(address), process: process.into() }
     }
 
-    /// A call begins, `package.Service/Method`. It has spans if it is made inside another.
+    /// Begins a call, `package.Service/Method`. It has spans if it is made inside another span.
     pub fn begin(&self, method: &'static str) -> LocalCall {
         let observation = self.requests.begin(method);
         if Span::current().is_disabled() {
@@ -33,20 +33,20 @@ impl LocalCalls {
     }
 }
 
-/// A call under way. If nothing tells how it ended, it was given up.
+/// A call in progress. A call that ends without a recorded status was cancelled.
 pub struct LocalCall {
-    /// Both ends, the called one first: it ends first.
+    /// The spans of both ends; the server span comes first, because it ends first.
     ends: Option<[Call; 2]>,
     observation: Observation,
 }
 
 impl LocalCall {
-    /// The span for the work of the role that was called.
+    /// The server span, for the work of the called role.
     pub fn span(&self) -> Span {
         self.ends.as_ref().map_or_else(Span::none, |[called, _]| called.span.clone())
     }
 
-    /// Tells what became of the call.
+    /// Records the outcome of the call.
     pub fn tell(&mut self, code: Code, message: impl Fn() -> String) {
         self.observation.tell(code);
         for end in self.ends.iter_mut().flatten() {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | one decision per attempt, one attempt per epoch, epochs in order, a request commits once | each entry of the log |
 //! | a committed epoch is in the log before it becomes visible | each snapshot that a node installs, each answer |
-//! | state = closure of the facts asserted under the rules of that epoch; both copies, each once, correct marks | likewise |
+//! | state = closure of the asserted facts under that epoch's rules; both copies, each once, correct marks | likewise |
 //! | counts and digests in the log equal those of the nodes | likewise |
 //! | a read sees one whole epoch, not older than the last acknowledged one | each read |
 //! | acknowledged = committed; failed for certain = never committed | each answer, and the end |
