@@ -177,7 +177,11 @@ fn a_coordinator_without_room_refuses_changes_and_goes_on_when_there_is_some() {
             return false;
         }
         assert_eq!(done.code, Some(1), "{}", done.err);
-        assert!(done.err.contains("no room for the metadata log") && done.err.contains("DISK_FULL"), "{}", done.err);
+        assert!(
+            done.err.contains("no free disk space for the metadata log") && done.err.contains("DISK_FULL"),
+            "{}",
+            done.err
+        );
         true
     });
     let held = cluster.dump("all");

@@ -178,7 +178,8 @@ fn serve_ends_cleanly_when_told_to() {
     let place = tempfile::tempdir().unwrap();
     for signal in ["INT", "TERM"] {
         let (listen, peers) = (free_address(), free_address());
-        let arguments = ["serve", "--data", text(place.path()), "--listen", &listen, "--peer-listen", &peers];
+        let data = place.path().join("data");
+        let arguments = ["serve", "--data", text(&data), "--listen", &listen, "--peer-listen", &peers];
         let sized = ["--nodes", "2", "--shards", "4", "--memory", "64MiB"];
         let mut serve = Process::new("serve", place.path(), &[], &[&arguments[..], &sized].concat());
         serve.start();

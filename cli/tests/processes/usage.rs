@@ -44,7 +44,7 @@ fn wrong_command_lines_are_told() {
         (
             &["rules", "list"],
             3,
-            "Connection refused; is `entail serve` running? see --server (NOT_READY; safe to retry)",
+            "Connection refused (os error 111); is `entail serve` running? see --server (NOT_READY; safe to retry)",
         ),
         (&["status", "--wait", "--timeout", "700ms"], 4, "not ready after"),
         (
@@ -87,7 +87,7 @@ fn wrong_command_lines_are_told() {
 fn roles_that_cannot_start_say_why() {
     let place = tempfile::tempdir().unwrap();
     let data = crate::harness::text(place.path());
-    let (free, file) = (free_address(), format!("{data}/file"));
+    let (free, other, file) = (free_address(), free_address(), format!("{data}/file"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     std::fs::write(&file, "x").unwrap();
@@ -99,7 +99,7 @@ fn roles_that_cannot_start_say_why() {
     };
     let coordinator = |data: &str, listen: &str, shards: &str, code, expected: &str| {
         run(
-            &["coordinator", "--data", data, "--listen", listen, "--peer-listen", &free, "--shards", shards],
+            &["coordinator", "--data", data, "--listen", listen, "--peer-listen", &other, "--shards", shards],
             code,
             expected,
         );

@@ -153,7 +153,7 @@ struct Count<'r> {
 
 impl<'r> Count<'r> {
     fn of(request: &'r Request) -> Self {
-        let max = request.rows_max.filter(|max| *max > 0).unwrap_or(u64::MAX);
+        let max = request.rows_max.unwrap_or(u64::MAX);
         Self { rows: 0, max, shown: request.rows_written.as_deref() }
     }
 
