@@ -109,6 +109,19 @@ impl RocksTable {
         Ok(())
     }
 
+    /// Gives the space of deleted ranges back at once if there is little left: files that hold deleted data until the
+    /// next compaction would keep the node from accepting what does fit. Rewrites only what else these files hold.
+    fn give_back(&self, deleted: &[KeyRange]) {
+        let is_short = |disk: entail_directory::Disk| disk.free < self.reserve.saturating_mul(2);
+        if deleted.is_empty() || !entail_directory::disk(&self.path).is_ok_and(is_short) {
+            return;
+        }
+        for range in deleted {
+            let (first, last) = (&range.bytes.start, &range.bytes.end);
+            self.db.compact_range_cf(self.family(range.family), Some(first), Some(last));
+        }
+    }
+
     fn fail(&self, error: &rocksdb::Error) -> Fault {
         self.failure.get_or_init(|| fault(error)).clone()
     }
@@ -203,7 +216,7 @@ impl Table for RocksTable {
             return Ok(());
         }
         let mut writes = WriteBatch::default();
-        let mut data = 0;
+        let (mut data, mut deleted) = (0, Vec::new());
         for write in batch.writes {
             match write {
                 Write::Put(key, value) => {
@@ -212,7 +225,8 @@ impl Table for RocksTable {
                 }
                 Write::Delete(key) => writes.delete_cf(self.family(key.family()), key.encode()),
                 Write::DeleteRange(range) => {
-                    writes.delete_range_cf(self.family(range.family), range.bytes.start, range.bytes.end);
+                    writes.delete_range_cf(self.family(range.family), &range.bytes.start, &range.bytes.end);
+                    deleted.push(range);
                 }
             }
         }
@@ -221,7 +235,9 @@ impl Table for RocksTable {
         }
         let mut options = WriteOptions::default();
         options.set_sync(durability == Durability::Now);
-        self.db.write_opt(writes, &options).map_err(|error| self.fail(&error))
+        self.db.write_opt(writes, &options).map_err(|error| self.fail(&error))?;
+        self.give_back(&deleted);
+        Ok(())
     }
 
     fn failure(&self) -> Option<Fault> {
