@@ -3,9 +3,9 @@
 set -euo pipefail
 target=${CARGO_TARGET_DIR:-target}
 compgen -G "$target/debug/deps/liblibrocksdb_sys-*.rlib" >/dev/null && exit 0
-# Measured on two cores; more cores take less.
+# Estimates for two cores, from builds before this one shared a profile; more cores take less.
 cat <<'TEXT'
-First build: 20 to 30 minutes on two cores, and up to 3 GB of disk (6 GB with the tests). RocksDB, 340 files of C++, is
+First build: about 20 to 30 minutes on two cores, and some 3 GB of disk (6 GB or more with the tests). RocksDB, 340 files of C++, is
 compiled last and takes more than half of that; cargo shows the name of another crate meanwhile. It happens once: demo,
 test, bench and install share one profile and one directory.
 TEXT
