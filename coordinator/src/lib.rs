@@ -24,6 +24,7 @@ mod writer;
 pub use options::Options;
 pub use servers::Addresses;
 
+use entail_directory::random;
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
 use entail_telemetry::Instruments;
 use members::{Log, Members, NodeState};
@@ -180,12 +181,4 @@ fn gauges(coordinator: &Coordinator) -> Gauges {
         pools: coordinator.shared.pools().to_vec(),
         data: coordinator.options.data.clone(),
     }
-}
-
-/// Random bytes from the operating system.
-fn random<const N: usize>() -> Result<[u8; N], Fault> {
-    let mut bytes = [0; N];
-    let read =
-        std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
-    read.map(|()| bytes).map_err(|error| Fault::internal(format!("no random bytes: {error}")))
 }

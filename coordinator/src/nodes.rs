@@ -158,6 +158,11 @@ impl Link {
         Some(ask(node, Call { cluster: self.cluster, until: None }).map_err(|fault| self.fault(fault)))
     }
 
+    /// Is the node in this process, where a call works on the thread that polls it?
+    pub fn is_local(&self) -> bool {
+        self.api.at_once().is_some()
+    }
+
     fn check(&self) -> Result<(), Fault> {
         self.absence.map_or(Ok(()), |absence| Err(self.unreachable(absence)))
     }

@@ -33,6 +33,9 @@ const BATCHES_WAITING: usize = 8;
 /// look at one by one.
 const PLANS_TRACED_MAX: u64 = 64;
 
+/// Terms to decode from which on each node is called by a task of its own: fewer take less than a task does.
+const TERMS_APART_MIN: usize = 512;
+
 /// The cluster at one epoch.
 pub struct Reader {
     pub shared: Arc<Shared>,
@@ -45,18 +48,10 @@ pub struct Reader {
     pub started: AtomicU64,
 }
 
-/// Does the work, unless the request is ended first.
-async fn unless_cancelled<T>(cancel: &Cancellation, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    tokio::select! {
-        result = work => result,
-        () = cancel.cancelled() => Err(cancel.fault()),
-    }
-}
-
 impl Reader {
     /// Waits for a call on a thread that may block; no longer than the request goes on.
     pub fn block<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        self.runtime.block_on(unless_cancelled(&self.cancel, work))
+        self.runtime.block_on(self.cancel.race(work))
     }
 
     async fn fetch_context(&self) -> Result<Context, Fault> {
@@ -148,16 +143,15 @@ impl Reader {
             return Ok(texts);
         }
         let span = info_span!("decode", "entail.terms" = missing as i64);
-        let calls = by_node.into_iter().map(|(node, mut ids)| async move {
-            ids.sort_unstable();
-            ids.dedup();
-            let (link, mut found) = (&self.holders.links[&node], Vec::with_capacity(ids.len()));
-            // A copy: what came holds the whole answer.
-            let mut keep = |text: &[u8]| found.push(Bytes::copy_from_slice(text));
-            link.call(self.cancel.deadline(), |node, call| node.texts(call, &ids, &mut keep)).await?;
-            Ok::<_, Fault>((ids, found))
+        let calls = by_node.into_iter().map(|(node, ids)| {
+            let (holders, until) = (Arc::clone(&self.holders), self.cancel.deadline());
+            async move { decode(&holders.links[&node], ids, until).await }
         });
-        for (ids, found) in try_join_all(calls).instrument(span).await? {
+        let found = match missing < TERMS_APART_MIN {
+            true => try_join_all(calls).instrument(span).await?,
+            false => self.apart(calls, &span).await?,
+        };
+        for (ids, found) in found {
             if ids.len() != found.len() {
                 return Err(Fault::corrupt("a node gave texts of other terms"));
             }
@@ -169,6 +163,24 @@ impl Reader {
         Ok(texts)
     }
 
+    /// The results of calls that run in parallel also if their nodes are in this process, where a call works on the thread
+    /// that polls it.
+    async fn apart<T: Send + 'static>(
+        &self,
+        calls: impl Iterator<Item = impl Future<Output = Result<T, Fault>> + Send + 'static>,
+        span: &Span,
+    ) -> Result<Vec<T>, Fault> {
+        let mut tasks = JoinSet::new();
+        for call in calls {
+            tasks.spawn_on(call.instrument(span.clone()), &self.runtime);
+        }
+        let mut results = Vec::with_capacity(tasks.len());
+        while let Some(result) = tasks.join_next().await {
+            results.push(result.map_err(|error| Fault::internal(format!("a call ended: {error}")))??);
+        }
+        Ok(results)
+    }
+
     /// The nodes that a plan needs: one, if it never leaves a shard.
     fn participants(&self, plan: &Plan) -> Result<Vec<Link>, Fault> {
         match (&plan.stages[0].route, plan.stages.len()) {
@@ -176,6 +188,17 @@ impl Reader {
             _ => Ok(self.holders.links.values().cloned().collect()),
         }
     }
+}
+
+/// The canonical bytes of dictionary ids of one node, with their ids, in their order.
+async fn decode(link: &Link, mut ids: Vec<TermId>, until: Option<Instant>) -> Result<(Vec<TermId>, Vec<Bytes>), Fault> {
+    ids.sort_unstable();
+    ids.dedup();
+    let mut found = Vec::with_capacity(ids.len());
+    // A copy: the received buffer holds the whole answer.
+    let mut keep = |text: &[u8]| found.push(Bytes::copy_from_slice(text));
+    link.call(until, |node, call| node.texts(call, &ids, &mut keep)).await?;
+    Ok((ids, found))
 }
 
 impl Cluster for Reader {
@@ -332,7 +355,7 @@ impl Rows for Streams {
     fn next(&mut self) -> Result<Option<Batch>, Fault> {
         loop {
             let batches = &mut self.batches;
-            match self.runtime.block_on(unless_cancelled(&self.cancel, async { Ok(batches.recv().await) }))? {
+            match self.runtime.block_on(self.cancel.race(async { Ok(batches.recv().await) }))? {
                 None => return Ok(None),
                 Some(Ok(Part::Rows(rows))) => return rows.into_batch().map(Some),
                 Some(Ok(Part::Done(profile))) => self.profile.push(profile),

@@ -139,11 +139,18 @@ impl FactLoader {
             by_node[self.homes.place(hash.home(self.shards))?].1.push(index);
         }
         by_node.retain(|(_, indexes)| !indexes.is_empty());
+        by_node.sort_by_key(|(node, _)| self.is_local(*node));
         Ok(by_node)
     }
 
+    /// Is the node in this process? Such nodes are called last, since their work would hold up the calls after it.
+    fn is_local(&self, node: NodeId) -> bool {
+        self.holders.links[&node].is_local()
+    }
+
     /// Sends facts to the nodes that keep their copies.
-    async fn send(&self, sorted: Vec<(NodeId, Vec<StagedFacts>)>) -> Result<(), Fault> {
+    async fn send(&self, mut sorted: Vec<(NodeId, Vec<StagedFacts>)>) -> Result<(), Fault> {
+        sorted.sort_by_key(|(node, _)| self.is_local(*node));
         let calls = sorted.into_iter().map(|(node, facts)| {
             let (attempt, sequence) = (Attempt(self.attempt), self.next_sequence(node));
             let staged = Staged { attempt, previous: self.previous, sequence, facts };

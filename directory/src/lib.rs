@@ -17,7 +17,7 @@ use entail_model::{Fault, Reason};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "LOCK";
@@ -157,6 +157,16 @@ fn refuse_foreign_files(path: &Path, owns: impl Fn(&str) -> bool) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Random bytes from the operating system, for ids and keys.
+///
+/// # Errors
+/// `Internal` if the system gives none.
+pub fn random<const N: usize>() -> Result<[u8; N], Fault> {
+    let mut bytes = [0; N];
+    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.map(|()| bytes).map_err(|error| Fault::internal(format!("no random bytes: {error}")))
 }
 
 /// Is there no space left, on the disk or for this user?

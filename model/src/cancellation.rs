@@ -9,8 +9,8 @@
 //! carried here; whoever owns a clock calls [`Cancellation::expire`].
 
 use crate::fault::{Fault, Reason};
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -99,6 +99,19 @@ impl Cancellation {
     /// Completes when the work must end.
     pub fn cancelled(&self) -> Cancelled<'_> {
         Cancelled { cancellation: self, number: None }
+    }
+
+    /// Does work that may fail, unless the request ends first.
+    ///
+    /// # Errors
+    /// The work's fault, or [`fault`](Self::fault) if the request ended before the work.
+    pub async fn race<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let (mut work, mut end) = (pin!(work), self.cancelled());
+        poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => Pin::new(&mut end).poll(context).map(|()| Err(self.fault())),
+        })
+        .await
     }
 
     /// Cancels when it is dropped, unless it is [disarmed](CancelOnDrop::disarm).

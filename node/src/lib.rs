@@ -10,6 +10,7 @@
 
 mod attempt;
 mod context;
+mod gauges;
 mod inbox;
 mod local;
 mod membership;
@@ -43,9 +44,10 @@ use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
 use entail_telemetry::metrics::rpc::Requests;
 use entail_telemetry::{Calls, Instruments, LocalCalls, ServerSpans};
+use gauges::Sources;
 use local::Local;
 use membership::Member;
-use metrics::{Metrics, Sources};
+use metrics::Metrics;
 use operations::Operations;
 use overflow::MemoryBudget;
 use presence::Presence;

@@ -1,8 +1,11 @@
 //! The node as the coordinator and other nodes of its process call it: nothing is encoded, and what takes time runs on the
-//! caller's thread, of which the async runtime is told. Calls look as calls of the node's server do, in traces, in metrics
-//! and when the node ends; an exchange has neither spans nor counts of its own, since messages are too many.
+//! caller's thread, of which the async runtime is told.
+//!
+//! Calls look as calls of the node's server do, in traces, in metrics and when the node shuts down, with two exceptions that
+//! are too many for it: messages of an exchange, and what [`AtOnce`] answers, which is part of the caller's request.
 
 use crate::operations::Operations;
+use crate::queries::caught;
 use crate::traffic;
 use bytes::Bytes;
 use entail_model::term::TermHash;
@@ -15,7 +18,7 @@ use entail_proto::gate::{Gate, Inside};
 use entail_proto::internal::RelationSize;
 use entail_proto::status;
 use entail_telemetry::{LocalCall, LocalCalls};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use std::fmt;
 use tonic::Code;
 use tracing::Instrument;
@@ -33,9 +36,10 @@ impl fmt::Debug for Local {
     }
 }
 
-/// Does work that takes time on this thread; another takes over what else the runtime has for it.
-fn here<T>(work: impl FnOnce() -> T) -> T {
-    tokio::task::block_in_place(work)
+/// Does work that takes time on this thread; the runtime moves its other tasks to another thread. A panic of the work is a
+/// fault of this call, as it is for a caller in another process.
+fn here<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    tokio::task::block_in_place(|| caught("call", work))
 }
 
 impl Local {
@@ -162,12 +166,21 @@ impl NodeApi for Local {
     }
 
     async fn scan(&self, call: Call, scan: Scan) -> Result<Blocks, Fault> {
-        let (inside, mut begun) = self.begin(call, "entail.internal.v1.NodeService/Scan")?;
-        begun.tell(Code::Ok, String::new);
-        let blocks = self.node.scan(scan).map(move |block| {
-            let _alive = (&inside, &begun);
-            block
-        });
+        let (inside, begun) = self.begin(call, "entail.internal.v1.NodeService/Scan")?;
+        let blocks =
+            stream::unfold((self.node.scan(scan), Some((inside, begun))), |(mut blocks, mut begun)| async move {
+                match blocks.next().await {
+                    Some(Ok(block)) => Some((Ok(block), (blocks, begun))),
+                    Some(Err(fault)) => {
+                        let fault = begun.take().map_or_else(|| fault.clone(), |(_, call)| told(call, fault.clone()));
+                        Some((Err(fault), (blocks, None)))
+                    }
+                    None => {
+                        _ = begun.take().map(|(_, mut call)| call.tell(Code::Ok, String::new));
+                        None
+                    }
+                }
+            });
         Ok(Box::pin(blocks.take_until(self.gate.is_cut())))
     }
 
@@ -197,11 +210,11 @@ impl AtOnce for Local {
 
     fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault> {
         self.node.context.check_cluster(call.cluster.0)?;
-        self.node.context.store.lookup(terms)
+        caught("call", || self.node.context.store.lookup(terms))
     }
 
     fn texts(&self, call: Call, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
         self.node.context.check_cluster(call.cluster.0)?;
-        self.node.context.store.show_texts(ids, show)
+        caught("call", || self.node.context.store.show_texts(ids, show))
     }
 }

@@ -4,7 +4,7 @@
 use crate::attempt::Attempts;
 use crate::context::{AddressedShardMap, Context, StoreTexts};
 use crate::metrics::Traffic;
-use crate::queries::{Queries, whole};
+use crate::queries::{Queries, caught};
 use crate::scan;
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::{Batch, RowBudget};
@@ -112,7 +112,7 @@ impl Operations {
         let _at_work = self.queries.begin_at_once();
         let _timed = self.context.metrics.part_seconds.start_timer();
         let span = info_span!("execute", "entail.epoch" = ask.epoch.0 as i64);
-        let result = span.in_scope(|| whole(|| self.run(ask)));
+        let result = span.in_scope(|| caught("query's part", || self.run(ask)));
         if let Ok(Answered::Rows(rows)) = &result {
             count(&span, "entail.rows", rows.iter().map(|batch| batch.rows as u64).sum());
             count(&span, "entail.bytes", rows.iter().map(Batch::bytes).sum());

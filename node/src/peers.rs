@@ -9,6 +9,7 @@
 
 use crate::context::AddressedShardMap;
 use crate::metrics::Metrics;
+use crate::retry::Backoff;
 use crate::waiting::wait;
 use entail_model::{ClusterId, Fault, NodeId, Reason};
 use entail_node_api::{Call, Connections, Exchange, FlowId, NodeApi};
@@ -27,6 +28,9 @@ const IN_FLIGHT_MAX: usize = 8;
 /// How long after its first failure a message is tried again: a peer that starts anew is there by then, and whoever waits
 /// for a peer that is not learns it soon.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The bound of the wait before the first retry of a message.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
 
 /// The other nodes.
 #[derive(Debug, Default)]
@@ -96,9 +100,10 @@ fn may_pass(fault: &Fault) -> bool {
     matches!(fault.reason, Reason::ShardsUnavailable | Reason::NotReady | Reason::DeadlineExceeded)
 }
 
-/// Tries a few times: messages are counted once however often they come. Gives the message's bytes.
+/// Sends a message, again for as long as [`PATIENCE`] if it may pass: a peer counts a message once however often it
+/// comes. Returns the message's bytes.
 async fn deliver(peer: &dyn NodeApi, call: Call, exchange: Exchange) -> Result<u64, Fault> {
-    let mut wait = Duration::from_millis(50);
+    let mut backoff = Backoff::new(RETRY_FIRST, PATIENCE, exchange.from.0 ^ exchange.message.sequence);
     let mut failing: Option<Instant> = None;
     loop {
         let fault = match peer.exchange(call, exchange.clone()).await {
@@ -108,8 +113,7 @@ async fn deliver(peer: &dyn NodeApi, call: Call, exchange: Exchange) -> Result<u
         if !may_pass(&fault) || failing.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
             return Err(fault);
         }
-        tokio::time::sleep(wait).await;
-        wait *= 2;
+        tokio::time::sleep(backoff.next()).await;
     }
 }
 

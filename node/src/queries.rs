@@ -92,11 +92,14 @@ impl Queries {
 
     fn inbox(&self, context: &Context, query: u64, claim: bool) -> Result<Option<Arc<Inbox<Event>>>, Fault> {
         let mut known = self.lock();
-        if known.ended.contains(&query) {
-            return Ok(None);
-        }
-        if !known.running.contains_key(&query) && known.running.len() >= RUNNING_MAX {
-            return Err(Fault::new(Reason::Overloaded, format!("{RUNNING_MAX} queries are running")));
+        // Nearly all messages are of a query that is running; the ended ones are many, and searched one by one.
+        if !known.running.contains_key(&query) {
+            if known.ended.contains(&query) {
+                return Ok(None);
+            }
+            if known.running.len() >= RUNNING_MAX {
+                return Err(Fault::new(Reason::Overloaded, format!("{RUNNING_MAX} queries are running")));
+            }
         }
         let running = known.running.entry(query).or_insert_with(|| Running {
             inbox: Arc::new(Inbox::new(Arc::clone(&context.room))),
@@ -155,7 +158,7 @@ impl Queries {
         context.runtime.spawn_blocking(move || {
             let (_place, _timer) = (place, timer);
             let timed = part.context.metrics.part_seconds.start_timer();
-            let result = span.in_scope(|| whole(|| part.run(request, &shard_maps)));
+            let result = span.in_scope(|| caught("query's part", || part.run(request, &shard_maps)));
             drop(timed);
             if let Err(fault) = &result
                 // Being stopped is how a query ends that has enough.
@@ -192,10 +195,10 @@ impl Drop for Place {
     }
 }
 
-/// A defect in the evaluation ends the query with an error, as every other failure does.
-pub(crate) fn whole<T>(run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+/// Runs work; a panic, which is a defect, becomes the fault of this work alone.
+pub(crate) fn caught<T>(what: &str, run: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err(Fault::internal("the query's part has panicked: see the node's log")))
+        .unwrap_or_else(|_| Err(Fault::internal(format!("the {what} has panicked: see the node's log"))))
 }
 
 /// Sets the flag after a while; dropping the timer lets it be.
@@ -328,7 +331,7 @@ mod tests {
             assert_eq!(queries.at_work(), 1);
             let failed = std::thread::spawn(move || {
                 let _place = place;
-                whole::<()>(|| panic!("a defect"))
+                caught::<()>("part", || panic!("a defect"))
             });
             let fault = failed.join().expect("the panic was caught").expect_err("it has failed");
             assert_eq!(fault.reason, Reason::Internal);

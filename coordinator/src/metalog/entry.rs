@@ -86,7 +86,7 @@ pub struct Seal {
     pub node: NodeId,
     /// The life of the node that gave the word.
     pub incarnation: Incarnation,
-    /// Over everything the node holds at the new epoch.
+    /// Over what the attempt adds at the node.
     pub digest: u64,
     /// Facts that the node owns at the new epoch.
     pub counts: Counts,

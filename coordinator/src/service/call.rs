@@ -26,23 +26,33 @@ pub struct Call {
     pub principal: Principal,
     /// When the request arrived.
     pub started: Instant,
-    /// When the caller stops waiting, if it said so.
-    pub deadline: Option<Instant>,
-    /// Ends the work of the call.
+    /// Ends the work of the call. Its deadline is when the caller stops waiting, if it said so.
     pub cancel: Cancellation,
 }
 
 impl Call {
-    /// A call that arrives now, and has so much time if that was said.
+    /// A call that arrives now, with its caller's timeout if it has one.
     pub fn new(principal: Principal, time: Option<Duration>) -> Self {
         let started = Instant::now();
-        let deadline = time.map(|time| started + time);
-        Self { principal, started, deadline, cancel: Cancellation::default() }
+        let cancel = time.map_or_else(Cancellation::default, |time| Cancellation::until(started + time));
+        Self { principal, started, cancel }
     }
 
-    /// The caller's deadline, or one by the default.
-    pub fn deadline_or(&self, default: Duration) -> Instant {
-        self.deadline.unwrap_or(self.started + default)
+    /// The call with a deadline: its caller's, or else `default` after its arrival.
+    pub fn until_or(mut self, default: Duration) -> (Self, Instant) {
+        let deadline = self.deadline().unwrap_or(self.started + default);
+        self.cancel = self.cancel.with_deadline(deadline);
+        (self, deadline)
+    }
+
+    /// When the caller stops waiting, if it said so.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.cancel.deadline()
+    }
+
+    /// Ends the call's work at its deadline, and when the guard is dropped.
+    pub fn bounded(&self) -> CancelOnDrop {
+        bounded(&self.cancel)
     }
 
     /// What the call's span says of it, by OpenTelemetry's names for databases.
@@ -77,6 +87,15 @@ async fn expire_at_deadline(cancel: Cancellation) {
 mod tests {
     use super::*;
     use entail_model::Reason;
+
+    #[test]
+    fn a_default_bounds_only_calls_without_a_deadline() {
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(9));
+        for (asked, expected) in [(None, long), (Some(short), short)] {
+            let (call, deadline) = Call::new(Principal::Anonymous, asked).until_or(long);
+            assert_eq!((deadline, call.deadline()), (call.started + expected, Some(deadline)), "{asked:?}");
+        }
+    }
 
     #[tokio::test]
     async fn work_ends_at_its_deadline_or_with_its_owner() {

@@ -35,7 +35,7 @@ impl Coordinator {
         let reader = self.reader(request.epoch.map(Epoch), &call.cancel)?;
         running.call.reads(reader.epoch);
         let dump = Dump::new(reader, &request)?;
-        let (sender, stream) = PartStream::running(PIECES_WAITING, &call.cancel, call.cancel.cancel_on_drop());
+        let (sender, stream) = PartStream::running(PIECES_WAITING, &call.cancel, call.bounded());
         tokio::task::spawn_blocking(move || {
             let result = dump.run(&sender.parts);
             drop(running);

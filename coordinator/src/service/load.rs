@@ -60,15 +60,10 @@ impl Coordinator {
     /// Starts a load of what `messages` bring. Dropping the stream of responses cancels it.
     pub fn load(self: &Arc<Self>, call: Call, messages: Messages) -> PartStream<LoadResponse> {
         call.describe("load", "");
-        let owner = call.cancel.cancel_on_drop();
-        let (sender, stream) = PartStream::running(RESPONSES_WAITING, &call.cancel, owner);
+        let (sender, stream) = PartStream::running(RESPONSES_WAITING, &call.cancel, call.bounded());
         let coordinator = Arc::clone(self);
         let work = async move {
-            let cancel = call.cancel.clone();
-            let result = tokio::select! {
-                result = coordinator.load_all(call, messages, &sender.parts) => result,
-                () = cancel.cancelled() => Err(cancel.fault()),
-            };
+            let result = coordinator.load_all(call, messages, &sender.parts).await;
             sender.end(result.map(|summary| LoadResponse { part: Some(Part::Summary(summary)) }));
         };
         tokio::spawn(work.in_current_span());
@@ -81,7 +76,7 @@ impl Coordinator {
         mut messages: Messages,
         responses: &PartSender<LoadResponse>,
     ) -> Result<LoadSummary, Fault> {
-        let (first, header) = upload::first(&mut messages).await?;
+        let (first, header) = call.cancel.race(upload::first(&mut messages)).await?;
         if header.commit_every == Some(0) {
             return Err(Fault::new(Reason::InvalidRequest, "commit_every must be at least 1"));
         }
@@ -104,14 +99,14 @@ impl Coordinator {
         let bytes = self.shared.metrics.load_bytes.clone();
         let upload = Upload { messages, idle_max: self.options.load_idle_max, bytes };
         let parsing = info_span!("parse");
-        let intake = tokio::spawn(intake.run(first, upload).instrument(parsing.clone()));
-        let reporter = tokio::spawn(report(responses.clone(), progress, Arc::clone(&watch)));
-        let _reporter = AbortOnDrop(reporter);
+        let mut intake = AbortOnDrop(tokio::spawn(intake.run(first, upload).instrument(parsing.clone())));
+        let _reporter = AbortOnDrop(tokio::spawn(report(responses.clone(), progress, Arc::clone(&watch))));
         let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
         let commits = Commits { coordinator: self, identity, cancel: call.cancel, watch, source, every, running };
         // The parser's own fault comes with its batches, and says more than that they ended.
         let (changes, epochs) = commits.run().await?;
-        let report = intake.await.map_err(|error| Fault::internal(format!("reading the load failed: {error}")))??;
+        let report =
+            (&mut intake.0).await.map_err(|error| Fault::internal(format!("reading the load failed: {error}")))??;
         count(&parsing, "entail.triples", report.triples);
         count(&parsing, "entail.bytes", report.bytes_read);
         Ok(LoadSummary {
@@ -135,9 +130,9 @@ impl Coordinator {
 }
 
 /// Aborts a task that nobody needs when this is gone.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 
-impl Drop for AbortOnDrop {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -202,8 +197,8 @@ impl Commits<'_> {
         let is_over = Arc::new(AtomicBool::new(false));
         while !is_over.load(Ordering::Relaxed) {
             // Nobody else has to wait while this client gets its facts together.
-            let ready = self.source.lock().await.ready().await;
-            ready.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
+            let ready = async { self.source.lock().await.ready().await };
+            self.cancel.race(ready).await.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
             let mut identity = self.identity.clone();
             if self.every > 0 {
                 identity.id.push_str(&format!("#{epochs}"));

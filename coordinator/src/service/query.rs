@@ -5,7 +5,7 @@
 //! cancelled by its id, its [`Cancellation`](entail_model::Cancellation) wakes the thread wherever it waits and ends the
 //! work at every node.
 
-use super::call::{Call, bounded};
+use super::call::Call;
 use super::parts::{PartSender, PartStream};
 use super::{Coordinator, check_reached};
 use crate::reader::Reader;
@@ -33,18 +33,17 @@ impl Coordinator {
         request: QueryRequest,
     ) -> Result<PartStream<QueryPart>, Fault> {
         call.describe("query", &request.query);
-        let deadline = call.deadline_or(self.options.query_timeout_default);
+        let (call, deadline) = call.until_or(self.options.query_timeout_default);
         let permit = self.admitted(deadline).await?;
-        let cancel = call.cancel.with_deadline(deadline);
-        let reader = self.reader(self.epoch_of(&request)?, &cancel)?;
-        let mut query = self.sparql_request(request, cancel);
+        let reader = self.reader(self.epoch_of(&request)?, &call.cancel)?;
+        let mut query = self.sparql_request(request, call.cancel.clone());
         if let Some(parts) = self.at_hand(&query, &reader, call.started) {
             return parts.map(PartStream::ready);
         }
         let running = self.running.begin("query", &query.text, &call);
         running.call.reads(reader.epoch);
         query.rows_written = Some(Arc::clone(&running.call.rows));
-        let (sender, stream) = PartStream::running(PARTS_WAITING, &query.cancel, bounded(&query.cancel));
+        let (sender, stream) = PartStream::running(PARTS_WAITING, &call.cancel, call.bounded());
         let (coordinator, span) = (Arc::clone(self), Span::current());
         tokio::task::spawn_blocking(move || {
             let epoch = reader.epoch;

@@ -96,7 +96,7 @@ impl Coordinator {
         (identity, name): (Identity, &str),
         change: Change,
     ) -> Result<ChangeSummary, Fault> {
-        let _running = self.running.begin("rules", name, &call);
+        let (_running, _bounded) = (self.running.begin("rules", name, &call), call.bounded());
         self.writer.commit(WriteRequest { identity, change, cancel: call.cancel, watch: Arc::default() }).await
     }
 }

@@ -28,12 +28,12 @@ impl Coordinator {
         if let Some(change) = self.writer.answered(&identity)? {
             return Ok(change);
         }
-        let _running = self.running.begin("update", &request.update, &call);
+        let (_running, _bounded) = (self.running.begin("update", &request.update, &call), call.bounded());
         let base = Some(request.base_iri).filter(|base| !base.is_empty());
         // What is wrong with the text is said before anybody waits for a turn.
         let (text, checked_base) = (request.update.clone(), base.clone());
         blocking(move || info_span!("parse").in_scope(|| update::check(&text, checked_base.as_deref()))).await?;
-        let time = call.deadline.map_or(self.options.query_timeout_default, |deadline| deadline - call.started);
+        let time = call.deadline().map_or(self.options.query_timeout_default, |deadline| deadline - call.started);
         let coordinator = Arc::clone(self);
         let change = Change::Facts(Box::new(move |loader| {
             Box::pin(async move {
@@ -47,7 +47,8 @@ impl Coordinator {
     /// The quads that an update inserts. This is the writer's turn: WHERE sees the very epoch that the update builds on.
     async fn evaluate(&self, text: String, base: Option<String>, time: Duration) -> Result<Vec<Quad>, Fault> {
         let deadline = Instant::now() + time;
-        // The time is for WHERE alone, so this is not the call's own cancellation: that of the call drops this future.
+        // The time is for WHERE alone, and begins with the turn, so this is not the call's own cancellation. When that
+        // ends, the writer drops this future, and the evaluation ends with `_owner`.
         let cancel = Cancellation::until(deadline);
         let _owner = bounded(&cancel);
         let permit = self.admitted(deadline).await?;

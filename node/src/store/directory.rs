@@ -11,8 +11,6 @@ use entail_directory::peek_identity;
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardCount};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 const DATA: &str = "data";
@@ -146,10 +144,7 @@ fn new_identity(directory: &entail_directory::Directory) -> Result<Identity, Fau
     if directory.path().join(DATA).exists() {
         return Err(Fault::corrupt(format!("{} has data but no identity", directory.path().display())));
     }
-    let mut drawn = [0; 8];
-    let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut drawn));
-    random.map_err(|error| directory.fault(&error))?;
-    let node = NodeId(u64::from_ne_bytes(drawn).max(1));
+    let node = NodeId(u64::from_ne_bytes(entail_directory::random()?).max(1));
     let identity = Identity { role: ROLE.to_owned(), format: FORMAT, node, cluster: None, name: None };
     directory.set_identity(&identity)?;
     Ok(identity)

@@ -8,7 +8,7 @@
 mod source;
 mod tables;
 
-use source::{Section, code, dependencies, folders, locked, members, names, product, sources, text};
+use source::{Section, code, dependencies, folders, locked, members, names, offered, product, sources, text};
 use std::collections::{BTreeMap, BTreeSet};
 use tables::{ABSENT, BANNED, EXCEPTIONS, NOT_IN_THE_PRODUCT, OWNED, PRODUCT, PURE, RETIRED, ROOMS, WORLD, WORLDLY};
 
@@ -114,6 +114,10 @@ fn every_dependency_is_used() {
         }
     }
     assert!(unused.is_empty(), "nothing uses {unused:?}");
+    let sections = ROOMS.iter().flat_map(|room| [Section::Normal, Section::Dev].map(|section| (room.name, section)));
+    let named: BTreeSet<String> = sections.flat_map(|(name, section)| dependencies(name, section)).collect();
+    let left: Vec<String> = offered().difference(&named).cloned().collect();
+    assert!(left.is_empty(), "no crate names {left:?} of the workspace");
 }
 
 #[test]
