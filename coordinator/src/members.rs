@@ -29,7 +29,7 @@ pub const SUSPECT_AFTER: Duration = Duration::from_secs(3);
 /// Without a heartbeat for this long, work that waits for the node fails.
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// The state of a node according to its heartbeats.
+/// The state of a node according to its registration and its heartbeats.
 #[derive(Clone, Debug)]
 pub struct Live {
     pub last_seen: Instant,
@@ -85,7 +85,7 @@ impl Members {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last heartbeat's content, if there was one since the coordinator started.
+    /// The node's state, if it has registered since the coordinator started.
     pub fn live(&self, node: NodeId) -> Option<Live> {
         self.lock().get(&node).cloned()
     }

@@ -1,4 +1,4 @@
-//! Answers to registrations and heartbeats; a registration does not wait for the log's disk to count as seen.
+//! Answers to registrations and heartbeats; a heartbeat is answered while the log's disk is busy.
 
 use super::health::ClusterHealth;
 use super::*;

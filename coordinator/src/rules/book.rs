@@ -40,7 +40,7 @@ impl ParsedSet {
     /// The parsed text.
     ///
     /// # Errors
-    /// The syntax error of the text, if it does not parse.
+    /// The fault of parsing the set, if its stored text does not parse.
     pub fn content(&self) -> Result<&Content, Fault> {
         self.content.as_ref().map_err(Clone::clone)
     }

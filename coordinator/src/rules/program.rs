@@ -18,7 +18,7 @@ pub type Ids = BTreeMap<Vec<u8>, TermId>;
 /// The canonical bytes of every dictionary term in the rules.
 ///
 /// # Errors
-/// The syntax error of a set's text.
+/// The fault of a set that does not parse.
 pub fn constants(sets: &[Arc<ParsedSet>]) -> Result<BTreeSet<Vec<u8>>, Fault> {
     let mut constants = BTreeSet::new();
     let mut add = |term: TermRef<'_>| {
@@ -41,7 +41,7 @@ pub fn constants(sets: &[Arc<ParsedSet>]) -> Result<BTreeSet<Vec<u8>>, Fault> {
 /// Compiles all rule sets into one program, optimised for this delta.
 ///
 /// # Errors
-/// `Internal` when an id is missing; the syntax error of a set's text.
+/// `Internal` when an id is missing; the fault of a set that does not parse.
 pub fn program(sets: &[Arc<ParsedSet>], context: &Context, ids: &Ids, news: &News<'_>) -> Result<Program, Fault> {
     let mut all = Vec::new();
     for set in sets {
