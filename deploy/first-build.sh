@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Says what a first build takes, as long as RocksDB is not compiled in the target directory.
+# Prints the cost of a first build, as long as RocksDB is not compiled in the target directory.
 set -euo pipefail
 target=${CARGO_TARGET_DIR:-target}
 compgen -G "$target/debug/deps/liblibrocksdb_sys-*.rlib" >/dev/null && exit 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts the programs below $PREFIX, without debug information, with completions and manual pages; or removes all that.
+# Installs the programs below $PREFIX, without debug information, with completions and manual pages; or removes them.
 #
 #   install.sh install DIR    DIR has the programs
 #   install.sh uninstall
@@ -11,7 +11,7 @@ zsh_completion=$prefix/share/zsh/site-functions/_entail
 fish_completion=$prefix/share/fish/vendor_completions.d/entail.fish
 man=$prefix/share/man/man1
 
-# The output of a command of the program; nothing at all if it does not know the command.
+# Writes the output of a command of the program; no file if the program does not know the command.
 write() {
   local file=$1
   shift
@@ -28,7 +28,7 @@ case ${1:-} in
     mkdir -p "$prefix/bin"
     for program in "${programs[@]}"; do
       "${STRIP:-strip}" -o "$prefix/bin/.$program.new" "$from/$program"
-      # In one step: a program that runs is not written over.
+      # Replaced by rename: a running program must not be overwritten.
       mv "$prefix/bin/.$program.new" "$prefix/bin/$program"
     done
     write "$bash_completion" completions bash

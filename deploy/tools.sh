@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Looks for what the build needs beside Rust (a C++ compiler, and libclang for RocksDB's bindings); installs what is
-# missing on Debian and its kin, as root or with sudo, and names it elsewhere.
+# Checks for the tools that the build needs beside Rust (a C++ compiler, and libclang for RocksDB's bindings); installs
+# missing ones on Debian and its derivatives, as root or with sudo, and lists them on other systems.
 set -euo pipefail
 
 missing=()
 command -v c++ >/dev/null || missing+=(g++)
 command -v make >/dev/null || missing+=(make)
-# The names that bindgen looks for; libclang-cpp, which other packages bring along, is another library.
+# The names that bindgen looks for; libclang-cpp, which other packages install, is another library.
 libclang_found() {
   [ -n "${LIBCLANG_PATH:-}" ] && return 0
   ldconfig -p 2>/dev/null | grep -Eq '[[:space:]]libclang(-[0-9.]+)?\.so' && return 0

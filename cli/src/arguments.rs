@@ -23,7 +23,7 @@ Examples:
 
 Ctrl-C or SIGTERM stops `entail serve`; all data stays in --data. To start over, stop it and remove that directory.
 
-Exit codes: 0 fine, 1 failed, 2 wrong use, 3 not now (the same again may succeed), 4 the time was up, 130 interrupted.";
+Exit codes: 0 success, 1 failure, 2 usage error, 3 unavailable (a retry may succeed), 4 timeout, 130 interrupted.";
 
 /// A distributed, sharded reasoning cluster for RDF.
 #[derive(Parser, Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct Arguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Common options")]
 pub struct Globals {
-    /// Where the cluster is, for commands that talk to one: http://HOST:PORT, HOST or HOST:PORT
+    /// The URL of the cluster, for client commands: http://HOST:PORT, HOST or HOST:PORT
     #[arg(long, global = true, value_name = "URL", env = "ENTAIL_SERVER", default_value = "http://127.0.0.1:7400", value_parser = address::server)]
     pub server: String,
 

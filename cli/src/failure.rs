@@ -1,7 +1,7 @@
-//! How a command fails: the message on the standard error, and the exit code.
+//! Failures of commands: the message on the standard error, and the exit code.
 //!
 //! ```text
-//! 1 failed   2 wrong use   3 not now: a retry may succeed   4 timeout   130 interrupted
+//! 1 failure   2 usage error   3 unavailable: a retry may succeed   4 timeout   130 interrupted
 //! ```
 //! A closed pipe on the standard output (`| head`) is not a failure.
 

@@ -12,15 +12,15 @@ const GRPC: &str = include_str!("../../docs/grpc.md");
 fn check(command: &Command, path: &str) {
     for argument in command.get_arguments() {
         if let Some(flag) = argument.get_long() {
-            assert!(CLI.contains(&format!("`--{flag}")), "docs/cli.md does not tell of {path} --{flag}");
+            assert!(CLI.contains(&format!("`--{flag}")), "docs/cli.md does not document {path} --{flag}");
         }
         if let Some(variable) = argument.get_env().and_then(|variable| variable.to_str()) {
-            assert!(CLI.contains(&format!("`{variable}`")), "docs/cli.md does not tell of {variable}");
+            assert!(CLI.contains(&format!("`{variable}`")), "docs/cli.md does not document {variable}");
         }
     }
     for inner in command.get_subcommands() {
         let path = format!("{path} {}", inner.get_name());
-        assert!(CLI.contains(&path), "docs/cli.md does not tell of {path}");
+        assert!(CLI.contains(&path), "docs/cli.md does not document {path}");
         check(inner, &path);
     }
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 /// The HTTP address and the shutdown of a role.
 #[derive(Args, Clone, Debug)]
 pub struct Running {
-    /// Where to serve HTTP: GET /healthz, /readyz and /metrics [default: nowhere]
+    /// The address for HTTP: GET /healthz, /readyz and /metrics [default: none]
     #[arg(long, value_name = "ADDR", env = "ENTAIL_HTTP_LISTEN", value_parser = address::listen)]
     pub http_listen: Option<SocketAddr>,
 

@@ -1,4 +1,4 @@
-//! The way to the server, and one call over it: deadlines, retries, what failures of the transport mean.
+//! The connection to the server, and one call over it: deadlines, retries, and the meaning of transport failures.
 //!
 //! Every call carries its remaining time (`grpc-timeout`), so that the server stops when the deadline has passed. The
 //! client waits a moment longer, for the server's own error.

@@ -1,7 +1,7 @@
 //! Decides when a failed call is sent again: a state machine without clock, socket or randomness.
 //!
 //! ```text
-//!            Failed, may pass: Wait               Waited: Resend
+//!            Failed, retryable: Wait              Waited: Resend
 //!   Sent ────────────────────────────► Waiting ──────────────────► Sent
 //!    │ Failed for good: GiveUp            Delivered or Succeeded: Proceed
 //!    └──────────► Over                    after that no failure is retried
@@ -81,7 +81,7 @@ pub enum Event {
     Succeeded,
 }
 
-/// The action that the caller of [`Retry::step`] must take.
+/// The action that [`Retry::step`] requests from its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Sleep, then send the event `Waited`.

@@ -1,6 +1,6 @@
-//! The calls to the nodes that answer one pattern of a query, timed together: how long until the last has ended, and how
-//! much longer the slowest took than the others. A call's time is the node's: what comes is often wanted later than it
-//! comes, and a slow reader of the answer makes no slow node.
+//! Times the node calls of one query pattern together: the time until the last has ended, and the ratio of the slowest to
+//! the median of the others. A call's time is the node's alone: time in which a batch waits for the reader of the answer is
+//! subtracted, so a slow reader does not count as a slow node.
 
 use crate::metrics::Metrics;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,12 +11,12 @@ pub struct FanOut {
     metrics: Arc<Metrics>,
     started: Instant,
     calls: usize,
-    /// Seconds of the calls that have ended well.
+    /// Seconds of the calls that have succeeded.
     ended: Mutex<Vec<f64>>,
 }
 
 impl FanOut {
-    /// Of so many calls that begin now.
+    /// A fan-out of `calls` calls that begin now.
     pub fn new(metrics: &Arc<Metrics>, calls: usize) -> Arc<Self> {
         let ended = Mutex::new(Vec::with_capacity(calls));
         Arc::new(Self { metrics: Arc::clone(metrics), started: Instant::now(), calls, ended })
@@ -31,12 +31,12 @@ impl FanOut {
 /// A call of a fan-out.
 pub struct Call {
     fan_out: Arc<FanOut>,
-    /// Time that was not the node's.
+    /// Time that does not count as the node's.
     aside: Duration,
 }
 
 impl Call {
-    /// Does what the node has no part in.
+    /// Runs `work`, whose time does not count as the node's.
     pub async fn aside<T>(&mut self, work: impl Future<Output = T>) -> T {
         let began = Instant::now();
         let done = work.await;
@@ -44,7 +44,7 @@ impl Call {
         done
     }
 
-    /// The node has given all that it was asked for.
+    /// Records that the node has sent its complete answer.
     pub fn ended(self, node: &str) {
         let seconds = self.fan_out.started.elapsed().saturating_sub(self.aside).as_secs_f64();
         self.fan_out.metrics.call_seconds.with_label_values(&[node]).observe(seconds);
@@ -55,7 +55,7 @@ impl Call {
 impl Drop for FanOut {
     fn drop(&mut self) {
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // One that failed, or was not needed to its end, says nothing about how fast the nodes are.
+        // A call that failed or was cut short says nothing about the speed of the nodes.
         if ended.len() == self.calls
             && let Some((slowest, ratio)) = slowest(ended)
         {
@@ -65,7 +65,7 @@ impl Drop for FanOut {
     }
 }
 
-/// The greatest of some times, and by how much it is greater than the middle of the others, if there are any.
+/// The greatest of the times, and its ratio to the median of the others, if there are any.
 fn slowest(times: &mut [f64]) -> Option<(f64, Option<f64>)> {
     times.sort_unstable_by(f64::total_cmp);
     let (slowest, others) = times.split_last()?;

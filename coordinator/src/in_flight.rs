@@ -1,12 +1,12 @@
-//! Queries and changes in flight: they have begun and not ended, and a draining node waits for those that began before.
+//! Queries and changes in flight; a draining node waits for those that began before the drain.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-/// How often a wait looks.
+/// How often a wait checks.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// One query or change, in flight for as long as a clone of this lives.
+/// A guard: the query or change is in flight while a clone of this exists.
 pub type Use = Arc<()>;
 
 /// Everything in flight.
@@ -14,7 +14,7 @@ pub type Use = Arc<()>;
 pub struct InFlight(Mutex<Vec<Weak<()>>>);
 
 impl InFlight {
-    /// A query or a change begins.
+    /// Registers a query or a change.
     pub fn begin(&self) -> Use {
         let one = Arc::new(());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -23,7 +23,7 @@ impl InFlight {
         one
     }
 
-    /// Completes when all that have begun by now are over.
+    /// Completes when everything that is in flight at the time of the call has ended.
     pub async fn over(&self) {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         loop {

@@ -38,10 +38,10 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Queries at work at once; more wait, up to their deadline.
+/// Queries that are evaluated at once; more wait, up to their deadline.
 const QUERIES_AT_WORK: usize = 64;
 
-/// Runs a coordinator until `shutdown` completes, and then until its requests have ended, as long as its grace allows.
+/// Runs a coordinator until `shutdown` completes, then drains its requests within the grace period.
 ///
 /// # Errors
 /// `DirectoryInUse`, `WrongCluster`, `Corrupt` and `DiskFull` from the log; `InvalidRequest` for addresses that cannot be
@@ -51,7 +51,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     run_at(addresses, options, shutdown).await
 }
 
-/// Runs a coordinator as [`run`] does, at addresses that were taken before.
+/// Runs a coordinator as [`run`] does, at addresses that are bound already.
 ///
 /// # Errors
 /// Those of [`run`].
@@ -131,7 +131,7 @@ fn announce(options: &Options, state: &State) {
     );
 }
 
-/// Says what of the options has no effect on the cluster as it is.
+/// Warns about options that have no effect on the cluster in its present state.
 fn shape_notes(options: &Options, state: &State) {
     let shards = state.cluster().map_or(0, |cluster| usize::from(cluster.shards.get()));
     let (min_nodes, holders) = (options.min_nodes, state.placement().nodes().len());
@@ -142,7 +142,7 @@ fn shape_notes(options: &Options, state: &State) {
     }
 }
 
-/// Puts the parts together.
+/// Builds the coordinator from its parts.
 fn assemble(options: Options, log: FileLog) -> Result<Arc<Coordinator>, Fault> {
     let cluster = log.state().cluster().cloned().ok_or_else(|| Fault::internal("a log without its cluster"))?;
     let nodes = Nodes::new(Arc::clone(&options.local_nodes));
@@ -165,7 +165,7 @@ fn expose(coordinator: &Arc<Coordinator>, instruments: &Instruments) {
     metrics::register(&instruments.metrics, move || read.upgrade().map(|coordinator| gauges(&coordinator)));
 }
 
-/// What the metrics show of the coordinator when they are scraped.
+/// The values that the metrics read at a scrape.
 fn gauges(coordinator: &Coordinator) -> Gauges {
     let health = coordinator.members.health();
     Gauges {

@@ -1,7 +1,7 @@
-//! The nodes as the coordinator knows them: who has registered, who is alive, who holds what.
+//! The nodes as the coordinator sees them: registered nodes, their liveness, and the shards that they hold.
 //!
-//! What lasts is in the metadata log; what only lives here (heartbeats, statistics) is forgotten at a restart, and nodes
-//! are asked to register again.
+//! Registrations and placement are in the metadata log. Heartbeats and statistics are in memory only: after a restart of the
+//! coordinator nodes are asked to register again.
 
 mod health;
 mod log;
@@ -26,14 +26,14 @@ use tonic::{Request, Response, Status};
 /// Without a heartbeat for this long a node counts as down.
 pub const SUSPECT_AFTER: Duration = Duration::from_secs(3);
 
-/// Without a heartbeat for this long what waits for a node is given up.
+/// Without a heartbeat for this long, work that waits for the node fails.
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// What heartbeats tell of a node.
+/// The state of a node according to its registration and its heartbeats.
 #[derive(Clone, Debug)]
 pub struct Live {
     pub last_seen: Instant,
-    /// It has said that it is going to end.
+    /// The node has announced that it shuts down.
     pub has_left: bool,
     pub epoch: Epoch,
     /// None until its first heartbeat.
@@ -42,7 +42,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// How the node is, by when it was heard of and what it said.
+    /// The state by the age of the last heartbeat and by the node's announcement to leave.
     fn state(&self) -> NodeState {
         match (self.last_seen.elapsed() < SUSPECT_AFTER, self.has_left) {
             (false, _) => NodeState::Down,
@@ -56,7 +56,7 @@ impl Live {
 pub struct Members {
     pub log: Log,
     live: Mutex<HashMap<NodeId, Live>>,
-    /// Nodes that seemed to have lost the epoch that is given here.
+    /// For each node that registered without the last epoch it had sealed: that epoch, as of this registration.
     behind: Mutex<HashMap<NodeId, Epoch>>,
     nodes: Nodes,
     in_flight: InFlight,
@@ -85,27 +85,27 @@ impl Members {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of a node, if it was heard of since the coordinator started.
+    /// The node's state, if it has registered since the coordinator started.
     pub fn live(&self, node: NodeId) -> Option<Live> {
         self.lock().get(&node).cloned()
     }
 
-    /// How a node is.
+    /// The state of a node.
     pub fn state(&self, node: NodeId) -> NodeState {
         self.lock().get(&node).map_or(NodeState::Down, Live::state)
     }
 
-    /// Was the node heard of lately, and is it going to stay?
+    /// Is the node's last heartbeat recent, and has the node not announced to leave?
     pub fn is_up(&self, node: NodeId) -> bool {
         self.state(node) == NodeState::Up
     }
 
-    /// Has the node been silent for so long that waiting for it makes no sense?
+    /// Has the node been silent for longer than [`LOST_AFTER`], or not been heard of at all?
     pub fn is_lost(&self, node: NodeId) -> bool {
         self.lock().get(&node).is_none_or(|live| live.last_seen.elapsed() > LOST_AFTER)
     }
 
-    /// Why a node is known not to be there.
+    /// Why the node cannot be called, if that is known.
     fn absence(&self, node: NodeId) -> Option<&'static str> {
         if self.log.read(|state| state.is_replaced(node)) {
             return Some("was replaced: another node has registered at its address");
@@ -118,7 +118,7 @@ impl Members {
         (live.last_seen.elapsed() > LOST_AFTER).then_some("has been silent for too long")
     }
 
-    /// For those who want a node's name: is it still somebody's?
+    /// Whether the node still uses its name.
     fn life(&self, node: NodeId) -> names::Life {
         match self.lock().get(&node) {
             Some(live) if live.state() == NodeState::Up => names::Life::Alive,
@@ -158,7 +158,7 @@ impl Members {
         })
     }
 
-    /// Places the shards before the first epoch; afterwards the placement stays, since nothing moves data yet.
+    /// Places the shards before the first epoch; afterwards the placement stays, since data does not move yet.
     pub async fn ensure_placement(&self) -> Result<(), Fault> {
         let (epoch, current, shards) = self
             .log
@@ -192,14 +192,14 @@ impl Members {
             (state.cluster().map(|cluster| cluster.cluster), state.placement().clone(), addresses, names)
         });
         let cluster = cluster.ok_or_else(|| Fault::internal("the cluster has not been created"))?;
-        // Before anything is asked about the nodes: one that leaves meanwhile waits for this.
+        // Begun before the nodes' states are read: a node that leaves meanwhile waits for this use.
         let in_use = self.in_flight.begin();
         known.iter_mut().for_each(|(node, (_, absence))| *absence = self.absence(*node));
         let map = convert::placement_map(&placement, &addresses);
         Ok(Holders::new(&self.nodes, cluster, map, &known)?.in_use(in_use))
     }
 
-    /// The life of a node that the log knows.
+    /// The node's present incarnation in the log.
     pub fn incarnation(&self, node: NodeId) -> Incarnation {
         self.log.read(|state| state.nodes().get(&node).map_or(Incarnation(0), |member| member.incarnation))
     }
@@ -225,9 +225,9 @@ impl Members {
         self.check_past(NodeId(request.node), Epoch(request.epoch), has_latest)
     }
 
-    /// Refuses a node that has sealed the last epoch in an earlier life and knows nothing of it now: its directory is an
-    /// older copy. A request may have been on its way while the epoch was sealed and committed; only one that was made
-    /// after the node had been told so counts.
+    /// Refuses a node that sealed the last epoch in an earlier incarnation and does not have it now: its directory is an
+    /// older copy. The first such request is only answered with `NotReady`, as it may have been sent before the epoch was
+    /// sealed; a request after that answer counts.
     fn check_past(&self, node: NodeId, has: Epoch, has_latest: bool) -> Result<(), Fault> {
         let (epoch, has_sealed) =
             self.log.read(|state| (state.epoch(), state.seals().iter().any(|seal| seal.node == node)));
@@ -246,7 +246,7 @@ impl Members {
         }
     }
 
-    /// What the log has decided of attempts that a node has sealed.
+    /// The log's decisions on attempts that a node has sealed.
     fn decisions(&self, undecided: &[u64]) -> Result<Vec<Decision>, Fault> {
         let undecided: Vec<Attempt> = undecided.iter().copied().map(Attempt).collect();
         let decisions = self.log.read(|state| state.decisions(&undecided))?;
@@ -299,7 +299,7 @@ impl Members {
         }))
     }
 
-    /// Takes a heartbeat. A node that missed an outcome learns it here: the writer tells each node once and goes on.
+    /// Handles a heartbeat. A node that missed an outcome learns it here: the writer calls each node once, then goes on.
     fn hear(&self, request: HeartbeatRequest) -> HeartbeatResponse {
         let node = NodeId(request.node);
         let is_known = self.incarnation(node).0 == request.incarnation;
@@ -315,14 +315,14 @@ impl Members {
             stats: request.stats,
             version: std::mem::take(&mut live.version),
         };
-        // Registering is refused with what is wrong, and ends the node.
+        // Registration reports the fault, which ends the node.
         let register_again = decisions.is_err();
         HeartbeatResponse { register_again, decisions: decisions.unwrap_or_default() }
     }
 }
 
 impl Members {
-    /// A node is going to end: nothing new is asked of it. Completes when what was begun before is over.
+    /// Marks a node as leaving, so that it gets no new work. Completes when the work that began before has ended.
     async fn leave(&self, request: LeaveRequest) -> Result<LeaveResponse, Fault> {
         let node = NodeId(request.node);
         if self.incarnation(node).0 != request.incarnation {

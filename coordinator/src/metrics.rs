@@ -1,6 +1,6 @@
-//! What the coordinator tells of itself in numbers. docs/metrics.md has the list, and a test compares both.
+//! The coordinator's metrics. docs/metrics.md has the list, and a test compares both.
 //!
-//! Counted here: once for each query, call to a node, batch of a load and epoch. Read when somebody asks: the rest.
+//! Counted as the work is done: once for each query, call to a node, batch of a load, epoch. The rest is read at a scrape.
 
 use entail_model::Fault;
 use entail_proto::internal::{self, cluster_service_server};
@@ -10,10 +10,10 @@ use entail_telemetry::metrics::{Counter, Counters, Family, Histogram, Histograms
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How many times as long as the median of the others the slowest call of a fan-out took.
+/// Buckets for the slowest call of a fan-out over the median of the others.
 const RATIOS: [f64; 10] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
 
-/// The methods of the coordinator's servers that come with its libraries.
+/// The methods of the coordinator's servers that libraries provide (health, reflection).
 const OF_LIBRARIES: [(&str, &str); 4] = [
     ("grpc.health.v1.Health", "Check"),
     ("grpc.health.v1.Health", "Watch"),
@@ -27,7 +27,7 @@ pub fn methods() -> impl Iterator<Item = (&'static str, &'static str)> {
     v1::METHODS.iter().chain(of_cluster).chain(&OF_LIBRARIES).copied()
 }
 
-/// What is counted where the work is done.
+/// Metrics that are counted as the work is done.
 #[derive(Debug)]
 pub struct Metrics {
     pub queries: Counter,
@@ -48,18 +48,18 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers what is counted.
+    /// Registers the metrics.
     pub fn new(registry: &Registry) -> Self {
         let counter = |name, help| registry.counter(name, help);
         Self {
             queries: counter("entail_queries_total", "Queries whose answers were complete."),
             query_rows: counter("entail_query_rows_total", "Rows of answers that were complete."),
             query_bytes: counter("entail_query_answer_bytes_total", "Bytes of answers, as they were sent."),
-            load_triples: counter("entail_load_triples_total", "Triples of loads that were brought to the nodes."),
+            load_triples: counter("entail_load_triples_total", "Triples of loads that were staged at the nodes."),
             load_bytes: counter("entail_load_bytes_total", "Bytes of loads that clients sent."),
             fan_out_seconds: registry.histogram(
                 "entail_fanout_duration_seconds",
-                "Time of the slowest part of a query's pattern, without waiting for whoever reads the answer.",
+                "Time of the slowest part of a query's pattern, without the time in which it waits for the client.",
                 &SECONDS,
             ),
             fan_out_ratio: registry.histogram(
@@ -69,28 +69,28 @@ impl Metrics {
             ),
             call_seconds: registry.histograms(
                 "entail_fanout_call_duration_seconds",
-                "Time of one node's part of a query's pattern, without waiting for whoever reads the answer.",
+                "Time of one node's part of a query's pattern, without the time in which it waits for the client.",
                 &["to"],
                 &SECONDS,
             ),
             cache_hits: registry.counters(
                 "entail_term_cache_hits_total",
-                "Terms whose text or id the coordinator knew already.",
+                "Terms whose text or id was in the coordinator's cache.",
                 &["cache"],
             ),
             cache_misses: registry.counters(
                 "entail_term_cache_misses_total",
-                "Terms whose text or id the coordinator had to ask a node for.",
+                "Terms whose text or id was not in the cache and was requested from a node.",
                 &["cache"],
             ),
             epochs: registry.counters(
                 "entail_epochs_total",
-                "Changes that were brought into an epoch, by what became of them.",
+                "Changes by their outcome: committed or aborted.",
                 &["kind", "outcome"],
             ),
             epoch_seconds: registry.histograms(
                 "entail_epoch_duration_seconds",
-                "Time of a change from its turn to its answer.",
+                "Time of a change from the start of its epoch to its answer.",
                 &["kind"],
                 &SECONDS,
             ),
@@ -100,7 +100,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a change that is over.
+    /// Counts a change that has ended.
     pub fn epoch(&self, kind: &str, time: Duration, result: &Result<ChangeSummary, Fault>) {
         let outcome = if result.is_ok() { "committed" } else { "aborted" };
         self.epochs.with_label_values(&[kind, outcome]).inc();
@@ -112,7 +112,7 @@ impl Metrics {
         }
     }
 
-    /// Counts terms that were looked for in one of the caches.
+    /// Counts the lookups in one of the term caches.
     pub fn cached(&self, cache: &str, looked_for: usize, found: usize) {
         self.cache_hits.with_label_values(&[cache]).inc_by(found as u64);
         self.cache_misses.with_label_values(&[cache]).inc_by((looked_for - found) as u64);
@@ -122,24 +122,25 @@ impl Metrics {
 const QUERIES: Family = Family::gauge("entail_queries_in_flight", "Queries that were admitted and have not ended.");
 const QUERIES_MAX: Family =
     Family::gauge("entail_queries_in_flight_limit", "Queries that are admitted at once; others wait.");
-const PLAN_HITS: Family = Family::counter("entail_plan_cache_hits_total", "Queries whose form was known already.");
+const PLAN_HITS: Family =
+    Family::counter("entail_plan_cache_hits_total", "Queries whose fingerprint was in the plan cache.");
 const PLAN_MISSES: Family = Family::counter("entail_plan_cache_misses_total", "Queries that had to be parsed.");
-const WRITES: Family = Family::gauge("entail_writes_in_flight", "Changes that are at work or wait for their turn.");
+const WRITES: Family = Family::gauge("entail_writes_in_flight", "Changes that run or wait for the writer.");
 const NODES: Family = Family::gauge("entail_nodes", "Registered nodes by their state.");
 const SHARDS: Family = Family::gauge("entail_shards", "Shards of the placement by whether they can be reached.");
 
-/// What is read when the metrics are scraped. Whoever assembles the coordinator says where it comes from, so that
-/// nothing here knows the parts that count.
+/// The values read at a scrape. The assembly of the coordinator supplies them, so that this module does not depend on the
+/// parts that count.
 #[derive(Debug, Default)]
 pub struct Gauges {
     pub is_ready: bool,
     pub epoch: u64,
     pub queries: usize,
     pub queries_max: usize,
-    /// Queries whose form was known, and those that were parsed.
+    /// Plan cache: hits, and misses that were parsed.
     pub plan_cache: (u64, u64),
     pub writes: usize,
-    /// Nodes by the name of their state.
+    /// Numbers of nodes by state name.
     pub nodes: Vec<(&'static str, usize)>,
     pub shards_available: usize,
     pub shards_missing: usize,
@@ -149,7 +150,7 @@ pub struct Gauges {
     pub data: PathBuf,
 }
 
-/// Registers what is read; `gauges` gives nothing when the coordinator has ended.
+/// Registers the values that are read at a scrape; `gauges` returns none once the coordinator has ended.
 pub fn register(registry: &Registry, gauges: impl Fn() -> Option<Gauges> + Send + Sync + 'static) {
     registry.at_scrape(move |reading| {
         if let Some(gauges) = gauges() {

@@ -1,4 +1,4 @@
-//! The nodes that hold shards, as their callers have them: each by its name, and a failure of a call names it.
+//! The nodes that hold shards, as their callers use them; a fault of a call names the node.
 
 use crate::balance::{Balancer, Candidate, PickRequest};
 use crate::in_flight::Use;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// The ways to all nodes, and how many queries are at work at each.
+/// The connections to all nodes, and the number of queries at work at each.
 #[derive(Debug, Default)]
 pub struct Nodes {
     connections: Connections,
@@ -34,7 +34,7 @@ impl Nodes {
 pub struct Holders {
     pub map: Arc<PlacementMap>,
     pub links: BTreeMap<NodeId, Link>,
-    /// Tells that the nodes are used, for as long as there is a clone of this.
+    /// Marks the nodes as in use while a clone of this exists.
     _in_use: Use,
 }
 
@@ -47,11 +47,11 @@ pub struct Link {
     cluster: ClusterId,
     api: Arc<dyn NodeApi>,
     at_work: Arc<AtomicU32>,
-    /// Why it is not there, if that was known when the link was made.
+    /// Why the node cannot be called, if that was known when the link was made.
     absence: Option<&'static str>,
 }
 
-/// A query's part at a node, counted for as long as this lives.
+/// A query's part at a node, counted while this exists.
 pub struct AtWork(Arc<AtomicU32>);
 
 impl Drop for AtWork {
@@ -61,7 +61,7 @@ impl Drop for AtWork {
 }
 
 impl Holders {
-    /// Links to every holder of the placement; what is known of each node is its name and why it is not there, if so.
+    /// Links to every holder of the placement; `known` has each node's name and why it cannot be called, if so.
     pub fn new(
         nodes: &Nodes,
         cluster: ClusterId,
@@ -83,7 +83,7 @@ impl Holders {
         Ok(Self { map: Arc::new(map), links, _in_use: Use::default() })
     }
 
-    /// The same, counted as a use of the nodes.
+    /// These links, counted as a use of the nodes.
     pub fn in_use(mut self, one: Use) -> Self {
         self._in_use = one;
         self
@@ -97,12 +97,12 @@ impl Holders {
         })
     }
 
-    /// The node that holds everything, if it is one.
+    /// The node that holds all shards, if there is only one.
     pub fn only(&self) -> Option<&Link> {
         self.links.values().next().filter(|_| self.links.len() == 1)
     }
 
-    /// The replicas that could answer for a shard: its one holder, as long as there is one copy of each shard.
+    /// The replicas that can answer for a shard: its one holder, as long as there is one copy of each shard.
     fn replicas(&self, shard: usize) -> Vec<Candidate> {
         let node = self.map.holders.get(shard).map(|node| NodeId(*node));
         let link = node.and_then(|node| self.links.get(&node));
@@ -111,8 +111,8 @@ impl Holders {
         link.map(candidate).into_iter().collect()
     }
 
-    /// The same with one replica of each shard, as a balancer picks them: what one query reads from, so that all of its
-    /// parts agree on who answers for a shard.
+    /// These links with one replica of each shard, as the balancer picks it. One query reads from them alone, so that all
+    /// its parts agree on the node that answers for a shard.
     pub fn picked(mut self, balancer: &dyn Balancer, random: impl Fn(usize) -> u64) -> Self {
         self.links.values_mut().for_each(|link| link.shards.clear());
         for shard in 0..self.map.holders.len() {
@@ -136,7 +136,7 @@ impl Link {
         AtWork(Arc::clone(&self.at_work))
     }
 
-    /// Calls the node, unless it is known that it is not there. A call for a query says `until` when that goes on.
+    /// Calls the node, unless it is known to be unavailable. A call for a query gives its deadline as `until`.
     pub async fn call<'l, T, F>(
         &'l self,
         until: Option<Instant>,
@@ -149,7 +149,7 @@ impl Link {
         call(&*self.api, Call { cluster: self.cluster, until }).await.map_err(|fault| self.fault(fault))
     }
 
-    /// Asks the node at once, if it answers so: it is in this process, and as far as is known it is there.
+    /// Calls the node by reference on this thread, if it is in this process and not known to be unavailable.
     pub fn at_once<'l, T>(
         &'l self,
         ask: impl FnOnce(&'l dyn AtOnce, Call) -> Result<T, Fault>,
@@ -171,9 +171,9 @@ impl Link {
         Fault::new(Reason::ShardsUnavailable, format!("node {} {why}", self.name)).with_shards(self.shards.clone())
     }
 
-    /// A failure of this node's, naming it where somebody has to look after it, and its shards when it cannot be reached.
+    /// Adds the node's name to faults that need an operator, and its shards if the node cannot be reached.
     pub fn fault(&self, mut fault: Fault) -> Fault {
-        // One that has not registered yet is as good as away.
+        // A node that has not registered yet counts as unreachable.
         let is_away = matches!(fault.reason, Reason::ShardsUnavailable | Reason::DeadlineExceeded | Reason::NotReady);
         if is_away && fault.shards.is_empty() {
             return self.unreachable(&format!("cannot be reached: {}", fault.message));

@@ -26,11 +26,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, info_span};
 
-/// Batches that wait for the query's thread, of all nodes together.
+/// Batches of all nodes together that wait for the query's thread.
 const BATCHES_WAITING: usize = 8;
 
-/// Plans of one query whose calls have spans. A property path or EXISTS may make any number of lookups, which nobody would
-/// look at one by one.
+/// Plans of one query whose calls have spans. A property path or EXISTS may make any number of lookups: too many to read
+/// one by one.
 const PLANS_TRACED_MAX: u64 = 64;
 
 /// Terms to decode from which on each node is called by a task of its own: fewer take less than a task does.
@@ -42,14 +42,14 @@ pub struct Reader {
     pub holders: Arc<Holders>,
     pub epoch: Epoch,
     pub runtime: Handle,
-    /// Ends the request that this serves.
+    /// Cancels the request that this reader serves.
     pub cancel: Cancellation,
     /// Plans that were started.
     pub started: AtomicU64,
 }
 
 impl Reader {
-    /// Waits for a call on a thread that may block; no longer than the request goes on.
+    /// Waits for a call, on a thread that may block, until the call or the request ends.
     pub fn block<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         self.runtime.block_on(self.cancel.race(work))
     }
@@ -65,7 +65,7 @@ impl Reader {
             let sum = stats.entry(relation).or_default();
             sum.facts += size.facts;
             sum.subjects += size.subjects;
-            // Scattered objects are counted at each node: an overestimate, as estimates go.
+            // Scattered objects are counted at each node: the sum overestimates, which is good enough for a planner.
             sum.objects += size.objects;
             for (class, facts) in size.classes.iter().zip(size.class_facts) {
                 *objects.entry((relation, TermId(*class))).or_default() += facts;
@@ -75,7 +75,7 @@ impl Reader {
         Ok(Context { single_node: self.holders.links.len() <= 1, rdf_type, stats, objects })
     }
 
-    /// Placement facts and statistics, cached by epoch.
+    /// Statistics of the epoch, cached.
     pub async fn context(&self) -> Result<Arc<Context>, Fault> {
         if let Some(context) = self.shared.known_context(self.epoch) {
             return Ok(context);
@@ -85,8 +85,8 @@ impl Reader {
         Ok(context)
     }
 
-    /// The fast path, if there is one: one node holds everything and answers at once, and the epoch's statistics are
-    /// known. The one place where it is chosen.
+    /// The local fast path, if it applies: one node of this process holds all shards, and the epoch's statistics are cached.
+    /// Chosen here only.
     pub fn local(&self) -> Option<LocalSnapshot> {
         self.holders.only()?.at_once(|_, _| Ok(()))?.ok()?;
         Some(LocalSnapshot {
@@ -101,7 +101,7 @@ impl Reader {
     /// The ids of terms by their canonical bytes.
     pub async fn fetch_ids(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Fault> {
         if self.holders.links.is_empty() {
-            // At epoch 0, in which there are no terms: those of later epochs may be known here.
+            // Epoch 0 has no terms; the cache may have those of later epochs.
             return Ok(vec![None; terms.len()]);
         }
         let mut ids: Vec<Option<TermId>> = terms.iter().map(|text| self.shared.ids.get(text)).collect();
@@ -181,7 +181,7 @@ impl Reader {
         Ok(results)
     }
 
-    /// The nodes that a plan needs: one, if it never leaves a shard.
+    /// The nodes that take part in a plan: one, if the plan never leaves a shard.
     fn participants(&self, plan: &Plan) -> Result<Vec<Link>, Fault> {
         match (&plan.stages[0].route, plan.stages.len()) {
             (Route::Shard(shard), 1) => Ok(vec![self.holders.holder(*shard)?.clone()]),
@@ -296,14 +296,14 @@ enum Part {
     Done(NodeProfile),
 }
 
-/// What a node is asked, and until when.
+/// A request to one node, with its deadline.
 struct Ask {
     link: Link,
     request: Execute,
     until: Option<Instant>,
 }
 
-/// Follows one node's stream; ends early, and so stops the node, when nobody listens.
+/// Forwards one node's stream. Ends early when the receiver is gone, which stops the node.
 async fn follow(ask: Ask, send: &mpsc::Sender<Result<Part, Fault>>, mut call: Call) -> Result<(), Fault> {
     let Ask { link, request, until } = ask;
     let _at_work = link.begin();

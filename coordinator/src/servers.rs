@@ -1,4 +1,4 @@
-//! The coordinator's servers: one for clients, one for nodes; and how they end.
+//! The coordinator's servers, one for clients and one for nodes, and their shutdown.
 
 use crate::api::grpc::{self, Listener};
 use crate::members::ClusterServer;
@@ -20,10 +20,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-/// How long changes that were cut off may take to be aborted in the log, and connections to close.
+/// How long cut-off changes may take to be aborted in the log, and connections to close.
 const ENDING_MAX: Duration = Duration::from_secs(2);
 
-/// The addresses of a coordinator, taken before anything is written.
+/// The addresses of a coordinator, bound before anything is written.
 #[derive(Debug)]
 pub struct Addresses {
     clients: Bound,
@@ -31,7 +31,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Takes the addresses that the options name.
+    /// Binds the addresses in the options.
     ///
     /// # Errors
     /// `InvalidRequest` for an address that cannot be used.
@@ -43,7 +43,7 @@ impl Addresses {
         Ok(Self { clients: Bound::new(options.listen)?, peers: Bound::new(options.peer_listen)? })
     }
 
-    /// Listens at both.
+    /// Listens at both addresses.
     pub(crate) fn listen(self) -> Result<Sockets, Fault> {
         Ok(Sockets { clients: self.clients.listen()?, peers: self.peers.listen()? })
     }
@@ -64,7 +64,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts both.
+    /// Starts both servers.
     ///
     /// # Errors
     /// As for [`grpc::server`].
@@ -86,14 +86,14 @@ impl Servers {
         Ok(Self { tasks, gate, stop, health })
     }
 
-    /// Completes when a server has ended, which none does by itself.
+    /// Completes when a server has ended, which is a fault: none ends by itself.
     pub async fn failure(&mut self) -> Fault {
         let ended = self.tasks.join_next().await;
         Fault::internal(format!("a server ended: {ended:?}"))
     }
 
-    /// Ends in order: health says so, new requests are refused, those inside finish within the grace, the rest is cut
-    /// off, and connections close. Without a grace nothing is waited for.
+    /// Shuts down in order: health reports it, new requests are refused, requests in progress get the grace period, the rest
+    /// is cut off, and connections close. Without a grace period it does not wait.
     pub async fn drain(mut self, coordinator: &Coordinator, grace: Option<Duration>) {
         coordinator.leaving.cancel();
         _ = self.health.await;
@@ -109,7 +109,7 @@ impl Servers {
     }
 }
 
-/// Completes when no change is at work: those that were cut off are aborted in the log.
+/// Completes when no change is running: those that were cut off are aborted in the log.
 async fn aborted(writer: &Writer) {
     while writer.in_flight() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;

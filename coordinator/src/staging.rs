@@ -1,4 +1,4 @@
-//! Bringing facts to their homes: terms to ids, facts to the two nodes that keep their copies.
+//! Staging facts at their homes: terms become ids, facts go to the two nodes that keep their copies.
 
 use crate::nodes::Holders;
 use bytes::Bytes;
@@ -16,14 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
-/// Where terms are at home: the cluster's key for their hashes, and its number of shards.
+/// What determines the home of a term: the cluster's key for hashes, and its number of shards.
 #[derive(Clone, Copy, Debug)]
 pub struct TermHomes {
     pub key: HashKey,
     pub shards: ShardCount,
 }
 
-/// Brings the facts of one attempt to the nodes.
+/// Stages the facts of one attempt at the nodes.
 pub struct FactLoader {
     pub holders: Holders,
     pub attempt: u64,
@@ -35,12 +35,12 @@ pub struct FactLoader {
     rdf_type: OnceCell<TermId>,
     /// Messages sent to each node.
     sent: BTreeMap<NodeId, AtomicU64>,
-    /// Facts staged, by relation: the compiler's guess at sizes.
+    /// Facts staged, by relation; the compiler estimates sizes from them.
     relations: Mutex<HashMap<Relation, u64>>,
 }
 
 impl FactLoader {
-    /// A loader that has staged nothing for the attempt on top of `previous`; the id of `rdf:type`, if it is committed.
+    /// A loader for the attempt on top of `previous`, with nothing staged; `rdf_type` is the id of `rdf:type`, if committed.
     pub fn new(
         holders: Holders,
         (attempt, previous): (Attempt, Epoch),
@@ -84,12 +84,12 @@ impl FactLoader {
         self.rdf_type().await?;
         let ids = self.intern_at(batch.terms.hashes(), |index| batch.terms.bytes(index)).await?;
         let facts = batch.facts.iter().map(|fact| fact.resolve(&ids));
-        // Those of a load are many.
+        // A load has many facts: sorting them may block.
         let sorted = tokio::task::block_in_place(|| self.sort(facts, self.rdf_type.get()))?;
         self.send(sorted).await
     }
 
-    /// Facts by the nodes that keep them, counted by relation.
+    /// Groups facts by the nodes that keep them, and counts them by relation.
     fn sort(
         &self,
         facts: impl IntoIterator<Item = Fact>,
@@ -132,7 +132,7 @@ impl FactLoader {
         Ok(ids)
     }
 
-    /// Which of the terms are at home at each node.
+    /// The indexes of the terms, by the node that is their home.
     fn by_home(&self, hashes: &[TermHash]) -> Result<Vec<(NodeId, Vec<usize>)>, Fault> {
         let mut by_node: Vec<(NodeId, Vec<usize>)> = self.homes.nodes.iter().map(|node| (*node, Vec::new())).collect();
         for (index, hash) in hashes.iter().enumerate() {
@@ -160,7 +160,7 @@ impl FactLoader {
     }
 }
 
-/// Puts the ids of some terms where they belong.
+/// Writes the ids that a node returned to their indexes.
 fn put(ids: &mut [TermId], indexes: &[usize], found: Vec<TermId>) -> Result<(), Fault> {
     if indexes.len() != found.len() {
         return Err(Fault::corrupt("a node gave ids for other terms"));
@@ -172,7 +172,7 @@ fn put(ids: &mut [TermId], indexes: &[usize], found: Vec<TermId>) -> Result<(), 
 /// Which node holds each shard.
 struct Homes {
     nodes: Vec<NodeId>,
-    /// By shard: the place among the nodes.
+    /// By shard: an index into `nodes`.
     places: Vec<Option<usize>>,
 }
 
@@ -194,10 +194,10 @@ fn no_home() -> Fault {
     Fault::internal("a fact whose subject is a value")
 }
 
-/// Something for each relation.
+/// A map from relations to values, in the order of their first use.
 #[derive(Default)]
 struct Relations<T> {
-    /// Places of relations, and the last that was asked for: facts often have the one of the fact before.
+    /// Indexes of relations, and the last one looked up: consecutive facts often share a relation.
     places: hashbrown::HashMap<Relation, usize>,
     last: Option<(Relation, usize)>,
     all: Vec<(Relation, T)>,
@@ -217,21 +217,21 @@ impl<T: Default> Relations<T> {
     }
 }
 
-/// What of a fact a node may keep.
+/// The copies of a fact that one node may keep: both, forward or inverse.
 const COPIES: [&[Direction]; 3] = [&Direction::BOTH, &[Direction::Forward], &[Direction::Inverse]];
 
-/// Facts on their way to their homes.
+/// Sorts facts by their homes.
 struct Sorting<'h> {
     homes: &'h Homes,
     rdf_type: Option<TermId>,
     relations: Relations<Outgoing>,
 }
 
-/// Facts of one relation.
+/// The facts of one relation.
 #[derive(Default)]
 struct Outgoing {
     facts: u64,
-    /// Subjects and objects, by node and copies.
+    /// Pairs of subject and object, by node and by the index in `COPIES`.
     blocks: Vec<[Vec<Pair>; COPIES.len()]>,
 }
 
@@ -255,7 +255,7 @@ impl Sorting<'_> {
         Ok(())
     }
 
-    /// What each node gets, of those that get something.
+    /// The facts for each node, without nodes that get none.
     fn by_node(self) -> Vec<(NodeId, Vec<StagedFacts>)> {
         let mut by_node: Vec<(NodeId, Vec<StagedFacts>)> =
             self.homes.nodes.iter().map(|node| (*node, Vec::new())).collect();

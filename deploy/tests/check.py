@@ -1,4 +1,4 @@
-"""Checks the image and the compose file as far as that goes without an engine.
+"""Checks the image and the compose file, as far as possible without a container engine.
 
     Dockerfiles        stages, sources of COPY, user, ports, labels, entry point
     compose.yaml       the schema and its references, by compose-go, which is what Docker uses; paths, ports, volumes, images
@@ -39,16 +39,16 @@ LABELS = {
 }
 # Its user, and group 0, to which OpenShift's arbitrary users belong.
 OWNER = "65532:0"
-# Nothing in the files may be for one kind of processor.
+# The files must not depend on one kind of processor.
 ARCHITECTURES = re.compile(r"\b(amd64|x86_64|x86-64|arm64|aarch64)\b")
-# Ports that the images of others listen on, as their documentation has it.
+# Ports that foreign images listen on, from their documentation.
 PORTS_OF_OTHERS = {"collector": {4317, 8888}, "jaeger": {4317, 16686}, "prometheus": {9090}, "grafana": {3000}}
 GIBIBYTE = 1 << 30
 BESIDE_BYTES = 256 << 20
 
 
 def images(report, entail):
-    """Both Dockerfiles, which must end in the same image."""
+    """Both Dockerfiles, which must produce the same image."""
     ends = {}
     for name in ("Dockerfile", "Dockerfile.prebuilt"):
         stages = dockerfile.parse((DEPLOY / name).read_text())
@@ -111,7 +111,7 @@ def final(report, name, stage, entail):
 
 
 def container(report, name, entail, variables, check):
-    """`docker run IMAGE serve`: with the image's defaults its HEALTHCHECK is content, and not while nothing runs."""
+    """`docker run IMAGE serve`: with the image's defaults its HEALTHCHECK succeeds, and fails while nothing runs."""
     # The port for nodes stays on the loopback; here it must be a free one.
     environment = {**variables, "ENTAIL_PEER_LISTEN": "0.0.0.0:7401"}
     with cluster.Cluster(entail, [cluster.Process("image", ["serve"], environment)], lambda host, port: (host, port)) as running:
@@ -119,7 +119,7 @@ def container(report, name, entail, variables, check):
         code, output = running.run(cluster.Process("wait", ["status", "--wait"], asked.environment))
         report.check(code == 0, f"{name}: `serve` does not get ready: {code}\n{output}")
         for _ in range(40):
-            # The node learns a moment later than the coordinator that it is there.
+            # The coordinator is ready a moment before the node has its registration.
             status = running.http("image", 7402, "/readyz")
             if status == 200:
                 break
@@ -133,7 +133,7 @@ def container(report, name, entail, variables, check):
 
 
 def context(report):
-    """The build gets every member of the workspace, and everything that is named does exist."""
+    """The build gets every member of the workspace, and every named path exists."""
     lines = (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
     let_in = {line[1:] for line in lines if line.startswith("!")}
     members = json.loads(re.search(r"^members = (\[.+\])", (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1])
@@ -144,14 +144,14 @@ def context(report):
 
 
 def schema(report):
-    """Compose's own reading of the file. It also says where a path, a volume or a dependency leads nowhere."""
+    """The file as Compose parses it. Also reports paths, volumes and dependencies that do not exist."""
     compose = shutil.which("compose-go")
     if not compose:
         report.skip("the compose file's schema: there is no compose-go (make check-tools)")
         return
     done = subprocess.run([compose, "--format", "json", "compose.yaml"], cwd=DEPLOY, capture_output=True, text=True)
     report.check(done.returncode == 0, f"compose.yaml: {done.stderr or done.stdout}")
-    # That the tool does refuse what is wrong is part of the check.
+    # The check includes that the tool refuses an invalid file.
     wrong = (DEPLOY / "compose.yaml").read_text().replace("stop_grace_period", "stop_grace_perid")
     done = subprocess.run([compose, "/dev/stdin"], input=wrong, cwd=DEPLOY, capture_output=True, text=True)
     report.check(done.returncode != 0, "compose-go accepts a key that Compose does not know")
@@ -170,7 +170,7 @@ def compose_file(report, compose):
     for name, service in services.items():
         at = f"compose.yaml: {name}"
         if service.get("command") == ["node"]:
-            # A node answers no clients, and the image's own check would ask one.
+            # A node does not serve clients, which the image's own check needs.
             report.check(service["healthcheck"] == {"disable": True}, f"{at}: the image's HEALTHCHECK fails at a node")
         tag = re.search(r":-?([^:}]+)}?$", service["image"])
         report.check(bool(tag) and tag[1] != "latest", f"{at}: the image {service['image']} is not pinned")
@@ -197,7 +197,7 @@ def reachable(report, at, services, host, port):
 
 
 def configuration(report, services):
-    """What Prometheus, the collector and Grafana are told to call."""
+    """The addresses that Prometheus, the collector and Grafana call."""
     prometheus = yaml.safe_load((DEPLOY / "config" / "prometheus.yaml").read_text())
     targets = [entry["targets"] for job in prometheus["scrape_configs"] for entry in job["static_configs"]]
     called = {target for group in targets for target in group}
@@ -239,7 +239,7 @@ def configuration(report, services):
 
 
 def alerts(report):
-    """Each alert has a runbook, and each of its selectors has braces: the chart puts the matchers of a cluster there."""
+    """Each alert has a runbook, and each of its selectors has braces: the chart inserts the matchers of a cluster there."""
     runbooks = (ROOT / "docs" / "runbooks.md").read_text()
     headings = set(re.findall(r"^## (\w+)$", runbooks, re.MULTILINE))
     rules = [rule for group in yaml.safe_load((DEPLOY / "config" / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
@@ -254,7 +254,7 @@ def alerts(report):
 
 
 def dashboards(report):
-    """Every dashboard is whole, and asks for nothing that docs/metrics.md does not have."""
+    """Every dashboard is complete, and queries only metrics of docs/metrics.md."""
     documented = set(re.findall(r"^\| `((?:entail|process)_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
     asked = [(path.name, panel["title"], target["expr"]) for path in (DEPLOY / "dashboards").glob("*.json")
              for panel in json.loads(path.read_text())["panels"] for target in panel.get("targets", [])]
@@ -269,12 +269,12 @@ def dashboards(report):
 
 
 def variables(report, path):
-    """A data source and a cluster can be chosen, and every query heeds the choice."""
+    """A data source and a cluster can be chosen, and every query uses the choice."""
     dashboard = json.loads(path.read_text())
     found = {entry["name"]: entry for entry in dashboard["templating"]["list"]}
     report.check({"datasource", "namespace", "job", "role", "node"} <= found.keys(), f"{path.name}: its variables are {set(found)}")
     for name, entry in found.items():
-        # `.*` also finds series without the label, as those of the compose file.
+        # `.*` also finds series without the label, such as those of the compose file.
         report.check(entry["type"] == "datasource" or entry["allValue"] == ".*", f"{path.name}: {name}: all is not `.*`")
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
@@ -290,7 +290,7 @@ def ours(services):
 
 
 def run(report, services, entail):
-    """The cluster as processes, until its healthcheck is content; then SIGTERM."""
+    """Runs the cluster as processes until its healthcheck succeeds; then sends SIGTERM."""
     roles = []
     for name, service in ours(services).items():
         entail.judge(report, f"compose.yaml: {name}", service["command"], service["environment"])
@@ -305,7 +305,7 @@ def run(report, services, entail):
     report.check(test[:2] == ["CMD", "/usr/local/bin/entail"], f"compose.yaml: the healthcheck needs more than the image has: {test}")
     entail.judge(report, "compose.yaml: healthcheck", test[2:], {})
     with cluster.Cluster(entail, roles, lambda host, port: (host, port)) as running:
-        # In its container the healthcheck asks the default address, which is here another one.
+        # In its container the healthcheck calls the default address, which is a different one here.
         asked = cluster.Process("healthcheck", test[2:], {"ENTAIL_SERVER": "http://coordinator:7400"})
         for _ in range(10):
             code, output = running.run(asked)

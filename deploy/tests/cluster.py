@@ -53,7 +53,7 @@ class Cluster:
             for role in self.roles:
                 self.running[role.name] = self.start(role)
         except BaseException:
-            # Nobody else would end those that run already.
+            # Processes that run already would not be ended otherwise.
             self.__exit__()
             raise
         return self
@@ -66,7 +66,7 @@ class Cluster:
         self.directory.cleanup()
 
     def free_port(self):
-        # Kept open until all are chosen, so that none is chosen twice.
+        # Kept open until all ports are chosen, so that none is chosen twice.
         held = socket.socket()
         held.bind(("127.0.0.1", 0))
         self.reserved.append(held)
@@ -91,7 +91,7 @@ class Cluster:
                 file.write(text)
         environment = {"PATH": os.environ["PATH"]}
         for name, value in process.environment.items():
-            # Traces go nowhere here: the collector is not part of what runs.
+            # No collector runs here, so traces are not exported.
             if not name.startswith("OTEL_EXPORTER_"):
                 environment[name] = self.here(process, value)
         if "ENTAIL_DATA" in environment:
@@ -109,7 +109,7 @@ class Cluster:
             return log.read()[-2000:]
 
     def run(self, process):
-        """Runs a command to its end: its exit code and what it wrote."""
+        """Runs a command to its end: its exit code and its output."""
         command, environment = self.prepare(process)
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=START_SECONDS_MAX + 30)
@@ -132,7 +132,7 @@ class Cluster:
                 time.sleep(0.1)
 
     def stop(self, report):
-        """SIGTERM to every role, nodes last or first as they come: each must end by itself with code 0."""
+        """Sends SIGTERM to every role, in any order: each must end by itself with code 0."""
         for process in self.running.values():
             process.send_signal(signal.SIGTERM)
         for name, process in self.running.items():

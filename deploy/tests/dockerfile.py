@@ -1,4 +1,4 @@
-"""Reads a Dockerfile as far as its stages: enough to check what can be wrong without an engine.
+"""Parses a Dockerfile into stages: enough for the checks that need no container engine.
 
     parse(text) -> [Stage]      Stage: name, base, instructions [(KEYWORD, value, flags)]
 """
@@ -30,7 +30,7 @@ class Stage:
 
 
 def parse(text):
-    """The stages; ValueError for what is no instruction."""
+    """The stages; ValueError for a line that is not an instruction."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     stages, arguments = [], {}
     for line in re.sub(r"\\\n", " ", "\n".join(lines)).splitlines():

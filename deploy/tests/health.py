@@ -1,4 +1,4 @@
-"""Asks a server's gRPC health as Kubernetes' probes do, with curl: one message there, one back.
+"""Queries a server's gRPC health as Kubernetes' probes do, with curl: one message each way.
 
     POST /grpc.health.v1.Health/Check   <- 0, length (4 bytes), HealthCheckRequest { service = 1: string }
                                         -> 0, length (4 bytes), HealthCheckResponse { status = 1: enum }, or a gRPC status
@@ -18,7 +18,7 @@ def is_at_hand():
 
 
 def ask(port, service):
-    """SERVING or NOT_SERVING; otherwise what went wrong."""
+    """SERVING or NOT_SERVING; otherwise the error."""
     name = service.encode()
     message = bytes([0x0A, len(name)]) + name if name else b""
     command = [
@@ -31,16 +31,16 @@ def ask(port, service):
     if done.returncode != 0 or b"grpc-status: 0" not in done.stderr:
         told = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith(("grpc-", "curl"))]
         return ", ".join(told) or f"curl ended with {done.returncode}"
-    # The default of an enum, 0, is not written.
+    # The default of an enum, 0, is not encoded.
     return STATUS.get(answer[1] if len(answer) > 1 else 0, "a status that nobody knows")
 
 
 def ask_until(port, service, seconds_max):
-    """The last answer: SERVING as soon as it comes, another when the time is up, as a probe with a threshold has it."""
+    """Returns SERVING as soon as it is the answer, else the last answer before the timeout, like a probe with a threshold."""
     end = time.monotonic() + min(seconds_max, 20)
     while True:
         answer = ask(port, service)
-        # 12 is UNIMPLEMENTED: no waiting changes that.
+        # 12 is UNIMPLEMENTED: waiting does not change that.
         if answer == "SERVING" or "grpc-status: 12" in answer or time.monotonic() > end:
             return answer
         time.sleep(0.2)

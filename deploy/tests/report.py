@@ -1,6 +1,6 @@
-"""What a check finds: failures, and parts that were skipped because a tool is not at hand.
+"""The results of a check: failures, and parts that were skipped because a tool is not available.
 
-A skipped part is told, and fails the check where ENTAIL_TOOLS_REQUIRED is set.
+A skipped part is reported, and fails the check where ENTAIL_TOOLS_REQUIRED is set.
 """
 
 import os
@@ -12,7 +12,7 @@ class Report:
         self.failures, self.skipped, self.passed = [], [], 0
 
     def check(self, is_fine, what):
-        """Counts one expectation; `what` says what is wrong if it does not hold."""
+        """Counts one expectation; `what` is the message if it does not hold."""
         if is_fine:
             self.passed += 1
         else:

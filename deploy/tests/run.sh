@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs one of the checks with the tools of tools.sh, if they are there, and with those on the PATH.
+# Runs one of the checks with the tools of tools.sh, if they are installed, and with those on the PATH.
 set -euo pipefail
 tools=${1:?the directory of the tools} check=${2:?the check}
 export PATH="$tools/bin:$PATH" PYTHONDONTWRITEBYTECODE=1

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Brings what the checks of image and chart, and the test of the dashboard, need to one directory: helm and compose-go as Go
-# modules, kubernetes-validate from PyPI in an environment of its own, prometheus and promtool out of Debian's package, which
-# need not be installed. What cannot be brought is named, and the checks will skip what needs it.
+# Installs the tools for the checks of image and chart, and for the test of the dashboard, in one directory: helm and
+# compose-go as Go modules, kubernetes-validate from PyPI in a virtual environment, prometheus and promtool out of Debian's
+# package, which need not be installed. Tools that cannot be installed are listed, and the checks skip what needs them.
 set -uo pipefail
 tools=${1:?the directory for the tools}
 mkdir -p "$tools/bin"
@@ -15,7 +15,7 @@ if [ ! -x "$tools/bin/helm" ]; then
     helm.sh/helm/v3/cmd/helm@latest || missing+=(helm)
 fi
 if [ ! -x "$tools/bin/compose-go" ]; then
-  # The module calls its program `cmd`.
+  # The module's program is named `cmd`.
   GOBIN="$tools/bin/compose" go install github.com/compose-spec/compose-go/v2/cmd@latest \
     && mv "$tools/bin/compose/cmd" "$tools/bin/compose-go" && rmdir "$tools/bin/compose" || missing+=(compose-go)
 fi
@@ -26,7 +26,7 @@ fi
 if ! { command -v promtool && command -v prometheus; } >/dev/null && [ ! -x "$tools/bin/prometheus" ]; then
   work=$(mktemp -d)
   fetch() { apt-get download -qq prometheus; }
-  # Where the lists of packages were thrown away, as in images, they are fetched first.
+  # Where the package lists are missing, as in images, they are downloaded first.
   (cd "$work" && { fetch || { apt-get update -qq && fetch; }; } && dpkg -x prometheus_*.deb . \
     && cp usr/bin/promtool usr/bin/prometheus "$tools/bin/") \
     2>/dev/null || missing+=("prometheus and promtool (Debian's package prometheus)")

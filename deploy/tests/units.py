@@ -1,4 +1,4 @@
-"""The systemd units: systemd's own opinion, and every command, flag, variable and time against the program."""
+"""Checks the systemd units: with systemd itself, and every command, flag, variable and time against the program."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ import tempfile
 
 UNITS = pathlib.Path(__file__).parent.parent / "systemd"
 PROGRAM = "/usr/bin/entail"
-# What closing takes beyond the grace (docs/operations.md), in seconds.
+# The time for closing beyond the grace period (docs/operations.md), in seconds.
 CLOSING = 6
 
 
@@ -28,7 +28,7 @@ def seconds(text):
 
 
 def verify(report, names):
-    """Asks systemd, for which the program must be there: another stands in for it."""
+    """Verifies with systemd, which needs the program to exist: another program takes its place."""
     if not shutil.which("systemd-analyze"):
         report.skip("systemd's units against systemd: there is no systemd-analyze")
         return

@@ -46,7 +46,7 @@ KUBERNETES_MIN = (1, 30)
 VERSION = ".".join(map(str, KUBERNETES_MIN)) + ".0"
 # Values that are run as processes: small enough for any machine.
 RUN = ("values.yaml", "laptop.yaml", "everything.yaml")
-# What the Prometheus operator and the Gateway API add to Kubernetes has no schema there.
+# The resources of the Prometheus operator and of the Gateway API have no schema there.
 NOT_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "GRPCRoute"}
 
 
@@ -59,7 +59,7 @@ def template(values, *more):
 
 
 def living(report):
-    """`lookup` against what an installation with the default values has."""
+    """`lookup` against the objects of an installation with the default values."""
     installed = manifests.Manifests(template(CHART / "values.yaml").stdout).of("StatefulSet")
 
     def render(flags, settings):
@@ -69,7 +69,7 @@ def living(report):
 
 
 def validate(report, where, rendered):
-    """Strictly: a field that Kubernetes does not know is an error."""
+    """Strict validation: a field that Kubernetes does not know is an error."""
     try:
         import kubernetes_validate
     except ImportError:
@@ -93,7 +93,7 @@ def names(report, where, rendered, entail):
     for name, _, pod in rendered.pods():
         for container in manifests.containers(pod):
             if container["image"].startswith("registry.example/"):
-                # A sidecar of somebody else.
+                # A foreign sidecar.
                 continue
             at = f"{where}: {name}/{container['name']}"
             report.check("command" not in container, f"{at}: replaces the image's entry point")
@@ -161,14 +161,14 @@ def probes(report, where, running, name, container):
 
 
 def copies(report):
-    """The chart cannot reach beyond its directory: it has copies."""
+    """The chart cannot read files outside its directory, so it has copies."""
     texts = [path.read_text() for path in (CHART / "alerts" / "alerts.yaml", DEPLOY / "config" / "alerts.yaml")]
     report.check(texts[0] == texts[1], "alerts.yaml differs in deploy/config and helm/entail/alerts: copy it")
     dashboards(report)
 
 
 def alerts(report, where, rendered):
-    """The PrometheusRule is one that Prometheus reads, and each of its selectors is for this cluster only."""
+    """Prometheus accepts the PrometheusRule, and each of its selectors is for this cluster only."""
     promtool = shutil.which("promtool")
     for item in rendered.of("PrometheusRule"):
         for rule in item["spec"]["groups"][0]["rules"]:
@@ -187,7 +187,7 @@ def alerts(report, where, rendered):
 
 
 def alerts_by_name(report):
-    """A role that is gone is noticed whatever the release is called, and only that of this cluster."""
+    """The alert for a missing role fires for any release name, and for this cluster only."""
     promtool = shutil.which("promtool")
     done = helm(
         "template", "db", CHART, "--namespace", NAMESPACE, "--set", "fullnameOverride=graph,prometheusRule.enabled=true",
@@ -224,7 +224,7 @@ def alerts_by_name(report):
 
 
 def extras(report):
-    """What users add arrives where it belongs; defaults that they overrule do not stay beside it."""
+    """Users' additions are rendered in the right place; defaults that they override are not rendered."""
     rendered = manifests.Manifests(template(HERE / "cases" / "extras.yaml").stdout)
     for item in rendered.objects:
         at = f"extras.yaml: {item['kind']} {item['metadata']['name']}"
@@ -267,7 +267,7 @@ def is_own(labels):
 
 
 def dashboards(report):
-    """The overview is the same everywhere."""
+    """The copies of the overview dashboard are equal."""
     names = {path.name for directory in (CHART, DEPLOY) for path in (directory / "dashboards").glob("*.json")}
     for name in names:
         texts = [path.read_text() if path.exists() else None for path in (CHART / "dashboards" / name, DEPLOY / "dashboards" / name)]

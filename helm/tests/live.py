@@ -89,14 +89,14 @@ def claim(name):
 
 
 def check(report, render, statefulsets, namespace):
-    """`render(flags, settings)` gives the finished helm; the StatefulSets are those of a release with 3 nodes."""
+    """`render(flags, settings)` returns helm's result; the StatefulSets are those of a release with 3 nodes."""
     sets = {item["metadata"]["name"]: item for item in statefulsets}
     node = next(name for name in sets if name.endswith("-node"))
     volumes = [claim(f"data-{node}-{number}") for number in range(3)]
     lives, removed = list(sets.values()) + volumes, volumes
     stopped = [{**item, "spec": {**item["spec"], "replicas": 0}} for item in sets.values()] + volumes
     cases = [
-        # (what there is, settings, what the refusal says; None if it renders)
+        # (existing objects, settings, the refusal's message; None if it renders)
         (lives, [], None),
         (lives, ["node.replicas=5", "cluster.minNodes=3"], None),
         (lives, ["node.replicas=2"], f"node.replicas is 2, but 3 nodes run: this would remove {node}-2 to {node}-2; each shard has one copy"),

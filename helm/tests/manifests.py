@@ -1,4 +1,4 @@
-"""What a rendered chart says, as objects that can be asked: Pods, their containers, and what leads to them."""
+"""A rendered chart as objects: Pods, their containers, and the Services that lead to them."""
 
 import re
 
@@ -76,14 +76,14 @@ def containers(pod):
 
 
 def environment(container, pod_name):
-    """The variables of a container, with $(NAME) of earlier ones put in, as the kubelet does."""
+    """The variables of a container, with $(NAME) of earlier ones expanded, as the kubelet does."""
     values = {}
     for entry in container.get("env", []):
         if "fieldRef" in entry.get("valueFrom", {}):
             field = entry["valueFrom"]["fieldRef"]["fieldPath"]
             values[entry["name"]] = {"metadata.name": pod_name}[field]
         elif "valueFrom" in entry:
-            # A Secret's, which is not here.
+            # From a Secret, which is not available here.
             values[entry["name"]] = "secret"
         else:
             values[entry["name"]] = re.sub(r"\$\((\w+)\)", lambda found: values[found[1]], str(entry["value"]))

@@ -1,6 +1,6 @@
 """The table of values in the chart's README, made from the comments of values.yaml (`# -- description`).
 
-    python3 helm/tests/readme.py            says what differs (part of `make check-helm`)
+    python3 helm/tests/readme.py            reports differences (part of `make check-helm`)
     python3 helm/tests/readme.py --write    writes the table into README.md
 
 A value with a description is a row, with everything below it as its default; every other value must be a group of such. So
@@ -73,7 +73,7 @@ def schema_properties(schema, values, root, path=""):
     if schema.get("additionalProperties") is not False or not isinstance(values, dict):
         return
     properties = schema.get("properties", {})
-    # What Helm gives a subchart, and what users may add to a map that the chart hands on.
+    # The values that Helm gives a subchart, and the additions of users to a map that the chart passes on.
     optional = {"global", "enabled"} if not path else properties.keys() - set(schema.get("required", []))
     for key in values.keys() - properties.keys():
         yield f"{path}{key} has no property in values.schema.json"
@@ -91,7 +91,7 @@ def check(report):
     schema = json.loads((CHART / "values.schema.json").read_text())
     wrong = list(schema_properties(schema, yaml.safe_load(text), schema))
     report.check(not wrong, f"values.yaml and its schema: {'; '.join(wrong)}")
-    # That a value which is missing is noticed is part of the check.
+    # The check must detect a missing value.
     report.check(undescribed("a:\n  # -- Told.\n  b: 1\n  c: 2\n") == ["a.c"], "readme.py does not notice a value without description")
 
 

@@ -1,8 +1,8 @@
-"""What must hold for the manifests of any values: Pod security, ports, selectors, memory, probes."""
+"""Rules for the manifests of any values: Pod security, ports, selectors, memory, probes."""
 
 from manifests import containers, environment, is_match, mebibytes
 
-# Beside the budget a process takes this much: the program, messages, buffers (docs/cli.md).
+# The memory of a process beside its budget: the program, messages, buffers (docs/cli.md).
 BESIDE_MIB = 256
 
 
@@ -19,16 +19,16 @@ def check(report, where, manifests):
 
 
 def restricted(report, where, pod):
-    """The level "restricted" of Pod Security, and what goes beyond it here: a read-only root, no token."""
+    """The level "restricted" of Pod Security, and further restrictions: a read-only root, no token."""
     security = pod["securityContext"]
     report.check(security.get("runAsNonRoot") is True, f"{where}: may run as root")
-    # OpenShift chooses a user itself.
+    # OpenShift assigns the user.
     user = None if where.startswith("openshift.yaml") else 65532
     report.check(security.get("runAsUser") == user, f"{where}: is not the image's user")
     report.check(security.get("fsGroup") == user, f"{where}: its volumes have the group {security.get('fsGroup')}")
     report.check(None not in security.values(), f"{where}: has fields without a value")
     report.check(security.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: has no seccomp profile")
-    # One of the cases asks for it.
+    # One of the cases requires it.
     token = where.startswith("extras.yaml") and not where.endswith("-test")
     report.check(pod.get("automountServiceAccountToken") is token, f"{where}: mounts a token, or none")
     report.check(pod.get("enableServiceLinks") is False, f"{where}: gets variables of Services")

@@ -26,7 +26,7 @@ pub fn ids_from_bytes(bytes: &[u8]) -> Result<Vec<TermId>, Fault> {
     Ok(words.iter().map(|word| TermId(u64::from_le_bytes(*word))).collect())
 }
 
-/// Encodes pairs of one copy of a relation as a block.
+/// Encodes pairs of one copy of a relation as a block; `copy` is its direction.
 pub fn block(relation: Relation, copy: Direction, pairs: &[(TermId, TermId)]) -> PairBlock {
     let mut buffer = BytesMut::with_capacity(pairs.len() * 16);
     for (key, value) in pairs {
@@ -84,7 +84,7 @@ pub fn staged_block(relation: Relation, copies: &[Direction], facts: &[Pair]) ->
 /// `Corrupt` if no bit or an unknown bit is set.
 pub fn copies(bits: u32) -> Result<impl Iterator<Item = Direction>, Fault> {
     if !(1..4).contains(&bits) {
-        return Err(Fault::corrupt(format!("copies that there are not: {bits}")));
+        return Err(Fault::corrupt(format!("unknown copies: {bits}")));
     }
     Ok(Direction::BOTH.into_iter().filter(move |copy| bits & 1 << *copy as u32 != 0))
 }

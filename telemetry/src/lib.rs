@@ -91,7 +91,7 @@ impl fmt::Display for Error {
         match self {
             Self::Filter(why) => write!(f, "{FILTER} is not a filter: {why}"),
             Self::Setting(why) => f.write_str(why),
-            Self::Exporter(why) => write!(f, "traces cannot be sent as the OTEL_* variables say: {why}"),
+            Self::Exporter(why) => write!(f, "traces cannot be exported with these OTEL_* variables: {why}"),
             Self::Twice => f.write_str("telemetry has been set up already"),
         }
     }

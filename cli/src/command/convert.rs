@@ -181,10 +181,10 @@ fn format_of(given: Option<Format>, name: &str, flag: &str) -> Result<entail_rdf
         return Ok(format.name().parse()?);
     }
     let unknown = || match name {
-        "-" => Failure::Usage(format!("a stream has no name that tells its format: use {flag} FORMAT")),
+        "-" => Failure::Usage(format!("the format of a stream is unknown: use {flag} FORMAT")),
         name => {
             let known = entail_rdf::Format::ALL.map(|format| format!(".{}", format.extension())).join(" ");
-            Failure::Usage(format!("the name of {name} does not tell its format: use {flag} FORMAT, or one of {known}"))
+            Failure::Usage(format!("the name of {name} has no known extension: use {flag} FORMAT, or one of {known}"))
         }
     };
     detect(name).format.ok_or_else(unknown)
@@ -304,8 +304,8 @@ mod tests {
         let told = job(&["-", "--from", "nt", "--to", "ttl"]).unwrap();
         assert_eq!((told.request.format, told.format), (entail_rdf::Format::NTriples, entail_rdf::Format::Turtle));
         for (words, expected) in [
-            (&["a.txt", "b.nt"][..], "a.txt does not tell its format: use --from FORMAT"),
-            (&["a.nt", "b"], "b does not tell its format: use --to FORMAT"),
+            (&["a.txt", "b.nt"][..], "a.txt has no known extension: use --from FORMAT"),
+            (&["a.nt", "b"], "b has no known extension: use --to FORMAT"),
             (&["a.nt"], "use --to FORMAT"),
             (&["a.nt", "b.nt", "--graph", "no iri"], "the graph no iri is not an IRI"),
         ] {

@@ -156,9 +156,7 @@ fn sources(arguments: &Arguments) -> Result<Vec<Source>, Failure> {
         0 => {}
         1 if arguments.format.is_some() => {}
         1 => {
-            return Err(Failure::Usage(
-                "the standard input has no name that tells its format: use --format".to_owned(),
-            ));
+            return Err(Failure::Usage("the format of the standard input is unknown: use --format".to_owned()));
         }
         _ => return Err(Failure::Usage("the standard input can be read only once".to_owned())),
     }

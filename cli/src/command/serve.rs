@@ -49,7 +49,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", env = "ENTAIL_MEMORY", default_value = "1GiB", value_parser = units::memory)]
     memory: u64,
 
-    /// Threads of each node for evaluation [default: the processors, shared out]
+    /// Threads of each node for evaluation [default: the processors divided by the nodes]
     #[arg(long, value_name = "COUNT", env = "ENTAIL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }

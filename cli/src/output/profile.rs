@@ -20,8 +20,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// The note above figures that do not include all of the work.
-const STOPPED: &str =
-    "stopped when there were rows enough: of nodes that had not come to their end nothing is measured";
+const STOPPED: &str = "stopped early, as there were enough rows: nodes that had not finished are not in the figures";
 
 /// A measured operator: a line of the table.
 struct Operator<'a> {

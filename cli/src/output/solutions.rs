@@ -64,7 +64,7 @@ pub fn write(json: impl Read, prefixes: &Prefixes, width: Option<usize>, out: &m
 
 /// The failure for an answer of the server that the parser rejects.
 fn bad(error: QueryResultsParseError) -> Failure {
-    Fault::corrupt(format!("the server's answer is not what it should be: {error}")).into()
+    Fault::corrupt(format!("the server's answer is malformed: {error}")).into()
 }
 
 struct Table<'a> {

@@ -23,7 +23,7 @@ const ROWS_MAX: usize = 250;
 /// The width of the bar for the duration of the request, in characters.
 const BAR: usize = 24;
 
-/// The network time of a call from which it is shown.
+/// The network time of a call is shown from this time on.
 const WAY_TOLD: Duration = Duration::from_micros(300);
 
 /// Calls that are a node's share of the work: the slowest of each group is marked.
@@ -116,7 +116,7 @@ impl Tree {
     /// Writes the waterfall as text.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let Some(root) = self.roots.first().map(|root| &self.spans[*root]) else {
-            return writeln!(out, "nothing is kept of this trace");
+            return writeln!(out, "no spans of this trace are stored");
         };
         let mut drawing = Drawing { tree: self, from: root.start, whole: root.duration(), rows: Vec::new(), hidden: 0 };
         self.roots.iter().for_each(|root| drawing.add(*root, 0, "client", false));

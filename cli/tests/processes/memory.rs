@@ -61,7 +61,7 @@ fn many_relations_are_loaded_within_bounds() {
         assert_eq!(count.lines().nth(1), Some((TERMS * FACTS_OF_A_TERM).to_string().as_str()));
     }
     let Some(peak) = peak_mib(cluster.nodes[0].pid()) else {
-        eprintln!("skipped: this system does not tell how much memory a process has used");
+        eprintln!("skipped: this system does not report the memory of a process");
         return;
     };
     println!("{pairs_mib} MiB of pairs, a budget of {BUDGET_MIB} MiB, a peak of {peak} MiB");
@@ -96,7 +96,7 @@ fn a_graph_larger_than_memory_is_answered_within_bounds() {
         assert_eq!(lines(&two), lines(&format!("x,l\n{expected}\n")));
     }
     let Some(peak) = peak_mib(cluster.nodes[0].pid()) else {
-        eprintln!("skipped: this system does not tell how much memory a process has used");
+        eprintln!("skipped: this system does not report the memory of a process");
         return;
     };
     println!("{document_mib} MiB of text, a budget of {BUDGET_MIB} MiB, a peak of {peak} MiB");

@@ -33,7 +33,7 @@ fn wrong_command_lines_are_told() {
         (&["load", "https://e/x.ttl.gz"], 2, "curl -fsSL https://e/x.ttl.gz | entail load - --format turtle"),
         (&["load", "file:///nowhere/data.nt"], 1, "/nowhere/data.nt: No such file or directory"),
         (&["rules", "apply", "http://e/r.srl"], 2, "| entail rules apply - --name r"),
-        (&["convert", "/nowhere/a.ttl", "b.txt"], 2, "b.txt does not tell its format: use --to FORMAT"),
+        (&["convert", "/nowhere/a.ttl", "b.txt"], 2, "b.txt has no known extension: use --to FORMAT"),
         (&["convert", "/nowhere/a.ttl", "/nowhere/b.nt"], 1, "/nowhere/b.nt: No such file or directory"),
         (&["load", "-"], 2, "use --format"),
         (&["rules", "apply", "/nowhere/r.srl"], 1, "/nowhere/r.srl: No such file or directory"),

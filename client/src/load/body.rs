@@ -56,7 +56,7 @@ impl HttpBody for Guarded {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match Pin::new(&mut self.guard).poll(context) {
-            Poll::Ready(_) => Poll::Ready(Some(Err(Status::cancelled("the load was given up")))),
+            Poll::Ready(_) => Poll::Ready(Some(Err(Status::cancelled("the load was aborted")))),
             Poll::Pending => Pin::new(&mut self.inner).poll_frame(context),
         }
     }

@@ -1,3 +1,3 @@
-//! How clients come in: one folder for each protocol, over the one [service](crate::service).
+//! The protocols that clients speak: one folder each, over the one [service](crate::service).
 
 pub mod grpc;

@@ -1,7 +1,7 @@
 //! Cache affinity: equal keys go to the same node, by rendezvous hashing (Thaler and Ravishankar, 1996).
 //!
-//! Each node scores each key, the best score wins. When a node leaves only the keys that it had move, evenly to the
-//! others; when it returns exactly those come back; the order of the candidates does not matter.
+//! Each node scores each key, the best score wins. When a node leaves, only its keys move, evenly to the others; when it
+//! returns, exactly those come back. The order of the candidates does not matter.
 
 use super::{Balancer, PickRequest};
 use entail_model::NodeId;

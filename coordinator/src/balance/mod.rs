@@ -29,7 +29,7 @@ pub trait Balancer: Send + Sync {
     fn pick(&self, request: &PickRequest<'_>) -> Option<usize>;
 }
 
-/// What a balancer may look at.
+/// The input of a balancer's choice.
 #[derive(Clone, Copy, Debug)]
 pub struct PickRequest<'a> {
     /// The replicas that could answer.
@@ -46,7 +46,7 @@ pub struct Candidate {
     pub node: NodeId,
     /// Requests sent and not yet answered.
     pub in_flight: u32,
-    /// The share of requests that the node should get beside the others; none while it is zero and others' are not.
+    /// The node's share of requests relative to the others; zero gets none unless all are zero.
     pub weight: u32,
 }
 

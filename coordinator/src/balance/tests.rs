@@ -1,4 +1,4 @@
-//! What each strategy promises, over fixed seeds: distributions within tolerance, stability, bounds.
+//! The properties of each strategy over fixed seeds: distributions within tolerance, stability, bounds.
 
 use super::*;
 use entail_model::random::Random;
@@ -105,8 +105,8 @@ fn two_choices_prefer_the_less_loaded() {
     assert_eq!(counts[3], 0);
 }
 
-/// Requests that are not answered yet pile up: the queues must stay nearly as even as if all were looked at,
-/// which a single random choice does not achieve.
+/// Unanswered requests pile up: the queues must stay nearly as even as if all were compared, which a single random choice
+/// does not achieve.
 #[test]
 fn two_choices_keep_queues_even() {
     let spread = |balancer: &dyn Balancer| {

@@ -2,7 +2,7 @@
 
 use super::{Balancer, PickRequest, below};
 
-/// A random candidate, each with probability weight / sum of weights; all alike if no candidate has a weight.
+/// A random candidate, each with probability weight / sum of weights; uniform if no candidate has a weight.
 #[derive(Debug, Default)]
 pub struct Weighted;
 

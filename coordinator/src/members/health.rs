@@ -1,24 +1,24 @@
-//! How many nodes and shards are how: the same nodes in `entail status` and in the metrics.
+//! Counts of nodes and shards by state: `entail status` and the metrics use the same ones.
 
 use super::Members;
 use crate::metalog::Member;
 use entail_model::NodeId;
 use std::collections::BTreeMap;
 
-/// How a node is.
+/// The state of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeState {
     Up,
-    /// It has said that it is going to end, and has not ended yet.
+    /// The node has announced that it shuts down, and still runs.
     Leaving,
     Down,
 }
 
 impl NodeState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Up, Self::Leaving, Self::Down];
 
-    /// In one word.
+    /// The state's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -37,7 +37,7 @@ pub struct ClusterHealth {
 }
 
 impl Members {
-    /// The nodes that count: all that have registered, without those whose place another has taken and who hold nothing.
+    /// The nodes that count: all that have registered, except replaced nodes that hold no shards.
     pub fn listed(&self) -> BTreeMap<NodeId, Member> {
         self.log.read(|state| {
             let holders = state.placement().nodes();

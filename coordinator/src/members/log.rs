@@ -1,4 +1,4 @@
-//! The metadata log as everybody reads it and the one writer appends to it.
+//! The metadata log as all parts of the coordinator read it and the one writer appends to it.
 
 use crate::metalog::{Entry, FileLog, MetaLog, State};
 use entail_model::{Fault, Reason};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-/// How often a failed write is looked for.
+/// How often a waiting task checks for a failed write.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The metadata log, shared between threads. Appends block, reads never wait for a disk: they look at a copy of the
@@ -21,7 +21,7 @@ pub(super) struct Shared {
 }
 
 impl Log {
-    /// A log to share.
+    /// Wraps a log for shared use.
     pub fn new(log: FileLog) -> Self {
         let (state, is_poisoned) = (RwLock::new(log.state().clone()), AtomicBool::new(log.is_poisoned()));
         Self(Arc::new(Shared { file: Mutex::new(log), state, is_poisoned }))

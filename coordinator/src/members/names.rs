@@ -1,18 +1,18 @@
 //! Names of nodes: tables, metrics and errors tell nodes apart by them, so no two have the same.
 //!
 //! A name belongs to the node that registered with it, as long as that node holds shards or is alive. A node keeps its
-//! name over restarts, wherever it is then, and one whose directory was lost leaves it to the next at its address.
+//! name over restarts, also at another address; if its directory was lost, the next node at its address gets the name.
 
 use crate::metalog::State;
 use entail_model::{Fault, NodeId, Reason};
 
-/// What is known of the node that has a name.
+/// The liveness of the node that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     Alive,
-    /// It has said that it ends, or has been silent for long enough.
+    /// The node has announced that it shuts down, or has been silent for too long.
     Gone,
-    /// The coordinator has started a moment ago and has not heard of it yet.
+    /// The coordinator started less than [`LOST_AFTER`](super::LOST_AFTER) ago and has had no heartbeat of the node.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! What nodes hear when they register and with their heartbeats, and that nobody waits for the log's disk to be heard.
+//! Answers to registrations and heartbeats; a heartbeat is answered while the log's disk is busy.
 
 use super::health::ClusterHealth;
 use super::*;
@@ -6,7 +6,7 @@ use crate::metalog::{Cluster, EpochKind, FileLog, MetaLog, RequestId};
 use entail_model::{ClusterId, ShardCount};
 use tempfile::TempDir;
 
-/// A cluster of which nothing is registered yet.
+/// A cluster without registered nodes.
 fn members(directory: &TempDir) -> Members {
     let mut log = FileLog::open(directory.path()).expect("an empty directory");
     let shards = ShardCount::new(1).expect("a power of two");
@@ -20,7 +20,7 @@ async fn register(members: &Members) -> u64 {
     members.register_node(request).await.expect("the node is of this cluster").incarnation
 }
 
-/// An attempt that began and was given up.
+/// An attempt that began and was aborted.
 async fn aborted(members: &Members) -> u64 {
     let request = RequestId("one".to_owned());
     let begin = Entry::BeginEpoch { previous: Epoch(0), kind: EpochKind::Facts, request, rules: 0 };
@@ -75,7 +75,7 @@ async fn nobody_waits_for_the_disk_to_read_the_log() {
     assert_eq!(answer.recv_timeout(Duration::from_secs(10)), Ok((false, true, false)));
 }
 
-/// A node that leaves is known to be away at once, and is let go when what began before is over.
+/// A node that leaves is unavailable at once, and its leave completes when the work that began before has ended.
 #[tokio::test]
 async fn a_node_that_leaves_waits_for_those_who_use_it() {
     let directory = TempDir::new().expect("a temporary directory");
@@ -101,7 +101,7 @@ async fn a_node_that_leaves_waits_for_those_who_use_it() {
     assert_eq!(members.leave(request).await.expect_err("an earlier life").reason, Reason::Fenced);
 }
 
-/// The coordinator that a node says goodbye to may have started a moment ago.
+/// The coordinator that a node announces its leave to may have just started.
 #[tokio::test]
 async fn a_node_that_leaves_is_not_taken_for_one_that_stays() {
     let directory = TempDir::new().expect("a temporary directory");
@@ -115,7 +115,7 @@ async fn a_node_that_leaves_is_not_taken_for_one_that_stays() {
     assert_eq!(restarted.state(NodeId(1)), NodeState::Leaving);
     restarted.leave(LeaveRequest { cluster: 9, node: 1, incarnation }).await.expect("nobody uses it");
 
-    // The node was still staying when it asked to be registered.
+    // The node had not announced its leave when it sent the registration.
     let incarnation = register(&restarted).await;
     assert_eq!(restarted.state(NodeId(1)), NodeState::Up);
     restarted.hear(HeartbeatRequest { leaving: true, ..heartbeat(incarnation, &[]) });
@@ -137,7 +137,7 @@ async fn a_node_whose_place_another_has_taken_is_not_counted() {
     assert_eq!(members.health(), ClusterHealth { nodes: [0, 0, 1], available: 0, missing: 0 });
 }
 
-/// A request of a node that has a name, to be made at an address.
+/// A request of a node with a name, at an address.
 fn named(node: u64, name: &str, address: &str) -> RegisterRequest {
     RegisterRequest { cluster: 9, node, name: name.to_owned(), address: address.to_owned(), ..Default::default() }
 }
@@ -180,7 +180,7 @@ async fn a_name_is_free_when_its_node_is_gone_and_holds_nothing() {
     members.register_node(named(3, "b", "host-1:1")).await.expect("a new directory at the same place");
 }
 
-/// A coordinator that has just started does not know who is alive.
+/// A coordinator that has just started does not know which nodes are alive.
 #[tokio::test]
 async fn a_name_is_kept_for_its_node_while_the_coordinator_starts() {
     let directory = TempDir::new().expect("a temporary directory");

@@ -3,7 +3,7 @@
 //! ```text
 //! LOCK, IDENTITY   as every role's directory has them
 //! metalog          the metadata log
-//! BALLAST          space that is kept, so that a full disk still has some for an abort
+//! BALLAST          reserved space, so that a full disk still has room for an abort
 //! ```
 
 use entail_directory::Directory;
@@ -15,7 +15,7 @@ const BALLAST: &str = "BALLAST";
 const BALLAST_BYTES: usize = 256 << 10;
 const ROLE: &str = "coordinator";
 
-/// What the directory says of its owner.
+/// The owner, as the directory's IDENTITY states it.
 #[derive(Serialize, Deserialize)]
 struct Identity {
     role: String,
@@ -34,7 +34,7 @@ pub fn open(path: &Path) -> Result<Directory, Fault> {
     Ok(directory)
 }
 
-/// Keeps some space for an abort, unless it is kept already.
+/// Reserves space for an abort, unless that is done already.
 pub fn keep_ballast(directory: &Directory) -> Result<(), Fault> {
     if directory.file_bytes(BALLAST) == BALLAST_BYTES as u64 {
         return Ok(());
@@ -47,12 +47,12 @@ pub fn keep_ballast(directory: &Directory) -> Result<(), Fault> {
     })
 }
 
-/// Frees the space that was kept; `false` if there was none.
+/// Frees the reserved space; `false` if there was none.
 pub fn drop_ballast(directory: &Directory) -> bool {
     directory.remove(BALLAST)
 }
 
-/// A fault that says which disk is full.
+/// The fault with the path of the directory whose disk is full.
 pub fn named(directory: &Directory, mut fault: Fault) -> Fault {
     if fault.reason == Reason::DiskFull {
         fault.message = format!("data directory {}: {}", directory.path().display(), fault.message);

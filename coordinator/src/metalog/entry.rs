@@ -1,4 +1,4 @@
-//! What the log says: one variant per decision. All small; facts and terms never go through the log.
+//! The entries of the log, one variant per decision. All are small; facts and terms never go through the log.
 //!
 //! The encoding (postcard) is positional: variants and fields are only ever added at the end, and with a new version in
 //! the file's header.
@@ -10,13 +10,13 @@ use std::fmt;
 /// One decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// The first entry: what the cluster is, for ever.
+    /// The first entry: the cluster's constants.
     CreateCluster(Cluster),
     /// A node has started. The index of the entry is its [`Incarnation`].
     RegisterNode { node: NodeId, name: String, address: String },
-    /// Who holds which shard from now on.
+    /// The placement of the shards from now on.
     Place { placement: Placement },
-    /// A try at the epoch after `previous` starts. The index of the entry is its [`Attempt`].
+    /// An attempt at the epoch after `previous` starts. The index of the entry is its [`Attempt`].
     BeginEpoch {
         previous: Epoch,
         kind: EpochKind,
@@ -25,22 +25,22 @@ pub enum Entry {
         /// The version of the rule sets that the attempt started from.
         rules: u64,
     },
-    /// The attempt's sealed stages are the epoch.
+    /// The attempt's sealed stages become the epoch.
     CommitEpoch {
         attempt: Attempt,
         epoch: Epoch,
-        /// One for each node that holds shards.
+        /// One seal for each node that holds shards.
         nodes: Vec<Seal>,
         /// The answer to the client, opaque here, kept for retries of the same request.
         result: Vec<u8>,
         /// The rule sets from this epoch on; given exactly by epochs of [`EpochKind::Rules`].
         rules: Option<RuleSets>,
     },
-    /// Nothing of the attempt will ever be visible.
+    /// The attempt ends without effect.
     AbortEpoch { attempt: Attempt, reason: String },
 }
 
-/// What a cluster is, for ever.
+/// The constants of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     pub cluster: ClusterId,
@@ -58,7 +58,7 @@ pub enum EpochKind {
     Rules,
 }
 
-/// One life of a node: the index of the entry that registered it. Higher is later; never reused.
+/// One run of a node's process: the index of the entry that registered it. Higher is later; never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Incarnation(pub u64);
@@ -69,7 +69,7 @@ impl fmt::Display for Incarnation {
     }
 }
 
-/// Names a client's request, the same on every retry.
+/// The id of a client's request, the same on every retry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub String);
@@ -80,19 +80,19 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// A node's word that its stage of an attempt is durable and will not change.
+/// A node's guarantee that its stage of an attempt is durable and will not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
     pub node: NodeId,
-    /// The life of the node that gave the word.
+    /// The incarnation of the node that sealed.
     pub incarnation: Incarnation,
-    /// Over what the attempt adds at the node.
+    /// A digest of the facts that the attempt adds at the node.
     pub digest: u64,
     /// Facts that the node owns at the new epoch.
     pub counts: Counts,
 }
 
-/// Numbers of facts by who says them; a fact that both users and rules say is asserted.
+/// Numbers of facts by origin; a fact that is both asserted and derived counts as asserted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub asserted: u64,
@@ -109,7 +109,7 @@ pub struct RuleSets {
 }
 
 impl RuleSets {
-    /// The set of that name.
+    /// The set of this name.
     pub fn get(&self, name: &str) -> Option<&RuleSet> {
         self.sets.iter().find(|set| set.name == name)
     }
@@ -123,6 +123,6 @@ pub struct RuleSet {
     pub graph: Option<String>,
     /// The rules as their author wrote them.
     pub source: String,
-    /// The [`RuleSets::version`] that brought the set in its present form.
+    /// The [`RuleSets::version`] that last changed the set.
     pub version: u64,
 }

@@ -21,19 +21,19 @@ use std::path::Path;
 const NAME: &str = "metalog";
 const NEW_NAME: &str = "metalog.new";
 
-/// The file's size that calls for a snapshot.
+/// The size of the file that triggers a snapshot.
 const COMPACT_AT_BYTES: u64 = 64 << 20;
 
-/// See the module.
+/// The log in a file (see the module).
 pub struct FileLog {
     state: State,
     journal: Journal,
     directory: Directory,
     /// A snapshot is due at this length.
     compact_at: u64,
-    /// The least that `compact_at` can be.
+    /// The lower bound of `compact_at`.
     compact_at_min: u64,
-    /// Is room kept for an abort?
+    /// Is space reserved for an abort?
     has_ballast: bool,
 }
 
@@ -58,7 +58,7 @@ impl FileLog {
     }
 
     /// Writes a record. An abort must be possible on a full disk, or the nodes could never drop what fills it: so no
-    /// attempt begins before there is room for its abort.
+    /// attempt begins before space for its abort is reserved.
     fn write(&mut self, record: &[u8], entry: &Entry) -> Result<(), Fault> {
         if matches!(entry, Entry::BeginEpoch { .. }) && !self.has_ballast {
             directory::keep_ballast(&self.directory)?;
@@ -77,8 +77,8 @@ impl FileLog {
         self.journal.append(record).map_err(|fault| directory::named(&self.directory, fault))
     }
 
-    /// Replaces a file that has grown large. The entry that made it so is durable and applied: a failure here is not
-    /// the failure of an append.
+    /// Replaces a file that has grown large. The entry that triggered this is durable and applied already, so a failure
+    /// here does not fail the append.
     fn compact_if_due(&mut self) {
         if self.journal.length() < self.compact_at {
             return;
@@ -99,8 +99,8 @@ impl FileLog {
         Ok(())
     }
 
-    /// Goes on in the new file. Whatever can fail does so before the rename: after it, what is appended to the old file
-    /// is lost.
+    /// Switches to the new file. Every step that can fail comes before the rename: after it, appends to the old file would
+    /// be lost.
     fn replace(&mut self, new: Box<dyn Medium>, length: u64) -> Result<(), Fault> {
         let journal = open_journal(new, length, length)?;
         if let Err(fault) = self.directory.publish(NEW_NAME, NAME) {
@@ -133,7 +133,7 @@ impl MetaLog for FileLog {
     }
 }
 
-/// The file of a new log appears whole or not at all.
+/// Creates the file of a new log atomically, by rename.
 fn begin(directory: &Directory) -> Result<Journal, Fault> {
     let header = record::file_header();
     let file = directory.write_new(NEW_NAME, &header)?;

@@ -1,7 +1,7 @@
-//! A file that only grows, one synced record at a time, and that is given up at the first doubt.
+//! An append-only file, one synced record at a time, that is poisoned by the first doubtful write.
 //!
-//! Invariant: the file's first `length` bytes are durable, and no byte after them was ever acknowledged. A failed write
-//! for want of room is undone; any other failure of a write, and every failure of a sync, *poisons* the journal: after a
+//! Invariant: the file's first `length` bytes are durable, and no byte after them was ever acknowledged. A write that fails
+//! for lack of space is undone; any other failure of a write, and every failure of a sync, *poisons* the journal: after a
 //! failed fsync the kernel may drop what it could not write and let the next fsync succeed, so trying again proves
 //! nothing (LWN 752063, "PostgreSQL's fsync surprise").
 
@@ -10,11 +10,11 @@ use entail_model::{Fault, Reason};
 use std::fs::File;
 use std::io::{self, Write};
 
-/// What a journal needs of a file; tests put a failing one in its place.
+/// The operations that a journal needs of a file; tests substitute one that fails.
 pub trait Medium: Send {
     /// Writes at the end.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Returns once everything is durable.
+    /// Returns once all bytes are durable.
     fn sync(&mut self) -> io::Result<()>;
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
@@ -34,7 +34,7 @@ impl Medium for File {
     }
 }
 
-/// See the module.
+/// The journal (see the module).
 pub struct Journal {
     medium: Box<dyn Medium>,
     length: u64,
@@ -42,7 +42,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A journal of `found` bytes, of which the first `length` are good; whatever follows them is cut off.
+    /// A journal of `found` bytes, of which the first `length` are valid; the others are cut off.
     pub fn open(mut medium: Box<dyn Medium>, length: u64, found: u64) -> io::Result<Self> {
         if found != length {
             medium.truncate(length)?;
@@ -61,7 +61,7 @@ impl Journal {
         self.poisoned
     }
 
-    /// Nothing is written any more.
+    /// Is the journal poisoned, so that nothing is written any more?
     pub fn poison(&mut self) {
         self.poisoned = true;
     }
@@ -106,7 +106,7 @@ mod tests {
     use std::io::ErrorKind;
     use std::sync::{Arc, Mutex, PoisonError};
 
-    /// A disk in memory that fails as it is told, and whose bytes outlive the journal.
+    /// A disk in memory that fails on request, and whose bytes outlive the journal.
     #[derive(Clone, Default)]
     struct Disk(Arc<Mutex<Contents>>);
 
@@ -188,7 +188,7 @@ mod tests {
             disk.with(fail);
             assert_eq!(journal.append(b"more").map_err(|fault| fault.reason), Err(Reason::OutcomeUnknown));
             assert!(journal.is_poisoned());
-            // The disk works again, but nobody knows what it holds.
+            // The disk works again, but its content is unknown.
             disk.with(|disk| *disk = Contents { bytes: std::mem::take(&mut disk.bytes), ..Contents::default() });
             let before = disk.bytes();
             assert_eq!(journal.append(b"more").map_err(|fault| fault.reason), Err(Reason::OutcomeUnknown));

@@ -15,12 +15,12 @@ pub struct MemoryLog {
     poisoned: bool,
 }
 
-/// When the next append crashes. The caller sees the same either way.
+/// The point at which the next append crashes. The caller sees the same fault for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
     /// The entry is lost.
     BeforeDurable,
-    /// The entry is kept; only its answer is lost.
+    /// The entry is durable; only the answer is lost.
     AfterDurable,
 }
 
@@ -37,7 +37,7 @@ impl MemoryLog {
         Ok(log)
     }
 
-    /// What is durable: what [`Self::restart`] begins with after a crash. Any prefix is a disk that could have been.
+    /// The durable entries, from which [`Self::restart`] begins after a crash. Any prefix is a possible disk.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }

@@ -1,4 +1,4 @@
-//! The metadata log: every decision of the cluster, in order, durable before anyone hears of it.
+//! The metadata log: every decision of the cluster, in order, durable before it has an effect.
 //!
 //! ```text
 //! Entry ──► State::check ──► disk (fdatasync) ──► State::apply ──► answer
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Invariants:
-//! - decisions are made by [`State::apply`] alone, by compare-and-set against what was applied before: never from
-//!   anyone's memory, so that the same log always means the same state;
+//! - decisions are made by [`State::apply`] alone, by compare-and-set against the entries applied before, so that the same
+//!   log always means the same state;
 //! - what [`MetaLog::append`] returned is durable, and what it refused left no trace;
 //! - everything is small and bounded: payload (facts, terms) never goes through the log.
 //!
@@ -31,7 +31,7 @@ pub use state::{Answer, Applied, Member, OpenAttempt, Outcome, RESULT_BYTES_MAX,
 
 use entail_model::Fault;
 
-/// An ordered, durable log of decisions and the state that it amounts to.
+/// An ordered, durable log of decisions and the state that results from them.
 pub trait MetaLog: Send {
     /// The state after every entry so far.
     fn state(&self) -> &State;
@@ -40,10 +40,10 @@ pub trait MetaLog: Send {
     /// the threads of an async runtime.
     ///
     /// # Errors
-    /// - The fault of a [`Refused`], [`entail_model::Reason::DiskFull`]: nothing was written, the log lives on.
-    ///   [`State::check`] tells beforehand, typed, what would be refused.
+    /// - The fault of a [`Refused`], [`entail_model::Reason::DiskFull`]: nothing was written, the log remains usable.
+    ///   [`State::check`] gives the same refusal beforehand, typed.
     /// - [`entail_model::Reason::OutcomeUnknown`]: the entry may or may not be durable. The log is poisoned; the caller
-    ///   must end the process, and the log tells what happened when it is opened again.
+    ///   must end the process, and reopening the log shows whether the entry is in it.
     fn append(&mut self, entry: &Entry) -> Result<(u64, Applied), Fault>;
 
     /// Has a write failed such that nothing more can be appended and the process must end?

@@ -8,8 +8,8 @@
 //! The first record may be a snapshot: the state after every entry up to its index. Every other one is an entry with
 //! the next index.
 //!
-//! Records are written one at a time, each synced before the next, so a crash can tear only the last one. What cannot
-//! be read is therefore a *torn tail*, cut off on opening, when nothing readable follows it, and otherwise damage. The
+//! Records are written one at a time, each synced before the next, so a crash can tear only the last one. Unreadable bytes
+//! are therefore a *torn tail*, cut off on opening, if no readable record follows them, and damage otherwise. The
 //! length has a checksum of its own, or one flipped bit in it could make all that follows look like a torn tail.
 //! (Damage of the very last record looks like a torn write; no single file can tell the two apart.)
 
@@ -24,10 +24,10 @@ const VERSION: u32 = 1;
 const FILE_HEADER: usize = 16;
 const RECORD_HEADER: usize = 12;
 
-/// The payload's size at most. The limits of the state keep snapshots well below.
+/// The limit of a payload's size. The limits of the state keep snapshots well below it.
 const PAYLOAD_MAX: usize = 64 << 20;
 
-/// What a file says, up to the length that is good.
+/// The content of a file, up to the length that is valid.
 #[derive(Debug)]
 pub struct Replayed {
     pub state: State,
@@ -46,7 +46,7 @@ pub fn entry(index: u64, entry: &Entry) -> Result<Vec<u8>, Fault> {
     record(&Payload::Entry(index, entry))
 }
 
-/// The record of everything up to now.
+/// The record of a snapshot.
 pub fn snapshot(state: &State) -> Result<Vec<u8>, Fault> {
     record(&Payload::Snapshot(state))
 }
@@ -128,7 +128,7 @@ fn apply(replayed: &mut Replayed, payload: &[u8]) -> Result<(), String> {
     }
 }
 
-/// What is at a place of a file.
+/// The record at an offset of the file.
 enum Next<'a> {
     Record {
         payload: &'a [u8],
@@ -162,7 +162,7 @@ fn payload_length(header: &[u8]) -> Option<usize> {
     (number(header, 8) == crc32c(&header[..8]) && length <= PAYLOAD_MAX).then_some(length)
 }
 
-/// Is there a whole record anywhere in `bytes`? Then what comes before it was synced once, and is damaged now.
+/// Is there a whole record anywhere in `bytes`? Then the bytes before it were synced once, and are damaged now.
 fn holds_record(bytes: &[u8]) -> bool {
     bytes.windows(RECORD_HEADER).enumerate().any(|(at, header)| {
         let payload = payload_length(header).and_then(|length| bytes[at + RECORD_HEADER..].get(..length));
@@ -170,7 +170,7 @@ fn holds_record(bytes: &[u8]) -> bool {
     })
 }
 
-/// The number at `at`; the caller has checked that it is there.
+/// The number at `at`; the caller has checked that it is in bounds.
 fn number(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

@@ -1,4 +1,4 @@
-//! What the log amounts to: a pure machine, entry in, effect out.
+//! The state that results from the log: a pure machine, entry in, effect out.
 //!
 //! ```text
 //!              Begin                 Commit (epoch grows by one)
@@ -9,12 +9,12 @@
 //!
 //! Invariants:
 //! - at most one attempt is open, and every attempt is decided at most once: by the first Commit or Abort in the log;
-//! - epochs grow by one, each committed by one attempt, each sealed by every node that holds shards, in the life
-//!   (incarnation) that the log knows at that place;
+//! - epochs grow by one, each committed by one attempt, each sealed by every node that holds shards, in the
+//!   incarnation that the log has for the node at that point;
 //! - a refused entry changes nothing but the index;
 //! - the answers to the last [`ANSWERS_MAX`] requests and the outcomes since the last [`COMMITS_MAX`] epochs are kept.
 //!   Older attempts are [`Outcome::Forgotten`]; no node can hold a stage of one, since each later commit needed it. A
-//!   node that says so has another log's data, or damaged data: it gets no decision ([`State::decisions`]).
+//!   node that claims one has another log's data, or damaged data: it gets no decision ([`State::decisions`]).
 
 mod answers;
 mod check;
@@ -31,10 +31,10 @@ use entail_model::{Attempt, Epoch, Fault, NodeId, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How many requests' answers are kept for retries. (They also share a budget of 16 MiB.)
+/// Number of requests whose answers are kept for retries. (They also share a budget of 16 MiB.)
 pub const ANSWERS_MAX: usize = 10_000;
 
-/// Of how many epochs, back from the latest, the committing attempt is kept.
+/// Number of epochs, back from the latest, whose committing attempt is kept.
 pub const COMMITS_MAX: usize = 10_000;
 
 /// The cluster as the log describes it.
@@ -46,7 +46,7 @@ pub struct State {
     nodes: BTreeMap<NodeId, Member>,
     placement: Placement,
     epoch: Epoch,
-    /// Those of the commit of `epoch`.
+    /// The seals of the commit of `epoch`.
     seals: Vec<Seal>,
     rules: RuleSets,
     open: Option<OpenAttempt>,
@@ -74,16 +74,16 @@ pub struct OpenAttempt {
     pub request: RequestId,
 }
 
-/// What became of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Not decided yet.
     Open,
-    /// It became this epoch.
+    /// Committed as this epoch.
     Committed(Epoch),
-    /// It is not visible and never will be.
+    /// Aborted: not visible, ever.
     Aborted,
-    /// So old that the log no longer knows.
+    /// Too old: the log has dropped the outcome.
     Forgotten,
     /// The log never began it.
     Unknown,
@@ -107,7 +107,7 @@ impl State {
         self.index
     }
 
-    /// What the cluster is; `None` before it is created.
+    /// The cluster's constants; `None` before it is created.
     pub fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
     }
@@ -123,7 +123,7 @@ impl State {
         self.nodes.values().any(|other| other.address == own.address && other.incarnation > own.incarnation)
     }
 
-    /// Who holds which shard.
+    /// The node of each shard.
     pub fn placement(&self) -> &Placement {
         &self.placement
     }
@@ -133,7 +133,7 @@ impl State {
         self.epoch
     }
 
-    /// What each node that held shards said of the last committed epoch.
+    /// The seals of the last committed epoch.
     pub fn seals(&self) -> &[Seal] {
         &self.seals
     }
@@ -143,17 +143,17 @@ impl State {
         &self.rules
     }
 
-    /// The attempt that is not decided yet. A coordinator that starts and finds one aborts it.
+    /// The attempt that is not decided yet. A coordinator aborts it when it starts.
     pub fn open(&self) -> Option<&OpenAttempt> {
         self.open.as_ref()
     }
 
-    /// The answer that `request` was given, if it is among the last.
+    /// The stored answer to `request`, if it is among the last.
     pub fn answer(&self, request: &RequestId) -> Option<&Answer> {
         self.answers.get(request)
     }
 
-    /// What became of `attempt`.
+    /// The outcome of `attempt`.
     pub fn outcome(&self, attempt: Attempt) -> Outcome {
         match self.commits.get(&attempt) {
             Some(epoch) => Outcome::Committed(*epoch),
@@ -164,10 +164,10 @@ impl State {
         }
     }
 
-    /// What the log has decided of attempts that a node has sealed; those still open are left out.
+    /// The log's decisions on attempts that a node has sealed; attempts that are still open are left out.
     ///
     /// # Errors
-    /// [`entail_model::Reason::Corrupt`] for attempts that no node can have sealed by this log: any word on them would be a guess.
+    /// [`entail_model::Reason::Corrupt`] for attempts that no node can have sealed under this log.
     pub fn decisions(&self, sealed: &[Attempt]) -> Result<Vec<(Attempt, Option<Epoch>)>, Fault> {
         let decision = |attempt: &Attempt| match self.outcome(*attempt) {
             Outcome::Committed(epoch) => Some(Ok((*attempt, Some(epoch)))),

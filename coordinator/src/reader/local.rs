@@ -1,6 +1,6 @@
-//! The fast path of small queries: a snapshot of the cluster where one node of this process holds everything. It answers on
-//! the caller's thread, by reference, without waiting for anything but the disk; what would have to wait is a
-//! [fallback](Interrupt::Fallback).
+//! The local fast path for small queries: a snapshot of a cluster whose one node is in this process. It answers on the
+//! caller's thread, by reference, and waits for nothing but the disk; a query that would have to wait gets a
+//! [fallback](Interrupt::Fallback) to the distributed path.
 //!
 //! Only [`Reader::local`](super::Reader::local) chooses it.
 
@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::vec::IntoIter;
 use tracing::{Span, info_span};
 
-/// Rows that the operators of a plan may take in when a thread of the async runtime answers.
+/// Limit on the rows that the operators of a plan read when a thread of the async runtime evaluates it.
 const ROWS_TAKEN_MAX: u64 = 2_048;
 
-/// Rows of an answer that are held; more are streamed.
+/// Limit on the rows of an answer that are held in memory; longer answers are streamed.
 const ROWS_GIVEN_MAX: u64 = 32_768;
 
 /// The cluster at one epoch, on one node of this process.
@@ -37,7 +37,7 @@ impl LocalSnapshot {
         Ok(self.holders.only().and_then(|link| link.at_once(ask)).ok_or(Interrupt::Fallback)??)
     }
 
-    /// The rows of a plan whose operators take in no more than `rows_taken_max` rows; `None` if they are too many.
+    /// The rows of a plan whose operators read at most `rows_taken_max` rows; `None` if they would read more.
     pub fn answer(
         &self,
         plan: Arc<Plan>,
@@ -57,7 +57,7 @@ impl LocalSnapshot {
             stop: self.cancel.flag(),
         };
         let answer = span.in_scope(|| self.ask(|node, call| node.answer(call, ask)));
-        // The node knows that it was stopped, and not why.
+        // The node reports only that it was stopped; the cancellation has the reason.
         match answer.map_err(|interrupt| self.cancel.check().err().map_or(interrupt, Interrupt::Fault))? {
             Answered::Fallback => Ok(None),
             Answered::Rows(rows) => {
@@ -110,7 +110,7 @@ impl Cluster for LocalSnapshot {
     }
 
     fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
-        // The text of a triple term is decoded as deep as it nests, off the async runtime.
+        // The text of a triple term is decoded recursively, as deep as it nests, so not on a thread of the async runtime.
         if ids.iter().any(|id| id.kind() == TermKind::Triple) {
             return Err(Interrupt::Fallback);
         }
@@ -133,7 +133,7 @@ impl Cluster for LocalSnapshot {
     }
 }
 
-/// Rows that are all here.
+/// Rows in memory.
 struct Found(IntoIter<Batch>);
 
 impl Rows for Found {

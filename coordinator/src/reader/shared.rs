@@ -1,4 +1,4 @@
-//! What all queries share.
+//! State that all queries share: caches over committed terms, the plan cache, and the statistics of the last epochs.
 
 use crate::metalog;
 use crate::metrics::Metrics;
@@ -13,14 +13,14 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Statistics of epochs that are kept.
+/// Number of epochs whose statistics are kept.
 const STATS_KEPT: usize = 4;
 
-/// What an entry takes beside its text, about, and all of one of usual length.
+/// Estimated bytes of a cache entry beside its text, and of a whole entry of average length.
 const OVERHEAD: usize = 80;
 const TERM_BYTES: u64 = 160;
 
-/// Weighs ids and texts.
+/// Weighs cache entries in bytes.
 #[derive(Clone)]
 pub(super) struct ByText;
 
@@ -36,15 +36,15 @@ impl Weighter<Vec<u8>, TermId> for ByText {
     }
 }
 
-/// What queries share: caches over committed terms, and the statistics of the last epochs.
+/// Caches over committed terms, the plan cache, and the statistics of the last epochs.
 pub struct Shared {
     pub key: HashKey,
     pub shards: ShardCount,
-    /// Canonical bytes by id. Ids are never given twice, so entries never go stale.
+    /// Canonical bytes by id. Ids are never reused, so entries never go stale.
     pub(super) terms: Cache<TermId, Bytes, ByText>,
     pub(super) ids: Cache<Vec<u8>, TermId, ByText>,
     stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
-    /// What is known of the texts of queries.
+    /// Prepared queries by fingerprint.
     pub plans: Arc<PlanCache>,
     pub(super) next_query: AtomicU64,
     pub metrics: Arc<Metrics>,
@@ -68,12 +68,12 @@ impl Shared {
         }
     }
 
-    /// The statistics of an epoch, if somebody has asked for them lately.
+    /// The statistics of an epoch, if they are cached.
     pub fn known_context(&self, epoch: Epoch) -> Option<Arc<Context>> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner).get(&epoch).cloned()
     }
 
-    /// Keeps the statistics of an epoch for the next.
+    /// Caches the statistics of an epoch.
     pub(super) fn keep_context(&self, epoch: Epoch, context: &Arc<Context>) {
         let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
         stats.insert(epoch, Arc::clone(context));

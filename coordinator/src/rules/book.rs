@@ -1,4 +1,4 @@
-//! The cluster's rule sets, parsed: each text once, however often it is listed, compiled or changed beside others.
+//! The cluster's rule sets, parsed: each text is parsed once, for listing, compiling and changes of other sets.
 
 use crate::members::Log;
 use crate::metalog::RuleSet;
@@ -7,7 +7,7 @@ use entail_model::{Fault, Reason};
 use oxrdf::NamedNode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A rule set and what its text says.
+/// A rule set and its parsed text.
 #[derive(Debug)]
 pub struct ParsedSet {
     pub set: RuleSet,
@@ -15,7 +15,7 @@ pub struct ParsedSet {
     content: Result<Content, Fault>,
 }
 
-/// What a rule set's text says.
+/// The parsed text of a rule set.
 #[derive(Debug)]
 pub struct Content {
     /// The graph that the rules read and write; `None` is the default graph.
@@ -37,27 +37,27 @@ impl ParsedSet {
         Self { content: Content::of(&set), set }
     }
 
-    /// What the text says.
+    /// The parsed text.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of parsing the set, if its stored text does not parse.
     pub fn content(&self) -> Result<&Content, Fault> {
         self.content.as_ref().map_err(Clone::clone)
     }
 
-    /// How many rules the text has.
+    /// The number of rules in the text.
     pub fn rule_count(&self) -> u32 {
         self.content.as_ref().map_or(0, |content| content.rules.rules.len() as u32)
     }
 
-    /// How many rules the set has in a program: the facts of its DATA blocks are one.
+    /// The number of rules of the set in a program: the facts of its DATA blocks count as one.
     pub fn program_rules(&self) -> usize {
         self.content
             .as_ref()
             .map_or(0, |content| content.rules.rules.len() + usize::from(!content.rules.data.is_empty()))
     }
 
-    /// Are text and graph those of the other set?
+    /// Are text and graph the same as in the other set?
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.set.source == other.set.source && self.set.graph == other.set.graph
     }
@@ -79,12 +79,12 @@ pub struct RuleSets {
     pub sets: Vec<Arc<ParsedSet>>,
 }
 
-/// The rule sets of the last version that was asked for or committed.
+/// The rule sets of the last version that was requested or committed.
 #[derive(Debug, Default)]
 pub struct RuleBook(Mutex<Arc<RuleSets>>);
 
 impl RuleBook {
-    /// The rule sets of the log's last epoch. Only those that are not known yet are parsed.
+    /// The rule sets of the log's last epoch. Only new or changed ones are parsed.
     pub fn current(&self, log: &Log) -> Arc<RuleSets> {
         let mut known = self.lock();
         if log.read(|state| state.rules().version) != known.version {
@@ -99,7 +99,7 @@ impl RuleBook {
         Arc::clone(&known)
     }
 
-    /// Remembers the sets of a version that was just committed.
+    /// Caches the sets of a version that was just committed.
     pub fn committed(&self, version: u64, sets: Vec<Arc<ParsedSet>>) {
         *self.lock() = Arc::new(RuleSets { version, sets });
     }

@@ -18,7 +18,7 @@ pub type Ids = BTreeMap<Vec<u8>, TermId>;
 /// The canonical bytes of every dictionary term in the rules.
 ///
 /// # Errors
-/// What is wrong with the text of a set.
+/// The fault of a set that does not parse.
 pub fn constants(sets: &[Arc<ParsedSet>]) -> Result<BTreeSet<Vec<u8>>, Fault> {
     let mut constants = BTreeSet::new();
     let mut add = |term: TermRef<'_>| {
@@ -38,10 +38,10 @@ pub fn constants(sets: &[Arc<ParsedSet>]) -> Result<BTreeSet<Vec<u8>>, Fault> {
     Ok(constants)
 }
 
-/// The program of all sets, optimised for what is new.
+/// Compiles all rule sets into one program, optimised for this delta.
 ///
 /// # Errors
-/// `Internal` when an id is missing; what is wrong with the text of a set.
+/// `Internal` when an id is missing; the fault of a set that does not parse.
 pub fn program(sets: &[Arc<ParsedSet>], context: &Context, ids: &Ids, news: &News<'_>) -> Result<Program, Fault> {
     let mut all = Vec::new();
     for set in sets {
@@ -87,7 +87,7 @@ fn constant(pattern: &TermPattern) -> Option<Term> {
     }
 }
 
-/// The ids of a program's constants: every term has one.
+/// The ids of a program's constants; each constant has one.
 #[derive(Clone, Copy)]
 struct Constants<'a>(&'a Ids);
 
@@ -103,7 +103,7 @@ impl Terms for Constants<'_> {
     }
 }
 
-/// The rules of one set on their way to plans.
+/// Lowers the rules of one set.
 struct SetLowering<'a> {
     ids: &'a Ids,
     graph: Option<&'a NamedNode>,
@@ -137,7 +137,7 @@ impl SetLowering<'_> {
         Ok(RuleBody { label, heads, body: Body { width: lowering.slots.width(), atoms, conditions } })
     }
 
-    /// The facts of DATA blocks: a rule whose body is always true.
+    /// The facts of DATA blocks, as a rule with an empty body.
     fn data(&self, triples: &[Triple]) -> Result<RuleBody, Fault> {
         let graph = self.graph()?;
         let mut lowering = Lowering::new(Constants(self.ids));

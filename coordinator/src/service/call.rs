@@ -1,11 +1,11 @@
-//! A call: who makes it, until when, and how its work is ended.
+//! A call: its principal, its deadline and its cancellation.
 
 use entail_model::{CancelOnDrop, Cancellation};
 use std::fmt;
 use std::time::{Duration, Instant};
 use tracing::Span;
 
-/// Who makes a call. Authentication will know more of them.
+/// The identity of the caller. There is no authentication yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Principal {
     #[default]
@@ -20,18 +20,18 @@ impl fmt::Display for Principal {
     }
 }
 
-/// One call of a client, whatever protocol it came by.
+/// One call of a client, by any protocol.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub principal: Principal,
     /// When the request arrived.
     pub started: Instant,
-    /// Ends the work of the call. Its deadline is when the caller stops waiting, if it said so.
+    /// Cancels the work of the call. It has the caller's deadline, if the caller gave one.
     pub cancel: Cancellation,
 }
 
 impl Call {
-    /// A call that arrives now, with its caller's timeout if it has one.
+    /// A call that arrives now, with the time limit that the client gave.
     pub fn new(principal: Principal, time: Option<Duration>) -> Self {
         let started = Instant::now();
         let cancel = time.map_or_else(Cancellation::default, |time| Cancellation::until(started + time));
@@ -45,7 +45,7 @@ impl Call {
         (self, deadline)
     }
 
-    /// When the caller stops waiting, if it said so.
+    /// When the caller stops waiting, if it gave a deadline.
     pub fn deadline(&self) -> Option<Instant> {
         self.cancel.deadline()
     }
@@ -55,7 +55,7 @@ impl Call {
         bounded(&self.cancel)
     }
 
-    /// What the call's span says of it, by OpenTelemetry's names for databases.
+    /// Sets the call's attributes on its span, with OpenTelemetry's names for databases.
     pub fn describe(&self, operation: &str, text: &str) {
         let span = Span::current();
         entail_telemetry::text(&span, "db.system.name", "entail");
@@ -66,7 +66,7 @@ impl Call {
     }
 }
 
-/// Work with a deadline: it ends then, and when this is dropped.
+/// Work with a deadline: it is cancelled at the deadline and when the guard is dropped.
 pub fn bounded(cancel: &Cancellation) -> CancelOnDrop {
     if cancel.deadline().is_some() {
         tokio::spawn(expire_at_deadline(cancel.clone()));
@@ -74,7 +74,7 @@ pub fn bounded(cancel: &Cancellation) -> CancelOnDrop {
     cancel.cancel_on_drop()
 }
 
-/// Ends the work at its deadline; ends itself when the work has ended before.
+/// Cancels the work at its deadline; completes when the work is cancelled before.
 async fn expire_at_deadline(cancel: Cancellation) {
     let Some(deadline) = cancel.deadline() else { return };
     tokio::select! {

@@ -27,8 +27,8 @@ impl Coordinator {
     /// Streams facts as RDF. Dropping the stream ends the work.
     ///
     /// # Errors
-    /// `InvalidRequest` for what cannot be written so, `EpochUnavailable`, `ShardsUnavailable`; later faults come in the
-    /// stream.
+    /// `InvalidRequest` for graphs that the format cannot hold, `EpochUnavailable`, `ShardsUnavailable`; later faults
+    /// come in the stream.
     pub fn dump(&self, call: &Call, request: DumpRequest) -> Result<PartStream<DumpResponse>, Fault> {
         call.describe("dump", "");
         let running = self.running.begin("dump", &request.graph, call);
@@ -45,11 +45,11 @@ impl Coordinator {
     }
 }
 
-/// What to write, and from where.
+/// The facts and the format of a dump.
 struct Dump {
     reader: Reader,
     format: Format,
-    /// The one graph to write; none is the default graph, unless all are asked for.
+    /// The one graph to write: `None` is the default graph; ignored when all graphs are written.
     graph: Option<NamedNode>,
     /// Whether facts of all graphs are written.
     all_graphs: bool,
@@ -91,7 +91,7 @@ impl Dump {
         Ok(Self { reader, format, graph, all_graphs: request.all_graphs, prefixes, scan })
     }
 
-    /// Writes everything; gives the last message.
+    /// Writes all facts; returns the last message.
     fn run(mut self, parts: &PartSender<DumpResponse>) -> Result<DumpResponse, Fault> {
         // A graph that no term names has no facts: an empty document is the right answer.
         let graph = match &self.graph {
@@ -140,7 +140,7 @@ impl Dump {
             None => GraphName::DefaultGraph,
             Some(term) => subject(term)?.into(),
         };
-        // Within one graph, every format without graphs will do.
+        // Within one graph, any format without graphs works.
         let graph = if self.format.has_graphs() { graph } else { GraphName::DefaultGraph };
         for (s, o) in pairs {
             let quad = Quad::new(subject(&terms[s])?, predicate.clone(), terms[o].clone(), graph.clone());
@@ -158,7 +158,7 @@ fn subject(term: &Term) -> Result<NamedOrBlankNode, Fault> {
     }
 }
 
-/// Sends what is written to it, piece by piece.
+/// A writer that sends its bytes in pieces.
 struct Pieces<'a> {
     parts: &'a PartSender<DumpResponse>,
     runtime: Handle,

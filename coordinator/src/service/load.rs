@@ -4,9 +4,9 @@
 //! stream ──bytes──► file ──parse (threads)──► batches ──intern, stage──► nodes
 //! ```
 //!
-//! Every channel is bounded, so a fast client waits for the cluster. A slow one does not make others wait for ever: an
-//! attempt begins with the first batch, and ends when the client has sent nothing for a while. Whatever fails, in whatever part, ends the attempt
-//! that is open; epochs that `commit_every` had committed stay.
+//! Every channel is bounded, so a fast client waits for the cluster. A slow client blocks other writers for a limited time
+//! only: an attempt begins with the first batch, and fails when the client has sent nothing for `load_idle_max`. A failure
+//! in any part aborts the open attempt; epochs that `commit_every` has committed stay.
 
 mod upload;
 
@@ -37,27 +37,27 @@ use upload::{Messages, Pieces, Upload};
 /// Pieces of a file that wait for the parser.
 const PIECES_WAITING: usize = 8;
 
-/// Batches that wait to be staged, and that are being staged.
+/// Batches that wait to be staged, and batches that are being staged.
 const BATCHES_WAITING: usize = 2;
 const BATCHES_AT_WORK: usize = 3;
 
-/// Text that is parsed at once when epochs are to hold a given number of facts: a small part of such an epoch.
+/// Bytes that are parsed at once under `commit_every`: a small part of such an epoch.
 const PART_BLOCK_BYTES: usize = 16 << 10;
 
 /// How often progress is reported.
 const REPORT: Duration = Duration::from_millis(250);
 
-/// The errors that a summary lists.
+/// Limit on the errors in a summary.
 const ERRORS_LISTED: usize = 20;
 
-/// Malformed statements that a load skips, unless it says how many.
+/// Malformed statements that a load may skip, unless it sets a limit.
 const SKIP_MAX: u64 = 1000;
 
 /// Responses that wait for the client.
 const RESPONSES_WAITING: usize = 4;
 
 impl Coordinator {
-    /// Starts a load of what `messages` bring. Dropping the stream of responses cancels it.
+    /// Starts a load of the files in `messages`. Dropping the stream of responses cancels it.
     pub fn load(self: &Arc<Self>, call: Call, messages: Messages) -> PartStream<LoadResponse> {
         call.describe("load", "");
         let (sender, stream) = PartStream::running(RESPONSES_WAITING, &call.cancel, call.bounded());
@@ -103,7 +103,7 @@ impl Coordinator {
         let _reporter = AbortOnDrop(tokio::spawn(report(responses.clone(), progress, Arc::clone(&watch))));
         let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
         let commits = Commits { coordinator: self, identity, cancel: call.cancel, watch, source, every, running };
-        // The parser's own fault comes with its batches, and says more than that they ended.
+        // A parser's fault comes in its batches and is more specific than their end.
         let (changes, epochs) = commits.run().await?;
         let report =
             (&mut intake.0).await.map_err(|error| Fault::internal(format!("reading the load failed: {error}")))??;
@@ -119,7 +119,7 @@ impl Coordinator {
         })
     }
 
-    /// What is in the files is not known yet: their name and how they are read tell requests apart.
+    /// The identity of a load: the files' content is not known yet, so their name and options are the fingerprint.
     fn load_identity(&self, header: &FileHeader) -> Result<Identity, Fault> {
         let (skip_max, every) = (header.skip_max.unwrap_or(SKIP_MAX), header.commit_every.unwrap_or(0));
         let numbers = format!("{} {skip_max} {every}", header.on_error);
@@ -129,7 +129,7 @@ impl Coordinator {
     }
 }
 
-/// Aborts a task that nobody needs when this is gone.
+/// Aborts a task when this is dropped.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
@@ -154,14 +154,14 @@ async fn report(responses: PartSender<LoadResponse>, progress: Arc<Progress>, wa
     }
 }
 
-/// What the parser gives, with a look at what comes next.
+/// The parser's batches, with one that is read ahead.
 struct Batches {
     waiting: mpsc::Receiver<Result<Batch, Fault>>,
     first: Option<Batch>,
 }
 
 impl Batches {
-    /// Completes when there is a batch, or when no more come.
+    /// Completes when there is a batch, or when there are no more.
     async fn ready(&mut self) -> Result<(), Fault> {
         if self.first.is_none() {
             self.first = self.waiting.recv().await.transpose()?;
@@ -179,7 +179,7 @@ impl Batches {
 
 type Source = Arc<Mutex<Batches>>;
 
-/// Turns batches into epochs.
+/// Commits batches as epochs.
 struct Commits<'a> {
     coordinator: &'a Coordinator,
     identity: Identity,
@@ -196,7 +196,7 @@ impl Commits<'_> {
         let (mut epochs, mut triples) = (0, 0);
         let is_over = Arc::new(AtomicBool::new(false));
         while !is_over.load(Ordering::Relaxed) {
-            // Nobody else has to wait while this client gets its facts together.
+            // Other writers do not wait until this client has sent its first batch.
             let ready = async { self.source.lock().await.ready().await };
             self.cancel.race(ready).await.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
             let mut identity = self.identity.clone();
@@ -242,7 +242,7 @@ fn add(total: &mut ChangeSummary, change: ChangeSummary) {
     }
 }
 
-/// The fault of a load of which a part is committed: it says which.
+/// The fault of a load of which a part is committed; the message names that part.
 fn after_commits(mut fault: Fault, triples: u64, epochs: u32, epoch: u64) -> Fault {
     if epochs > 0 {
         fault.message.push_str(&format!("; the first {triples} triples stay committed, as of epoch {epoch}"));
@@ -252,14 +252,14 @@ fn after_commits(mut fault: Fault, triples: u64, epochs: u32, epoch: u64) -> Fau
 
 /// One epoch of a load.
 struct EpochPart {
-    /// Facts after which the epoch is closed; 0 takes everything.
+    /// Facts after which the epoch is closed; 0 is no limit.
     every: u64,
     staged: Arc<AtomicU64>,
     /// Set when the load has no more facts.
     is_over: Arc<AtomicBool>,
-    /// Of all loads.
+    /// The metric over all loads.
     triples_total: Counter,
-    /// Of this one, for the list of running calls.
+    /// The count of this load, for the list of running calls.
     triples_of_call: Arc<AtomicU64>,
 }
 
@@ -306,7 +306,7 @@ struct Intake {
 }
 
 impl Intake {
-    /// Parses everything; a fault goes to whoever takes the batches as well.
+    /// Parses all files; a fault also goes to the receiver of the batches.
     async fn run(self, first: LoadRequest, upload: Upload) -> Result<ParseReport, Fault> {
         let result = self.files(first, upload).await;
         if let Err(fault) = &result {
@@ -374,7 +374,7 @@ impl Intake {
         }
         request.threads = std::thread::available_parallelism().map_or(1, usize::from);
         if self.every > 0 {
-            // In the order of the file, so that what is committed is always its beginning.
+            // In the order of the file, so that the committed part is always its beginning.
             request.threads = 1;
             request.limits.batch_facts = request.limits.batch_facts.min(self.every as usize);
             request.limits.block_bytes = request.limits.block_bytes.min(PART_BLOCK_BYTES);

@@ -1,4 +1,4 @@
-//! What the coordinator does for clients, whatever protocol they speak.
+//! The coordinator's operations for clients, independent of the protocol.
 //!
 //! ```text
 //! api/grpc ──► service: admission, deadline, epoch, cancellation, idempotency, the request's span
@@ -6,8 +6,8 @@
 //!                 └──► reader, writer, members
 //! ```
 //!
-//! An edge translates and nothing else: it makes a [`Call`], passes a message of `entail.v1` (a plain value), and turns
-//! what comes back, messages and faults, into its protocol. No type of a transport is named here.
+//! An edge only translates: it makes a [`Call`], passes a message of `entail.v1` (a plain value), and turns messages and
+//! faults into its protocol. No type of a transport is named here.
 
 mod call;
 mod dump;
@@ -40,7 +40,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span};
 
-/// A coordinator at work: its parts, and what it does with them for clients.
+/// A running coordinator: its parts, and its operations for clients.
 pub struct Coordinator {
     pub options: Options,
     pub members: Arc<Members>,
@@ -49,9 +49,9 @@ pub struct Coordinator {
     /// The rule sets of the cluster, parsed.
     pub rules: Arc<RuleBook>,
     pub started: Instant,
-    /// Cancelled when the coordinator is going to end.
+    /// Cancelled when the shutdown begins.
     pub leaving: CancellationToken,
-    /// Permits of queries at work.
+    /// Permits for the evaluation of queries.
     admission: Arc<Semaphore>,
     /// Picks the replica of each shard that answers a query.
     balancer: Box<dyn Balancer>,
@@ -59,7 +59,7 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// A coordinator that nobody has called yet.
+    /// A coordinator without calls yet.
     pub fn new(options: Options, members: Arc<Members>, shared: Arc<Shared>, balancer: Box<dyn Balancer>) -> Self {
         let rules = Arc::new(RuleBook::default());
         Self {
@@ -76,7 +76,7 @@ impl Coordinator {
         }
     }
 
-    /// Can the cluster be asked now?
+    /// Can the cluster answer now?
     ///
     /// # Errors
     /// Why it cannot.
@@ -97,7 +97,7 @@ impl Coordinator {
         ListQueriesResponse { queries: self.running.list() }
     }
 
-    /// Ends a query or a change at work.
+    /// Cancels a running query or change.
     ///
     /// # Errors
     /// `NotFound` if there is none of this id.
@@ -105,10 +105,10 @@ impl Coordinator {
         self.running.cancel(id).map(|()| CancelQueryResponse {})
     }
 
-    /// A permit to evaluate, when there is one before the deadline.
+    /// A permit to evaluate, as soon as there is one before the deadline.
     ///
     /// # Errors
-    /// `Overloaded` when there is none in time, `NotReady` when the coordinator is stopping.
+    /// `Overloaded` if there is none in time, `NotReady` when the coordinator is stopping.
     async fn admitted(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
         let span = info_span!("admission");
         if let Ok(permit) = span.in_scope(|| Arc::clone(&self.admission).try_acquire_owned()) {
@@ -121,20 +121,20 @@ impl Coordinator {
             .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is shutting down"))
     }
 
-    /// A reader of a committed epoch, by default the last, for a request that `cancel` ends.
+    /// A reader of a committed epoch, by default the last, for the request of `cancel`.
     fn reader(&self, epoch: Option<Epoch>, cancel: &Cancellation) -> Result<Reader, Fault> {
         let latest = self.members.log.read(|state| state.epoch());
         let epoch = epoch.unwrap_or(latest);
         check_reached(epoch, latest)?;
         let mut holders = self.members.holders()?;
         if holders.links.len() > 1 {
-            // One choice for the whole query: its parts tell each other by shard who has which rows.
+            // One choice for the whole query: its parts route rows to each other by shard.
             // The hasher's keys come from the system's randomness.
             let random = RandomState::new();
             holders = holders.picked(&*self.balancer, |shard| random.hash_one(shard));
         }
         if epoch.0 == 0 {
-            // Before the first change there is nothing: no node needs to be asked.
+            // Before the first change there are no facts: no node is called.
             holders.links.clear();
         }
         Ok(Reader {
@@ -147,7 +147,7 @@ impl Coordinator {
         })
     }
 
-    /// The identity of a request that asks for `parts`; a client that gave no id gets one of ours.
+    /// The identity of a request with the fingerprint of `parts`; a client without a request id gets a generated one.
     fn identity(&self, id: String, parts: &[&[u8]]) -> Result<Identity, Fault> {
         const LENGTH_MAX: usize = 200;
         if id.len() > LENGTH_MAX {
@@ -175,7 +175,7 @@ fn check_reached(epoch: Epoch, latest: Epoch) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Blocking work, in the present span.
+/// Runs blocking work in the current span.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
     let span = Span::current();
     let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;

@@ -1,11 +1,11 @@
 //! An answer in parts, on its way from the work to an edge.
 //!
 //! ```text
-//! work ── send ──► channel of so many parts ──► PartStream ──► edge
+//! work ── send ──► bounded channel of parts ──► PartStream ──► edge
 //!      ── end ───► the last part, or the fault ─►
 //! ```
 //!
-//! The end has a place of its own, so work that has ended never waits for a slow reader. Dropping the stream cancels the
+//! The end has a channel of its own, so work that has ended never waits for a slow reader. Dropping the stream cancels the
 //! work.
 
 use entail_model::{CancelOnDrop, Cancellation, Fault, Reason};
@@ -16,13 +16,13 @@ use std::vec::IntoIter;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-/// The parts of an answer, in order; after a fault there are no more.
+/// The parts of an answer, in order; a fault is the last item.
 pub struct PartStream<T>(Source<T>);
 
 enum Source<T> {
-    /// All are here.
+    /// All parts are in memory.
     Ready(IntoIter<T>),
-    /// They come from work that goes on.
+    /// The parts come from running work.
     Running {
         parts: mpsc::Receiver<T>,
         end: oneshot::Receiver<Result<T, Fault>>,
@@ -37,7 +37,7 @@ impl<T> PartStream<T> {
         Self(Source::Ready(parts.into_iter()))
     }
 
-    /// An answer that work gives piece by piece: `waiting` parts may wait for the reader. `owner` cancels the work.
+    /// An answer from running work: up to `waiting` parts wait for the reader. `owner` cancels the work.
     pub fn running(waiting: usize, cancel: &Cancellation, owner: CancelOnDrop) -> (Parts<T>, Self) {
         let (parts, coming) = mpsc::channel(waiting);
         let (end, ended) = oneshot::channel();
@@ -64,21 +64,21 @@ impl<T: Unpin> Stream for PartStream<T> {
     }
 }
 
-/// Where the work puts its parts, and its end.
+/// The work's end of the channel: takes parts, and the end of the answer.
 pub struct Parts<T> {
     pub parts: PartSender<T>,
     end: oneshot::Sender<Result<T, Fault>>,
 }
 
 impl<T> Parts<T> {
-    /// The work is over: the last part of the answer, or why there is none.
+    /// Ends the answer, with its last part or a fault.
     pub fn end(self, last: Result<T, Fault>) {
-        // Before the parts are closed, which is where the reader looks first. A reader that is gone needs no end.
+        // Sent before the channel of parts closes, as the reader checks that first. If the reader is gone, nothing is lost.
         _ = self.end.send(last);
     }
 }
 
-/// Sends parts, as long as the call is not cancelled.
+/// Sends parts until the call is cancelled.
 #[derive(Clone)]
 pub struct PartSender<T> {
     parts: mpsc::Sender<T>,
@@ -86,10 +86,10 @@ pub struct PartSender<T> {
 }
 
 impl<T> PartSender<T> {
-    /// Hands on a part, when there is room for it.
+    /// Sends a part as soon as the channel has room.
     ///
     /// # Errors
-    /// `Cancelled` when nobody reads any more; the fault of a cancelled call.
+    /// `Cancelled` when the reader is gone; the fault of a cancelled call.
     pub async fn send(&self, part: T) -> Result<(), Fault> {
         tokio::select! {
             sent = self.parts.send(part) => sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")),
@@ -97,10 +97,10 @@ impl<T> PartSender<T> {
         }
     }
 
-    /// Hands on a part from a thread that may block.
+    /// Sends a part from a thread that may block.
     ///
     /// # Errors
-    /// As for [`send`](Self::send).
+    /// Those of [`send`](Self::send).
     pub fn send_blocking(&self, part: T, runtime: &Handle) -> Result<(), Fault> {
         match self.parts.try_send(part) {
             Err(mpsc::error::TrySendError::Full(part)) => runtime.block_on(self.send(part)),

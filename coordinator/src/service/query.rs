@@ -1,9 +1,8 @@
 //! A query: admission, a deadline, and the answer as a stream.
 //!
-//! What is small, of a known form and at a node of this process is answered at once, on the thread that took the request.
-//! Any other query runs on a thread of its own; when the answer's stream is dropped, the time is over, or the query is
-//! cancelled by its id, its [`Cancellation`](entail_model::Cancellation) wakes the thread wherever it waits and ends the
-//! work at every node.
+//! A query that the local fast path can answer is answered on the thread that took the request. Any other query runs on a
+//! thread of its own. Dropping the answer's stream, the deadline and `CancelQuery` set the query's
+//! [`Cancellation`](entail_model::Cancellation), which wakes the thread wherever it waits and ends the work at every node.
 
 use super::call::Call;
 use super::parts::{PartSender, PartStream};
@@ -25,8 +24,8 @@ impl Coordinator {
     /// Starts a query. Dropping the stream ends its work everywhere.
     ///
     /// # Errors
-    /// `Overloaded`, `NotReady`, `EpochUnavailable`, `ShardsUnavailable` before anything is evaluated, and whatever a query
-    /// that is answered at once fails with; later faults come in the stream.
+    /// `Overloaded`, `NotReady`, `EpochUnavailable`, `ShardsUnavailable` before the evaluation, and any fault of a query on
+    /// the fast path; later faults come in the stream.
     pub async fn start_query(
         self: &Arc<Self>,
         call: Call,
@@ -49,7 +48,7 @@ impl Coordinator {
             let epoch = reader.epoch;
             let result = span.in_scope(|| coordinator.run(query, reader, &sender.parts));
             coordinator.record(&span, epoch, result.as_ref().ok());
-            // Before the caller has its answer: its trace is complete, and its place is free.
+            // Done before the caller has its answer, so that the trace is complete and the admission permit is free.
             drop((span, running, permit));
             sender.end(result.map(|summary| last_part(epoch, summary, call.started)));
         });
@@ -63,7 +62,7 @@ impl Coordinator {
         Ok(request.epoch.map(Epoch))
     }
 
-    /// The whole answer, if it can be given at once.
+    /// The whole answer, if the local fast path can give it.
     fn at_hand(
         &self,
         query: &sparql::Request,
@@ -91,7 +90,7 @@ impl Coordinator {
         sparql::run(query, Arc::new(reader), &mut send)
     }
 
-    /// Tells the span and the metrics of a query that is over, and what came of it, if it was answered.
+    /// Records a query that has ended in its span, and in the metrics if it was answered.
     fn record(&self, span: &Span, epoch: Epoch, summary: Option<&Summary>) {
         count(span, "entail.epoch", epoch.0);
         if let Some(summary) = summary {

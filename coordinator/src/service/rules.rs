@@ -1,4 +1,4 @@
-//! Rule sets: in, listed, out; each change is an epoch with its closure.
+//! Apply, list and drop rule sets; each change is one epoch with its closure.
 
 use super::Coordinator;
 use super::call::Call;
@@ -18,7 +18,7 @@ impl Coordinator {
     /// Adds or replaces a rule set. Dropping the future cancels the change.
     ///
     /// # Errors
-    /// What is wrong with the rules, and whatever the writer gives.
+    /// Errors in the rules, and the faults of the writer.
     pub async fn apply_rules(&self, call: Call, request: ApplyRulesRequest) -> Result<ApplyRulesResponse, Fault> {
         if request.name.is_empty() {
             return Err(Fault::new(Reason::InvalidRequest, "a rule set needs a name"));
@@ -60,7 +60,7 @@ impl Coordinator {
     /// Drops a rule set. Dropping the future cancels the change.
     ///
     /// # Errors
-    /// `NotFound` if there is no set of this name, and whatever the writer gives.
+    /// `NotFound` if there is no set of this name, and the faults of the writer.
     pub async fn drop_rules(&self, call: Call, request: DropRulesRequest) -> Result<DropRulesResponse, Fault> {
         call.describe("drop_rules", "");
         let identity = self.identity(request.request_id, &[b"drop", request.name.as_bytes()])?;

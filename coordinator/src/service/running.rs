@@ -1,6 +1,6 @@
-//! The calls at work: what can be listed and cancelled.
+//! The running calls: they can be listed and cancelled.
 //!
-//! Queries that are answered at once are not here: they end before anybody could look.
+//! Queries on the local fast path are not listed: they end too soon.
 
 use super::call::Call;
 use entail_model::{Cancellation, Epoch, Fault, Reason};
@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Characters of a query's text in the list.
+/// Limit on the characters of a query's text in the list.
 const TEXT_CHARS_MAX: usize = 500;
 
-/// All calls at work, by their number.
+/// All running calls, by number.
 #[derive(Debug, Default)]
 pub struct RunningCalls {
     last: AtomicU64,
     calls: Mutex<BTreeMap<u64, Arc<RunningCall>>>,
 }
 
-/// A call at work.
+/// A running call.
 #[derive(Debug)]
 pub struct RunningCall {
     kind: &'static str,
@@ -29,7 +29,7 @@ pub struct RunningCall {
     started: Instant,
     started_at: SystemTime,
     cancel: Cancellation,
-    /// The epoch that a query reads; 0 while that is open.
+    /// The epoch that a query reads; 0 while it is not chosen.
     epoch: AtomicU64,
     /// Rows of the answer that are written, or triples that a load has staged.
     pub rows: Arc<AtomicU64>,
@@ -58,10 +58,10 @@ impl RunningCalls {
         self.lock().iter().map(|(number, call)| call.listed(*number)).collect()
     }
 
-    /// Ends a call; it answers with the reason `CANCELLED`.
+    /// Cancels a call, which then ends with the reason `CANCELLED`.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id, `NotFound` for one of no call at work.
+    /// `InvalidRequest` for text that is not an id, `NotFound` for an id of no running call.
     pub fn cancel(&self, id: &str) -> Result<(), Fault> {
         let number: u64 =
             id.parse().map_err(|_| Fault::new(Reason::InvalidRequest, format!("{id} is not the id of a query")))?;
@@ -78,7 +78,7 @@ impl RunningCalls {
 }
 
 impl RunningCall {
-    /// Tells which epoch the call reads.
+    /// Sets the epoch that the call reads.
     pub fn reads(&self, epoch: Epoch) {
         self.epoch.store(epoch.0, Ordering::Relaxed);
     }
@@ -98,7 +98,7 @@ impl RunningCall {
     }
 }
 
-/// A call's place in the list.
+/// A call's entry in the list, removed on drop.
 #[derive(Debug)]
 pub struct Running {
     calls: Arc<RunningCalls>,
@@ -112,7 +112,7 @@ impl Drop for Running {
     }
 }
 
-/// The text in one line, with an ellipsis where it goes on.
+/// The text in one line, cut off with an ellipsis.
 fn shortened(text: &str) -> String {
     let mut words = text.split_whitespace();
     let mut line = String::new();

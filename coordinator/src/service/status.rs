@@ -1,4 +1,4 @@
-//! How the cluster is, and what it holds.
+//! The state of the cluster, and the numbers of its facts.
 
 use super::Coordinator;
 use entail_model::NodeId;
@@ -6,11 +6,11 @@ use entail_proto::v1::{NodeStatus, ShardStatus, StatusRequest, StatusResponse};
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-/// How long a status waits for nodes to tell what they hold since the last epoch: more than a heartbeat's time.
+/// How long a status waits for the nodes' statistics of the last epoch: longer than a heartbeat interval.
 const HEARD_WITHIN: Duration = Duration::from_millis(1000);
 
 impl Coordinator {
-    /// The state of the cluster, with what nodes have told of the last epoch if they tell it soon.
+    /// The state of the cluster, with the nodes' statistics of the last epoch if they arrive in time.
     pub async fn status(&self, request: StatusRequest) -> StatusResponse {
         self.hear_nodes().await;
         let (cluster, epoch, placement) =
@@ -43,8 +43,8 @@ impl Coordinator {
         }
     }
 
-    /// Waits until every node that is up has told what it holds at the last epoch, or does not tell in time: whoever asks
-    /// right after a change wants to see it.
+    /// Waits, for a limited time, until every node that is up has reported statistics of the last epoch, so that a status
+    /// right after a change shows its effect.
     async fn hear_nodes(&self) {
         let members = &self.members;
         let (epoch, holders): (_, BTreeSet<NodeId>) =

@@ -1,18 +1,18 @@
-//! A recent trace, put together from what the coordinator and each node still have of it.
+//! A recent trace, collected from the coordinator and each node.
 
 use super::Coordinator;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::{TraceRequest, TraceResponse};
 use futures::{Stream, StreamExt, stream};
 
-/// Nodes that are asked at once.
+/// Nodes that are asked concurrently.
 const NODES_ASKED: usize = 8;
 
 impl Coordinator {
-    /// One message of each process. A node that cannot be asked does not keep the others from answering.
+    /// One message for each process. A node that cannot be reached does not fail the others.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id of a trace.
+    /// `InvalidRequest` for text that is not a trace id.
     pub fn trace(&self, request: &TraceRequest) -> Result<impl Stream<Item = TraceResponse> + Send + use<>, Fault> {
         let trace = id(&request.trace_id)?;
         let links = self.members.holders().map(|holders| holders.links).unwrap_or_default();
@@ -32,7 +32,7 @@ impl Coordinator {
     }
 }
 
-/// Reads the id of a trace: 32 hexadecimal digits.
+/// Parses a trace id: 32 hexadecimal digits.
 fn id(text: &str) -> Result<[u8; 16], Fault> {
     let is_hexadecimal = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let number = u128::from_str_radix(text, 16).ok().filter(|number| is_hexadecimal && *number != 0);

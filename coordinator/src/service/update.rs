@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::info_span;
 
-/// Quads that are brought to the nodes together.
+/// Quads that are staged together.
 const BATCH_QUADS: usize = 16_384;
 
 impl Coordinator {
     /// Applies an update as one epoch. Dropping the future cancels it.
     ///
     /// # Errors
-    /// What is wrong with the text, and whatever the writer gives.
+    /// Errors in the text, and the faults of the writer.
     pub async fn update(self: &Arc<Self>, call: Call, request: UpdateRequest) -> Result<ChangeSummary, Fault> {
         call.describe("update", &request.update);
         let parts = ["update", &request.base_iri, &request.update].map(str::as_bytes);
@@ -30,7 +30,7 @@ impl Coordinator {
         }
         let (_running, _bounded) = (self.running.begin("update", &request.update, &call), call.bounded());
         let base = Some(request.base_iri).filter(|base| !base.is_empty());
-        // What is wrong with the text is said before anybody waits for a turn.
+        // Errors in the text are reported before the change waits for the writer.
         let (text, checked_base) = (request.update.clone(), base.clone());
         blocking(move || info_span!("parse").in_scope(|| update::check(&text, checked_base.as_deref()))).await?;
         let time = call.deadline().map_or(self.options.query_timeout_default, |deadline| deadline - call.started);
@@ -44,11 +44,11 @@ impl Coordinator {
         self.writer.commit(WriteRequest { identity, change, cancel: call.cancel, watch: Arc::default() }).await
     }
 
-    /// The quads that an update inserts. This is the writer's turn: WHERE sees the very epoch that the update builds on.
+    /// The quads that an update inserts. Runs while the writer is held: WHERE reads the epoch that the update builds on.
     async fn evaluate(&self, text: String, base: Option<String>, time: Duration) -> Result<Vec<Quad>, Fault> {
         let deadline = Instant::now() + time;
-        // The time is for WHERE alone, and begins with the turn, so this is not the call's own cancellation. When that
-        // ends, the writer drops this future, and the evaluation ends with `_owner`.
+        // The time limit is for WHERE alone and begins now, so WHERE has its own cancellation. Cancelling the call drops
+        // this future, and with it `_owner`.
         let cancel = Cancellation::until(deadline);
         let _owner = bounded(&cancel);
         let permit = self.admitted(deadline).await?;
@@ -62,7 +62,7 @@ impl Coordinator {
     }
 }
 
-/// Brings quads to the nodes.
+/// Stages quads at the nodes.
 async fn stage(loader: &Arc<FactLoader>, quads: &[Quad]) -> Result<(), Fault> {
     let mut batches = QuadBatches::new(loader.key);
     for chunk in quads.chunks(BATCH_QUADS) {

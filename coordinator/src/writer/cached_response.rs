@@ -1,5 +1,5 @@
-//! Responses as the log keeps them, for when a request comes again: the summary, followed by the request's fingerprint.
-//! Both are protobuf messages with different fields, so that their bytes one after the other are read as either.
+//! Responses as the log keeps them for retries: the summary, followed by the request's fingerprint.
+//! Both are protobuf messages with different fields, so that their concatenated bytes can be decoded as either.
 
 use crate::metalog::RESULT_BYTES_MAX;
 use entail_model::Fault;
@@ -7,16 +7,16 @@ use entail_proto::internal::Fingerprint;
 use entail_proto::v1::ChangeSummary;
 use prost::Message;
 
-/// What a request was answered.
+/// The response to a request, and the request's fingerprint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CachedResponse {
     pub summary: ChangeSummary,
-    /// The fingerprint of the request, so that another one under the same id is noticed.
+    /// The fingerprint of the request, to detect another request under the same id.
     pub fingerprint: u64,
 }
 
 impl CachedResponse {
-    /// The response without the rules that derived nothing, and with as many others as fit.
+    /// The response without the rules that derived nothing, and with as many of the others as fit.
     pub fn encode(self) -> Vec<u8> {
         let Self { mut summary, fingerprint } = self;
         let fingerprint = Fingerprint { request: fingerprint };
@@ -29,10 +29,10 @@ impl CachedResponse {
         bytes
     }
 
-    /// Reads a response that the log has kept.
+    /// Decodes a stored response.
     ///
     /// # Errors
-    /// `Corrupt` for bytes that are none.
+    /// `Corrupt` if the bytes are not a response.
     pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let corrupt = |error: prost::DecodeError| Fault::corrupt(format!("a kept answer: {error}"));
         let summary = ChangeSummary::decode(bytes).map_err(corrupt)?;

@@ -1,7 +1,7 @@
-//! The one writer: brings changes into epochs, one at a time.
+//! The one writer: commits changes as epochs, one at a time.
 //!
-//! The protocol is `entail-logic`'s [`EpochMachine`]; this shell makes its calls and feeds back what they gave. Work
-//! waits in line for the writer's lock; too long a line is refused.
+//! The protocol is `entail-logic`'s [`EpochMachine`]; this shell makes the machine's calls and feeds back their results.
+//! Changes wait for the writer's lock; when too many wait, more are refused.
 
 mod cached_response;
 mod run;
@@ -26,7 +26,7 @@ use tracing::{Instrument, info_span};
 /// Changes that wait for the writer.
 const WAITING_MAX: usize = 256;
 
-/// Brings facts to the nodes while the attempt is open.
+/// Stages facts at the nodes while the attempt is open.
 pub type Stage = Box<dyn FnOnce(Arc<FactLoader>) -> BoxFuture<'static, Result<(), Fault>> + Send>;
 
 /// What an epoch changes.
@@ -34,12 +34,12 @@ pub enum Change {
     /// Adds asserted facts.
     Facts(Stage),
     /// Replaces the rule sets of version `based_on`. `added` are the names of sets whose rules are new; with `rebuild`,
-    /// everything is derived anew.
+    /// all derived facts are derived anew.
     Rules { based_on: u64, sets: Vec<Arc<ParsedSet>>, added: BTreeSet<String>, rebuild: bool },
 }
 
 impl Change {
-    /// What people call it.
+    /// The name of the kind in metrics.
     fn kind(&self) -> &'static str {
         match self {
             Self::Facts(_) => "facts",
@@ -48,7 +48,7 @@ impl Change {
     }
 }
 
-/// How far a running change is.
+/// The progress of a running change.
 #[derive(Debug, Default)]
 pub struct ChangeProgress {
     pub round: AtomicU32,
@@ -56,16 +56,16 @@ pub struct ChangeProgress {
     pub phase: AtomicU32,
 }
 
-/// What tells requests apart.
+/// The identity of a request: recognises retries.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The client's name for the request, the same on every retry.
+    /// The client's id of the request, the same on every retry.
     pub id: String,
-    /// A hash of what is asked for, so that another request under the same id is not taken for a retry.
+    /// A hash of the request's content, so that another request under the same id is not taken for a retry.
     pub fingerprint: u64,
 }
 
-/// A change that a client asked for.
+/// A change requested by a client.
 pub struct Request {
     pub identity: Identity,
     pub change: Change,
@@ -74,7 +74,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The same again, of a change that brings no facts.
+    /// A second copy of the request, if its change stages no facts.
     fn again(&self) -> Option<Self> {
         let change = match &self.change {
             Change::Rules { based_on, sets, added, rebuild } => {
@@ -96,27 +96,27 @@ pub struct Writer {
     places: Semaphore,
 }
 
-/// What the writer keeps between epochs.
+/// Cached between epochs.
 #[derive(Default)]
 struct Cached {
-    /// The ids of the constants in the rules of a version.
+    /// The ids of the constants in the rules, with the rules' version.
     ids: Option<(u64, Arc<Ids>)>,
-    /// The program that they were compiled to, and for what.
+    /// The compiled program, with the sizes that it was compiled for.
     program: Option<(Sizes, Arc<Compiled>)>,
 }
 
 impl Writer {
-    /// A writer that has nothing to do yet.
+    /// An idle writer.
     pub fn new(members: Arc<Members>, shared: Arc<Shared>, rules: Arc<RuleBook>) -> Self {
         Self { members, shared, rules, turn: Mutex::default(), places: Semaphore::new(WAITING_MAX) }
     }
 
-    /// Changes that are at work or wait.
+    /// Changes that run or wait.
     pub fn in_flight(&self) -> usize {
         WAITING_MAX - self.places.available_permits().min(WAITING_MAX)
     }
 
-    /// The answer that a request was given before, if it was.
+    /// The stored answer to a request, if it was answered before.
     ///
     /// # Errors
     /// `AlreadyExists` if another request had this id.
@@ -131,13 +131,13 @@ impl Writer {
         Ok(Some(summary))
     }
 
-    /// Commits a change as one epoch, when its turn has come.
+    /// Commits a change as one epoch, when the writer is free.
     ///
-    /// The work is a task of its own: a caller that goes away cancels it, and then the attempt is still given up in an
-    /// orderly way. An attempt that nobody ends stays open in the log, and no other could begin.
+    /// The work is a task of its own: a caller that goes away cancels it, and the attempt is still aborted in the log. An
+    /// attempt that is never decided would stay open there and block all others.
     ///
     /// # Errors
-    /// Whatever went wrong; unless the reason is `OutcomeUnknown`, nothing was changed.
+    /// Any fault of the change; unless the reason is `OutcomeUnknown`, nothing was changed.
     pub async fn commit(self: &Arc<Self>, request: Request) -> Result<ChangeSummary, Fault> {
         let owner = request.cancel.cancel_on_drop();
         let writer = Arc::clone(self);

@@ -1,4 +1,4 @@
-//! One attempt in work: makes the calls that the epoch's machine asks for, and feeds back what they gave.
+//! One running attempt: makes the calls that the epoch machine requests, and feeds back their results.
 
 mod incarnations;
 mod phase;
@@ -31,13 +31,13 @@ use tracing::{Instrument, Span, info_span};
 /// Rounds after which rules count as endless.
 const ROUNDS_MAX: u32 = 1_000_000;
 
-/// New facts at one node after which an epoch is given up.
+/// New facts at one node after which an attempt is aborted.
 const FACTS_MAX: u64 = 2_000_000_000;
 
-/// Characters of the reason why an attempt was given up, in the log; whatever they are, their bytes fit there.
+/// Limit on the characters of an abort's reason in the log; in any encoding their bytes are below the log's limit.
 const REASON_CHARS_MAX: usize = 250;
 
-/// One attempt in work.
+/// One running attempt.
 pub(super) struct Run<'a> {
     writer: &'a Writer,
     holders: Arc<Holders>,
@@ -55,13 +55,13 @@ pub(super) struct Run<'a> {
     program: Option<Program>,
     incarnations: IncarnationWatch,
     stats: Arc<Mutex<RoundStats>>,
-    /// By how much the number of derived facts has changed.
+    /// The change in the number of derived facts.
     derived_net: i64,
-    /// Rounds and decisions whose calls are under way, so that a tick does not repeat them.
+    /// Rounds and decisions whose calls are in flight, so that a tick does not repeat them.
     calls: Calls,
-    /// What the nodes are asked for at present, as the trace shows it.
+    /// The current phase, with its span.
     phase: Option<Phase>,
-    /// May rules wait for what is broadcast in the second round?
+    /// May rules wait for relations that are broadcast in the second round?
     may_wait: bool,
 }
 
@@ -71,7 +71,7 @@ pub struct Compiled {
     labels: Vec<String>,
 }
 
-/// A program on its way to the nodes.
+/// A compiled program and how the nodes apply it.
 pub(super) struct Program {
     compiled: Arc<Compiled>,
     mode: Mode,
@@ -79,12 +79,12 @@ pub(super) struct Program {
 
 type Calls = Arc<Mutex<BTreeSet<(NodeId, u32)>>>;
 
-/// Keys of calls that are not rounds.
+/// Keys of calls that do not belong to a round.
 const SEAL: u32 = u32::MAX;
 const DECIDE: u32 = u32::MAX - 1;
 
 impl<'a> Run<'a> {
-    /// Rules wait for what others find if they `may_wait`, which may turn out to be [misjudged].
+    /// With `may_wait`, rules may wait for broadcast relations; if these turn out too large, the run fails as [misjudged].
     pub(super) fn new(writer: &'a Writer, request: Request, may_wait: bool) -> Result<Self, Fault> {
         let holders = Arc::new(writer.members.holders()?);
         let (previous, rules_version) = writer.members.log.read(|state| (state.epoch(), state.rules().version));
@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Runs the machine until it is over; the answer is given as soon as it is known.
+    /// Runs the machine until it ends; returns as soon as the answer is known.
     pub(super) async fn drive(mut self, cached: &mut Cached) -> Result<ChangeSummary, Fault> {
         let mut answer = None;
         let mut pending = vec![Event::Start];
@@ -217,7 +217,7 @@ impl<'a> Run<'a> {
         self.writer.members.log.append(entry).instrument(info_span!("log begin")).await.map(Attempt)
     }
 
-    /// Makes a call in the background, unless the same one is under way.
+    /// Makes a call in the background, unless the same call is in flight.
     fn call(&self, node: NodeId, key: u32, call: impl Future<Output = Result<Event, Fault>> + Send + 'static) {
         let calls = Arc::clone(&self.calls);
         if !lock(&calls).insert((node, key)) {
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
         tokio::spawn(async move {
             let event = call.await.unwrap_or_else(|fault| Event::Failed { node: Some(node), fault });
             lock(&calls).remove(&(node, key));
-            // The run may be over: then nobody listens, and nobody needs to.
+            // The run may have ended; then the event is not needed.
             _ = events.send(event).await;
         });
     }
@@ -332,9 +332,9 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Why an attempt is given up whose rules would wait for more than every node should have: without that it can be done.
+/// The fault of an attempt whose rules would wait for relations too large to broadcast; the attempt is repeated without.
 pub(super) fn misjudged() -> Fault {
-    Fault::new(Reason::EpochAborted, "the rules have found more than was thought that every node would have to have")
+    Fault::new(Reason::EpochAborted, "the relations to broadcast are larger than estimated")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,4 +1,4 @@
-{{/* The name of all objects, short enough for what is appended: "-coordinator-0" and hashes of the controller. */}}
+{{/* The name of all objects, short enough for suffixes: "-coordinator-0" and hashes of the controller. */}}
 {{- define "entail.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* Labels of a Pod. No versions: a new chart alone must not restart anything. Takes (list root component more-labels...). */}}
+{{/* Labels of a Pod. Without versions: a new chart alone must not restart Pods. Takes (list root component more-labels...). */}}
 {{- define "entail.podLabels" -}}
 {{- $root := index . 0 -}}
 {{ include "entail.selector" . }}
@@ -43,7 +43,7 @@ app.kubernetes.io/part-of: entail
 {{- end }}
 {{- end -}}
 
-{{/* The key `annotations`, or nothing. Takes (list root more-annotations...). */}}
+{{/* The key `annotations`; empty without annotations. Takes (list root more-annotations...). */}}
 {{- define "entail.annotations" -}}
 {{- with include "entail.merged" (concat (list (index . 0).Values.commonAnnotations) (slice . 1)) -}}
 annotations:
@@ -51,7 +51,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* Several maps as one, the later ones win; nothing if all are empty. Takes a list of maps. */}}
+{{/* Merges maps, later ones take precedence; empty if all are empty. Takes a list of maps. */}}
 {{- define "entail.merged" -}}
 {{- $all := dict -}}
 {{- range . -}}
@@ -80,7 +80,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* A quantity such as 512Mi or 4Gi in MiB; the schema lets nothing else through. */}}
+{{/* A quantity such as 512Mi or 4Gi in MiB; the schema rejects other forms. */}}
 {{- define "entail.mebibytes" -}}
 {{- if hasSuffix "Gi" . -}}
 {{- mul (trimSuffix "Gi" . | int64) 1024 -}}
@@ -95,8 +95,8 @@ annotations:
 {{- min (div (mul $limit .memoryShare) 100) (sub $limit 256) -}}MiB
 {{- end -}}
 
-{{/* ENTAIL_GRACE: what is left of the grace period for what is going on, when preStop has waited and some seconds are kept
-for the end itself. Takes a role's values. */}}
+{{/* ENTAIL_GRACE: the part of the grace period for requests in progress: without the wait of preStop and 6 seconds
+for the shutdown itself. Takes a role's values. */}}
 {{- define "entail.grace" -}}
 {{- sub (sub .terminationGracePeriodSeconds .preStopSeconds) 6 -}}s
 {{- end -}}
@@ -120,13 +120,13 @@ for the end itself. Takes a role's values. */}}
 {{- toYaml $kept -}}
 {{- end -}}
 
-{{/* What the Pods of both roles have in common. Takes (list root role-values). */}}
+{{/* The fields that the Pods of both roles share. Takes (list root role-values). */}}
 {{- define "entail.podCommon" -}}
 {{- $root := index . 0 -}}
 {{- $role := index . 1 -}}
 serviceAccountName: {{ include "entail.serviceAccountName" $root }}
 automountServiceAccountToken: {{ $root.Values.serviceAccount.automountToken }}
-# Otherwise a Service named "entail" puts ENTAIL_... variables of its own into every Pod of the namespace.
+# Otherwise a Service named "entail" would inject ENTAIL_... variables into every Pod of the namespace.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ $role.terminationGracePeriodSeconds }}
 securityContext:
@@ -164,7 +164,7 @@ volumes:
 {{- end }}
 {{- end -}}
 
-{{/* How Pods are spread: the chart's two constraints, then the user's own. Takes (list root component role-values). */}}
+{{/* Topology spread constraints: the chart's two constraints, then the user's own. Takes (list root component role-values). */}}
 {{- define "entail.spread" -}}
 {{- $selector := dict "matchLabels" (include "entail.selector" . | fromYaml) -}}
 {{- $role := index . 2 -}}
@@ -185,7 +185,7 @@ topologySpreadConstraints:
 {{- end -}}
 {{- end -}}
 
-{{/* What both StatefulSets have in their spec beside the Pod. Takes a role's values. */}}
+{{/* The fields that the specs of both StatefulSets share, without the Pod. Takes a role's values. */}}
 {{- define "entail.setCommon" -}}
 updateStrategy:
   {{- toYaml .updateStrategy | nindent 2 }}
@@ -197,7 +197,7 @@ persistentVolumeClaimRetentionPolicy:
   whenScaled: {{ .persistence.whenScaled }}
 {{- end -}}
 
-{{/* The end of the role's container: what the user adds to it. Takes (list root role-values). */}}
+{{/* The user's additions to the role's container. Takes (list root role-values). */}}
 {{- define "entail.containerCommon" -}}
 {{- $root := index . 0 -}}
 {{- $role := index . 1 -}}
@@ -219,7 +219,7 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* All variables of a role that the chart sets. Takes (list root component). */}}
+{{/* All environment variables of a role that the chart sets. Takes (list root component). */}}
 {{- define "entail.env" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
@@ -231,7 +231,7 @@ envFrom:
   value: http://{{ $name }}-coordinator.{{ $root.Release.Namespace }}.svc:7401
 - name: ENTAIL_PEER_LISTEN
   value: 0.0.0.0:7411
-# The name stays when the Pod gets another address.
+# The name stays the same when the Pod's address changes.
 - name: ENTAIL_ADVERTISE
   value: $(POD_NAME).{{ $name }}-node.{{ $root.Release.Namespace }}.svc:7411
 - name: ENTAIL_NAME
@@ -260,7 +260,7 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* Variables of both roles. Takes (list root role-values). */}}
+{{/* Environment variables of both roles. Takes (list root role-values). */}}
 {{- define "entail.envCommon" -}}
 {{- $root := index . 0 -}}
 {{- $role := index . 1 -}}
@@ -296,7 +296,7 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* Waits before SIGTERM, so that callers learn that the Pod ends. Takes a role's values. */}}
+{{/* A wait before SIGTERM, so that callers see that the Pod is terminating. Takes a role's values. */}}
 {{- define "entail.lifecycle" -}}
 {{- if .preStopSeconds -}}
 lifecycle:

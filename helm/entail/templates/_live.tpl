@@ -1,13 +1,13 @@
-{{/* What runs already, looked up in the cluster. Without a cluster (`helm template`) `lookup` finds nothing.
+{{/* The state of a running release, looked up in the cluster. Without a cluster (`helm template`) `lookup` finds nothing.
 
-The number of nodes that run: empty if there is no StatefulSet. Takes root. */}}
+The number of running nodes: empty if there is no StatefulSet. Takes root. */}}
 {{- define "entail.liveNodes" -}}
 {{- with lookup "apps/v1" "StatefulSet" .Release.Namespace (printf "%s-node" (include "entail.fullname" .)) -}}
 {{- .spec.replicas -}}
 {{- end -}}
 {{- end -}}
 
-{{/* The shards that the living coordinator was told: empty if there is none. Takes root. */}}
+{{/* The number of shards in the running coordinator's environment: empty if there is none. Takes root. */}}
 {{- define "entail.liveShards" -}}
 {{- with lookup "apps/v1" "StatefulSet" .Release.Namespace (printf "%s-coordinator" (include "entail.fullname" .)) -}}
 {{- range (index .spec.template.spec.containers 0).env -}}
@@ -18,7 +18,7 @@ The number of nodes that run: empty if there is no StatefulSet. Takes root. */}}
 {{- end -}}
 {{- end -}}
 
-{{/* Refuses values that would lose data of a cluster that runs, or of one whose volumes are still there. Takes root. */}}
+{{/* Refuses values that would lose data of a running cluster, or of one whose volumes still exist. Takes root. */}}
 {{- define "entail.checkLive" -}}
 {{- if .Values.liveChecks.enabled -}}
 {{- $replicas := int .Values.node.replicas -}}
@@ -26,7 +26,7 @@ The number of nodes that run: empty if there is no StatefulSet. Takes root. */}}
 {{- $lost := "each shard has one copy, so the facts that they hold would become unavailable, and every query that needs them would fail" -}}
 {{- $how := "`entail status` shows how many shards each node holds. Set node.allowScaleIn=true to do it anyway" -}}
 {{- if not .Values.node.allowScaleIn -}}
-{{- /* 0 where there is no StatefulSet, or a stopped one: then the volumes tell. Not else: they stay after an allowed scale-in. */ -}}
+{{- /* 0 without a StatefulSet, or with a stopped one: then the volumes are checked. Otherwise they are not: they stay after an allowed scale-in. */ -}}
 {{- $live := include "entail.liveNodes" . | int -}}
 {{- if $live -}}
 {{- if gt $live $replicas -}}

@@ -1,4 +1,4 @@
-"""What the cluster must hold: LUBM-1 and everything that its rules entail.
+"""The expected facts of the cluster: LUBM-1 and all facts that its rules entail.
 
 The program that is built here makes the input and measures it on a cluster of processes (`entail bench lubm`); the
 cluster on Kubernetes must come to the same counts.
@@ -16,7 +16,7 @@ from load import NAME
 BENCH = pathlib.Path(__file__).resolve().parents[3] / "bench"
 # Facts that `helm test` adds: its family's parents and ancestors.
 FAMILY = (39, 780)
-# Asked after every step: a join over two nodes, a triangle over three, many rows, few rows.
+# Queries after every step: a join over two nodes, a triangle over three, many rows, few rows.
 ASKED = ("q02", "q09", "q06", "q12")
 
 
@@ -25,7 +25,7 @@ def query(name):
 
 
 class Lubm:
-    """Made while the cluster is installed."""
+    """Generated while the cluster is installed."""
 
     def __init__(self, entail):
         self.directory = tempfile.TemporaryDirectory(prefix="entail-test-kube-")
@@ -61,7 +61,7 @@ class Facts:
         return json.loads(self.entail("status", "--output", "json"))
 
     def load(self):
-        """Facts and rules, as a client inside of the cluster brings them."""
+        """Loads facts and rules from a client inside the cluster."""
         self.entail("load", "-", "--format", "ntriples", "--timeout", "5m", text=self.lubm.text, seconds=320)
         rules = (BENCH / "rules" / "lubm.srl").read_text()
         self.entail("rules", "apply", "-", "--name", "lubm", "--timeout", "5m", text=rules, seconds=320)
@@ -88,7 +88,7 @@ class Facts:
         return (*self.counts(), checksum.hexdigest()[:12])
 
     def check(self):
-        """Everything is as it was. Nodes tell their counts with heartbeats, so these may be a moment late."""
+        """Checks that the facts are unchanged. Nodes report their counts with heartbeats, so these may lag."""
         until("the counts are as they were", lambda: self.counts() == self.fingerprint[:2], 60)
         found = self.take()
         if found != self.fingerprint:

@@ -5,16 +5,16 @@ import os
 import subprocess
 import time
 
-# Tells a namespace of ours from one that somebody else made.
+# Distinguishes a namespace of this test from other namespaces.
 MINE = "entail.test/made-by"
 
 
 class Failed(Exception):
-    """What was expected did not come."""
+    """An expectation was not met."""
 
 
 def run(*command, text=None, seconds=120, is_checked=True):
-    """Runs a command to its end; gives what it wrote, or fails with what it complained of."""
+    """Runs a command to its end; returns its output, or fails with its error output."""
     try:
         done = subprocess.run([str(word) for word in command], input=text, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -25,7 +25,7 @@ def run(*command, text=None, seconds=120, is_checked=True):
 
 
 def until(what, holds, seconds=300, pause=0.5):
-    """Waits until something holds, and gives it. What fails on the way may succeed later."""
+    """Waits until a condition holds, and returns its value. Failures meanwhile are retried."""
     end, why = time.monotonic() + seconds, "it does not hold"
     while time.monotonic() < end:
         try:
@@ -59,12 +59,12 @@ class Kubernetes:
         self.kubectl("apply", "-f", "-", text=json.dumps(item))
 
     def execute(self, pod, *command, **options):
-        """Runs a command in a Pod that goes on meanwhile."""
+        """Runs a command in a running Pod."""
         flags = ["-i"] if options.get("text") is not None else []
         return self.kubectl("exec", *flags, pod, "--", *command, **options)
 
     def create(self):
-        """The namespace, which lets only restricted Pods in; one that an earlier test left is removed."""
+        """Creates the namespace, which admits only restricted Pods; one left by an earlier test is removed."""
         found = run("kubectl", "get", "namespace", self.namespace, "-o", "json", is_checked=False)
         if found.returncode == 0:
             if MINE not in json.loads(found.stdout)["metadata"].get("labels", {}):
@@ -76,7 +76,7 @@ class Kubernetes:
         self.refuses_what_is_not_restricted()
 
     def refuses_what_is_not_restricted(self):
-        """Otherwise it would mean nothing that the chart's Pods are let in."""
+        """Otherwise the admission of the chart's Pods would prove nothing."""
         done = self.kubectl("run", "forbidden", "--image=none", "--privileged", "--dry-run=server", is_checked=False)
         if done.returncode == 0:
             raise Failed("the namespace lets a privileged Pod in: Pod Security is not enforced")
@@ -85,14 +85,14 @@ class Kubernetes:
         run("kubectl", "delete", "namespace", self.namespace, "--wait", "--timeout=300s", seconds=320)
 
     def evict(self, pod):
-        """Asks for an eviction, as a drain does; gives why it is refused, or None."""
+        """Requests an eviction, as a drain does; returns the reason of a refusal, or None."""
         item = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": self.namespace}}
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
         done = run("kubectl", "create", "--raw", path, "-f", "-", text=json.dumps(item), is_checked=False)
         return None if done.returncode == 0 else done.stderr.strip() or done.stdout.strip()
 
     def story(self):
-        """What there is to see when something went wrong."""
+        """The state to print after a failure."""
         parts = [("get", "pods,pvc,pdb", "-o", "wide"), ("get", "events", "--sort-by=.lastTimestamp")]
         texts = [self.kubectl(*part, is_checked=False).stdout for part in parts]
         for pod in self.kubectl("get", "pods", "-o", "name", is_checked=False).stdout.split():
@@ -109,7 +109,7 @@ def is_ready(pod):
 
 
 def ready_since(pod):
-    """When it became ready, in the words of the API server, which sort as they should."""
+    """When it became ready, as the API server's timestamp, which sorts as text."""
     return next(entry["lastTransitionTime"] for entry in pod["status"]["conditions"] if entry["type"] == "Ready")
 
 

@@ -1,7 +1,7 @@
-"""Questions that a Pod asks all the while, and what came of them.
+"""Queries that a Pod sends throughout the test, and their outcomes.
 
-The Pod runs `entail bench ask`, which sends each question once and writes a line about each. Commands of the test are run
-in there as well: it is a client inside of the cluster.
+The Pod runs `entail bench ask`, which sends each query once and writes a line about each. Commands of the test also run
+in this Pod: it is a client inside the cluster.
 """
 
 import collections
@@ -13,14 +13,14 @@ import time
 from kubernetes import Failed, until
 
 NAME = "client"
-# Nothing may take longer, whatever happens to the cluster, or somebody waits for what never comes.
+# The limit for one query in any state of the cluster: callers must not hang.
 SILENCE_SECONDS_MAX = 30
-# So many answers in a row, and it goes on.
+# The number of successive answers after which the next step begins.
 IN_A_ROW = 10
 
 
 def pod(image, server, query, coordinator):
-    """Restricted, as the namespace wants it; beside the coordinator, so that it is on no machine that is switched off."""
+    """Restricted, as the namespace requires; on the coordinator's machine, which is never switched off."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -46,7 +46,7 @@ def pod(image, server, query, coordinator):
                     "args": ["bench", "ask", query, "--clients", "2", "--every", "200ms"],
                     "env": [
                         {"name": "ENTAIL_SERVER", "value": server},
-                        # A question that takes longer fails without a reason to ask again.
+                        # Queries that take longer fail, without being retried.
                         {"name": "ENTAIL_TIMEOUT", "value": "60s"},
                     ],
                     "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
@@ -62,7 +62,7 @@ def pod(image, server, query, coordinator):
 
 
 class Tally:
-    """What came of the questions of one step."""
+    """The outcomes of the queries of one step."""
 
     def __init__(self, before, lines, expected):
         answers = [line for line in lines if "answer" in line]
@@ -75,7 +75,7 @@ class Tally:
         self.wrong = [line for line in answers if line["answer"] != expected]
 
     def cells(self):
-        """How many, how many failed and why, the slowest, and the longest time without an answer."""
+        """The number of queries, of failures by reason, the slowest, and the longest time without an answer."""
         failed = ", ".join(f"{count} {code}" for code, count in sorted(self.codes.items())) or "none"
         return [str(self.questions), failed, f"{self.longest:.1f} s", f"{self.outage:.1f} s"]
 
@@ -98,12 +98,12 @@ class Load:
 
     def start(self):
         self.thread.start()
-        # Questions of before the facts were there have other answers.
+        # Queries from before the facts were loaded have other answers.
         until("the right answer comes", lambda: self.lines and self.lines[-1].get("answer") == self.expected)
         self.settle()
 
     def follow(self):
-        """Reads the Pod's log, and goes on where it ended when that breaks off."""
+        """Follows the Pod's log, and resumes where it broke off."""
         since = []
         while not self.is_stopping:
             command = ["kubectl", "-n", self.kubernetes.namespace, "logs", "-f", NAME, *since]
@@ -112,7 +112,7 @@ class Load:
                 line = json.loads(text) if text.startswith("{") else {}
                 with self.lock:
                     last = self.lines[-1]["at"] if self.lines else 0
-                    # After a break some lines come again.
+                    # After a break some lines are repeated.
                     if "at" in line and (not since or line["at"] > last):
                         self.lines.append(line)
             self.process.wait()
@@ -129,7 +129,7 @@ class Load:
             return len(self.lines)
 
     def settle(self, seconds=300):
-        """Waits until questions are answered again, one after the other."""
+        """Waits until successive queries are answered again."""
 
         def is_steady():
             phase = self.kubernetes.get("pod", NAME)["status"]["phase"]

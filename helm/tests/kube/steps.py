@@ -1,4 +1,4 @@
-"""What is done to the cluster. Each step ends when the cluster is whole again, and checks what Kubernetes did meanwhile."""
+"""The steps of the test. Each ends when the cluster has recovered, and checks the actions of Kubernetes meanwhile."""
 
 import pathlib
 import shlex
@@ -69,7 +69,7 @@ class Steps:
         return "parents and ancestors counted"
 
     def upgrade(self):
-        """A setting of every process. Nodes are replaced from the last to the first, each when the one before is ready."""
+        """Changes a setting of every process. Nodes are replaced from the last to the first, each when the one before is ready."""
         before = set(self.uids("node") + self.uids("coordinator"))
         self.kubernetes.helm(
             "upgrade", RELEASE, CHART, "--reset-then-reuse-values", "--set", "log.format=text", "--wait", "--timeout", "10m"
@@ -161,7 +161,7 @@ class Steps:
         return run("kubectl", "get", "node", machine, "-o", path).strip() == "True"
 
     def evict(self):
-        """The budget lets one node go, and no other until that one is back."""
+        """The budget allows one eviction, and no other until that node is back."""
         budget = f"{FULL}-node"
         until(
             "the budget allows a disruption",
@@ -180,7 +180,7 @@ class Steps:
         return "the second was refused"
 
     def grow(self):
-        """New nodes register and stay empty; nobody is restarted for them."""
+        """New nodes register and stay empty; no other Pod restarts."""
         before = self.uids("coordinator") + self.uids("node")
         self.replicas = GROWN
         self.kubernetes.helm(
@@ -197,7 +197,7 @@ class Steps:
         return f"{', '.join(name.removeprefix(f'{FULL}-') for name in empty)} up and empty"
 
     def refuse_to_lose(self):
-        """Fewer nodes and another number of shards are refused by what the chart looks up, and nothing is touched."""
+        """Fewer nodes and another number of shards are refused by the chart's lookup, and nothing is changed."""
         before = self.uids("coordinator") + self.uids("node")
         for setting, expected in (
             (f"node.replicas={NODES - 1}", f"but {self.replicas} nodes run"), ("cluster.shards=32", "was created with 16 shards")
@@ -218,7 +218,7 @@ class Steps:
         return nodes if len(nodes) == count and all(node["state"] == "up" for node in nodes) else None
 
     def reinstall(self):
-        """The volumes stay, and with them the cluster."""
+        """The volumes stay, and with them the cluster's data."""
         cluster = self.facts.status()["cluster_id"]
         claims = [claim["metadata"]["uid"] for claim in self.kubernetes.find("pvc", f"app.kubernetes.io/instance={RELEASE}")]
         self.kubernetes.helm("uninstall", RELEASE, "--wait", "--timeout", "5m")

@@ -66,7 +66,7 @@ pub type StagedCount = BTreeMap<NodeId, u64>;
 pub struct NodeSeal {
     /// The life of the node that gave the word.
     pub incarnation: u64,
-    /// Over what the attempt adds at the node.
+    /// A digest of the facts that the attempt adds at the node.
     pub digest: u64,
     /// Facts at home at the node at the new epoch that a user said.
     pub asserted: u64,

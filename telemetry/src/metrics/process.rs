@@ -8,12 +8,13 @@ use prometheus::process_collector::ProcessCollector;
 use std::fs;
 use tokio::runtime::Handle;
 
-const BUILD: Family = Family::gauge("entail_build_info", "1; the labels say what is running.");
+const BUILD: Family =
+    Family::gauge("entail_build_info", "Always 1; the labels have the version and the build profile.");
 const PEAK: Family =
     Family::gauge("entail_resident_memory_peak_bytes", "The most resident memory since the process began.");
 const WORKERS: Family = Family::gauge("entail_tokio_workers", "Threads of the async runtime.");
 const BUSY: Family =
-    Family::counter("entail_tokio_busy_seconds_total", "Time that the runtime's threads were at work, all together.");
+    Family::counter("entail_tokio_busy_seconds_total", "Busy time of the runtime's threads, summed over all of them.");
 const TASKS: Family = Family::gauge("entail_tokio_tasks", "Tasks of the async runtime that have not ended.");
 const QUEUED: Family = Family::gauge("entail_tokio_queued_tasks", "Tasks that wait in the runtime's common queue.");
 const SPANS_DROPPED: Family =

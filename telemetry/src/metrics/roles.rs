@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 
 const READY: Family =
-    Family::gauge("entail_ready", "1 if the role is ready for requests, as /readyz says; otherwise 0.");
+    Family::gauge("entail_ready", "1 if the role is ready for requests, as /readyz reports; otherwise 0.");
 const EPOCH: Family = Family::gauge("entail_epoch", "The last committed epoch that the role knows.");
-const BUDGET: Family = Family::gauge("entail_memory_budget_bytes", "What a pool of memory may take.");
-const USED: Family = Family::gauge("entail_memory_used_bytes", "What a pool of memory takes.");
-const DISK_USED: Family = Family::gauge("entail_disk_used_bytes", "What the data directory takes.");
-const DISK_FREE: Family = Family::gauge("entail_disk_free_bytes", "What is free on the disk of the data directory.");
+const BUDGET: Family = Family::gauge("entail_memory_budget_bytes", "The budget of a memory pool.");
+const USED: Family = Family::gauge("entail_memory_used_bytes", "The use of a memory pool.");
+const DISK_USED: Family = Family::gauge("entail_disk_used_bytes", "The size of the data directory.");
+const DISK_FREE: Family = Family::gauge("entail_disk_free_bytes", "Free space on the disk of the data directory.");
 
 /// Adds whether the role is ready, and its epoch.
 pub fn state(reading: &mut Reading, is_ready: bool, epoch: u64) {

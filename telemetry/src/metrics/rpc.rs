@@ -71,7 +71,7 @@ pub(crate) struct Observation {
 }
 
 impl Observation {
-    /// What became of the request.
+    /// Records the outcome of the request.
     pub(crate) fn tell(&mut self, code: Code) {
         self.code = Some(code);
     }

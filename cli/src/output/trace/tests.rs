@@ -111,7 +111,7 @@ fn what_does_not_belong_is_shown_and_noticed() {
     spans.push(span(9, 8, "lost", "internal", (3_000, 4_000)));
     assert!(!Tree::new(spans.clone()).is_whole());
     assert!(drawn(spans).contains("lost"));
-    assert_eq!(drawn(Vec::new()), "nothing is kept of this trace\n");
+    assert_eq!(drawn(Vec::new()), "no spans of this trace are stored\n");
 }
 
 #[test]

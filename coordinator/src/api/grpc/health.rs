@@ -6,14 +6,14 @@ use std::time::Duration;
 use tonic_health::ServingStatus::{NotServing, Serving};
 use tonic_health::server::HealthReporter;
 
-/// How often the state is looked at.
+/// How often the state is checked.
 const LOOK: Duration = Duration::from_millis(200);
 
 const SERVICES: [&str; 5] =
     ["", "entail.v1.QueryService", "entail.v1.UpdateService", "entail.v1.RuleService", "entail.v1.AdminService"];
 
-/// Keeps the health of the services true: serving when every shard can be reached, not when stopping. Completes when the
-/// coordinator is leaving and that is reported.
+/// Reports the health of the services: serving while every shard can be reached and the coordinator is not stopping.
+/// Completes when the coordinator is leaving and this is reported.
 pub async fn report_health(coordinator: Arc<Coordinator>, reporter: HealthReporter) {
     let mut last = None;
     loop {
@@ -41,7 +41,7 @@ pub async fn report_health(coordinator: Arc<Coordinator>, reporter: HealthReport
 
 async fn report(reporter: &HealthReporter, is_ready: bool, is_stopping: bool) {
     for name in SERVICES {
-        // The admin service answers whatever the nodes do.
+        // The admin service answers in any state of the nodes.
         let serving = is_ready || (name.ends_with("AdminService") && !is_stopping);
         reporter.set_service_status(name, if serving { Serving } else { NotServing }).await;
     }

@@ -31,7 +31,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 /// The largest message from a client.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
 
-/// The largest frame from a client: a message of a load comes in one, with few calls to the system.
+/// The largest HTTP/2 frame from a client: one message of a load fits in a frame, which saves system calls.
 const FRAME_BYTES_MAX: u32 = (256 << 10) + 64;
 
 /// The coordinator as a gRPC service.
@@ -43,7 +43,7 @@ type Reply<T> = Result<Response<T>, Status>;
 /// A stream of responses.
 type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Where clients connect, and what their requests pass on the way in.
+/// The listener for clients, and the layers that their requests pass.
 pub struct Listener {
     pub tcp: TcpListener,
     pub requests: Requests,
@@ -83,7 +83,7 @@ pub fn server(
     Ok(server.serve_with_incoming_shutdown(incoming(listener.tcp), listener.stop.cancelled_owned()))
 }
 
-/// What reflection tells.
+/// The descriptors that reflection serves.
 fn descriptors() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
@@ -91,13 +91,13 @@ fn descriptors() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
-/// Requests that have traces: not those that look at the cluster, at what is running, or at a trace.
+/// Only these requests have traces; reading the status, a trace or the running queries has none.
 fn is_traced(path: &str) -> bool {
     let looks = ["/Status", "/Trace", "/ListQueries", "/CancelQuery"];
     path.starts_with("/entail.v1.") && !looks.iter().any(|method| path.ends_with(method))
 }
 
-/// The fault of a request that comes after the gate was shut, or that is cut off.
+/// The fault of a request that arrives after the gate is shut, or that is cut off.
 pub fn refusal(refusal: Refusal, path: &str) -> Fault {
     let changes = ["/entail.v1.UpdateService/", "/entail.v1.RuleService/"];
     match refusal {
@@ -108,7 +108,7 @@ pub fn refusal(refusal: Refusal, path: &str) -> Fault {
     }
 }
 
-/// The call that a request makes.
+/// The call of a request.
 fn call<T>(request: &Request<T>) -> Call {
     Call::new(Principal::Anonymous, deadline_of(request))
 }
@@ -127,7 +127,7 @@ fn reply<T>(result: Result<T, Fault>) -> Reply<T> {
     result.map(Response::new).map_err(refuse)
 }
 
-/// A stream of responses, made of the service's parts.
+/// A stream of responses from the service's parts.
 fn streamed<P, T>(
     parts: impl Stream<Item = Result<P, Fault>> + Send + 'static,
     response: impl Fn(P) -> T + Send + 'static,

@@ -99,7 +99,7 @@ fn a_crash_at_every_byte_leaves_a_prefix() {
         let whole = ends.iter().rposition(|end| *end <= length).expect("at least the header");
         let mut log = FileLog::open(directory.path()).expect("a torn tail is no damage");
         assert_eq!(log.state(), &states[whole], "cut at {length}");
-        // What was cut is gone for good, and the log goes on from there.
+        // The torn record is gone for good, and the log continues after the one before it.
         if let Some(entry) = memory.entries().get(whole) {
             log.append(entry).expect("it fits");
             drop(log);
@@ -242,7 +242,7 @@ fn a_later_version_is_refused_as_such() {
     assert_eq!(refusal(directory.path()), Some(Reason::Unsupported));
 }
 
-/// A disk whose room is what the ballast frees.
+/// A disk whose only space is what the ballast frees.
 struct FullDisk {
     ballast: PathBuf,
 }
@@ -261,7 +261,7 @@ impl crate::metalog::journal::Medium for FullDisk {
     }
 }
 
-/// A disk with room.
+/// A disk with space.
 impl crate::metalog::journal::Medium for Vec<u8> {
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.extend(bytes);
@@ -294,7 +294,7 @@ fn on_a_full_disk_commits_are_refused_and_aborts_are_not() {
     log.append(&entry).expect("the ballast makes room");
     assert!(log.state().open().is_none());
 
-    // As long as there is no room for the ballast no attempt begins: it could not be aborted.
+    // Without space for the ballast no attempt begins: it could not be aborted.
     fs::create_dir(directory.path().join("BALLAST")).expect("a temporary directory");
     let entry = begin(log.state());
     log.append(&entry).expect_err("a directory is in the way");

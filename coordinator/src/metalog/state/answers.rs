@@ -1,17 +1,17 @@
 //! The answers to the last requests, so that a retry gets the same one and is not applied twice.
 //!
-//! Bounded by number and by bytes; the oldest goes first. A retry that comes after that many other changes is taken for
-//! a new request.
+//! Bounded by number and by bytes; the oldest is dropped first. A retry whose answer has been dropped counts as a new
+//! request.
 
 use super::{ANSWERS_MAX, RequestId};
 use entail_model::Epoch;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// The bytes of all ids and results together.
+/// The limit on the bytes of all ids and results together.
 const BYTES_MAX: usize = 16 << 20;
 
-/// What a request was told.
+/// The stored answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The epoch that the request became.
@@ -20,7 +20,7 @@ pub struct Answer {
     pub result: Vec<u8>,
 }
 
-/// Answers by request; serialised as the list of them, oldest first.
+/// Answers by request; serialised as their list, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<(RequestId, Answer)>", into = "Vec<(RequestId, Answer)>")]
 pub struct Answers {
@@ -62,7 +62,7 @@ impl From<Vec<(RequestId, Answer)>> for Answers {
     fn from(list: Vec<(RequestId, Answer)>) -> Self {
         let mut answers = Self::default();
         for (request, answer) in list {
-            // A repeated id cannot come from us; the first stays, whatever the bytes say.
+            // The coordinator never writes an id twice; in foreign bytes the first wins.
             if answers.get(&request).is_none() {
                 answers.insert(request, answer);
             }

@@ -4,13 +4,13 @@ use super::{Outcome, Refused, State};
 use crate::metalog::entry::{Cluster, Entry, EpochKind, RequestId, RuleSets, Seal};
 use entail_model::{Attempt, Epoch, NodeId, Placement};
 
-/// Nodes that ever registered.
+/// Limit on the nodes that ever registered.
 const NODES_MAX: usize = 4096;
-/// Bytes of names, addresses, request ids and reasons.
+/// Limit on the bytes of a name, an address, a request id or a reason.
 const TEXT_BYTES_MAX: usize = 1024;
-/// Bytes of one answer.
+/// Limit on the bytes of one answer.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
-/// Bytes of all rule sets together.
+/// Limit on the bytes of all rule sets together.
 const RULES_BYTES_MAX: usize = 16 << 20;
 
 pub fn check(state: &State, entry: &Entry) -> Result<(), Refused> {
@@ -45,7 +45,7 @@ fn check_register(state: &State, node: NodeId, name: &str, address: &str) -> Res
     limit("the number of nodes", state.nodes.len() + new, NODES_MAX)
 }
 
-/// Not while an attempt is open: its facts are on the nodes that held their shards when it began.
+/// Refused while an attempt is open: its facts are on the nodes that held their shards when it began.
 fn check_place(state: &State, cluster: &Cluster, placement: &Placement) -> Result<(), Refused> {
     check_none_open(state)?;
     let (given, current) = (placement.version, state.placement.version);
@@ -91,14 +91,14 @@ fn check_commit(state: &State, attempt: Attempt, epoch: Epoch, rules: Option<&Ru
 fn check_rules(rules: &RuleSets) -> Result<(), Refused> {
     let bytes =
         rules.sets.iter().map(|set| set.name.len() + set.source.len() + set.graph.as_ref().map_or(0, String::len));
-    // Each set counts a little beside its texts, so that empty ones are bounded too.
+    // 64 bytes for each set beside its texts, so that the number of empty ones is bounded too.
     limit("the size of all rule sets", bytes.map(|bytes| bytes + 64).sum(), RULES_BYTES_MAX)?;
     let in_order = rules.sets.windows(2).all(|pair| pair[0].name < pair[1].name);
     if in_order { Ok(()) } else { Err(Refused::RulesOutOfPlace) }
 }
 
-/// Exactly the nodes that hold shards have sealed, each in its present life: a seal of an earlier one may be of a stage
-/// that the node has lost since.
+/// Exactly the nodes that hold shards must have sealed, each in its present incarnation: a stage sealed in an earlier one
+/// may be lost.
 fn check_seals(state: &State, seals: &[Seal]) -> Result<(), Refused> {
     let mut missing = state.placement.nodes();
     for seal in seals {

@@ -1,9 +1,9 @@
-//! Why the state refuses an entry, as data; and the fault that a client sees of it.
+//! Why the state refuses an entry, as data, and the fault that the client gets for it.
 
 use super::{Epoch, Incarnation, NodeId, Outcome, RequestId};
 use entail_model::{Attempt, ClusterId, Fault, Reason};
 
-/// Why an entry is a no-op.
+/// Why an entry has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("there is no cluster yet")]
@@ -47,12 +47,12 @@ impl Refused {
             Self::NoCluster | Self::NotPlaced => Reason::NotReady,
             Self::ClusterExists { .. } | Self::Answered { .. } => Reason::AlreadyExists,
             Self::TooLarge { .. } => Reason::LimitExceeded,
-            // Changes are made one at a time: the next one fits after this one.
+            // Changes are made one at a time: a retry can succeed.
             Self::AttemptOpen { .. } => Reason::Overloaded,
-            // Decided on an older state: whoever asked must look again.
+            // Decided on an older state: the caller must read the state again.
             Self::StalePlacement { .. } | Self::WrongEpoch { .. } | Self::WrongRules { .. } => Reason::Fenced,
             Self::NotOpen { .. } | Self::StaleSeal { .. } => Reason::Fenced,
-            // No coordinator without a defect asks for these.
+            // Only a defective coordinator appends these.
             Self::UnknownNode { .. } | Self::WrongShards { .. } | Self::RulesOutOfPlace => Reason::Internal,
             Self::MissingSeal { .. } | Self::UnexpectedSeal { .. } => Reason::Internal,
         }

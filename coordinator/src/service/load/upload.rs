@@ -1,4 +1,4 @@
-//! The client's side of a load: its messages, piece by piece, to the parser's thread.
+//! The client's side of a load: forwards its messages, piece by piece, to the parser's thread.
 
 use bytes::Bytes;
 use entail_model::{Fault, Reason};
@@ -11,7 +11,7 @@ use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// The messages of a client, in order, and why they broke off if they did.
+/// The messages of a client, in order, and the fault that ended them, if any.
 pub type Messages = BoxStream<'static, Result<LoadRequest, Fault>>;
 
 /// The first message of a load, and its header.
@@ -22,20 +22,20 @@ pub async fn first(messages: &mut Messages) -> Result<(LoadRequest, FileHeader),
     Ok((first, header.ok_or_else(|| invalid("the first message of a load has no file header"))?))
 }
 
-/// What a client sends.
+/// The upload of a client.
 pub struct Upload {
     pub messages: Messages,
-    /// A client that sends nothing for so long has gone away, whatever its connection says.
+    /// A client that sends nothing for this long has failed, even if its connection is open.
     pub idle_max: Duration,
-    /// The bytes that came.
+    /// The metric of received bytes.
     pub bytes: Counter,
 }
 
 impl Upload {
-    /// Passes a file's bytes on until the next file starts; returns the message that starts it.
+    /// Forwards a file's bytes until the next file starts; returns the message that starts it.
     pub async fn feed(&mut self, first: Bytes, pieces: mpsc::Sender<Result<Bytes, Fault>>) -> Option<LoadRequest> {
         self.bytes.inc_by(first.len() as u64);
-        // A send fails when the parser has failed: its own fault is what counts.
+        // A send fails when the parser has failed; the parser's own fault is reported.
         if !first.is_empty() && pieces.send(Ok(first)).await.is_err() {
             return None;
         }
@@ -69,7 +69,7 @@ impl Upload {
     }
 }
 
-/// A file as an input: waits until the client has sent more.
+/// The bytes of a file as an input that blocks until the client has sent more.
 pub struct Pieces(pub mpsc::Receiver<Result<Bytes, Fault>>);
 
 impl Input for Pieces {

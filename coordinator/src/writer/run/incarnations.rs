@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often unanswered control messages are looked after, and lost nodes noticed.
+/// How often unanswered control messages are repeated and lost nodes detected.
 pub const TICK: Duration = Duration::from_secs(1);
 
-/// The incarnations in which the attempt began at its nodes: what is not sealed is lost with them.
+/// The incarnations of the nodes at the attempt's begin: a node that restarts loses what it has not sealed.
 pub struct IncarnationWatch {
     members: Arc<Members>,
     holders: Arc<Holders>,
@@ -26,12 +26,12 @@ impl IncarnationWatch {
         Self { members, holders, incarnations }
     }
 
-    /// The incarnation in which the attempt began at a node that takes part.
+    /// The incarnation of a participating node at the attempt's begin.
     pub fn incarnation(&self, node: NodeId) -> Incarnation {
         self.incarnations[&node]
     }
 
-    /// What passes with time.
+    /// The events of one tick.
     pub fn tick(&self) -> impl Iterator<Item = Event> {
         with_tick(self.failures())
     }
@@ -46,7 +46,7 @@ impl IncarnationWatch {
         }
     }
 
-    /// Nodes that are lost or were born again.
+    /// Nodes that are lost or have restarted.
     fn failures(&self) -> Vec<(NodeId, Fault)> {
         let failure = |(node, incarnation): (&NodeId, &Incarnation)| {
             let link = &self.holders.links[node];
@@ -63,7 +63,7 @@ impl IncarnationWatch {
     }
 }
 
-/// The tick comes whatever nodes have failed: an abort that the log had no room for waits for it.
+/// The tick follows even if nodes have failed: it repeats an abort that the log had no space for.
 fn with_tick(failures: Vec<(NodeId, Fault)>) -> impl Iterator<Item = Event> {
     let failed = failures.into_iter().map(|(node, fault)| Event::Failed { node: Some(node), fault });
     failed.chain([Event::Tick])

@@ -1,20 +1,20 @@
-//! What all nodes are asked for at once, in a span of its own: a round, the seal, the news of the outcome.
+//! A phase of an attempt, with its span: a round, the seal, or the delivery of the outcome to the nodes.
 
 use entail_telemetry::count;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::Span;
 
-/// Calls to all nodes for the same thing.
+/// The calls of one phase to all nodes.
 pub struct Phase {
     key: u32,
     pub span: Span,
-    /// New facts that the nodes have told of.
+    /// New facts that the nodes have reported.
     pub derived: Arc<AtomicU64>,
 }
 
 impl Phase {
-    /// The phase of a key; the one before is over then.
+    /// Enters the phase of `key`, and ends the previous one.
     pub fn enter(current: &mut Option<Self>, key: u32, span: impl FnOnce() -> Span) -> &Self {
         if current.as_ref().is_none_or(|phase| phase.key != key) {
             *current = None;

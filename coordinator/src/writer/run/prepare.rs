@@ -1,4 +1,4 @@
-//! What an epoch does before its rounds: facts are brought to the nodes, rules become a program.
+//! The steps of an epoch before its rounds: facts are staged at the nodes, rules are compiled.
 
 use super::{Compiled, Program, Run};
 use crate::nodes::Holders;
@@ -52,7 +52,7 @@ impl Run<'_> {
             tokio::select! {
                 result = stage(Arc::clone(&loader)) => result?,
                 () = cancel.cancelled() => return Err(cancel.fault()),
-                // The facts may be long in coming, and what a lost node has staged is lost.
+                // Staging may take long, and a lost node has lost its staged facts.
                 fault = self.incarnations.failure() => return Err(fault),
             }
         }
@@ -78,8 +78,7 @@ impl Run<'_> {
         Ok(loader.sent())
     }
 
-    /// The program of the rules; that of the last change, while the rules stay the same and relations much as large as
-    /// they were.
+    /// The compiled program; the cached one while the rules are unchanged and relations have about the same size.
     fn compiled(
         &self,
         context: &Context,
@@ -104,7 +103,7 @@ impl Run<'_> {
         Ok(compiled)
     }
 
-    /// The ids of the constants in the rules; kept while the rules stay the same.
+    /// The ids of the constants in the rules; cached while the rules are unchanged.
     async fn ids_of_constants(
         &mut self,
         sets: &[Arc<ParsedSet>],
@@ -123,13 +122,13 @@ impl Run<'_> {
         let ids = if bytes.is_empty() { Vec::new() } else { loader.intern(&bytes).await? };
         let ids = Arc::new(constants.into_iter().zip(ids).collect::<Ids>());
         if *mode == Mode::Increment {
-            // An attempt under unchanged rules finds their constants committed: the ids are safe to keep.
+            // An attempt under unchanged rules finds their constants committed, so the ids outlive an abort.
             cached.ids = Some((self.rules_version, Arc::clone(&ids)));
         }
         Ok(ids)
     }
 
-    /// What the compiler knows of the last epoch.
+    /// Statistics of the last epoch.
     async fn base(&mut self) -> Result<Arc<Context>, Fault> {
         let reader = Reader {
             shared: Arc::clone(&self.writer.shared),
@@ -143,7 +142,7 @@ impl Run<'_> {
     }
 }
 
-/// Statistics for the compiler: the last epoch's, and what was staged.
+/// Statistics for the compiler: those of the last epoch and the staged facts.
 async fn with_staged(base: &Context, loader: &FactLoader) -> Result<Context, Fault> {
     let mut context = base.clone();
     for (relation, facts) in loader.relations() {
@@ -159,7 +158,7 @@ async fn with_staged(base: &Context, loader: &FactLoader) -> Result<Context, Fau
     Ok(context)
 }
 
-/// What a program depends on: the rules, how large relations are, by powers of two, and which have grown.
+/// The inputs of a program: the version of the rules, sizes of relations by powers of two, and the relations that grow.
 #[derive(PartialEq, Eq)]
 pub struct Sizes {
     rules_version: u64,

@@ -1,4 +1,4 @@
-//! What nodes have told of rounds, each once: an answer that comes just as it is asked for again comes twice.
+//! The nodes' reports of rounds, each counted once: a call that is repeated may be answered twice.
 
 use entail_model::{NodeId, Round};
 use entail_node_api::RoundAnswer;
@@ -8,15 +8,15 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default)]
 pub struct RoundStats {
     answers: BTreeSet<(NodeId, Round)>,
-    /// New facts that users asserted, and bytes that went to other nodes.
+    /// New asserted facts, and bytes sent to other nodes.
     pub asserted: u64,
     pub bytes: u64,
-    /// What the first round has found of what is to be broadcast in the second.
+    /// Facts that the first round found in relations to be broadcast in the second.
     pub to_broadcast: u64,
 }
 
 impl RoundStats {
-    /// Adds a node's answer; tells whether it is the first one of the round.
+    /// Adds a node's answer; returns whether it is the node's first one for the round.
     pub fn add(&mut self, node: NodeId, answer: &RoundAnswer) -> bool {
         let round = answer.report.round;
         let is_first = self.answers.insert((node, round));
@@ -24,7 +24,7 @@ impl RoundStats {
             self.bytes += answer.bytes_sent;
         }
         if is_first && round == Round(1) {
-            // All are staged before the first round.
+            // All facts are staged before the first round.
             self.asserted += answer.asserted;
             self.to_broadcast += answer.report.to_broadcast;
         }
