@@ -8,9 +8,11 @@
 mod source;
 mod tables;
 
-use source::{Section, code, dependencies, folders, locked, members, names, offered, product, sources, text};
+use source::{Section, code, dependencies, folders, locked, members, names, offered, product, prose, sources, text};
 use std::collections::{BTreeMap, BTreeSet};
-use tables::{ABSENT, BANNED, EXCEPTIONS, NOT_IN_THE_PRODUCT, OWNED, PRODUCT, PURE, RETIRED, ROOMS, WORLD, WORLDLY};
+use tables::{
+    ABSENT, BANNED, EXCEPTIONS, NOT_IN_THE_PRODUCT, OWNED, PHRASES, PRODUCT, PURE, RETIRED, ROOMS, WORLD, WORLDLY,
+};
 
 fn owned(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -177,6 +179,19 @@ fn retired_words_stay_retired() {
     }
     assert!(found.is_empty(), "{found:#?}");
     assert!(words("let one = in_copies::<Door>(1);").any(|word| word == "Door"));
+}
+
+#[test]
+fn prose_uses_the_words_of_the_field() {
+    let mut found = Vec::new();
+    for (path, text) in prose() {
+        let words: Vec<String> = words(&text).map(str::to_lowercase).collect();
+        let text = format!(" {} ", words.join(" "));
+        for (phrase, instead) in PHRASES.iter().filter(|(phrase, _)| text.contains(&format!(" {phrase} "))) {
+            found.push(format!("{path} says {phrase}: say {instead}"));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 /// The identifiers and keywords of a text.

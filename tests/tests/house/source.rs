@@ -86,12 +86,12 @@ pub fn locked() -> BTreeMap<String, BTreeSet<String>> {
     packages
 }
 
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+fn files_of(folder: &Path, extension: &str, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            rust_files(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files_of(&path, extension, files);
+        } else if path.extension().is_some_and(|other| other == extension) {
             files.push(path);
         }
     }
@@ -102,10 +102,30 @@ pub fn sources() -> BTreeMap<String, String> {
     let root = root();
     let mut files = Vec::new();
     for room in &ROOMS {
-        rust_files(&root.join(room.name), &mut files);
+        files_of(&root.join(room.name), "rs", &mut files);
     }
+    read(&files)
+}
+
+fn read(files: &[PathBuf]) -> BTreeMap<String, String> {
+    let root = root();
     let relative = |path: &PathBuf| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
     files.iter().map(|path| (relative(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// What people read: comments of the product, protocols, the pages at the root but the changelog, and docs.
+pub fn prose() -> BTreeMap<String, String> {
+    let root = root();
+    let mut files: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map(|page| root.join(page)).into();
+    files_of(&root.join("docs"), "md", &mut files);
+    files_of(&root.join("proto"), "proto", &mut files);
+    let comments = |(path, text): (String, String)| {
+        let lines = product(&path, &text).lines().filter(|line| line.trim_start().starts_with("//"));
+        let comments = lines.collect::<Vec<_>>().join("\n");
+        (path, comments)
+    };
+    sources().into_iter().map(comments).chain(read(&files)).collect()
 }
 
 /// The part of a file that belongs to the program: without test files and the tests at a file's end.

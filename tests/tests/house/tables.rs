@@ -152,3 +152,19 @@ pub const RETIRED: [(&str, &str); 26] = [
     ("take_turns", "first_rule_wins"),
     ("too_much", "an enum"),
 ];
+
+/// Phrases that comments, protocols and pages do not use, and what they say instead.
+pub const PHRASES: [(&str, &str); 12] = [
+    ("anybody", "the client, the caller, the process"),
+    ("as good as", "what it is equal to"),
+    ("everybody", "all clients, all nodes"),
+    ("in copies", "inverse copies"),
+    ("in copy", "inverse copy"),
+    ("nobody", "no client, no node, no task"),
+    ("out copies", "forward copies"),
+    ("out copy", "forward copy"),
+    ("somebody", "a client, an operator, a task"),
+    ("what goes on", "requests in progress"),
+    ("whoever", "the client, the caller, the process that"),
+    ("whom", "the client, the node that"),
+];
