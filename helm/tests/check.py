@@ -257,9 +257,15 @@ def extras(report):
         report.check(backend == {"name": "db-entail", "port": {"name": service["name"]}}, f"extras.yaml: Ingress to {backend}")
     backend = route["spec"]["rules"][0]["backendRefs"]
     report.check(backend == [{"name": "db-entail", "port": service["port"]}], f"extras.yaml: GRPCRoute to {backend}")
-    ports = {port["port"] for policy in rendered.of("NetworkPolicy") for rule in policy["spec"].get("egress", [])
-             for port in rule["ports"] if port["protocol"] == "UDP"}
-    report.check(ports == {5353}, f"extras.yaml: DNS at the ports {ports}")
+    report.check(egress(rendered, "UDP") == {5353}, f"extras.yaml: DNS at the ports {egress(rendered, 'UDP')}")
+    collector = egress(manifests.Manifests(template(HERE / "cases" / "trace-over-tls.yaml").stdout), "TCP")
+    report.check(443 in collector, f"trace-over-tls.yaml: the collector's port is not among {collector}")
+
+
+def egress(rendered, protocol):
+    """The ports that the network policies let Pods call."""
+    return {port["port"] for policy in rendered.of("NetworkPolicy") for rule in policy["spec"].get("egress", [])
+            for port in rule["ports"] if port["protocol"] == protocol}
 
 
 def is_own(labels):
