@@ -1,6 +1,6 @@
-//! The node as the coordinator and other nodes of its process call it: nothing is encoded, and what takes time runs on the
-//! caller's thread, of which the async runtime is told. Calls look as calls of the node's server do, in traces, in metrics
-//! and when the node ends; an exchange has neither spans nor counts of its own, since messages are too many.
+//! The node as `NodeApi` for the coordinator and other nodes of its process: nothing is encoded, and blocking work runs on
+//! the caller's thread, by `block_in_place`. In traces, metrics and at shutdown, calls appear as calls of the node's
+//! server do; an exchange has neither spans nor counts of its own, since there are too many messages.
 
 use crate::operations::Operations;
 use crate::traffic;
@@ -33,18 +33,18 @@ impl fmt::Debug for Local {
     }
 }
 
-/// Does work that takes time on this thread; another takes over what else the runtime has for it.
+/// Runs blocking work on this thread; another thread takes over its other tasks of the runtime.
 fn here<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }
 
 impl Local {
-    /// The node, whose server has this gate and counts as `calls` do.
+    /// The node. `gate` is that of its server; `calls` counts in the metrics of its server.
     pub fn new(node: Operations, calls: LocalCalls, gate: Gate) -> Self {
         Self { node, calls, gate }
     }
 
-    /// Lets a call in, unless the node is about to end or of another cluster.
+    /// Admits a call, unless the node is shutting down or belongs to another cluster.
     fn begin(&self, call: Call, method: &'static str) -> Result<(Inside, LocalCall), Fault> {
         let begun = self.calls.begin(method);
         let inside = self.gate.admit(method).and_then(|inside| {
@@ -57,7 +57,7 @@ impl Local {
         }
     }
 
-    /// Makes a call, until it has its answer or the node cuts it off.
+    /// Runs a call until it has its answer or the node cuts it off at shutdown.
     async fn call<T>(
         &self,
         call: Call,
@@ -81,7 +81,7 @@ impl Local {
     }
 }
 
-/// The fault that a call ended with.
+/// Records the fault that a call ended with.
 fn told(mut call: LocalCall, fault: Fault) -> Fault {
     call.tell(status::code(fault.reason), || fault.message.clone());
     fault
@@ -145,7 +145,7 @@ impl NodeApi for Local {
         };
         let mut begun = Some((inside, begun));
         let parts = parts.map(move |part| {
-            // With its last part the call is over, before the query hears of it.
+            // The last part ends the call, before the query receives that part.
             match &part {
                 Ok(Part::Rows(_)) => {}
                 Ok(Part::Done(_)) => _ = begun.take().map(|(_, mut call)| call.tell(Code::Ok, String::new)),
