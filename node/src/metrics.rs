@@ -101,8 +101,10 @@ const SHARD_FACTS: Family = Family::gauge(
     "Facts whose subject is at home in the shard: asserted, or derived by rules only.",
 );
 const SHARD_TERMS: Family = Family::gauge("entail_shard_terms", "Terms in the shard's dictionary.");
-const OVERFLOW: Family =
-    Family::counter("entail_inbox_overflow_bytes_total", "Bytes of messages beyond the memory budget that waited on disk.");
+const OVERFLOW: Family = Family::counter(
+    "entail_inbox_overflow_bytes_total",
+    "Bytes of messages beyond the memory budget that waited on disk.",
+);
 const HITS: Family =
     Family::counter("entail_chunk_cache_hits_total", "Chunks of facts that were found decoded in memory.");
 const MISSES: Family =
