@@ -152,7 +152,8 @@ fn refuse_foreign_files(path: &Path, owns: impl Fn(&str) -> bool) -> Result<(), 
         // An interrupted first start leaves the lock and an incomplete identity.
         let is_ours = [LOCK, NEW_IDENTITY].contains(&&*name) || owns(&name);
         if !is_ours && name != "lost+found" && !name.starts_with('.') {
-            let text = format!("{} is not empty and no data directory of Entail: it holds {name}", path.display());
+            let text =
+                format!("{} is not empty and is not a data directory of Entail: it holds {name}", path.display());
             return Err(Fault::new(Reason::InvalidRequest, text));
         }
     }
@@ -276,7 +277,10 @@ mod tests {
         fs::write(place.path().join("notes"), "").expect("a temporary file");
         let refused = Directory::open(place.path(), owns).expect_err("files of another program");
         assert_eq!(refused.reason, Reason::InvalidRequest);
-        assert!(refused.message.ends_with("is not empty and no data directory of Entail: it holds notes"), "{refused}");
+        assert!(
+            refused.message.ends_with("is not empty and is not a data directory of Entail: it holds notes"),
+            "{refused}"
+        );
         assert!(!place.path().join(IDENTITY).exists(), "nothing is written there");
         fs::write(place.path().join(IDENTITY), r#"{"role":"node"}"#).expect("a temporary file");
         drop(Directory::open(place.path(), owns).expect("its identity says that it is ours"));

@@ -143,7 +143,7 @@ impl Operations {
                 rows.push(batch);
                 Ok(())
             }
-            Effect::Send { .. } => Err(Fault::internal("a part of one node has a message for another")),
+            Effect::Send { .. } => Err(Fault::internal("a query on one node has a message for another")),
             Effect::Done => Ok(()),
         };
         match answer.step(Event::Start, &mut emit) {
@@ -170,7 +170,7 @@ impl Operations {
         tokio::task::spawn_blocking(move || {
             let mut send = |block: Block| {
                 let sent = blocks.blocking_send(Ok(block));
-                sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+                sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller disconnected"))
             };
             let snapshot = context.snapshot(scan.epoch, &|| blocks.is_closed());
             if let Err(fault) = snapshot.and_then(|snapshot| scan::facts(&snapshot, scan, &mut send)) {

@@ -173,7 +173,7 @@ impl Queries {
     /// Claims the query's place.
     fn place(self: &Arc<Self>, context: &Context, query: u64) -> Result<Place, Fault> {
         let inbox = self.inbox(context, query, true)?;
-        let inbox = inbox.ok_or_else(|| Fault::new(Reason::Fenced, "the query has ended here"))?;
+        let inbox = inbox.ok_or_else(|| Fault::new(Reason::Fenced, "the query has ended at this node"))?;
         Ok(Place { queries: Arc::clone(self), query, inbox })
     }
 }

@@ -29,7 +29,7 @@ pub trait ChunkStore: Send + Sync + Debug {
     /// The chunk's pairs, as they were saved.
     ///
     /// # Errors
-    /// `Corrupt` when the bytes do not match their checksum or are gone.
+    /// `Corrupt` when the bytes do not match their checksum or are missing.
     fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault>;
 
     /// Saves a chunk of at most [`CHUNK_PAIRS`] sorted pairs. It is kept only if a later commit refers to it.

@@ -46,7 +46,7 @@ impl RowBudget {
         let less = |left: u64| left.checked_sub(rows);
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).map(drop).map_err(|_| {
             self.is_exceeded.store(true, Ordering::Relaxed);
-            Fault::new(Reason::LimitExceeded, "more rows than were expected")
+            Fault::new(Reason::LimitExceeded, "more rows than expected")
         })
     }
 }

@@ -266,7 +266,7 @@ impl Reasoner {
 
     fn check_limits(&self) -> Result<(), Fault> {
         if self.setup.stop.load(Ordering::Relaxed) {
-            return Err(Fault::new(Reason::Cancelled, "the attempt was given up"));
+            return Err(Fault::new(Reason::Cancelled, "the attempt was stopped"));
         }
         if self.derived_total > self.setup.facts_max {
             let limit = self.setup.facts_max;

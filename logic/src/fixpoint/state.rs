@@ -188,7 +188,7 @@ pub struct State {
     pub(super) dense: BTreeMap<Relation, Dense>,
     held_in_matrices: u64,
     offered: BTreeMap<Relation, CandidateHistory>,
-    /// Inverse copies, as (object, subject), that were owed by matrices which have been given up.
+    /// Inverse copies, as (object, subject), that dissolved matrices owed.
     owed: Vec<(Relation, Vec<Pair>)>,
     /// A relation with fewer candidates does not become dense.
     dense_from: u64,

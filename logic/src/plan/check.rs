@@ -23,7 +23,7 @@ impl Plan {
         for op in self.stages.iter().flat_map(|stage| &stage.ops) {
             match op {
                 Op::Intersect { slot, sides } if !is_sound(*slot, sides, &bound) => {
-                    return Err(Fault::corrupt("a plan that intersects what are no lists of one slot"));
+                    return Err(Fault::corrupt("a plan that intersects invalid lists"));
                 }
                 Op::Match { .. } | Op::Intersect { .. } => bound.extend(op.slots()),
                 Op::Resolve { .. } | Op::Filter(_) => {}
@@ -88,7 +88,7 @@ impl Program {
             for plan in rule.deltas.iter().chain([&rule.full]) {
                 plan.check()?;
                 if !matches!(plan.sink, Sink::Emit { rule, .. } if rule == index) {
-                    return Err(Fault::corrupt(format!("a plan of rule {index} that is not for its facts")));
+                    return Err(Fault::corrupt(format!("a plan of rule {index} that emits other facts")));
                 }
                 if plan.intersects() {
                     return Err(Fault::corrupt(format!("a plan of rule {index} that intersects lists")));

@@ -260,7 +260,7 @@ impl<'a> Parser<'a> {
         self.expanded_bytes = self.expanded_bytes.saturating_add(bytes);
         if self.expanded_bytes > EXPANDED_BYTES_MAX {
             let mebibytes = EXPANDED_BYTES_MAX >> 20;
-            return Err(spot.limit(format!("the rules take more than {mebibytes} MiB once names are written out")));
+            return Err(spot.limit(format!("the rules take more than {mebibytes} MiB with names written out")));
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             Some(c @ ('\\' | '"' | '\'')) => c,
             Some('u') => self.code_point(4)?,
             Some('U') => self.code_point(8)?,
-            _ => return Err(spot.syntax("an escape that the language does not know")),
+            _ => return Err(spot.syntax("an unknown escape")),
         };
         value.push(c);
         self.value = Some(value);

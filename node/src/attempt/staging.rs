@@ -42,7 +42,7 @@ impl Staging {
             return Ok(());
         }
         // Stays if the thread panics.
-        self.failed = Some(Fault::internal("a staged message was not taken as a whole"));
+        self.failed = Some(Fault::internal("a staged message was taken only in part"));
         self.failed = self.add(context, base, add).err();
         self.check()
     }
@@ -89,7 +89,7 @@ impl Staging {
     pub fn finish(&mut self, context: &Context, base: &Snapshot, messages: u64, rebuild: bool) -> Result<State, Fault> {
         self.check()?;
         if self.sequences.len() as u64 != messages {
-            let text = format!("{} of {messages} staged messages have come", self.sequences.len());
+            let text = format!("{} of {messages} staged messages have arrived", self.sequences.len());
             return Err(Fault::internal(text));
         }
         // Staged facts are handed on once, also if this fails.

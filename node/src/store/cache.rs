@@ -158,7 +158,7 @@ impl ChunkCache {
 
     fn read(&self, key: ChunkKey) -> Result<Vec<Pair>, Fault> {
         let bytes = self.table.get(Key::Chunk(key))?;
-        let bytes = bytes.ok_or_else(|| Fault::corrupt(format!("chunk {} is not there", key.0)))?;
+        let bytes = bytes.ok_or_else(|| Fault::corrupt(format!("chunk {} is missing", key.0)))?;
         codec::decode(&bytes).map_err(|fault| Fault::corrupt(format!("chunk {}: {fault}", key.0)))
     }
 
@@ -251,7 +251,7 @@ impl ChunkStore for RunChunks {
     }
 
     fn save(&self, _: Vec<Pair>) -> Result<ChunkKey, Fault> {
-        Err(Fault::internal("a stored run takes no more chunks"))
+        Err(Fault::internal("a stored run cannot take new chunks"))
     }
 }
 

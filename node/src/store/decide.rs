@@ -158,7 +158,7 @@ impl Store {
             return if epoch <= catalog.committed.epoch {
                 Ok(())
             } else {
-                Err(Fault::internal(format!("attempt {attempt} is over, but epoch {epoch} is not here")))
+                Err(Fault::internal(format!("attempt {attempt} is over, but this node does not have epoch {epoch}")))
             };
         }
         let Some(ready) = sealed.take_if(|sealed| sealed.attempt == attempt) else {

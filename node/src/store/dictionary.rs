@@ -309,7 +309,7 @@ impl Dictionary {
         missing.sort_by_key(|(_, one)| kinds[one.position as usize]);
         let mut texts: Vec<&[u8]> = Vec::with_capacity(missing.len());
         if first + missing.len() as u64 > LOCAL_MASK {
-            return Err(Fault::internal(format!("shard {home} has more terms than an id can tell apart")));
+            return Err(Fault::internal(format!("shard {home} has more terms than there are ids")));
         }
         for (at, one) in missing {
             // The request may have the term twice.
@@ -476,5 +476,5 @@ fn index_in_slot(local: u64) -> usize {
 }
 
 fn unknown(id: TermId) -> Fault {
-    Fault::corrupt(format!("no term here has the id {id:?}"))
+    Fault::corrupt(format!("no term at this node has the id {id:?}"))
 }

@@ -37,14 +37,14 @@ impl AttemptFence {
     /// `Fenced` when it is over, or may not begin yet.
     pub fn phase(&self, attempt: Attempt) -> Result<Option<Phase>, Fault> {
         if self.over >= Some(attempt) {
-            return Err(fenced(format!("attempt {attempt} is over here")));
+            return Err(fenced(format!("attempt {attempt} is over at this node")));
         }
         match self.current {
             None => Ok(None),
             Some((current, phase)) if current == attempt => Ok(Some(phase)),
             Some((current, Phase::Open)) if current < attempt => Ok(None),
             Some((current, _)) if current < attempt => {
-                Err(fenced(format!("attempt {current} is not decided here, so {attempt} cannot begin")))
+                Err(fenced(format!("attempt {current} is not decided at this node, so {attempt} cannot begin")))
             }
             Some((current, _)) => Err(fenced(format!("attempt {current} has begun since {attempt}"))),
         }
@@ -54,7 +54,7 @@ impl AttemptFence {
     pub fn check_end(&self, attempt: Attempt) -> Result<(), Fault> {
         match self.current {
             Some((current, Phase::Sealing | Phase::Sealed)) if current < attempt => {
-                Err(fenced(format!("attempt {current} is not decided here, so {attempt} cannot end")))
+                Err(fenced(format!("attempt {current} is not decided at this node, so {attempt} cannot end")))
             }
             _ => Ok(()),
         }

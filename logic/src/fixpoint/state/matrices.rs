@@ -11,7 +11,7 @@ use entail_model::{Direction, Fault, Mark, Relation, TermId};
 use std::sync::Arc;
 
 /// The bytes that a matrix may take: a fixed part, a part for each fact (twice what its pair takes in a run), and a part for
-/// the square of the recursion's steps, since a recursion that has gone on for long is expected to go on.
+/// the square of the recursion's steps, since a long recursion is expected to continue.
 const BYTES_FREE: u64 = 16 << 20;
 const BYTES_A_FACT: u64 = 2 * size_of::<Pair>() as u64;
 const BYTES_A_STEP: u64 = 256 << 10;
