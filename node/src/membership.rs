@@ -73,7 +73,7 @@ impl Member {
         self.presence.change(State::leave).await;
         match tokio::time::timeout(grace, self.say_goodbye(grace)).await {
             Ok(Ok(())) => tracing::info!("no request in progress needs this node any more"),
-            Ok(Err(fault)) => tracing::debug!(%fault, "the coordinator cannot be told that this node shuts down"),
+            Ok(Err(fault)) => tracing::debug!(%fault, "announcing the shutdown to the coordinator failed"),
             Err(_) => tracing::warn!(?grace, "requests that need this node did not finish within the grace period"),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! These are fewer than the copies that plans mention. Plans over everything run in the first round, before its facts
 //! are published, or once in the second round, up to which the copies that they read are kept in order. A plan for new
-//! facts of a predicate that no rule derives has work in the first step only, before that step's facts are found.
+//! facts of a predicate that no rule derives has work in the first step only, before any fact is found.
 
 use crate::plan::{Arg, Atom, Plan, Program, Sink, View};
 use entail_model::{Direction, Relation, TermId};
