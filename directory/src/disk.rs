@@ -1,4 +1,4 @@
-//! The space on a disk, and what a directory takes of it.
+//! The space on a disk, and the part that a directory takes.
 
 use super::fault;
 use entail_model::Fault;

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! LOCK       held while a process uses the directory
-//! IDENTITY   json: the role that the directory belongs to, and what else the role keeps there
+//! IDENTITY   json: the role that the directory belongs to, with the role's own fields
 //! …          the role's own files
 //! ```
 //!
-//! Invariants: nothing is written before the lock is held; a file that is replaced is found whole after a crash, the old
-//! one or the new one; every fault names the directory.
+//! Invariants: nothing is written before the lock is held; after a crash a replaced file is complete, the old one or the
+//! new one; every fault names the directory.
 
 mod disk;
 
@@ -38,7 +38,7 @@ struct Owner {
 }
 
 impl Directory {
-    /// Creates the directory if it does not exist, and locks it. `owns` tells whether a file that is there without an
+    /// Creates the directory if it does not exist, and locks it. `owns` decides whether a file in a directory without an
     /// identity is the role's own.
     ///
     /// # Errors
@@ -53,12 +53,12 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Where the directory is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The identity of the directory, of which `role` is a field; `None` for a new directory.
+    /// The identity of the directory, which has a field `role`; `None` for a new directory.
     ///
     /// # Errors
     /// [`Reason::WrongCluster`] if the directory belongs to another role, [`Reason::Corrupt`] if the identity is damaged.
@@ -81,7 +81,7 @@ impl Directory {
         self.publish(NEW_IDENTITY, IDENTITY)
     }
 
-    /// The whole of a file; `None` if it does not exist.
+    /// The contents of a file; `None` if it does not exist.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
         match fs::read(self.path.join(name)) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -96,18 +96,18 @@ impl Directory {
     }
 
     /// Writes a new file and makes its contents durable; the file is open for appending. A file of that name, left by a
-    /// crash, is removed. Nothing else changes, so a failure does no harm.
+    /// crash, is removed. No other file changes, so a failure is harmless.
     pub fn write_new(&self, name: &str, bytes: &[u8]) -> Result<File, Fault> {
         let path = self.path.join(name);
         let written = remove(&path).and_then(|()| write_durably(&path, bytes));
         written.map_err(|error| {
-            // Best effort: half a file may take the last free space, and the next try removes it anyway.
+            // Best effort: an incomplete file may take the last free space, and the next try removes it anyway.
             let _ = remove(&path);
             self.fault(&error)
         })
     }
 
-    /// Puts the file `new` in the place of `name`, durably. After a failure a crash may bring back either file.
+    /// Replaces the file `name` by `new`, durably. After a failure, a crash may leave either file.
     pub fn publish(&self, new: &str, name: &str) -> Result<(), Fault> {
         let renamed = fs::rename(self.path.join(new), self.path.join(name)).and_then(|()| sync_directory(&self.path));
         renamed.map_err(|error| self.fault(&error))
@@ -135,13 +135,13 @@ pub fn peek_identity<I: DeserializeOwned>(path: &Path) -> Option<I> {
     serde_json::from_slice(&fs::read(path.join(IDENTITY)).ok()?).ok()
 }
 
-/// A role as messages name it. `entail serve` has a directory around those of its roles.
+/// The name of a role in messages. `entail serve` has a directory that contains those of its roles.
 fn described(role: &str) -> String {
     if role == "serve" { "`entail serve`".to_owned() } else { format!("a {role}") }
 }
 
-/// Refuses a directory that has files but no identity. `lost+found` and hidden files are what file systems and their
-/// tools put into an empty volume.
+/// Refuses a directory that has files but no identity. `lost+found` and hidden files are allowed: file systems and their
+/// tools put them into an empty volume.
 fn refuse_foreign_files(path: &Path, owns: impl Fn(&str) -> bool) -> Result<(), Fault> {
     if path.join(IDENTITY).exists() {
         return Ok(());
@@ -149,10 +149,11 @@ fn refuse_foreign_files(path: &Path, owns: impl Fn(&str) -> bool) -> Result<(), 
     for entry in fs::read_dir(path).map_err(|error| fault(path, &error))? {
         let name = entry.map_err(|error| fault(path, &error))?.file_name();
         let name = name.to_string_lossy();
-        // An interrupted first start leaves the lock and half an identity.
+        // An interrupted first start leaves the lock and an incomplete identity.
         let is_ours = [LOCK, NEW_IDENTITY].contains(&&*name) || owns(&name);
         if !is_ours && name != "lost+found" && !name.starts_with('.') {
-            let text = format!("{} is not empty and no data directory of Entail: it holds {name}", path.display());
+            let text =
+                format!("{} is not empty and is not a data directory of Entail: it holds {name}", path.display());
             return Err(Fault::new(Reason::InvalidRequest, text));
         }
     }
@@ -178,7 +179,7 @@ fn fault(path: &Path, error: &io::Error) -> Fault {
     let message = format!("data directory {}: {error}", path.display());
     match error.kind() {
         _ if is_full(error) => Fault::new(Reason::DiskFull, message),
-        // The user who gave the path can mend these.
+        // Errors that the user can resolve with another path.
         ErrorKind::NotFound
         | ErrorKind::NotADirectory
         | ErrorKind::PermissionDenied
@@ -200,7 +201,7 @@ fn take_lock(path: &Path) -> Result<File, Fault> {
     }
 }
 
-/// Creates a directory and its parents, each entered durably into the one above.
+/// Creates a directory and its parents, each with a durable entry in the one above.
 fn create_durably(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -286,7 +287,10 @@ mod tests {
         fs::write(place.path().join("notes"), "").expect("a temporary file");
         let refused = Directory::open(place.path(), owns).expect_err("files of another program");
         assert_eq!(refused.reason, Reason::InvalidRequest);
-        assert!(refused.message.ends_with("is not empty and no data directory of Entail: it holds notes"), "{refused}");
+        assert!(
+            refused.message.ends_with("is not empty and is not a data directory of Entail: it holds notes"),
+            "{refused}"
+        );
         assert!(!place.path().join(IDENTITY).exists(), "nothing is written there");
         fs::write(place.path().join(IDENTITY), r#"{"role":"node"}"#).expect("a temporary file");
         drop(Directory::open(place.path(), owns).expect("its identity says that it is ours"));

@@ -1,9 +1,9 @@
 //! One node's part in answering a query, as a machine.
 //!
-//! Like a round of the [fixpoint](crate::fixpoint), but over one committed snapshot, with one plan whose rows are a bag
-//! and go to the coordinator. Rows are handed on as they are found; the levels' counts say when nothing more can come.
+//! A query has one round, over one committed snapshot, with one plan whose rows are a bag and go to the coordinator. Rows
+//! are handed on as they are found; the levels' counts show when no more rows can arrive.
 //!
-//! Invariant: each answer of the plan is emitted at exactly one node, once, as often as the bag has it; after
+//! Invariant: each answer of the plan is emitted at exactly one node, as often as the bag has it; after
 //! [`Effect::Done`] nothing more is emitted.
 
 use crate::columns::Run;
@@ -70,12 +70,12 @@ pub struct Setup {
     pub plan: Arc<Plan>,
     pub facts: Arc<dyn Facts + Send + Sync>,
     pub texts: Arc<dyn Texts + Send + Sync>,
-    /// Rows after which this node has given enough; further rows are not needed.
+    /// The rows of this node after which no further rows are needed.
     pub rows_max: Option<u64>,
-    /// Ends the work with a fault when it takes more rows than this has.
+    /// Ends the work with a fault when the budget does not suffice.
     pub rows_left: Option<Arc<RowBudget>>,
     pub stop: Arc<AtomicBool>,
-    /// Measures the work, if a profile was asked for.
+    /// Measures the work, if the query has a profile.
     pub meter: Option<Arc<Meter>>,
 }
 
@@ -93,7 +93,7 @@ impl Answer {
     /// A part that has not started.
     ///
     /// # Errors
-    /// `Corrupt` for a plan that is damaged.
+    /// `Corrupt` for a damaged plan.
     pub fn new(setup: Setup) -> Result<Self, Fault> {
         setup.plan.check()?;
         let conditions = Conditions::of([&*setup.plan])?;
@@ -114,8 +114,8 @@ impl Answer {
     /// Handles one event.
     ///
     /// # Errors
-    /// Any fault of the facts, the texts or `emit`; `Cancelled` when told to stop; `Corrupt` for messages that do not
-    /// fit.
+    /// Any fault of the facts, the texts or `emit`; `Cancelled` when the stop flag is set; `Corrupt` for messages that do
+    /// not fit the plan.
     pub fn step(&mut self, event: Event, emit: Emit<'_>) -> Result<(), Fault> {
         match event {
             Event::Start => self.start(emit)?,
@@ -281,7 +281,7 @@ fn send(meter: Option<&Meter>, to: NodeId, message: Message, emit: Emit<'_>) -> 
     sent
 }
 
-/// Not a failure: unwinds the operators when enough rows were given.
+/// The fault that unwinds the operators when enough rows were given; not a failure.
 fn enough() -> Fault {
     Fault::new(Reason::Cancelled, "enough rows")
 }

@@ -5,12 +5,12 @@
 //!
 //! | guard | where | what happens without it |
 //! |---|---|---|
-//! | `deduplicate` | exchange | a message that comes twice counts twice, and covers for one that is lost |
-//! | `count-messages` | exchange | a level is complete when it is closed, whatever is still on its way |
+//! | `deduplicate` | exchange | a message that arrives twice counts twice, and hides a lost one |
+//! | `count-messages` | exchange | a level is complete when it is closed, although messages are still under way |
 //! | `await-all-nodes` | epoch | a round closes on the first report |
 //! | `fence-attempt` | epoch | reports and seals of an attempt that is over count for the next one |
-//! | `seal-before-commit` | epoch | a commit is asked for with the first seal |
-//! | `log-before-decide` | epoch | nodes are told of a commit before the log has it |
+//! | `seal-before-commit` | epoch | the commit is logged after the first seal |
+//! | `log-before-decide` | epoch | nodes learn of a commit before the log has it |
 //! | `answer-undecided` | metadata log | a node that missed an outcome never learns it, and refuses all later attempts |
 
 #[cfg(feature = "broken-guards")]
@@ -21,7 +21,7 @@ mod switch {
         static BROKEN: Cell<Option<&'static str>> = const { Cell::new(None) };
     }
 
-    /// Breaks the named guard on this thread; `None` mends it.
+    /// Breaks the named guard on this thread; `None` restores it.
     pub fn set_broken(guard: Option<&'static str>) {
         BROKEN.with(|broken| broken.set(guard));
     }

@@ -1,5 +1,5 @@
-//! The thinking of Entail. Pure: no sockets, disk, clock or randomness; machines are `step(event) -> effects`, the rest
-//! are functions over sorted columns.
+//! Entail's algorithms and protocols. Pure: no sockets, disk, clock or randomness; machines are `step(event) -> effects`,
+//! everything else is functions over sorted columns.
 //!
 //! ```text
 //! rules ──► plan ──► eval ──► columns

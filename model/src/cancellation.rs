@@ -1,12 +1,12 @@
-//! How a piece of work is told to end: one value for a whole request, looked at by threads and awaited by tasks.
+//! Cancellation of a request: one value for all its work, checked by threads and awaited by tasks.
 //!
 //! ```text
-//! caller gone, CancelQuery ── cancel() ──► flag ◄── operators and loops look: is_cancelled, check
+//! disconnect, CancelQuery ─── cancel() ──► flag ◄── operators and loops: is_cancelled, check
 //! timer of the deadline ───── expire() ──►  └─────► tasks are woken: cancelled().await
 //! ```
 //!
-//! Clones share the flag. The first end counts: what is cancelled does not run out of time later. The deadline is only
-//! carried here; whoever owns a clock calls [`Cancellation::expire`].
+//! Clones share the flag. The first reason counts: a cancelled request does not expire later. The value only carries the
+//! deadline; the owner of a clock calls [`Cancellation::expire`].
 
 use crate::fault::{Fault, Reason};
 use std::future::{Future, poll_fn};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// Tells one request's work to end. Clones are handles to the same request.
+/// Ends the work of one request. Clones are handles to the same request.
 #[derive(Clone, Debug, Default)]
 pub struct Cancellation {
     shared: Arc<Shared>,
@@ -25,38 +25,38 @@ pub struct Cancellation {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// On its own, since operators of nodes look at nothing else.
+    /// Shared separately, since the operators of nodes check only the flag.
     flag: Arc<AtomicBool>,
     /// Set before the flag.
     reason: OnceLock<Reason>,
-    /// Tasks that wait, by the number of their future.
+    /// The wakers of waiting tasks, by the number of their future.
     waiting: Mutex<Vec<(u64, Waker)>>,
     next: AtomicU64,
 }
 
 impl Cancellation {
-    /// Work that has to be done by a time; only [`expire`](Self::expire) ends it then.
+    /// Work with a deadline. The deadline itself ends nothing: [`expire`](Self::expire) does.
     pub fn until(deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..Self::default() }
     }
 
-    /// The same request, which has to be done by a time.
+    /// This request with a deadline.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         Self { shared: Arc::clone(&self.shared), deadline: Some(deadline) }
     }
 
-    /// When the work has to be done, if there is a time.
+    /// The deadline of the work, if it has one.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Ends the work: nobody wants it any more.
+    /// Ends the work with `Cancelled`: its result is no longer needed.
     pub fn cancel(&self) {
         self.end(Reason::Cancelled);
     }
 
-    /// Ends the work: its time is over.
+    /// Ends the work with `DeadlineExceeded`.
     pub fn expire(&self) {
         self.end(Reason::DeadlineExceeded);
     }
@@ -73,20 +73,20 @@ impl Cancellation {
         self.shared.flag.load(Ordering::Acquire)
     }
 
-    /// The flag alone, for operators that look at it row after row.
+    /// The flag alone, for operators that check it for each piece of rows.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.shared.flag)
     }
 
-    /// May the work go on?
+    /// Checks that the work may continue.
     ///
     /// # Errors
-    /// `Cancelled` or `DeadlineExceeded` when it has to end.
+    /// `Cancelled` or `DeadlineExceeded` when it must end.
     pub fn check(&self) -> Result<(), Fault> {
         if self.is_cancelled() { Err(self.fault()) } else { Ok(()) }
     }
 
-    /// What is answered to a request that was ended.
+    /// The fault of an ended request.
     pub fn fault(&self) -> Fault {
         match self.shared.reason.get() {
             Some(Reason::DeadlineExceeded) => {
@@ -127,11 +127,11 @@ impl Shared {
     }
 }
 
-/// Completes when its request must end. Dropping it forgets its waker.
+/// Completes when its request must end. Dropping it removes its waker.
 #[derive(Debug)]
 pub struct Cancelled<'c> {
     cancellation: &'c Cancellation,
-    /// The place among those who wait, from the first poll on.
+    /// The number of this future among the waiting ones, from its first poll on.
     number: Option<u64>,
 }
 
@@ -142,7 +142,7 @@ impl Future for Cancelled<'_> {
         let cancellation = self.cancellation;
         let shared = &cancellation.shared;
         let mut waiting = shared.waiting();
-        // Under the lock: an end that is not seen here takes the lock later, and finds the waker.
+        // Checked under the lock: a later end takes the lock after this, and finds the waker.
         if cancellation.is_cancelled() {
             return Poll::Ready(());
         }
@@ -165,12 +165,12 @@ impl Drop for Cancelled<'_> {
     }
 }
 
-/// Cancels a request's work when the owner of the answer goes away.
+/// Cancels a request's work when the owner of the answer drops it.
 #[derive(Debug)]
 pub struct CancelOnDrop(Option<Cancellation>);
 
 impl CancelOnDrop {
-    /// The work is done: nothing is left to cancel.
+    /// Disarms the guard when the work is done.
     pub fn disarm(mut self) {
         self.0 = None;
     }

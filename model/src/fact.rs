@@ -1,13 +1,13 @@
-//! Facts, and where their two copies live.
+//! Facts, and the homes of their two copies.
 //!
-//! The *forward* copy of (s, p, o) lives at home(s), sorted (s, o). The *inverse* copy, sorted (o, s), lives at home(o),
-//! unless the object is *scattered*: then it lives at home(s) too, so that no shard gets a hot spot and a lookup by
-//! that object asks every shard. [`in_home`] is the one place that decides this.
+//! The *forward* copy of (s, p, o) is at home(s), sorted (s, o). The *inverse* copy, sorted (o, s), is at home(o),
+//! unless the object is *scattered*: then it is at home(s) too, so that no shard becomes a hot spot, and a lookup by
+//! that object asks every shard. Only [`in_home`] decides this.
 
 use crate::id::{ShardId, TermId};
 use serde::{Deserialize, Serialize};
 
-/// Two ids of a fact, as one of its copies has them; the first is the key that a column is sorted by.
+/// Subject and object of a fact in the order of one copy; the first is the key by which a column is sorted.
 pub type Pair = (TermId, TermId);
 
 /// All facts with one graph and predicate: sorted pairs (subject, object).
@@ -33,7 +33,7 @@ impl Fact {
     }
 }
 
-/// Which of a fact's two copies: sorted by subject or by object.
+/// The direction of a fact's copy: sorted by subject or by object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Direction {
@@ -47,7 +47,7 @@ impl Direction {
     /// Both copies.
     pub const BOTH: [Self; 2] = [Self::Forward, Self::Inverse];
 
-    /// The fact's pair as this copy sorts it.
+    /// The fact's pair in this direction.
     pub fn pair(self, subject: TermId, object: TermId) -> (TermId, TermId) {
         match self {
             Self::Forward => (subject, object),
@@ -56,19 +56,19 @@ impl Direction {
     }
 }
 
-/// What the pairs of a run say of their facts.
+/// The origin of a run's facts: asserted, derived, or both.
 ///
 /// The runs of one copy of a relation satisfy: `Asserted` and `Derived` runs are pairwise disjoint and together are the
 /// closure; every pair of a `Promoted` run is also in a `Derived` run. So the asserted facts are Asserted + Promoted,
-/// the facts that only rules say are Derived - Promoted, and a scan of the closure never reads Promoted runs.
+/// the facts that are only derived are Derived - Promoted, and a scan of the closure never reads Promoted runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Mark {
-    /// A user said so.
+    /// Asserted by a user.
     Asserted = 0,
-    /// Rules say so, and no user did when the run was made.
+    /// Derived by rules, and not asserted when the run was made.
     Derived = 1,
-    /// A user said so after rules had.
+    /// Asserted by a user after rules had derived it.
     Promoted = 2,
 }
 

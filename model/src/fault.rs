@@ -1,42 +1,43 @@
-//! The one closed list of what can go wrong between a client and the cluster.
+//! The one closed list of failures between a client and the cluster.
 //!
 //! Each [`Reason`] says whether the same request may succeed later; `proto` maps it to one gRPC status and to
-//! `google.rpc` details. Crates have error enums of their own and turn them into faults at their boundary.
+//! `google.rpc` details. Crates have their own error enums and convert them to faults at their boundary.
 
 use crate::id::ShardId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why a request failed. The names are part of the public interface (`google.rpc.ErrorInfo.reason`).
+/// The reason for which a request failed. The names are part of the public interface
+/// (`google.rpc.ErrorInfo.reason`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// The request breaks a rule of the interface: a missing field, an unknown format.
     InvalidRequest,
-    /// RDF, SPARQL or rules that do not parse or are not well-formed; has a position where there is one.
+    /// RDF, SPARQL or rules that do not parse or are not well-formed; with the position if it is known.
     Syntax,
-    /// Valid input that this version does not support, by name.
+    /// Valid input with a feature that this version does not support; the message names it.
     Unsupported,
-    /// A thing that was named does not exist: a rule set, a graph.
+    /// A named object does not exist: a rule set, a graph.
     NotFound,
-    /// A thing of that name exists already, with other content.
+    /// An object of that name exists already, with other content.
     AlreadyExists,
-    /// A limit was passed: rows, bytes, depth, rounds, time per rule.
+    /// A limit was exceeded: rows, bytes, depth, rounds, time per rule.
     LimitExceeded,
-    /// Too much is going on; come back later.
+    /// Too many requests are in progress; retry later.
     Overloaded,
     /// The deadline passed before the answer was complete.
     DeadlineExceeded,
-    /// The caller went away or asked to stop.
+    /// The caller disconnected or cancelled the request.
     Cancelled,
     /// Shards cannot be reached now; the fault lists them.
     ShardsUnavailable,
     /// The cluster is not ready: too few nodes have registered, or it is shutting down.
     NotReady,
-    /// The epoch asked for is not kept any more, or not there yet.
+    /// The requested epoch is no longer kept, or not committed yet.
     EpochUnavailable,
-    /// The epoch's attempt was given up; nothing of it is visible.
+    /// The epoch's attempt was aborted; nothing of it is visible.
     EpochAborted,
-    /// The request may or may not have been applied; ask again with the same request id.
+    /// The request may or may not have been applied; retry with the same request id.
     OutcomeUnknown,
     /// A message of an older attempt, generation or incarnation.
     Fenced,
@@ -44,9 +45,9 @@ pub enum Reason {
     WrongCluster,
     /// The data directory is in use by another process.
     DirectoryInUse,
-    /// No room on disk.
+    /// Not enough space on disk.
     DiskFull,
-    /// Bytes from disk or wire that cannot be what they should be.
+    /// Invalid bytes from disk or wire.
     Corrupt,
     /// A defect of Entail.
     Internal,
@@ -77,7 +78,7 @@ impl Reason {
         Self::Internal,
     ];
 
-    /// The public name, as `google.rpc.ErrorInfo.reason` carries it.
+    /// The public name, the value of `google.rpc.ErrorInfo.reason`.
     pub fn name(self) -> &'static str {
         match self {
             Self::InvalidRequest => "INVALID_REQUEST",
@@ -103,19 +104,19 @@ impl Reason {
         }
     }
 
-    /// The reason of that public name.
+    /// The reason with this public name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 
-    /// May the very same request succeed if it is sent again later?
+    /// May an identical request succeed later?
     pub fn is_retryable(self) -> bool {
         match self {
-            // Load and failures pass.
+            // Load and failures are temporary.
             Self::Overloaded | Self::ShardsUnavailable | Self::NotReady => true,
-            // An aborted epoch left nothing behind, and request ids make a repeated write harmless.
+            // An aborted epoch leaves nothing, and request ids make a repeated write harmless.
             Self::EpochAborted | Self::OutcomeUnknown => true,
-            // A pinned epoch that a node just lost comes back when the query pins a newer one.
+            // A query whose pinned epoch a node no longer keeps pins a newer one when it is sent again.
             Self::EpochUnavailable => true,
             // A message was overtaken by a newer attempt: the sender starts over.
             Self::Fenced => true,
@@ -123,13 +124,13 @@ impl Reason {
             Self::DeadlineExceeded | Self::Cancelled | Self::LimitExceeded => false,
             // The request itself is wrong.
             Self::InvalidRequest | Self::Syntax | Self::Unsupported | Self::NotFound | Self::AlreadyExists => false,
-            // Only an operator can mend these.
+            // Only an operator can resolve these.
             Self::WrongCluster | Self::DirectoryInUse | Self::DiskFull | Self::Corrupt | Self::Internal => false,
         }
     }
 }
 
-/// A place in a text, counted from one.
+/// A position in a text, counted from one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The file or stream, when the request had more than one.
@@ -147,7 +148,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// A failure with its reason, a sentence for people, and what is known of the place.
+/// A failure with its reason, a message, and the position if it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub reason: Reason,
@@ -158,36 +159,36 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault with a reason and a sentence.
+    /// A fault with a reason and a message.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), position: None, shards: Vec::new() }
     }
 
-    /// The same fault with its place in the input.
+    /// Adds the position in the input.
     pub fn at(mut self, line: u64, column: u64) -> Self {
         let file = self.position.and_then(|position| position.file);
         self.position = Some(Position { file, line, column });
         self
     }
 
-    /// The same fault, naming the file.
+    /// Adds the name of the file.
     pub fn in_file(mut self, file: impl Into<String>) -> Self {
         self.position.get_or_insert_with(Position::default).file = Some(file.into());
         self
     }
 
-    /// The same fault, naming the shards that are missing.
+    /// Adds the shards that could not be reached.
     pub fn with_shards(mut self, shards: Vec<ShardId>) -> Self {
         self.shards = shards;
         self
     }
 
-    /// Bad bytes from disk or wire.
+    /// A fault for invalid bytes from disk or wire.
     pub fn corrupt(message: impl Into<String>) -> Self {
         Self::new(Reason::Corrupt, message)
     }
 
-    /// A defect of ours.
+    /// A fault for a defect of Entail.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Reason::Internal, message)
     }

@@ -1,6 +1,6 @@
-//! Ids: one newtype per idea.
+//! Ids: one newtype per concept.
 //!
-//! A [`TermId`] carries everything that routing needs, so that no lookup is ever made to route a fact:
+//! A [`TermId`] has everything that routing needs, so routing a fact needs no lookup:
 //!
 //! ```text
 //! dictionary term   0 | shard: 15 bits | local index: 46 bits | kind: 2 bits
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Invariant: two terms are the same RDF term exactly when their ids are equal, within one cluster.
-//! Local indexes are dense: the home shard gives them out in order, from zero.
+//! Local indexes are dense: the home shard assigns them in order, from zero.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -33,11 +33,11 @@ number! {
     ShardId(u16)
 }
 number! {
-    /// A worker process, identified by the data directory it owns: drawn once when the directory is created.
+    /// A node, identified by its data directory: a random id that is chosen when the directory is created.
     NodeId(u64)
 }
 number! {
-    /// Identifies a cluster for its whole life: drawn once when the cluster is created.
+    /// Identifies a cluster: a random id that is chosen when the cluster is created, and never changes.
     ClusterId(u64)
 }
 number! {
@@ -45,7 +45,7 @@ number! {
     Epoch(u64)
 }
 number! {
-    /// One try at committing an epoch: the log index of its `Begin` entry. Never reused.
+    /// One try to commit an epoch: the log index of its `Begin` entry. Never reused.
     Attempt(u64)
 }
 number! {
@@ -106,7 +106,7 @@ impl From<ShardCount> for u16 {
     }
 }
 
-/// What kind of RDF term a dictionary id stands for.
+/// The kind of RDF term of a dictionary id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum TermKind {
@@ -128,7 +128,7 @@ impl TermKind {
     }
 }
 
-/// The 64-bit id of an RDF term: see the module's picture.
+/// The 64-bit id of an RDF term, in the layout that the module's picture shows.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[repr(transparent)]
@@ -142,10 +142,10 @@ const INLINE_KIND_SHIFT: u32 = 59;
 const PAYLOAD_MASK: u64 = (1 << INLINE_KIND_SHIFT) - 1;
 
 impl TermId {
-    /// Stands for the default graph in the graph position of a fact; not a term.
+    /// The default graph in the graph position of a fact; not a term.
     pub const DEFAULT_GRAPH: Self = Self(INLINE);
 
-    /// The largest id there can be: an upper bound for scans; never given to a term.
+    /// The largest possible id, an upper bound for scans; no term has it.
     pub const MAX: Self = Self(u64::MAX);
 
     /// The id of the `local`-th term of `shard`.
@@ -163,7 +163,7 @@ impl TermId {
         Self(INLINE | u64::from(kind) << INLINE_KIND_SHIFT | payload)
     }
 
-    /// Does the id carry its value, so that no dictionary knows it and no shard is its home?
+    /// Does the id carry the term's value? Such a term has neither a dictionary entry nor a home.
     #[inline]
     pub fn is_inline(self) -> bool {
         self.0 & INLINE != 0

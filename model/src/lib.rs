@@ -1,8 +1,9 @@
-//! The nouns of Entail. Pure: no sockets, no disk, no clock, and nothing of ours below; what looks random is computed from a seed.
+//! The basic types of Entail. Pure: no sockets, disk or clock, and no other crate of Entail below; random-looking numbers
+//! are computed from a seed.
 //!
 //! ```text
-//! id ──► term ──► fact          fault: what can go wrong, one closed list
-//!  └───► placement (ring)      cancellation: how work is told to end
+//! id ──► term ──► fact          fault: the closed list of failures
+//!  └───► placement (ring)      cancellation: ends the work of a request
 //! ```
 
 pub mod cancellation;

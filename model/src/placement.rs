@@ -1,18 +1,18 @@
-//! Which node holds which shard: explicit data, versioned; consistent hashing only proposes it.
+//! The placement of shards on nodes: explicit, versioned data; consistent hashing only proposes it.
 //!
 //! ```text
 //! nodes ──► ring of virtual nodes ──► a node for each homeless shard ──► the load bound evens out ──► Placement
 //! ```
 //!
 //! Let mean = shards / nodes, and the *bound* = max(ceil(mean), floor(1.25 mean)). [`Placement::propose`] keeps:
-//! - every shard is placed on one of the nodes given, and the order in which they are given does not matter;
+//! - every shard is placed on one of the given nodes, and the order of the nodes does not matter;
 //! - no node is above the bound (so where mean >= 4 no node is above 1.25 x mean, else none above ceil(mean)),
 //!   and as long as only proposals follow proposals every node has floor(mean) or ceil(mean) shards;
-//! - after nodes were added a shard either stays or moves to a *new* node, and none gets more than its *fair share*,
-//!   ceil(mean); a new node takes from the most loaded node while that one has at least two shards more than it;
+//! - after nodes were added a shard either stays or moves to a *new* node, and no new node gets more than its *fair
+//!   share*, ceil(mean); a new node takes from the most loaded node while that has at least two shards more;
 //! - after nodes left only their shards move; equal holders mean an equal version, other holders a higher one.
 //!
-//! Nothing here depends on the process or the version of Rust: the ring hashes explicit bytes under a fixed key.
+//! Proposals do not depend on the process or the version of Rust: the ring hashes explicit bytes under a fixed key.
 
 use crate::id::{NodeId, ShardCount, ShardId};
 use hashring::HashRing;
@@ -46,7 +46,7 @@ impl Placement {
         self.holders.iter().copied().collect()
     }
 
-    /// Places `shards` on `nodes`, moving as little as possible of `previous`: see the module's invariants.
+    /// Places `shards` on `nodes`, with as few moves from `previous` as possible and the module's invariants.
     ///
     /// Without nodes nothing is placed.
     pub fn propose(previous: Option<&Placement>, nodes: &[NodeId], shards: ShardCount) -> Placement {
@@ -66,13 +66,13 @@ impl Placement {
     }
 }
 
-/// How many points of the ring each node owns: enough that shares differ by some ten percent before evening out.
+/// The points of each node on the ring: enough for shares to differ by only some ten percent before they are evened out.
 const VIRTUAL_NODES: u32 = 128;
 
-/// How often a shard draws a place before the full nodes are taken off the ring.
+/// The number of a shard's draws before the full nodes are removed from the ring.
 const DRAWS: u32 = 8;
 
-/// A placement in the making: each node's shards, and those that have no node yet.
+/// An unfinished placement: each node's shards, and those that have no node yet.
 struct Draft {
     held: BTreeMap<NodeId, Vec<ShardId>>,
     homeless: Vec<ShardId>,
@@ -83,7 +83,7 @@ struct Draft {
     share: Share,
 }
 
-/// How many shards a node may have; see the module.
+/// The limits of a node's number of shards, as the module defines them.
 #[derive(Clone, Copy)]
 struct Share {
     floor: usize,
@@ -99,7 +99,7 @@ impl Share {
 }
 
 impl Draft {
-    /// Every shard stays where it was if that node is still there; `None` if there are no nodes.
+    /// A draft in which every shard stays at its node if that is still in `nodes`; `None` without nodes.
     fn keep(previous: Option<&Placement>, nodes: &[NodeId], shards: ShardCount) -> Option<Self> {
         let mut held: BTreeMap<NodeId, Vec<ShardId>> = nodes.iter().map(|node| (*node, Vec::new())).collect();
         let ring = ring(held.keys().copied());
@@ -118,13 +118,13 @@ impl Draft {
         Some(Self { held, homeless, new, wishes, share })
     }
 
-    /// Gives every homeless shard the place that the ring names, first up to floor(mean) on each node, then up to
-    /// ceil(mean): so the remainder is spread, one shard a node.
+    /// Gives every homeless shard a node by the ring, first up to floor(mean) on each node, then up to ceil(mean), so that
+    /// the remainder is spread, one shard on each node.
     fn place_homeless(&mut self) {
         for limit in [self.share.floor, self.share.ceil] {
             self.place_up_to(limit);
         }
-        // Were all nodes at ceil(mean) with a shard left, there would be more shards than there are.
+        // With all nodes at ceil(mean) and a shard left, there would be more than `shards` shards.
         assert!(self.homeless.is_empty(), "every shard finds a place");
     }
 
@@ -140,8 +140,8 @@ impl Draft {
         self.homeless = left;
     }
 
-    /// A node below `limit`, drawn on the ring; `None` if there is none. A full node means another draw, and many
-    /// such draws that the full nodes leave the ring: so the ring is seldom rebuilt and never searched for long.
+    /// A node below `limit`, drawn on the ring; `None` if there is none. After a full node the shard draws again; after
+    /// `DRAWS` full ones the full nodes are removed from the ring: it is seldom rebuilt and never searched for long.
     fn draw(&self, places: &mut Ring, shard: ShardId, limit: usize) -> Option<NodeId> {
         for draw in 0..DRAWS {
             let node = places.get(&Draw { shard, draw })?.node;
@@ -153,7 +153,7 @@ impl Draft {
         places.get(&Draw { shard, draw: 0 }).map(|point| point.node)
     }
 
-    /// New nodes take shards from the most loaded ones, up to their fair share.
+    /// Moves shards from the most loaded nodes to new ones, up to their fair share.
     fn fill_new_nodes(&mut self) {
         while let (Some(receiver), Some(donor)) = (self.least_loaded(self.new.iter()), self.most_loaded()) {
             if self.load(receiver) >= self.share.ceil || self.load(donor) < self.load(receiver) + 2 {
@@ -163,7 +163,7 @@ impl Draft {
         }
     }
 
-    /// Brings nodes above the bound down to it. Proposals never need this: only placements made otherwise do.
+    /// Reduces nodes above the bound to it. Only a previous placement that was not proposed can need this.
     fn relieve_overloaded(&mut self) {
         while let (Some(receiver), Some(donor)) = (self.least_loaded(self.held.keys()), self.most_loaded()) {
             if self.load(donor) <= self.share.bound {
@@ -173,7 +173,7 @@ impl Draft {
         }
     }
 
-    /// Moves one shard, if possible one that the ring wants there.
+    /// Moves one shard, if possible one that the ring assigns to the receiver.
     fn give(&mut self, donor: NodeId, receiver: NodeId) {
         let Some(shards) = self.held.get_mut(&donor) else { return };
         let wished = shards.iter().rposition(|shard| self.wishes[usize::from(shard.0)] == receiver);
@@ -210,7 +210,7 @@ impl Draft {
 
 type Ring = HashRing<Point, RingHash>;
 
-/// The ring of all points of `nodes`, which must come in order: points that collide keep it.
+/// The ring of all points of `nodes`, which must be in order, since that decides between colliding points.
 fn ring(nodes: impl Iterator<Item = NodeId>) -> Ring {
     let mut ring = HashRing::with_hasher(RingHash);
     ring.batch_add(nodes.flat_map(|node| (0..VIRTUAL_NODES).map(move |number| Point { node, number })).collect());
@@ -223,7 +223,7 @@ struct Point {
     number: u32,
 }
 
-/// The place of a shard on the ring, one for each draw.
+/// The position of a shard on the ring for one draw.
 struct Draw {
     shard: ShardId,
     draw: u32,
@@ -241,7 +241,7 @@ impl Hash for Draw {
     }
 }
 
-/// One write of bytes that we choose: what std's `Hash` writes for integers is not promised to stay.
+/// One write of explicit bytes: the bytes that std's `Hash` writes for integers may change.
 fn write_bytes(state: &mut impl Hasher, tag: u8, number: u64, part: u32) {
     let mut bytes = [tag; 13];
     bytes[1..9].copy_from_slice(&number.to_le_bytes());

@@ -1,8 +1,8 @@
-//! Random-looking numbers that are the same for the same seed on every machine and for ever: SplitMix64
+//! Pseudorandom numbers that depend only on their seed, on every machine and in every version: SplitMix64
 //! (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 //!
-//! For tests, simulations, benchmark inputs, jitter and digests. They are part of results and of recorded seeds, so the
-//! streams must not change, and do not depend on the version of a crate. Nothing here is a secret: never use it for keys.
+//! For tests, simulations, benchmark inputs, jitter and digests. Results and recorded seeds depend on the sequences, so they
+//! must not change, and do not depend on the version of a crate. They are predictable: never use them for keys.
 
 use std::ops::RangeInclusive;
 
@@ -19,7 +19,7 @@ pub const fn scramble(number: u64) -> u64 {
     number ^ number >> 31
 }
 
-/// A sequence of random-looking numbers.
+/// A sequence of pseudorandom numbers.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -29,15 +29,15 @@ impl Random {
         Self::stream(seed, 0)
     }
 
-    /// One of the sequences of a seed; the number tells apart the places where a seed is used.
+    /// One of the sequences of a seed, by number: each use of a seed has its own number.
     pub fn stream(seed: u64, number: u64) -> Self {
-        // The first numbers of neighbouring seeds and streams must have nothing in common.
+        // The first numbers of neighbouring seeds and streams must be uncorrelated.
         let mut random = Self(seed.wrapping_mul(SEED_FACTOR) ^ number.wrapping_mul(STREAM_FACTOR));
         random.next();
         random
     }
 
-    /// The sequence of plain SplitMix64, whose state begins as `state`.
+    /// The sequence of plain SplitMix64 with the initial state `state`.
     pub const fn from_state(state: u64) -> Self {
         Self(state)
     }
@@ -65,17 +65,17 @@ impl Random {
         self.next() as f64 / u64::MAX as f64
     }
 
-    /// True so many times in ten thousand.
+    /// True with a probability of `in_ten_thousand` / 10,000.
     pub fn chance(&mut self, in_ten_thousand: u64) -> bool {
         self.below(10_000) < in_ten_thousand
     }
 
-    /// One of several things.
+    /// One of several values.
     pub fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
         &things[self.below(things.len() as u64) as usize]
     }
 
-    /// Different numbers below `bound`, in no order; all of them if there are not more.
+    /// `count` distinct numbers below `bound`, in no order; all numbers below it if there are not more.
     pub fn sample(&mut self, count: u64, bound: u64) -> Vec<u64> {
         let mut all: Vec<u64> = (0..bound).collect();
         let count = count.min(bound) as usize;
@@ -87,7 +87,7 @@ impl Random {
         all
     }
 
-    /// A sequence of its own, seeded by this one.
+    /// An independent sequence, seeded by this one.
     pub fn fork(&mut self) -> Self {
         Self::new(self.next())
     }

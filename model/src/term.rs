@@ -1,7 +1,7 @@
 //! Terms as bytes, as hashes and as inline ids.
 //!
-//! The dictionary keeps a term as its *canonical bytes*, one encoding per term, so that equal bytes mean the same RDF
-//! term:
+//! The dictionary stores a term as its *canonical bytes*, one encoding per term, so that equal bytes mean equal RDF
+//! terms:
 //!
 //! ```text
 //! I iri            B blank node label      S string
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Invariant: a literal is inline exactly when its lexical form is the canonical one of its value and the value fits,
-//! so the id of a term never depends on who looks it up.
+//! so every process finds the same id for a term.
 
 use crate::fault::Fault;
 use crate::id::{ShardCount, ShardId, TermId, TermKind};
@@ -37,7 +37,7 @@ impl HashKey {
 }
 
 impl TermHash {
-    /// The shard that owns the term: the top bits, which the dictionary's sort order does not use twice.
+    /// The shard that owns the term, by the lowest bits of the hash, which the dictionary's index entries do not contain.
     pub fn home(self, shards: ShardCount) -> ShardId {
         let bits = shards.get().trailing_zeros();
         ShardId((self.0 as u64 & ((1u64 << bits) - 1)) as u16)
@@ -51,7 +51,7 @@ pub fn rdf_type() -> Vec<u8> {
     bytes
 }
 
-/// The kind that canonical bytes stand for.
+/// The kind of the term with these canonical bytes.
 pub fn kind_of(canonical: &[u8]) -> Result<TermKind, Fault> {
     match canonical.first() {
         Some(b'I') => Ok(TermKind::Iri),
@@ -107,7 +107,7 @@ fn encode_literal(literal: LiteralRef<'_>, buffer: &mut Vec<u8>) {
     buffer.extend_from_slice(literal.value().as_bytes());
 }
 
-/// The term that canonical bytes stand for.
+/// The term with these canonical bytes.
 ///
 /// # Errors
 /// `Corrupt` for bytes that [`encode`] never makes.
@@ -144,7 +144,7 @@ pub fn decode(canonical: &[u8]) -> Result<Term, Fault> {
 const INTEGER: u8 = 1;
 const BOOLEAN: u8 = 2;
 const DATE: u8 = 3;
-/// Integers are stored with this offset, so that ids sort as their values do.
+/// The offset with which integers are stored, so that ids sort as their values do.
 const INTEGER_OFFSET: i64 = 1 << 58;
 
 /// The inline id of a term, if its value is small and its lexical form canonical.
@@ -153,7 +153,7 @@ pub fn inline_id(term: TermRef<'_>) -> Option<TermId> {
     inline_literal(literal.value(), literal.datatype())
 }
 
-/// The inline id of the literal with this lexical form and datatype: see [`inline_id`].
+/// The inline id of the literal with this lexical form and datatype, as [`inline_id`] gives it.
 pub fn inline_literal(value: &str, datatype: NamedNodeRef<'_>) -> Option<TermId> {
     if datatype == xsd::INTEGER {
         let number: i64 = canonical_integer(value)?;

@@ -1,4 +1,4 @@
-//! Where each node is: in this process, or behind a connection. The one place that chooses.
+//! Connections to nodes: decides for each node whether it is called in this process or by gRPC.
 
 use crate::{NodeApi, Remote};
 use entail_model::{Fault, NodeId};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct LocalNodes(Mutex<BTreeMap<NodeId, Arc<dyn NodeApi>>>);
 
 impl LocalNodes {
-    /// A node can be called until the guard is dropped.
+    /// Makes a node callable until the guard is dropped.
     pub fn enter(self: &Arc<Self>, id: NodeId, node: Arc<dyn NodeApi>) -> Presence {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, node);
         Presence { nodes: Arc::clone(self), id }
@@ -21,7 +21,7 @@ impl LocalNodes {
     }
 }
 
-/// A node's presence in this process.
+/// Keeps a node of this process callable; removes it on drop.
 #[derive(Debug)]
 pub struct Presence {
     nodes: Arc<LocalNodes>,
@@ -34,7 +34,7 @@ impl Drop for Presence {
     }
 }
 
-/// Ways to nodes, each made once.
+/// Connections to nodes, each made once.
 #[derive(Debug, Default)]
 pub struct Connections {
     local: Arc<LocalNodes>,
@@ -47,10 +47,10 @@ impl Connections {
         Self { local, remote: Mutex::default() }
     }
 
-    /// The way to a node, whose address is asked for if it is not in this process. Has to be called inside a tokio runtime.
+    /// The node, local or remote; `address` is called if it is not in this process. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// What `address` gives; `InvalidRequest` for what is no address.
+    /// Those of `address`; `InvalidRequest` for an invalid address.
     pub fn node<A: AsRef<str>>(
         &self,
         id: NodeId,

@@ -1,4 +1,4 @@
-//! Plans and programs on their way to nodes: some take them as they are, others as bytes, which are made once.
+//! Plans and programs for nodes: local nodes take the value, remote ones the bytes, which are made once.
 
 use bytes::Bytes;
 use entail_model::Fault;
@@ -32,7 +32,7 @@ impl<T: Serialize> Encoded<T> {
     /// The value as bytes.
     ///
     /// # Errors
-    /// `Internal` for what cannot be encoded.
+    /// `Internal` for a value that cannot be encoded.
     pub fn bytes(&self) -> Result<Bytes, Fault> {
         if let Some(bytes) = self.0.bytes.get() {
             return Ok(bytes.clone());
@@ -43,7 +43,7 @@ impl<T: Serialize> Encoded<T> {
     }
 }
 
-/// A value of the bytes that [`Encoded::bytes`] gave.
+/// The value in the bytes that [`Encoded::bytes`] gave.
 ///
 /// # Errors
 /// `Corrupt`.

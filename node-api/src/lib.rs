@@ -1,15 +1,15 @@
-//! How a node is called: one trait, whether the node is in this process or in another.
+//! The interface of a node: one trait, for nodes of this process and of others.
 //!
 //! ```text
 //! coordinator ──┐                                 ┌── node in this process: by reference, nothing is encoded
 //!               ├──► Connections ──► dyn NodeApi ─┤
-//! other nodes ──┘                                 └── Remote: gRPC, with a deadline, for the one node that is meant
+//! other nodes ──┘                                 └── Remote: gRPC, with a deadline and the id of the node
 //! ```
-//! [`Connections`] chooses, once for each node; callers do not know which they have. The node's crate implements the trait
-//! for itself, over the same operations that its gRPC service calls.
+//! [`Connections`] chooses, once for each node; callers do not know which they have. The crate `node` implements the trait
+//! for local nodes, over the operations that its gRPC service calls.
 //!
-//! [`AtOnce`] is the fast path of small queries: on the caller's thread, without a future. docs/performance-notes.md has what
-//! it brings (point queries).
+//! [`AtOnce`] is the fast path of small queries: on the caller's thread, without a future. docs/performance-notes.md has
+//! the measurements (point queries).
 
 mod connections;
 mod encoded;
@@ -32,10 +32,10 @@ use entail_proto::internal::RelationSize;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// The node ends a query this much after its deadline by itself, if the coordinator has not ended it by then.
+/// The time after a query's deadline at which the node ends it, if the coordinator has not ended it before.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What every call says: the cluster that it is about, and until when its answer is of use.
+/// The parameters of every call: the cluster, and the deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
     pub cluster: ClusterId,
@@ -44,19 +44,19 @@ pub struct Call {
 }
 
 impl Call {
-    /// The time that a node may take: what is left of the query's, and a little more.
+    /// The time that a node may take: the query's remaining time and `GRACE`.
     pub fn time_left(&self) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(Instant::now()) + GRACE)
     }
 }
 
-/// Gets canonical bytes of terms, one after the other.
+/// A callback that gets the canonical bytes of terms, one term after the other.
 pub type Show<'s> = &'s mut (dyn FnMut(&[u8]) + Send);
 
-/// A node. Faults are the node's own, or say that it cannot be reached; they do not name it.
+/// A node. Faults are the node's own, or say that it cannot be reached; they do not have its address.
 #[tonic::async_trait]
 pub trait NodeApi: Send + Sync + Debug {
-    /// The ids of terms, given as canonical bytes with their hashes: new ones are interned for the attempt.
+    /// The ids of terms, given as canonical bytes with their hashes; new terms are interned for the attempt.
     async fn intern(
         &self,
         call: Call,
@@ -68,10 +68,10 @@ pub trait NodeApi: Send + Sync + Debug {
     /// The ids of committed terms, given as canonical bytes.
     async fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault>;
 
-    /// Shows the canonical bytes of each dictionary id, in order; sorted ids cost least.
+    /// Calls `show` with the canonical bytes of each dictionary id, in order; sorted ids cost least.
     ///
     /// # Errors
-    /// `Corrupt` for an id that was not given there.
+    /// `Corrupt` for an id that the node did not give.
     async fn texts(&self, call: Call, ids: &[TermId], show: Show<'_>) -> Result<(), Fault>;
 
     /// Stages asserted facts for an attempt.
@@ -83,7 +83,7 @@ pub trait NodeApi: Send + Sync + Debug {
     /// Makes an attempt's runs durable.
     async fn seal(&self, call: Call, attempt: Attempt) -> Result<SealAnswer, Fault>;
 
-    /// Tells the outcome of an attempt: the epoch that it has become, if it was committed.
+    /// Applies the outcome of an attempt: its epoch if it was committed, `None` if it was aborted.
     async fn decide(&self, call: Call, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault>;
 
     /// Starts a query's part; dropping the stream stops it.
@@ -92,17 +92,17 @@ pub trait NodeApi: Send + Sync + Debug {
     /// The sizes of all relations at an epoch.
     async fn sizes(&self, call: Call, epoch: Epoch) -> Result<Vec<RelationSize>, Fault>;
 
-    /// Streams the out copies of the node's facts.
+    /// Streams the forward copies of the node's facts.
     async fn scan(&self, call: Call, scan: Scan) -> Result<Blocks, Fault>;
 
-    /// What the node's process still has of a trace, as OTLP.
+    /// The spans of a trace that the node's process still has, as OTLP.
     async fn trace(&self, call: Call, trace: [u8; 16]) -> Result<Bytes, Fault>;
 
-    /// Hands over a message of another node; gives the bytes that it came to. Done when the message is in memory or on the
-    /// node's disk, which never waits for work.
+    /// Delivers a message of another node; returns its bytes. Completes when the message is in the node's memory or on its
+    /// disk, which never waits for work.
     async fn exchange(&self, call: Call, exchange: Exchange) -> Result<u64, Fault>;
 
-    /// The node as it answers at once, if it is in this process.
+    /// The node's fast path, if it is in this process.
     fn at_once(&self) -> Option<&dyn AtOnce> {
         None
     }
@@ -110,12 +110,12 @@ pub trait NodeApi: Send + Sync + Debug {
 
 /// A node that answers on the caller's thread, which may be one of the async runtime, and waits for nothing but the disk.
 pub trait AtOnce {
-    /// The rows of a plan that this node answers alone.
+    /// The rows of a plan that this node can answer alone.
     fn answer(&self, call: Call, ask: Ask) -> Result<Answered, Fault>;
 
-    /// As [`NodeApi::lookup`].
+    /// The ids of committed terms, as [`NodeApi::lookup`] gives them.
     fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault>;
 
-    /// As [`NodeApi::texts`].
+    /// Calls `show` with the canonical bytes of each id, as [`NodeApi::texts`] does.
     fn texts(&self, call: Call, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault>;
 }

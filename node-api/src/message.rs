@@ -1,4 +1,4 @@
-//! What nodes are asked and what they answer, as values. [`wire`](crate::wire) has their form on the wire.
+//! The requests to nodes and their answers, as values. [`wire`](crate::wire) has their encoding.
 
 use crate::Encoded;
 use bytes::Bytes;
@@ -15,65 +15,66 @@ use futures::stream::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// A plan that one node answers alone, at once.
+/// A plan that one node is to answer alone, on the caller's thread.
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub epoch: Epoch,
     pub plan: Arc<Plan>,
     pub placement: Placement,
-    /// Rows that are of use at most.
+    /// The most rows that are needed.
     pub rows_max: Option<u64>,
-    /// Rows that operators may take in, all together, if that is bounded.
+    /// The most rows that all operators together may take in, if that is bounded.
     pub rows_taken_max: Option<u64>,
-    /// Rows of an answer.
+    /// The most rows of the answer.
     pub rows_given_max: u64,
     /// Set by the caller to end the work.
     pub stop: Arc<AtomicBool>,
 }
 
-/// What came of an [`Ask`].
+/// The answer to an [`Ask`].
 #[derive(Debug)]
 pub enum Answered {
     /// All rows of the plan.
     Rows(Vec<Batch>),
-    /// The rows are too many, or the epoch is not (yet) here: to be asked again with [`execute`](crate::NodeApi::execute).
+    /// The rows are too many, or the node does not have the epoch (yet): to be sent as
+    /// [`execute`](crate::NodeApi::execute).
     Fallback,
 }
 
 /// A query's part at a node.
 #[derive(Clone, Debug)]
 pub struct Execute {
-    /// The query's number, by which nodes know whose messages they get.
+    /// The query's number, by which nodes assign messages to queries.
     pub query: u64,
     pub epoch: Epoch,
     pub plan: Encoded<Plan>,
     pub placement: Arc<PlacementMap>,
     /// The nodes that take part.
     pub participants: Vec<NodeId>,
-    /// Rows that are of use at most from one node.
+    /// The most rows that are needed from one node.
     pub rows_max: Option<u64>,
-    /// Set if the work is to be measured.
+    /// Set to measure the work.
     pub profile: Option<Profile>,
 }
 
-/// Measures a query's work.
+/// The settings for measuring a query's work.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
     /// The id of `rdf:type`, if the dictionary knows it.
     pub rdf_type: Option<TermId>,
 }
 
-/// What comes of a query's part: rows, and in the end the summary.
+/// The answer of a query's part: rows, and at the end the summary.
 pub type Parts = BoxStream<'static, Result<Part, Fault>>;
 
-/// One piece of what comes of a query's part.
+/// One piece of the answer of a query's part.
 #[derive(Debug)]
 pub enum Part {
     Rows(Rows),
     Done(Summary),
 }
 
-/// Rows as they were found, or as they came.
+/// Rows as a batch of a local node, or as encoded by a remote one.
 #[derive(Debug)]
 pub enum Rows {
     Batch(Batch),
@@ -92,7 +93,7 @@ impl Rows {
         }
     }
 
-    /// The rows as they go over the wire.
+    /// The encoded rows.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Batch(batch) => encode_batch(&batch).into(),
@@ -101,13 +102,13 @@ impl Rows {
     }
 }
 
-/// What a node says when its part is done.
+/// A node's summary of its finished part.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     pub rows: u64,
-    /// From the start to the end, waiting included.
+    /// The time from start to end, waiting included.
     pub nanoseconds: u64,
-    /// What the operators did, if that was asked for.
+    /// The work of the operators, if it was measured.
     pub work: Work,
 }
 
@@ -117,7 +118,7 @@ pub struct Staged {
     pub attempt: Attempt,
     /// The epoch that the attempt builds on.
     pub previous: Epoch,
-    /// The message's number among all that are staged at the node for the attempt.
+    /// The message's number among all staged messages of the attempt at the node.
     pub sequence: u64,
     pub facts: Vec<StagedFacts>,
 }
@@ -126,36 +127,36 @@ pub struct Staged {
 #[derive(Clone, Debug)]
 pub struct StagedFacts {
     pub relation: Relation,
-    /// Which of their copies the node keeps.
+    /// The copies of the facts that the node keeps.
     pub copies: &'static [Direction],
-    /// Subjects and objects.
+    /// The facts, as (subject, object).
     pub pairs: Vec<Pair>,
 }
 
-/// A round of reasoning that is to begin.
+/// A request to begin a round of reasoning.
 #[derive(Clone, Debug)]
 pub struct RoundRequest {
     pub attempt: Attempt,
     pub round: Round,
-    /// In the first round.
+    /// Set in the first round.
     pub first: Option<FirstRound>,
 }
 
-/// What the first round of an attempt needs beside.
+/// The additional inputs of an attempt's first round.
 #[derive(Clone, Debug)]
 pub struct FirstRound {
     pub mode: Mode,
     pub program: Encoded<Program>,
     pub placement: Arc<PlacementMap>,
-    /// How many messages with facts were staged at the node.
+    /// The number of messages with facts that were staged at the node.
     pub staged: u64,
-    /// New facts at the node beyond which the attempt is given up.
+    /// The most new facts at the node; with more, the attempt fails.
     pub facts_max: u64,
     /// The epoch that the attempt builds on.
     pub previous: Epoch,
 }
 
-/// What a round came to at a node.
+/// The result of a round at a node.
 #[derive(Clone, Debug, Default)]
 pub struct RoundAnswer {
     pub report: Report,
@@ -172,7 +173,7 @@ impl RoundAnswer {
     }
 }
 
-/// What a node has sealed: a digest of it, and the facts that the node has once the attempt is committed.
+/// The result of a seal: a digest over the attempt's facts, and the node's numbers of facts after the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealAnswer {
     pub digest: u64,
@@ -180,7 +181,7 @@ pub struct SealAnswer {
     pub derived: u64,
 }
 
-/// Which facts of a node are read.
+/// The facts of a node that are to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Scan {
     pub epoch: Epoch,
@@ -190,7 +191,7 @@ pub struct Scan {
     pub graph: Option<TermId>,
 }
 
-/// Facts of one relation, as subjects and objects in order.
+/// Facts of one relation, as sorted (subject, object).
 #[derive(Clone, Debug)]
 pub struct Block {
     pub relation: Relation,
@@ -200,7 +201,7 @@ pub struct Block {
 /// The facts that a scan finds.
 pub type Blocks = BoxStream<'static, Result<Block, Fault>>;
 
-/// What a message between nodes belongs to.
+/// The query or attempt of a message between nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowId {
     Attempt(Attempt),

@@ -1,5 +1,5 @@
-//! A node in another process: its gRPC service, with the id of the node that is meant, a deadline for each call, and faults
-//! instead of status.
+//! A node in another process: a client of its gRPC service. Each call carries the node's id and a deadline, and a status
+//! becomes a fault.
 
 use crate::{
     Block, Blocks, Call, Exchange, Execute, NodeApi, Part, Parts, RoundAnswer, RoundRequest, Scan, SealAnswer, Show,
@@ -18,22 +18,22 @@ use futures::stream::try_unfold;
 use std::time::Duration;
 use tonic::{Request, Response, Status, Streaming};
 
-/// The deadline of calls that only look something up or change a little.
+/// The deadline of lookups and small changes.
 const SHORT: Duration = Duration::from_secs(30);
 
-/// The deadline of calls that bring a part of a load.
+/// The deadline of calls with a part of a load.
 const LOAD: Duration = Duration::from_secs(120);
 
-/// The deadline of looking at a trace, for which a user waits who has an answer already.
+/// The deadline of reading a trace, for which a user waits after the answer.
 const TRACE: Duration = Duration::from_secs(2);
 
-/// The deadline of handing over one message between nodes.
+/// The deadline of delivering one message between nodes.
 const EXCHANGE: Duration = Duration::from_secs(20);
 
-/// The largest message from or to a node: 32,768 rows of a wide plan with texts stay below.
+/// The largest message from or to a node; 32,768 rows of a wide plan with texts take less.
 pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// What a connection and each stream of it may receive before it is read.
+/// The HTTP/2 window: the bytes that a connection, and each of its streams, may receive before they are read.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 
@@ -46,10 +46,10 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// The node that is said to be at an address. Connects with the first call, and has to be made inside a tokio runtime.
+    /// The node at an address. Connects with the first call; must be made inside a tokio runtime.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no address.
+    /// `InvalidRequest` for an invalid address.
     pub fn to(node: NodeId, address: &str) -> Result<Self, Fault> {
         let connection = Connection::to(address, |endpoint| {
             endpoint
@@ -60,7 +60,7 @@ impl Remote {
         Ok(Self { node, address: address.to_owned(), connection })
     }
 
-    /// Is this the way to the address, as far as is known?
+    /// Does this connection lead to the address?
     pub(crate) fn leads_to(&self, address: &str) -> bool {
         self.address == address && !self.connection.get_ref().is_misled()
     }
@@ -71,7 +71,7 @@ impl Remote {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// A request with a deadline of its own, if it has one, and the time that is left of the query's.
+    /// A request whose deadline is the earlier of `deadline` and the query's.
     fn request<T>(&self, call: Call, deadline: Option<Duration>, message: T) -> Request<T> {
         let mut request = Request::new(message);
         addressee::address(&mut request, self.node);
@@ -82,7 +82,7 @@ impl Remote {
     }
 }
 
-/// What a call was answered.
+/// The message of a reply, or the fault of its status.
 fn answer<T>(reply: Result<Response<T>, Status>) -> Result<T, Fault> {
     reply.map(Response::into_inner).map_err(|error| status::to_fault(&error))
 }
@@ -96,7 +96,7 @@ async fn next_part(
 ) -> Result<Option<(Part, Streaming<ExecuteResponse>)>, Fault> {
     let Some(response) = next(&mut stream).await? else { return Ok(None) };
     if response.summary.is_some() {
-        // The call is over before the query hears of it.
+        // The call ends before the query gets the summary.
         _ = next(&mut stream).await?;
     }
     Ok(Some((wire::part(response), stream)))
@@ -142,7 +142,7 @@ impl NodeApi for Remote {
         answer(self.client().stage(self.request(call, Some(LOAD), request)).await).map(drop)
     }
 
-    // No deadline: rounds may be long, and heartbeats tell whether the node lives.
+    // No deadline: rounds may be long, and heartbeats show whether the node is alive.
     async fn reason(&self, call: Call, request: RoundRequest) -> Result<RoundAnswer, Fault> {
         let round = request.round;
         let request = wire::reason_request(call.cluster, request)?;
@@ -185,7 +185,7 @@ impl NodeApi for Remote {
         answer(self.client().trace(self.request(call, Some(TRACE), request)).await).map(|response| response.spans)
     }
 
-    // Without a span: messages are too many.
+    // Without a span: there are too many messages.
     async fn exchange(&self, call: Call, exchange: Exchange) -> Result<u64, Fault> {
         let request = wire::exchange_request(call.cluster, &exchange);
         let bytes = request.message.len() as u64;

@@ -1,4 +1,4 @@
-//! The messages of `entail.internal.v1` for what nodes are asked and what they answer: for callers and for a node's server.
+//! Conversion of requests to nodes and their answers to and from `entail.internal.v1`: for callers and for a node's server.
 
 use crate::encoded::decode;
 use crate::{
@@ -40,10 +40,10 @@ pub fn execute_request(cluster: ClusterId, execute: &Execute) -> Result<ExecuteR
     })
 }
 
-/// The query's part that a request asks for.
+/// The query's part in a request.
 ///
 /// # Errors
-/// `Corrupt` for a plan that does not decode, `InvalidRequest` for what is not complete.
+/// `Corrupt` for a plan that does not decode, `InvalidRequest` for an incomplete request.
 pub fn execute(request: ExecuteRequest) -> Result<Execute, Fault> {
     let rdf_type = Some(TermId(request.rdf_type)).filter(|_| request.has_rdf_type);
     Ok(Execute {
@@ -65,7 +65,7 @@ pub fn execute_response(part: Part) -> ExecuteResponse {
     }
 }
 
-/// The piece of a part that is in a response.
+/// The piece of a part in a response.
 pub fn part(response: ExecuteResponse) -> Part {
     match response.summary {
         None => Part::Rows(Rows::Encoded(response.rows)),
@@ -131,10 +131,10 @@ pub fn reason_request(cluster: ClusterId, request: RoundRequest) -> Result<Reaso
     Ok(reason)
 }
 
-/// The round that a request asks for; `program` finds the program of some bytes, or [decodes](decode_program) it.
+/// The round in a request; `program` gives the program of its encoding, [decoded](decode_program) or from a cache.
 ///
 /// # Errors
-/// What `program` gives, `InvalidRequest` for what is not complete.
+/// Those of `program`; `InvalidRequest` for an incomplete request.
 pub fn round_request(
     request: ReasonRequest,
     program: impl FnOnce(&Bytes) -> Result<Arc<Program>, Fault>,
@@ -160,7 +160,7 @@ pub fn round_request(
     Ok(RoundRequest { attempt, round, first: Some(first) })
 }
 
-/// The program of some bytes.
+/// The program in its encoding.
 ///
 /// # Errors
 /// `Corrupt`.
@@ -168,7 +168,7 @@ pub fn decode_program(bytes: &[u8]) -> Result<Arc<Program>, Fault> {
     decode(bytes)
 }
 
-/// What a round came to, as a response.
+/// The result of a round, as a response.
 pub fn reason_response(answer: RoundAnswer) -> ReasonResponse {
     let count = |(node, messages): (&NodeId, &u64)| PeerCount { node: node.0, messages: *messages };
     ReasonResponse {
@@ -183,7 +183,7 @@ pub fn reason_response(answer: RoundAnswer) -> ReasonResponse {
     }
 }
 
-/// What a round came to, by a response.
+/// The result of a round in a response.
 pub fn round_answer(round: Round, response: ReasonResponse) -> RoundAnswer {
     let counts =
         |counts: Vec<PeerCount>| counts.into_iter().map(|count| (NodeId(count.node), count.messages)).collect();
@@ -210,7 +210,7 @@ pub fn scan_request(cluster: ClusterId, scan: Scan) -> ScanRequest {
     }
 }
 
-/// The scan that a request asks for.
+/// The scan in a request.
 pub fn scan(request: &ScanRequest) -> Scan {
     let graph = Some(TermId(request.graph)).filter(|_| request.one_graph);
     Scan { epoch: Epoch(request.epoch), asserted: request.asserted, derived: request.derived, graph }
@@ -221,7 +221,7 @@ pub fn scan_response(block: &Block) -> ScanResponse {
     ScanResponse { block: Some(convert::block(block.relation, Direction::Forward, &block.pairs)) }
 }
 
-/// The facts that are in a response.
+/// The facts of a scan in a response.
 ///
 /// # Errors
 /// `Corrupt`.
@@ -241,10 +241,10 @@ pub fn exchange_request(cluster: ClusterId, exchange: &Exchange) -> ExchangeRequ
     ExchangeRequest { cluster: cluster.0, flow: Some(flow), from: exchange.from.0, message }
 }
 
-/// The message that is in a request.
+/// The message in a request.
 ///
 /// # Errors
-/// `Corrupt` for what does not decode, `InvalidRequest` for what is not complete.
+/// `Corrupt` for a message that does not decode, `InvalidRequest` for an incomplete request.
 pub fn exchange(request: &ExchangeRequest) -> Result<Exchange, Fault> {
     let flow = match request.flow.ok_or_else(|| incomplete("a message's flow"))? {
         Flow::Attempt(attempt) => FlowId::Attempt(Attempt(attempt)),

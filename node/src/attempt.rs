@@ -1,7 +1,7 @@
 //! An attempt at this node: staging, then a thread that runs the reasoner, then the seal.
 //!
-//! At most one attempt is open. A message of a newer attempt abandons the older one; a message of an older one is
-//! fenced, and so is one of an attempt that is decided. What was sealed stays until the log's decision is known.
+//! At most one attempt is open. A message of a newer attempt abandons the older one; messages of older or decided
+//! attempts are fenced. A sealed attempt is kept until the log's decision is known.
 
 mod staging;
 
@@ -27,18 +27,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tracing::{Span, info_span};
 
-/// How long events are taken one after the other, before it is told what is in memory.
+/// The longest time for which events are handled before the figure of held memory is updated.
 const EVENTS_TIME_MAX: Duration = Duration::from_millis(100);
 
 /// The one open attempt, if any.
 #[derive(Default)]
 pub struct Attempts {
     open: Mutex<Option<Arc<Open>>>,
-    /// The last program, as it came and as it is: often the next one is the same.
+    /// The last program, encoded and decoded: the next one is often equal.
     program: Mutex<Option<(Bytes, Arc<Program>)>>,
 }
 
-/// An attempt in work.
+/// The open attempt.
 pub struct Open {
     pub attempt: Attempt,
     staging: Mutex<Staging>,
@@ -48,20 +48,20 @@ pub struct Open {
     progress: Mutex<Progress>,
     changed: Notify,
     bytes_sent: AtomicU64,
-    /// Bytes in memory that are the attempt's.
+    /// Bytes in memory for the attempt.
     held_bytes: AtomicU64,
     is_rebuild: AtomicBool,
-    /// The round that is open here, as metrics and its trace show it.
+    /// The round that is open at this node, for metrics and traces.
     underway: Mutex<Option<Underway>>,
 }
 
-/// A round under way.
+/// An open round.
 struct Underway {
     round: Round,
     began: Instant,
     span: Span,
     traffic: Traffic,
-    /// The time that the reasoner has worked in it, and since when it works.
+    /// The time for which the reasoner has worked in the round; `since` is the start of its present work.
     busy: Duration,
     since: Option<Instant>,
 }
@@ -71,7 +71,7 @@ impl Underway {
         self.busy += std::mem::replace(&mut self.since, since).map_or(Duration::ZERO, |since| since.elapsed());
     }
 
-    /// Tells what the round came to, and ends its span.
+    /// Records the round's numbers in its span, and ends the span.
     fn close(mut self, report: &Report, bytes: u64) {
         self.works(None);
         count(&self.span, "entail.derived", report.derived.iter().sum());
@@ -96,10 +96,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Attempts {
-    /// The attempt, opened if it is newer than what is open.
+    /// The attempt, opened if it is newer than the open one.
     ///
     /// # Errors
-    /// `Fenced` for an attempt older than the open one, or decided, or that cannot begin before the one before it is
+    /// `Fenced` for an attempt that is older than the open one, is decided, or cannot begin before an earlier one is
     /// decided.
     pub fn open(&self, context: &Context, attempt: Attempt) -> Result<Arc<Open>, Fault> {
         let mut open = lock(&self.open);
@@ -111,7 +111,7 @@ impl Attempts {
             }
             _ => {}
         }
-        // The store remembers what is over: a late message must not open that again, to be held for nobody.
+        // The store knows which attempts are over: a late message must not open one again.
         context.store.admit(attempt)?;
         if let Some(current) = open.take() {
             current.give_up();
@@ -134,16 +134,16 @@ impl Attempts {
         Ok(new)
     }
 
-    /// The attempt, if it is open and no lock has to be waited for.
+    /// The attempt, if it is open and the lock is free.
     pub fn try_open(&self, attempt: Attempt) -> Option<Arc<Open>> {
         let open = self.open.try_lock().ok()?;
         open.as_ref().filter(|open| open.attempt == attempt).cloned()
     }
 
-    /// The program that is encoded like this.
+    /// The program with this encoding.
     ///
     /// # Errors
-    /// What `decode` gives.
+    /// Those of `decode`.
     pub fn program(
         &self,
         encoded: &Bytes,
@@ -160,7 +160,7 @@ impl Attempts {
         Ok(program)
     }
 
-    /// Bytes in memory that are the open attempt's.
+    /// Bytes in memory for the open attempt.
     pub fn held_bytes(&self) -> u64 {
         lock(&self.open).as_ref().map_or(0, |open| open.held_bytes.load(Ordering::Relaxed))
     }
@@ -176,7 +176,7 @@ impl Attempts {
 }
 
 impl Open {
-    /// Stops the thread and drops what waits.
+    /// Stops the thread and drops queued events.
     fn give_up(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.inbox.close();
@@ -191,15 +191,15 @@ impl Open {
         self.changed.notify_waiters();
     }
 
-    /// Remembers what is in memory, for whoever asks.
+    /// Sets the figure of held memory, which metrics read.
     fn hold(&self, pairs: u64) {
         self.held_bytes.store(pairs * size_of::<Pair>() as u64, Ordering::Relaxed);
     }
 
-    /// Stages asserted facts, which `add` brings, for the epoch after `previous`; a repeated message changes nothing.
+    /// Stages asserted facts, which `add` adds, for the epoch after `previous`; a repeated message changes nothing.
     ///
     /// # Errors
-    /// `EpochUnavailable` if the node does not have that epoch: what is new would be told from another state.
+    /// `EpochUnavailable` if the node's last epoch is another one: new facts are relative to `previous`.
     pub fn stage(
         &self,
         context: &Context,
@@ -228,7 +228,7 @@ impl Open {
         self.inbox.push(Event::Open(round), 0)
     }
 
-    /// A round begins, inside the span of the call that asked for it; one that has been asked for before goes on.
+    /// Begins a round, inside the span of the call that requests it; a round that has begun already continues.
     fn begin(&self, round: Round) {
         let mut underway = lock(&self.underway);
         let progress = lock(&self.progress);
@@ -236,7 +236,7 @@ impl Open {
         if is_closed || underway.as_ref().is_some_and(|underway| underway.round >= round) {
             return;
         }
-        // What is new since the round before.
+        // The new facts of the previous round.
         let delta = progress.closed.as_ref().map_or(progress.asserted, |report| report.derived.iter().sum());
         let span = info_span!("round", "entail.round" = i64::from(round.0), "entail.delta" = delta as i64);
         let traffic = Traffic::new(span.clone());
@@ -244,7 +244,7 @@ impl Open {
         *underway = Some(Underway { round, began, span, traffic, busy: Duration::ZERO, since: None });
     }
 
-    /// The reasoner works, or waits.
+    /// Records that the reasoner works (since the given time) or waits.
     fn works(&self, since: Option<Instant>) {
         if let Some(underway) = &mut *lock(&self.underway) {
             underway.works(since);
@@ -278,7 +278,7 @@ impl Open {
         std::thread::Builder::new()
             .name(format!("attempt-{}", self.attempt))
             .spawn(move || {
-                // A defect in the evaluation must end the attempt, not leave it waiting for ever.
+                // A panic in the evaluation must end the attempt, not leave it waiting for ever.
                 let run = AssertUnwindSafe(|| open.run(&context, cluster, &reasoner, &shard_maps));
                 if catch_unwind(run).is_err() {
                     open.fail(Fault::internal("the reasoner has panicked: see the node's log"));
@@ -303,16 +303,16 @@ impl Open {
                 Err(fault) => return self.fail(fault),
             };
             let mut reasoner = lock(reasoner);
-            // The pool's threads share the work of a step, and one of them waits where a peer is slow to take what is
-            // sent: only one attempt is at work, and nothing else uses the pool.
+            // The pool's threads share the work of a step, and one of them blocks while a peer is slow to take messages.
+            // That delays no other work: only one attempt runs, and nothing else uses the pool.
             let mut emit = |effect| self.perform(context, cluster, shard_maps, effect);
             self.works(Some(Instant::now()));
-            // What has come meanwhile as well: each change of threads costs more than most events.
+            // Events that have arrived meanwhile are handled as well: each change of threads costs more than most events.
             let began = Instant::now();
             let more = || {
                 let is_over = self.stop.load(Ordering::Relaxed) || began.elapsed() > EVENTS_TIME_MAX;
                 let event = if is_over { None } else { self.inbox.pop(Duration::ZERO).transpose() };
-                // The round may be another one by now.
+                // The next round may have begun.
                 event.inspect(|_| self.works(Some(Instant::now())))
             };
             let events = std::iter::once(Ok(event)).chain(std::iter::from_fn(more));
@@ -336,7 +336,7 @@ impl Open {
             Effect::Closed(report) => {
                 context.metrics.round_facts.observe(report.derived.iter().sum::<u64>() as f64);
                 let bytes = self.bytes_sent.swap(0, Ordering::Relaxed);
-                // Before the caller hears of it.
+                // Before the caller gets the report.
                 if let Some(underway) = lock(&self.underway).take() {
                     context.metrics.round_seconds.observe(underway.began.elapsed().as_secs_f64());
                     underway.close(&report, bytes);
@@ -357,7 +357,7 @@ impl Open {
                 let envelope = Envelope { cluster, to, exchange, stop: &self.stop, metrics: &context.metrics };
                 context.peers.send(&context.runtime, shard_maps, envelope, move |result| match result {
                     Ok(()) => {
-                        // Before the round can be closed by it.
+                        // Before the acknowledgement can close the round.
                         receipt.came();
                         _ = open.inbox.push(Event::Acknowledged { by: to, round, sequence }, 0);
                     }
@@ -367,7 +367,7 @@ impl Open {
         }
     }
 
-    /// Tells the round's trace what goes to a node.
+    /// Counts a payload that is sent to a node in the round's trace.
     fn exchange(&self, to: NodeId, shard_maps: &AddressedShardMap, payload: &Payload) -> Result<Receipt, Fault> {
         match &mut *lock(&self.underway) {
             Some(underway) => underway.traffic.goes(to, || shard_maps.address(to), payload),
@@ -375,7 +375,7 @@ impl Open {
         }
     }
 
-    /// Waits until the round is closed here.
+    /// Waits until the round is closed at this node.
     pub async fn closed(&self, round: Round) -> Result<RoundAnswer, Fault> {
         loop {
             let changed = self.changed.notified();
@@ -398,11 +398,11 @@ impl Open {
         }
     }
 
-    /// Makes what the attempt added durable.
+    /// Makes the attempt's runs durable.
     pub fn seal(&self, context: &Context) -> Result<SealSummary, Fault> {
         let reasoning = lock(&self.reasoning).clone();
         let added = match reasoning {
-            // The reasoner first, then the pool: that is how the attempt's thread takes them.
+            // The reasoner first, then the pool: the order in which the attempt's thread takes them.
             Some(reasoner) => {
                 let mut locked = lock(&reasoner);
                 let reasoner = &mut *locked;
@@ -416,7 +416,7 @@ impl Open {
     }
 }
 
-/// The last committed epoch, if an attempt that builds on `previous` can build on it.
+/// The last committed epoch, if it is `previous`, on which the attempt builds.
 fn base(context: &Context, previous: Epoch) -> Result<Arc<Snapshot>, Fault> {
     let latest = context.store.latest();
     if latest.epoch != previous {

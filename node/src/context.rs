@@ -1,4 +1,4 @@
-//! What every part of a node shares: its store, its place in the cluster, its threads.
+//! The parts that a node's modules share: its store, its membership, its threads.
 
 use crate::metrics::Metrics;
 use crate::overflow::MemoryBudget;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tracing::Span;
 
-/// How long a reader waits for an epoch that the log has and this node has not been told of.
+/// How long a reader waits for an epoch whose commit has not reached this node.
 const UNTOLD: Duration = Duration::from_secs(2);
 
 /// A node's shared parts.
@@ -26,23 +26,23 @@ pub struct Context {
     pub runtime: Handle,
     /// Set once the node has registered.
     pub membership: OnceLock<Membership>,
-    /// Where messages wait for their attempts and queries.
+    /// The memory budget of messages that wait for their attempts and queries.
     pub room: Arc<MemoryBudget>,
-    /// Pairs of an attempt that may be in memory, of all relations together; the others are stored while it goes on.
+    /// The most pairs of an attempt in memory, of all relations together; others are stored during the attempt.
     pub resident_pairs_max: u64,
     pub metrics: Metrics,
-    /// Evaluates: one pool for all, never the async runtime.
+    /// The threads for evaluation, shared by all work; the async runtime evaluates nothing.
     pub pool: rayon::ThreadPool,
 }
 
-/// What registration told.
+/// The results of the registration.
 #[derive(Clone, Copy, Debug)]
 pub struct Membership {
     pub cluster: ClusterId,
 }
 
 impl Context {
-    /// The same in bytes.
+    /// The most bytes of an attempt's pairs in memory, of all relations together.
     pub fn resident_bytes_max(&self) -> u64 {
         self.resident_pairs_max * size_of::<Pair>() as u64
     }
@@ -64,11 +64,11 @@ impl Context {
         }
     }
 
-    /// The snapshot of the epoch, on a thread that may wait: a little, for one that was committed and is not yet known
-    /// here, unless nobody wants it any more.
+    /// The snapshot of the epoch. Blocks the thread for at most `UNTOLD`, or until `is_stopped`: the commit of the epoch
+    /// may not have reached this node yet.
     ///
     /// # Errors
-    /// `EpochUnavailable` when the epoch is not kept any more, or does not come; `Cancelled`.
+    /// `EpochUnavailable` when the epoch is no longer kept, or does not arrive; `Cancelled`.
     pub fn snapshot(&self, epoch: Epoch, is_stopped: &dyn Fn() -> bool) -> Result<Arc<Snapshot>, Fault> {
         let started = Instant::now();
         loop {
@@ -87,7 +87,7 @@ impl Context {
         }
     }
 
-    /// Runs work that takes time off the async threads, in the span of whoever asks for it.
+    /// Runs blocking work off the async threads, in the caller's span.
     pub async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
@@ -100,7 +100,7 @@ impl Context {
     }
 }
 
-/// The placement that a message came with, and where its nodes are.
+/// The placement of a request, with the addresses of its nodes.
 #[derive(Clone, Debug)]
 pub struct AddressedShardMap {
     pub shard_map: ShardMap,
@@ -119,14 +119,14 @@ impl AddressedShardMap {
         Self { shard_map, addresses }
     }
 
-    /// Where a node's peer port is.
+    /// The address of a node's peer port.
     pub fn address(&self, node: NodeId) -> Result<String, Fault> {
         self.addresses.get(&node).cloned().ok_or_else(|| {
             Fault::new(Reason::ShardsUnavailable, "a node's address is not known").with_shards(self.shards_of(node))
         })
     }
 
-    /// What a node that cannot be reached is said to be, by its address and shards; other failures stay as they are.
+    /// Turns the failure to reach a node into `ShardsUnavailable` with its address and shards; other faults stay unchanged.
     pub fn unreachable(&self, node: NodeId) -> impl FnOnce(Fault) -> Fault + Send + use<> {
         let place = self.address(node).map_or_else(|_| "of this process".to_owned(), |address| format!("at {address}"));
         let shards = self.shards_of(node);
@@ -139,7 +139,7 @@ impl AddressedShardMap {
         }
     }
 
-    /// The shards that this node holds, as people write them: `0,3,7`.
+    /// The shards that this node holds, as text: `0,3,7`.
     pub fn own_shards(&self) -> String {
         let shards: Vec<String> = self.shards_of(self.shard_map.me).iter().map(ToString::to_string).collect();
         shards.join(",")
@@ -152,7 +152,7 @@ impl AddressedShardMap {
     }
 }
 
-/// The store's dictionary as the evaluator wants it.
+/// The store's dictionary, as the `Texts` of the evaluator.
 pub struct StoreTexts(pub Arc<Store>);
 
 impl entail_logic::eval::Texts for StoreTexts {
@@ -163,7 +163,7 @@ impl entail_logic::eval::Texts for StoreTexts {
 
 #[cfg(test)]
 impl Context {
-    /// A small node over a directory of a test.
+    /// A small node over a test's directory.
     pub fn of_directory(data: &std::path::Path, runtime: Handle) -> Self {
         let options = crate::store::OpenOptions { memory_budget: 16 << 20 };
         let store = Store::open(data, options).expect("an empty directory");

@@ -9,25 +9,27 @@ use entail_telemetry::metrics::roles::{self, pool};
 use entail_telemetry::metrics::{Family, Reading, Registry};
 use std::sync::{Arc, Weak};
 
-const PARTS: Family = Family::gauge("entail_query_parts_in_flight", "Parts of queries that are at work at a node.");
+const PARTS: Family = Family::gauge("entail_query_parts_in_flight", "Query parts that are running at a node.");
 const SHARD_FACTS: Family = Family::gauge(
     "entail_shard_facts",
     "Facts whose subject is at home in the shard: asserted, or derived by rules only.",
 );
 const SHARD_TERMS: Family = Family::gauge("entail_shard_terms", "Terms in the shard's dictionary.");
-const OVERFLOW: Family =
-    Family::counter("entail_inbox_overflow_bytes_total", "Messages that found no room in memory and waited on disk.");
+const OVERFLOW: Family = Family::counter(
+    "entail_inbox_overflow_bytes_total",
+    "Bytes of messages beyond the memory budget that waited on disk.",
+);
 const HITS: Family =
     Family::counter("entail_chunk_cache_hits_total", "Chunks of facts that were found decoded in memory.");
 const MISSES: Family =
     Family::counter("entail_chunk_cache_misses_total", "Chunks of facts that had to be read and decoded.");
 const CHUNKS: Family = Family::gauge("entail_chunks", "Chunks of committed facts and dictionary indexes.");
 const DISK_RESERVE: Family =
-    Family::gauge("entail_disk_reserve_bytes", "Free room below which a node refuses new data.");
+    Family::gauge("entail_disk_reserve_bytes", "Free disk space below which a node refuses new data.");
 const FILES: Family = Family::gauge("entail_rocksdb_files", "RocksDB's table files.");
 const FILE_BYTES: Family = Family::gauge("entail_rocksdb_file_bytes", "Size of RocksDB's table files.");
 const LIVE_BYTES: Family =
-    Family::gauge("entail_rocksdb_live_bytes", "Estimated size of what in RocksDB's files is not deleted or replaced.");
+    Family::gauge("entail_rocksdb_live_bytes", "Estimated size of the live data in RocksDB's files.");
 const MEMTABLE_BYTES: Family = Family::gauge("entail_rocksdb_memtable_bytes", "Size of RocksDB's write buffers.");
 const PENDING_BYTES: Family = Family::gauge(
     "entail_rocksdb_pending_compaction_bytes",
@@ -44,19 +46,20 @@ const FLUSHED: Family = Family::counter("entail_rocksdb_flushed_bytes_total", "B
 const WAL_BYTES: Family = Family::counter("entail_rocksdb_wal_bytes_total", "Bytes written to RocksDB's log.");
 const WAL_SYNCS: Family =
     Family::counter("entail_rocksdb_wal_syncs_total", "Times that RocksDB's log was synced to disk.");
-const STALLED: Family = Family::counter("entail_rocksdb_stall_seconds_total", "Time that RocksDB held writers back.");
+const STALLED: Family =
+    Family::counter("entail_rocksdb_stall_seconds_total", "Time for which RocksDB delayed or stopped writers.");
 const STOPPED: Family =
-    Family::gauge("entail_rocksdb_write_stopped", "1 while RocksDB lets nobody write; otherwise 0.");
+    Family::gauge("entail_rocksdb_write_stopped", "1 while RocksDB accepts no writes; otherwise 0.");
 const DELAYED: Family = Family::gauge(
     "entail_rocksdb_delayed_write_bytes_per_second",
-    "The rate to which RocksDB holds writers back; 0 when it does not.",
+    "The rate to which RocksDB limits writers; 0 if it does not.",
 );
 const BLOCK_HITS: Family =
     Family::counter("entail_rocksdb_block_cache_hits_total", "Blocks that RocksDB found in its cache.");
 const BLOCK_MISSES: Family =
     Family::counter("entail_rocksdb_block_cache_misses_total", "Blocks that RocksDB had to read.");
 
-/// What a node is read from. It does not keep the store open.
+/// The sources of the metrics that are read at each scrape. They do not keep the store open.
 pub struct Sources {
     pub context: Weak<Context>,
     pub attempts: Weak<Attempts>,
@@ -65,7 +68,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Registers what is read.
+    /// Registers the metrics that are read at each scrape.
     pub fn register(self, registry: &Registry) {
         registry.at_scrape(move |reading| {
             if let (Some(context), Some(attempts)) = (self.context.upgrade(), self.attempts.upgrade()) {
@@ -94,7 +97,7 @@ fn store(reading: &mut Reading, store: &Store) {
     reading.add(&MISSES, &[], cache.misses as f64);
     reading.add(&CHUNKS, &[], store.chunks() as f64);
     pool(reading, "dictionary", store.dictionary_budget(), store.dictionary_bytes());
-    // What cannot be found out now is not told.
+    // A figure that cannot be read is left out.
     if let Ok(disk) = store.disk() {
         roles::disk(reading, disk.used, disk.free);
     }

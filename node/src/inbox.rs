@@ -1,7 +1,7 @@
-//! What waits for a machine's thread: events in order.
+//! Inboxes: queues of events for a machine's thread, in order.
 //!
-//! All inboxes of a node share one room in memory; what it does not hold waits on disk (see [`overflow`]). A push never
-//! waits for work: two nodes that wait for each other's inbox would wait for ever.
+//! All inboxes of a node share one memory budget; messages beyond it wait on disk (see [`overflow`]). A push never waits
+//! for work, since two nodes that wait for each other's inbox would wait for ever.
 //!
 //! [`overflow`]: crate::overflow
 
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// An event of a machine: a peer's message, or something small.
+/// An event of a machine: a peer's message, or a small event.
 pub trait Arrival: Sized {
     /// The event of a peer's message.
     fn received(from: NodeId, message: Message) -> Self;
@@ -65,7 +65,7 @@ struct Queue<T> {
 
 #[derive(Debug)]
 enum Waiting<T> {
-    /// With the bytes of the room that it takes.
+    /// An event in memory, with its bytes of the budget.
     Here(T, u64),
     Stored(NodeId, Kept),
 }
@@ -81,10 +81,10 @@ impl<T: Arrival> Inbox<T> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event of so many bytes; a closed inbox drops it.
+    /// Adds an event of `bytes` bytes; a closed inbox drops it.
     ///
     /// # Errors
-    /// `DiskFull` when there is room neither in memory nor on disk.
+    /// `DiskFull` when neither memory nor disk has room for it.
     pub fn push(&self, event: T, bytes: u64) -> Result<(), Fault> {
         let mut queue = self.lock();
         if queue.is_closed {
@@ -106,7 +106,7 @@ impl<T: Arrival> Inbox<T> {
         Ok(())
     }
 
-    /// Adds a message of so many bytes, unless it would have to wait for the lock or the disk: then it is given back.
+    /// Adds a message of `bytes` bytes, unless it would have to wait for the lock or the disk: then it is returned.
     pub fn try_push(&self, from: NodeId, message: Message, bytes: u64) -> Option<Message> {
         let Ok(mut queue) = self.queue.try_lock() else { return Some(message) };
         if queue.is_closed {
@@ -123,7 +123,7 @@ impl<T: Arrival> Inbox<T> {
     /// The next event; `None` after `wait` without one, or when the inbox is closed.
     ///
     /// # Errors
-    /// When what was stored cannot be read again.
+    /// When a stored message cannot be read.
     pub fn pop(&self, wait: Duration) -> Result<Option<T>, Fault> {
         let queue = self.lock();
         let (mut queue, _) = self
@@ -146,7 +146,7 @@ impl<T: Arrival> Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// Drops what waits and what is still to come.
+    /// Drops queued events, and all later ones.
     pub fn close(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.is_closed = true;
@@ -160,7 +160,7 @@ impl<T> Inbox<T> {
     }
 }
 
-/// One that nobody has closed (a query that never came) gives its room back, too.
+/// An inbox that was not closed (of a query that never arrived) frees its part of the budget, too.
 impl<T> Drop for Inbox<T> {
     fn drop(&mut self) {
         self.close();
@@ -212,7 +212,7 @@ mod tests {
         push(&one, 1).expect("it is dropped");
         push(&other, 2).expect("there is room");
         drop(other);
-        assert!(room.take(1000), "what is closed or dropped takes no room");
+        assert!(room.take(1000), "closed and dropped inboxes take no room");
         assert_eq!(std::fs::read_dir(place.path()).expect("it is there").count(), 0, "the files have no names");
     }
 }

@@ -1,4 +1,4 @@
-//! One worker: the shards that it holds, and the work over them.
+//! A node: the shards that it holds, and the work over them.
 //!
 //! ```text
 //! service (gRPC) ──► operations ──► attempt  (stage, reason, seal, decide) ──► store
@@ -6,7 +6,7 @@
 //! membership ──► coordinator        peers ──► other nodes
 //! ```
 //!
-//! The thinking is `entail-logic`'s: this crate gives its machines threads, messages and a disk.
+//! The algorithms are in `entail-logic`: this crate gives its machines threads, messages and a disk.
 
 mod attempt;
 mod context;
@@ -63,40 +63,39 @@ use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 
-/// The part of the memory for decoded chunks; the rest is for messages that wait and for work.
+/// The part of the memory for decoded chunks; the rest is for queued messages and for work.
 const CACHE_SHARE: u64 = 2;
 
-/// The part of the memory that all runs of an attempt may take together before the largest are stored, down to so few
-/// pairs that storing them would cost more than it saves.
+/// The part of the memory that all runs of an attempt may take together before the largest are stored; at least
+/// `RESIDENT_PAIRS_MIN`, since storing fewer pairs costs more than it saves.
 const ATTEMPT_SHARE: u64 = 4;
 const RESIDENT_PAIRS_MIN: u64 = 128 << 10;
 
-/// The part of the memory for messages that wait to be worked on, of all attempts and queries together; others wait on
-/// disk.
+/// The part of the memory for queued messages, of all attempts and queries together; others wait on disk.
 const ROOM_SHARE: u64 = 8;
 const ROOM_BYTES_MIN: u64 = 4 << 20;
 
-/// How often a silent caller is asked for a sign of life, and how long it has for that.
+/// The interval of keepalive pings to a silent caller, and the time for its answer.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// How long the server's connections may take to close when nobody is served any more.
+/// The limit for closing the server's connections after the last request.
 const ENDING_MAX: Duration = Duration::from_secs(1);
 
-/// How long the disk may then take. With telemetry's last 2 s this is less than what whoever stops the process should
-/// leave it beyond the grace: 6 s.
+/// The limit for closing the store. With `ENDING_MAX` and telemetry's last 2 s it stays below the 6 s that a supervisor
+/// should allow after the grace period.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
 
-/// How long the work in the background waits where there is none, and after a failure.
+/// How long the background work pauses when there is none, and after a failure.
 const IDLE: Duration = Duration::from_millis(200);
 const AFTER_FAULT: Duration = Duration::from_secs(5);
 
-/// Runs a node until `shutdown` completes, and then until what is going on has ended, as long as its grace allows.
+/// Runs a node until `shutdown` completes, and then until requests in progress have ended, within the grace period.
 ///
 /// # Errors
 /// `DirectoryInUse`, `WrongCluster`, `Corrupt` and `DiskFull` from the store; `InvalidRequest` for addresses that cannot
 /// be used.
 pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), Fault> {
-    // Before anything is written: a start that fails for its address leaves no directory behind.
+    // Before anything is written: a start that fails because of its address creates no directory.
     let bound = Bound::new(options.peer_listen)?;
     let (data, budget) = (options.data.clone(), options.memory / CACHE_SHARE);
     let store = tokio::task::spawn_blocking(move || Store::open(&data, OpenOptions { memory_budget: budget }))
@@ -149,13 +148,13 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let incoming = incoming(listener);
     let gate = Gate::new(refusal);
-    // Only what is for this node: its address may have been another's.
+    // Only calls for this node: its address may have belonged to another one.
     let node = context.node;
     let mine = move |request: Request<()>| addressee::check(request.metadata(), node).map(|()| request);
     let services = Services(operations.clone());
     let node_service = NodeServiceServer::new(services.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let peer_service = PeerServiceServer::new(services).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    // A coordinator whose host was cut off says no goodbye: what it asked for ends when it is not heard of.
+    // A coordinator whose host was disconnected closes no connection: keepalives end its requests.
     let routes = Routes::new(InterceptedService::new(node_service, mine))
         .add_service(health_service)
         .add_service(InterceptedService::new(peer_service, mine));
@@ -185,7 +184,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         poisoned = poisoned(&context) => Err(poisoned),
         () = shutdown => Ok(()),
     };
-    // From here on whoever asks is told by the gate.
+    // From here on the gate answers requests.
     drop(local);
     if result.is_ok() {
         farewell(&member, &gate, options.grace).await;
@@ -198,8 +197,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     result.and(close(&context, compaction).await)
 }
 
-/// Closes the store, and waits for the work in the background to notice. What a slow disk does not do in time, it need not:
-/// whatever is committed is safe.
+/// Closes the store, and waits until the background work has ended, but not longer than `CLOSING_MAX`: committed data is
+/// safe without it.
 async fn close(context: &Arc<Context>, compaction: JoinHandle<()>) -> Result<(), Fault> {
     let closed = async {
         let closed = context.blocking(|context| context.store.close()).await;
@@ -212,7 +211,7 @@ async fn close(context: &Arc<Context>, compaction: JoinHandle<()>) -> Result<(),
     })
 }
 
-/// What becomes of the node's metrics and readiness.
+/// Registers the node's metrics and readiness.
 fn show(instruments: &Instruments, node: &Operations, presence: &Arc<Presence>) {
     let told = Arc::clone(presence);
     instruments.readiness.tell(move || told.check());
@@ -225,8 +224,8 @@ fn show(instruments: &Instruments, node: &Operations, presence: &Arc<Presence>) 
     sources.register(&instruments.metrics);
 }
 
-/// Says goodbye, and lets what is going on come to its end, as long as there is time. Whoever still needs this node is
-/// served meanwhile, and heartbeats go on, so that nobody takes it for lost.
+/// Leaves the cluster, and waits for requests in progress within the grace period. Until then requests that need this node
+/// are served, and heartbeats continue, so that the coordinator does not take it for lost.
 async fn farewell(member: &Member, gate: &Gate, grace: Duration) {
     let started = Instant::now();
     member.leave(grace).await;
@@ -234,13 +233,13 @@ async fn farewell(member: &Member, gate: &Gate, grace: Duration) {
     _ = tokio::time::timeout(grace.saturating_sub(started.elapsed()), gate.empty()).await;
 }
 
-/// What is said to those who come too late, or cannot wait until they have what they came for: the coordinator makes of it
-/// that the node's shards cannot be reached.
+/// The fault for requests that are refused or cut off at the end: the coordinator treats the node's shards as
+/// unavailable.
 fn refusal(_: Refusal, _: &str) -> Fault {
     Fault::new(Reason::ShardsUnavailable, "the node is shutting down")
 }
 
-/// Completes when the store has failed: nothing it holds can be trusted to last, so the process must end.
+/// Completes when a write of the store has failed: later writes would not be durable, so the process must end.
 async fn poisoned(context: &Context) -> Fault {
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -1,8 +1,8 @@
-//! The node as the coordinator and other nodes of its process call it: nothing is encoded, and what takes time runs on the
-//! caller's thread, of which the async runtime is told.
+//! The node as `NodeApi` for the coordinator and other nodes of its process: nothing is encoded, and blocking work runs on
+//! the caller's thread, by `block_in_place`.
 //!
-//! Calls look as calls of the node's server do, in traces, in metrics and when the node shuts down, with two exceptions that
-//! are too many for it: messages of an exchange, and what [`AtOnce`] answers, which is part of the caller's request.
+//! In traces, metrics and at shutdown, calls appear as calls of the node's server do. Two kinds do not, since they are too
+//! many: messages of an exchange, and calls that [`AtOnce`] answers, which are part of the caller's request.
 
 use crate::operations::Operations;
 use crate::queries::caught;
@@ -36,19 +36,19 @@ impl fmt::Debug for Local {
     }
 }
 
-/// Does work that takes time on this thread; the runtime moves its other tasks to another thread. A panic of the work is a
-/// fault of this call, as it is for a caller in another process.
+/// Runs blocking work on this thread; another thread takes over its other tasks of the runtime. A panic of the work is a
+/// fault of this call alone, as it is for a caller in another process.
 fn here<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     tokio::task::block_in_place(|| caught("call", work))
 }
 
 impl Local {
-    /// The node, whose server has this gate and counts as `calls` do.
+    /// The node. `gate` is that of its server; `calls` counts in the metrics of its server.
     pub fn new(node: Operations, calls: LocalCalls, gate: Gate) -> Self {
         Self { node, calls, gate }
     }
 
-    /// Lets a call in, unless the node is about to end or of another cluster.
+    /// Admits a call, unless the node is shutting down or belongs to another cluster.
     fn begin(&self, call: Call, method: &'static str) -> Result<(Inside, LocalCall), Fault> {
         let begun = self.calls.begin(method);
         let inside = self.gate.admit(method).and_then(|inside| {
@@ -61,7 +61,7 @@ impl Local {
         }
     }
 
-    /// Makes a call, until it has its answer or the node cuts it off.
+    /// Runs a call until it has its answer or the node cuts it off at shutdown.
     async fn call<T>(
         &self,
         call: Call,
@@ -85,7 +85,7 @@ impl Local {
     }
 }
 
-/// The fault that a call ended with.
+/// Records the fault that a call ended with.
 fn told(mut call: LocalCall, fault: Fault) -> Fault {
     call.tell(status::code(fault.reason), || fault.message.clone());
     fault
@@ -149,7 +149,7 @@ impl NodeApi for Local {
         };
         let mut begun = Some((inside, begun));
         let parts = parts.map(move |part| {
-            // With its last part the call is over, before the query hears of it.
+            // The last part ends the call, before the query receives that part.
             match &part {
                 Ok(Part::Rows(_)) => {}
                 Ok(Part::Done(_)) => _ = begun.take().map(|(_, mut call)| call.tell(Code::Ok, String::new)),

@@ -1,10 +1,10 @@
-//! Joining a cluster and staying in touch.
+//! Membership: registration and heartbeats.
 //!
-//! A node that starts registers: it says which cluster it was in, which epoch it has and which sealed attempts it does
-//! not know the outcome of; the coordinator answers from its log. Then it sends heartbeats, which ask for outcomes too:
-//! the coordinator tells each once, and until a node knows it, it refuses later attempts. It registers again when the
-//! coordinator does not know it (after the coordinator's restart, say). A node that is about to end says so with all of
-//! these: a coordinator that has just started must not take it for one that stays.
+//! A node that starts registers with its cluster, its epoch, and its sealed attempts of unknown outcome; the coordinator
+//! answers from its log. Then it sends heartbeats, which ask for outcomes too: the coordinator sends each once, and a node
+//! refuses later attempts until it has it. It registers again when the coordinator does not know it (for example after the
+//! coordinator's restart). A node that shuts down says so in registrations and heartbeats: a coordinator that has just
+//! started must not take it for one that stays.
 
 use crate::attempt::Attempts;
 use crate::context::{Context, Membership};
@@ -25,15 +25,15 @@ use tonic::transport::Endpoint;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
-/// Short beside the 10 s of silence after which the coordinator gives a node up: one that is swallowed must not cost
-/// the node its place.
+/// Short compared with the 10 s of silence after which the coordinator takes a node for lost: one heartbeat without an
+/// answer must not make the node lost.
 const HEARTBEAT_DEADLINE: Duration = Duration::from_secs(2);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-/// How long a coordinator that has just started may take to know a node that wants to leave: some heartbeats.
+/// The time in which a coordinator that has just started learns of a node that wants to leave: some heartbeats.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 
-/// What a node says of itself.
+/// A node as it registers.
 pub struct Member {
     pub context: Arc<Context>,
     pub attempts: Arc<Attempts>,
@@ -46,10 +46,10 @@ pub struct Member {
 
 impl Member {
     /// Registers and sends heartbeats until the task is dropped. The node is healthy while it is registered and its
-    /// heartbeats are answered: then it knew every outcome when it came, and learns the others.
+    /// heartbeats are answered: then it learned all earlier outcomes when it registered, and learns later ones.
     ///
     /// # Errors
-    /// Only what no retry mends: another cluster, a damaged store.
+    /// Only those that no retry resolves: another cluster, a damaged store.
     pub async fn run(&self) -> Result<(), Fault> {
         let mut client = self.client()?;
         loop {
@@ -67,18 +67,18 @@ impl Member {
         Ok(ClusterServiceClient::new(Connection::new(endpoint)))
     }
 
-    /// Tells the coordinator that the node is going to end, and waits until nothing needs it any more, for as long as
-    /// `grace` allows. A coordinator that cannot be reached is not waited for: whoever needs the node finds out.
+    /// Tells the coordinator that the node shuts down, and waits until no request needs it any more, for at most `grace`. If
+    /// the coordinator cannot be reached it does not wait: requests that need the node then fail.
     pub async fn leave(&self, grace: Duration) {
         self.presence.change(State::leave).await;
         match tokio::time::timeout(grace, self.say_goodbye(grace)).await {
             Ok(Ok(())) => tracing::info!("no request in progress needs this node any more"),
-            Ok(Err(fault)) => tracing::debug!(%fault, "the coordinator cannot be told that this node shuts down"),
+            Ok(Err(fault)) => tracing::debug!(%fault, "announcing the shutdown to the coordinator failed"),
             Err(_) => tracing::warn!(?grace, "requests that need this node did not finish within the grace period"),
         }
     }
 
-    /// A coordinator that has started meanwhile gets to know the node first, with one of the next heartbeats.
+    /// Calls `Leave`. A coordinator that has restarted meanwhile first learns of the node, by one of the next heartbeats.
     async fn say_goodbye(&self, grace: Duration) -> Result<(), Fault> {
         let mut client = self.client()?;
         let started = Instant::now();
@@ -115,7 +115,7 @@ impl Member {
                 Ok(response) => return self.join(response.into_inner()).await,
                 Err(error) => {
                     let fault = status::to_fault(&error);
-                    // A coordinator without room for the registration gets some when somebody makes it.
+                    // A coordinator without disk space for the registration may have some later.
                     let may_pass = matches!(fault.reason, Reason::DeadlineExceeded | Reason::DiskFull);
                     if !fault.is_retryable() && !may_pass {
                         return Err(fault);
@@ -154,7 +154,7 @@ impl Member {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
             self.queries.sweep();
-            // A node that cannot look at its disk, or has no files left to open, is still there.
+            // A node that cannot read its disk's statistics, or has no file descriptors left, still sends heartbeats.
             let stats = self.context.blocking(node_stats).await.inspect_err(|fault| {
                 tracing::warn!(%fault, "the statistics of this node cannot be read");
             });
@@ -184,7 +184,7 @@ impl Member {
         }
     }
 
-    /// Takes in outcomes that came with a heartbeat. What cannot be done now is asked for again with the next one.
+    /// Applies outcomes from a heartbeat's answer. Those that cannot be applied now are requested again with the next one.
     async fn learn(&self, decisions: Vec<Decision>) {
         if decisions.is_empty() {
             return;
@@ -204,13 +204,13 @@ fn decide(context: &Context, attempts: &Attempts, decisions: &[Decision]) -> Res
     })
 }
 
-/// Attempts that are sealed here and whose outcome is not known.
+/// Attempts that are sealed at this node without a known outcome.
 fn undecided(context: &Context) -> Vec<u64> {
     context.store.undecided().iter().map(|attempt| attempt.0).collect()
 }
 
 fn register_request(context: &Context, name: String, address: String) -> RegisterRequest {
-    // Before the epoch: an attempt that is decided in between must not be missing in both.
+    // Read before the epoch: an attempt that is decided in between must be in at least one of the two.
     let undecided = undecided(context);
     RegisterRequest {
         cluster: context.store.cluster().map_or(0, |cluster| cluster.0),

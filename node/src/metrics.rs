@@ -6,7 +6,7 @@ use entail_proto::internal::node_service_server::SERVICE_NAME as NODE_SERVICE;
 use entail_proto::internal::peer_service_server::SERVICE_NAME as PEER_SERVICE;
 use entail_telemetry::metrics::{Counter, Histogram, Registry, SECONDS};
 
-/// Facts of one round at one node.
+/// Buckets for the facts of one round at one node.
 const FACTS: [f64; 9] = [0.0, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7];
 
 /// The methods of a node's server.
@@ -30,7 +30,7 @@ impl Traffic {
     }
 }
 
-/// What is counted where the work is done.
+/// The metrics that are counted as events happen.
 #[derive(Debug)]
 pub struct Metrics {
     pub part_seconds: Histogram,
@@ -46,11 +46,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers what is counted.
+    /// Registers the counted metrics.
     pub fn new(registry: &Registry) -> Self {
         let labels = ["flow", "direction"];
         let messages = registry.counters("entail_exchange_messages_total", "Messages between nodes.", &labels);
-        let meaning = "Bytes of messages between nodes: encoded, or, between nodes of one process, of what they carry.";
+        let meaning = "Bytes of messages between nodes: encoded, or their payload between nodes of one process.";
         let bytes = registry.counters("entail_exchange_bytes_total", meaning, &labels);
         let traffic = |flow: &str, direction: &str| Traffic {
             messages: messages.with_label_values(&[flow, direction]),
@@ -62,7 +62,7 @@ impl Metrics {
                 "Time from the start of a query's part at a node to its end, waiting included.",
                 &SECONDS,
             ),
-            part_rows: registry.counter("entail_query_part_rows_total", "Rows that parts of queries gave."),
+            part_rows: registry.counter("entail_query_part_rows_total", "Rows of query parts."),
             round_seconds: registry.histogram(
                 "entail_round_duration_seconds",
                 "Time from the start of a reasoning round at a node until it is closed there.",
@@ -78,7 +78,7 @@ impl Metrics {
                 "Time to make an attempt durable, up to its synced write.",
                 &SECONDS,
             ),
-            merges: registry.counter("entail_merges_total", "Steps that merged runs of facts in the background."),
+            merges: registry.counter("entail_merges_total", "Steps that merged runs in the background."),
             attempts_sent: traffic("reasoning", "sent"),
             attempts_received: traffic("reasoning", "received"),
             queries_sent: traffic("query", "sent"),
@@ -96,7 +96,7 @@ mod tests {
     fn every_method_between_the_roles_is_one_of_a_known_server() {
         let known: Vec<_> = methods().collect();
         let unknown: Vec<_> = internal::METHODS.iter().filter(|method| !known.contains(method)).collect();
-        // The coordinator has that one.
+        // The coordinator serves that one.
         assert!(unknown.iter().all(|(service, _)| *service == CLUSTER_SERVICE), "{unknown:?}");
         assert!(known.contains(&(NODE_SERVICE, "Trace")) && unknown.contains(&&(CLUSTER_SERVICE, "Leave")));
     }

@@ -1,4 +1,4 @@
-//! What a node can be asked for, each operation once, on the caller's thread. Two edges call it: the gRPC
+//! The operations of a node, each once, on the caller's thread. Two edges call them: the gRPC
 //! [service](crate::service) and, within the process, [`Local`](crate::local::Local).
 
 use crate::attempt::Attempts;
@@ -39,10 +39,10 @@ impl fmt::Debug for Operations {
 }
 
 impl Operations {
-    /// Does an operation for a cluster off the async threads, in the caller's span.
+    /// Runs an operation for a cluster off the async threads, in the caller's span.
     ///
     /// # Errors
-    /// `WrongCluster`, `NotReady`, and what the work gives.
+    /// `WrongCluster`, `NotReady`, and those of the work.
     pub async fn blocking<T: Send + 'static>(
         &self,
         cluster: u64,
@@ -53,7 +53,7 @@ impl Operations {
         self.context.blocking(move |_| work(&node)).await
     }
 
-    /// The ids of terms, of which the hashes are known; new ones are interned for the attempt.
+    /// The ids of terms with known hashes; new terms are interned for the attempt.
     pub fn intern(&self, attempt: Attempt, terms: &[&[u8]], hashes: &[TermHash]) -> Result<Vec<TermId>, Fault> {
         self.attempts.open(&self.context, attempt)?;
         match hashes.len() == terms.len() {
@@ -62,7 +62,7 @@ impl Operations {
         }
     }
 
-    /// Stages asserted facts, which `add` brings, for an attempt that builds on the epoch `previous`.
+    /// Stages asserted facts, which `add` adds, for an attempt that builds on the epoch `previous`.
     pub fn stage(
         &self,
         attempt: Attempt,
@@ -73,7 +73,7 @@ impl Operations {
         self.attempts.open(&self.context, attempt)?.stage(&self.context, previous, sequence, add)
     }
 
-    /// Runs a round, until it is closed here; `request` is made off the async threads.
+    /// Runs a round until it is closed at this node; `request` is evaluated off the async threads.
     pub async fn reason(
         &self,
         cluster: u64,
@@ -96,7 +96,7 @@ impl Operations {
         Ok(SealAnswer { digest: summary.digest, asserted, derived })
     }
 
-    /// Starts a query's part, which ends after `deadline` by itself. Dropping the stream stops it.
+    /// Starts a query's part, which ends at the latest after `deadline`. Dropping the stream stops it.
     pub fn execute(&self, request: Execute, deadline: Option<Duration>) -> Result<Parts, Fault> {
         let shard_maps = AddressedShardMap::new(self.context.node, &request.placement, &request.participants);
         let (parts, guard) = self.queries.start(&self.context, request, shard_maps, deadline)?;
@@ -107,7 +107,7 @@ impl Operations {
         })))
     }
 
-    /// The rows of a plan that this node answers alone, if they are few.
+    /// The rows of a plan that this node can answer alone, if they are few.
     pub fn answer(&self, ask: Ask) -> Result<Answered, Fault> {
         let _at_work = self.queries.begin_at_once();
         let _timed = self.context.metrics.part_seconds.start_timer();
@@ -143,7 +143,7 @@ impl Operations {
                 rows.push(batch);
                 Ok(())
             }
-            Effect::Send { .. } => Err(Fault::internal("a part of one node has a message for another")),
+            Effect::Send { .. } => Err(Fault::internal("a query on one node has a message for another")),
             Effect::Done => Ok(()),
         };
         match answer.step(Event::Start, &mut emit) {
@@ -163,14 +163,14 @@ impl Operations {
         scan::sizes(&snapshot, rdf_type)
     }
 
-    /// Streams the out copies of the facts here.
+    /// Streams the forward copies of the facts at this node.
     pub fn scan(&self, scan: Scan) -> Blocks {
         let (blocks, stream) = tokio::sync::mpsc::channel(4);
         let context = Arc::clone(&self.context);
         tokio::task::spawn_blocking(move || {
             let mut send = |block: Block| {
                 let sent = blocks.blocking_send(Ok(block));
-                sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller went away"))
+                sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller disconnected"))
             };
             let snapshot = context.snapshot(scan.epoch, &|| blocks.is_closed());
             if let Err(fault) = snapshot.and_then(|snapshot| scan::facts(&snapshot, scan, &mut send)) {
@@ -180,7 +180,8 @@ impl Operations {
         Box::pin(ReceiverStream::new(stream))
     }
 
-    /// Takes a message of `bytes` bytes of another node: into memory, or onto the disk. One for what has ended is dropped.
+    /// Takes a message of `bytes` bytes from another node, into memory or onto disk. A message for an ended attempt or query
+    /// is dropped.
     pub fn receive(&self, exchange: Exchange, bytes: u64) -> Result<(), Fault> {
         let Exchange { flow, from, message } = exchange;
         match flow {
@@ -197,7 +198,7 @@ impl Operations {
         Ok(())
     }
 
-    /// Takes a message as [`receive`](Self::receive) does, if it need not wait for a lock or the disk; else gives it back.
+    /// Takes a message as [`receive`](Self::receive) does, if it need not wait for a lock or the disk; else returns it.
     pub fn try_receive(&self, exchange: Exchange, bytes: u64) -> Result<Option<Exchange>, Fault> {
         let Exchange { flow, from, message } = exchange;
         let left = match flow {

@@ -1,7 +1,8 @@
-//! Where messages wait that memory has no room for: a file without a name, which is gone when its owner is.
+//! Overflow of inboxes: messages beyond the memory budget wait in an unnamed file, which the system frees when it is
+//! closed.
 //!
-//! A peer has its receipt when the message is written, so a disk that is slow holds the sender back, and work that takes
-//! long does not: nodes that all work and all send never wait for each other.
+//! A peer has its receipt when the message is written, so a slow disk delays the sender, and long work does not: nodes
+//! that all work and all send never wait for each other.
 
 use entail_model::{Fault, Reason};
 use std::fs::{self, File, OpenOptions};
@@ -10,11 +11,11 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The disk keeps so many bytes, or this part of itself if that is less, for what has been accepted.
+/// The bytes that stay free on the disk, or `FREE_SHARE` of it if that is less, for accepted data.
 const FREE_MIN: u64 = 1 << 30;
 const FREE_SHARE: u64 = 10;
 
-/// The room of all inboxes of a node.
+/// The memory budget of all inboxes of a node.
 #[derive(Debug)]
 pub struct MemoryBudget {
     bytes_max: u64,
@@ -26,23 +27,23 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// Room for `bytes_max` bytes in memory; the rest waits in files in `place`.
+    /// A budget of `bytes_max` bytes in memory; other messages wait in files in `place`.
     pub fn new(bytes_max: u64, place: PathBuf) -> Self {
         Self { bytes_max, bytes: AtomicU64::new(0), place, next_file: AtomicU64::new(0), stored: AtomicU64::new(0) }
     }
 
-    /// Takes room in memory, if there is so much.
+    /// Takes `bytes` of the budget, if they are free.
     pub fn take(&self, bytes: u64) -> bool {
         let taken = |used: u64| used.checked_add(bytes).filter(|used| *used <= self.bytes_max);
         self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
     }
 
-    /// Gives room back.
+    /// Returns `bytes` to the budget.
     pub fn give(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// The room in memory, what is taken of it, and the bytes that had to go to disk since the start.
+    /// The budget, its used bytes, and the bytes that went to disk since the start.
     pub fn use_of(&self) -> RoomUse {
         RoomUse {
             budget: self.bytes_max,
@@ -61,7 +62,7 @@ impl MemoryBudget {
     }
 }
 
-/// How a room is used, in bytes.
+/// The use of a budget, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomUse {
     pub budget: u64,
@@ -69,7 +70,7 @@ pub struct RoomUse {
     pub stored: u64,
 }
 
-/// Where a message is in its file.
+/// The position of a message in its file.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept {
     offset: u64,
@@ -88,7 +89,7 @@ impl Overflow {
     /// An empty file.
     pub fn new(room: &MemoryBudget) -> Result<Self, Fault> {
         let path = room.place.join(format!("overflow-{}", room.next_file.fetch_add(1, Ordering::Relaxed)));
-        // One of a process that was killed at the wrong moment may be there.
+        // A process that was killed at this point may have left a file.
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
         let file = file.map_err(|error| failed(&error))?;
         fs::remove_file(&path).map_err(|error| failed(&error))?;

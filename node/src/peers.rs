@@ -1,11 +1,11 @@
-//! Messages to other nodes: one call each, its answer the receipt.
+//! Messages to other nodes: one call each, whose answer is the receipt.
 //!
-//! The sender's thread waits when too many messages to one peer are under way; a receipt never waits for work, only for
+//! The sender's thread waits when too many messages to one peer are in flight. A receipt never waits for work, only for
 //! the message to be in the receiver's memory or on its disk, so two nodes that send to each other cannot wait in a
-//! circle. Messages carry no trace: they are too many for spans, and [`Traffic`](crate::traffic::Traffic) has one for all.
+//! circle. Messages have no spans, since they are too many; [`Traffic`](crate::traffic::Traffic) has one span for all.
 //!
-//! The call begins on the sender's thread. A node of this process has the message then, and nothing else is begun; any
-//! other call goes on in the async runtime.
+//! The call begins on the sender's thread. A node of this process takes the message on that thread; any other call
+//! continues in the async runtime.
 
 use crate::context::AddressedShardMap;
 use crate::metrics::Metrics;
@@ -22,11 +22,11 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::{Instrument, Span};
 
-/// Messages under way to one peer.
+/// The most messages in flight to one peer.
 const IN_FLIGHT_MAX: usize = 8;
 
-/// How long after its first failure a message is tried again: a peer that starts anew is there by then, and whoever waits
-/// for a peer that is not learns it soon.
+/// How long after its first failure a message is sent again: long enough for a peer to restart, short enough for the
+/// sender to learn of a lost peer soon.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The bound of the wait before the first retry of a message.
@@ -36,22 +36,22 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub struct Peers {
     connections: Connections,
-    /// Room for messages that are under way, by node.
+    /// Permits for messages in flight, by node.
     permits: Mutex<HashMap<NodeId, Arc<Semaphore>>>,
 }
 
-/// One message on its way.
+/// A message to be sent.
 pub struct Envelope<'s> {
     pub cluster: ClusterId,
     pub to: NodeId,
     pub exchange: Exchange,
-    /// Set when the message is not needed any more.
+    /// Set when the message is no longer needed.
     pub stop: &'s AtomicBool,
     pub metrics: &'s Metrics,
 }
 
 impl Peers {
-    /// The nodes that these connections lead to.
+    /// The peers behind these connections.
     pub fn new(connections: Connections) -> Self {
         Self { connections, permits: Mutex::default() }
     }
@@ -61,8 +61,8 @@ impl Peers {
         Arc::clone(permits.entry(to).or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT_MAX))))
     }
 
-    /// Sends a message; called on a thread that may wait, until `envelope.stop` is set. `done` learns of the receipt or
-    /// the failure.
+    /// Sends a message; may block the calling thread until `envelope.stop` is set. `done` is called with the receipt or the
+    /// failure.
     pub fn send(
         &self,
         runtime: &Handle,
@@ -73,7 +73,7 @@ impl Peers {
         let Envelope { cluster, to, exchange, stop, metrics } = envelope;
         let permit = wait(runtime, stop, self.permits(to).acquire_owned())?
             .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
-        // Connections are made inside the runtime, and this thread is not one of its own.
+        // Connections are made inside the runtime, to which this thread does not belong.
         let _inside = runtime.enter();
         let peer = self.connections.node(to, || shard_maps.address(to))?;
         let sent = match exchange.flow {
@@ -95,13 +95,12 @@ impl Peers {
     }
 }
 
-/// May a peer that refused a message for this take it a moment later?
+/// May a peer that refused a message with this fault take it a moment later?
 fn may_pass(fault: &Fault) -> bool {
     matches!(fault.reason, Reason::ShardsUnavailable | Reason::NotReady | Reason::DeadlineExceeded)
 }
 
-/// Sends a message, again for as long as [`PATIENCE`] if it may pass: a peer counts a message once however often it
-/// comes. Returns the message's bytes.
+/// Delivers a message, with retries for [`PATIENCE`]: receivers count repeated messages once. Returns the message's bytes.
 async fn deliver(peer: &dyn NodeApi, call: Call, exchange: Exchange) -> Result<u64, Fault> {
     let mut backoff = Backoff::new(RETRY_FIRST, PATIENCE, exchange.from.0 ^ exchange.message.sequence);
     let mut failing: Option<Instant> = None;

@@ -1,4 +1,4 @@
-//! Whether a node is there for others: the one truth behind gRPC health, `/readyz` and its metric.
+//! Whether a node serves requests: the one source of gRPC health, `/readyz` and its metric.
 
 use entail_proto::internal::node_service_server::SERVICE_NAME as NODE_SERVICE;
 use entail_proto::internal::peer_service_server::SERVICE_NAME as PEER_SERVICE;
@@ -7,38 +7,39 @@ use std::time::Duration;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-/// After this long without an answer to a heartbeat the node may be cut off: the coordinator gives it up then, too.
+/// After this time without an answer to a heartbeat the node counts as disconnected; the coordinator then takes it for
+/// lost, too.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A node's presence.
 pub struct Presence {
     state: Mutex<State>,
-    /// Held while what is shown follows the state, so that the last change is shown last.
+    /// Locked while a change of the state is reported, so that the last change is reported last.
     health: tokio::sync::Mutex<HealthReporter>,
 }
 
-/// Where a node stands.
+/// The state of a node in its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Not registered, or not any more.
+    /// Not registered, or no longer.
     Apart,
     /// Registered, and the coordinator answers.
     Present { incarnation: u64 },
     /// Registered, but the coordinator has not answered for too long.
     Unheard { incarnation: u64 },
-    /// About to end, whatever comes. With the incarnation, if there is one.
+    /// Shutting down, which is final; with the incarnation, if there is one.
     Leaving { incarnation: Option<u64> },
 }
 
 impl State {
-    /// The coordinator does not know the node any more.
+    /// The coordinator no longer knows the node.
     pub fn lose_touch(&mut self) {
         if let Self::Present { .. } | Self::Unheard { .. } = self {
             *self = Self::Apart;
         }
     }
 
-    /// The coordinator has answered nothing for so long.
+    /// The coordinator has not answered for `silence`.
     pub fn unanswered(&mut self, silence: Duration) {
         if let Self::Present { incarnation } = *self
             && silence >= SILENCE_MAX
@@ -54,7 +55,7 @@ impl State {
         }
     }
 
-    /// The coordinator knows the node.
+    /// The coordinator has registered the node.
     pub fn registered(&mut self, new: u64) {
         match self {
             Self::Leaving { incarnation } => *incarnation = Some(new),
@@ -62,7 +63,7 @@ impl State {
         }
     }
 
-    /// The node is going to end.
+    /// The node shuts down.
     pub fn leave(&mut self) {
         *self = Self::Leaving { incarnation: self.incarnation() };
     }
@@ -77,7 +78,7 @@ impl State {
 }
 
 impl Presence {
-    /// A node that has not registered yet.
+    /// The presence of a node that has not registered yet.
     pub async fn new(health: HealthReporter) -> Self {
         let presence = Self { state: Mutex::new(State::Apart), health: tokio::sync::Mutex::new(health) };
         presence.show(&*presence.health.lock().await).await;
@@ -88,7 +89,7 @@ impl Presence {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, and shows it if it has become another: whoever watches hears of changes only.
+    /// Changes the state, and reports it if it is another one: health watchers get changes only.
     pub async fn change(&self, change: impl FnOnce(&mut State)) {
         let health = self.health.lock().await;
         let before = *self.state();
@@ -111,20 +112,20 @@ impl Presence {
         }
     }
 
-    /// Is the node about to end?
+    /// Is the node shutting down?
     pub fn is_leaving(&self) -> bool {
         matches!(*self.state(), State::Leaving { .. })
     }
 
-    /// The node's life as the coordinator knows it.
+    /// The node's incarnation, if it is registered.
     pub fn incarnation(&self) -> Option<u64> {
         self.state().incarnation()
     }
 
-    /// Is the node there for others?
+    /// Does the node serve requests?
     ///
     /// # Errors
-    /// Why it is not.
+    /// The reason why it does not.
     pub fn check(&self) -> Result<(), String> {
         match *self.state() {
             State::Present { .. } => Ok(()),

@@ -1,8 +1,8 @@
-//! Queries at this node: each runs the answering machine on a thread of its own and streams what it finds.
+//! Queries at this node: each runs the answer machine on its own thread and streams its rows.
 //!
-//! A peer's message can come before the coordinator's request: it waits in the query's inbox. Dropping the stream stops
-//! the thread: every wait looks at the flag within a twentieth of a second, and every operator before each piece of
-//! rows. However a part ends, by a panic too, it leaves its place to others.
+//! A peer's message can arrive before the coordinator's request: it waits in the query's inbox. Dropping the stream stops
+//! the thread: every wait checks the flag within 50 ms, and every operator before each piece of rows. A part that ends,
+//! also by a panic, frees its place.
 
 use crate::context::{AddressedShardMap, Context, StoreTexts};
 use crate::inbox::Inbox;
@@ -24,16 +24,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{Span, info_span};
 
-/// Ended queries whose late messages are recognised.
+/// The number of ended queries whose late messages are recognised.
 const ENDED_KEPT: usize = 10_000;
 
-/// Queries that run at once at one node.
+/// The most queries that run at once at one node.
 const RUNNING_MAX: usize = 256;
 
 /// How long a message waits for its query.
 const UNCLAIMED: Duration = Duration::from_secs(60);
 
-/// The time of the machine.
+/// The system's monotonic clock.
 struct Monotonic(Instant);
 
 impl Clock for Monotonic {
@@ -46,11 +46,11 @@ impl Clock for Monotonic {
 #[derive(Default)]
 pub struct Queries {
     known: Mutex<Known>,
-    /// Parts at work that are answered at once: no message is for them.
+    /// Running parts that are answered at once, for which there are no messages.
     at_once: AtomicUsize,
 }
 
-/// A part at work that is answered at once.
+/// A running part that is answered at once.
 pub struct PartAtOnce<'q>(&'q AtomicUsize);
 
 impl Drop for PartAtOnce<'_> {
@@ -85,7 +85,7 @@ impl Queries {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where messages of a query wait, for its part if it has not been asked for yet; `None` when it has ended.
+    /// The inbox for messages of a query, made if its part has not been requested yet; `None` when the query has ended.
     pub fn inbox_of(&self, context: &Context, query: u64) -> Result<Option<Arc<Inbox<Event>>>, Fault> {
         self.inbox(context, query, false)
     }
@@ -119,24 +119,24 @@ impl Queries {
         }
     }
 
-    /// Queries whose part is at work here.
+    /// The number of queries with a running part at this node.
     pub fn at_work(&self) -> usize {
         let at_once = self.at_once.load(Ordering::Relaxed);
         at_once + self.lock().running.values().filter(|running| running.is_claimed).count()
     }
 
-    /// Counts a part that is answered at once, until this is dropped.
+    /// Counts a part that is answered at once, until the returned value is dropped.
     pub fn begin_at_once(&self) -> PartAtOnce<'_> {
         self.at_once.fetch_add(1, Ordering::Relaxed);
         PartAtOnce(&self.at_once)
     }
 
-    /// Drops messages whose query never came.
+    /// Drops messages whose query was never requested.
     pub fn sweep(&self) {
         self.lock().running.retain(|_, running| running.is_claimed || running.since.elapsed() < UNCLAIMED);
     }
 
-    /// Starts a query's part; what it finds comes from the channel.
+    /// Starts a query's part; its rows arrive on the channel.
     pub fn start(
         self: &Arc<Self>,
         context: &Arc<Context>,
@@ -161,12 +161,12 @@ impl Queries {
             let result = span.in_scope(|| caught("query's part", || part.run(request, &shard_maps)));
             drop(timed);
             if let Err(fault) = &result
-                // Being stopped is how a query ends that has enough.
+                // A query that has enough rows ends by being stopped.
                 && fault.reason != Reason::Cancelled
             {
                 fail(&span, fault.reason.name(), &fault.message);
             }
-            // Before the caller hears of it.
+            // Before the caller gets the result.
             drop(span);
             _ = part.hand_on(result.map(Part::Done));
         });
@@ -176,12 +176,12 @@ impl Queries {
     /// Claims the query's place.
     fn place(self: &Arc<Self>, context: &Context, query: u64) -> Result<Place, Fault> {
         let inbox = self.inbox(context, query, true)?;
-        let inbox = inbox.ok_or_else(|| Fault::new(Reason::Fenced, "the query has ended here"))?;
+        let inbox = inbox.ok_or_else(|| Fault::new(Reason::Fenced, "the query has ended at this node"))?;
         Ok(Place { queries: Arc::clone(self), query, inbox })
     }
 }
 
-/// A query's place among those that run, until this is dropped.
+/// A query's place among the running ones, freed on drop.
 struct Place {
     queries: Arc<Queries>,
     query: u64,
@@ -201,7 +201,7 @@ pub(crate) fn caught<T>(what: &str, run: impl FnOnce() -> Result<T, Fault>) -> R
         .unwrap_or_else(|_| Err(Fault::internal(format!("the {what} has panicked: see the node's log"))))
 }
 
-/// Sets the flag after a while; dropping the timer lets it be.
+/// Sets the flag after the deadline; dropping the timer cancels that.
 fn stop_after(runtime: &Handle, deadline: Duration, stop: Arc<AtomicBool>) -> JoinSet<()> {
     let mut timer = JoinSet::new();
     timer.spawn_on(
@@ -224,7 +224,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Hands a part on, when there is room; nobody wants it after the stop.
+    /// Sends a part when the channel has room, or stops waiting when the query is stopped.
     fn hand_on(&self, part: Result<Part, Fault>) -> Result<(), Fault> {
         let sent = wait(&self.context.runtime, &self.stop, self.parts.send(part))?;
         sent.map_err(|_| Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected"))
@@ -354,8 +354,8 @@ mod tests {
         let context = context(place.path());
         let started = Instant::now();
         let stopped = || started.elapsed() > Duration::from_millis(100);
-        let fault = context.snapshot(Epoch(1), &stopped).map(drop).expect_err("nobody commits it");
+        let fault = context.snapshot(Epoch(1), &stopped).map(drop).expect_err("it is never committed");
         assert_eq!(fault.reason, Reason::Cancelled, "it has waited until it was stopped");
-        assert!(context.snapshot(Epoch(0), &|| true).is_ok(), "what is here is given at once");
+        assert!(context.snapshot(Epoch(0), &|| true).is_ok(), "a kept epoch is given at once");
     }
 }

@@ -1,7 +1,7 @@
-//! When a call that failed is sent again: one policy for every call that a node makes.
+//! The retry policy of all calls that a node makes.
 //!
 //! Waits grow exponentially up to a maximum, with full jitter, so that the nodes of a cluster whose coordinator or peer
-//! was away do not all return at the same moment.
+//! was unavailable do not all return at the same moment.
 
 use entail_model::random::Random;
 use std::time::Duration;
@@ -15,12 +15,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits of at most `first` at first, and never more than `max`. Callers with different seeds wait differently.
+    /// Waits that begin with at most `first` and never exceed `max`. Different seeds give different waits.
     pub fn new(first: Duration, max: Duration, seed: u64) -> Self {
         Self { bound: first.min(max), bound_max: max, random: Random::new(seed) }
     }
 
-    /// The time to wait before the next try: anything between nothing and a bound that doubles.
+    /// The time to wait before the next try: random between zero and a bound that doubles.
     pub fn next(&mut self) -> Duration {
         let wait = self.bound.mul_f64(self.random.unit());
         self.bound = self.bound.saturating_mul(2).min(self.bound_max);

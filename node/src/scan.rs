@@ -1,4 +1,4 @@
-//! Reading a node's facts as they are: for dumps and for statistics.
+//! Scans of a node's facts, for dumps and statistics.
 
 use crate::store::Snapshot;
 use entail_logic::columns::pairs::gallop;
@@ -10,10 +10,10 @@ use entail_proto::internal::RelationSize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// More classes are not counted one by one.
+/// The most classes that are counted individually.
 const CLASSES_MAX: usize = 1024;
 
-/// The sizes of all relations of an epoch, from their runs; `rdf_type` has classes.
+/// The sizes of all relations of an epoch, from their runs; for `rdf_type` also the size of each class.
 pub fn sizes(snapshot: &Snapshot, rdf_type: Option<TermId>) -> Result<Vec<RelationSize>, Fault> {
     let sizes = snapshot.relations.iter().map(|(relation, copies)| {
         let facts = |copy: Direction| copies[copy as usize].iter().filter(|run| run.mark != Mark::Promoted);
@@ -32,7 +32,7 @@ pub fn sizes(snapshot: &Snapshot, rdf_type: Option<TermId>) -> Result<Vec<Relati
     sizes.collect()
 }
 
-/// The facts of each key; nothing if there are too many keys.
+/// The number of facts of each key; empty if there are too many keys.
 fn classes<'r>(runs: impl Iterator<Item = &'r Arc<Run>>) -> Result<BTreeMap<TermId, u64>, Fault> {
     let mut classes = BTreeMap::new();
     for run in runs {
@@ -57,7 +57,7 @@ fn classes<'r>(runs: impl Iterator<Item = &'r Arc<Run>>) -> Result<BTreeMap<Term
     Ok(classes)
 }
 
-/// Sends the out copies of the relations and marks that were asked for, in blocks.
+/// Sends the forward copies of the requested relations and marks, in blocks.
 pub fn facts(snapshot: &Snapshot, scan: Scan, send: &mut dyn FnMut(Block) -> Result<(), Fault>) -> Result<(), Fault> {
     for (relation, copies) in snapshot.relations.iter() {
         if scan.graph.is_some_and(|graph| relation.graph != graph) {

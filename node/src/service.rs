@@ -1,4 +1,4 @@
-//! The node's gRPC services: requests in, the node's [`Operations`] do the work, faults out as status.
+//! The node's gRPC services: they decode requests, call the node's [`Operations`], and turn faults into status.
 
 use crate::operations::Operations;
 use crate::staged::add_block;
@@ -14,8 +14,8 @@ use futures::{Stream, StreamExt};
 use std::pin::Pin;
 use tonic::{Request, Response, Status};
 
-/// The largest message between nodes, encoded, that is decoded on a thread of the async runtime: that takes some ten
-/// microseconds, which is what a change of threads takes.
+/// The largest encoded message between nodes that is decoded on a thread of the async runtime: that takes some ten
+/// microseconds, as much as a change of threads.
 const MESSAGE_BYTES_AT_ONCE: usize = 64 << 10;
 
 /// Both services of a node.
@@ -25,12 +25,12 @@ pub struct Services(pub Operations);
 type Reply<T> = Result<Response<T>, Status>;
 type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// Calls with a span of their own: not the messages of an exchange, which are many, nor looking at a trace.
+/// Has the call a span of its own? Not the messages of an exchange, which are many, nor reading a trace.
 pub fn is_traced(path: &str) -> bool {
     path.starts_with("/entail.internal.v1.NodeService/") && !path.ends_with("/Trace")
 }
 
-/// The status of a call that failed. What nobody should ever see is logged loudly.
+/// The status of a failed call. Internal errors and corruption are logged as errors.
 fn refuse(fault: Fault) -> Status {
     match fault.reason {
         Reason::Internal | Reason::Corrupt => tracing::error!(%fault, "call failed"),
@@ -40,7 +40,7 @@ fn refuse(fault: Fault) -> Status {
 }
 
 impl Services {
-    /// Does an operation for a cluster off the async threads, and makes the response of what it gives.
+    /// Runs an operation for a cluster off the async threads, and makes the response of its result.
     async fn reply<T: Send + 'static>(
         &self,
         cluster: u64,
@@ -159,8 +159,8 @@ impl NodeService for Services {
 
 #[tonic::async_trait]
 impl PeerService for Services {
-    /// A small message for which there is room goes into its queue here; what would have to wait, for a lock or the disk,
-    /// goes another way.
+    /// Puts a small message into its inbox on this thread if there is room; a message that would have to wait for a lock or
+    /// the disk is handled on a blocking thread.
     async fn exchange(&self, request: Request<ExchangeRequest>) -> Reply<ExchangeResponse> {
         let request = request.into_inner();
         let (cluster, bytes) = (request.cluster, request.message.len() as u64);

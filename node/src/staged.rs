@@ -1,4 +1,4 @@
-//! Blocks of asserted facts as the wire carries them, into an attempt's staged facts.
+//! Adds encoded blocks of asserted facts to an attempt's staged facts.
 
 use entail_logic::fixpoint::StagedFacts;
 use entail_model::{Direction, Fault};
@@ -8,7 +8,7 @@ use entail_proto::internal::StagedBlock;
 /// Adds the facts of a block.
 ///
 /// # Errors
-/// `Corrupt` for pairs that are cut off, and for copies that do not exist.
+/// `Corrupt` for truncated pairs, and for unknown directions.
 pub fn add_block(facts: &mut StagedFacts, block: &StagedBlock) -> Result<(), Fault> {
     let copies: Vec<Direction> = convert::copies(block.copies)?.collect();
     let relation = convert::relation(block.graph, block.predicate);

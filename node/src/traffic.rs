@@ -1,8 +1,8 @@
-//! Exchanges as a trace shows them: one span for everything that goes to one peer in a round or a query, never one for
-//! each message, and none where only the word goes that there is nothing.
+//! Spans of exchanges: one for all messages to one peer in a round or a query, never one for each message, and none if only
+//! Close messages are sent.
 //!
 //! ```text
-//! first message ──► … ──► last receipt: the span's time      round or part over: no later receipt counts
+//! first message ──► … ──► last receipt: the span's time      end of the round or part: later receipts do not count
 //! ```
 
 use entail_logic::exchange::Payload;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use tracing::{Span, info_span};
 
-/// What goes to other nodes, by node. No span outlives this, so that each is within its parent.
+/// Messages to other nodes, by node. No span outlives this value, so that each is within its parent.
 #[derive(Debug)]
 pub struct Traffic {
     parent: Span,
@@ -21,18 +21,18 @@ pub struct Traffic {
 
 #[derive(Debug)]
 struct Exchange {
-    /// Each message whose receipt has not come has a weak reference.
+    /// Each message without a receipt has a weak reference to the span.
     span: Arc<Span>,
     messages: u64,
     bytes: u64,
 }
 
-/// What waits for a message's receipt; nothing where there is no trace.
+/// Waits for a message's receipt; empty without a trace.
 #[derive(Debug, Default)]
 pub struct Receipt(Weak<Span>);
 
 impl Receipt {
-    /// The peer has the message.
+    /// Records that the peer has the message.
     pub fn came(self) {
         if let Some(span) = self.0.upgrade() {
             touch(&span);
@@ -40,21 +40,21 @@ impl Receipt {
     }
 }
 
-/// A span ends when it was left for the last time.
+/// Enters and leaves the span: its end is the time at which it was last left.
 fn touch(span: &Span) {
     span.in_scope(|| ());
 }
 
 impl Traffic {
-    /// Nothing has gone yet, of what `parent` stands for.
+    /// No messages yet, for the round or query of the span `parent`.
     pub fn new(parent: Span) -> Self {
         Self { parent, peers: BTreeMap::new() }
     }
 
-    /// Counts a message to a node, whose address is asked for when it is needed.
+    /// Counts a message to a node; `address` is called only if the node's address is needed.
     ///
     /// # Errors
-    /// When the address is needed and cannot be told.
+    /// Those of `address`.
     pub fn goes(
         &mut self,
         to: NodeId,
@@ -101,14 +101,14 @@ impl Drop for Traffic {
             count(&exchange.span, "entail.messages", exchange.messages);
             count(&exchange.span, "entail.bytes", exchange.bytes);
             if Arc::weak_count(&exchange.span) > 0 {
-                // What is still on its way is no longer waited for.
+                // Receipts of messages in flight are no longer awaited.
                 touch(&exchange.span);
             }
         }
     }
 }
 
-/// Bytes of what a message carries, without its envelope.
+/// Bytes of a message's payload, without its envelope.
 pub fn bytes(payload: &Payload) -> u64 {
     match payload {
         Payload::Rows { batch, .. } => batch.bytes(),
@@ -128,7 +128,7 @@ mod tests {
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
-    /// Counts how often spans are left, and those that have ended.
+    /// Counts how often spans are left, and how many have ended.
     #[derive(Clone, Default)]
     struct Watched {
         spans: Arc<AtomicU64>,
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn without_a_trace_nobody_asks_for_an_address() {
         let mut traffic = Traffic::new(Span::none());
-        let receipt = traffic.goes(NodeId(1), || unreachable!("nobody needs it"), &HEADS).expect("nothing can fail");
+        let receipt = traffic.goes(NodeId(1), || unreachable!("it is not needed"), &HEADS).expect("nothing can fail");
         receipt.came();
     }
 }

@@ -1,14 +1,14 @@
-//! Waiting on a thread of its own, for as long as somebody still wants to know.
+//! Blocking waits that end when a flag is set.
 
 use entail_model::{Fault, Reason};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// How often a waiting thread looks whether it should stop.
+/// The interval at which a waiting thread checks its stop flag.
 pub const LOOK: Duration = Duration::from_millis(40);
 
-/// Waits for the work, on a thread that is not the runtime's. Work that is ready is taken whatever the flag says.
+/// Waits for the work, on a thread outside of the runtime. Ready work is taken, whether or not the flag is set.
 ///
 /// # Errors
 /// `Cancelled` when the flag is set first.
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(second.map(drop).expect_err("none comes").reason, Reason::Cancelled);
         assert!(started.elapsed() < Duration::from_secs(5), "it would wait for ever");
         drop(permit);
-        wait(runtime.handle(), &stop, permits.acquire()).expect("what is ready is taken").expect("it is open").forget();
+        wait(runtime.handle(), &stop, permits.acquire()).expect("ready work is taken").expect("it is open").forget();
         other.join().expect("no panic");
     }
 }

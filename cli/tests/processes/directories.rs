@@ -192,7 +192,7 @@ fn a_directory_with_other_files_is_refused() {
     fs::write(&file, "mine").unwrap();
     let expected = |data: &Path| {
         format!(
-            "error: {} is not empty and no data directory of Entail: it holds notes.txt (INVALID_REQUEST)",
+            "error: {} is not empty and is not a data directory of Entail: it holds notes.txt (INVALID_REQUEST)",
             data.display()
         )
     };

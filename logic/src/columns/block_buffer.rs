@@ -1,7 +1,7 @@
-//! A buffer of bit blocks in the order of their arrival, until all are put in order at once.
+//! A buffer of bit blocks in the order of their arrival, until all are sorted at once.
 //!
-//! Their pairs are never read before that, so a matrix is not needed: most of its words would be empty where pairs are
-//! scattered, and where they are dense, blocks are no larger.
+//! Their pairs are never read before they are sorted, so a matrix is not needed: most of its words would be empty where
+//! pairs are scattered, and where they are dense, blocks are no larger.
 
 use super::Pair;
 use super::blocks::{BitBlocks, Head};

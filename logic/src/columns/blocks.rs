@@ -1,11 +1,11 @@
-//! Bit blocks: pairs on their way between matrices, 64 neighbouring keys with 64 neighbouring values each.
+//! Bit blocks: the form in which pairs are sent between matrices, 64 neighbouring keys with 64 neighbouring values each.
 //!
 //! ```text
 //! block:  page of keys | page of values | which keys have pairs | a word of values for each of those
 //! ```
 //!
-//! A relation that recursion has filled has so many pairs in each block that a pair costs a bit or two. Blocks are
-//! never read pair by pair on the way: the sender transposes them, which makes inverse copies of forward copies, and the
+//! A relation that recursion has filled has many pairs in each block, so a pair costs a bit or two. Blocks are not
+//! expanded to pairs in transit: the sender transposes them, which makes inverse copies of forward copies, and the
 //! receiver collects them.
 
 use super::Pair;
@@ -23,7 +23,7 @@ pub struct BitBlocks {
     words: Vec<u64>,
 }
 
-/// The keys and values that a block's words stand for.
+/// The keys and values of a block's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The first terms of the pages.
@@ -34,7 +34,7 @@ pub struct Head {
 }
 
 impl BitBlocks {
-    /// Blocks from their parts; `None` if they do not fit each other.
+    /// Blocks from their parts; `None` if the parts do not match.
     pub fn from_parts(heads: Vec<Head>, words: Vec<u64>) -> Option<Self> {
         let count: u64 = heads.iter().map(|head| u64::from(head.mask.count_ones())).sum();
         let are_pages =

@@ -1,4 +1,4 @@
-//! Cursors: reading a run in order, with searches that only look ahead.
+//! Cursors: reading a run in order, with searches that only go forward.
 
 use super::pairs::{Pair, gallop, interpolate};
 use super::run::{Piece, Run};
@@ -28,7 +28,7 @@ impl<'a> Cursor<'a> {
     pub fn seek(&mut self, target: Pair) -> Result<&[Pair], Fault> {
         self.enter_chunk_of(target)?;
         let rest = self.rest();
-        // The target may be anywhere in a chunk that has not been searched yet.
+        // In a chunk that has not been searched yet, the target may be at any position.
         let passed = match self.offset {
             0 => rest.partition_point(|pair| *pair < target),
             _ => gallop(rest, |pair| *pair < target),
@@ -81,7 +81,7 @@ impl<'a> Cursor<'a> {
         Ok(self.rest())
     }
 
-    /// The pairs of the later chunks that begin with the key, counted with some pairs that follow them.
+    /// An upper bound of the key's pairs in later chunks: all pairs of the chunks that begin with the key.
     pub(crate) fn later_chunks_with(&self, key: TermId) -> u64 {
         let later = self.run.chunks.iter().skip(self.chunk + 1);
         later.take_while(|chunk| chunk.first.0 == key).map(|chunk| chunk.len).sum()

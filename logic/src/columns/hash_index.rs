@@ -1,12 +1,12 @@
-//! A small run as a hash index: finds the values of keys in any order.
+//! A small run as a hash index, for lookups of keys in any order.
 //!
 //! ```text
 //! slots   [ . 2 . . 0 1 . 3 ]      open addressing by a multiplicative hash
 //! keys    a  b  e  k               starts  0  3  4  9  12        values  ...
 //! ```
 //!
-//! A galloping search needs its keys in order. Where the order of rows is worth keeping (that of the heads that they
-//! will make), looking each key up costs less than sorting the rows twice.
+//! A galloping search needs its keys in order. Where the order of rows is to be kept (because their heads are then in
+//! order), looking each key up costs less than sorting the rows twice.
 
 use crate::columns::pairs::Pair;
 use entail_model::TermId;

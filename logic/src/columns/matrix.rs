@@ -1,19 +1,19 @@
-//! A set of pairs as a bit matrix: tells at once whether a pair is new, and tells only one of several threads.
+//! A set of pairs as a bit matrix: one lookup shows whether a pair is new, and only one of several threads sees it as new.
 //!
 //! ```text
 //!              columns: pages of 64 neighbouring terms, one word of each row
-//! rows:  a     0110… 0000… 1000…       a page is of one shard and one kind, so that with
-//! keys   b     0000… 0001…             its first id and a bit it tells a term
+//! rows:  a     0110… 0000… 1000…       a page has one shard and one kind, so its first
+//! keys   b     0000… 0001…             id and the number of a bit give a term
 //!        c     (none yet)
 //! ```
 //!
 //! Semi-naive evaluation of recursive rules finds most facts many times over: in the closure of a random graph the join
 //! makes four candidates for each fact. Sorting the candidates, dropping repetitions, and searching the rest in sorted
 //! runs costs a logarithm several times; a matrix costs a load, and one atomic operation for a new pair. That pays
-//! where keys and values are few beside the pairs, which the caller has to ensure (see `bytes`). Where values are rare
-//! among their neighbours, such as classes among people, a page of columns has one term only. Terms are placed in the
-//! order in which they come. Pages of dictionary terms are found in tables; those of inline values, of which there are
-//! as many as there are numbers, in a map.
+//! where keys and values are few compared with the pairs, which the caller must ensure (see `bytes`). Where values are
+//! rare among their neighbours, such as classes among people, a page of columns has one term only. Terms are placed in
+//! the order of their arrival. Pages of dictionary terms are found in tables; those of inline values, whose range is too
+//! large for a table, in a map.
 //!
 //! [`Row::claim`] changes bits of places that exist, from many threads; [`Matrix::place`] makes places.
 
@@ -29,13 +29,13 @@ pub(super) const WORD_BITS: usize = 64;
 const STRIPE: usize = 512;
 /// Words of columns that are transposed at once.
 const STRIPE_WORDS: usize = 8;
-/// The most pages of one shard that are placed; further terms have no place, as their table would be too large.
+/// The most pages of one shard that are placed; further terms have no place, since the table would be too large.
 const PAGES_MAX: usize = 1 << 22;
 /// Above this many pairs work is shared between cores.
 const PARALLEL: usize = 1 << 14;
 const NO_PAGE: u32 = u32::MAX;
 
-/// The bits of an id that tell the kind, those of the term within its shard, and those of the shard.
+/// The bits of an id for the kind, for the term within its shard, and for the shard.
 const KIND: u64 = 0b11;
 const TERM_SHIFT: u32 = 2;
 const SHARD_SHIFT: u32 = 48;
@@ -43,7 +43,7 @@ const SHARD_SHIFT: u32 = 48;
 /// Pages of a word, and of one term: the logarithms of their sizes.
 const WORD_PAGE: u32 = WORD_BITS.ilog2();
 const TERM_PAGE: u32 = 0;
-/// Words of columns that pages of one term must save for each word that they take, since they are listed more slowly.
+/// The words of columns that pages of one term must save for each word that they take, since they are listed more slowly.
 const WORTH_TERM_PAGES: usize = 3;
 
 /// A sort key that orders pages as their terms are; pages of one neighbourhood have interleaved terms.
@@ -77,7 +77,7 @@ struct Pages {
     by_shard: Vec<Vec<u32>>,
     /// Pages of inline values, by their first terms.
     inline: HashMap<u64, u32>,
-    /// The id of each page's first term, as they were placed.
+    /// The id of each page's first term, in the order in which the pages were placed.
     bases: Vec<u64>,
     table_len: usize,
 }
@@ -122,7 +122,7 @@ impl Pages {
         (place != NO_PAGE).then(|| self.position(place, offset))
     }
 
-    /// The word and the bit of the term's place, which is made if it can be.
+    /// The word and the bit of the term's place, which is made if possible.
     fn place(&mut self, term: TermId) -> Option<(usize, usize)> {
         let (entry, offset) = self.split(term);
         let place = match entry? {
@@ -157,7 +157,7 @@ impl Pages {
         (self.bases.len() << self.size).div_ceil(WORD_BITS)
     }
 
-    /// The words in the order of their first ids; the terms of neighbouring ones may be interleaved.
+    /// The words in the order of their first ids; the terms of neighbouring words may be interleaved.
     fn in_order(&self) -> Vec<usize> {
         let mut words: Vec<usize> = (0..self.words()).collect();
         words.sort_unstable_by_key(|word| self.term(*word, 0));
@@ -196,7 +196,7 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Does the row belong to neighbours of the key only, and not to the key itself?
+    /// Is the row without words, because only neighbours of the key have pairs?
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -206,7 +206,7 @@ impl Row<'_> {
         let Some((page, bit)) = self.columns.find(value) else { return Claim::NoPlace };
         let Some(word) = self.words.get(page) else { return Claim::NoPlace };
         let mask = 1 << bit;
-        // Most pairs are known, which a load tells.
+        // Most pairs are known, which a load shows.
         if word.load(Ordering::Relaxed) & mask != 0 || word.fetch_or(mask, Ordering::Relaxed) & mask != 0 {
             return Claim::Known;
         }
@@ -229,8 +229,8 @@ pub struct Matrix {
 pub struct MatrixSnapshot(Vec<Vec<u64>>);
 
 impl Matrix {
-    /// An empty set for values like these, and an estimate of the bytes that it will take with so many keys: `u64::MAX`
-    /// if it cannot have some of the values.
+    /// An empty set with pages of the best size for a sample of values, and an estimate of its bytes with `keys` keys:
+    /// `u64::MAX` if it cannot have some of the values.
     pub fn for_values(keys: u64, values: &[TermId]) -> (Self, u64) {
         let by_word = Self::with_pages(WORD_PAGE, values);
         let by_term = Self::with_pages(TERM_PAGE, values).filter(|by_term| {
@@ -239,7 +239,7 @@ impl Matrix {
         Self::for_columns(keys, by_term.or(by_word))
     }
 
-    /// Like [`for_values`](Self::for_values), with pages of a word's size, as blocks need them.
+    /// Like [`for_values`](Self::for_values), with pages of a word's size, which blocks need.
     pub fn for_blocks(keys: u64, values: &[TermId]) -> (Self, u64) {
         Self::for_columns(keys, Self::with_pages(WORD_PAGE, values))
     }
@@ -262,13 +262,13 @@ impl Matrix {
         Some(Row { words: &self.bits[page * WORD_BITS + bit], columns: &self.columns })
     }
 
-    /// Makes columns for the values of pairs; returns whether all of them have one.
+    /// Makes columns for the values of pairs; returns whether all values have one.
     pub fn place_values(&mut self, pairs: &[Pair]) -> bool {
         pairs.iter().all(|(_, value)| self.columns.place(*value).is_some())
     }
 
-    /// Makes places for pairs; returns whether all of them have one. Some have none if a shard's table of pages would
-    /// be too large, or if the set would take more than `bytes_max`.
+    /// Makes places for pairs; returns whether all pairs have one. Some have none if a shard's table of pages would be too
+    /// large, or if the set would take more than `bytes_max`.
     pub fn place(&mut self, pairs: &[Pair], bytes_max: u64) -> bool {
         if !self.place_values(pairs) {
             return false;
@@ -343,8 +343,8 @@ impl Matrix {
         MatrixSnapshot(self.bits.iter().map(load).collect())
     }
 
-    /// Brings a snapshot up to date, and calls `visit` with the pairs that it lacked, transposed: with the first terms
-    /// of the values' and the keys' pages, and a word of keys for each value. Only for a set that was made [for
+    /// Updates a snapshot, and calls `visit` with the pairs that it lacked, transposed: with the first terms of the values'
+    /// and the keys' pages, and a word of keys for each value. Only for a set that was made [for
     /// blocks](Self::for_blocks).
     pub fn turned_since(
         &self,
@@ -404,10 +404,10 @@ impl Matrix {
         Ok(())
     }
 
-    /// Calls `visit` with the pairs of each value, turned about, in order.
+    /// Calls `visit` with the pairs of each value, as (value, key), in order.
     pub fn by_values(&self, mut visit: impl FnMut(&mut Vec<Pair>) -> Result<(), Fault>) -> Result<(), Fault> {
         let keys = self.keys();
-        // Where in a stripe a column is.
+        // The position of each column in its stripe.
         let mut at = vec![0u16; self.columns.words() * WORD_BITS];
         let mut stripe: Vec<Vec<Pair>> = vec![Vec::new(); STRIPE];
         for places in self.columns.places_in_order().chunks(STRIPE) {
@@ -440,7 +440,7 @@ pub(super) fn bits(mut word: u64, mut visit: impl FnMut(usize)) {
     }
 }
 
-/// Hands on what there is, in order.
+/// Sorts the pairs and passes them to `visit`, if there are any.
 pub(super) fn give(
     pairs: &mut Vec<Pair>,
     visit: &mut impl FnMut(&mut Vec<Pair>) -> Result<(), Fault>,
@@ -514,7 +514,7 @@ mod tests {
                 claimed.par_iter().chain(&claimed).map(|pair| (*pair, claim(&matrix, pair))).collect();
             for (pair, claim) in &claims {
                 match claim {
-                    Claim::New => prop_assert!(set.insert(*pair), "told to one only"),
+                    Claim::New => prop_assert!(set.insert(*pair), "new to one thread only"),
                     Claim::Known => prop_assert!(before.contains(pair) || claims.contains(&(*pair, Claim::New))),
                     Claim::NoPlace => prop_assert!(!before.contains(pair)),
                 }

@@ -1,4 +1,4 @@
-//! Pairs that are kept for a while, in half of their memory, and sorted in that form.
+//! Packed pairs: kept in half of their memory, and sorted in that form.
 //!
 //! ```text
 //! pieces, each packed in its own frame ──► numbers in the frame of all ──► sorted by their digits ──► pairs
@@ -8,7 +8,7 @@ use super::pairs::{self, Pair};
 use super::radix::{Frame, sort_shared};
 use entail_model::Direction;
 
-/// Pairs in any order that are kept for a while, in half of the memory if they can be packed.
+/// Pairs in any order, in half of the memory if they can be packed.
 #[derive(Debug)]
 pub struct PackedPairs(Form);
 
@@ -19,7 +19,7 @@ enum Form {
 }
 
 impl PackedPairs {
-    /// These pairs, in their order.
+    /// Packs the pairs, in their order.
     pub fn new(pairs: impl Iterator<Item = Pair> + Clone) -> Self {
         Self(match Frame::of(pairs.clone()) {
             Some(frame) => {
@@ -60,8 +60,8 @@ impl PackedPairs {
         }
     }
 
-    /// The facts of all pieces as one of their copies has them, in order and without repetitions, on at most so many
-    /// threads. They are sorted as packed numbers, and unpacked to pairs when they are in order.
+    /// The facts of all pieces as pairs of one direction, sorted and without repetitions, on at most `threads` threads. They
+    /// are sorted as packed numbers, and then unpacked to pairs.
     pub fn sorted(pieces: &[&Self], copy: Direction, threads: usize) -> Vec<Pair> {
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let in_copy = |(subject, object): Pair| copy.pair(subject, object);

@@ -2,7 +2,7 @@
 //!
 //! Searches gallop: the cost of finding the next position is logarithmic in the distance from the last one (Bentley and
 //! Yao 1976), so one pass costs little whether the two sides have similar sizes or very different ones. Large inputs
-//! are shared between cores: cut where keys change, or where both sides can be cut at one pair.
+//! are divided among cores: cut where keys change, or where both sides can be cut at one pair.
 
 use super::radix;
 use entail_model::TermId;
@@ -36,8 +36,8 @@ pub fn gallop<T>(slice: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
     known + 1 + slice[known + 1..end].partition_point(before)
 }
 
-/// The number of leading pairs of a sorted slice that are less than `target`: quick where keys are spread evenly, as
-/// hashes are, and right everywhere. (Interpolation search: Peterson, "Addressing for random-access storage", 1957.)
+/// The number of leading pairs of a sorted slice that are less than `target`: fast where keys are spread evenly, such as
+/// hashes, and correct everywhere. (Interpolation search: Peterson, "Addressing for random-access storage", 1957.)
 pub fn interpolate(pairs: &[Pair], target: Pair) -> usize {
     let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return 0 };
     if *first >= target {
@@ -66,8 +66,8 @@ pub fn interpolate(pairs: &[Pair], target: Pair) -> usize {
     least + pairs[least..place].partition_point(|pair| *pair < target)
 }
 
-/// Calls a function with the values that two lists have in common. Each list is in the order of its values and has one
-/// key. Returns how far each was read: one of them to its end.
+/// Calls `visit` with the values that two lists have in common. Each list is in the order of its values and has one key.
+/// Returns the number of pairs read of each: one list is read to its end.
 pub fn common_values(left: &[Pair], right: &[Pair], mut visit: impl FnMut(TermId)) -> (usize, usize) {
     let (mut at, mut other) = (0, 0);
     while let (Some(pair), Some(found)) = (left.get(at), right.get(other)) {
@@ -88,7 +88,7 @@ pub fn sort_distinct(pairs: &mut Vec<Pair>) {
     sort_distinct_on(pairs, rayon::current_num_threads());
 }
 
-/// Sorts the pairs and drops repetitions, on at most so many threads if they need more work than one thread should do.
+/// Sorts the pairs and drops repetitions, on at most `threads` threads if they are too many for one thread.
 pub fn sort_distinct_on(pairs: &mut Vec<Pair>, threads: usize) {
     if pairs.is_sorted_by_key(|pair| pair.0) {
         sort_groups(pairs);
@@ -112,7 +112,7 @@ fn sort_groups(pairs: &mut [Pair]) {
     }
 }
 
-/// The first place after `near` where the key changes.
+/// The first position after `near` at which the key changes.
 fn cut_at_key(pairs: &[Pair], near: usize) -> Option<usize> {
     let key = pairs.get(near)?.0;
     let rest = gallop(&pairs[near..], |pair| pair.0 == key);
@@ -138,7 +138,7 @@ pub fn subtract(candidates: &[Pair], known: &[Pair]) -> Vec<Pair> {
     new
 }
 
-/// Drops from sorted `pairs` the pairs of sorted `known`, in place: candidates pass many runs.
+/// Drops from sorted `pairs` the pairs of sorted `known`, in place, since candidates are compared with many runs.
 pub fn subtract_in_place(pairs: &mut Vec<Pair>, known: &[Pair]) {
     let kept = keep_new(pairs, known);
     pairs.truncate(kept);
@@ -173,7 +173,7 @@ fn keep_new_galloping(pairs: &mut [Pair], known: &[Pair]) -> usize {
     kept
 }
 
-/// Takes one step on the side that is behind, without a branch.
+/// Advances the side that is behind by one step, without a branch.
 fn keep_new_linear(pairs: &mut [Pair], known: &[Pair]) -> usize {
     let (mut at, mut other, mut kept) = (0, 0, 0);
     while at < pairs.len() && other < known.len() {
@@ -211,7 +211,7 @@ pub fn merge(left: &[Pair], right: &[Pair]) -> Vec<Pair> {
     merged
 }
 
-/// Merges into a slice of just the right length.
+/// Merges into a slice of exactly the length of both.
 fn merge_into(left: &[Pair], right: &[Pair], merged: &mut [Pair]) {
     if merged.len() > PARALLEL {
         // Half of the longer side, and the pairs of the other side that are less.
@@ -302,7 +302,7 @@ mod tests {
         }
     }
 
-    /// Large ones are cut up, and shared.
+    /// Large inputs are divided among cores.
     #[test]
     fn large_kernels_agree_with_sets() {
         let pair = |n: u64| (TermId(n / 1000), TermId(n.wrapping_mul(0x9E37_79B9) % 7919));

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! (key, value)   shard | local | kind   shard | local | kind      in one column few of these bits differ
-//! packed         ····  · ······ ·       ···· · ······ ·           what differs, in one number: order is kept
+//! packed         ····  · ······ ·       ···· · ······ ·           the differing bits in one number: order is kept
 //! ```
 //!
 //! The ids of a column differ in their shards and in the lower bits of their local indexes, so that a pair nearly
 //! always fits into 64 bits once the bits common to all pairs are left out (a frame of reference for each part of an
-//! id, as in stored chunks). Numbers are sorted by their digits, lowest first, which costs the same few nanoseconds for
-//! each number, however many there are (Knuth, volume 3, 5.2.5).
+//! id, as in stored chunks). Numbers are sorted by their digits, lowest first, which costs a few nanoseconds for each
+//! number, independent of their count (Knuth, volume 3, 5.2.5).
 
 use crate::columns::pairs::Pair;
 use entail_model::{Direction, TermId};
@@ -19,13 +19,14 @@ const PAIRS_MIN: usize = 64;
 /// Fewer numbers are sorted by comparing them.
 const DIGITS_MIN: usize = 1 << 11;
 const DIGIT_BITS: u32 = 11;
-/// Pairs that are worth another thread.
+/// The pairs for each thread.
 const SHARE: usize = 1 << 16;
 
 /// The lower part of an id: local index and kind. Above it are the shard, or the first bits of an inline value.
 const LOW_BITS: u32 = 48;
 
-/// Sorts the pairs on at most so many threads, if there are many and they can be packed; otherwise changes nothing.
+/// Sorts the pairs on at most `threads` threads, if there are many and they can be packed; otherwise changes nothing.
+/// Returns whether they are sorted.
 pub fn sort(pairs: &mut [Pair], threads: usize) -> bool {
     if pairs.len() < PAIRS_MIN {
         return false;
@@ -50,7 +51,7 @@ pub fn sort(pairs: &mut [Pair], threads: usize) -> bool {
     true
 }
 
-/// Sorts numbers of so many bits on at most so many threads.
+/// Sorts numbers of at most `bits` bits on at most `threads` threads.
 pub(super) fn sort_shared(numbers: &mut Vec<u64>, bits: u32, threads: usize) {
     let parts = (numbers.len() / SHARE).clamp(1, threads);
     if parts == 1 {
@@ -81,7 +82,7 @@ fn merge(left: &[u64], right: &[u64]) -> Vec<u64> {
 /// The frame of a set of pairs: the bits that all of them have in common.
 #[derive(Debug)]
 pub(super) struct Frame {
-    /// Key above, key below, value above, value below.
+    /// The upper and lower part of the key, then those of the value.
     parts: [Part; 4],
     pub(super) bits: u32,
 }
@@ -95,7 +96,7 @@ struct Part {
 }
 
 impl Part {
-    /// The frame of numbers between these two, which differ in these bits.
+    /// The frame of numbers from `least` to `most`, which differ in the bits of `differ`.
     fn of(least: u64, most: u64, differ: u64) -> Self {
         // Bits below this are equal in all numbers, and so zero in all differences.
         let shift = if differ == 0 { 0 } else { differ.trailing_zeros() };
@@ -124,7 +125,7 @@ impl Frame {
         Self::of_parts([0, 1, 2, 3].map(|at| Part::of(least[at], most[at], differ[at])))
     }
 
-    /// The frame that covers all these frames, for one of the copies; `None` if that has too many bits.
+    /// The frame that covers all these frames, for one direction; `None` if it has too many bits.
     pub(super) fn around<'f>(frames: impl Iterator<Item = &'f Self> + Clone, copy: Direction) -> Option<Self> {
         let first = frames.clone().next()?;
         let part = |at: usize| {
@@ -151,7 +152,7 @@ impl Frame {
 
     pub(super) fn pack(&self, pair: Pair) -> u64 {
         let parts = split(pair).into_iter().zip(self.parts);
-        // No part has more bits than a lower one can have, so no shift is by all 64.
+        // No part has more bits than a lower part can have, so no shift is by all 64.
         parts.fold(0, |packed, (part, frame)| packed << frame.width | (part - frame.least) >> frame.shift)
     }
 
@@ -173,7 +174,7 @@ fn sort_numbers(numbers: &mut Vec<u64>, bits: u32) {
     if numbers.len() < DIGITS_MIN { numbers.sort_unstable() } else { sort_digits(numbers, bits) }
 }
 
-/// Sorts numbers of so many bits by their digits. Each digit keeps the order of those below.
+/// Sorts numbers of at most `bits` bits by their digits. Each digit keeps the order of the lower ones.
 fn sort_digits(numbers: &mut Vec<u64>, bits: u32) {
     let mut other = vec![0; numbers.len()];
     for shift in (0..bits).step_by(DIGIT_BITS as usize) {
@@ -259,7 +260,7 @@ pub(super) mod tests {
         let inline = |n: u64| term::inline_literal(&n.to_string(), xsd::INTEGER).expect("a small integer");
         let spread = |n: u64| TermId(n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         assert!(!check(&(0..4000).map(|n| (spread(n), spread(n + 1))).collect::<Vec<_>>()));
-        // Values that are inline only are near one another.
+        // Values that are all inline are close to each other.
         let inlined = (0..4000).rev().map(|n| (TermId(n % 7 * 4), inline(n)));
         assert!(check(&inlined.collect::<Vec<_>>()));
         assert!(!check(&[(TermId(8), TermId(4)), (TermId(4), TermId(4))]), "too few");

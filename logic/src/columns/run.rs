@@ -17,10 +17,10 @@ use std::sync::{Arc, OnceLock};
 /// Pairs in a stored chunk: 256 KiB decoded.
 pub const CHUNK_PAIRS: usize = 16_384;
 
-/// A hash index is built once it has been asked for one lookup per so many pairs.
+/// The pairs of a run for each lookup after which a hash index is built.
 const GROUPS_WORTH: u64 = 4;
 
-/// Names a stored chunk within its store.
+/// Identifies a stored chunk within its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChunkKey(pub u64);
 
@@ -29,10 +29,10 @@ pub trait ChunkStore: Send + Sync + Debug {
     /// The chunk's pairs, as they were saved.
     ///
     /// # Errors
-    /// `Corrupt` when the bytes do not match their checksum or are gone.
+    /// `Corrupt` when the bytes do not match their checksum or are missing.
     fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault>;
 
-    /// Keeps a chunk of at most [`CHUNK_PAIRS`] sorted pairs. It lasts only if a later commit refers to it.
+    /// Saves a chunk of at most [`CHUNK_PAIRS`] sorted pairs. It is kept only if a later commit refers to it.
     fn save(&self, pairs: Vec<Pair>) -> Result<ChunkKey, Fault>;
 }
 
@@ -53,7 +53,7 @@ enum Body {
     Stored(ChunkKey, Arc<dyn ChunkStore>),
 }
 
-/// Neighbouring pairs of a vector that others may read as well.
+/// Adjacent pairs of a shared vector.
 #[derive(Clone, Debug)]
 pub struct Piece {
     pairs: Arc<Vec<Pair>>,
@@ -66,7 +66,7 @@ impl Piece {
         Self { pairs, range }
     }
 
-    /// Some of the pairs, by their positions in this piece.
+    /// The pairs at these positions of the piece.
     fn slice(&self, range: Range<usize>) -> Self {
         let start = self.range.start;
         Self { pairs: Arc::clone(&self.pairs), range: start + range.start..start + range.end }
@@ -133,13 +133,13 @@ impl Chunk {
 #[derive(Debug)]
 pub struct Run {
     pub mark: Mark,
-    /// In order; never empty chunks.
+    /// The chunks in order; none is empty.
     pub chunks: Vec<Chunk>,
     /// Pairs in all chunks.
     pub len: u64,
     /// Distinct keys; an estimate (an upper bound) for runs of several chunks.
     pub keys: u64,
-    /// The run as a hash index, once enough keys have been looked up to pay for it.
+    /// The run as a hash index, built after enough lookups to pay for it.
     groups: OnceLock<HashIndex>,
     lookups: AtomicU64,
 }
@@ -157,8 +157,8 @@ impl Run {
         Self { mark, chunks, len, keys, groups: OnceLock::new(), lookups: AtomicU64::new(0) }
     }
 
-    /// The hash index, for so many lookups: built once all lookups so far pay for it, if the run is small enough and
-    /// the budget still has its pairs.
+    /// The hash index, for `lookups` more lookups: built once all lookups so far pay for it, if the run is small enough and
+    /// the budget still has room for its pairs.
     pub fn groups(&self, lookups: u64, room: &AtomicU64) -> Result<Option<&HashIndex>, Fault> {
         if self.groups.get().is_none() {
             let asked = self.lookups.fetch_add(lookups, Ordering::Relaxed) + lookups;
@@ -188,8 +188,8 @@ impl Run {
         }
     }
 
-    /// The part of this run that contains the key, perhaps with other pairs: the pairs with the key, or the chunks that
-    /// have some.
+    /// The part of this run with all pairs of the key, possibly with others: exactly those pairs, or the chunks that have
+    /// some.
     pub fn around(&self, key: TermId) -> Option<Arc<Self>> {
         match &self.chunks[..] {
             [Chunk { body: Body::Resident(pairs), .. }] => {
@@ -212,7 +212,7 @@ impl Run {
         (len > 0).then(|| Arc::new(Self::new(self.mark, chunks(), len, len.min(self.keys))))
     }
 
-    /// A run of some of this one's chunks.
+    /// A run of some of this run's chunks.
     fn some(&self, chunks: &[Chunk]) -> Option<Arc<Self>> {
         let len = chunks.iter().map(|chunk| chunk.len).sum();
         (len > 0).then(|| Arc::new(Self::new(self.mark, chunks.to_vec(), len, len.min(self.keys))))
@@ -220,7 +220,7 @@ impl Run {
 
     /// A run in memory from sorted distinct pairs; `None` when there are none.
     pub fn resident(mark: Mark, mut pairs: Vec<Pair>) -> Option<Arc<Self>> {
-        // The remainder of many candidates would keep the memory of all of them.
+        // A few pairs left of many candidates would keep the memory of all.
         if pairs.capacity() > pairs.len() + pairs.len() / 4 {
             pairs.shrink_to_fit();
         }

@@ -10,13 +10,13 @@ use crate::columns::run::{CHUNK_PAIRS, Chunk, ChunkStore, Run};
 use entail_model::{Fault, Mark};
 use std::sync::Arc;
 
-/// How much larger an older run must be, to be kept separate from the one after it.
+/// The factor by which an older run must be larger than the run after it, to be kept separate.
 const RATIO: u64 = 4;
 
 /// The limit above which runs are stored in chunks, so that memory stays bounded, and the store for them.
 #[derive(Clone, Debug, Default)]
 pub struct Spill {
-    /// Keeps the chunks; `None` keeps everything in memory.
+    /// The store of the chunks; `None` keeps everything in memory.
     pub store: Option<Arc<dyn ChunkStore>>,
     /// Runs of more pairs than this are stored.
     pub above: u64,
@@ -52,7 +52,7 @@ impl Spine {
             && last.mark == run.mark
             && last.len < RATIO * run.len
         {
-            // A run that was stored, because of its own size or to free memory, does not come back into memory.
+            // A run that was stored, because of its size or to free memory, is not read back into memory.
             let is_stored = last.resident_bytes() == 0 || run.resident_bytes() == 0;
             let above = if is_stored { 0 } else { spill.above };
             run = Arc::new(merge_runs(&[last, &run], &spill.with_above(above))?);

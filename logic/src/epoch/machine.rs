@@ -1,4 +1,4 @@
-//! The machine itself: one phase at a time; it remembers only what later phases need.
+//! The epoch machine: one phase at a time; it keeps only the state that later phases need.
 
 use super::reports::RoundReports;
 use super::{Effect, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
@@ -6,13 +6,13 @@ use crate::failpoints::is_broken;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One attempt at an epoch: see the module.
+/// One attempt at an epoch; [`epoch`](super) has its invariants.
 #[derive(Clone, Debug)]
 pub struct EpochMachine {
     nodes: BTreeSet<NodeId>,
     previous: Epoch,
     rounds_max: u32,
-    /// Known once the log has the beginning.
+    /// The attempt's number, once the log has its beginning.
     attempt: Option<Attempt>,
     staged: StagedCount,
     phase: Phase,
@@ -24,13 +24,13 @@ pub struct EpochMachine {
 #[derive(Clone, Debug)]
 enum Phase {
     New,
-    /// The log was asked to begin; with the fault that has ended the attempt since, if any.
+    /// The log has the request to begin; with the fault that has ended the attempt since, if any.
     Beginning(Option<Fault>),
     Staging,
     Reasoning(RoundReports),
     Sealing(BTreeMap<NodeId, NodeSeal>),
     Committing(Outcome),
-    /// The attempt is being aborted because of the fault; is the log being asked at this moment?
+    /// The attempt is being aborted because of the fault; `is_asked` while the log has the request.
     Aborting {
         fault: Fault,
         is_asked: bool,
@@ -39,13 +39,13 @@ enum Phase {
     Over,
 }
 
-/// The log has the outcome, and nodes are being told.
+/// The log has the outcome, and it is being sent to the nodes.
 #[derive(Clone, Debug)]
 struct Decision {
     epoch: Option<Epoch>,
     /// Nodes that have not acknowledged the outcome.
     undecided: BTreeSet<NodeId>,
-    /// The nodes among these that cannot be reached: the answer does not wait for them.
+    /// The undecided nodes that cannot be reached: the answer does not wait for them.
     unreachable: BTreeSet<NodeId>,
     outcome: Outcome,
 }
@@ -54,7 +54,7 @@ impl EpochMachine {
     /// An epoch that has not started.
     ///
     /// # Panics
-    /// Without nodes, or without a round to go.
+    /// Without nodes, or if no round is allowed.
     pub fn new(setup: EpochSetup) -> Self {
         assert!(!setup.nodes.is_empty(), "an epoch needs nodes");
         assert!(setup.rounds_max > 0, "an epoch needs a round");
@@ -89,7 +89,7 @@ impl EpochMachine {
         self.is_answered
     }
 
-    /// Is there nothing left to do, not even to tell a node?
+    /// Is everything done, including the delivery of the outcome to each node?
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
     }
@@ -123,7 +123,7 @@ impl EpochMachine {
         effects
     }
 
-    /// Is it a message of this attempt, from a node that takes part?
+    /// Does a message belong to this attempt, and come from a node that takes part?
     fn is_current(&self, node: NodeId, attempt: Attempt) -> bool {
         self.nodes.contains(&node) && (self.attempt == Some(attempt) || is_broken("fence-attempt"))
     }
@@ -228,7 +228,7 @@ impl EpochMachine {
             Phase::New => self.end(Err(fault), effects),
             Phase::Beginning(failure) => _ = failure.get_or_insert(fault),
             Phase::Staging | Phase::Reasoning(_) | Phase::Sealing(_) => self.abort(fault, effects),
-            // From here the log decides. A node that is away learns the outcome later: from `Decide`, a heartbeat, or
+            // From here the log decides. A disconnected node learns the outcome later: from `Decide`, a heartbeat, or
             // when it registers.
             Phase::Committing(_) | Phase::Aborting { .. } | Phase::Over => {}
             Phase::Deciding(decision) => {

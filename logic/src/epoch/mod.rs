@@ -9,31 +9,30 @@
 //! ```
 //!
 //! # Invariants
-//! - A round closes when every node has reported it and what each node sent to each other equals what that one received
-//!   of it: on counts, never on silence.
-//! - A commit is asked of the log only with the seal of every node that holds shards.
-//! - Nodes hear of an outcome only after the log has it: `Decide` follows `Committed(Ok)` or `Aborted(Ok)`, never both.
-//! - There is one answer. After a commit was asked of the log, only the log says what became of it.
+//! - A round closes when every node has reported it and, for each pair of nodes, the number of sent messages equals the
+//!   number of received ones: on counts, never on silence.
+//! - A commit is requested from the log only with the seal of every node that holds shards.
+//! - Nodes learn an outcome only after the log has it: `Decide` follows `Committed(Ok)` or `Aborted(Ok)`, never both.
+//! - There is one answer. After a commit was requested from the log, only the log decides the outcome.
 //! - A message that is repeated, late, or of another attempt or round changes nothing.
 //!
 //! # What happens when something fails
 //! | where | what is known | what happens |
 //! |---|---|---|
-//! | before the log was asked to begin | nothing happened | the fault is the answer |
-//! | `Begun` fails, or the client leaves meanwhile | the attempt may be open in the log | the fault is the answer; an attempt that did begin is aborted: here, or by the coordinator's next life |
-//! | staging, a round, a seal; a node restarts; a deadline or the client's own end | no commit was asked for | abort in the log, then `Decide(None)` to all nodes, and the fault is the answer at once: a node that misses it asks with its heartbeats |
+//! | before the request to begin | nothing happened | the fault is the answer |
+//! | `Begun` fails, or the client leaves meanwhile | the attempt may be open in the log | the fault is the answer; an attempt that did begin is aborted: by this process, or by the coordinator after its restart |
+//! | staging, a round, a seal; a node restarts; a deadline passes or the client leaves | no commit was requested | abort in the log, then `Decide(None)` to all nodes, and the fault is the answer at once: a node that misses it asks with its heartbeats |
 //! | the counts of a round disagree | a defect | the same, with an `Internal` fault that names the pair |
 //! | more rounds than allowed | the rules do not end, or not soon | the same, with `LimitExceeded` |
-//! | the log breaks at the abort | no commit was asked for, so the next life of the coordinator aborts | the fault is the answer; no node is told, they ask with their heartbeats |
-//! | the log cannot write the abort now: a full disk | the attempt is open, and no other can begin | asked again with every tick; then as above |
+//! | the log breaks at the abort | no commit was requested, so the restarted coordinator aborts | the fault is the answer; no node gets the outcome, they ask with their heartbeats |
+//! | the log cannot write the abort now: a full disk | the attempt is open, and no other can begin | requested again with every tick; then as above |
 //! | the log refuses the commit | nothing was written | abort, as above |
-//! | the log breaks at the commit | the outcome is unknown | `OutcomeUnknown` is the answer; the next life answers a
-//! retry of the request from the log |
-//! | a node or the deadline fails after the commit | the epoch is committed | the answer is its success, no later than when each node has applied it or is out of reach; a node that was away learns the outcome when it registers, or from a heartbeat's answer |
+//! | the log breaks at the commit | the outcome is unknown | `OutcomeUnknown` is the answer; the restarted coordinator answers a retry of the request from the log |
+//! | a node fails or the deadline passes after the commit | the epoch is committed | the answer is success, as soon as each node has applied the outcome or cannot be reached; a disconnected node learns it when it registers, or from a heartbeat's answer |
 //!
 //! The shell delivers: it makes the calls, retries those that may succeed later, and reports final failures as
-//! [`Event::Failed`]. It must also report a node of the attempt that registers again before the commit, since its
-//! unsealed work is lost with its old life.
+//! [`Event::Failed`]. It must also report a node of the attempt that registers again before the commit, since unsealed
+//! work is lost when a node restarts.
 
 mod machine;
 mod reports;
@@ -47,49 +46,49 @@ use crate::fixpoint::Report;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Round};
 use std::collections::BTreeMap;
 
-/// What an epoch starts from.
+/// The inputs of an epoch.
 #[derive(Clone, Debug)]
 pub struct EpochSetup {
     /// Every node that holds shards; at least one.
     pub nodes: Vec<NodeId>,
     /// The last committed epoch.
     pub previous: Epoch,
-    /// Rounds after which the attempt is given up; at least one.
+    /// The most rounds, at least one; with more, the attempt fails.
     pub rounds_max: u32,
 }
 
-/// How many `Stage` messages each node was sent; nodes without any may be left out.
+/// The number of `Stage` messages to each node; nodes without any may be missing.
 pub type StagedCount = BTreeMap<NodeId, u64>;
 
-/// A node's word that its part of an attempt is durable.
+/// A node's confirmation that its part of an attempt is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NodeSeal {
-    /// The life of the node that gave the word.
+    /// The incarnation of the node that sealed.
     pub incarnation: u64,
     /// A digest of the facts that the attempt adds at the node.
     pub digest: u64,
-    /// Facts at home at the node at the new epoch that a user said.
+    /// Asserted facts at home at the node at the new epoch.
     pub asserted: u64,
-    /// Facts at home at the node at the new epoch that only rules say.
+    /// Facts at home at the node at the new epoch that are only derived.
     pub derived: u64,
 }
 
-/// What an epoch came to.
+/// The result of an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub epoch: Epoch,
     pub rounds: u32,
     /// New facts by rule, over all rounds and nodes.
     pub derived: Vec<u64>,
-    /// Facts in the whole cluster at this epoch that a user said.
+    /// Asserted facts in the whole cluster at this epoch.
     pub asserted: u64,
 }
 
-/// What happens to an epoch.
+/// An input of the epoch machine.
 #[derive(Clone, Debug)]
 pub enum Event {
     Start,
-    /// The log has the attempt's beginning, or not.
+    /// The log has written the attempt's beginning, or has failed to.
     Begun(Result<Attempt, Fault>),
     /// Every staged fact is at the nodes of its copies.
     Staged(Result<StagedCount, Fault>),
@@ -105,43 +104,43 @@ pub enum Event {
         attempt: Attempt,
         seal: NodeSeal,
     },
-    /// A call of this attempt failed for good, at a node if one is named; or the attempt's time is over, or its
-    /// caller has gone.
+    /// A call of this attempt finally failed, at a node if one is named; or the attempt's deadline has passed, or its
+    /// caller has disconnected.
     Failed {
         node: Option<NodeId>,
         fault: Fault,
     },
-    /// The log has the commit, or not.
+    /// The log has written the commit, or has failed to.
     Committed(Result<Epoch, Fault>),
-    /// The log has the abort, or not.
+    /// The log has written the abort, or has failed to.
     Aborted(Result<(), Fault>),
     /// A node has applied the outcome.
     Decided {
         node: NodeId,
         attempt: Attempt,
     },
-    /// Time has passed: messages without an answer are to be sent again. Nodes accept each any number of times.
+    /// Time has passed: messages without an answer are to be sent again. Nodes accept repeated messages.
     Tick,
 }
 
-/// What an epoch asks its shell to do.
+/// An output of the epoch machine, for its shell to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Log that an attempt begins, and say [`Event::Begun`].
+    /// Log that an attempt begins, then pass in [`Event::Begun`].
     LogBegin,
-    /// Give ids to terms, send the facts to the nodes of their copies, and say [`Event::Staged`]. A node whose last
+    /// Give ids to terms, send the facts to the nodes of their copies, then pass in [`Event::Staged`]. A node whose last
     /// committed epoch is not `previous` must refuse: its part would lack an epoch.
     Stage { attempt: Attempt, previous: Epoch },
-    /// Ask a node to open a round; in the first one it needs the program, and `staged` messages must have come.
+    /// Ask a node to open a round; in the first one it needs the program, and `staged` messages must have arrived.
     OpenRound { node: NodeId, attempt: Attempt, previous: Epoch, round: Round, first: bool, staged: u64 },
     /// Ask a node to make its part durable.
     Seal { node: NodeId, attempt: Attempt },
-    /// Log the commit, and say [`Event::Committed`].
+    /// Log the commit, then pass in [`Event::Committed`].
     LogCommit { attempt: Attempt, epoch: Epoch, seals: BTreeMap<NodeId, NodeSeal>, outcome: Outcome },
-    /// Log the abort, and say [`Event::Aborted`].
+    /// Log the abort, then pass in [`Event::Aborted`].
     LogAbort { attempt: Attempt, fault: Fault },
-    /// Tell a node the outcome; `None` is an abort.
+    /// Send a node the outcome; `None` is an abort.
     Decide { node: NodeId, attempt: Attempt, epoch: Option<Epoch> },
-    /// Tell the caller that asked for the epoch.
+    /// Answer the caller that requested the epoch.
     Answer(Result<Outcome, Fault>),
 }

@@ -1,4 +1,4 @@
-//! Tables of whole attempts, and that no order of events makes two decisions.
+//! Tables of whole attempts, and a property: no order of events makes two decisions.
 
 use super::*;
 use entail_model::Reason;
@@ -40,7 +40,7 @@ fn failed(node: Option<u64>, reason: Reason) -> Event {
     Event::Failed { node: node.map(NodeId), fault: fault(reason) }
 }
 
-/// An effect in a few words.
+/// A short description of an effect.
 fn word(effect: &Effect) -> String {
     match effect {
         Effect::LogBegin => "begin".into(),
@@ -297,7 +297,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What the log and the nodes were told so far.
+/// The requests to the log and to the nodes so far.
 #[derive(Default)]
 struct Recorded {
     begins: u32,
@@ -336,7 +336,7 @@ impl Recorded {
         assert!(self.begins <= 1 && self.commits <= 1 && self.aborts <= 1 + self.refused && self.answers <= 1);
     }
 
-    /// What the event means, if the machine waits for it.
+    /// Records the event, if the machine waits for it.
     fn note(&mut self, event: &Event) {
         match event {
             Event::Committed(Ok(epoch)) if self.commits > self.aborts => _ = self.logged.get_or_insert(Some(*epoch)),
@@ -360,7 +360,7 @@ proptest! {
         let mut machine = machine(2);
         let mut recorded = Recorded::default();
         for event in events {
-            // After an answer that the log could not give, its word is not heard any more.
+            // After a failure of the log the machine is over, and ignores its events.
             if !machine.is_over() {
                 recorded.note(&event);
             }

@@ -39,7 +39,7 @@ impl Batch {
         self.take(indexes, |_| true)
     }
 
-    /// The same with no more than the slots in sorted `live`.
+    /// The rows with these indexes, in this order, with only the slots in sorted `live`.
     pub fn take_live_rows(&self, indexes: &[u32], live: &[Slot]) -> Self {
         self.take(indexes, |slot| live.binary_search(&slot).is_ok())
     }
@@ -80,7 +80,7 @@ impl Batch {
         }
     }
 
-    /// Forgets the slots that are not in sorted `live`.
+    /// Drops the slots that are not in sorted `live`.
     pub fn project(&mut self, live: &[Slot]) {
         for (slot, column) in self.columns.iter_mut().enumerate() {
             if live.binary_search(&slot).is_err() {
@@ -90,8 +90,8 @@ impl Batch {
         self.texts.retain(|slot, _| live.binary_search(slot).is_ok());
     }
 
-    /// Makes one of rows that are the same in `slots`, and follow each other; `times` tells how many they were. If there is
-    /// only one slot, its values are put in order for that.
+    /// Makes one row of adjacent rows that are equal in `slots`, with their number in `times`. If there is only one slot,
+    /// the rows are first sorted by it.
     pub fn tally(&mut self, slots: &[Slot], times: Slot) {
         if let [only] = slots {
             let column = &mut self.columns[*only];
@@ -136,7 +136,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Bytes of the columns and texts, as a measure for limits.
+    /// Bytes of the columns and texts, for limits.
     pub fn bytes(&self) -> u64 {
         let ids: usize = self.columns.iter().map(|column| column.len() * size_of::<TermId>()).sum();
         let texts = self.texts.values().flatten();
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// How often each row of the columns is there.
+    /// The number of each row of the columns.
     fn counted(batch: &Batch, slots: &[Slot], times: impl Fn(usize) -> u64) -> BTreeMap<Vec<TermId>, u64> {
         let mut counts = BTreeMap::new();
         for row in 0..batch.rows {

@@ -1,7 +1,7 @@
 //! Filters: SPARQL expressions over rows.
 //!
-//! Expressions travel as SPARQL text and are parsed once per plan. Their meaning is `spareval`'s, so a filter in the
-//! cluster and one at the coordinator agree. Rows with the same terms are evaluated once.
+//! Expressions are sent as SPARQL text and parsed once per plan. `spareval` evaluates them, so a filter in the cluster
+//! and one at the coordinator agree. Rows with the same terms are evaluated once.
 
 use super::Batch;
 use crate::plan::{Condition, Op, Plan, Slot};
@@ -81,7 +81,7 @@ fn parse(text: &str) -> Result<sparopt::algebra::Expression, Fault> {
     }
     match pattern {
         sparopt::algebra::GraphPattern::Filter { expression, .. } => Ok(expression),
-        // The constructors fold constant conditions: no filter is left of a true one, nothing of a false one.
+        // The constructors fold constant conditions: a true one leaves no filter, a false one leaves no rows.
         sparopt::algebra::GraphPattern::Values { bindings, .. } => Ok((!bindings.is_empty()).into()),
         _ => Err(corrupt("not a filter".into())),
     }

@@ -1,6 +1,6 @@
-//! Finds all facts of one key: for a row whose key is bound, and whose predicate and value are not.
+//! Finds all facts of one key: for a row with a bound key and unbound predicate and value.
 //!
-//! Each run of the graph is searched for that key alone, and only the facts found are combined with the row, since most
+//! Each run of the graph is searched for that key only, and only the facts found are combined with the row, since most
 //! relations have none.
 
 use super::matching::Step;
@@ -18,7 +18,7 @@ pub(super) struct Described {
 }
 
 impl Described {
-    /// The search for a batch, if the step is of this kind.
+    /// The search for a batch, if the step has a bound key and unbound predicate and value.
     pub fn of(step: &Step<'_>, batch: &Batch) -> Option<Self> {
         let (key, value) = step.atom.key_value(step.copy);
         let (GraphScope::One(graph), Arg::Slot(predicate), Arg::Slot(value)) =

@@ -1,12 +1,12 @@
 //! Extends rows by the values that several lists have in common, as worst-case optimal joins do, one variable at a time
-//! (Ngo, Porat, Ré, Rudra 2012): of a triangle with two corners bound, the third is in the lists of both.
+//! (Ngo, Porat, Ré, Rudra 2012): of a triangle with two corners bound, the third is in the lists of both corners.
 //!
 //! ```text
-//! row (x, y) ──► p(y, ·)  r(x, ·)  the shorter goes ahead, the longer gallops after it ──► rows (x, y, z)
+//! row (x, y) ──► p(y, ·)  r(x, ·)  the shorter leads, the longer gallops to its values ──► rows (x, y, z)
 //! ```
 //! A value that is in one list but not in another never makes a row. Each key of a batch is searched once, in order,
-//! and in a later side only for rows that have values in the sides before: there are no more searches than if each
-//! value of the first list were looked up in the others.
+//! and in a later side only for rows that have values in the earlier sides: at most as many searches as when each value
+//! of the first list is looked up in the others.
 
 use super::{Batch, Facts, Output, PIECE_ROWS, Scope};
 use crate::columns::pairs::{self, Pair};
@@ -20,13 +20,13 @@ pub(super) struct Step<'a> {
     pub scope: &'a Scope<'a>,
     pub slot: Slot,
     pub sides: &'a [Side],
-    /// The slots that are read afterwards, in order; `None` where everything is kept.
+    /// The slots that later operators read, in order; `None` keeps all.
     pub live: Option<&'a [Slot]>,
     /// Are the rows only counted?
     pub is_counted: bool,
 }
 
-/// The most chunks of all lists that are held, once searched, for the rest of the batch: 16 MiB. Chunks of larger
+/// The most chunks of all lists that are held after their search for the rest of the batch: 16 MiB. Chunks of larger
 /// relations are read again.
 const CHUNKS_HELD_MAX: usize = 64;
 
@@ -39,7 +39,7 @@ struct Group<'r> {
 /// One side's lists: for each row the groups of its key, of all runs.
 struct Lists<'r> {
     groups: Vec<Group<'r>>,
-    /// Of each row, its key and where its groups are.
+    /// For each row its key and the range of its groups.
     of_row: Vec<(TermId, u32, u32)>,
 }
 
@@ -119,7 +119,7 @@ impl List<'_, '_> {
         self.groups.iter().map(|group| group.len).sum()
     }
 
-    /// Keeps of sorted values those that are in the list.
+    /// Keeps the values, of sorted ones, that are in the list.
     fn keep(&self, values: &mut Vec<TermId>) -> Result<(), Fault> {
         let mut cursors: Vec<Cursor<'_>> = self.groups.iter().map(|group| group.start.clone()).collect();
         let mut kept = 0;
@@ -183,7 +183,7 @@ impl CommonValues<'_> {
         self.keep_common(row, &mut common, others)
     }
 
-    /// Takes the common values of two lists that the other lists have too.
+    /// Adds those common values of two lists that are in all other lists.
     fn keep_common(&mut self, row: u32, common: &mut Vec<TermId>, others: &[List<'_, '_>]) -> Result<(), Fault> {
         if !common.is_empty() && !others.is_empty() {
             common.sort_unstable();

@@ -32,7 +32,7 @@ pub(super) struct Join<'a> {
     pub(super) bind_value: Option<Slot>,
     /// The key and value are the same unbound variable.
     is_diagonal: bool,
-    /// Does a match bind a value, without anything to compare?
+    /// Does a match bind a value, without any comparison?
     is_free: bool,
     value: Arg,
     rows: Vec<u32>,

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A pass over so many facts costs as much as one search.
+/// The facts of a pass that costs as much as one search.
 const FACTS_A_SEARCH: u64 = 16;
 
 /// The copy and value that a set is for.
@@ -26,7 +26,7 @@ pub struct Asked {
     pub value: TermId,
 }
 
-/// The sets that have been asked for often enough. All together have at most a fixed number of members.
+/// The sets that have been probed often enough. All together have at most a fixed number of members.
 #[derive(Debug)]
 pub struct KeySets {
     sets: Mutex<HashMap<Asked, Arc<Mutex<Set>>>>,
@@ -48,8 +48,8 @@ struct Set {
 }
 
 impl KeySets {
-    /// The keys with the value, for so many searches; `None` until all searches so far are worth a pass over the runs,
-    /// or if the copy is too large.
+    /// The keys with the value, for `searches` more searches; `None` while all searches so far cost less than a pass over
+    /// the runs, or if the copy is too large.
     pub fn of(&self, asked: Asked, searches: u64, runs: &[Arc<Run>]) -> Result<Option<Arc<HashIndex>>, Fault> {
         let set = {
             let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! The one join operator: extends rows by matching local facts.
 //!
 //! With the key bound, rows are visited in the order of their keys and gallop through each run (a merge join when both
-//! sides are of like size), or in their own order where that is worth keeping and the runs are small; with nothing bound,
+//! sides are of similar size), or in their own order where it is to be kept and the runs are small; with the key unbound,
 //! the copy is scanned. A bound value is checked against each match.
 
 use super::described::Described;
@@ -20,7 +20,7 @@ pub(super) struct Step<'a> {
     pub atom: &'a Atom,
     pub copy: Direction,
     pub view: View,
-    /// The slots that are read afterwards, in order; `None` where everything is kept.
+    /// The slots that later operators read, in order; `None` keeps all.
     pub live: Option<&'a [Slot]>,
     /// Are the rows only counted?
     pub is_counted: bool,
@@ -52,7 +52,7 @@ impl Step<'_> {
         }
     }
 
-    /// The relations to read: for each its graphs (several are merged) and the rows that it concerns.
+    /// The relations to read, each with its graphs (several are merged) and the rows that read it.
     fn choices(&self, batch: &Batch) -> Vec<(Choice, Vec<TermId>, Vec<u32>)> {
         let all = || (0..batch.rows as u32).collect::<Vec<u32>>();
         let by_predicate = match self.atom.predicate {
@@ -99,7 +99,7 @@ impl Step<'_> {
         self.scope.facts.runs(Relation { graph, predicate }, self.copy, self.view)
     }
 
-    /// Key bound: sorted rows gallop through each run.
+    /// For a bound key: sorted rows gallop through each run.
     fn probe(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
         if self.check_key_set(graphs, rows, join)? {
             return Ok(());
@@ -143,7 +143,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Key bound, and one value for all rows: looks each key up in the set of keys with that value, if it is probed
+    /// For a bound key and one value for all rows: looks each key up in the set of keys with that value, if that is probed
     /// often enough; returns whether it did.
     fn check_key_set(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<bool, Fault> {
         let (Some(members), [graph], (Arg::Slot(key), Arg::Const(value))) =
@@ -168,7 +168,7 @@ impl Step<'_> {
         Ok(true)
     }
 
-    /// Key and value bound: the pairs of the rows are intersected with each run, both in order.
+    /// For bound key and value: the pairs of the rows are intersected with each run, both in order.
     fn check_pairs(&self, graph: TermId, rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
         let (key, value) = self.atom.key_value(self.copy);
         let pair_of = |row: u32| (value_of(key, join.batch, row), value_of(value, join.batch, row));
@@ -209,7 +209,7 @@ impl Step<'_> {
         Ok(true)
     }
 
-    /// Key unbound: every row with every fact.
+    /// For an unbound key: combines every row with every fact.
     fn scan(&self, graphs: &[TermId], rows: &[u32], join: &mut Join<'_>) -> Result<(), Fault> {
         if graphs.len() > 1 {
             let mut merged = Vec::new();
@@ -226,7 +226,7 @@ impl Step<'_> {
                 if join.count(run.len as usize * rows.len()) {
                     continue;
                 }
-                // Bounded work between two looks at `stop`: one row with one piece of facts.
+                // Bounded work between two checks of `stop`: one row with one piece of facts.
                 run.for_each_piece(|piece| {
                     rows.iter().try_for_each(|row| {
                         self.scope.check()?;

@@ -1,12 +1,11 @@
 //! Measuring a plan's work at one node: rows, bytes and time of each operator, by shard.
 //!
-//! Operators hand their pieces on depth first, so exactly one of them works at any moment. The clock is read whenever
-//! the work passes from one to another, and the time since the last reading belongs to the one that worked: the times
-//! of all operators add up to the time of the thread, and none includes the time of others.
+//! Operators hand their pieces on depth first, so exactly one of them works at any moment. The clock is read at each
+//! change of the working operator, and the time since the last reading is added to the previous one: the times of all
+//! operators add up to the time of the thread, and none includes the time of others.
 //!
-//! A node evaluates all its shards together, so the time of one run of an operator is *shared* among the shards of the
-//! rows that came out, in proportion; if none came out, of the rows that went in. Rows and bytes are counted, not
-//! shared.
+//! A node evaluates all its shards together, so the time of one run of an operator is *shared* among the shards in
+//! proportion to its output rows, or its input rows if there is no output. Rows and bytes are counted, not shared.
 
 use super::Batch;
 use crate::plan::{Arg, Op, Plan, Route};
@@ -14,9 +13,9 @@ use entail_model::{Direction, ShardId, TermId, fact};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Tells the time; only differences count.
+/// A clock; only differences of its times are used.
 pub trait Clock: Send + Sync {
-    /// Nanoseconds since some moment.
+    /// Nanoseconds since a fixed moment.
     fn nanoseconds(&self) -> u64;
 }
 
@@ -27,7 +26,7 @@ pub type OperatorId = (usize, usize);
 /// The work of an operator for one shard; without a shard for rows that belong to none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Rows that came out.
+    /// Output rows.
     pub rows: u64,
     /// Bytes of rows that left the node.
     pub bytes: u64,
@@ -49,12 +48,12 @@ pub struct Meter {
 
 #[derive(Default)]
 struct State {
-    /// The operator that works now, and the time at which it began.
+    /// The operator that works now; `since` is the time of the last reading.
     worker: Option<OperatorId>,
     since: u64,
-    /// Times that are not shared out yet.
+    /// Times that are not shared among shards yet.
     spent: BTreeMap<OperatorId, u64>,
-    /// The rows that came out of each operator in its present run.
+    /// The output rows of each operator in its present run.
     given: BTreeMap<OperatorId, Shares>,
     report: Report,
 }
@@ -63,7 +62,7 @@ struct State {
 type Shares = BTreeMap<Option<ShardId>, u64>;
 
 impl Meter {
-    /// A meter for a plan; `rdf_type` tells where the facts about classes are.
+    /// A meter for a plan; `rdf_type` is needed to find the shards of facts about classes.
     pub fn new(clock: Arc<dyn Clock>, plan: Arc<Plan>, rdf_type: Option<TermId>) -> Self {
         Self { clock, rdf_type, plan, state: Mutex::default() }
     }
@@ -72,7 +71,7 @@ impl Meter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes the work on to an operator; returns the one that worked.
+    /// Makes an operator the working one; returns the previous one.
     pub fn pass(&self, to: Option<OperatorId>) -> Option<OperatorId> {
         let now = self.clock.nanoseconds();
         let mut state = self.lock();
@@ -84,7 +83,7 @@ impl Meter {
         std::mem::replace(&mut state.worker, to)
     }
 
-    /// Counts rows that came out of an operator.
+    /// Counts output rows of an operator.
     pub fn gave(&self, place: OperatorId, piece: &Batch) {
         let shares = self.shares_of_output(place, piece);
         let mut state = self.lock();
@@ -94,7 +93,7 @@ impl Meter {
         }
     }
 
-    /// Shares out the time of an operator's run that ends, whose input was `batch`.
+    /// Shares the time of an operator's run that ends among the shards; `batch` was its input.
     pub fn ended(&self, place: OperatorId, batch: &Batch) {
         let given = self.lock().given.remove(&place);
         let shares = given.unwrap_or_else(|| self.shares_of_input(place, batch));
@@ -112,12 +111,12 @@ impl Meter {
             *state.given.entry(place).or_default().entry(shard).or_default() += rows;
             let work = state.report.entry((place, shard)).or_default();
             work.rows += rows;
-            // All rows of a piece are equally wide, but for their texts.
+            // All rows of a piece have the same width, apart from their texts.
             work.bytes += bytes * rows / piece.rows as u64;
         }
     }
 
-    /// The handing on of a stage's rows, as a place.
+    /// The operator id that stands for handing on a stage's rows.
     pub fn handing_on(&self, stage: usize) -> OperatorId {
         (stage, self.plan.stages[stage].ops.len())
     }
@@ -127,7 +126,7 @@ impl Meter {
         self.lock().report.entry((self.handing_on(to_stage - 1), None)).or_default().messages += 1;
     }
 
-    /// The measured work; complete when nothing runs any more.
+    /// The measured work; complete when no operator runs any more.
     pub fn report(&self) -> Report {
         let state = self.lock();
         let mut report = state.report.clone();
@@ -142,7 +141,7 @@ impl Meter {
         shares(piece.rows, |row| self.home(place, piece, row))
     }
 
-    /// Where the facts are that an operator looks at for each row, as far as the rows tell.
+    /// The shards of the facts that an operator reads for each row, as far as the rows determine them.
     fn shares_of_input(&self, place: OperatorId, batch: &Batch) -> Shares {
         shares(batch.rows, |row| match self.op(place).and_then(Op::leading) {
             Some((atom, copy)) => value(atom.key_value(copy).0, batch, row)?.home(),
@@ -152,7 +151,7 @@ impl Meter {
 
     fn shares_of_handed_on(&self, stage: usize, piece: &Batch) -> Shares {
         let slot = match self.plan.stages.get(stage + 1).map(|next| &next.route) {
-            // To the coordinator: rows count for the shards that they come from.
+            // Rows to the coordinator count for the shards of their origin.
             None => return self.shares_of_output(self.handing_on(stage), piece),
             Some(Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot)) => *slot,
             Some(Route::Everywhere | Route::Broadcast | Route::Shard(_)) => {
@@ -171,7 +170,7 @@ impl Meter {
         self.plan.stages[stage].ops.get(op)
     }
 
-    /// The shard that an operator's row belongs to: where the fact is that was matched last, or where the row was sent.
+    /// The shard of an operator's row: that of the fact that was matched last, or the one that the row was sent to.
     fn home(&self, (stage, op): OperatorId, piece: &Batch, row: usize) -> Option<ShardId> {
         let ops = &self.plan.stages[stage].ops;
         for op in ops[..(op + 1).min(ops.len())].iter().rev() {
@@ -193,7 +192,7 @@ impl Meter {
         }
         match &self.plan.stages[stage].route {
             Route::Subject(slot) | Route::Object(slot) => value(Arg::Slot(*slot), piece, row)?.home(),
-            // The texts of inline values are everywhere: such rows stay where they come from.
+            // The texts of inline values are everywhere: their rows stay at their node.
             Route::Texts(slot) => {
                 let home = value(Arg::Slot(*slot), piece, row).and_then(TermId::home);
                 home.or_else(|| self.home(self.handing_on(stage.checked_sub(1)?), piece, row))
@@ -223,7 +222,7 @@ fn shares(rows: usize, home: impl Fn(usize) -> Option<ShardId>) -> Shares {
     let mut shares = Shares::new();
     let mut row = 0;
     while row < rows {
-        // Rows of one shard mostly follow each other.
+        // Rows of one shard are mostly adjacent.
         let shard = home(row);
         let first = row;
         while row < rows && (row == first || home(row) == shard) {

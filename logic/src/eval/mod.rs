@@ -1,8 +1,8 @@
 //! Running a plan's operators over batches of rows at one node.
 //!
 //! [`run_stage`] pushes a batch depth-first through a stage's operators in bounded pieces, so that a join with a large
-//! answer never holds more than a few pieces per operator, and hands the resulting rows to the caller, who routes them.
-//! Every operator looks at the scope's `stop` before each piece, whether or not any row comes out.
+//! answer never holds more than a few pieces per operator, and hands the resulting rows to the caller, which routes them.
+//! Every operator checks the scope's `stop` before each piece, with or without output rows.
 
 pub mod batch;
 mod budget;
@@ -44,10 +44,10 @@ pub trait Facts: Sync {
     }
 }
 
-/// Gets runs, each with its predicate.
+/// A callback for runs, each with its predicate.
 pub type Visit<'v> = &'v mut dyn FnMut(TermId, &Run) -> Result<(), Fault>;
 
-/// The texts of the terms whose home is this node.
+/// The texts of the terms at home at this node.
 pub trait Texts: Sync {
     /// The canonical bytes of each dictionary id.
     ///
@@ -61,16 +61,16 @@ pub struct Scope<'a> {
     pub facts: &'a dyn Facts,
     pub texts: &'a dyn Texts,
     pub conditions: &'a Conditions,
-    /// When it is set, the work ends.
+    /// Ends the work when it is set.
     pub stop: Option<&'a AtomicBool>,
     /// Measures the work.
     pub meter: Option<&'a Meter>,
-    /// The memory that [hash indexes](crate::columns::hash_index) of small runs may still take, in pairs; where present, the
-    /// order in which rows come is kept.
+    /// The memory that [hash indexes](crate::columns::hash_index) of small runs may still take, in pairs; if present, the
+    /// order of rows is kept.
     pub groups: Option<&'a AtomicU64>,
     /// Sets of the keys with one value; present only while the facts do not change.
     pub key_sets: Option<&'a KeySets>,
-    /// The rows that all operators together may still take in: ends work that is larger than expected.
+    /// The rows that all operators together may still take in; ends work that is larger than expected.
     pub rows_left: Option<&'a RowBudget>,
 }
 
@@ -84,7 +84,7 @@ impl Scope<'_> {
         }
     }
 
-    /// Counts the rows that an operator takes in; counted rows without columns weigh nothing.
+    /// Counts the rows that an operator takes in; rows without columns, which are only counted, are free.
     fn take(&self, batch: &Batch) -> Result<(), Fault> {
         if batch.columns.iter().all(Vec::is_empty) { Ok(()) } else { self.spend(batch.rows) }
     }
@@ -94,10 +94,10 @@ impl Scope<'_> {
     }
 }
 
-/// Rows in a piece: the most that an operator hands on at once.
+/// The most rows in a piece, which an operator hands on at once.
 pub const PIECE_ROWS: usize = 16_384;
 
-/// Runs the operators of `plan`'s stage over `batch`; `output` gets the rows that come out, in pieces.
+/// Runs the operators of `plan`'s stage over `batch`; `output` gets the resulting rows, in pieces.
 pub fn run_stage(scope: &Scope<'_>, plan: &Plan, stage: usize, batch: Batch, output: Output<'_>) -> Result<(), Fault> {
     let is_last = stage + 1 == plan.stages.len() && matches!(plan.sink, Sink::Gather(_));
     Ops { scope, stage, of: &plan.stages[stage], is_last }.run(0, batch, output)

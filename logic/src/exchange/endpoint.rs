@@ -1,7 +1,7 @@
 //! Endpoint: one node's end of an exchange. It decides which received message is worked on now, and when a level is closed.
 //!
 //! Both exchange machines hold one: a query's part ([`answer`](crate::answer)), which has one round, and the
-//! [reasoner](crate::fixpoint), which has many. The machine works; the endpoint checks, counts, defers and closes.
+//! [reasoner](crate::fixpoint), which has many. The machine evaluates; the endpoint checks, counts, defers and closes.
 //!
 //! Invariants: a message is handed to the machine once, in its round, and not before the broadcast that its round begins
 //! with is complete; a level is closed as soon as all levels before it are done; a round ends once.
@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use entail_model::{Fault, NodeId, Relation, Round};
 use std::sync::Arc;
 
-/// Rounds ahead of the current one whose messages are kept: a peer can be one round ahead, never two.
+/// The number of later rounds whose messages are kept: a peer can be one round ahead, never two.
 const ROUNDS_AHEAD: u32 = 1;
 
 /// The level of broadcast facts, in a round that begins with a broadcast.
@@ -24,7 +24,7 @@ pub const BROADCAST_LEVEL: usize = 1;
 /// Delivers a message to a peer.
 pub type Deliver<'d> = &'d mut dyn FnMut(NodeId, Message) -> Result<(), Fault>;
 
-/// What is exchanged, which decides about repetitions and failed deliveries.
+/// The kind of an exchange, which decides how repetitions and failed deliveries are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Rows are a bag, in one round. A message that cannot be delivered fails the query, so none is kept to be sent again.
@@ -33,16 +33,16 @@ pub enum Kind {
     Attempt,
 }
 
-/// What a round begins with.
+/// The first step of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// Each node's own work.
     Work,
-    /// A broadcast of facts, which takes one level more; the work begins when it is complete.
+    /// A broadcast of facts, which takes one more level; the work begins when it is complete.
     Broadcast,
 }
 
-/// What the machine has to do after [`Endpoint::advance`].
+/// The next step of the machine after [`Endpoint::advance`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Wait for messages.
@@ -61,8 +61,8 @@ pub struct Endpoint {
     round: Round,
     flow: Flow,
     outbox: Outbox,
-    /// Messages of the next round, from peers that are ahead, and messages of this round that overtook its broadcast.
-    /// No budget holds them: a slow peer's broadcast holds up what all others send.
+    /// Messages of the next round, from peers that are ahead, and messages of this round that overtook its broadcast. They
+    /// are outside of the memory budget: one slow peer's broadcast delays the messages of all others.
     deferred_messages: Vec<(NodeId, Message)>,
     is_open: bool,
     is_broadcasting: bool,
@@ -117,8 +117,8 @@ impl Endpoint {
         self.flow = Flow::new(self.kind, round, self.peers.clone(), levels + self.outbox.level_offset);
     }
 
-    /// Takes a message from a peer. Gives its level and what it carries if it is to be worked on now: not if it came
-    /// before, if its round is over, or if it has to wait.
+    /// Takes a message from a peer. Returns its level and payload if it is to be handled now: not if it is a repetition, if
+    /// its round is over, or if it is deferred.
     ///
     /// # Errors
     /// `Corrupt` for a message of a round or level that no peer can be in.
@@ -143,7 +143,7 @@ impl Endpoint {
         if !self.flow.receive(from, &message) {
             return Ok(None);
         }
-        // A message from another process has no other owner; a node of this process keeps its own until acknowledged.
+        // A message from another process has one owner; a node of this process also keeps it until acknowledged.
         Ok(Some((message.level, Arc::unwrap_or_clone(message.payload))))
     }
 
@@ -154,12 +154,12 @@ impl Endpoint {
         }
     }
 
-    /// The messages that had to wait, to be received again.
+    /// Takes the deferred messages, to be received again.
     pub fn take_deferred(&mut self) -> Vec<(NodeId, Message)> {
         std::mem::take(&mut self.deferred_messages)
     }
 
-    /// Checks that received rows fit the stage of the plan that they are for.
+    /// Checks that received rows fit their stage of the plan.
     ///
     /// # Errors
     /// `Corrupt` if they do not.
@@ -172,14 +172,14 @@ impl Endpoint {
         }
     }
 
-    /// A peer has a message, which need not be sent again.
+    /// Records that a peer has a message, which need not be sent again.
     pub fn acknowledge(&mut self, peer: NodeId, round: Round, sequence: u64) {
         if round == self.round {
             self.flow.acknowledge(peer, sequence);
         }
     }
 
-    /// Sends again what no peer has acknowledged.
+    /// Sends unacknowledged messages again.
     pub fn send_again(&self, deliver: Deliver<'_>) -> Result<(), Fault> {
         self.flow.unacknowledged().try_for_each(|(to, message)| deliver(to, message.clone()))
     }
@@ -222,7 +222,7 @@ impl Endpoint {
         self.outbox.broadcast(relation, facts, &mut self.flow, deliver)
     }
 
-    /// Closes the broadcast's level: nothing more comes for it.
+    /// Closes the broadcast's level.
     pub fn end_broadcast(&mut self, deliver: Deliver<'_>) -> Result<(), Fault> {
         self.outbox.close_level(BROADCAST_LEVEL, &mut self.flow, deliver)
     }

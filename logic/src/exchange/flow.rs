@@ -14,7 +14,7 @@ pub struct Flow {
     peers: Vec<NodeId>,
     /// The last level.
     levels: usize,
-    /// The level whose messages complete next.
+    /// The level that completes next.
     current: usize,
     next_sequence: HashMap<NodeId, u64>,
     sent: HashMap<(NodeId, usize), u64>,
@@ -108,7 +108,7 @@ impl Flow {
         true
     }
 
-    /// Have all messages of the current level come? Then moves to the next level and returns the one that is done.
+    /// Moves to the next level if all messages of the current one have arrived; returns the completed level.
     pub fn complete_level(&mut self) -> Option<usize> {
         let level = self.current;
         if level > self.levels || !self.peers.iter().all(|peer| self.has_all(*peer, level)) {
@@ -129,7 +129,7 @@ impl Flow {
         self.current > self.levels
     }
 
-    /// The peer has the message, which need not be sent again.
+    /// Records that the peer has the message, which need not be sent again.
     pub fn acknowledge(&mut self, peer: NodeId, sequence: u64) {
         self.unacknowledged.remove(&(peer, sequence));
     }

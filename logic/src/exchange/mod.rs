@@ -1,4 +1,4 @@
-//! Messages between nodes, and how a round of them closes.
+//! Messages between nodes, and the closing of rounds.
 //!
 //! A query ([`answer`](crate::answer)) and an attempt ([`fixpoint`](crate::fixpoint)) exchange rows by the same mechanism:
 //!
@@ -14,12 +14,12 @@
 //! ```
 //! In a round that begins with a broadcast, the broadcast is level 1, and all other levels come after it.
 //!
-//! Every node works at level 0 first; what it sends is tagged with the level that it is work for. When a node has done
-//! all work of the levels below l it sends each peer `Close { level: l, messages: n }`; when every peer's Close has come
-//! and n messages of each have been received, level l is complete and, since work is done as it arrives, done.
+//! Every node works at level 0 first; each message is tagged with the level at which its receiver handles it. When a node
+//! has done all work of the levels below l it sends each peer `Close { level: l, messages: n }`; when every peer's Close
+//! and n messages of each have been received, level l is complete and, since messages are handled as they arrive, done.
 //!
-//! Invariants: a message counts once however often it arrives (sequence numbers); a level completes on counts, never
-//! on silence; nothing is sent for a level after its Close.
+//! Invariants: a repeated message counts once (sequence numbers); a level completes on counts, never on silence;
+//! nothing is sent for a level after its Close.
 
 pub mod endpoint;
 pub mod flow;
@@ -39,7 +39,7 @@ use std::sync::Arc;
 /// The content of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
-    /// Rows for a stage of a plan: the rule's index, which of its plans, and the stage.
+    /// Rows for a stage of a plan.
     Rows { plan: PlanKey, stage: usize, batch: Batch },
     /// Candidates, in any order, for facts that are at home at the receiver, as (subject, object).
     Heads { rule: usize, relation: Relation, pairs: Vec<Pair> },
@@ -49,11 +49,11 @@ pub enum Payload {
     Blocks { relation: Relation, blocks: BitBlocks },
     /// Facts of the sender, as sorted (subject, object), of a relation that is broadcast.
     Broadcast { relation: Relation, pairs: Vec<Pair> },
-    /// Nothing more comes for this level: this many messages were sent.
+    /// The last message of this level, with the number of messages before it.
     Close { messages: u64 },
 }
 
-/// Names a plan of a program; queries have only one.
+/// Identifies a plan of a program; queries have only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlanKey {
     pub rule: usize,

@@ -1,7 +1,7 @@
-//! The outbox: what leaves this node in a round, gathered by destination so that messages are large.
+//! The outbox: rows and pairs that leave this node in a round, collected by destination so that messages are large.
 //!
-//! Everything leaves when it fills a message, or at the latest when its level is closed. Rows of an attempt and pairs leave
-//! without duplicates, and sorted, except for heads that are known to be here once; rows of a query leave as they are.
+//! They leave when they fill a message, or at the latest when their level is closed. Rows of an attempt and pairs leave
+//! sorted and without duplicates, except for claimed heads, which have none; rows of a query leave as they are.
 
 use super::endpoint::{BROADCAST_LEVEL, Deliver, Kind};
 use super::{Flow, Payload, PlanKey};
@@ -15,18 +15,18 @@ use std::sync::Arc;
 /// A message has at most this many pairs or rows.
 const MESSAGE_ROWS_MAX: usize = 32_768;
 
-/// Rows for one destination leave when there are so many: what the next batch adds then still fits the message.
+/// The number of rows for one destination from which they leave: the next batch then still fits the message.
 const MESSAGE_ROWS: usize = MESSAGE_ROWS_MAX / 2;
 
-/// Bytes of blocks for one destination that make a message.
+/// The bytes of blocks for one destination that fill a message.
 pub const BLOCKS_BYTES: u64 = 128 << 10;
 
-/// What waits to be sent.
+/// Rows and pairs to be sent.
 #[derive(Debug)]
 pub struct Outbox {
     kind: Kind,
     heads: BTreeMap<(NodeId, usize, Relation), Vec<Pair>>,
-    /// Heads that no node has sent before: each is here once.
+    /// Heads that have not been sent before: each is in these lists once.
     claimed: BTreeMap<(NodeId, usize, Relation), Vec<Pair>>,
     copies: BTreeMap<(NodeId, Relation), Vec<Pair>>,
     rows: BTreeMap<(NodeId, PlanKey, usize), Batch>,
@@ -51,13 +51,13 @@ impl Outbox {
         self.heads.entry((to, rule, relation)).or_default()
     }
 
-    /// A rule's heads in one relation that have not been sent to the node before, and will not be again.
+    /// A rule's heads in one relation that have not been sent to the node before and will not be sent again.
     pub fn claimed(&mut self, to: NodeId, rule: usize, relation: Relation) -> &mut Vec<Pair> {
         self.claimed.entry((to, rule, relation)).or_default()
     }
 
-    /// The inverse copies, as (object, subject), that are at home at a node. They wait for the end of the round, since no node
-    /// works on them before.
+    /// The inverse copies, as (object, subject), that are at home at a node. They leave at the end of the round, since no
+    /// node works on them before.
     pub fn copies(&mut self, to: NodeId, relation: Relation) -> &mut Vec<Pair> {
         self.copies.entry((to, relation)).or_default()
     }
@@ -116,7 +116,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Sends everything for a level, and that nothing more comes for it.
+    /// Sends everything for a level, and its Close.
     pub(super) fn close_level(&mut self, level: usize, flow: &mut Flow, deliver: Deliver<'_>) -> Result<(), Fault> {
         let is_now = |(_, _, stage): &(NodeId, PlanKey, usize)| stage + self.level_offset <= level;
         let (now, later): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -139,7 +139,7 @@ impl Outbox {
             send_claimed(to, (rule, relation), pairs, flow, deliver)?;
         }
         for ((to, relation), pairs) in take(&mut self.copies) {
-            // Each copy is here once: an order over all of them would save nothing.
+            // The copies have no duplicates: sorting all of them together would save nothing.
             for pairs in sorted_pieces(&pairs) {
                 flow.deliver(to, level, Arc::new(Payload::Copies { relation, pairs }), deliver)?;
             }

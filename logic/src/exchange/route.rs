@@ -1,4 +1,4 @@
-//! Decides which node each row goes to.
+//! Routing: the node that each row goes to.
 
 use crate::columns::Pair;
 use crate::eval::Batch;

@@ -4,7 +4,7 @@
 //! round u32 | level u16 | sequence u64 | kind u8 | …
 //! ```
 //!
-//! Invariant: reading checks every length before it allocates; bytes that no writer makes are `Corrupt`.
+//! Invariant: the decoder checks every length before it allocates; bytes that no encoder makes are `Corrupt`.
 
 use super::{Message, Payload, PlanKey};
 use crate::columns::Pair;

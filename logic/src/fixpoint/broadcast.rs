@@ -1,5 +1,5 @@
-//! Broadcast relations: every node has all their facts, or all facts with certain objects, before the rules fire that read
-//! them at every node.
+//! Broadcast relations: before the rules fire that read them at every node, every node has all their facts, or all facts
+//! with certain objects.
 //!
 //! Invariant: when a relation is broadcast, it is complete. A relation that no rule derives is complete when the first round
 //! begins. One that rules derive only from such relations is complete when the second round begins: every instance has
@@ -25,7 +25,7 @@ impl BroadcastRelation {
         runs / size_of::<Pair>() as u64 + self.arrived.len() as u64
     }
 
-    /// A copy as plans read it.
+    /// The run of one direction, if a plan reads it.
     pub fn run(&self, copy: Direction) -> Option<&Arc<Run>> {
         self.runs[copy as usize].as_ref()
     }

@@ -1,11 +1,11 @@
-//! Deferred inverse copies of a dense relation whose inverse copy lies at several nodes and is read by no plan.
+//! Deferred inverse copies: those of a dense relation whose inverse copy is spread over several nodes and read by no plan.
 //!
 //! ```text
 //! facts by subject ──blocks, transposed──► home of the objects: a buffer of blocks ──► a run, when the attempt ends
 //! ```
 //!
 //! A new fact is in the matrix of forward copies, and *owes* its inverse copy. Owed copies are sent in a round that finds
-//! nothing new: for most recursions that is once, and all together, in [blocks](crate::columns::blocks).
+//! nothing new: for most recursions once, and all together, in [blocks](crate::columns::blocks).
 //!
 //! # Invariants
 //! - A fact that is in the matrix and not in `given` owes its inverse copy; every other fact has given it.
@@ -19,7 +19,7 @@ use entail_model::{Fault, TermId};
 /// The inverse copies of a dense relation.
 #[derive(Debug, Default)]
 pub(super) struct DeferredInverse {
-    /// Inverse copies that are at home at this node, and in no run.
+    /// Inverse copies that are at home at this node and in no run.
     pub(super) local: BlockBuffer,
     /// The facts whose inverse copies have been given to their homes.
     given: MatrixSnapshot,
@@ -28,12 +28,12 @@ pub(super) struct DeferredInverse {
 }
 
 impl DeferredInverse {
-    /// No inverse copy is owed of these facts.
+    /// The state in which these facts owe no inverse copies.
     pub(super) fn new(facts: &Matrix) -> Self {
         Self { given: facts.snapshot(), ..Self::default() }
     }
 
-    /// Calls `visit` with the facts that owe their inverse copies, in blocks by object; then no fact does.
+    /// Calls `visit` with the facts that owe their inverse copies, in blocks by object. Afterwards no fact owes one.
     pub(super) fn give(
         &mut self,
         facts: &Matrix,

@@ -1,6 +1,6 @@
 //! Dense relations: relations that an attempt keeps as a bit matrix, beside their runs or instead of them.
 //!
-//! A lookup in the matrix tells whether a candidate is new, so that no candidates are sorted and subtracted from runs. A copy
+//! A lookup in the matrix shows whether a candidate is new, so no candidates are sorted and subtracted from runs. A copy
 //! whose facts no plan reads after the step in which they are new is *matrix only*: its facts are in no run until the
 //! attempt ends. Heads that go to other nodes have a second matrix, so that each is sent once; inverse copies that no plan
 //! reads have a third structure (`deferred_inverse.rs`). [`State`](super::State) owns the matrices
@@ -19,28 +19,28 @@ use crate::columns::{Pair, Run};
 use entail_model::{Direction, Fault, Mark, TermId};
 use std::sync::Arc;
 
-/// A relation with fewer candidates gets no matrix: it would cost more to make than it saves.
+/// A relation with fewer candidates gets no matrix: building it would cost more than it saves.
 pub const CANDIDATES_MIN: u64 = 1 << 16;
 
-/// A relation with candidates in fewer steps gets no matrix: its rules may fire once and not be recursive.
+/// A relation with candidates in fewer steps gets no matrix: its rules may not be recursive.
 const STEPS_MIN: u32 = 3;
 
-/// The candidates that a relation has had so far, which decide whether it becomes dense.
+/// A relation's candidates so far, which decide whether it becomes dense.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CandidateHistory {
     pub(super) candidates: u64,
     /// Steps that had candidates.
     pub(super) steps: u32,
-    /// The relation is not considered again before it has had so many candidates.
+    /// The number of candidates before which the relation is not considered again.
     pub(super) wait: u64,
     /// Last size estimate of its matrix in bytes; kept because each estimate samples different values.
     pub(super) bytes: u64,
 }
 
 impl CandidateHistory {
-    /// Will a matrix of so many facts be asked often enough to pay for its making? A recursion that has had `steps` steps, of
-    /// which the last had `count` candidates, is expected to go on for about as many; a few facts that another rule adds
-    /// late are no recursion.
+    /// Will a matrix of `facts` facts have enough lookups to pay for building it? A recursion that has had `steps` steps,
+    /// the last with `count` candidates, is expected to have about as many more; a few facts that another rule adds late
+    /// are no recursion.
     pub(super) fn pays(&self, count: u64, facts: u64) -> bool {
         let expected = count.saturating_mul(u64::from(self.steps)) / 2 * 3;
         self.steps >= STEPS_MIN && self.candidates.min(expected) >= facts
@@ -64,7 +64,7 @@ pub struct Dense {
 /// How a node may keep a relation that becomes dense.
 #[derive(Clone, Copy, Debug)]
 pub struct Keeping {
-    /// By direction: may the copy be kept in a matrix only? For the inverse copy, only where it is at home with its facts.
+    /// By direction: may the copy be kept in a matrix only? The inverse copy only where its home is this node.
     pub matrix_only: [bool; 2],
     /// Do inverse copies arrive from other nodes without being read by any plan?
     pub collects_inverse: bool,
@@ -84,7 +84,7 @@ impl Dense {
             + self.deferred_inverse.as_ref().map_or(0, |inverse| inverse.local.bytes())
     }
 
-    /// Bytes of the matrices and of the snapshot that tells which facts have sent their inverse copies.
+    /// Bytes of the matrices and of the snapshot of facts that have sent their inverse copies.
     pub(super) fn bytes(&self) -> u64 {
         self.matrices() + if self.deferred_inverse.is_some() { self.facts.bytes() } else { 0 }
     }

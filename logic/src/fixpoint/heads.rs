@@ -19,7 +19,7 @@ pub(super) struct Heads<'m> {
     templates: Vec<(Head, Option<&'m Dense>)>,
     /// Heads that may be known or repeated.
     pub(super) pairs: ByRelation,
-    /// Heads that are new or have not been sent: each is here exactly once, on one thread only.
+    /// Heads that are new or have not been sent: each is in this list exactly once, on one thread only.
     pub(super) claimed: ByRelation,
 }
 
@@ -68,7 +68,7 @@ impl<'m> Heads<'m> {
     }
 }
 
-/// Claims the pairs; pairs without a place in a matrix may be known or new.
+/// Claims the pairs. Pairs without a place in a matrix may be known or new, and go to `others`.
 fn claim(dense: &Dense, pairs: impl Iterator<Item = Pair>, claimed: &mut Vec<Pair>, others: &mut Vec<Pair>) {
     let mut last: Option<(TermId, Option<_>)> = None;
     for pair in pairs {

@@ -10,15 +10,15 @@
 //! the first step, the facts that the last exchange brought. Each atom of a local rule always reads the same copy, so
 //! the usual triangle (old before the delta, all after it) is exact on that copy. At a single node an atom may read
 //! either copy: both get a step's facts at its end. Inverse copies that no plan reads after the first step are sorted only
-//! when the round is over, all at once. Relations that recursion makes dense are kept as bit matrices, which tell at
-//! once whether a fact is new (`dense.rs`).
+//! when the round is over, all at once. Relations that recursion makes dense are kept as bit matrices, in which one
+//! lookup shows whether a fact is new (`dense.rs`).
 //!
 //! A relation that no rule derives may be *broadcast* (`broadcast.rs`, `plan/broadcast.rs`): at the beginning of the first
 //! round every node sends its facts of the relation to all others. The rules that read it are local if their other
 //! atoms are, which decide where rows are. Staged facts of the relation are new in the first step only, when both
 //! copies of every fact agree at all nodes, so those deltas may be read anywhere.
 //!
-//! A relation that rules derive only from such relations may be broadcast as well, before the second round's work. A
+//! A relation that rules derive only from underived relations may be broadcast as well, before the second round's work. A
 //! rule that reads it everywhere is *late*: it does not fire in the first round. When all facts of the relation have
 //! arrived, it fires over everything known at its node, except for the next step's delta; from then on it is like any
 //! rule that reads broadcast relations. So an instance has its broadcast facts from the beginning, and each of its
@@ -26,14 +26,14 @@
 //! members of a class, are broadcast separately (`plan/extent.rs`).
 //!
 //! A *shipped* rule moves rows between nodes. Its atoms read copies at several homes, so its deltas need a state that
-//! both copies of every fact agree on: each fact is *published* in the round after the one that found it, when its in
-//! copy has arrived.
+//! both copies of every fact agree on: each fact is *published* in the round after the one that found it, when its
+//! inverse copy has arrived.
 //!
 //! ```text
 //!            settled            published               pending
 //! facts of   earlier rounds     published this round    found this round, or just accepted
 //! shipped    old                delta                   -
-//! local      old + delta of earlier steps; what came last (of published and pending) is the first step's delta
+//! local      old + delta of earlier steps; the latest facts (of published and pending) are the first step's delta
 //! ```
 //!
 //! # Invariants

@@ -8,17 +8,17 @@ use entail_model::{Direction, Fault, Mark, Relation, TermId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// New facts that are worth a morsel of their own.
+/// The number of new facts in a morsel.
 const MORSEL_PAIRS: u64 = 1 << 12;
 
 /// Morsels for each thread, so that no thread waits long for the largest one.
 const MORSELS_PER_THREAD: usize = 4;
 
-/// If so many plans start from the new facts with one value, those facts are grouped by value once, and not scanned by
-/// each plan.
+/// The number of plans that start from the new facts with one value, from which those facts are grouped by value once
+/// instead of scanned by each plan.
 const PLANS_MIN: usize = 4;
 
-/// New facts by value, of relations of which many plans read the facts with one value: classes, above all.
+/// New facts by value, for relations of which many plans read the facts with one value, mainly classes.
 #[derive(Default)]
 pub struct ByValue(HashMap<(Relation, Direction), HashMap<TermId, Arc<Run>>>);
 
@@ -34,7 +34,7 @@ impl ByValue {
         let mut by_value = Self::default();
         for ((relation, copy), _) in asked.into_iter().filter(|(_, plans)| *plans >= PLANS_MIN) {
             let runs = facts.runs(relation, copy, View::Delta);
-            // Facts that do not fit into memory once do not fit twice.
+            // Grouping copies the facts, which needs all of them in memory.
             if runs.iter().any(|run| run.resident_bytes() == 0) {
                 continue;
             }
@@ -48,7 +48,7 @@ impl ByValue {
                 })?;
             }
             let run = |(value, mut pairs): (TermId, Vec<Pair>)| {
-                // Pairs of several runs are put in order.
+                // Pairs of several runs are not in order.
                 pairs::sort_distinct(&mut pairs);
                 Run::resident(Mark::Derived, pairs).map(|run| (value, run))
             };

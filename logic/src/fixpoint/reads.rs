@@ -1,8 +1,8 @@
 //! The copies that a program reads from one step to the next: all others need not be kept in order.
 //!
 //! These are fewer than the copies that plans mention. Plans over everything run in the first round, before its facts
-//! are published, or once in the second round, up to which all that they read is kept in order. A plan for new facts of
-//! a predicate that no rule derives has work in the first step only, before anything has been found.
+//! are published, or once in the second round, up to which the copies that they read are kept in order. A plan for new
+//! facts of a predicate that no rule derives has work in the first step only, before any fact is found.
 
 use crate::plan::{Arg, Atom, Plan, Program, Sink, View};
 use entail_model::{Direction, Relation, TermId};
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub struct Reads {
     /// By copy: the predicates that are read.
     all: [Predicates; 2],
-    /// By copy: the predicates whose facts are read in later steps than the one after they are found.
+    /// By copy: the predicates whose facts are read again after the step in which they are new.
     earlier: [Predicates; 2],
     /// The predicates that late rules read when they fire over everything, in either copy.
     late: Predicates,
@@ -28,7 +28,7 @@ pub fn relations(program: &Program) -> Option<BTreeSet<Relation>> {
 /// Some predicates, or all.
 #[derive(Debug, Default)]
 struct Predicates {
-    /// A variable stands for any predicate.
+    /// Are all predicates meant, because of a variable?
     any: bool,
     named: BTreeSet<TermId>,
 }

@@ -1,8 +1,8 @@
 //! The reasoner: one node's part in an attempt, as a machine.
 //!
-//! `step(event, emit)` does the work that the event asks for and emits effects. It never waits: messages that come
-//! early are deferred, repeated ones are dropped, and messages that the shell could not deliver are sent again at the
-//! next tick. `local` has the local steps, `accept` decides which heads become facts.
+//! `step(event, emit)` does the work of an event and emits effects. It never waits: messages that arrive early are
+//! deferred, repeated ones are dropped, and messages that the shell could not deliver are sent again at the next tick.
+//! `local` has the local steps, `accept` decides which heads become facts.
 
 mod accept;
 mod local;
@@ -30,9 +30,9 @@ const INDEX_PAIRS_TOTAL_MAX: u64 = 1 << 20;
 pub enum Mode {
     /// The staged facts are new.
     Increment,
-    /// These rules are new as well, and are evaluated over everything first.
+    /// The staged facts and these rules are new; the rules are evaluated over everything first.
     NewRules(BTreeSet<usize>),
-    /// Everything is derived anew from the asserted facts.
+    /// All derived facts are dropped and derived again from the asserted facts.
     Rebuild,
 }
 
@@ -79,7 +79,7 @@ pub struct Setup {
     pub mode: Mode,
     pub state: State,
     pub texts: Arc<dyn Texts + Send + Sync>,
-    /// New facts at this node beyond which the attempt is given up.
+    /// The most new facts at this node; with more, the attempt fails.
     pub facts_max: u64,
     /// Set by another thread to stop long work.
     pub stop: Arc<AtomicBool>,
@@ -93,7 +93,7 @@ pub struct Reasoner {
     reads: Reads,
     index_budget: AtomicU64,
     endpoint: Endpoint,
-    /// The round's heads that have arrived, to be accepted when it closes; copies wait in the state.
+    /// Heads that have arrived in this round, to be accepted when it closes; arrived copies are in the state.
     arrived_heads: Candidates,
     derived: Vec<u64>,
     derived_total: u64,
@@ -107,7 +107,7 @@ impl Reasoner {
     /// A reasoner whose staging has ended.
     ///
     /// # Errors
-    /// `Corrupt` for a program that is damaged.
+    /// `Corrupt` for a damaged program.
     pub fn new(mut setup: Setup) -> Result<Self, Fault> {
         setup.program.check()?;
         setup.state.nodes = setup.shard_map.nodes.len() as u64;
@@ -266,7 +266,7 @@ impl Reasoner {
 
     fn check_limits(&self) -> Result<(), Fault> {
         if self.setup.stop.load(Ordering::Relaxed) {
-            return Err(Fault::new(Reason::Cancelled, "the attempt was given up"));
+            return Err(Fault::new(Reason::Cancelled, "the attempt was stopped"));
         }
         if self.derived_total > self.setup.facts_max {
             let limit = self.setup.facts_max;
@@ -315,7 +315,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Level 0 of the shipped rules: all rows that start from facts of this node.
+    /// Evaluates level 0 of the shipped rules: all rows that start from facts of this node.
     fn start_shipped(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
         self.run_new_rules(&program)?;
@@ -391,7 +391,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Heads of shipped rules wait for the end of the round, wherever their home is.
+    /// Keeps heads of shipped rules until the end of the round, whether their home is this node or another.
     fn keep_heads(&mut self, rule: usize, heads: ByRelation) -> Result<(), Fault> {
         let mut local = std::mem::take(&mut self.arrived_heads);
         let result = self.route_heads(rule, heads, &mut local);
@@ -399,7 +399,7 @@ impl Reasoner {
         result
     }
 
-    /// Puts rows for other nodes into the outbox; gives back those that stay.
+    /// Puts rows for other nodes into the outbox; returns the rows that stay.
     fn route_rows(
         &mut self,
         plan: &Plan,

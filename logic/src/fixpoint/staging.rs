@@ -3,8 +3,9 @@
 //! ```text
 //! messages ──► packed blocks of relations ──► columns, sorted side by side ──► the attempt's state
 //! ```
-//! A message names subject and object once, and which copies of the fact belong to this node. It is kept in that form until
-//! much has arrived, or everything. Then each column is made and sorted once, with all threads at work.
+//! A message has subject and object of a fact once, and says which copies of the fact belong to this node. It is kept in
+//! that form until the memory limit is reached or all facts have arrived. Then each column is made and sorted once, on all
+//! threads.
 
 use super::state::StagedColumn;
 use crate::columns::{PackedPairs, Pair};
@@ -18,7 +19,7 @@ pub struct StagedFacts {
     relations: BTreeMap<Relation, StagedRelation>,
     /// Bytes of all blocks.
     held_bytes: usize,
-    /// Bytes of the blocks of the relation that has most.
+    /// Bytes of the blocks of the largest relation.
     largest_bytes: usize,
 }
 
@@ -44,7 +45,7 @@ impl Block {
 }
 
 impl StagedFacts {
-    /// Adds facts of a relation, as (subject, object), of which these copies belong to this node.
+    /// Adds facts of a relation, as (subject, object); `copies` are the copies that belong to this node.
     pub fn add(&mut self, relation: Relation, copies: &[Direction], facts: impl Iterator<Item = Pair> + Clone) {
         let pairs = PackedPairs::new(facts);
         let copies = Direction::BOTH.map(|copy| copies.contains(&copy));

@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// Inverse copies that no rule reads before the end of the round are sorted into runs of at least this many pairs.
 const LATER_PAIRS: usize = 1 << 20;
 
-/// One run may take this part of the budget, so that a merge has only a small part of it in memory.
+/// One run may take at most this part of the budget, so that a merge holds only a small part of it in memory.
 const RUN_SHARE: u64 = 4;
 
 /// One copy of one relation.
@@ -36,7 +36,7 @@ pub(super) struct CopyState {
     base: Vec<Arc<Run>>,
     /// Committed promotions: marks, not facts.
     base_promoted: Vec<Arc<Run>>,
-    /// Facts of this attempt by the round that publishes them: see the module's table.
+    /// Facts of this attempt by the round that publishes them: see the table in `fixpoint/mod.rs`.
     settled: Spine,
     published: Spine,
     pending: Spine,
@@ -48,7 +48,7 @@ pub(super) struct CopyState {
     promoted: Spine,
     /// Inverse copies that no plan reads until the round is over, in the order in which they were found.
     later: Vec<Pair>,
-    /// Inverse copies that other nodes have sent, to be published in the next round: as they came, and stored ones.
+    /// Inverse copies that other nodes have sent, to be published in the next round: unsorted ones, and stored ones.
     arrived: Vec<Pair>,
     arrived_runs: Spine,
 }
@@ -105,7 +105,7 @@ impl CopyState {
         Ok(())
     }
 
-    /// Sorts the inverse copies that no plan has read: each fact was found once.
+    /// Sorts the inverse copies that no plan has read. They are distinct, since each fact was found once.
     fn sort_later(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.later);
         pairs::sort_distinct(&mut pairs);
@@ -115,8 +115,8 @@ impl CopyState {
         }
     }
 
-    /// Sorts the inverse copies that other nodes have sent: each fact arrives once, since only its subject's home accepts
-    /// it.
+    /// Sorts the inverse copies that other nodes have sent. They are distinct, since only the home of a fact's subject
+    /// accepts and sends it.
     fn sort_arrived(&mut self, spill: &Spill) -> Result<(), Fault> {
         let mut pairs = std::mem::take(&mut self.arrived);
         pairs::sort_distinct(&mut pairs);
@@ -188,7 +188,7 @@ pub struct State {
     pub(super) dense: BTreeMap<Relation, Dense>,
     held_in_matrices: u64,
     offered: BTreeMap<Relation, CandidateHistory>,
-    /// Inverse copies, as (object, subject), that were owed by matrices which have been given up.
+    /// Inverse copies, as (object, subject), that dissolved matrices owed.
     owed: Vec<(Relation, Vec<Pair>)>,
     /// A relation with fewer candidates does not become dense.
     dense_from: u64,
@@ -200,8 +200,8 @@ pub struct State {
 }
 
 impl State {
-    /// The state before an attempt changes anything, which keeps no more than `spill.above` pairs in memory. With
-    /// `rebuild`, only what users asserted is kept.
+    /// The state at the start of an attempt, which keeps at most `spill.above` pairs in memory. With `rebuild`, only
+    /// asserted facts are kept.
     pub fn new(base: &Base, rebuild: bool, spill: Spill) -> Result<Self, Fault> {
         let (held_max, spill) = (spill.above, spill.with_above(spill.above / RUN_SHARE));
         let mut state = Self {
@@ -249,7 +249,7 @@ impl State {
         self.base.get(relation).map_or(Vec::new(), |runs| CopyState::new(&runs[copy as usize], false).base)
     }
 
-    /// The runs that rules read of a relation that is not open.
+    /// The runs, of a relation that is not open, that rules read.
     fn closed_runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         match view {
             View::Old | View::All => self.committed(relation, copy),
@@ -258,8 +258,8 @@ impl State {
         }
     }
 
-    /// When derivations are rebuilt, a fact that was asserted after it had been derived becomes simply asserted: in
-    /// runs of the attempt, since the promoted runs are freed with their chunks.
+    /// For a rebuild: makes each promoted fact (asserted after it had been derived) a plain asserted one, in runs of the
+    /// attempt, since the promoted runs are freed with their chunks.
     fn assert_promoted(&mut self, base: &Base) -> Result<(), Fault> {
         for (relation, runs) in base.iter() {
             for copy in Direction::BOTH {
@@ -327,10 +327,10 @@ impl State {
         Ok(())
     }
 
-    /// Stores the largest columns when too much is in memory: until half of the budget is used, so that this is seldom
-    /// needed.
+    /// Stores the largest columns when memory is above the budget, until half of the budget is used, so that this is
+    /// seldom needed.
     fn fit(&mut self) -> Result<(), Fault> {
-        // Matrices and broadcast relations have a part of the budget; with nothing left, every change would store small
+        // Matrices and broadcast relations take from the budget; without a remainder, every change would store small
         // columns.
         let others = self.held_in_matrices + self.held_in_broadcast;
         let held_max = self.held_max.saturating_sub(others).max(self.held_max / RUN_SHARE);
@@ -360,12 +360,12 @@ impl State {
         })
     }
 
-    /// Pairs in memory that are the attempt's.
+    /// Pairs of the attempt in memory.
     pub fn held_pairs(&self) -> u64 {
         self.held + self.held_in_matrices + self.held_in_broadcast
     }
 
-    /// Sets the number of candidates from which relations may become dense; with zero all do that have any.
+    /// Sets the number of candidates from which relations may become dense; with zero every relation with candidates does.
     #[cfg(test)]
     pub(super) fn set_dense_from(&mut self, candidates: u64) {
         self.dense_from = candidates;
@@ -377,12 +377,12 @@ impl State {
         out.map(|copy| copy.recent_published.iter().map(|run| run.len).sum::<u64>() + copy.promoted.len()).sum()
     }
 
-    /// Is there any fact that no local step has read?
+    /// Are there facts that no local step has read?
     pub fn has_recent(&self) -> bool {
         self.relations.values().flatten().any(|copy| copy.recent().next().is_some())
     }
 
-    /// Is there any fact that no shipped rule has read?
+    /// Are there facts that no shipped rule has read?
     pub fn has_unpublished(&self) -> bool {
         self.has_recent() || self.relations.values().flatten().any(|copy| !copy.pending.is_empty())
     }
@@ -395,7 +395,7 @@ impl State {
         }
     }
 
-    /// Ends a local step: the facts that it read are not recent any more, and the facts that it found are.
+    /// Ends a local step: the facts that it read are no longer recent; the facts that it found become recent.
     pub fn step(&mut self, found: BTreeMap<(Relation, Direction), Vec<Pair>>) -> Result<(), Fault> {
         self.forget_recent();
         self.change_all(|state, spill| {
@@ -430,7 +430,7 @@ impl State {
         self.local().runs(relation, copy, View::All)
     }
 
-    /// Adds facts that were just accepted, from this node's local step or from other nodes' heads: found in this round.
+    /// Adds facts that were just accepted, from this node's local step or from other nodes' heads, as found in this round.
     pub fn add_recent(&mut self, found: BTreeMap<(Relation, Direction), Vec<Pair>>) -> Result<(), Fault> {
         for ((relation, copy), mut pairs) in found {
             self.change(relation, copy, |state, spill| {
@@ -451,12 +451,12 @@ impl State {
         })
     }
 
-    /// Ends a round: inverse copies that no plan has read are sorted, too.
+    /// Ends a round: sorts the inverse copies that no plan has read.
     pub fn sort_later(&mut self) -> Result<(), Fault> {
         self.change_all(CopyState::sort_later)
     }
 
-    /// Begins the next round: all facts found so far are published in it.
+    /// Begins the next round, which publishes all facts found so far.
     pub fn next_round(&mut self) -> Result<(), Fault> {
         self.change_all(|state, spill| {
             debug_assert!(state.recent().next().is_none(), "a round ends after its local steps");
@@ -476,7 +476,7 @@ impl State {
         })
     }
 
-    /// Do inverse copies wait for the next round?
+    /// Are there inverse copies to be published in the next round?
     pub fn has_arrivals(&self) -> bool {
         let mut copies = self.relations.values().flatten();
         copies.any(|copy| !copy.arrived.is_empty() || !copy.arrived_runs.is_empty())

@@ -98,7 +98,7 @@ fn atom(number: u64, subject: usize, object: usize) -> Atom {
     }
 }
 
-/// Rules of which the first derives a relation from one that none derives, and the others read both and derive more.
+/// Rules of which the first derives a relation from an underived one, and the others read both and derive more.
 fn layered_rules() -> impl Strategy<Value = Vec<RuleBody>> {
     let constant = |number: u64| Arg::Const(predicate(number));
     (rules(), rules()).prop_map(move |(first, others)| {
@@ -124,7 +124,7 @@ fn layered_rules() -> impl Strategy<Value = Vec<RuleBody>> {
     })
 }
 
-/// Rules about classes, of which some are derived from others, and some from what things have to do with each other.
+/// Rules about classes, of which some are derived from other classes, and some from other relations.
 fn class_rules() -> impl Strategy<Value = Vec<RuleBody>> {
     let classes = prop::collection::vec(0u64..4, 16);
     (rules(), rules(), classes).prop_map(|(some, others, classes)| {
@@ -148,7 +148,7 @@ fn class_rules() -> impl Strategy<Value = Vec<RuleBody>> {
     })
 }
 
-/// The closure by trying every assignment of facts to atoms until nothing is new.
+/// The closure, by trying every assignment of facts to atoms until nothing is new.
 pub fn naive_closure(facts: &BTreeSet<Triple>, rules: &[RuleBody]) -> BTreeSet<Triple> {
     let mut all = facts.clone();
     loop {
@@ -199,12 +199,12 @@ fn unify(row: &HashMap<usize, TermId>, atom: &Atom, fact: &Triple) -> Option<Has
     Some(row)
 }
 
-/// How facts are kept.
+/// The settings of a case.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     nodes: u64,
     dense_from: u64,
-    /// Does every node have what no rule derives?
+    /// Does every node have the relations that no rule derives?
     broadcasts: bool,
 }
 
@@ -282,7 +282,7 @@ impl Cluster {
         base
     }
 
-    /// Rounds until nothing is active; returns how many.
+    /// Runs rounds until no node is active; returns their number.
     fn run(&mut self) -> u32 {
         for round in 1..200 {
             let mut queue = VecDeque::new();
@@ -290,7 +290,7 @@ impl Cluster {
             for index in 0..self.reasoners.len() {
                 self.deliver(index, Event::Open(Round(round)), &mut queue, &mut reports);
             }
-            // Messages overtake each other, in the same way each time.
+            // Messages overtake each other, in an order that each run repeats.
             let mut random = u64::from(round);
             while !queue.is_empty() {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -326,7 +326,7 @@ impl Cluster {
         result.expect("nothing fails here");
     }
 
-    /// All facts in the nodes' copies of a kind, and how many copies there are.
+    /// All facts in the nodes' copies of one direction, and the number of copies.
     fn facts(&mut self, base: &BTreeSet<Triple>, wanted: Direction) -> (BTreeSet<Triple>, usize) {
         let mut all = base.clone();
         let mut count = base.len();
@@ -404,7 +404,7 @@ proptest! {
     }
 }
 
-/// A step that is derived from given facts is brought to every node before the closure over it begins.
+/// A relation that is derived from given facts is broadcast before the closure over it begins.
 #[test]
 fn what_is_found_first_is_broadcast_late() {
     let rule = |number, atoms: Vec<Atom>, object| RuleBody {
@@ -426,7 +426,7 @@ fn what_is_found_first_is_broadcast_late() {
     let facts: BTreeSet<Triple> =
         (0..50).flat_map(|n: u64| [edge(n, (n * 7 + 3) % 50), edge(n, (n * n + 1) % 50)]).collect();
     let expected = naive_closure(&facts, &rules);
-    // All at once, and the closure over a step that was derived before.
+    // All rules at once, and the closure over a relation that was derived before.
     let stepped = naive_closure(&facts, &rules[..1]);
     let modes = [(facts, BTreeSet::from([0, 1, 2])), (stepped, BTreeSet::from([1, 2]))];
     for ((base, new), dense_from) in modes.into_iter().flat_map(|mode| [(mode.clone(), 0), (mode, u64::MAX)]) {
@@ -445,7 +445,7 @@ fn what_is_found_first_is_broadcast_late() {
     }
 }
 
-/// The closure of a graph, on one node and on several: with a matrix it is what it is without one, rule by rule.
+/// The closure of a graph, on one node and on several: facts and counts of each rule are equal with and without a matrix.
 #[test]
 fn a_dense_relation_is_what_its_runs_would_be() {
     let rule = |atoms: Vec<Atom>, subject, object| RuleBody {
@@ -460,7 +460,7 @@ fn a_dense_relation_is_what_its_runs_would_be() {
     };
     let rules = [rule(vec![atom(1, 0, 1)], 0, 1), rule(vec![atom(2, 0, 1), atom(1, 1, 2)], 0, 2)];
     let edge = |from: u64, to: u64| (node_term(200 + from), predicate(1), node_term(200 + to));
-    // Some lead to numbers, which have a place in a matrix as well.
+    // Some edges lead to numbers, which have a place in a matrix as well.
     let number = |n: u64| (node_term(200 + n), predicate(1), any_term(10 + n % 7));
     let edges = (0..60).flat_map(|n: u64| [edge(n, (n * 7 + 3) % 60), edge(n, (n * n + 1) % 60)]);
     let facts: BTreeSet<Triple> = edges.chain((0..60).step_by(9).map(number)).collect();

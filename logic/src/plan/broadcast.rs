@@ -1,20 +1,20 @@
-//! Chooses the relations that are broadcast to every node, so that recursion stays where its facts are.
+//! Chooses the relations that are broadcast to every node, so that recursion stays at the nodes of its facts.
 //!
 //! ```text
 //! path(x, z) :- path(x, y), edge(y, z)
 //!   joined at home(y):   a path goes there for its inverse copy, and each candidate goes to home(x)
-//!   with edge at hand:   joined at home(x), where the path is, and the candidate is
+//!   edge is broadcast:   joined at home(x), the home of the path and of the candidate
 //! ```
 //!
-//! To broadcast a relation costs its size at each node, once per attempt. That is little beside the facts that
+//! To broadcast a relation costs its size at each node, once per attempt. That is little compared with the facts that
 //! recursion finds, but their number is not known beforehand. So a relation is broadcast only if it is joined with
-//! facts that recursion finds, only where that keeps rows or heads at home, and only if so many facts are new that
-//! recursion may find as many as the relation has.
+//! facts that recursion finds, only where that keeps rows or heads at home, and only if enough facts are new for
+//! recursion to find as many as the relation has.
 //!
 //! A relation that rules derive can be broadcast as well, if all of it is found in the first round: rules that read it
 //! everywhere wait for the second round. They fire over everything then, so waiting pays only for rules that do so in
-//! any case, because they are new. The size of such a relation is a guess: if the first round finds more, the attempt
-//! begins again, and no rule waits.
+//! any case, because they are new. The size of a derived relation is an estimate: if the first round finds more, the
+//! attempt begins again, and no rule waits.
 //!
 //! The facts with one object are judged separately: of `rdf:type`, which most rules derive, a class may be constant, or
 //! complete early.
@@ -25,8 +25,8 @@ use entail_model::{Relation, TermId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most facts of all broadcast relations together, existing and expected: 16 MiB to send to each node, and for each
-/// copy in its memory. Once found, derived facts have the same limit, beside the facts that existed.
+/// The most facts of all broadcast relations together, existing and expected: 16 MiB to send to each node, and as much
+/// in its memory for each copy. Derived facts, once found, have this limit for themselves, without the existing facts.
 pub const FACTS_MAX: u64 = 1 << 20;
 
 /// A relation has grown if this part of it is new.
@@ -34,7 +34,7 @@ const GROWN_SHARE: u64 = 16;
 
 /// The facts and rules that are new in an epoch.
 pub enum News<'n> {
-    /// These rules, by their numbers. May they wait for the second round?
+    /// New rules, by their numbers, and whether they may wait for the second round.
     Rules { new: &'n BTreeSet<usize>, may_wait: bool },
     /// The number of new facts of each relation.
     Facts(&'n BTreeMap<Relation, u64>),
@@ -88,7 +88,7 @@ impl Derived {
     }
 }
 
-/// The extents that are worth broadcasting before these rules fire.
+/// The extents that pay for being broadcast before these rules fire.
 pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTreeSet<Extent> {
     if context.single_node {
         return BTreeSet::new();
@@ -134,8 +134,8 @@ pub fn worthwhile(context: &Context, rules: &[RuleBody], news: &News<'_>) -> BTr
     fits.map(|(_, extent)| extent).collect()
 }
 
-/// The relations that rules which are not new would have to wait for, and then fire over everything: relations whose
-/// extents are partly derived.
+/// Relations with partly derived extents for which rules that are not new would have to wait, and then fire over
+/// everything.
 fn late_for_old(
     rules: &[RuleBody],
     news: &News<'_>,
@@ -203,15 +203,15 @@ fn worth_for(context: &Context, rule: &RuleBody, may_broadcast: &[Extent]) -> Ve
     let is_gain = match (hub(context, &rule.body.atoms), place) {
         // Rows would move.
         (None, place) => place.is_some() || others.len() == 1,
-        // Only heads move: to where they would be already.
+        // Only heads move, to a home at which they would be found with the broadcast.
         (Some(now), Some(place)) => !stays(now) && stays(place),
         (Some(_), None) => false,
     };
     if is_gain { broadcast.into_iter().filter_map(fixed).collect() } else { Vec::new() }
 }
 
-/// The rules whose heads lead back to their bodies: those of strongly connected components of more than one vertex, in
-/// the graph of rules and of the extents that they read and derive.
+/// The recursive rules: those in strongly connected components of more than one vertex, in the graph of rules and of the
+/// extents that they read and derive.
 fn recursive(rules: &[RuleBody]) -> Vec<RuleBody> {
     let mut graph = Graph::default();
     for (index, rule) in rules.iter().enumerate() {
@@ -293,7 +293,7 @@ impl Graph {
 }
 
 impl News<'_> {
-    /// The relations of which so many facts are new that rules may find as many as there are.
+    /// The relations with enough new facts for rules to find as many facts as there are.
     pub fn grown(&self, context: &Context) -> BTreeSet<Relation> {
         let Self::Facts(new) = self else { return BTreeSet::new() };
         if context.single_node {

@@ -1,6 +1,6 @@
 //! Checks of plans and programs that arrive over the wire.
 //!
-//! The compiler makes only plans that pass: one that fails is damaged, and would index beyond its own columns.
+//! The compiler makes only plans that pass: a plan that fails is damaged, and would index beyond its own columns.
 
 use super::{Arg, Extent, Op, Plan, Program, Route, Side, Sink, Slot};
 use entail_model::Fault;
@@ -18,12 +18,12 @@ impl Plan {
         if let Some(slot) = self.slots().into_iter().find(|slot| *slot >= self.width) {
             return Err(Fault::corrupt(format!("a plan of {} columns that uses column {slot}", self.width)));
         }
-        // The slots that are bound when an operator is reached.
+        // The slots that are bound before an operator.
         let mut bound = BTreeSet::new();
         for op in self.stages.iter().flat_map(|stage| &stage.ops) {
             match op {
                 Op::Intersect { slot, sides } if !is_sound(*slot, sides, &bound) => {
-                    return Err(Fault::corrupt("a plan that intersects what are no lists of one slot"));
+                    return Err(Fault::corrupt("a plan that intersects invalid lists"));
                 }
                 Op::Match { .. } | Op::Intersect { .. } => bound.extend(op.slots()),
                 Op::Resolve { .. } | Op::Filter(_) => {}
@@ -42,7 +42,7 @@ impl Plan {
         heads.iter().any(|head| extent.may_have(head))
     }
 
-    /// Every slot that is mentioned, with repetitions.
+    /// Every slot of the plan, with repetitions.
     fn slots(&self) -> Vec<Slot> {
         let mut slots = Vec::new();
         for stage in &self.stages {
@@ -68,7 +68,7 @@ impl Plan {
     }
 }
 
-/// Are there at least two lists, of a slot that is unbound, by keys that are bound?
+/// Are there at least two lists, all of an unbound slot and by bound keys?
 fn is_sound(slot: Slot, sides: &[Side], bound: &BTreeSet<Slot>) -> bool {
     let is_list = |side: &Side| {
         let (key, value) = side.atom.key_value(side.copy);
@@ -88,7 +88,7 @@ impl Program {
             for plan in rule.deltas.iter().chain([&rule.full]) {
                 plan.check()?;
                 if !matches!(plan.sink, Sink::Emit { rule, .. } if rule == index) {
-                    return Err(Fault::corrupt(format!("a plan of rule {index} that is not for its facts")));
+                    return Err(Fault::corrupt(format!("a plan of rule {index} that emits other facts")));
                 }
                 if plan.intersects() {
                     return Err(Fault::corrupt(format!("a plan of rule {index} that intersects lists")));

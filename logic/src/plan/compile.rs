@@ -22,13 +22,13 @@ pub struct RelationStats {
 /// The compiler's knowledge of the cluster and its data.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// Does one node hold every shard, so that nothing ever needs to move?
+    /// Does one node hold every shard, so that no row needs to move?
     pub single_node: bool,
     /// The id of `rdf:type`, whose objects are scattered.
     pub rdf_type: Option<TermId>,
     /// The sizes of all relations.
     pub stats: HashMap<Relation, RelationStats>,
-    /// How many facts of a relation have an object, where that is known: of the classes under `rdf:type`.
+    /// The number of facts of a relation with an object, where known: for the classes of `rdf:type`.
     pub objects: HashMap<(Relation, TermId), u64>,
 }
 
@@ -86,7 +86,7 @@ pub fn compile_tally(context: &Context, body: &Body, output: Vec<Slot>) -> Plan 
     builder.build(by_object(&body, &output), Sink::Tally { slots: output, times: body.width - 1 })
 }
 
-/// Reads the only atom by its objects, if they come first in the output and the atom is read whole.
+/// The only atom and its inverse copy, if its objects come first in the output and the atom is read whole.
 fn by_object(body: &Body, output: &[Slot]) -> Option<(usize, Direction)> {
     let [only] = &body.atoms[..] else { return None };
     let is_whole = only.relation().is_some() && only.subject.slot().is_some() && only.subject != only.object;

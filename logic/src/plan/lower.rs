@@ -1,6 +1,6 @@
-//! Lowering: named variables and terms become slots and ids, of rules and of queries alike.
+//! Lowering: named variables and terms of rules and queries become slots and ids.
 //!
-//! The caller walks its own patterns, in the order in which slots are to be numbered, and says how terms get ids.
+//! The caller walks its own patterns, in the order in which slots are to be numbered, and gives the lookup of ids.
 
 use super::{Arg, Condition, Slot};
 use crate::rules::walk;
@@ -9,9 +9,9 @@ use oxrdf::{Term, Variable};
 use spargebra::algebra::Expression;
 use std::collections::HashMap;
 
-/// Where terms get their ids.
+/// The lookup of the ids of terms.
 pub trait Terms {
-    /// Why a term cannot be looked up.
+    /// The error of a failed lookup.
     type Error;
 
     /// The id of a term; `None` if the dictionary does not know it.
@@ -25,7 +25,7 @@ pub enum Position<'p> {
     Term(&'p Term),
 }
 
-/// One body in the making: its variables so far, and where its terms get ids.
+/// The lowering of one body: its variables so far, and the lookup of ids.
 pub struct Lowering<T> {
     pub terms: T,
     pub slots: Slots,
@@ -45,7 +45,7 @@ impl<T: Terms> Lowering<T> {
         }
     }
 
-    /// An expression, of which `text` is the form that nodes parse, as a condition on rows.
+    /// An expression as a condition on rows; `text` is the form that nodes parse.
     pub fn condition(&mut self, expression: &Expression, text: String) -> Condition {
         let variables = walk::variables(expression);
         let variables = variables.iter().map(|variable| (variable.as_str().to_owned(), self.slots.of(variable)));
@@ -61,7 +61,7 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// The slot of a variable, a new one if it has none.
+    /// The slot of a variable; a variable without one gets a new one.
     pub fn of(&mut self, variable: &Variable) -> Slot {
         if let Some(slot) = self.find(variable) {
             return slot;
@@ -77,7 +77,7 @@ impl Slots {
         self.numbers.get(variable).copied()
     }
 
-    /// How many there are: the width of a row.
+    /// The number of variables: the width of a row.
     pub fn width(&self) -> usize {
         self.names.len()
     }

@@ -1,4 +1,4 @@
-//! Plans: what both queries and rules compile to.
+//! Plans: the form to which queries and rules are compiled.
 //!
 //! ```text
 //! stage 0 (every node, or one) ──► Match · Filter · … ──► route(home of a slot | everywhere) ──► stage 1 ──► … ──► sink
@@ -45,14 +45,14 @@ impl Arg {
     }
 }
 
-/// Which graphs an atom looks into.
+/// The graphs that an atom reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum GraphScope {
     /// One graph, or the default graph.
     One(TermId),
     /// The merge of several graphs: a fact in two of them counts once.
     Union(Vec<TermId>),
-    /// The merge of every graph there is, the default graph included.
+    /// The merge of all graphs, the default graph included.
     UnionOfAll,
     /// Each named graph (of those listed, if there is a list), bound to the slot.
     Each(Slot, Option<Vec<TermId>>),
@@ -136,7 +136,7 @@ impl Op {
         }
     }
 
-    /// The atom that says where the operator's facts are, if it reads some, and its copy.
+    /// The atom that determines the home of the operator's facts, with its copy, if the operator reads facts.
     pub fn leading(&self) -> Option<(&Atom, Direction)> {
         match self {
             Self::Match { atom, copy, .. } => Some((atom, *copy)),
@@ -256,8 +256,8 @@ pub struct RulePlans {
 }
 
 impl RulePlans {
-    /// Can the rule be evaluated without moving rows between nodes? A rule that reads broadcast relations can, once staged
-    /// facts are not new any more.
+    /// Can the rule be evaluated without moving rows between nodes? A rule that reads broadcast relations can, once no
+    /// staged facts are new.
     pub fn is_local(&self) -> bool {
         self.reads_broadcast() || self.deltas.iter().all(|plan| plan.stages.len() == 1)
     }
@@ -284,11 +284,11 @@ pub struct Program {
     pub rules: Vec<RulePlans>,
     /// The id of `rdf:type`, whose objects are scattered.
     pub rdf_type: Option<TermId>,
-    /// Facts that are brought to every node before the rules fire; no rule derives any of them.
+    /// Facts that are sent to every node before the rules fire; no rule derives any of them.
     pub broadcast: Vec<Extent>,
-    /// Facts that are brought to every node before the second round's work, when the first round has found all of them.
+    /// Facts that are sent to every node before the second round's work, when the first round has found all of them.
     /// The rules that read them everywhere are *late*: they fire from the second round on, and once over everything.
-    /// All extents of one relation are broadcast at one time.
+    /// All extents of one relation are broadcast together.
     pub broadcast_late: Vec<Extent>,
 }
 

@@ -1,4 +1,4 @@
-//! A rule text as its grammar reads it: names resolved, abbreviations written out, nothing judged yet.
+//! The syntax tree of a rule text: names resolved, abbreviations written out, nothing checked yet.
 //!
 //! Lists, `[...]`, collections, paths, reified triples and annotations are plain [`Pattern`]s here, tied together by
 //! blank nodes. In a body blank nodes act as variables of their rule, so paths need nothing more.
@@ -7,7 +7,7 @@ use super::token::Spot;
 use oxrdf::{Literal, NamedNode, Variable};
 use spargebra::algebra::Expression;
 
-/// All that a rule text says, in its order.
+/// A whole rule text, in its order.
 #[derive(Clone, Debug)]
 pub struct Ast {
     pub versions: Vec<(String, Spot)>,
@@ -15,7 +15,7 @@ pub struct Ast {
     pub rules: Vec<RuleText>,
     /// The triples of all `DATA` blocks. They have no variables.
     pub data: Vec<Pattern>,
-    /// Stands for the text in the labels of its blank nodes: the same for the same text, everywhere.
+    /// A hash of the text, part of the labels of its blank nodes; equal texts have equal fingerprints in every process.
     pub(super) fingerprint: u64,
 }
 
@@ -25,14 +25,14 @@ pub struct RuleText {
     pub name: Option<NamedNode>,
     pub head: Vec<Pattern>,
     pub body: Vec<Element>,
-    /// Where the `DATA` of `WHERE DATA` stands: the body sees asserted facts only.
+    /// The position of the `DATA` of `WHERE DATA`, if any: the body reads asserted facts only.
     pub base_only: Option<Spot>,
     pub spot: Spot,
-    /// The rule as written, with one space where there was any, and without comments.
+    /// The rule as written, without comments, with one space for each stretch of white space.
     pub text: String,
 }
 
-/// A part of a body. Their order matters: a filter sees what stands before it.
+/// A part of a body. Order matters: a filter sees the variables of the elements before it.
 #[derive(Clone, Debug)]
 pub enum Element {
     Pattern(Pattern),
@@ -46,18 +46,18 @@ pub enum Element {
 pub struct Negation {
     /// Patterns and filters.
     pub inner: Vec<Element>,
-    /// Where the `DATA` of `NOT DATA` stands: asserted facts only.
+    /// The position of the `DATA` of `NOT DATA`, if any: only asserted facts count.
     pub base_only: Option<Spot>,
     pub spot: Spot,
 }
 
-/// An expression with what the checks need to know of it.
+/// An expression, with the notes that the checks need.
 #[derive(Clone, Debug)]
 pub struct Constraint {
     pub expression: Expression,
-    /// Its variables, each time they occur.
+    /// Every occurrence of a variable in the expression.
     pub variables: Vec<(Variable, Spot)>,
-    /// The first call in it that this version does not evaluate.
+    /// The first call in the expression that this version does not evaluate.
     pub refused: Option<(String, Spot)>,
 }
 
@@ -70,7 +70,7 @@ pub struct Pattern {
     pub object: Node,
 }
 
-/// A term or a variable in its place.
+/// A term or a variable, with its position in the text.
 #[derive(Clone, Debug)]
 pub struct Node {
     pub value: Value,
@@ -100,14 +100,14 @@ impl Pattern {
         [&self.subject, &self.predicate, &self.object]
     }
 
-    /// Calls `visit` for each node, those inside triple terms too.
+    /// Calls `visit` for each node, also those inside triple terms.
     pub fn walk<'p>(&'p self, visit: &mut impl FnMut(&'p Node)) {
         self.nodes().into_iter().for_each(|node| node.walk(visit));
     }
 }
 
 impl Node {
-    /// Calls `visit` for this node and those inside it.
+    /// Calls `visit` for this node and the nodes inside it.
     pub fn walk<'p>(&'p self, visit: &mut impl FnMut(&'p Self)) {
         visit(self);
         if let Value::Triple(triple) = &self.value {
@@ -115,14 +115,14 @@ impl Node {
         }
     }
 
-    /// Are there neither variables nor blank nodes in it?
+    /// Is the node ground: without variables and blank nodes?
     pub fn is_ground(&self) -> bool {
         let mut ground = true;
         self.walk(&mut |node| ground &= !matches!(node.value, Value::Variable(_) | Value::Blank(_)));
         ground
     }
 
-    /// The variable that this node is.
+    /// The variable, if the node is one.
     pub fn variable(&self) -> Option<&Variable> {
         match &self.value {
             Value::Variable(variable) => Some(variable),
@@ -130,7 +130,7 @@ impl Node {
         }
     }
 
-    /// Roughly how many bytes a copy of it takes.
+    /// Roughly the bytes of a copy of the node.
     pub(super) fn weight(&self) -> usize {
         let mut bytes = 0;
         self.walk(&mut |node| {

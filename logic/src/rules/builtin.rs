@@ -82,7 +82,7 @@ static BUILTINS: [Builtin; 53] = [
 const SPARQL_ONLY: &str = "BOUND COALESCE EXISTS RAND MD5 SHA1 SHA256 SHA384 SHA512 COUNT SUM MIN MAX AVG SAMPLE \
     GROUP_CONCAT ADJUST";
 
-/// The function of that name, whatever its case.
+/// The function of that name; upper and lower case are the same.
 pub(super) fn find(name: &str) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|builtin| builtin.name.eq_ignore_ascii_case(name))
 }
@@ -91,24 +91,24 @@ pub(super) fn is_sparql_only(name: &str) -> bool {
     SPARQL_ONLY.split(' ').any(|other| other.eq_ignore_ascii_case(name))
 }
 
-/// Does the evaluator know this function? It has the casts of SPARQL and nothing else that is named by an IRI.
+/// Does the evaluator have this function? Of functions named by an IRI it has only the casts of SPARQL.
 pub(super) fn is_cast(function: NamedNodeRef<'_>) -> bool {
     [xsd::STRING, xsd::BOOLEAN, xsd::DOUBLE, xsd::FLOAT, xsd::INTEGER, xsd::DECIMAL, xsd::DATE_TIME].contains(&function)
 }
 
 impl Builtin {
-    /// Does its value depend on where and when it is evaluated? A rule must not: every shard, and every later epoch,
-    /// has to come to the same facts.
+    /// Does the value depend on where or when the function is evaluated? Rules must not call it: every shard and every
+    /// later epoch must derive the same facts.
     pub fn is_volatile(&self) -> bool {
         matches!(self.call, Call::Function(Function::Now | Function::Uuid | Function::StrUuid | Function::BNode))
     }
 
-    /// Does it resolve relative IRIs?
+    /// Does the function resolve relative IRIs?
     pub fn needs_base(&self) -> bool {
         matches!(self.call, Call::Function(Function::Iri))
     }
 
-    /// The call. There are as many arguments as [`Self::least`] and [`Self::most`] say.
+    /// The call as algebra. The number of arguments is between [`Self::least`] and [`Self::most`].
     pub fn call(&self, arguments: Vec<Expression>) -> Expression {
         match &self.call {
             Call::Function(function) => Expression::FunctionCall(function.clone(), arguments),

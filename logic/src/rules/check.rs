@@ -14,10 +14,10 @@ const VERSION: &str = "1.2";
 
 /// Checks scope and well-formedness of a text, and turns it into rules.
 ///
-/// The rules within scope are positive, so they need no strata.
+/// The rules that this version evaluates are positive, so they need no strata.
 ///
 /// # Errors
-/// `Unsupported`, `Syntax` and `LimitExceeded`, as [`super::parse`].
+/// `Unsupported`, `Syntax` and `LimitExceeded`, as in [`super::parse`].
 pub fn check(ast: Ast) -> Result<RuleSet, Fault> {
     if let Some((version, spot)) = ast.versions.iter().find(|(version, _)| version != VERSION) {
         return Err(spot.unsupported(format!("VERSION \"{version}\"")));
@@ -103,7 +103,7 @@ fn check_triple(triple: &Pattern, side: Side) -> Result<(), Fault> {
     check_subjects(triple)
 }
 
-/// Facts have IRIs and blank nodes as subjects, at every depth.
+/// Checks that subjects are IRIs or blank nodes, at every depth.
 fn check_subjects(triple: &Pattern) -> Result<(), Fault> {
     match triple.subject.value {
         Value::Literal(_) => Err(triple.subject.spot.unsupported("a literal as a subject")),
@@ -139,7 +139,8 @@ fn ground(triple: &Pattern, fingerprint: u64) -> Triple {
     Triple::new(subject, predicate.clone(), object)
 }
 
-/// The blank node of this label, or of this place, in this text: two texts never share one by chance.
+/// The blank node of a label, or of a position, in this text. Its name has the text's fingerprint, so two texts do not
+/// share blank nodes.
 fn labelled(blank: &Blank, fingerprint: u64) -> BlankNode {
     BlankNode::new_unchecked(match blank {
         Blank::Label(label) => format!("srl{fingerprint:016x}b{label}"),
@@ -147,7 +148,7 @@ fn labelled(blank: &Blank, fingerprint: u64) -> BlankNode {
     })
 }
 
-/// The variables of one rule: its own, and those that its blank nodes become.
+/// The variables of one rule: those of the text, and those that replace blank nodes.
 struct Names<'r> {
     taken: HashSet<&'r str>,
     blanks: HashMap<&'r Blank, Variable>,

@@ -1,4 +1,4 @@
-//! Expressions: parsed straight into SPARQL's algebra, with notes on the side for the checks.
+//! Expressions: parsed directly into SPARQL's algebra, with separate notes for the checks.
 //!
 //! Invariant: no tree that leaves this file is higher than [`DEPTH_MAX`], however the text nests or chains, so code
 //! that walks, prints or drops it may recurse.
@@ -73,7 +73,7 @@ impl<'p, 'a> Expressions<'p, 'a> {
         self.balanced(parts, Expression::And)
     }
 
-    /// `||` and `&&` are associative, errors included: long chains become low trees.
+    /// Balances a chain of `||` or `&&`, which are associative, errors included: long chains become low trees.
     fn balanced(&self, mut parts: Vec<Tree>, make: Binary) -> Result<Tree, Fault> {
         while parts.len() > 1 {
             let mut joined = Vec::with_capacity(parts.len().div_ceil(2));
@@ -129,7 +129,7 @@ impl<'p, 'a> Expressions<'p, 'a> {
                 let right = self.multiplicative()?;
                 left = self.join(left, right, Expression::Subtract)?;
             } else if self.at_signed_number() {
-                // `?x -1`: the sign belongs to the number, so what is added is the number with its sign.
+                // `?x -1`: the sign belongs to the number, so the signed number is added.
                 let number = self.literal()?;
                 let right = self.factors(number)?;
                 left = self.join(left, right, Expression::Add)?;
@@ -212,7 +212,7 @@ impl<'p, 'a> Expressions<'p, 'a> {
         Ok(leaf(variable))
     }
 
-    /// An IRI that must be a call.
+    /// An IRI that must be the name of a called function.
     fn custom_call(&mut self) -> Result<Tree, Fault> {
         let spot = self.parser.peek().spot;
         let iri = self.parser.iri()?;
@@ -262,7 +262,7 @@ impl<'p, 'a> Expressions<'p, 'a> {
         self.refused.get_or_insert((feature, spot));
     }
 
-    /// Arguments in brackets, and the height of the highest.
+    /// Arguments in brackets, and the height of the highest one.
     fn arguments(&mut self) -> Result<(Vec<Expression>, u32), Fault> {
         let (mut list, mut height) = (Vec::new(), 0);
         self.parser.expect("(")?;
@@ -322,7 +322,7 @@ impl<'p, 'a> Expressions<'p, 'a> {
         self.grown(height, make(Box::new(left.expression), Box::new(right.expression)))
     }
 
-    /// The tree whose highest branch is `height` high.
+    /// The tree, checked against the limit of height; its highest branch has `height` levels.
     fn grown(&self, height: u32, expression: Expression) -> Result<Tree, Fault> {
         if height >= DEPTH_MAX {
             let spot = self.parser.peek().spot;

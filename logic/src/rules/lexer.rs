@@ -1,4 +1,4 @@
-//! Cuts a rule text into tokens, one at a time, always the longest that fits (the draft's note 5 on its grammar).
+//! Cuts a rule text into tokens, one at a time, always the longest match (the draft's note 5 on its grammar).
 //!
 //! Invariant: however hostile the text, each character is looked at a bounded number of times per token.
 
@@ -6,7 +6,7 @@ use super::token::{Kind, Spot, Token};
 use super::{name, quoted};
 use entail_model::Fault;
 
-/// A position in the text that knows its line and column. Copies are cheap: looking ahead is moving a copy.
+/// A position in the text, with line and column. Copies are cheap: lookahead moves a copy.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
@@ -23,12 +23,12 @@ impl<'a> Cursor<'a> {
         self.spot
     }
 
-    /// The text from here on.
+    /// The rest of the text.
     pub fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
-    /// The text between the place where `left` bytes were left, and here.
+    /// The text from the position at which `left` bytes were left to the cursor.
     pub fn behind(&self, left: usize) -> &'a str {
         &self.text[self.text.len() - left..self.at]
     }
@@ -53,7 +53,7 @@ impl<'a> Cursor<'a> {
         Some(c)
     }
 
-    /// Steps over `expected` if the text goes on with it.
+    /// Skips `expected` if the rest of the text starts with it.
     pub fn skip(&mut self, expected: &str) -> bool {
         let found = self.rest().starts_with(expected);
         for _ in expected.chars().filter(|_| found) {
@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Steps over white space and comments.
+    /// Skips white space and comments.
     fn skip_space(&mut self) {
         loop {
             match self.peek() {
@@ -100,7 +100,7 @@ impl<'a> Lexer<'a> {
         Self { cursor: Cursor::new(text) }
     }
 
-    /// The next token; [`Kind::End`] at the end, as often as asked.
+    /// The next token; at the end [`Kind::End`], for every further call.
     pub fn token(&mut self) -> Result<Token<'a>, Fault> {
         self.cursor.skip_space();
         let from = self.cursor;
@@ -136,7 +136,7 @@ fn mark<'a>(cursor: &mut Cursor<'a>) -> Result<Kind<'a>, Fault> {
     }
 }
 
-/// INTEGER, DECIMAL and DOUBLE of the grammar, with their sign where it touches them.
+/// INTEGER, DECIMAL and DOUBLE of the grammar, with an adjacent sign.
 fn number<'a>(cursor: &mut Cursor<'a>) -> Option<Kind<'a>> {
     let bytes = cursor.rest().as_bytes();
     let digits = |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -162,7 +162,7 @@ fn number<'a>(cursor: &mut Cursor<'a>) -> Option<Kind<'a>> {
     })
 }
 
-/// How long the exponent at `from` is; zero if there is none.
+/// The length of the exponent at `from`; zero if there is none.
 fn exponent_length(bytes: &[u8], from: usize) -> usize {
     let after = |at: usize| bytes.get(from + at).copied();
     if !matches!(after(0), Some(b'e' | b'E')) {

@@ -6,9 +6,9 @@
 //!                                     └── check_wellformed, check_stratified: the draft's conditions, whole language
 //! ```
 //!
-//! [`parse_syntax`] accepts the whole grammar; [`check`] then refuses by name what this version does not evaluate. So a
-//! user can tell a slip of the pen (`Syntax`) from a feature that is still to come (`Unsupported`). Pure: no clock, no
-//! randomness, the same text gives the same rules. Everything a text can make us build has a limit, below.
+//! [`parse_syntax`] accepts the whole grammar; [`check`] then refuses by name each feature that this version does not
+//! evaluate. So users can distinguish an error in the text (`Syntax`) from a missing feature (`Unsupported`). Pure: no
+//! clock, no randomness, equal texts give equal rules. Everything that is built from a text has a limit, below.
 
 mod ast;
 mod builtin;
@@ -42,15 +42,15 @@ pub use wellformed::check_wellformed;
 use entail_model::term::HashKey;
 use entail_model::{Fault, Reason};
 
-/// How long a rule text may be.
+/// The most bytes of a rule text.
 pub const TEXT_BYTES_MAX: usize = 16 << 20;
-/// How deep brackets of any kind may nest, and how high an expression may grow.
+/// The most levels of nested brackets of any kind, and of an expression tree.
 pub const DEPTH_MAX: u32 = 128;
-/// How many rules one text may hold.
+/// The most rules in one text.
 pub const RULES_MAX: usize = 10_000;
-/// How many triples and filters a head, a body or a NOT may have, abbreviations and paths written out.
+/// The most triples and filters in a head, a body or a NOT, with abbreviations and paths written out.
 pub const ELEMENTS_MAX: usize = 1_000;
-/// How much memory a text may take once prefixes, lists and paths are written out.
+/// The most memory that a text may take with prefixes, lists and paths written out.
 pub const EXPANDED_BYTES_MAX: usize = 256 << 20;
 
 /// Parses and checks a rule text.
@@ -65,7 +65,7 @@ pub fn parse(text: &str) -> Result<RuleSet, Fault> {
 /// Parses and checks the bytes of a file.
 ///
 /// # Errors
-/// As [`parse`]; bytes that are not UTF-8 are `Syntax`, at the first wrong byte.
+/// Those of [`parse`]; bytes that are not UTF-8 are `Syntax`, at the first wrong byte.
 pub fn parse_bytes(bytes: &[u8]) -> Result<RuleSet, Fault> {
     match std::str::from_utf8(bytes) {
         Ok(text) => parse(text),
@@ -78,10 +78,10 @@ pub fn parse_bytes(bytes: &[u8]) -> Result<RuleSet, Fault> {
     }
 }
 
-/// Parses a rule text by the whole grammar of the draft, without any check of what it means.
+/// Parses a rule text by the whole grammar of the draft, without any check of its meaning.
 ///
 /// # Errors
-/// `Syntax` and `LimitExceeded`, as [`parse`].
+/// `Syntax` and `LimitExceeded`, as in [`parse`].
 pub fn parse_syntax(text: &str) -> Result<Ast, Fault> {
     if text.len() > TEXT_BYTES_MAX {
         let message = format!("a rule text of {} bytes; at most {TEXT_BYTES_MAX} are read", text.len());

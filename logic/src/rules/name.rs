@@ -1,4 +1,4 @@
-//! The names of the grammar: which characters they may hold, and how to cut one from the text.
+//! The names of the grammar: the characters that they may have, and how one is cut from the text.
 
 use super::lexer::Cursor;
 use super::token::Kind;
@@ -14,7 +14,7 @@ fn is_letter(c: char) -> bool {
         | '\u{10000}'..='\u{EFFFF}')
 }
 
-/// The characters that names may hold but not begin with, besides `-`.
+/// The characters, besides `-`, that names may contain but not begin with.
 fn is_extender(c: char) -> bool {
     matches!(c, '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
@@ -24,7 +24,7 @@ fn is_name_char(c: char) -> bool {
     is_letter(c) || is_extender(c) || matches!(c, '_' | '-')
 }
 
-/// May a prefixed name or a keyword begin with it?
+/// May a prefixed name or a keyword begin with this character?
 pub(super) fn starts_name(c: char) -> bool {
     is_letter(c) || c == ':'
 }
@@ -83,9 +83,9 @@ fn local<'a>(cursor: &mut Cursor<'a>) -> Cow<'a, str> {
     if written.contains('\\') { Cow::Owned(written.replace('\\', "")) } else { Cow::Borrowed(written) }
 }
 
-/// Takes characters that `allowed` knows, escapes, and dots, but gives the dots at the end back.
+/// Takes characters that `allowed` accepts, escapes, and dots, except for dots at the end.
 ///
-/// Escapes belong to local names only: in the other names neither `%` nor `\` passes the character before it.
+/// Only local names have escapes; they are the names that allow `:`.
 fn take_dotted(cursor: &mut Cursor<'_>, allowed: impl Fn(char) -> bool) {
     let with_escapes = allowed(':');
     let mut good = *cursor;

@@ -1,7 +1,7 @@
 //! Recursive descent over the grammar of SPARQL-RL: the document, its prologue, rules and bodies.
 //!
-//! Invariants: the parser never looks further than one token ahead, never nests deeper than [`DEPTH_MAX`], and what it
-//! builds never grows past [`EXPANDED_BYTES_MAX`].
+//! Invariants: the parser looks at most one token ahead, nests at most [`DEPTH_MAX`] deep, and builds at most
+//! [`EXPANDED_BYTES_MAX`] bytes.
 
 use super::ast::{Ast, Blank, Element, Negation, Node, Pattern, RuleText, Value};
 use super::expression::Expressions;
@@ -13,7 +13,7 @@ use entail_model::Fault;
 use oxiri::Iri;
 use std::collections::HashMap;
 
-/// The state of a parse. The files beside this one add the verbs for their part of the grammar.
+/// The state of a parse. `triples`, `term`, `path` and `expression` add the methods for their part of the grammar.
 pub(super) struct Parser<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
@@ -26,7 +26,7 @@ pub(super) struct Parser<'a> {
     written: Option<Written>,
 }
 
-/// The text of the rule that is being read, without what does not matter in it.
+/// The text of the rule that is being read, without comments, with one space for each stretch of white space.
 struct Written {
     text: String,
     end: usize,
@@ -86,7 +86,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// A block that holds nothing but triples, with its braces.
+    /// A block of triples only, with its braces.
     fn triples_only(&mut self, place: Place) -> Result<Vec<Pattern>, Fault> {
         self.expect("{")?;
         let mut triples = Triples::new(self, place);
@@ -111,7 +111,7 @@ impl<'a> Parser<'a> {
         Ok(RuleText { name, head, body, base_only, spot, text })
     }
 
-    /// The `DATA` that limits what follows to asserted facts.
+    /// An optional `DATA`, which limits the block after it to asserted facts.
     fn base_only(&mut self) -> Result<Option<Spot>, Fault> {
         let spot = self.next.spot;
         Ok(self.eat_word("DATA")?.then_some(spot))
@@ -225,12 +225,12 @@ impl<'a> Parser<'a> {
         if self.eat_word(keyword)? { Ok(()) } else { Err(self.unexpected(keyword)) }
     }
 
-    /// The next token does not fit.
+    /// The fault for an unexpected next token.
     pub fn unexpected(&self, expected: &str) -> Fault {
         self.expected(expected, &self.next)
     }
 
-    /// This token does not fit.
+    /// The fault for an unexpected token.
     pub fn expected(&self, expected: &str, found: &Token<'a>) -> Fault {
         found.spot.syntax(format!("expected {expected}, found {}", found.shown(self.text)))
     }
@@ -255,17 +255,17 @@ impl<'a> Parser<'a> {
         self.depth -= 1;
     }
 
-    /// Pays for `bytes` of memory that the text makes us keep: names are short in the text and long once resolved.
+    /// Counts `bytes` of memory against the limit: names are short in the text and long once resolved.
     pub fn charge(&mut self, bytes: usize, spot: Spot) -> Result<(), Fault> {
         self.expanded_bytes = self.expanded_bytes.saturating_add(bytes);
         if self.expanded_bytes > EXPANDED_BYTES_MAX {
             let mebibytes = EXPANDED_BYTES_MAX >> 20;
-            return Err(spot.limit(format!("the rules take more than {mebibytes} MiB once names are written out")));
+            return Err(spot.limit(format!("the rules take more than {mebibytes} MiB with names written out")));
         }
         Ok(())
     }
 
-    /// A blank node that nothing else in the text is.
+    /// A fresh blank node, distinct from all others in the text.
     pub fn fresh(&mut self, spot: Spot) -> Node {
         self.blanks += 1;
         Node { value: Value::Blank(Blank::Fresh(self.blanks)), spot }

@@ -1,4 +1,4 @@
-//! Property paths: sequences and inverses, which are triple patterns written shorter.
+//! Property paths: sequences and inverses, which abbreviate triple patterns.
 
 use super::ast::{Node, Value};
 use super::parser::Parser;
@@ -6,17 +6,17 @@ use super::token::Kind;
 use super::triples::Place;
 use entail_model::Fault;
 
-/// What stands between subject and object.
+/// The part between subject and object.
 pub(super) enum Path {
     /// A predicate: an IRI or a variable.
     Step(Node),
     Inverse(Box<Path>),
-    /// Two or more.
+    /// A sequence of two or more steps.
     Sequence(Vec<Path>),
 }
 
 impl Path {
-    /// The predicate, if the path is nothing more.
+    /// The predicate, if the path is a single one.
     pub fn step(&self) -> Option<&Node> {
         match self {
             Self::Step(predicate) => Some(predicate),

@@ -1,7 +1,7 @@
-//! Expressions as SPARQL text that means the same when it is parsed again.
+//! Expressions as SPARQL text that parses to an expression of the same meaning.
 //!
-//! The `Display` of the algebra leaves out the brackets around arithmetic, so `(1 + 2) * 3` would come back as
-//! `1 + 2 * 3`. Here every operator has its brackets.
+//! The `Display` of the algebra omits the brackets around arithmetic, so `(1 + 2) * 3` would become `1 + 2 * 3`. Here
+//! every operator has brackets.
 
 use spargebra::algebra::Expression;
 use std::fmt::{self, Display, Formatter};

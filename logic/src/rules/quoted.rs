@@ -1,11 +1,11 @@
-//! Strings and IRIs: what stands between quotes and angle brackets, with its escapes resolved.
+//! Strings and IRIs: the text between quotes and angle brackets, with its escapes resolved.
 
 use super::lexer::Cursor;
 use super::token::{Kind, Quotes};
 use entail_model::Fault;
 use std::borrow::Cow;
 
-/// An IRI, if the text at the cursor (a `<`) is one to its `>`; otherwise the `<` is an operator.
+/// An IRI, if the text from the cursor (at a `<`) to the next `>` is one; otherwise the `<` is an operator.
 pub(super) fn iri<'a>(cursor: &mut Cursor<'a>) -> Option<Result<Kind<'a>, Fault>> {
     let inside = &cursor.rest()[1..];
     let length = inside.find(|c| matches!(c, '\0'..=' ' | '<' | '>' | '"' | '{' | '}' | '|' | '^' | '`'))?;
@@ -44,10 +44,10 @@ pub(super) fn string<'a>(cursor: &mut Cursor<'a>, quote: char) -> Result<Kind<'a
     Ok(Kind::String { value, quotes })
 }
 
-/// Reads quoted text; it copies from the first escape on and not before.
+/// Reads quoted text; it copies only from the first escape on.
 struct Reader<'c, 'a> {
     cursor: &'c mut Cursor<'a>,
-    /// How many bytes of the text were left when the quoted text began.
+    /// The number of bytes left when the quoted text began.
     from: usize,
     value: Option<String>,
 }
@@ -98,7 +98,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             Some(c @ ('\\' | '"' | '\'')) => c,
             Some('u') => self.code_point(4)?,
             Some('U') => self.code_point(8)?,
-            _ => return Err(spot.syntax("an escape that the language does not know")),
+            _ => return Err(spot.syntax("an unknown escape")),
         };
         value.push(c);
         self.value = Some(value);

@@ -1,4 +1,4 @@
-//! Rules that are checked and within scope: what the planner compiles.
+//! Checked rules of the supported language: the input of the planner.
 
 use oxrdf::{NamedNode, Triple};
 use spargebra::algebra::Expression;
@@ -9,14 +9,14 @@ use spargebra::term::TriplePattern;
 pub struct RuleSet {
     /// In the order of the text. Rules without head triples derive nothing and are left out.
     pub rules: Vec<Rule>,
-    /// The triples of all `DATA` blocks, as often as they are written. Blank nodes are labelled by the text and their
-    /// place in it, so the same text gives the same terms each time it is applied.
+    /// The triples of all `DATA` blocks, with repetitions. Labels of blank nodes are made from the text and their position
+    /// in it, so a text gives the same terms each time it is applied.
     pub data: Vec<Triple>,
 }
 
 /// One rule: whenever all of `body` matches and all of `filters` are true, all of `head` holds.
 ///
-/// Invariants: head and body have only variables and ground terms (triple terms included) in them, no blank nodes;
+/// Invariants: head and body have only variables and ground terms (triple terms included), no blank nodes;
 /// subjects are IRIs or variables; each variable of the head and of the filters occurs in the body. A rule without
 /// body patterns is a fact generator: it fires once, if its filters (then without variables) are true.
 ///
@@ -30,16 +30,16 @@ pub struct Rule {
     /// rule as written.
     pub body: Vec<TriplePattern>,
     pub filters: Vec<Filter>,
-    /// Where the rule begins in the text, counted from one.
+    /// The position of the rule in the text, counted from one.
     pub line: u64,
     pub column: u64,
-    /// The rule as written, with one space where there was any, and without comments.
+    /// The rule as written, without comments, with one space for each stretch of white space.
     pub text: String,
 }
 
 /// A condition on the variables of a body. An error in it counts as false, as in SPARQL.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
-    /// The same value for the same bindings, wherever and whenever it is evaluated.
+    /// The expression. It has one value for given bindings, at every node and at any time.
     pub expression: Expression,
 }

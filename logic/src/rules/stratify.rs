@@ -1,23 +1,23 @@
-//! Stratification: can the rules be put into layers such that what a rule denies, and what new terms are made from, is
-//! complete before it runs (sections "Rule Dependency" and "Stratification Condition" of the draft)?
+//! Stratification: can the rules be put into layers such that the facts that a rule negates, and the facts that it makes
+//! new terms from, are complete before it runs (sections "Rule Dependency" and "Stratification Condition" of the draft)?
 //!
-//! A dependency is *closed* where the rule needs all of the other's results first: under NOT, and for every pattern of a
-//! rule that makes new terms. The condition: no cycle of dependencies has a closed one in it.
+//! A dependency is *closed* if the rule needs all results of the other rule first: under NOT, and for every pattern of a
+//! rule that makes new terms. The condition: no cycle of dependencies contains a closed one.
 
 use super::ast::{Ast, Element, Node, Pattern, RuleText, Value};
 use super::unify;
 use entail_model::Fault;
 use std::collections::HashMap;
 
-/// How many pairs of pattern and template are compared before a text counts as too large.
+/// The most pairs of pattern and template that are compared; a text with more is too large.
 const COMPARISONS_MAX: usize = 20_000_000;
-/// How many dependencies are kept before a text counts as too large.
+/// The most dependencies that are kept; a text with more is too large.
 const DEPENDENCIES_MAX: usize = 2_000_000;
 
 /// Checks the stratification condition, for the whole language.
 ///
 /// # Errors
-/// `Syntax` at a rule that would have to wait for its own results; `LimitExceeded` for very large texts.
+/// `Syntax` at a rule that needs its own results first; `LimitExceeded` for very large texts.
 pub fn check_stratified(ast: &Ast) -> Result<(), Fault> {
     let graph = Dependencies::of(ast)?;
     let component = components(&graph.edges);
@@ -39,7 +39,7 @@ fn unstratified(rule: &RuleText, needed: &RuleText) -> Fault {
     rule.spot.syntax(format!("no stratification: this rule {why}, so it would have to wait for {from}"))
 }
 
-/// Is it a "run-once rule": one with SET, or with blank nodes or triple terms to be made in its head?
+/// Is the rule a "run-once rule": has it SET, or does its head make blank nodes or triple terms?
 ///
 /// The draft does not name triple terms; its test suite does (stratification-bad-06, -07).
 fn makes_terms(rule: &RuleText) -> bool {
@@ -73,7 +73,7 @@ impl Dependencies {
             for (pattern, closed) in reads(rule) {
                 for &(other, template) in heads.candidates(pattern) {
                     comparisons += 1;
-                    // A closed dependency is the strongest there is: nothing more to learn about the pair.
+                    // A closed dependency is the strongest kind: the pair need not be examined again.
                     if found.get(&other).is_some_and(|&known| known || !closed) {
                         continue;
                     }
@@ -94,7 +94,7 @@ impl Dependencies {
     }
 }
 
-/// The patterns of a rule that other rules may feed, and whether they need to be complete first.
+/// The patterns of a rule that heads may match, and whether their facts must be complete first.
 fn reads(rule: &RuleText) -> Vec<(&Pattern, bool)> {
     if rule.base_only.is_some() {
         return Vec::new();

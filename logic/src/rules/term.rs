@@ -87,7 +87,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A string that was just read, with the language or datatype that may follow it.
+    /// The literal of a string that was just read, with the language or datatype that may follow.
     fn string(&mut self, value: String) -> Result<Literal, Fault> {
         if self.eat("^^")? {
             return Ok(Literal::new_typed_literal(value, self.iri()?));

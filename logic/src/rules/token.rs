@@ -1,10 +1,10 @@
-//! The words of a rule text, each with its place.
+//! The tokens of a rule text, each with its position.
 
 use entail_model::{Fault, Reason};
 use std::borrow::Cow;
 use std::fmt;
 
-/// A place in a rule text, counted from one; columns are characters, not bytes.
+/// A position in a rule text, counted from one; columns are characters, not bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spot {
     pub line: u64,
@@ -12,17 +12,17 @@ pub struct Spot {
 }
 
 impl Spot {
-    /// A text that is not in the language.
+    /// The fault of a text that is not in the language.
     pub(super) fn syntax(self, message: impl Into<String>) -> Fault {
         self.fault(Reason::Syntax, message)
     }
 
-    /// A text of the language that goes past what this version evaluates.
+    /// The fault of a text that uses a feature which this version does not evaluate.
     pub(super) fn unsupported(self, feature: impl fmt::Display) -> Fault {
         self.fault(Reason::Unsupported, format!("{feature} is not supported yet"))
     }
 
-    /// A text that is too large or too deep.
+    /// The fault of a text that is too large or too deep.
     pub(super) fn limit(self, message: impl Into<String>) -> Fault {
         self.fault(Reason::LimitExceeded, message)
     }
@@ -32,7 +32,7 @@ impl Spot {
     }
 }
 
-/// What a token is. Escapes are resolved; IRIs and prefixed names are not.
+/// The kind of a token, with its content. Escapes are resolved; IRIs and prefixed names are not.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind<'a> {
     /// `<...>`, without the brackets.
@@ -62,14 +62,14 @@ pub(super) enum Kind<'a> {
     End,
 }
 
-/// How a string was written; only `VERSION` cares.
+/// The quotes of a string; only `VERSION` restricts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quotes {
     Short,
     Long,
 }
 
-/// A token with its place, as characters and as a range of bytes.
+/// A token with its position, as line and column and as a range of bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Token<'a> {
     pub kind: Kind<'a>,
@@ -79,7 +79,7 @@ pub(super) struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// Is this the keyword? All keywords but `a` ignore case.
+    /// Is the token this keyword? All keywords but `a` ignore case.
     pub fn is_word(&self, keyword: &str) -> bool {
         matches!(&self.kind, Kind::Word(word) if word.eq_ignore_ascii_case(keyword))
     }
@@ -88,7 +88,7 @@ impl<'a> Token<'a> {
         matches!(self.kind, Kind::Mark(found) if found == mark)
     }
 
-    /// `a`, the short name of rdf:type; the one keyword that minds its case.
+    /// `a`, the short name of rdf:type; the only keyword that is case-sensitive.
     pub fn is_a(&self) -> bool {
         self.kind == Kind::Word("a")
     }

@@ -1,5 +1,5 @@
-//! Blocks of triples, as DATA, heads and bodies write them: one reader for three productions of the grammar that differ
-//! in whether variables and paths may stand there.
+//! Blocks of triples in DATA, heads and bodies: one reader for three productions of the grammar, which differ in whether
+//! they allow variables and paths.
 
 use super::ast::{Node, Pattern, Value};
 use super::parser::Parser;
@@ -9,7 +9,7 @@ use entail_model::Fault;
 use oxrdf::vocab::rdf;
 use oxrdf::{NamedNode, NamedNodeRef};
 
-/// Where a block stands.
+/// The kind of a block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// No variables, no paths.
@@ -23,7 +23,7 @@ pub(super) enum Place {
 pub(super) struct Triples<'p, 'a> {
     parser: &'p mut Parser<'a>,
     place: Place,
-    /// What the block says, abbreviations written out.
+    /// The triples of the block, abbreviations written out.
     pub found: Vec<Pattern>,
 }
 
@@ -32,7 +32,7 @@ impl<'p, 'a> Triples<'p, 'a> {
         Self { parser, place, found: Vec::new() }
     }
 
-    /// Subjects with their properties, separated by full stops; perhaps none.
+    /// Zero or more subjects with their properties, separated by full stops.
     pub fn block(&mut self) -> Result<(), Fault> {
         while self.at_subject() {
             self.subject_with_properties()?;
@@ -108,7 +108,7 @@ impl<'p, 'a> Triples<'p, 'a> {
         self.annotations(subject, verb, &object)
     }
 
-    /// Reifiers and annotation blocks: a block speaks of the reifier right before it, or else of one of its own.
+    /// Reifiers and annotation blocks: the subject of a block is the reifier directly before it, or else a new one.
     fn annotations(&mut self, subject: &Node, verb: &Path, object: &Node) -> Result<(), Fault> {
         let mut named = None;
         loop {
@@ -135,7 +135,7 @@ impl<'p, 'a> Triples<'p, 'a> {
         }
     }
 
-    /// `~`, perhaps with a name, for a triple that was just read.
+    /// `~`, with an optional name, for the triple that was just read.
     fn reifier(&mut self, triple: [&Node; 3]) -> Result<Node, Fault> {
         self.parser.expect("~")?;
         let name = match self.parser.peek().kind {
@@ -148,7 +148,7 @@ impl<'p, 'a> Triples<'p, 'a> {
         self.reify(name, triple)
     }
 
-    /// States that `reifier` (or else a new blank node) reifies the triple.
+    /// Adds that `reifier` (or else a new blank node) reifies the triple.
     fn reify(&mut self, reifier: Option<Node>, triple: [&Node; 3]) -> Result<Node, Fault> {
         let spot = triple[0].spot;
         let reifier = reifier.unwrap_or_else(|| self.parser.fresh(spot));
@@ -160,7 +160,7 @@ impl<'p, 'a> Triples<'p, 'a> {
         Ok(reifier)
     }
 
-    /// Any node, and whether it already says something, so that properties may be missing.
+    /// Any node, and whether it has made triples already, so that its properties may be missing.
     fn node(&mut self) -> Result<(Node, bool), Fault> {
         let spot = self.parser.peek().spot;
         match self.parser.peek().kind {
@@ -216,7 +216,7 @@ impl<'p, 'a> Triples<'p, 'a> {
         Ok(reifier)
     }
 
-    /// Subject or object of a reified triple: no collections and no properties here.
+    /// Subject or object of a reified triple, where collections and properties are not allowed.
     fn reified_part(&mut self) -> Result<Node, Fault> {
         match self.parser.peek().kind {
             Kind::Mark("(") => Err(self.parser.unexpected("a term")),

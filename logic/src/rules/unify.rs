@@ -1,22 +1,22 @@
-//! May a triple template make a triple that a pattern matches? Both may hold variables, each its own.
+//! May a triple template make a triple that a pattern matches? Both may have variables, in separate scopes.
 //!
-//! Unification, since both may hold triple terms. In templates blank nodes are new terms, which no constant of a pattern
-//! matches; in patterns blank nodes are variables. Invariant: the answer "no" is always right; "yes" is also the answer
-//! where the work would pass [`STEPS_MAX`], which only triple terms that repeat variables many levels deep reach.
+//! Unification, since both may contain triple terms. In templates blank nodes are new terms, which no constant of a
+//! pattern matches; in patterns blank nodes are variables. Invariant: the answer "no" is always right; "yes" is also the
+//! answer where the work would pass [`STEPS_MAX`], which only triple terms that repeat variables many levels deep reach.
 
 use super::ast::{Blank, Node, Pattern, Value};
 use std::collections::HashMap;
 
-/// Nested terms that repeat variables can take exponential time to compare.
+/// The most steps: nested terms that repeat variables can take exponential time to compare.
 const STEPS_MAX: u32 = 2_000;
 
-/// Could `template`, in the head of one rule, make what `pattern`, in the body of another, asks for?
+/// Can `template`, in the head of one rule, make a triple that `pattern`, in the body of another rule, matches?
 pub(super) fn may_match(pattern: &Pattern, template: &Pattern) -> bool {
     let mut unifier = Unifier { bindings: HashMap::new(), steps: 0 };
     unifier.triples(Side::Pattern, pattern, Side::Template, template)
 }
 
-/// Whose variable it is: the same name on both sides is two variables.
+/// The side that a variable belongs to: one name on both sides is two variables.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Side {
     Pattern,
@@ -29,7 +29,7 @@ struct Term<'n> {
     value: &'n Value,
 }
 
-/// Something that may stand for any term.
+/// A variable of one side, which may be bound to any term.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Free<'n> {
     Variable(Side, &'n str),
@@ -83,7 +83,7 @@ impl<'n> Unifier<'n> {
         term
     }
 
-    /// No term contains itself.
+    /// The occurs check: no term contains itself.
     fn bind(&mut self, free: Free<'n>, term: Term<'n>) -> bool {
         let finite = !self.occurs(free, term);
         if finite {

@@ -31,12 +31,12 @@ pub fn operands(expression: &Expression) -> Vec<&Expression> {
     }
 }
 
-/// Does `holds` hold for the expression or anything in it, EXISTS patterns left aside?
+/// Does `holds` hold for the expression or any operand in it, EXISTS patterns excepted?
 pub fn any(expression: &Expression, holds: &mut dyn FnMut(&Expression) -> bool) -> bool {
     holds(expression) || operands(expression).into_iter().any(|operand| any(operand, holds))
 }
 
-/// The variables of an expression without EXISTS, `BOUND` ones included.
+/// The variables of an expression without EXISTS, those of `BOUND` included.
 pub fn variables(expression: &Expression) -> BTreeSet<Variable> {
     let mut found = BTreeSet::new();
     any(expression, &mut |part| {

@@ -14,7 +14,7 @@ pub fn check_wellformed(ast: &Ast) -> Result<(), Fault> {
     ast.rules.iter().try_for_each(check_rule)
 }
 
-/// Variables that have a value so far.
+/// The variables that are bound so far.
 type Bound<'r> = HashSet<&'r Variable>;
 
 pub(super) fn check_rule(rule: &RuleText) -> Result<(), Fault> {
@@ -40,7 +40,7 @@ fn note_unbound<'r>(node: &'r Node, bound: &Bound<'r>, unbound: &mut Option<(&'r
     }
 }
 
-/// Checks elements from left to right, each with what those before it bind.
+/// Checks elements from left to right, each with the variables that the elements before it bind.
 fn check_sequence<'r>(elements: &'r [Element], bound: &mut Bound<'r>) -> Result<(), Fault> {
     for (index, element) in elements.iter().enumerate() {
         match element {

@@ -1,4 +1,4 @@
-//! Properties of proposals: see the invariants of the module.
+//! Properties of proposals: the invariants of [`placement`](super).
 
 use super::*;
 use proptest::collection::{btree_set, vec};
@@ -12,7 +12,7 @@ fn loads(placement: &Placement, nodes: &[NodeId]) -> Vec<usize> {
     nodes.iter().map(|node| placement.shards_of(*node).count()).collect()
 }
 
-/// Every shard is on a node of the list, and no node is above what the module promises.
+/// Checks that every shard is on a node of the list, and no node is above the module's bound.
 fn check(placement: &Placement, nodes: &[NodeId], shards: ShardCount) {
     let (shards, count) = (usize::from(shards.get()), nodes.len());
     assert_eq!(placement.holders.len(), shards);

@@ -1,6 +1,6 @@
-//! What is staged for an attempt: each message once, all of it or the attempt fails.
+//! Staged messages of an attempt: each is taken once, and as a whole, or the attempt fails.
 //!
-//! Invariant: a sequence number is here only with all facts of its message, unless `failed` says why not; then nothing is
+//! Invariant: a sequence number is recorded only with all facts of its message, unless `failed` is set; then no message is
 //! taken any more, and no reasoner starts.
 
 use crate::context::Context;
@@ -10,26 +10,26 @@ use entail_logic::fixpoint::{StagedFacts, State};
 use entail_model::Fault;
 use std::collections::HashSet;
 
-/// What it takes to sort a relation's two columns, in the memory of what is packed of it. As many columns are made side by
-/// side as there are threads; others wait until one is done and, if there is no room for it, stored.
+/// The memory for sorting a relation's two columns, as a multiple of its packed facts. As many columns are made at once as
+/// there are threads; others wait until one is done and, if memory does not hold it, stored.
 const SORTING_TAKES: u64 = 4;
 
-/// Asserted facts of an attempt, before it reasons.
+/// Asserted facts of an attempt, before its reasoner starts.
 #[derive(Default)]
 pub struct Staging {
     state: Option<State>,
-    /// What is not sorted yet.
+    /// The facts that are not sorted yet.
     columns: StagedFacts,
     sequences: HashSet<u64>,
-    /// Why a message's facts are not all here.
+    /// Why the facts of a message are incomplete.
     failed: Option<Fault>,
 }
 
 impl Staging {
-    /// Takes a message, whose facts `add` brings; a repeated one changes nothing.
+    /// Takes a message, whose facts `add` adds; a repeated one changes nothing.
     ///
     /// # Errors
-    /// Whatever this message, or one before it, was not taken for.
+    /// The fault for which this message, or an earlier one, was not taken.
     pub fn take(
         &mut self,
         context: &Context,
@@ -42,7 +42,7 @@ impl Staging {
             return Ok(());
         }
         // Stays if the thread panics.
-        self.failed = Some(Fault::internal("a staged message was not taken as a whole"));
+        self.failed = Some(Fault::internal("a staged message was taken only in part"));
         self.failed = self.add(context, base, add).err();
         self.check()
     }
@@ -71,28 +71,28 @@ impl Staging {
         Ok(())
     }
 
-    /// Pairs that there would be room for in the memory of what is staged.
+    /// The memory of the staged facts, as a number of unpacked pairs.
     pub fn held(&self) -> u64 {
         self.state.as_ref().map_or(0, State::held_pairs) + self.columns.held()
     }
 
-    /// Hands what is not sorted to the state.
+    /// Sorts the unsorted facts into the state.
     fn sort(&mut self, context: &Context) -> Result<(), Fault> {
         let Some(state) = &mut self.state else { return Ok(()) };
         state.stage_all(self.columns.take(), &context.pool)
     }
 
-    /// Everything that was staged, in `messages` messages, on top of `base`; of a rebuild there must be nothing.
+    /// The state with everything that `messages` messages have staged, over `base`; for a rebuild there must be none.
     ///
     /// # Errors
-    /// `Internal` if other messages have come than were sent, and whatever one was not taken for.
+    /// `Internal` if the number of taken messages is another one; the fault for which a message was not taken.
     pub fn finish(&mut self, context: &Context, base: &Snapshot, messages: u64, rebuild: bool) -> Result<State, Fault> {
         self.check()?;
         if self.sequences.len() as u64 != messages {
-            let text = format!("{} of {messages} staged messages have come", self.sequences.len());
+            let text = format!("{} of {messages} staged messages have arrived", self.sequences.len());
             return Err(Fault::internal(text));
         }
-        // Whatever comes of it: what was staged is handed on once.
+        // Staged facts are handed on once, also if this fails.
         self.failed = Some(Fault::internal("staging has ended"));
         self.sort(context)?;
         let mut state = match self.state.take() {

@@ -1,4 +1,4 @@
-//! Which messages of an attempt are taken, by what the store has seen.
+//! Which messages of an attempt are taken, depending on the attempts that the store knows.
 
 use super::*;
 use entail_model::term::HashKey;
@@ -45,7 +45,7 @@ fn a_late_message_does_not_open_what_is_decided() {
     node.attempts.decide(&node.context, Attempt(3), None).expect("nothing is sealed");
     assert_eq!(node.stage(3, 0), Err(Reason::Fenced));
     assert_eq!(node.stage(2, 0), Err(Reason::Fenced), "an older one is over too");
-    assert!(node.is_idle(), "nothing is held for what is over");
+    assert!(node.is_idle(), "nothing is held for an attempt that is over");
     node.stage(4, 0).expect("a new attempt");
     node.attempts.decide(&node.context, Attempt(5), None).expect("nothing is sealed");
     assert!(node.is_idle(), "a later outcome ends an earlier attempt");

@@ -1,4 +1,4 @@
-//! A node and a coordinator that forgets.
+//! A node, and a coordinator that forgets its registration.
 
 use super::*;
 use entail_proto::internal::cluster_service_server::{ClusterService, ClusterServiceServer};
@@ -11,11 +11,11 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// What the coordinator knows of the only node.
+/// The coordinator's knowledge of the only node.
 #[derive(Default)]
 struct Known {
     lives: u64,
-    /// Registered since the coordinator has started: does it want to leave?
+    /// If it has registered since the coordinator's start: does it want to leave?
     leaving: Option<bool>,
     has_left: bool,
 }
@@ -25,7 +25,7 @@ struct Coordinator(Arc<Mutex<Known>>);
 
 impl Coordinator {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().expect("nobody has panicked")
+        self.0.lock().expect("no thread has panicked")
     }
 
     async fn start(&self) -> String {
@@ -111,7 +111,7 @@ async fn who_leaves_tells_a_coordinator_that_has_just_started() {
     assert!(coordinator.known().has_left);
     assert_eq!(coordinator.known().leaving, Some(true));
 
-    // As if it had been registered before it wanted to leave.
+    // The state of a node that was registered before it wanted to leave.
     coordinator.known().leaving = Some(false);
     until("a heartbeat tells it", || coordinator.known().leaving == Some(true)).await;
     running.abort();

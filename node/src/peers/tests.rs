@@ -1,4 +1,4 @@
-//! Messages to nodes of this process: no address is known here, so what is not in this process cannot be reached.
+//! Messages to nodes of this process. The tests know no addresses, so nodes outside of the process cannot be reached.
 
 use super::*;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use entail_telemetry::metrics::Registry;
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
-/// A node that keeps what it receives, but for the first message, if it refuses that.
+/// A node that keeps received messages, and may refuse the first one.
 #[derive(Debug, Default)]
 struct Peer {
     received: Mutex<Vec<(NodeId, Message)>>,
@@ -82,8 +82,8 @@ fn message() -> Message {
     Message { round: Round(1), level: 1, sequence: 0, payload: Arc::new(payload) }
 }
 
-/// What becomes of a message to node 2, of which no address is known: of the call, and of the message, as soon as the call
-/// is over or a while after it.
+/// Sends a message to node 2, whose address is not known. Returns the result of the call, the outcome that is known when
+/// it returns, and the outcome that arrives later.
 fn send(nodes: &Arc<LocalNodes>) -> (Result<(), Reason>, Option<Result<(), Reason>>, Option<Result<(), Reason>>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let peers = Peers::new(Connections::new(Arc::clone(nodes)));

@@ -1,4 +1,4 @@
-//! Numbers in few bits: the one primitive of the chunk format.
+//! Bit packing of numbers, on which the chunk format is built.
 //!
 //! A packed list of up to a block's worth of u64 stores each number in two parts, because ids have two: the upper 16
 //! bits (inline flag and shard) and the lower 48 (local index and kind). Each part is a frame of reference: its minimum
@@ -21,7 +21,7 @@ const LOW_BITS: u32 = 48;
 const LOW_MASK: u64 = (1 << LOW_BITS) - 1;
 const HIGH_BITS: u32 = 64 - LOW_BITS;
 
-/// How a list is packed.
+/// The widths and minimums with which a list is packed.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     count: usize,
@@ -52,7 +52,7 @@ impl Shape {
         Self { count: numbers.len(), min_low, min_high, width_low, width_high: width(max_high - min_high), shift }
     }
 
-    /// About how many bytes the packed list takes.
+    /// An estimate of the packed list's bytes.
     pub fn bytes(&self) -> usize {
         8 + packed_bytes(self.count, self.width_low) + packed_bytes(self.count, self.width_high)
     }

@@ -1,15 +1,15 @@
-//! Chunks on disk, and the decoded ones in a memory budget.
+//! Chunks on disk, and a cache of decoded chunks with a memory budget.
 //!
 //! ```text
 //! Scratch   writes chunks; chunks that no run adopts are deleted when it is dropped
 //! RunChunks reads the chunks of one stored run; they are deleted when the last reader drops it, if the manifest does not have the run
 //! ```
 //!
-//! Chunks are deleted in two steps: the last handle's drop notes their keys, and the next [`sweep`](ChunkCache::sweep)
+//! Chunks are deleted in two steps: the last handle's drop records their keys, and the next [`sweep`](ChunkCache::sweep)
 //! deletes them, so that dropping a snapshot does no work on disk.
 //!
-//! Invariant: decoded chunks in the cache never take more than the budget plus the chunk that each thread is just
-//! adding; a chunk is not deleted while a reader may still read it.
+//! Invariant: decoded chunks in the cache never take more than the budget plus one chunk for each thread that adds one;
+//! a chunk is not deleted while a reader may read it.
 
 use super::codec;
 use super::schema::{Key, RunId};
@@ -24,11 +24,11 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Memory of a cached chunk beside its pairs.
+/// Memory of a cached chunk in addition to its pairs.
 const OVERHEAD: usize = 160;
 /// A full chunk in memory.
 const CHUNK_BYTES: u64 = (CHUNK_PAIRS * size_of::<Pair>()) as u64;
-/// Deletes in one batch.
+/// The most deletes in one batch.
 const SWEEP_KEYS: usize = 8192;
 
 /// All chunks of a store.
@@ -42,7 +42,7 @@ pub struct ChunkCache {
     ledger: Mutex<Ledger>,
 }
 
-/// Weighs decoded chunks.
+/// The weight of decoded chunks in the cache.
 #[derive(Clone, Debug)]
 struct InMemory;
 
@@ -52,7 +52,7 @@ impl Weighter<ChunkKey, Arc<Vec<Pair>>> for InMemory {
     }
 }
 
-/// How the cache is used: bytes, and chunks that were found in it or had to be read.
+/// The use of the cache: bytes, and chunks that were found in it or had to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheUse {
     pub budget: u64,
@@ -61,7 +61,7 @@ pub struct CacheUse {
     pub misses: u64,
 }
 
-/// Which chunks are not, or not any more, part of a run in the manifest.
+/// The chunks that are not, or no longer, part of a run in the manifest.
 #[derive(Debug, Default)]
 struct Ledger {
     next_key: u64,
@@ -70,7 +70,7 @@ struct Ledger {
     unadopted: BTreeMap<ChunkKey, u64>,
     /// Scratches that were dropped.
     dropped: Vec<u64>,
-    /// Chunks of runs that have no readers any more.
+    /// Chunks of deleted runs without readers.
     deleted: Vec<(RunId, Vec<ChunkKey>)>,
 }
 
@@ -103,14 +103,14 @@ impl ChunkCache {
         }
     }
 
-    /// A place for new chunks.
+    /// A new scratch for new chunks.
     pub fn scratch(self: &Arc<Self>) -> Arc<Scratch> {
         let mut ledger = self.ledger();
         ledger.next_scratch += 1;
         Arc::new(Scratch { id: ledger.next_scratch, cache: Arc::clone(self) })
     }
 
-    /// Chunks that runs in the manifest refer to from now on: they do not go with their scratch.
+    /// Records that runs in the manifest refer to these chunks, so that they are not deleted with their scratch.
     pub fn adopt(&self, keys: impl Iterator<Item = ChunkKey>) {
         let mut ledger = self.ledger();
         keys.for_each(|key| {
@@ -118,13 +118,13 @@ impl ChunkCache {
         });
     }
 
-    /// Every chunk that may be left over after a crash has this key or a later one.
+    /// The least key of a chunk that may be left over after a crash.
     pub fn floor(&self) -> u64 {
         let ledger = self.ledger();
         ledger.unadopted.keys().next().map_or(ledger.next_key, |key| key.0)
     }
 
-    /// Deletes the chunks that have no readers any more.
+    /// Deletes the recorded chunks.
     pub fn sweep(&self) -> Result<(), Fault> {
         let (abandoned, deleted) = self.ledger().garbage();
         for keys in abandoned.chunks(SWEEP_KEYS) {
@@ -158,7 +158,7 @@ impl ChunkCache {
 
     fn read(&self, key: ChunkKey) -> Result<Vec<Pair>, Fault> {
         let bytes = self.table.get(Key::Chunk(key))?;
-        let bytes = bytes.ok_or_else(|| Fault::corrupt(format!("chunk {} is not there", key.0)))?;
+        let bytes = bytes.ok_or_else(|| Fault::corrupt(format!("chunk {} is missing", key.0)))?;
         codec::decode(&bytes).map_err(|fault| Fault::corrupt(format!("chunk {}: {fault}", key.0)))
     }
 
@@ -171,7 +171,7 @@ impl ChunkCache {
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // Every change of the ledger is a single step, so it is whole even after a panic.
+        // Every change of the ledger is a single step, so it is consistent even after a panic.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -184,7 +184,7 @@ impl Ledger {
         key
     }
 
-    /// Chunks of dropped scratches, and of runs that are gone.
+    /// Takes the chunks of dropped scratches, and of deleted runs.
     fn garbage(&mut self) -> (Vec<ChunkKey>, Vec<(RunId, Vec<ChunkKey>)>) {
         let dropped = mem::take(&mut self.dropped);
         let abandoned = if dropped.is_empty() {
@@ -239,7 +239,7 @@ impl RunChunks {
         &self.keys
     }
 
-    /// Notes that the manifest does not have the run any more: its chunks are deleted when the last reader drops it.
+    /// Records that the manifest no longer has the run: its chunks are deleted when the last reader drops it.
     pub fn mark_deleted(&self) {
         self.is_doomed.store(true, Ordering::Release);
     }
@@ -251,7 +251,7 @@ impl ChunkStore for RunChunks {
     }
 
     fn save(&self, _: Vec<Pair>) -> Result<ChunkKey, Fault> {
-        Err(Fault::internal("a stored run takes no more chunks"))
+        Err(Fault::internal("a stored run cannot take new chunks"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The committed state: the runs of every column, the counts of every shard.
 //!
-//! The manifest in memory. It changes only together with the table, under one lock, so merging and committing cannot
-//! get in each other's way.
+//! This is the manifest in memory. It changes only together with the table, under one lock, which orders merges and
+//! commits.
 
 use super::cache::{ChunkCache, RunChunks};
 use super::schema::{ChunkRecord, Column, Committed, RunId, RunRecord, ShardRecord};
@@ -10,7 +10,7 @@ use entail_model::{Attempt, Mark, ShardId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A run that the manifest has.
+/// A run in the manifest.
 #[derive(Clone, Debug)]
 pub struct StoredRun {
     pub id: RunId,
@@ -37,7 +37,7 @@ impl StoredRun {
         self.chunks.keys()
     }
 
-    /// Notes that the manifest does not have the run any more: its chunks are deleted when the last reader drops it.
+    /// Records that the manifest no longer has the run: its chunks are deleted when the last reader drops it.
     pub fn mark_deleted(&self) {
         self.chunks.mark_deleted();
     }
@@ -55,14 +55,14 @@ pub fn record(column: Column, run: &Run, attempt: Option<Attempt>) -> RunRecord 
     RunRecord { column, mark: run.mark, attempt, keys: run.keys, chunks: run.chunks.iter().map(chunk).collect() }
 }
 
-/// All that is committed.
+/// The committed state.
 #[derive(Debug, Default)]
 pub struct Catalog {
     pub committed: Committed,
-    /// By age within a column, oldest first.
+    /// The runs of each column, oldest first.
     pub columns: BTreeMap<Column, Vec<StoredRun>>,
     pub shards: BTreeMap<ShardId, ShardRecord>,
-    /// Columns whose runs have changed since they were last looked at for merging.
+    /// Columns whose runs have changed since they were last examined for merging.
     changed: BTreeSet<Column>,
 }
 
@@ -78,13 +78,13 @@ impl Catalog {
         self.columns.entry(stored.column).or_default().push(stored);
     }
 
-    /// Adds a run made of older ones, which have been removed: it counts as the oldest.
+    /// Adds a run that was merged from older ones, which have been removed: it counts as the oldest.
     pub fn add_merged(&mut self, stored: StoredRun) {
         self.changed.insert(stored.column);
         self.columns.entry(stored.column).or_default().insert(0, stored);
     }
 
-    /// Removes the runs of a column for which `goes` is true.
+    /// Removes and returns the runs of a column for which `goes` is true.
     pub fn remove(&mut self, column: Column, goes: impl Fn(&StoredRun) -> bool) -> Vec<StoredRun> {
         let Some(runs) = self.columns.get_mut(&column) else { return Vec::new() };
         let (gone, kept) = std::mem::take(runs).into_iter().partition(goes);
@@ -95,12 +95,12 @@ impl Catalog {
         gone
     }
 
-    /// The runs of a column, as readers hold them.
+    /// The runs of a column, shared with readers.
     pub fn runs(&self, column: Column) -> Vec<Arc<Run>> {
         self.columns.get(&column).into_iter().flatten().map(|stored| Arc::clone(&stored.run)).collect()
     }
 
-    /// Runs of one column and mark that should be one, if there are any.
+    /// Runs of one column and mark that should be merged, if there are any.
     pub fn next_merge(&mut self) -> Option<Vec<StoredRun>> {
         while let Some(column) = self.changed.first().copied() {
             let runs = self.columns.get(&column).map_or(&[][..], |runs| runs);
@@ -116,16 +116,16 @@ impl Catalog {
     }
 }
 
-/// How much larger a run must be than all smaller ones together to be left alone.
+/// The factor by which a run must be larger than all smaller ones together, to be left out of a merge.
 const RATIO: u64 = 4;
-/// Fewer runs than this are not worth a merge, unless there are too many in all.
+/// The least number of runs for a merge, unless there are too many in all.
 const MERGE_RUNS: usize = 4;
-/// More runs than this make every lookup slow.
+/// The number of runs above which lookups become slow.
 const RUNS_MAX: usize = 8;
 
-/// Which of the runs to merge: the small ones, up to the first that is much larger than those before.
+/// The runs to merge: the small ones, up to the first that is much larger than the smaller ones together.
 ///
-/// Each pair is copied a logarithmic number of times, since it ends in a run at least twice as large.
+/// Each pair is copied a logarithmic number of times, since each merge puts it into a run at least twice as large.
 fn merge_of(mut runs: Vec<&StoredRun>) -> Vec<StoredRun> {
     runs.sort_by_key(|stored| stored.run.len);
     let (mut count, mut total) = (0, 0);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     proptest! {
-        /// However runs come, merging keeps them few and copies each pair few times.
+        /// For any sequence of runs, merging keeps them few and copies each pair few times.
         #[test]
         fn merging_keeps_runs_few_and_copies_little(lengths in prop::collection::vec(1u64..1000, 1..300)) {
             let cache = ChunkCache::new(Arc::new(MemoryTable::default()), 0, 0);

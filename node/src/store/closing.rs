@@ -1,4 +1,4 @@
-//! The end of a store: background work stops at its next piece, and threads that wait for work are woken.
+//! Closing a store: background work stops at its next piece, and threads that wait for work are woken.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,18 +15,18 @@ impl Closing {
         self.is_closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on it is.
+    /// Marks the store as closed, and wakes waiting threads.
     pub fn close(&self) {
         *self.lock() = true;
         self.changed.notify_all();
     }
 
-    /// Is it closed?
+    /// Is the store closed?
     pub fn is_closed(&self) -> bool {
         *self.lock()
     }
 
-    /// Is it closed, or does it become so within `time`?
+    /// Waits for at most `time`; returns whether the store is closed.
     pub fn wait(&self, time: Duration) -> bool {
         let waited = self.changed.wait_timeout_while(self.lock(), time, |is_closed| !*is_closed);
         *waited.unwrap_or_else(PoisonError::into_inner).0

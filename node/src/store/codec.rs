@@ -1,4 +1,4 @@
-//! Chunks as bytes: sorted pairs in a few bytes each.
+//! The encoding of chunks: sorted pairs in a few bytes each.
 //!
 //! ```text
 //! magic "EC" | version u8 | 0 | count u32 | blocks of 256 pairs | padding | crc32c u32 of everything before
@@ -6,12 +6,11 @@
 //! block   mode u8 | groups varint | keys | group lengths | values
 //! ```
 //!
-//! A block stores each key once with the length of its group. Keys are the differences between them or, where shards
-//! meet and differences are wide, themselves; values are the first of each group and the differences within groups, or
-//! all of them; whichever is smaller, block by block. All are lists as in `bits`. A dense column takes
-//! three to four bytes per pair.
+//! A block stores each key once with the length of its group. Keys are stored as differences or, where two shards make
+//! the differences wide, in full; values as the first of each group and the differences within groups, or in full. Each
+//! block has the smaller form. All are lists as in `bits`. A dense column takes three to four bytes per pair.
 //!
-//! Invariant: [`decode`] gives sorted distinct pairs or `Corrupt`, and allocates at most a chunk, whatever the bytes.
+//! Invariant: for any bytes, [`decode`] gives sorted distinct pairs or `Corrupt`, and allocates at most a chunk.
 
 use super::bits::{self, PADDING, Reader, Shape};
 use entail_logic::columns::Pair;
@@ -22,7 +21,7 @@ const MAGIC: [u8; 4] = [b'E', b'C', 1, 0];
 const HEADER: usize = 8;
 const BLOCK_PAIRS: usize = 256;
 
-/// Mode bits of a block: which of its numbers are stored as differences.
+/// Mode bits of a block, for the numbers that are stored as differences.
 const KEYS_DIFFER: u8 = 1;
 const VALUES_DIFFER: u8 = 2;
 
@@ -80,10 +79,10 @@ fn decode_body(body: &[u8]) -> Result<Vec<Pair>, Fault> {
     Ok(pairs)
 }
 
-/// One block by columns; kept between blocks for its allocations.
+/// The columns of one block; reused between blocks for their allocations.
 #[derive(Default)]
 struct Columns {
-    /// Distinct keys and, for each, the length of its group less one.
+    /// Distinct keys; `lengths` has for each the length of its group less one.
     keys: Vec<u64>,
     lengths: Vec<u64>,
     /// All values in order.
@@ -244,7 +243,7 @@ mod tests {
             .prop_map(|set| set.into_iter().map(|(a, b)| (TermId(a), TermId(b))).collect())
     }
 
-    /// Bytes whose checksum holds, so that the decoder itself is tried.
+    /// Bytes with a valid checksum, so that the decoder itself is tested.
     fn sealed(body: &[u8]) -> Vec<u8> {
         [body, &crc32c::crc32c(body).to_le_bytes()].concat()
     }
@@ -286,7 +285,7 @@ mod tests {
         }
     }
 
-    /// What a chunk takes per pair, for shapes that real graphs have.
+    /// The bytes per pair of a chunk, for shapes of real graphs.
     #[test]
     fn typical_columns_are_small() {
         let mut seed = 7u64;

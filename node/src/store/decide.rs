@@ -1,8 +1,7 @@
 //! The life of an attempt in the store: terms, seal, outcome.
 //!
-//! A commit is one small batch: deleting the [`SealRecord`] makes the runs that were written
-//! with it visible, and nothing else has to move. It need not be synced: the log knows the outcome, and a node that
-//! lost it asks again.
+//! A commit is one small batch: deleting the [`SealRecord`] makes the runs that were written with it visible, without
+//! moving data. It need not be synced: the log knows the outcome, and a node that lost it asks again.
 
 use super::Store;
 use super::catalog::{Catalog, StoredRun};
@@ -21,7 +20,7 @@ use std::time::Instant;
 /// The size of a sealed attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealSummary {
-    /// Of all pairs of both copies with their relation and mark, whatever their order.
+    /// A digest over all pairs of both copies, with their relation and mark, independent of order.
     pub digest: u64,
     /// Pairs of forward copies, by the subject's home and by mark.
     pub shards: Vec<(ShardId, Counts)>,
@@ -41,21 +40,21 @@ impl SealSummary {
 }
 
 impl Store {
-    /// Gives ids to terms whose homes are here: the ones they have, or new ones that last if the attempt is committed.
+    /// The ids of terms at home at this node; terms without one get new ids, which are kept if the attempt is committed.
     ///
     /// Repeating a request gives the same ids. Many threads may intern for one attempt at once.
     ///
     /// # Errors
-    /// `Fenced` when the attempt is over, is sealed, or cannot begin before the one before it is decided.
+    /// `Fenced` when the attempt is over, is sealed, or cannot begin before an earlier one is decided.
     pub fn intern<T: AsRef<[u8]>>(&self, attempt: Attempt, terms: &[T]) -> Result<Vec<TermId>, Fault> {
         let hashes = self.dictionary()?.hashes(terms);
         self.intern_hashed(attempt, terms, &hashes)
     }
 
-    /// Gives ids to terms whose hashes under the cluster's key are known.
+    /// The ids of terms with known hashes under the cluster's key, as [`intern`](Self::intern) gives them.
     ///
     /// # Errors
-    /// As for [`intern`](Self::intern).
+    /// Those of [`intern`](Self::intern).
     pub fn intern_hashed<T: AsRef<[u8]>>(
         &self,
         attempt: Attempt,
@@ -74,15 +73,15 @@ impl Store {
         }
     }
 
-    /// May work on the attempt begin or go on here?
+    /// Checks that work on the attempt may begin or continue at this node.
     ///
     /// # Errors
-    /// `Fenced` when it is over, or cannot begin before the one before it is decided.
+    /// `Fenced` when it is over, or cannot begin before an earlier one is decided.
     pub fn admit(&self, attempt: Attempt) -> Result<(), Fault> {
         self.fence().phase(attempt).map(drop)
     }
 
-    /// Opens an attempt; an older one that was never sealed is dropped.
+    /// Opens an attempt; an older unsealed one is dropped.
     fn begin(&self, attempt: Attempt) -> Result<(), Fault> {
         let mut fence = self.gate_mut();
         if fence.phase(attempt)?.is_some() {
@@ -96,12 +95,12 @@ impl Store {
         Ok(())
     }
 
-    /// Makes an attempt durable: its runs, and the terms that it interned. Repeating it gives the same answer.
+    /// Makes an attempt durable: its runs, and the terms that it interned. Repeating the call gives the same answer.
     ///
-    /// Not to be called on a worker of rayon, which it uses itself.
+    /// Must not be called on a thread of a rayon pool, since it uses rayon itself.
     ///
     /// # Errors
-    /// `Fenced` as for [`intern`](Self::intern); `DiskFull`, after which the attempt is still open.
+    /// `Fenced` as in [`intern`](Self::intern); `DiskFull`, after which the attempt is still open.
     pub fn seal(&self, attempt: Attempt, changes: Sealed) -> Result<SealSummary, Fault> {
         let mut sealed = self.sealed();
         self.begin(attempt)?;
@@ -118,11 +117,11 @@ impl Store {
         Ok(SealSummary::of(&self.catalog(), new))
     }
 
-    /// Carries out the outcome of an attempt: its facts become visible as `epoch`, or are deleted. Repeating it does
+    /// Applies the outcome of an attempt: its facts become visible as `epoch`, or are deleted. Repeating the call does
     /// nothing.
     ///
     /// # Errors
-    /// `Internal` for the commit of an attempt that was not sealed here, or of an epoch that is not new: nothing is
+    /// `Internal` for the commit of an attempt that was not sealed at this node, or of an epoch that is not new: nothing is
     /// changed.
     pub fn decide(&self, attempt: Attempt, outcome: Option<Epoch>) -> Result<(), Fault> {
         let mut sealed = self.sealed();
@@ -137,7 +136,7 @@ impl Store {
     /// Drops the terms that an unsealed attempt has interned.
     ///
     /// # Errors
-    /// `Fenced` once it is sealed: then only its outcome ends it.
+    /// `Fenced` if it is sealed: then only its outcome ends it.
     pub fn abandon(&self, attempt: Attempt) -> Result<(), Fault> {
         let sealed = self.sealed();
         if sealed.as_ref().is_some_and(|sealed| sealed.attempt == attempt) {
@@ -148,7 +147,7 @@ impl Store {
         self.chunks.sweep()
     }
 
-    /// The attempts that are sealed here without an outcome: at most one.
+    /// The attempts that are sealed at this node without an outcome: at most one.
     pub fn undecided(&self) -> Vec<Attempt> {
         self.fence().undecided().into_iter().collect()
     }
@@ -159,7 +158,7 @@ impl Store {
             return if epoch <= catalog.committed.epoch {
                 Ok(())
             } else {
-                Err(Fault::internal(format!("attempt {attempt} is over, but epoch {epoch} is not here")))
+                Err(Fault::internal(format!("attempt {attempt} is over, but this node does not have epoch {epoch}")))
             };
         }
         let Some(ready) = sealed.take_if(|sealed| sealed.attempt == attempt) else {
@@ -186,7 +185,7 @@ impl Store {
         Ok(())
     }
 
-    /// Changes the state in memory as the table was changed.
+    /// Applies the change of the table to the state in memory.
     fn apply(&self, catalog: &mut Catalog, committed: Committed, change: Change, ready: SealedAttempt) {
         let mut columns: BTreeSet<Column> = ready.runs.iter().map(|stored| stored.column).collect();
         for stored in &change.removed {
@@ -208,7 +207,7 @@ impl Store {
         self.publish(catalog, columns);
     }
 
-    /// Gives readers the committed state, of which these columns have changed.
+    /// Publishes the committed state, in which these columns have changed, to readers.
     pub(super) fn publish(&self, catalog: &Catalog, columns: BTreeSet<Column>) {
         let mut history = self.history_mut();
         let mut relations = history.latest().relations.clone();
@@ -233,7 +232,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ends an attempt, and drops the terms of the one going on, which is this or an earlier one that was given up.
+    /// Ends an attempt, and drops the terms of the current one, which is this attempt or an abandoned earlier one.
     fn end(&self, attempt: Attempt) -> Result<(), Fault> {
         let mut fence = self.gate_mut();
         fence.check_end(attempt)?;
@@ -246,7 +245,7 @@ impl Store {
     }
 }
 
-/// The parts of the manifest that a commit changes beside the runs that it makes visible.
+/// The changes of a commit to the manifest, apart from the runs that it makes visible.
 struct Change {
     removed: Vec<StoredRun>,
     shards: BTreeMap<ShardId, ShardRecord>,

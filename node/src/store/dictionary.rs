@@ -5,17 +5,17 @@
 //! TermId ─► slot of 128 local indexes ─► blocks of texts ─► text
 //! ```
 //!
-//! The index of a shard is a set of sorted runs, as relations are: (high 64 bits of the hash, tag << 40 | local index);
-//! what the attempt adds is in a table, until it is sealed or the table is too large. The tag is bits 40 to 63 of the low
-//! half, which the home does not depend on. A hit needs key and tag to match, so two of n terms in a shard are taken for
-//! one with a probability below n² / 2⁸⁹: one in 600 million for a thousand million terms.
+//! The index of a shard is a set of sorted runs, as a relation is: (high 64 bits of the hash, tag << 40 | local index);
+//! entries of the attempt are in a table, until it is sealed or the table is too large. The tag is bits 40 to 63 of the
+//! low half, on which the home does not depend. A hit needs key and tag to match, so two of n terms in a shard are taken
+//! for one with a probability below n² / 2⁸⁹: one in 600 million for a thousand million terms.
 //!
-//! New terms of a batch get consecutive local indexes: IRIs before blank nodes, those before literals, and each in the
-//! order in which they came, in which neighbours share prefixes; so facts that come in the order of their subjects have
-//! ids nearly in order.
+//! New terms of a batch get consecutive local indexes: first IRIs, then blank nodes, then literals, each kind in the order
+//! of the batch, in which neighbours share prefixes; so facts that arrive in the order of their subjects have ids nearly in
+//! order.
 //!
-//! Invariant: a shard's local indexes are dense. Those of an attempt come after all committed ones and are given anew
-//! after an abort: ids of an aborted attempt mean nothing.
+//! Invariant: a shard's local indexes are dense. Those of an attempt follow all committed ones and are reused after an
+//! abort: ids of an aborted attempt are invalid.
 
 use super::cache::{ChunkCache, Scratch};
 use super::directory::Cluster;
@@ -49,20 +49,20 @@ pub struct Dictionary {
     shards: Vec<Mutex<Shard>>,
     /// Keeps the large index runs of the attempt.
     scratch: Mutex<Arc<Scratch>>,
-    /// About the most pairs that a shard's index keeps in memory for one attempt.
+    /// The approximate limit of the pairs that a shard's index keeps in memory for one attempt.
     resident_pairs_max: u64,
     /// Decoded texts.
     slots: Cache<SlotKey, Arc<Texts>, InMemory>,
-    /// Counts aborts: an aborted id may be given anew, so cached texts are not used across one.
+    /// Counts aborts: an aborted id may be reused, so texts cached before an abort are not used after it.
     generation: AtomicU64,
-    /// Where the next batch starts, so that concurrent ones do not queue for the same shards.
+    /// The shard at which the next batch starts, so that concurrent batches do not queue for the same shards.
     start: AtomicUsize,
 }
 
 /// Generation, shard and number of a slot.
 type SlotKey = (u64, ShardId, u64);
 
-/// Weighs decoded texts.
+/// The weight of decoded texts in the cache.
 #[derive(Clone, Debug)]
 struct InMemory;
 
@@ -77,14 +77,14 @@ impl Weighter<SlotKey, Arc<Texts>> for InMemory {
 struct Shard {
     committed: Vec<Arc<Run>>,
     committed_terms: u64,
-    /// The terms that the attempt adds: the last entries, and the runs that were stored because there were too many.
+    /// The newest entries of the attempt; older ones are in the stored runs of `staged` if there were too many.
     index: Index,
     staged: Spine,
-    /// Terms with those of the attempt.
+    /// The number of terms, those of the attempt included.
     terms: u64,
 }
 
-/// A shard's terms, as they are committed or staged.
+/// A shard's committed or staged terms.
 #[derive(Clone, Debug)]
 pub struct ShardTerms {
     pub shard: ShardId,
@@ -92,13 +92,13 @@ pub struct ShardTerms {
     pub terms: u64,
 }
 
-/// A term to be looked for, by home and index order.
+/// A term to look up, ordered by home and index entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Wanted {
     home: ShardId,
     high: u64,
     tag: u32,
-    /// In the request.
+    /// Its position in the request.
     position: u32,
 }
 
@@ -115,7 +115,7 @@ impl Wanted {
 }
 
 impl Shard {
-    /// The local indexes of terms as far as they are known: committed, or of the attempt.
+    /// The local indexes of known terms, committed or of the attempt.
     fn find(&self, wanted: &[Wanted]) -> Result<Vec<Option<u64>>, Fault> {
         let in_index = |one: &Wanted| self.index.find(one.entry(0)).and_then(|entry| one.local_of(entry));
         let mut locals: Vec<Option<u64>> = wanted.iter().map(in_index).collect();
@@ -150,12 +150,12 @@ impl Dictionary {
         }
     }
 
-    /// The hashes of terms, which decide where they are at home.
+    /// The hashes of terms, which determine their homes.
     pub fn hashes<T: AsRef<[u8]>>(&self, terms: &[T]) -> Vec<TermHash> {
         terms.iter().map(|term| self.hash_key.hash(term.as_ref())).collect()
     }
 
-    /// Gives ids to terms, of which the hashes are known: those they have, or new ones that the attempt stages.
+    /// The ids of terms with known hashes; terms without one get new ids, which the attempt stages.
     pub fn intern<T: AsRef<[u8]>>(&self, terms: &[T], hashes: &[TermHash]) -> Result<Vec<TermId>, Fault> {
         let kinds = terms.iter().map(|term| term::kind_of(term.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let mut homes: Vec<Vec<Wanted>> = vec![Vec::new(); self.shards.len()];
@@ -200,7 +200,7 @@ impl Dictionary {
     /// The texts of terms, committed or of the attempt.
     ///
     /// # Errors
-    /// `Corrupt` for an id that was not given here.
+    /// `Corrupt` for an id that this dictionary did not give.
     pub fn texts(&self, ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_unstable_by_key(|index| ids[*index]);
@@ -227,7 +227,7 @@ impl Dictionary {
     /// Shows the texts of terms in the order of `ids`, from the blocks that hold them.
     ///
     /// # Errors
-    /// `Corrupt` for an id that was not given here.
+    /// `Corrupt` for an id that this dictionary did not give.
     pub fn show_texts(&self, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
         let mut last: Option<(ShardId, u64, Arc<Texts>)> = None;
         for id in ids {
@@ -292,7 +292,7 @@ impl Dictionary {
         Wanted { home: hash.home(self.shard_count), high, tag, position }
     }
 
-    /// The local indexes of terms whose home is `home`, in the order of `wanted`, which is that of their positions.
+    /// The local indexes of terms at home in `home`, in the order of `wanted`, which is that of their positions.
     fn intern_at<T: AsRef<[u8]>>(
         &self,
         home: ShardId,
@@ -309,10 +309,10 @@ impl Dictionary {
         missing.sort_by_key(|(_, one)| kinds[one.position as usize]);
         let mut texts: Vec<&[u8]> = Vec::with_capacity(missing.len());
         if first + missing.len() as u64 > LOCAL_MASK {
-            return Err(Fault::internal(format!("shard {home} has more terms than an id can tell apart")));
+            return Err(Fault::internal(format!("shard {home} has more terms than there are ids")));
         }
         for (at, one) in missing {
-            // It may be there twice.
+            // The request may have the term twice.
             locals[at] = shard.index.find(one.entry(0)).and_then(|entry| one.local_of(entry));
             if locals[at].is_none() {
                 let local = first + texts.len() as u64;
@@ -329,7 +329,7 @@ impl Dictionary {
         Ok(locals.into_iter().flatten().collect())
     }
 
-    /// Stores the entries of a shard's table, if memory should not hold them. After an error everything is as before.
+    /// Stores the entries of a shard's table if they exceed the memory limit. An error changes nothing.
     fn store_index(&self, shard: &mut Shard) -> Result<(), Fault> {
         if shard.index.bytes() <= self.resident_pairs_max * size_of::<Pair>() as u64 {
             return Ok(());
@@ -369,14 +369,14 @@ impl Dictionary {
         staged.collect()
     }
 
-    /// Puts the committed terms of a shard in place.
+    /// Sets the committed terms of a shard.
     pub fn set_committed(&self, committed: ShardTerms) {
         let mut shard = self.shard(committed.shard);
         let terms = shard.terms.max(committed.terms);
         *shard = Shard { committed: committed.runs, committed_terms: committed.terms, terms, ..Shard::default() };
     }
 
-    /// Puts terms of a sealed attempt in place, after a restart.
+    /// Sets the terms of a sealed attempt, after a restart.
     pub fn set_staged(&self, staged: ShardTerms) {
         let mut shard = self.shard(staged.shard);
         shard.index = Index::default();
@@ -384,17 +384,17 @@ impl Dictionary {
         shard.terms = staged.terms;
     }
 
-    /// The terms of a shard in other runs: nothing else changes.
+    /// Replaces the runs of a shard's committed terms by others with equal content.
     pub fn set_runs(&self, shard: ShardId, runs: Vec<Arc<Run>>) {
         self.shard(shard).committed = runs;
     }
 
-    /// The attempt is over: its chunks that no run has adopted go.
+    /// Ends the attempt: its chunks that no run has adopted are deleted.
     pub fn end_attempt(&self) {
         *self.scratch.lock().unwrap_or_else(PoisonError::into_inner) = self.chunks.scratch();
     }
 
-    /// Deletes all terms that are not committed: those of an attempt, and of one before a restart.
+    /// Deletes all uncommitted terms: those of the attempt, also of one from before a restart.
     pub fn delete_staged(&self) -> Result<(), Fault> {
         let mut batch = Batch::default();
         for (shard, state) in self.all() {
@@ -413,7 +413,7 @@ impl Dictionary {
         Ok(())
     }
 
-    /// Deletes the texts that an attempt wrote before a crash, and never sealed.
+    /// Deletes the texts of an unsealed attempt from before a crash.
     pub fn delete_leftovers(&self) -> Result<(), Fault> {
         let mut batch = Batch::default();
         for (shard, state) in self.all() {
@@ -443,7 +443,7 @@ impl Dictionary {
     fn shard(&self, id: ShardId) -> MutexGuard<'_, Shard> {
         let shard = &self.shards[usize::from(id.0)];
         shard.lock().unwrap_or_else(|poisoned| {
-            // Its count changes last. Entries of terms beyond it are those of a batch that was not written.
+            // The count changes last. Entries of terms beyond it are those of a batch that was not written.
             let mut left = poisoned.into_inner();
             let terms = left.terms;
             left.index.retain(|entry| entry.1.0 & LOCAL_MASK < terms);
@@ -476,5 +476,5 @@ fn index_in_slot(local: u64) -> usize {
 }
 
 fn unknown(id: TermId) -> Fault {
-    Fault::corrupt(format!("no term here has the id {id:?}"))
+    Fault::corrupt(format!("no term at this node has the id {id:?}"))
 }

@@ -1,5 +1,5 @@
-//! The numbers of an attempt: a digest over the facts that it adds, which does not depend on how they are cut into
-//! runs, and counts.
+//! The digest and counts of an attempt: the digest is over the facts that it adds, and does not depend on their division
+//! into runs.
 
 use super::schema::{Column, Counts};
 use entail_logic::columns::{Chunk, Run, pairs};
@@ -19,7 +19,7 @@ impl Counts {
         self.asserted + self.promoted
     }
 
-    /// Facts that only rules say.
+    /// Facts that are only derived.
     pub fn facts_derived(&self) -> u64 {
         self.derived.saturating_sub(self.promoted)
     }
@@ -39,7 +39,7 @@ impl std::ops::AddAssign for Counts {
 }
 
 impl Digest {
-    /// Adds a run of a column. Terms are not counted: facts that differ have ids that differ.
+    /// Adds a run of a column. Runs of terms are left out: different facts have different ids.
     pub fn add(&mut self, column: Column, run: &Run) -> Result<(), Fault> {
         let Column::Facts(relation, copy) = column else { return Ok(()) };
         let weight = weight(relation, copy, run.mark);

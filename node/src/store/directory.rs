@@ -1,8 +1,8 @@
 //! The node's data directory, which gives the node its id and binds it to one cluster.
 //!
 //! ```text
-//! LOCK       as every role's directory has it
-//! IDENTITY   also the node's id and, once the node has joined one, its cluster
+//! LOCK       the lock of every role's directory
+//! IDENTITY   the identity of every role's directory, with the node's id and, once it has joined one, its cluster
 //! data/      the database
 //! ```
 
@@ -33,18 +33,18 @@ struct Identity {
     node: NodeId,
     #[serde(default)]
     cluster: Option<Cluster>,
-    /// The name under which the node was registered last.
+    /// The name of the node's last registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
 
-/// The name that the node in this directory had last; `None` if it has had none, or the directory cannot be read:
-/// [`Directory::open`] says why. Changes nothing, and takes no lock.
+/// The name of the last registration of the node in this directory; `None` if it has none, or if the directory cannot be
+/// read, for which [`Directory::open`] gives the reason. Changes nothing, and takes no lock.
 pub fn remembered_name(path: &Path) -> Option<String> {
     peek_identity::<Identity>(path)?.name
 }
 
-/// The cluster that a node belongs to, for ever.
+/// The cluster that a node belongs to; it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     pub id: ClusterId,
@@ -53,19 +53,19 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The identity of a cluster, as a node needs it.
+    /// A cluster with this identity.
     pub fn new(id: ClusterId, hash_key: HashKey, shards: ShardCount) -> Self {
         Self { id, hash_key: hash_key.0, shards }
     }
 
-    /// The key of the hash that term ids depend on.
+    /// The key of the hash that determines term ids.
     pub fn hash_key(&self) -> HashKey {
         HashKey(self.hash_key)
     }
 }
 
 impl Directory {
-    /// Creates the directory if it does not exist, and takes it for this process.
+    /// Creates the directory if it does not exist, and locks it for this process.
     ///
     /// # Errors
     /// `DirectoryInUse` if another process has it, `WrongCluster` if it belongs to another role, `Unsupported` if
@@ -84,7 +84,7 @@ impl Directory {
         Ok(Self { directory, identity })
     }
 
-    /// The node that the directory makes its process be.
+    /// The id of the directory's node.
     pub fn node(&self) -> NodeId {
         self.identity.node
     }
@@ -99,15 +99,15 @@ impl Directory {
         self.directory.path()
     }
 
-    /// Where the database is.
+    /// The path of the database.
     pub fn data(&self) -> PathBuf {
         self.path().join(DATA)
     }
 
-    /// Joins a cluster, or checks that this is the one that the node is in.
+    /// Joins a cluster, or checks that the node has joined this one.
     ///
     /// # Errors
-    /// `WrongCluster` if the node is in another one.
+    /// `WrongCluster` if the node has joined another one.
     pub fn bind(&mut self, cluster: Cluster) -> Result<(), Fault> {
         match self.identity.cluster {
             Some(ours) if ours == cluster => Ok(()),
@@ -124,7 +124,7 @@ impl Directory {
         }
     }
 
-    /// Remembers the name under which the node was registered.
+    /// Stores the name under which the node was registered.
     pub fn remember_name(&mut self, name: &str) -> Result<(), Fault> {
         match &self.identity.name {
             Some(known) if known == name => Ok(()),
@@ -139,7 +139,7 @@ impl Directory {
     }
 }
 
-/// A fresh identity; refused where data of an unknown owner is.
+/// A new identity; refused if the directory has data without an identity.
 fn new_identity(directory: &entail_directory::Directory) -> Result<Identity, Fault> {
     if directory.path().join(DATA).exists() {
         return Err(Fault::corrupt(format!("{} has data but no identity", directory.path().display())));

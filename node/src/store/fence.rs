@@ -1,23 +1,23 @@
-//! Which attempt may change the store: one at a time, in the order of the log.
+//! The fence: attempts change the store one at a time, in the order of the log.
 //!
 //! ```text
 //! (none) ──intern──► Open ──seal──► Sealing ──► Sealed ──decide──► (none)
 //!                     └── abandon, or a later attempt ──────────────►┘
 //! ```
 //!
-//! An attempt that was never sealed here cannot have been committed, so a later one drops it. A sealed one may have
-//! been: later ones are fenced until its outcome is known.
+//! An attempt that was not sealed at this node cannot be committed, so a later one drops it. A sealed one may be
+//! committed: later ones are fenced until its outcome is known.
 
 use entail_model::{Attempt, Fault, Reason};
 
-/// The attempt that is going on, and the last that is over.
+/// The current attempt, and the last one that is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttemptFence {
     current: Option<(Attempt, Phase)>,
     over: Option<Attempt>,
 }
 
-/// How far an attempt has come.
+/// The phase of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Open,
@@ -37,52 +37,52 @@ impl AttemptFence {
     /// `Fenced` when it is over, or may not begin yet.
     pub fn phase(&self, attempt: Attempt) -> Result<Option<Phase>, Fault> {
         if self.over >= Some(attempt) {
-            return Err(fenced(format!("attempt {attempt} is over here")));
+            return Err(fenced(format!("attempt {attempt} is over at this node")));
         }
         match self.current {
             None => Ok(None),
             Some((current, phase)) if current == attempt => Ok(Some(phase)),
             Some((current, Phase::Open)) if current < attempt => Ok(None),
             Some((current, _)) if current < attempt => {
-                Err(fenced(format!("attempt {current} is not decided here, so {attempt} cannot begin")))
+                Err(fenced(format!("attempt {current} is not decided at this node, so {attempt} cannot begin")))
             }
             Some((current, _)) => Err(fenced(format!("attempt {current} has begun since {attempt}"))),
         }
     }
 
-    /// May the attempt be ended? Not while an earlier one waits for its outcome.
+    /// Checks that the attempt may be ended: not while an earlier one has no outcome.
     pub fn check_end(&self, attempt: Attempt) -> Result<(), Fault> {
         match self.current {
             Some((current, Phase::Sealing | Phase::Sealed)) if current < attempt => {
-                Err(fenced(format!("attempt {current} is not decided here, so {attempt} cannot end")))
+                Err(fenced(format!("attempt {current} is not decided at this node, so {attempt} cannot end")))
             }
             _ => Ok(()),
         }
     }
 
-    /// The attempt that is going on.
+    /// The current attempt.
     pub fn current(&self) -> Option<Attempt> {
         self.current.map(|(attempt, _)| attempt)
     }
 
-    /// The attempt that waits for its outcome.
+    /// The sealed attempt without an outcome.
     pub fn undecided(&self) -> Option<Attempt> {
         self.current.filter(|(_, phase)| *phase == Phase::Sealed).map(|(attempt, _)| attempt)
     }
 
-    /// The attempt is in this phase from now on.
+    /// Sets the phase of the current attempt.
     pub fn enter(&mut self, attempt: Attempt, phase: Phase) {
         self.current = Some((attempt, phase));
     }
 
-    /// The attempt, and all before it, are over.
+    /// Records that the attempt and all earlier ones are over.
     pub fn close(&mut self, attempt: Attempt) {
         self.current = self.current.filter(|(current, _)| *current > attempt);
         self.over = self.over.max(Some(attempt));
     }
 }
 
-/// A message of an attempt that has no place here.
+/// The fault for a message of a fenced attempt.
 pub fn fenced(message: String) -> Fault {
     Fault::new(Reason::Fenced, message)
 }
@@ -105,7 +105,7 @@ mod tests {
         assert!(fence.check_end(three).is_err() && fence.check_end(two).is_ok());
         assert_eq!(fence.undecided(), Some(two));
         fence.close(two);
-        assert!(fence.phase(two).is_err(), "what is over stays over");
+        assert!(fence.phase(two).is_err(), "an attempt stays over");
         assert_eq!((fence.phase(three), fence.undecided()), (Ok(None), None));
     }
 }

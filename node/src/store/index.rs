@@ -3,11 +3,11 @@
 //! ```text
 //! high 64 bits of the hash ─ × homes / 2⁶⁴ ─► slot: the entry is here, or in one of the next few before a free one
 //! ```
-//! Hashes are spread evenly, so an entry is where its hash says but for a few slots, and one look at memory finds it.
-//! Entries stand in order, so that the whole is a sorted run with gaps: it becomes a run by leaving those out, and a
-//! larger table in one pass. (Linear probing in order: Amble and Knuth, "Ordered hash tables", 1974.)
+//! Hashes are spread evenly, so an entry is at most a few slots after its home, and one memory access finds it. Entries
+//! are in order, so the table is a sorted run with gaps: without the gaps it is a run, and it is enlarged in one pass.
+//! (Linear probing in order: Amble and Knuth, "Ordered hash tables", 1974.)
 //!
-//! Invariant: every slot between an entry's home and the entry is taken, by lesser ones; the last slot is free.
+//! Invariant: every slot between an entry's home and the entry has a lesser entry; the last slot is free.
 
 use entail_logic::columns::{Pair, Run};
 use entail_model::{Mark, TermId};
@@ -49,7 +49,7 @@ impl Index {
         (entry.0 == least.0 && entry != FREE).then_some(entry)
     }
 
-    /// Adds an entry that is not there.
+    /// Adds an entry that the table does not have.
     pub fn insert(&mut self, entry: Pair) {
         debug_assert!(entry < FREE);
         loop {
@@ -67,12 +67,12 @@ impl Index {
         }
     }
 
-    /// Drops the entries that `keeps` is false for.
+    /// Drops the entries for which `keeps` is false.
     pub fn retain(&mut self, keeps: impl Fn(Pair) -> bool) {
         self.rebuild(self.homes, keeps);
     }
 
-    /// All entries as a run; then there are none here.
+    /// Takes all entries as a run, which empties the table.
     pub fn take(&mut self) -> Option<Arc<Run>> {
         let run = self.run();
         *self = Self::default();
@@ -86,13 +86,13 @@ impl Index {
         Run::resident(Mark::Asserted, entries)
     }
 
-    /// Where the entry is, or would be.
+    /// The slot of the entry, or the one at which it would be inserted.
     fn place(&self, entry: Pair) -> usize {
         let home = home(entry, self.homes);
         home + self.slots[home..].iter().position(|other| *other >= entry).expect("the last is free")
     }
 
-    /// Places every entry among at least so many homes.
+    /// Rebuilds the table with at least `homes` homes, with the entries for which `keeps` is true.
     fn rebuild(&mut self, homes: usize, keeps: impl Fn(Pair) -> bool) {
         self.homes = homes.max(HOMES_MIN);
         let old = std::mem::take(&mut self.slots);

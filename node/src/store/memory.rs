@@ -1,4 +1,4 @@
-//! A table in memory, for tests: clones share their contents, as processes that open one directory in turn do.
+//! A table in memory, for tests. Clones share their contents, like processes that open one directory in turn.
 
 use super::schema::{Family, Key, KeyRange};
 use super::table::{Batch, Durability, Table, TableGauges, Visit, Write};

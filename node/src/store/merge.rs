@@ -1,7 +1,7 @@
 //! Merging: small runs become large ones in the background.
 //!
-//! The work happens beside commits, and is thrown away when the store is closed meanwhile. At its end, under the catalog's lock, the inputs must still all be there; otherwise
-//! a rebuild was faster and the result is thrown away.
+//! Merges run concurrently with commits. A result is dropped if the store is closed meanwhile, or if the catalog no longer
+//! has all inputs when it is to replace them, under the catalog's lock: then a rebuild has removed them.
 
 use super::Store;
 use super::cache::Scratch;
@@ -49,7 +49,7 @@ impl Store {
         }
     }
 
-    /// Puts the merged run in the place of the inputs.
+    /// Replaces the inputs by the merged run.
     fn replace(&self, inputs: &[StoredRun], merged: &Run) -> Result<(), Fault> {
         let column = inputs[0].column;
         let ids: BTreeSet<RunId> = inputs.iter().map(|stored| stored.id).collect();
@@ -71,7 +71,7 @@ impl Store {
         Ok(())
     }
 
-    /// Gives readers a column's runs: the same pairs as before.
+    /// Publishes a column's runs to readers; the pairs are unchanged.
     fn show_runs(&self, column: Column, runs: Vec<Arc<Run>>) {
         match column {
             Column::Terms(shard) => self.dictionary.get().into_iter().for_each(|all| all.set_runs(shard, runs.clone())),
@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-/// The chunks of a merged run, which are taken until the store is closed.
+/// The store of a merged run's chunks, which fails once the node's store is closed.
 #[derive(Debug)]
 struct Pieces {
     scratch: Arc<Scratch>,
@@ -106,7 +106,7 @@ impl ChunkStore for Pieces {
     }
 }
 
-/// Takes a run out of the manifest; its chunks are garbage.
+/// Removes a run from the manifest; its chunks become garbage.
 pub fn drop_run(stored: &StoredRun, batch: &mut Batch) {
     batch.delete(Key::Run(stored.id));
     batch.put(Key::Garbage(stored.id), encode_value(&stored.keys()));

@@ -1,15 +1,15 @@
-//! The durable state of one node: facts as runs of chunks, terms, and which of both is committed.
+//! The durable state of one node: facts as runs of chunks, terms, and the manifest of what is committed.
 //!
 //! ```text
-//! Store ─ fence        which attempt may change things
+//! Store ─ fence        which attempt may change the store
 //!       ─ dictionary  terms ⇄ ids, shard by shard
-//!       ─ seal ► decide ─► catalog ─► snapshot          merge: beside, in the background
+//!       ─ seal ► decide ─► catalog ─► snapshot          merge: in the background
 //!       ─ cache (codec, bits)  chunks, decoded in a budget
 //!       ─ schema ► table ► rocks | memory               directory: lock, identity
 //! ```
 //!
-//! Invariant: after a crash at any moment the store opens with exactly the last decided epoch, and with the attempt
-//! that was sealed and not decided, if there is one.
+//! Invariant: after a crash at any time the store opens with exactly the last decided epoch, and with the sealed
+//! undecided attempt, if there is one.
 
 mod bits;
 mod cache;
@@ -67,13 +67,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 use std::time::Duration;
 use table::{Batch, Durability, Table};
 
-/// How many epochs can be read: long enough for queries that have just pinned one to reach this node.
+/// The epochs that can be read: kept long enough for queries that have just pinned one to reach this node.
 const RETENTION: Retention = Retention { epochs_max: 64, age_max: Duration::from_secs(60) };
 
 /// The dictionary's part of a store's memory.
 const DICTIONARY_SHARE: u64 = 8;
 
-/// How a store is opened.
+/// The settings of a store.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenOptions {
     /// Bytes for decoded chunks (three quarters), texts and index of the dictionary, and the database (an eighth each).
@@ -92,24 +92,24 @@ pub struct Store {
     /// Known once the node has joined a cluster.
     dictionary: OnceLock<Dictionary>,
     merging: Mutex<()>,
-    /// Held by whatever seals and decides.
+    /// The sealed attempt; locked during sealing and deciding.
     sealed: Mutex<Option<SealedAttempt>>,
     catalog: Mutex<Catalog>,
     fence: RwLock<AttemptFence>,
     history: RwLock<History>,
 }
 
-/// What is committed in a shard.
+/// The committed counts of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShardCounts {
     /// Facts that users asserted.
     pub asserted: u64,
-    /// Facts that only rules say.
+    /// Facts that are only derived.
     pub derived: u64,
     pub terms: u64,
 }
 
-/// Room on disk, in bytes.
+/// Disk space, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DiskStatus {
     pub used: u64,
@@ -117,7 +117,7 @@ pub struct DiskStatus {
 }
 
 impl Store {
-    /// Opens the store in a directory, which is made if there is none.
+    /// Opens the store in a directory, which is created if it does not exist.
     ///
     /// # Errors
     /// `DirectoryInUse`; `WrongCluster` for a coordinator's directory; `Unsupported` for another version's;
@@ -153,7 +153,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Puts the dictionary in place: what is committed, what is sealed, and nothing else.
+    /// Opens the dictionary, with committed and sealed terms only.
     fn open_dictionary(&self, cluster: &Cluster) -> Result<(), Fault> {
         let (table, chunks) = (Arc::clone(&self.table), Arc::clone(&self.chunks));
         let dictionary = Dictionary::new(cluster, table, chunks, self.dictionary_budget());
@@ -171,12 +171,12 @@ impl Store {
             }
         }
         dictionary.delete_leftovers()?;
-        // Only binding and opening come here, and both have the directory to themselves.
+        // Only `bind_cluster` and `open` call this, each with exclusive use of the directory.
         _ = self.dictionary.set(dictionary);
         Ok(())
     }
 
-    /// The node that this directory makes its process be.
+    /// The id of the directory's node.
     pub fn node(&self) -> NodeId {
         self.directory().node()
     }
@@ -186,15 +186,15 @@ impl Store {
         self.directory().cluster().map(|cluster| cluster.id)
     }
 
-    /// Remembers the name under which the node was registered, for starts that do not give one.
+    /// Stores the name under which the node was registered, for starts without a name.
     pub fn remember_name(&self, name: &str) -> Result<(), Fault> {
         self.directory().remember_name(name)
     }
 
-    /// Joins a cluster for ever, or checks that it is the one that the node is in.
+    /// Joins a cluster permanently, or checks that the node has joined this one.
     ///
     /// # Errors
-    /// `WrongCluster` if it is not.
+    /// `WrongCluster` if the node has joined another one.
     pub fn bind_cluster(&self, id: ClusterId, hash_key: HashKey, shards: ShardCount) -> Result<(), Fault> {
         let cluster = Cluster::new(id, hash_key, shards);
         let mut directory = self.directory();
@@ -205,7 +205,7 @@ impl Store {
         Ok(())
     }
 
-    /// The id of `rdf:type`: snapshots carry it from now on.
+    /// Sets the id of `rdf:type`, which snapshots carry.
     pub fn set_rdf_type(&self, id: TermId) -> Result<(), Fault> {
         let mut catalog = self.catalog();
         if catalog.committed.rdf_type == Some(id) {
@@ -224,12 +224,12 @@ impl Store {
         Arc::clone(self.history.read().unwrap_or_else(PoisonError::into_inner).latest())
     }
 
-    /// The epoch, if it is one of the last few.
+    /// The snapshot of the epoch, if it is kept.
     pub fn snapshot(&self, epoch: Epoch) -> Option<Arc<Snapshot>> {
         self.history.read().unwrap_or_else(PoisonError::into_inner).get(epoch)
     }
 
-    /// The oldest and the newest epoch that can be read; those between them can be, too.
+    /// The oldest and the newest epoch that can be read; all epochs between them can be read, too.
     pub fn kept_epochs(&self) -> (Epoch, Epoch) {
         let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
         (history.oldest(), history.latest().epoch)
@@ -240,10 +240,10 @@ impl Store {
         self.dictionary()?.lookup(terms)
     }
 
-    /// The canonical bytes of terms, committed or of the attempt that is going on.
+    /// The canonical bytes of terms, committed or of the current attempt.
     ///
     /// # Errors
-    /// `Corrupt` for an id that was not given here.
+    /// `Corrupt` for an id that this store did not give.
     pub fn texts(&self, ids: &[TermId]) -> Result<Vec<Arc<[u8]>>, Fault> {
         self.dictionary()?.texts(ids)
     }
@@ -251,18 +251,18 @@ impl Store {
     /// Shows the canonical bytes of terms, in the order of `ids`, without a copy; sorted ids cost least.
     ///
     /// # Errors
-    /// `Corrupt` for an id that was not given here.
+    /// `Corrupt` for an id that this store did not give.
     pub fn show_texts(&self, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
         self.dictionary()?.show_texts(ids, show)
     }
 
-    /// A place for the chunks of runs that are being made. Those of runs that are sealed stay; the others go when the
-    /// last reader of this has gone.
+    /// A store for the chunks of new runs. Chunks of sealed runs are kept; the others are deleted when the last reference to
+    /// the returned value is dropped.
     pub fn chunk_store(&self) -> Arc<dyn ChunkStore> {
         self.chunks.scratch()
     }
 
-    /// What is committed in each shard that has something.
+    /// The committed counts of each shard that is not empty.
     pub fn shard_counts(&self) -> Vec<(ShardId, ShardCounts)> {
         let counts = |record: &ShardRecord| ShardCounts {
             asserted: record.facts.facts_asserted(),
@@ -277,17 +277,17 @@ impl Store {
         self.chunks.bytes()
     }
 
-    /// How the cache of decoded chunks is used.
+    /// The use of the cache of decoded chunks.
     pub fn cache_use(&self) -> CacheUse {
         self.chunks.use_of()
     }
 
-    /// What the database tells of itself.
+    /// The figures of the database.
     pub fn table_gauges(&self) -> TableGauges {
         self.table.gauges()
     }
 
-    /// What the dictionary may take of the memory.
+    /// The memory budget of the dictionary, in bytes.
     pub fn dictionary_budget(&self) -> u64 {
         self.options.memory_budget / DICTIONARY_SHARE
     }
@@ -297,31 +297,31 @@ impl Store {
         self.dictionary.get().map_or(0, Dictionary::bytes)
     }
 
-    /// Chunks of committed runs.
+    /// The number of chunks of committed runs.
     pub fn chunks(&self) -> u64 {
         let catalog = self.catalog();
         catalog.columns.values().flatten().map(|stored| stored.keys().len() as u64).sum()
     }
 
-    /// What the store takes of its disk, and what is left.
+    /// The disk space that the store takes, and the free space.
     pub fn disk(&self) -> Result<DiskStatus, Fault> {
         let path = self.directory().path().to_owned();
         Ok(DiskStatus { used: entail_directory::used_bytes(&path)?, free: entail_directory::disk(&path)?.free })
     }
 
-    /// The failure that ended all writing, if there was one: the process should end too.
+    /// The failure that ended all writing, if there was one: the process should end, too.
     pub fn poisoned(&self) -> Option<Fault> {
         self.table.failure()
     }
 
-    /// The process is about to end: background work stops at the next piece, and what could wait for the disk goes there
-    /// now. Whatever is committed is safe without this.
+    /// Closes the store before the process ends: background work stops at its next piece, and unsynced commits are synced.
+    /// Committed data is safe without this.
     pub fn close(&self) -> Result<(), Fault> {
         self.closing.close();
         self.table.sync()
     }
 
-    /// Waits so long for the store to be closed. Is it?
+    /// Waits for at most `time`; returns whether the store is closed.
     pub fn wait_closed(&self, time: Duration) -> bool {
         self.closing.wait(time)
     }
@@ -332,7 +332,7 @@ impl Store {
             .ok_or_else(|| Fault::new(Reason::NotReady, "this node has not registered with a coordinator yet"))
     }
 
-    // A panic while one of these is held can only come from a defect before anything was changed.
+    // A panic while one of these locks is held can only occur before anything was changed.
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,7 +1,7 @@
-//! Opening: reads the manifest, and deletes everything that it does not refer to.
+//! Recovery: reads the manifest when the store opens, and deletes everything that it does not refer to.
 //!
-//! There is no repair: the table gives a prefix of the batches that were committed to it, every prefix is a state that
-//! the store was in, and the remains of unsealed attempts and of merges are deleted here.
+//! There is no repair: the table gives a prefix of the batches that were committed to it, every prefix is an earlier state
+//! of the store, and the remains of unsealed attempts and of merges are deleted here.
 
 use super::cache::ChunkCache;
 use super::catalog::{Catalog, StoredRun};
@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// A gap of more keys than this is deleted as a range.
+/// The number of keys above which a gap is deleted as a range.
 const GAP_KEYS: u64 = 256;
 
-/// The state that the store was in.
+/// The recovered state of the store.
 #[derive(Debug)]
 pub struct Recovered {
     pub chunks: Arc<ChunkCache>,
@@ -36,7 +36,7 @@ struct Manifest {
     shards: BTreeMap<ShardId, ShardRecord>,
 }
 
-/// Reads the manifest and deletes leftover chunks; decoded ones get `budget` bytes.
+/// Reads the manifest and deletes leftover chunks; the cache of decoded chunks gets `budget` bytes.
 pub fn recover(table: &Arc<dyn Table>, budget: u64) -> Result<Recovered, Fault> {
     let manifest = read(&**table)?;
     let next_chunk = delete_leftovers(&**table, &manifest)?;
@@ -79,7 +79,7 @@ fn sealed_attempt(sealed: BTreeMap<Attempt, SealRecord>) -> Result<Option<Sealed
     Ok(sealed.into_iter().next().map(|(attempt, record)| SealedAttempt { attempt, record, runs: Vec::new() }))
 }
 
-/// Deletes the chunks that no run refers to. The first key that is free from now on.
+/// Deletes the chunks that no run refers to; returns the first free key.
 fn delete_leftovers(table: &dyn Table, manifest: &Manifest) -> Result<u64, Fault> {
     let all = Key::Chunk(ChunkKey(0)).to(&Key::Chunk(ChunkKey(u64::MAX)));
     let after_last = match table.last(&all)? {

@@ -1,13 +1,13 @@
-//! The table on disk: the only file that knows RocksDB.
+//! The table on disk: the only file that uses RocksDB.
 //!
-//! Recovery reads the write-ahead log with `TolerateCorruptedTailRecords`: a record that is torn at the end of a log is
-//! what a killed process leaves and is dropped, but any other damage refuses to open. The default (point in time) would
-//! silently go back to before the damage, past commits that were acknowledged; absolute consistency would refuse every
-//! directory whose process was killed in the middle of a write. When one family's memory is flushed, RocksDB first
-//! syncs the logs before it, so families never get ahead of each other.
+//! Recovery reads the write-ahead log with `TolerateCorruptedTailRecords`: an incomplete record at the end of a log, as a
+//! killed process leaves it, is dropped; any other damage refuses to open. The default (point in time) would silently go
+//! back to before the damage, past commits that were acknowledged; absolute consistency would refuse every directory whose
+//! process was killed in the middle of a write. Before RocksDB flushes one family's memory it syncs the earlier logs, so
+//! no family gets ahead of another.
 //!
-//! A failed write is final (see [`Table::commit`]): the log may hold half of it. To keep a full disk from getting there,
-//! batches that bring data are refused while there is still room for everything in memory to be flushed.
+//! A failed write is final (see [`Table::commit`]): the log may hold half of it. So that a full disk does not cause one,
+//! batches with data are refused while there is still room for everything in memory to be flushed.
 
 use super::schema::{Family, Key, KeyRange};
 use super::table::{Batch, Durability, FamilyGauges, Table, TableGauges, Visit, Write};
@@ -22,14 +22,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Open tables of the database; each takes a little memory beside the file.
+/// The most open table files; each takes a file descriptor and a little memory.
 const FILES_MAX: i32 = 512;
 
-/// Files of terms as they were flushed, before they are merged.
+/// The number of flushed files of terms from which they are compacted.
 const TERM_FILES: i32 = 8;
 
 const ZSTD_LEVEL: i32 = 1;
-/// As the level has it.
+/// RocksDB's default, with which the level decides.
 const ZSTD_WINDOW_BITS: i32 = -14;
 
 /// Levels of each family: RocksDB's default.
@@ -44,7 +44,7 @@ pub struct RocksTable {
     /// Bytes for buffers and the cache.
     memory: u64,
     path: PathBuf,
-    /// Bytes that must stay free for data to be taken in.
+    /// Bytes that must stay free on the disk; new data is refused otherwise.
     reserve: u64,
     failure: OnceLock<Fault>,
 }
@@ -65,7 +65,7 @@ impl RocksTable {
             .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
         let options = database_options(buffers);
         let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| fault(&error))?;
-        // A twentieth of a small disk is enough, unless the buffers and their log do not fit into it.
+        // A twentieth of a small disk is enough, unless buffers and log do not fit into it.
         let reserve = (buffers * 3 + (64 << 20)).min((entail_directory::disk(path)?.total / 20).max(buffers * 3));
         let memory = buffers + cached;
         Ok(Self { db, options, cache, memory, path: path.to_owned(), reserve, failure: OnceLock::new() })
@@ -75,7 +75,7 @@ impl RocksTable {
         self.db.cf_handle(family.name()).expect("opened with all families")
     }
 
-    /// A property of the database; 0 where it does not tell.
+    /// A property of the database; 0 if it is not available.
     fn number(&self, property: &PropName) -> u64 {
         self.db.property_int_value(property).ok().flatten().unwrap_or(0)
     }
@@ -83,7 +83,7 @@ impl RocksTable {
     fn family_gauges(&self, family: Family) -> FamilyGauges {
         let handle = self.family(family);
         let number = |property: &PropName| self.db.property_int_value_cf(handle, property).ok().flatten().unwrap_or(0);
-        // A level's number is a text to RocksDB.
+        // RocksDB takes the number of a level as text.
         let files = |level| {
             let found = self.db.property_value_cf(handle, &*properties::num_files_at_level(level));
             found.ok().flatten().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
@@ -98,9 +98,9 @@ impl RocksTable {
         }
     }
 
-    /// Refuses data while there is little free space. Other programs write to the disk too, so this looks each time.
+    /// Refuses data while there is little free space. Other programs write to the disk too, so each call reads the figures.
     fn check_room(&self, bytes: u64) -> Result<(), Fault> {
-        // Where the system does not say, the write will.
+        // If the system gives no figures, the write itself may fail.
         let Ok(disk) = entail_directory::disk(&self.path) else { return Ok(()) };
         if disk.free < self.reserve.saturating_add(bytes) {
             let message = format!("only {} MiB are free on the disk of {}", disk.free >> 20, self.path.display());
@@ -109,8 +109,8 @@ impl RocksTable {
         Ok(())
     }
 
-    /// Gives the space of deleted ranges back at once if there is little left: files that hold deleted data until the
-    /// next compaction would keep the node from accepting what does fit. Rewrites only what else these files hold.
+    /// Frees the space of deleted ranges at once if little is left: files with deleted data, which last until the next
+    /// compaction, would keep the node from accepting data that does fit. Rewrites only the live data of these files.
     fn give_back(&self, deleted: &[KeyRange]) {
         let is_short = |disk: entail_directory::Disk| disk.free < self.reserve.saturating_mul(2);
         if deleted.is_empty() || !entail_directory::disk(&self.path).is_ok_and(is_short) {
@@ -137,13 +137,13 @@ fn database_options(buffers: u64) -> Options {
     options.set_max_total_wal_size(buffers * 2);
     options.set_max_open_files(FILES_MAX);
     options.set_max_background_jobs(2);
-    // Written steadily, so that a sync does not have to wait for everything at once.
+    // Files are written steadily, so that a sync does not wait for all their data.
     options.set_bytes_per_sync(1 << 20);
     options.set_wal_bytes_per_sync(1 << 20);
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);
     options.set_stats_dump_period_sec(0);
-    // Counters only: figures that take time or a lock are left out.
+    // Only counters: figures that cost time or a lock are left out.
     options.enable_statistics();
     options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
     options
@@ -155,17 +155,17 @@ fn family_options(family: Family, buffers: u64, cache: &Cache) -> Options {
     blocks.set_block_cache(cache);
     match family {
         Family::Chunks => {
-            // Packed already, and cached decoded: a second copy in the block cache would be of no use.
+            // Chunks are packed already, and cached decoded: a second copy in the block cache would be useless.
             options.set_compression_type(DBCompressionType::None);
             options.set_write_buffer_size((buffers / 2) as usize);
             options.set_target_file_size_base(64 << 20);
-            // Merged and dropped runs leave chunks behind: files with many deletions are compacted, to give space back.
+            // Merged and dropped runs leave deleted chunks: files with many deletions are compacted, to free space.
             options.add_compact_on_deletion_collector_factory(128, 64, 0.5);
             blocks.disable_cache();
         }
         Family::Terms => {
             options.set_compression_type(DBCompressionType::Zstd);
-            // Texts share their prefixes already: a higher level takes its time and gains little.
+            // Texts share their prefixes already: a higher level takes more time and gains little.
             options.set_compression_options(ZSTD_WINDOW_BITS, ZSTD_LEVEL, 0, 0);
             // A load writes each text once; merging its files soon would write them again.
             options.set_level_zero_file_num_compaction_trigger(TERM_FILES);
@@ -330,7 +330,7 @@ mod tests {
         table.sync().expect("the disk works");
     }
 
-    /// The directory vanishes, so the next file cannot be made: a real failure to write.
+    /// The directory is removed, so the next file cannot be created: a real write failure.
     #[test]
     fn a_failed_write_is_final() {
         let directory = tempfile::tempdir().expect("a temporary directory");

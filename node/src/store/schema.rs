@@ -1,4 +1,4 @@
-//! The schema of everything on disk: each key, its value, and how long it lives.
+//! The schema of everything on disk: each key, its value, and its lifetime.
 //!
 //! Numbers in keys are big-endian, so the order of keys is the order of their numbers. Values of the manifest are
 //! postcard; chunks and term blocks carry checksums of their own.
@@ -36,7 +36,7 @@ impl Family {
     }
 }
 
-/// Names a run in the manifest: never used twice while anything of the earlier one is left.
+/// Identifies a run in the manifest. An id is not reused while anything of its run is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RunId(pub u64);
 
@@ -45,27 +45,27 @@ pub struct RunId(pub u64);
 pub enum Key {
     /// `chunks: key u64` → a chunk as in [`codec`](super::codec).
     ///
-    /// Written once. Lives while a `Run` refers to it, then while a snapshot reads it; a chunk that no `Run` came to
-    /// refer to is deleted when its writer lets go of it, or when the store opens.
+    /// Written once. Lives while a `Run` refers to it, then while a snapshot reads it; a chunk that no `Run` ever refers
+    /// to is deleted when its writer drops it, or when the store opens.
     Chunk(ChunkKey),
     /// `terms: 'B' shard u16 first u64` → the texts of consecutive terms of a shard, `first` being the first's local
     /// index, as in [`text`](super::text). Written once, never across a multiple of 128.
     ///
     /// Lives for ever once its attempt is committed; deleted when the attempt is dropped.
     TermBlock { shard: ShardId, first: u64 },
-    /// `terms: 'L' shard u16 local u64` → the text of a term too large for a block. Lives as its block.
+    /// `terms: 'L' shard u16 local u64` → the text of a term too large for a block. Lives as long as its block.
     LargeTerm { shard: ShardId, local: u64 },
-    /// `manifest: 'C'` → [`Committed`]: the last decision. Replaced by each.
+    /// `manifest: 'C'` → [`Committed`]: the last decision. Replaced by each decision.
     Committed,
-    /// `manifest: 'S' attempt u64` → [`SealRecord`]: an attempt that is durable here and not decided. Deleted by the
-    /// decision: that alone makes the attempt's runs visible.
+    /// `manifest: 'S' attempt u64` → [`SealRecord`]: an attempt that is sealed at this node and not decided. Deleted by
+    /// the decision, which alone makes the attempt's runs visible.
     Sealed(Attempt),
     /// `manifest: 'R' run u64` → [`RunRecord`]: a run. Visible unless its attempt is `Sealed`. Written by a seal or a
     /// merge; deleted by an abort, a merge, or the commit of a rebuild.
     Run(RunId),
-    /// `manifest: 'G' run u64` → `Vec<ChunkKey>`: the chunks of a run that is gone, until they are deleted.
+    /// `manifest: 'G' run u64` → `Vec<ChunkKey>`: the chunks of a removed run, until they are deleted.
     Garbage(RunId),
-    /// `manifest: 'H' shard u16` → [`ShardRecord`]: what is committed in a shard. Replaced by commits that change it.
+    /// `manifest: 'H' shard u16` → [`ShardRecord`]: the committed counts of a shard. Replaced by commits that change it.
     Shard(ShardId),
 }
 
@@ -73,9 +73,9 @@ pub enum Key {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Committed {
     pub epoch: Epoch,
-    /// The last attempt that was decided, whether it was committed or not.
+    /// The last decided attempt, committed or aborted.
     pub attempt: Option<Attempt>,
-    /// Chunks below this key are referred to by a `Run` or `Garbage`, or gone: only later ones can be leftovers.
+    /// Chunks below this key are referred to by a `Run` or `Garbage`, or deleted: only later ones can be leftovers.
     pub chunk_floor: u64,
     pub rdf_type: Option<TermId>,
 }
@@ -86,9 +86,9 @@ pub struct SealRecord {
     pub digest: u64,
     /// Facts that the attempt adds, by shard.
     pub facts: Vec<(ShardId, Counts)>,
-    /// Terms per shard once it is committed, where it adds some.
+    /// The number of terms after the commit, of each shard to which the attempt adds some.
     pub terms: Vec<(ShardId, u64)>,
-    /// Do all older derived and promoted runs go?
+    /// Does the commit remove all older derived and promoted runs?
     pub is_rebuild: bool,
 }
 
@@ -116,12 +116,12 @@ pub enum Column {
     Terms(ShardId),
 }
 
-/// A run and where its chunks are.
+/// A run and its chunks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     pub column: Column,
     pub mark: Mark,
-    /// The attempt that made the run; none for a merged one.
+    /// The attempt that made the run; none for a merged run.
     pub attempt: Option<Attempt>,
     pub keys: u64,
     pub chunks: Vec<ChunkRecord>,
@@ -150,7 +150,7 @@ pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
 }
 
 impl Key {
-    /// The family that the key is in.
+    /// The key's family.
     pub fn family(&self) -> Family {
         match self {
             Self::Chunk(_) => Family::Chunks,
@@ -198,7 +198,7 @@ impl Key {
         KeyRange { family: Family::Manifest, bytes: vec![0]..vec![0xff] }
     }
 
-    /// From this key up to `end`, which is not included. Both are in one family.
+    /// The range from this key up to `end`, which is not included. Both are in one family.
     pub fn to(&self, end: &Self) -> KeyRange {
         assert_eq!(self.family(), end.family(), "a range is within one family");
         KeyRange { family: self.family(), bytes: self.encode()..end.encode() }

@@ -1,7 +1,7 @@
 //! Sealing: an attempt's runs and terms become durable, with one sync.
 //!
-//! Chunks go to disk first, unsynced; then one synced batch has the descriptors and the [`SealRecord`], and with it
-//! everything before. After a crash nothing refers to the chunks of an attempt that was not sealed.
+//! Chunks are written first, unsynced; then one synced batch writes the run records and the [`SealRecord`], which also
+//! syncs everything before. After a crash nothing refers to the chunks of an unsealed attempt.
 
 use super::cache::{ChunkCache, Scratch};
 use super::catalog::{self, StoredRun};
@@ -30,11 +30,11 @@ pub struct Sealed {
 pub enum Removed {
     #[default]
     None,
-    /// All committed derived and promoted runs: everything was derived anew.
+    /// All committed derived and promoted runs, since everything was derived again.
     DerivedAndPromoted,
 }
 
-/// An attempt that is durable and waits for its outcome.
+/// A durable attempt without an outcome.
 #[derive(Debug)]
 pub struct SealedAttempt {
     pub attempt: Attempt,
@@ -42,7 +42,7 @@ pub struct SealedAttempt {
     pub runs: Vec<StoredRun>,
 }
 
-/// Everything that sealing needs of the store.
+/// The parts of the store that sealing needs.
 pub struct Sealing<'s> {
     pub table: &'s dyn Table,
     pub chunks: &'s Arc<ChunkCache>,
@@ -102,7 +102,7 @@ fn group(changes: &Sealed, terms: &[ShardTerms]) -> Vec<Group> {
     groups.into_iter().map(|((column, _), runs)| Group { column, runs }).collect()
 }
 
-/// Stores a group: runs that are stored already stay as they are, those in memory become one.
+/// Stores a group: stored runs stay unchanged, those in memory become one.
 fn store(group: &Group, scratch: &Arc<Scratch>) -> Result<(Vec<Run>, Digest), Fault> {
     let is_stored = |run: &&Arc<Run>| run.chunks.iter().all(|chunk| chunk.key().is_some());
     let (stored, resident): (Vec<&Arc<Run>>, Vec<&Arc<Run>>) = group.runs.iter().partition(is_stored);

@@ -1,7 +1,6 @@
 //! Snapshots, which readers hold: the runs of one committed epoch; and the history of the last few epochs.
 //!
-//! Invariant: a snapshot never changes. A reader that holds one can read it to the end, whatever is committed or merged
-//! meanwhile.
+//! Invariant: a snapshot never changes. A reader that holds one can read it to the end, during any commits and merges.
 
 use entail_logic::columns::Run;
 use entail_logic::fixpoint::Base;
@@ -10,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Everything that one epoch says at this node.
+/// The facts of one epoch at this node.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub epoch: Epoch,
@@ -20,18 +19,18 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The runs of one copy: of all marks.
+    /// The runs of one copy, of all marks.
     pub fn runs(&self, relation: Relation, copy: Direction) -> &[Arc<Run>] {
         self.relations.get(relation).map_or(&[], |copies| &copies[copy as usize])
     }
 }
 
-/// How many epochs can be read.
+/// How many epochs are kept, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// Never more than this.
+    /// The most epochs.
     pub epochs_max: usize,
-    /// How long an epoch can be read after a newer one was committed.
+    /// How long an epoch is kept after a newer one was committed.
     pub age_max: Duration,
 }
 
@@ -39,13 +38,13 @@ pub struct Retention {
 #[derive(Debug)]
 pub struct History {
     latest: Arc<Snapshot>,
-    /// With the time at which each was replaced.
+    /// Earlier epochs, each with the time at which it was replaced.
     earlier: VecDeque<(Instant, Arc<Snapshot>)>,
     retention: Retention,
 }
 
 impl History {
-    /// A history that begins here.
+    /// A history that begins with this snapshot.
     pub fn new(latest: Snapshot, retention: Retention) -> Self {
         Self { latest: Arc::new(latest), earlier: VecDeque::new(), retention }
     }
@@ -66,7 +65,7 @@ impl History {
         self.earlier.front().map_or(self.latest.epoch, |(_, snapshot)| snapshot.epoch)
     }
 
-    /// Takes in the newest state: of a new epoch, or of the same one in other runs.
+    /// Adds the newest state: a new epoch, or the newest one in other runs.
     pub fn push(&mut self, snapshot: Snapshot, now: Instant) {
         let before = std::mem::replace(&mut self.latest, Arc::new(snapshot));
         if before.epoch != self.latest.epoch {
@@ -75,7 +74,7 @@ impl History {
         self.trim(now);
     }
 
-    /// Lets go of epochs that are too old.
+    /// Drops epochs that are too old.
     pub fn trim(&mut self, now: Instant) {
         while let Some((replaced, _)) = self.earlier.front()
             && (self.earlier.len() >= self.retention.epochs_max.max(1)

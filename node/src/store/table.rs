@@ -1,10 +1,10 @@
-//! The narrow interface between the store and the database below it: ordered keys in families, atomic batches.
+//! The interface between the store and the database below it: ordered keys in families, atomic batches.
 //!
 //! Two implementations: [`rocks`](super::rocks) on disk and [`memory`](super::memory) for tests. Both pass the contract
 //! at the end of this file.
 //!
-//! Invariant: after a crash there is a prefix of the batches in the order of their commits, which has all that were
-//! committed [`Durability::Now`] and all before them.
+//! Invariant: after a crash the table has a prefix of the batches in the order of their commits, with all batches that
+//! were committed [`Durability::Now`] and all before them.
 
 use super::schema::{Key, KeyRange};
 use entail_model::Fault;
@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 pub enum Durability {
     /// Before the commit returns.
     Now,
-    /// With the next commit that must be, or earlier. A killed process loses nothing, a dead machine the last of it.
+    /// With the next commit `Now`, or earlier. A killed process loses nothing; a failed machine loses the last batches.
     Later,
 }
 
@@ -65,21 +65,21 @@ pub trait Table: Send + Sync + Debug {
     /// Makes the changes.
     ///
     /// # Errors
-    /// `DiskFull` before there is no room at all: nothing was written, and freeing room mends it. Any failure to write
-    /// is final: this and every later commit fail alike, because what is on disk is not known any more.
+    /// `DiskFull` before the disk is completely full: nothing was written, and the commit works once space is free. Any
+    /// failed write is final: this and every later commit fail with it, because the state on disk is no longer known.
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), Fault>;
 
     /// The failure that ended all writing, if there was one.
     fn failure(&self) -> Option<Fault>;
 
-    /// Brings to disk all batches that were committed with [`Durability::Later`].
+    /// Syncs all batches that were committed with [`Durability::Later`].
     fn sync(&self) -> Result<(), Fault>;
 
     /// The database's gauges.
     fn gauges(&self) -> TableGauges;
 }
 
-/// How the database is: sizes are in bytes, counts since it was opened.
+/// The figures of the database: sizes are in bytes, counters start when it is opened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableGauges {
     pub families: Vec<FamilyGauges>,
@@ -174,7 +174,7 @@ pub(crate) mod contract {
         found
     }
 
-    /// What every table does. `open` gives the same table again, as a restarted process would.
+    /// Checks the contract of tables. `open` opens the same table again, as a restarted process does.
     pub fn check(cases: u32, open: &dyn Fn() -> Box<dyn Table>) {
         let batches = prop::collection::vec((prop::collection::vec(write(), 0..12), any::<bool>()), 1..12);
         let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });

@@ -1,28 +1,28 @@
-//! Texts of consecutive terms as bytes: each shares a prefix with the one before.
+//! The encoding of the texts of consecutive terms: each text without the prefix that it shares with the one before.
 //!
 //! ```text
 //! version u8 | count u8 | { shared varint | length varint, 0 for a large term | rest of the text }… | crc32c u32
 //! ```
 //!
-//! Terms of a batch get their ids in the order of their texts, so neighbours share long prefixes. A large term is only
-//! marked here: its text has a key of its own, so that no block is large.
+//! Terms of a batch get their ids by kind and in the order of the batch, so neighbours often share long prefixes. A large
+//! term is only marked in the block: its text has its own key, so that no block is large.
 //!
-//! Invariant: [`decode`] gives what [`encode`] was given or `Corrupt`, and allocates at most
-//! [`BLOCK_TERMS`] × [`TEXT_MAX`] bytes, whatever the bytes.
+//! Invariant: for any bytes, [`decode`] gives the texts that were given to [`encode`] or `Corrupt`, and allocates at most
+//! [`BLOCK_TERMS`] × [`TEXT_MAX`] bytes.
 
 use super::bits::{self, Reader};
 use entail_model::Fault;
 
 /// Terms in a block, and local indexes that share a slot.
 pub const BLOCK_TERMS: usize = 128;
-/// Texts in a block take no more than this together, unless there is only one.
+/// The most bytes of all texts in a block, unless there is only one.
 pub const BLOCK_BYTES: usize = 32 << 10;
-/// The largest text in a block; larger ones are on their own.
+/// The largest text in a block; larger ones have their own key.
 pub const TEXT_MAX: usize = BLOCK_BYTES;
 
 const VERSION: u8 = 1;
 
-/// Texts one after the other.
+/// Concatenated texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
     bytes: Vec<u8>,
@@ -55,13 +55,13 @@ impl Texts {
         self.ends.extend(other.ends.iter().map(|end| start + end));
     }
 
-    /// Bytes in memory, about.
+    /// Approximate bytes in memory.
     pub fn bytes(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * 4 + size_of::<Self>()
     }
 }
 
-/// Cuts texts, of which the first is the `first`-th of its shard, into block sizes.
+/// The numbers of texts in each block, for texts of which the first has the local index `first` in its shard.
 pub fn cut(first: u64, lengths: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut sizes = Vec::new();
     let (mut count, mut bytes) = (0, 0);
@@ -102,7 +102,7 @@ pub fn encode<'t>(texts: impl ExactSizeIterator<Item = &'t [u8]>) -> Vec<u8> {
     out
 }
 
-/// How many bytes two texts begin with that are the same.
+/// The length of the common prefix of two texts.
 fn shared(one: &[u8], other: &[u8]) -> usize {
     let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
     let same = words.take_while(|(a, b)| a == b).count() * 8;

@@ -1,5 +1,5 @@
-//! Accepts heads at their home: a new one becomes a fact, is counted for the rule that found it, and is put into the
-//! copies that are read.
+//! Accepts heads at their home: a new head becomes a fact, is counted for the rule that found it, and is put into the
+//! copies that plans read.
 
 use super::{Effect, Emit, Reasoner, Setup};
 use crate::columns::blocks::BitBlocks;
@@ -36,7 +36,7 @@ impl Reasoner {
         let mut candidates = candidates;
         let single = self.is_single();
         for (relation, rules) in &candidates {
-            // A matrix cannot be read in the order of keys.
+            // The late rule reads runs: a matrix cannot be read in the order of keys.
             if self.waits_for_late && self.reads.reads_late(relation.predicate) {
                 continue;
             }
@@ -53,7 +53,7 @@ impl Reasoner {
         Ok(found)
     }
 
-    /// Takes the candidates of dense relations: claimed ones are new, the matrix is asked for the rest.
+    /// Takes the candidates of dense relations: claimed ones are new, the others are looked up in the matrix.
     fn accept_claimed(&mut self, candidates: &mut Candidates, mut claimed: Candidates) -> Result<FoundFacts, Fault> {
         let mut found = FoundFacts::new();
         let all = claimed.keys().chain(candidates.keys());
@@ -120,7 +120,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Must a copy's new facts be put in order? Facts that no plan reads may be in a matrix only.
+    /// Must a copy's new facts go into runs? Facts that no plan reads may be in a matrix only.
     fn must_place(&mut self, relation: Relation, copy: Direction, facts: usize) -> bool {
         let state = &mut self.setup.state;
         if self.reads.reads(relation.predicate, copy) {
@@ -194,7 +194,7 @@ impl Reasoner {
     }
 }
 
-/// The new facts among each rule's candidates, in some order: a fact belongs to the first rule that has found it.
+/// The new facts among each rule's candidates, in any order: a fact belongs to the first rule that has found it.
 fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pair>>) -> Result<Accepted, Fault> {
     let unknown = |(rule, mut pairs): (usize, Vec<Pair>)| {
         pairs::sort_distinct(&mut pairs);
@@ -213,8 +213,8 @@ fn accept_rules(state: &State, relation: Relation, rules: BTreeMap<usize, Vec<Pa
 /// Lists of pairs by rule.
 type ByRule = Vec<(usize, Vec<Pair>)>;
 
-/// Groups rules that share no candidates, because each has one value, such as a class: by value. Otherwise all rules
-/// are one group.
+/// Groups rules by the value of their candidates if each rule has a single one, such as a class: groups then share no
+/// candidates. Otherwise all rules are one group.
 fn group_by_value(by_rule: ByRule) -> Vec<ByRule> {
     let value = |pairs: &[Pair]| {
         let value = pairs.first()?.1;
@@ -230,8 +230,8 @@ fn group_by_value(by_rule: ByRule) -> Vec<ByRule> {
     group_by_value.into_values().collect()
 }
 
-/// A fact that several rules have found belongs to the first: returns the number of facts of each rule, and all facts
-/// in order.
+/// Gives each fact that several rules have found to the first of them: returns the number of facts of each rule, and all
+/// facts in order.
 fn first_rule_wins(by_rule: ByRule) -> (Counts, Vec<Pair>) {
     let mut all: Vec<Pair> = Vec::new();
     let mut counts = Vec::with_capacity(by_rule.len());

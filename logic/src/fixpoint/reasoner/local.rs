@@ -33,8 +33,7 @@ impl Reasoner {
         Ok(())
     }
 
-    /// Evaluates every local rule over the delta. Returns the candidates, and the claimed ones, which are known to be
-    /// new.
+    /// Evaluates every local rule over the delta. Returns the candidates, and separately the claimed ones, which are new.
     fn run_local_rules(&mut self) -> Result<(Candidates, Candidates), Fault> {
         let program = Arc::clone(&self.setup.program);
         let facts = self.setup.state.local();
@@ -106,7 +105,7 @@ impl Reasoner {
         Ok(FoundHeads { rule: heads.rule, pairs: heads.pairs, claimed: heads.claimed })
     }
 
-    /// Evaluates new rules over everything, if no rows have to move.
+    /// Evaluates those new rules over everything that move no rows.
     pub(super) fn run_new_rules(&mut self, program: &Program) -> Result<(), Fault> {
         let full = program.rules.iter().enumerate().filter(|(index, _)| self.is_new_rule(*index));
         let full = full.map(|(_, rule)| rule).filter(|rule| !program.is_late(rule)).map(|rule| &rule.full);
@@ -124,7 +123,7 @@ impl Reasoner {
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }
 
-    /// Runs plans over everything. Their heads become facts in the next round: none is claimed yet.
+    /// Runs plans over everything. Their heads become facts in the next round, so none is claimed here.
     fn run_full(&self, plans: Vec<&Plan>, facts: &(dyn Facts + Sync)) -> Result<Vec<FoundHeads>, Fault> {
         let key_sets = KeySets::default();
         let run = |plan: &Plan| self.run_source(plan, facts, &key_sets, Heads::new(plan, |_| None));
@@ -138,7 +137,7 @@ impl Reasoner {
                 append(local, relation, rule, pairs);
                 continue;
             }
-            // Most heads come in the order of their subjects.
+            // Most heads are in the order of their subjects.
             for group in pairs.chunk_by(|a, b| a.0.home() == b.0.home()) {
                 let Some(node) = self.setup.shard_map.home_node(group[0].0)? else { continue };
                 let list = if node == self.setup.shard_map.me {

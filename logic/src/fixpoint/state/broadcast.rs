@@ -38,8 +38,8 @@ impl State {
         self.measure_broadcast();
     }
 
-    /// Called when every peer's broadcast facts have arrived: puts them and this node's own in the order of the copies that
-    /// plans read.
+    /// Called when every peer's broadcast facts have arrived: sorts them and this node's own facts for each copy that plans
+    /// read.
     pub fn finish_broadcast(
         &mut self,
         extents: &[Extent],

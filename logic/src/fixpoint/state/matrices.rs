@@ -1,4 +1,5 @@
-//! The dense relations of an attempt: when a relation becomes dense, what its matrices may take, and how they become runs.
+//! The dense relations of an attempt: when a relation becomes dense, the memory limit of its matrices, and how they become
+//! runs.
 
 use super::State;
 use crate::columns::blocks::{BitBlocks, Words};
@@ -10,7 +11,7 @@ use entail_model::{Direction, Fault, Mark, Relation, TermId};
 use std::sync::Arc;
 
 /// The bytes that a matrix may take: a fixed part, a part for each fact (twice what its pair takes in a run), and a part for
-/// the square of the recursion's steps, since a recursion that has gone on for long is expected to go on.
+/// the square of the recursion's steps, since a long recursion is expected to continue.
 const BYTES_FREE: u64 = 16 << 20;
 const BYTES_A_FACT: u64 = 2 * size_of::<Pair>() as u64;
 const BYTES_A_STEP: u64 = 256 << 10;
@@ -49,7 +50,7 @@ impl State {
         !self.dense.is_empty()
     }
 
-    /// Bytes that one matrix of a relation with so many facts may take, if its facts are kept `times` times. All matrices
+    /// The most bytes of one matrix of a relation with `facts` facts, if each fact is kept `times` times. All matrices
     /// together may take three quarters of the attempt's memory.
     fn matrix_max(&self, relation: Relation, facts: u64, times: u64) -> u64 {
         let others = self.dense.iter().filter(|(other, _)| **other != relation);
@@ -78,7 +79,7 @@ impl State {
         offered.steps += 1;
         let offered = *offered;
         let CandidateHistory { candidates: all, wait, bytes: before, .. } = offered;
-        // A relation that grows so fast soon has as many candidates here as it would have at a single node.
+        // A relation that grows this fast soon has as many candidates at this node as it would have at a single node.
         let from = if count >= all / 2 { self.dense_from.div_ceil(self.nodes) } else { self.dense_from };
         if self.dense.contains_key(&relation) || all < wait.max(from) {
             return Ok(());
@@ -91,7 +92,7 @@ impl State {
         let keys = runs.iter().map(|run| run.keys).max().unwrap_or(0);
         let Keeping { matrix_only, collects_inverse } = keeping;
         let max = self.matrix_max(relation, facts, 1 + u64::from(collects_inverse));
-        // Inverse copies are made for other nodes by whole pages.
+        // Inverse copies for other nodes are made in whole pages.
         let values = values_of(&runs, candidates)?;
         let (empty, bytes) =
             if collects_inverse { Matrix::for_blocks(keys, &values) } else { Matrix::for_values(keys, &values) };
@@ -130,7 +131,7 @@ impl State {
             self.dissolve(relation, lists)?;
             return Ok(false);
         }
-        // One list after the other: a fact that several lists have belongs to the first.
+        // One list after the other: a fact of several lists belongs to the first.
         for (claimed, rest) in lists {
             let more = dense.facts.claim_all(rest);
             claimed.extend(more);
@@ -140,7 +141,7 @@ impl State {
         Ok(true)
     }
 
-    /// Drops the heads that have been sent to other nodes before; false if the matrix of sent heads cannot hold them all.
+    /// Drops heads that have been sent to other nodes before; false if the matrix of sent heads cannot hold all heads.
     pub fn claim_sent(&mut self, relation: Relation, heads: &mut Vec<Pair>) -> bool {
         let max = self.matrix_max(relation, heads.len() as u64, self.times(relation));
         let Some(dense) = self.dense.get_mut(&relation) else { return false };
@@ -153,7 +154,7 @@ impl State {
         is_known
     }
 
-    /// Gives up a relation's matrices: matrix-only facts become runs, except for those that have just been claimed.
+    /// Drops a relation's matrices: matrix-only facts become runs, except for those that have just been claimed.
     fn dissolve(&mut self, relation: Relation, lists: &[(Vec<Pair>, Vec<Pair>)]) -> Result<(), Fault> {
         let mut claimed: Vec<Pair> = lists.iter().flat_map(|(claimed, _)| claimed).copied().collect();
         pairs::sort_distinct(&mut claimed);
@@ -176,12 +177,12 @@ impl State {
         self.add_listed(relation, listed)
     }
 
-    /// Makes runs of all matrix-only facts, and gives all matrices up.
+    /// Makes runs of all matrix-only facts, and drops all matrices.
     pub fn list_all(&mut self) -> Result<(), Fault> {
         let relations: Vec<Relation> = self.dense.keys().copied().collect();
         for relation in relations {
             let listed = self.listed(relation, [Vec::new(), Vec::new()])?;
-            // Before its runs need the memory.
+            // Freed before its runs need the memory.
             self.dense.remove(&relation);
             self.measure_matrices();
             self.add_listed(relation, listed)?;
@@ -215,7 +216,7 @@ impl State {
         Ok(())
     }
 
-    /// Notes that new facts, which are in the matrix, owe their inverse copies; false if those cannot be deferred.
+    /// Records that new facts, which are in the matrix, owe their inverse copies; false if the copies cannot be deferred.
     pub fn defer_inverse(&mut self, relation: Relation, facts: u64) -> bool {
         let inverse = self.dense.get_mut(&relation).and_then(|dense| dense.deferred_inverse.as_mut());
         inverse.map(|inverse| inverse.owed += facts).is_some()
@@ -226,7 +227,7 @@ impl State {
         self.dense.values().any(|dense| dense.deferred_inverse.as_ref().is_some_and(|inverse| inverse.owed > 0))
     }
 
-    /// Calls `visit` with all inverse copies that are owed, in blocks by object; then none is owed.
+    /// Calls `visit` with all owed inverse copies, in blocks by object. Afterwards none is owed.
     pub fn give_inverse(
         &mut self,
         mut visit: impl FnMut(Relation, TermId, TermId, &Words) -> Result<(), Fault>,

@@ -1,4 +1,4 @@
-//! Stages many columns at once: they are made in parallel, and stored at once if memory does not hold them.
+//! Stages many columns at once: they are made in parallel, and stored immediately if memory does not hold them.
 
 use super::{CopyState, State};
 use crate::columns::Pair;
@@ -7,7 +7,7 @@ use entail_model::{Direction, Fault, Relation};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 
-/// The part of the budget that stays in memory when columns have to be stored: they will not be read soon.
+/// The part of the budget that stays in memory when columns must be stored: they are not read soon.
 const LEFT_SHARE: u64 = 4;
 
 /// Fewer pairs are sorted on the calling thread.
@@ -19,14 +19,14 @@ pub struct StagedColumn<'a> {
     pub copy: Direction,
     /// The number of pairs, with repetitions.
     pub len: u64,
-    /// Makes the pairs, sorted and without repetitions, on at most so many threads.
+    /// Makes the pairs, sorted and without repetitions, on at most the given number of threads.
     pub pairs: Box<dyn FnOnce(usize) -> Vec<Pair> + Send + 'a>,
 }
 
 /// A column that is being made.
 struct Work<'a> {
-    /// The threads for this column alone: sharing a column while other threads have columns of their own costs more
-    /// than it saves.
+    /// The threads for this column: sharing a column while other threads have columns of their own costs more than it
+    /// saves.
     threads: usize,
     column: StagedColumn<'a>,
     state: CopyState,
@@ -34,7 +34,7 @@ struct Work<'a> {
 }
 
 impl State {
-    /// Adds asserted facts of many columns, each of which is there once, on the threads of `pool` if they are many.
+    /// Adds asserted facts of many columns, each given once, on the threads of `pool` if they are many.
     ///
     /// Columns that would not stay in memory are stored when they are made: the largest first.
     pub fn stage_all(&mut self, incoming: Vec<StagedColumn<'_>>, pool: &rayon::ThreadPool) -> Result<(), Fault> {

@@ -1,4 +1,4 @@
-//! A state's memory stays within its budget, whatever comes and in however many relations.
+//! A state's memory stays within its budget, for any input in any number of relations.
 
 use super::*;
 use crate::columns::run::tests::VecStore;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 const RELATIONS: u64 = 60;
 const BUDGET: u64 = 4000;
 
-/// Pairs that one call brings.
+/// The number of pairs in one call.
 const BATCH: u64 = 50;
 
 fn relation(n: u64) -> Relation {
@@ -21,7 +21,7 @@ fn batch(relation: u64, n: u64) -> Vec<Pair> {
     (n * BATCH..(n + 1) * BATCH).map(|i| (TermId(scatter(i)), TermId(i * RELATIONS + relation))).collect()
 }
 
-/// Counted anew, not as the state keeps count.
+/// Counts the pairs in memory, without the state's own count.
 #[track_caller]
 fn check(state: &State) {
     let held: u64 = state.relations.values().flatten().map(CopyState::held).sum();
@@ -83,7 +83,7 @@ fn many_columns_at_once_are_staged_as_one_by_one() {
     derived.sort_unstable();
     let run = Run::resident(Mark::Derived, derived).expect("pairs");
     let base = Base::from_iter([(relation(3), [vec![run], Vec::new()])]);
-    // Few at once, and more than the whole budget.
+    // Few batches at once, and more than the whole budget.
     for batches in [1, 4, 20] {
         let (mut one_by_one, mut at_once) = (state(&base, false), state(&base, false));
         for first in [0, batches / 2, batches] {

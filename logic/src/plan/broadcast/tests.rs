@@ -32,7 +32,7 @@ fn rule(head: (u64, usize, usize), body: &[(u64, usize, usize)]) -> RuleBody {
     RuleBody { label: String::new(), heads: vec![head], body }
 }
 
-/// Numbers of more rules than any test has.
+/// The numbers of more rules than any test has.
 static ALL: LazyLock<BTreeSet<usize>> = LazyLock::new(|| (0..10).collect());
 
 fn all_new() -> News<'static> {
@@ -80,7 +80,7 @@ fn all_that_is_broadcast_has_one_limit() {
 }
 
 proptest! {
-    /// Components are what a search from each rule finds.
+    /// Components equal those that a search from each rule finds.
     #[test]
     fn a_rule_is_recursive_if_it_can_be_reached_from_itself(
         rules in prop::collection::vec((0u64..7, prop::collection::vec(0u64..7, 1..3)), 1..12)
@@ -157,7 +157,7 @@ fn what_is_derived_from_what_is_constant_soon_is() {
     assert_eq!(broadcast(12_000, &product, &all_new()), BTreeSet::new(), "too many");
 }
 
-/// Whether students take courses, beside a rule by which being a student leads to more of that.
+/// Is the class of students broadcast to rules about courses, beside a rule that derives more students from students?
 #[test]
 fn a_class_is_broadcast_that_is_constant_or_found_soon() {
     const TYPE: u64 = OTHER;
@@ -188,8 +188,8 @@ fn a_class_is_broadcast_that_is_constant_or_found_soon() {
         ("no rule derives it", 9, &rules[..], all_new(), true),
         ("it is too large", FACTS_MAX + 1, &rules, all_new(), false),
         ("how many are new is known of all classes together", 9, &rules, News::Facts(&new), false),
-        ("it is derived from what is constant", 9, &soon, all_new(), true),
-        ("it is derived from what is derived", 9, &late, all_new(), false),
+        ("it is derived from constant facts", 9, &soon, all_new(), true),
+        ("it is derived from derived facts", 9, &late, all_new(), false),
     ] {
         let class = Extent { relation: relation(TYPE), object: Some(id(2)) };
         let expected = if is_broadcast { BTreeSet::from([class]) } else { BTreeSet::new() };
@@ -206,11 +206,11 @@ fn old_rules_neither_wait_nor_have_things_broadcast_for_nothing() {
     soon[1] = rule((PATH, 0, 2), &[(PATH, 0, 1), (OTHER, 1, 2)]);
     for (case, rules, new, may_wait, expected) in [
         ("all are new", &constant, &[0, 1, 2][..], true, Some(EDGE)),
-        ("what is new leads to nothing", &constant, &[2], true, None),
-        ("what is new feeds an old rule", &constant, &[0], true, Some(EDGE)),
+        ("new facts lead to nothing", &constant, &[2], true, None),
+        ("new facts feed an old rule", &constant, &[0], true, Some(EDGE)),
         ("all are new, and wait", &soon, &[0, 1, 2], true, Some(OTHER)),
         ("they may not", &soon, &[0, 1, 2], false, None),
-        ("what is new leads to nothing, and nobody waits", &soon, &[2], true, None),
+        ("new facts lead to nothing, and no rule waits", &soon, &[2], true, None),
         ("an old rule would have to", &soon, &[0], true, None),
     ] {
         let new = new.iter().copied().collect();

@@ -1,13 +1,13 @@
 //! The plan of one body: join order and routes.
 //!
 //! The builder is greedy: it takes the cheapest next atom, by estimated rows and with a price on moving rows, and
-//! notes after each step where a row is. Moving is needed only when the next atom's facts live elsewhere:
+//! records after each step the node of a row. Rows move only when the next atom's facts are at another node:
 //!
 //! ```text
 //! place        meaning                                                 may read
 //! Everywhere   every node has the row                                  any copy of any atom
 //! Home(arg)    the row is at home(arg)                                 the forward copy of arg; its inverse copy, if arg is a node
-//! Unknown      the row stayed where it was because a value is inline   nothing
+//! Unknown      the row stayed at its node because a value is inline    nothing
 //! ```
 //!
 //! Invariants: a filter runs as soon as its slots are bound; each fact that matches a row is read at exactly one node
@@ -21,11 +21,10 @@ use std::collections::BTreeSet;
 /// The assumed size of a relation without statistics, such as one that rules are about to fill.
 const UNKNOWN: RelationStats = RelationStats { facts: 10_000, subjects: 1_000, objects: 1_000 };
 
-/// The shortest expected list that is intersected with others: the values of a shorter one are looked up as fast one by
-/// one.
+/// The shortest expected list that is intersected with others: for a shorter one, looking up each value is as fast.
 const LIST_MIN: f64 = 2.0;
 
-/// The factor by which moving makes a row dearer.
+/// The factor by which the cost of a row grows if it moves.
 const MOVE_PRICE: f64 = 3.0;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +39,7 @@ pub fn copy_of(atom: &Atom, hub: Slot) -> Direction {
     if atom.subject == Arg::Slot(hub) { Direction::Forward } else { Direction::Inverse }
 }
 
-/// May the atom's inverse copies be at the subject's home whatever the object is?
+/// May the atom's inverse copies be at the subject's home, independent of the object?
 pub fn may_be_scattered(context: &Context, atom: &Atom) -> bool {
     match atom.predicate {
         Arg::Const(predicate) => Some(predicate) == context.rdf_type,
@@ -62,14 +61,14 @@ pub struct Builder<'a> {
     views: &'a [View],
     stages: Vec<Stage>,
     bound: BTreeSet<Slot>,
-    /// Slots whose terms cannot be inline values, since they are subjects.
+    /// Slots that cannot have inline values, since they are subjects.
     nodes: BTreeSet<Slot>,
     resolved: BTreeSet<Slot>,
-    /// Is a bound subject looked up among the members of its class, which are adjacent, instead of its class among all
-    /// facts of `rdf:type`? Not in rules, which would then have one more reader of inverse copies.
+    /// Is a bound subject looked up among the adjacent members of its class, instead of its class among all facts of
+    /// `rdf:type`? Not in rules, which would then need one more inverse copy in order.
     lists_classes: bool,
-    /// Is a variable that several atoms constrain looked up in all their lists at once? Not in rules, whose reads are
-    /// new and few, or follow the order of their rows.
+    /// Are the values of a variable of several atoms found in all their lists at once? Not in rules, which read few new
+    /// facts, or read in the order of their rows.
     intersects: bool,
     place: Place,
     rows: f64,
@@ -147,13 +146,13 @@ impl<'a> Builder<'a> {
         arg.slot().is_none_or(|slot| self.bound.contains(&slot))
     }
 
-    /// Reading a whole copy, as a delta plan starts.
+    /// The access that reads a whole copy, with which a delta plan starts.
     fn scan(&self, index: usize, copy: Direction) -> Access {
         let atom = &self.body.atoms[index];
         Access { copy, route: None, after: self.place_after(atom, copy), rows: self.estimate(index), cost: 0.0 }
     }
 
-    /// A row that matched through a copy is where that copy's facts live.
+    /// The place of a row after a match: that of the facts of the copy.
     fn place_after(&self, atom: &Atom, copy: Direction) -> Place {
         match copy {
             Direction::Inverse if !may_be_scattered(self.context, atom) => Place::Home(atom.object),
@@ -187,11 +186,11 @@ impl<'a> Builder<'a> {
     fn lists_class(&self, atom: &Atom) -> bool {
         let is_class = matches!((atom.predicate, atom.object), (Arg::Const(predicate), Arg::Const(object))
             if Some(predicate) == self.context.rdf_type && !object.is_inline());
-        // Of several graphs each fact counts once, which the list of one class cannot tell.
+        // A fact of several graphs counts once, which the list of one class does not ensure.
         self.lists_classes && is_class && self.is_bound(atom.subject) && atom.relation().is_some()
     }
 
-    /// The copy to read an atom from, and how rows must move first.
+    /// The copy to read an atom from, and the route that rows take first.
     fn route_for(&self, atom: &Atom) -> (Direction, Option<Route>) {
         let (subject, object) = (self.is_bound(atom.subject), self.is_bound(atom.object));
         if self.context.single_node {
@@ -214,7 +213,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// At the start every node may look, but only a constant's home finds anything.
+    /// The route from a start at every node: if a term is a constant, only its home has matching facts.
     fn route_from_everywhere(&self, atom: &Atom, subject: bool, object: bool) -> (Direction, Option<Route>) {
         let first = self.stages.len() == 1 && self.bound.is_empty() && self.stages[0].ops.is_empty();
         let at = |arg: Arg| match arg {
@@ -229,7 +228,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Are all facts of the object's inverse copy at the object's home, when the row is there?
+    /// Is the row at the object's home, with all facts of the object's inverse copy?
     fn has_in_copies_at_home(&self, atom: &Atom) -> bool {
         let is_node = match atom.object {
             Arg::Const(term) => !term.is_inline(),
@@ -238,7 +237,7 @@ impl<'a> Builder<'a> {
         is_node && !may_be_scattered(self.context, atom)
     }
 
-    /// Expected matches per row.
+    /// The expected number of matches per row.
     fn estimate(&self, index: usize) -> f64 {
         let atom = &self.body.atoms[index];
         let stats = self.stats_of(atom);
@@ -302,7 +301,7 @@ impl<'a> Builder<'a> {
         self.filter_what_is_bound();
     }
 
-    /// The slot of which an atom has a list for each row, where the rows are.
+    /// The slot of which an atom has a list for each row, at the node of the row.
     fn list(&self, index: usize) -> Option<Slot> {
         let (atom, access) = (&self.body.atoms[index], self.access(index));
         let (key, value) = atom.key_value(access.copy);
@@ -362,7 +361,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Texts are at their terms' homes; rows with inline values need none and stay.
+    /// Adds the texts of a slot: rows go to the home of its term; rows with inline values stay.
     fn resolve(&mut self, slot: Slot) {
         if !self.resolved.insert(slot) {
             return;
@@ -375,7 +374,7 @@ impl<'a> Builder<'a> {
         self.stage().ops.push(Op::Resolve { slot });
     }
 
-    /// Backwards: a slot lives as long as something later reads it.
+    /// Marks live slots, from the last stage to the first: a slot is live as long as a later operator or the sink reads it.
     fn mark_live(&mut self, sink: &Sink) {
         let mut needed: BTreeSet<Slot> = match sink {
             Sink::Gather(slots) | Sink::Tally { slots, .. } => slots.iter().copied().collect(),

@@ -11,8 +11,8 @@ use crate::plan::{Arg, Atom, Extent, Plan, Program, RulePlans, Sink, Slot, View}
 use entail_model::{Direction, Relation};
 use std::collections::BTreeSet;
 
-/// The program of the rules. Its plans read the relations in `broadcast` at every node, except for relations that rules
-/// derive from derived facts.
+/// The program of the rules. Its plans read the extents in `broadcast` at every node, except for those that rules derive
+/// from derived facts.
 pub fn compile_program(context: &Context, rules: &[RuleBody], broadcast: &BTreeSet<Extent>) -> Program {
     let derived = Derived::of(rules);
     let broadcast =
@@ -34,14 +34,14 @@ pub fn compile_program(context: &Context, rules: &[RuleBody], broadcast: &BTreeS
 /// The extents that may be read at every node.
 struct Broadcasting {
     derived: Derived,
-    /// Before the rules fire.
+    /// Extents that are broadcast before the rules fire.
     first: BTreeSet<Extent>,
-    /// From the second round on.
+    /// Extents that are broadcast before the second round's work.
     late: BTreeSet<Extent>,
 }
 
 impl Broadcasting {
-    /// Does the rule gain from waiting for late extents? Only if it reads relations that rules go on filling.
+    /// Does the rule gain from waiting for late extents? Only if it reads relations that rules fill further.
     fn is_late(&self, rule: &RuleBody) -> bool {
         let is_late = |atom: &Atom| is_broadcast(&self.late, atom);
         let goes_on = |atom: &Atom| Extent::of(atom).is_none_or(|extent| self.derived.may_have(&extent));
@@ -92,7 +92,7 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
 }
 
 /// The plans for each atom's delta where some atoms' relations are broadcast, so that the other atoms decide where rows
-/// are; `None` if there are no such atoms, or if rows would move all the same.
+/// are; `None` if there are no broadcast atoms, or if rows would still move.
 ///
 /// Broadcast relations are constant, except for staged facts, which are new only in the first step. Then both copies of
 /// every fact agree at all nodes, so that the plans for those deltas may read any copy. Broadcast atoms come last in
@@ -131,8 +131,8 @@ fn broadcast_deltas(
     (0..atoms.len()).map(plan).collect()
 }
 
-/// The plans of a rule that waits until every relation that it reads at every node is complete and has been broadcast:
-/// then that is constant, and has no deltas. `None` if rows would move all the same.
+/// The plans of a rule that waits until every relation that it reads at every node is complete and has been broadcast,
+/// so that these relations are constant and have no deltas. `None` if rows would still move.
 fn late_plans(
     context: &Context,
     rule: &RuleBody,
@@ -161,7 +161,7 @@ fn late_plans(
 }
 
 /// Is a rule of one atom evaluated at the object's home, so that its heads are at home? Each fact is in the inverse copies
-/// of exactly one node, as it is in the forward copies of exactly one.
+/// of exactly one node, and in the forward copies of exactly one.
 fn is_found_by_object(context: &Context, rule: &RuleBody) -> bool {
     matches!(&rule.body.atoms[..], [only] if !context.single_node && is_subject_of_heads(rule, only.object))
 }
@@ -170,7 +170,7 @@ fn is_subject_of_heads(rule: &RuleBody, arg: Arg) -> bool {
     arg.slot().is_some() && rule.heads.iter().all(|head| head.subject == arg)
 }
 
-/// Atoms before the delta read the old facts, atoms after it all: so no instance fires twice.
+/// The view of an atom: atoms before the delta read the old facts, atoms after it all facts, so no instance fires twice.
 fn semi_naive_view(atom: usize, pivot: usize) -> View {
     view_in_order(atom.cmp(&pivot))
 }

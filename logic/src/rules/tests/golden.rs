@@ -1,13 +1,13 @@
-//! Golden scripts: files of rule texts with what they become, or the error they get.
+//! Golden scripts: files of rule texts, each with its result or its error.
 //!
-//! A case is `=== name`, a text, `---`, the expected lines. `ENTAIL_GOLDEN=write` rewrites what is expected.
+//! A case is `=== name`, a text, `---`, the expected lines. `ENTAIL_GOLDEN=write` rewrites the expected lines.
 
 use super::super::{RuleSet, check, check_stratified, check_wellformed, expression_text, parse, parse_syntax};
 use entail_model::Fault;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// What a file of cases tests.
+/// The function that a file of cases tests.
 type Act = fn(&str) -> Result<String, Fault>;
 
 #[test]
@@ -33,7 +33,7 @@ fn syntax_errors() {
 #[test]
 fn refused() {
     run("refused", |text| {
-        // What is refused is in the language all the same.
+        // Refused features are valid syntax.
         parse_syntax(text).expect("a refused feature is valid syntax");
         rules(text)
     });

@@ -1,4 +1,4 @@
-//! Texts that mean harm: junk, mutations of good texts, depth, size. All get an answer, none a panic.
+//! Hostile texts: junk, mutations of valid texts, depth, size. Each gives a result or a fault, never a panic.
 
 use super::super::{
     DEPTH_MAX, ELEMENTS_MAX, RULES_MAX, TEXT_BYTES_MAX, check, check_stratified, check_wellformed, parse, parse_bytes,
@@ -21,7 +21,7 @@ fn piece() -> impl Strategy<Value = &'static str> {
     prop::sample::select(PIECES.split(' ').collect::<Vec<_>>())
 }
 
-/// Runs everything there is on a text. The results do not matter; that there are results does.
+/// Runs every function of the module on a text. Only panics and endless loops count as failures.
 fn run_all(text: &str) {
     let _ = parse(text);
     if let Ok(ast) = parse_syntax(text) {
@@ -91,7 +91,7 @@ fn depth_is_an_error_and_no_overflow() {
         body(format!("?x :p 1 {}", many("{| :p 1 "))),
         format!("PREFIX : <http://e/>\nDATA {{ :s :p {} }}", many("[ :p ")),
     ];
-    // A small stack, so that the limit is known to be a safe one.
+    // A small stack, which shows that the limit is safe.
     let run = move || {
         for text in texts {
             let fault = fault(&text);

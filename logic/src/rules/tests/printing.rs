@@ -1,4 +1,4 @@
-//! What is printed means the same when it is parsed again, by SPARQL's own parser.
+//! Printed expressions keep their meaning when SPARQL's parser reads them.
 
 use super::super::{DEPTH_MAX, expression_text, parse};
 use proptest::prelude::*;
@@ -43,7 +43,7 @@ fn parsed(text: &str) -> Option<Expression> {
     parse(&rule).ok().and_then(|rules| rules.rules[0].filters.first().map(|filter| filter.expression.clone()))
 }
 
-/// What SPARQL's parser makes of a printed expression.
+/// A printed expression, parsed again by SPARQL's parser.
 fn reparsed(expression: &Expression) -> Expression {
     let text = expression_text(expression).expect("no EXISTS in a rule");
     let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).expect("printed SPARQL");
@@ -57,7 +57,7 @@ fn reparsed(expression: &Expression) -> Expression {
 proptest! {
     #[test]
     fn every_expression_comes_back(text in expression()) {
-        // Some of the texts chain what the grammar does not chain, `1 = 2 = 3` say.
+        // Some of the texts chain operators that the grammar does not chain, such as `1 = 2 = 3`.
         if let Some(expression) = parsed(&text) {
             prop_assert_eq!(reparsed(&expression), expression);
         }

@@ -1,7 +1,7 @@
 //! The public SPARQL-RL suite: syntax, well-formedness and stratification (evaluation runs through a cluster).
 //!
-//! The folder is `ENTAIL_SPARQL_RL_SUITE`, or where the project's developers keep it; without it the tests say so and
-//! pass.
+//! The folder is `ENTAIL_SPARQL_RL_SUITE`, or the default path of the project's developers; without it the tests print
+//! that they are skipped, and pass.
 
 use super::super::{check_stratified, check_wellformed, parse, parse_syntax};
 use entail_model::{Fault, Reason};
@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 const MANIFEST: &str = "http://www.w3.org/2001/sw/DataAccess/tests/test-manifest#";
 const RL: &str = "http://www.w3.org/ns/sparql-rl-tests#";
 
-/// Tests that fail, and why. None do.
+/// Expected failures, with reasons: none.
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
-/// Entries of the manifests whose files are not in the copy that the project has.
+/// Entries of the manifests whose files are missing in the project's copy.
 const MISSING: [&str; 1] = ["syntax-ruleset-structure-08.srl"];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,7 @@ fn stratification() {
     run("stratification", "Stratification", |text| check_stratified(&parse_syntax(text)?));
 }
 
-/// The rule texts of the evaluation tests are in scope, or refused for what this version does not evaluate.
+/// The rule texts of the evaluation tests are accepted, or refused for a feature that this version does not evaluate.
 #[test]
 fn evaluation_texts() {
     const REFUSED: [(&str, &str); 5] = [
@@ -126,7 +126,7 @@ fn entries(folder: &Path, kind: &str) -> Vec<(String, Expected)> {
     found
 }
 
-/// Files beside the manifest that it does not list: their names say what is expected.
+/// Files beside the manifest that it does not list: their names say whether they are valid.
 fn unlisted(folder: &Path) -> Vec<(String, Expected)> {
     let files = std::fs::read_dir(folder).expect("the suite is readable");
     let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());

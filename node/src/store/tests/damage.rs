@@ -1,4 +1,4 @@
-//! Damage is found, not read.
+//! Damaged data is detected and never returned.
 
 use super::place::{OPTIONS, Place, bind};
 use crate::store::{Sealed, Store};
@@ -33,7 +33,7 @@ fn a_flipped_byte_in_a_table_is_corrupt() {
     let place = Place::on_disk();
     let store = Store::open(place.path(), OPTIONS).expect("an empty directory");
     bind(&store);
-    // More than the write buffers hold, so that tables are written: in the background, when there is time.
+    // More than the write buffers hold, so that table files are written, in the background.
     let mut epochs = 1..=400;
     epochs.by_ref().take(40).for_each(|epoch| commit(&store, epoch, 60_000));
     while files(&place, "sst").is_empty() {
@@ -71,7 +71,7 @@ fn a_flipped_byte_in_the_log_is_corrupt_and_a_torn_end_is_not() {
     let length = fs::metadata(&log).expect("a log").len();
     fs::OpenOptions::new().write(true).open(&log).and_then(|file| file.set_len(length - 3)).expect("a log");
     let store = Store::open(torn.path(), OPTIONS).expect("a torn end is what a crash leaves");
-    // The last record is the commit of epoch 4, whose seal was synced: its outcome has to be asked for.
+    // The last record is the commit of epoch 4, whose seal was synced: the node must ask for its outcome.
     assert!(store.latest().epoch == Epoch(4) || store.undecided() == [Attempt(4)], "{:?}", store.latest().epoch);
 
     let log = files(&flipped, "log").pop().expect("a log");
@@ -125,7 +125,7 @@ fn a_full_disk_refuses_an_attempt_and_loses_nothing() {
     assert_eq!(store.latest().runs(RELATION, Direction::Inverse)[0].len, 1);
 }
 
-/// Messages of other attempts come at any time.
+/// Messages of other attempts may arrive at any time.
 #[test]
 fn other_attempts_are_fenced() {
     let place = Place::in_memory();

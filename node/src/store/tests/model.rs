@@ -1,4 +1,5 @@
-//! Random lives of a store against a plain model: intern, seal, commit, abort, merge, restart, and kill anywhere.
+//! Random operations on a store, compared with a plain model: intern, seal, commit, abort, merge, restart, and kill at any
+//! commit.
 
 use super::place::{Place, SHARDS};
 use crate::store::schema::Key;
@@ -46,7 +47,7 @@ fn action() -> impl Strategy<Value = Action> {
 type Facts = BTreeMap<(Relation, Direction, Mark), BTreeSet<Pair>>;
 type Terms = BTreeMap<u16, TermId>;
 
-/// What a store should hold.
+/// The expected contents of a store.
 #[derive(Default)]
 struct Model {
     epoch: Epoch,
@@ -56,7 +57,7 @@ struct Model {
     /// Terms of the attempt.
     staged: Terms,
     sealed: Option<(Facts, SealSummary)>,
-    /// Snapshots that a reader holds, with what they must say.
+    /// Snapshots that a reader holds, with their expected facts.
     held: Vec<(Arc<Snapshot>, Facts)>,
     next_value: u64,
 }
@@ -86,8 +87,8 @@ impl Model {
         ((relation, copy, mark), pairs.collect())
     }
 
-    /// Asserted and derived facts of all shards. Not the sum over the shards: a random life has facts promoted in one that
-    /// were derived in another.
+    /// Asserted and derived facts of all shards. Not the sum over the shards: random operations may promote facts in one
+    /// shard that were derived in another.
     fn counts(&self) -> (u64, u64) {
         let sum = |mark| {
             let of_mark = self.facts.iter().filter(|((_, copy, of), _)| (*copy, *of) == (Direction::Forward, mark));
@@ -150,7 +151,7 @@ impl Life {
         self.check();
     }
 
-    /// A restarted store knows nothing of an attempt that was not sealed.
+    /// Restarts the store, which drops an unsealed attempt.
     fn reopen(&mut self) {
         self.restart_if(true);
         if self.model.sealed.is_none() {
@@ -241,7 +242,7 @@ impl Life {
             let (facts, summary) = self.model.sealed.take().expect("sealed");
             self.model.facts = facts;
             let said = (summary.after.facts_asserted(), summary.after.facts_derived());
-            assert_eq!(said, self.model.counts(), "the seal tells what is there once it is committed");
+            assert_eq!(said, self.model.counts(), "the seal has the counts after its commit");
             self.model.facts.retain(|_, pairs| !pairs.is_empty());
             self.model.epoch = epoch;
             let staged = std::mem::take(&mut self.model.staged);
@@ -279,7 +280,7 @@ impl Life {
         }
     }
 
-    /// The store says what the model says.
+    /// Checks that the store agrees with the model.
     fn check(&self) {
         let (store, model) = (self.store(), &self.model);
         assert_eq!(store.latest().epoch, model.epoch);
@@ -325,7 +326,7 @@ impl Life {
         }
     }
 
-    /// At the end nothing is on disk that nothing refers to.
+    /// Checks that at the end everything on disk is referred to.
     fn check_leftovers(mut self) {
         self.model.held.clear();
         self.store().decide(Attempt(self.model.attempt), None).expect("an outcome");
@@ -364,7 +365,7 @@ fn live(place: Place, actions: &[Action]) {
     life.check_leftovers();
 }
 
-/// So many cases, or more where `PROPTEST_CASES` asks for more than its default.
+/// `few` cases, or more if `PROPTEST_CASES` is above its default.
 fn cases(few: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig { cases: few * default.cases / 256, failure_persistence: None, ..default }
@@ -387,7 +388,7 @@ proptest! {
         live(Place::on_disk(), &actions);
     }
 
-    /// After each step the files are copied as they are: what a killed process leaves.
+    /// After each step the files are copied as a killed process leaves them.
     #[test]
     fn killed_after_every_step(actions in prop::collection::vec(action(), 1..20)) {
         let mut life = Life::new(Place::on_disk());

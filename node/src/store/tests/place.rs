@@ -1,4 +1,4 @@
-//! Where the stores of tests live: on disk or in memory, opened again and again, killed at any commit.
+//! Places of test stores: on disk or in memory, opened repeatedly, killed at any commit.
 
 use crate::store::directory::Directory;
 use crate::store::memory::MemoryTable;
@@ -25,7 +25,8 @@ pub struct Place {
     is_full: Arc<AtomicBool>,
 }
 
-/// Fails every commit after a number of them, as if the process had been killed there, or data while the disk is full.
+/// A table that fails every commit after a number of them, like a killed process, or every batch with data, like a full
+/// disk.
 #[derive(Debug)]
 struct Mortal {
     table: Box<dyn Table>,
@@ -84,10 +85,10 @@ impl Place {
         self.directory.path()
     }
 
-    /// Opens the store that is here.
+    /// Opens the store in this place.
     pub fn open(&self) -> Store {
         self.commits_left.store(i64::MAX, Ordering::Relaxed);
-        let directory = Directory::open(self.path()).expect("nobody else uses it");
+        let directory = Directory::open(self.path()).expect("no other process uses it");
         let table: Box<dyn Table> = match &self.memory {
             Some(memory) => Box::new(memory.clone()),
             None => Box::new(RocksTable::open(&directory.data(), OPTIONS.memory_budget / 8).expect("sound data")),
@@ -99,18 +100,18 @@ impl Place {
         store
     }
 
-    /// Lets the store be killed after so many commits.
+    /// Kills the store after `commits` more commits.
     pub fn kill_after(&self, commits: u8) {
         self.commits_left.store(i64::from(commits), Ordering::Relaxed);
     }
 
-    /// Fills the disk, or makes room again.
+    /// Fills or empties the simulated disk.
     pub fn set_full(&self, is_full: bool) {
         self.is_full.store(is_full, Ordering::Relaxed);
     }
 
-    /// A copy of the files at one moment, as a killed process leaves them. Other threads go on meanwhile, so the files are
-    /// copied until none is new, gone or larger: files of two moments are no state that ever was.
+    /// A copy of the files at one moment, as a killed process leaves them. Other threads keep writing, so the copy is
+    /// repeated until no file is new, removed or larger: files of two moments are not a state of the store.
     pub fn copy(&self) -> Self {
         loop {
             let copy = Self::on_disk();
@@ -142,7 +143,7 @@ fn files(directory: &Path) -> Vec<(PathBuf, u64)> {
             match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => waiting.push(entry.path()),
                 Ok(metadata) => found.push((entry.path(), metadata.len())),
-                // It has gone since it was listed.
+                // The file was removed after it was listed.
                 Err(_) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Sizes: more data than memory, many facts opened quickly, and how much disk they take.
+//! Sizes: more data than memory, the time to open many facts, and their disk space.
 
 use super::place::{OPTIONS, Place, bind};
 use crate::scan;
@@ -16,7 +16,7 @@ fn iri(number: u64) -> TermId {
     TermId::dictionary(ShardId((number % 4) as u16), number / 4, TermKind::Iri)
 }
 
-/// Facts of both copies, like a loaded graph: a few objects per subject.
+/// Facts of both copies, as in a loaded graph: a few objects per subject.
 fn facts(count: u64) -> [Arc<Run>; 2] {
     let fact = |n: u64| (iri(n / 3), iri(n.wrapping_mul(2_654_435_761) % count));
     Direction::BOTH.map(|copy| {
@@ -36,7 +36,7 @@ fn commit(store: &Store, epoch: u64, relation: Relation, runs: &[Arc<Run>; 2]) {
 #[test]
 fn a_graph_larger_than_the_budget_is_read_right() {
     let place = Place::on_disk();
-    // Three quarters of it for chunks: 6 MiB, for 48 MiB of decoded pairs.
+    // Three quarters of the budget are for chunks: 6 MiB, for 48 MiB of decoded pairs.
     let store = Store::open(place.path(), OpenOptions { memory_budget: 8 << 20 }).expect("an empty directory");
     bind(&store);
     let runs = facts(400_000);
@@ -72,7 +72,7 @@ fn a_million_facts_open_quickly_and_take_little() {
     assert!(disk.used < 15_000_000, "{} bytes for a million facts", disk.used);
 }
 
-/// A merge of large runs takes longer than a process that is told to end has.
+/// A merge of large runs takes longer than a process has for its shutdown.
 #[test]
 fn a_store_that_is_closed_merges_no_further() {
     let place = Place::in_memory();
