@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Compares two builds over every workload of docs/benchmarks.md, in turns, and fails if the newer one is slower.
+"""Compares two builds over every workload of docs/benchmarks.md, alternating, and fails if the newer one is slower.
 
     python3 bench/gate.py --before '/old/entail bench' --after '/new/entail bench' --runs 7 > gate.md
 
-Each of the two is a command that takes what `entail bench` takes. For each workload they run alternately (before, after,
+Each of the two is a command with the arguments of `entail bench`. For each workload they run alternately (before, after,
 after, before, ...), each run on a new cluster. A row is one figure (seconds, processor seconds, peak memory) of one step or
 query; its ratio is the median over the pairs of runs, after over before. The gate: the geometric mean of all rows' ratios is
 at most --mean-max, and no row's ratio is above --row-max. Rows below the resolution of the figure (a hundredth of a processor
-second) are listed, but not judged: `--floor-*` says below what. Results go to stdout as Markdown, progress to stderr, and
---keep FILE appends every measurement as a line of JSON. Exit code 1: the gate is not held.
+second) are listed, but not judged: `--floor-*` sets the resolution. Results go to stdout as Markdown, progress to stderr, and
+--keep FILE appends every measurement as a line of JSON. Exit code 1: the gate fails.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def rows(workload, pairs, floors):
     """Each row's name, medians before and after, and median ratio; and whether it is large enough to be judged."""
     for step in pairs[0][0]:
         for figure in FIGURES:
-            # The pause after the rules lasts 3 s by itself, and is there for its memory.
+            # The idle step after the rules always takes 3 s; only its memory matters.
             if step == "rest" and figure != "peak_rss_bytes":
                 continue
             values = [(before[step].get(figure), after[step].get(figure)) for before, after in pairs]

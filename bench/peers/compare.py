@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Runs a workload on Entail and on DuckDB or Oxigraph in turns, and checks that they find the same.
+"""Runs a workload alternately on Entail and on DuckDB or Oxigraph, and checks that their results are equal.
 
     python3 -m venv venv && venv/bin/pip install duckdb pyoxigraph
     venv/bin/python bench/peers/compare.py --runs 5 duckdb closure --graph grid > grid.jsonl
     venv/bin/python bench/peers/compare.py --runs 5 pyoxigraph lubm --universities 10 > lubm.jsonl
 
-What follows the peer is what `entail bench` is told. DuckDB solves `closure` and `same-generation` by
+The arguments after the peer are those of `entail bench`. DuckDB solves `closure` and `same-generation` by
 one recursive query, in memory and with all processors; its tables hold integers, not terms. Oxigraph, which has no
-rules, loads LUBM's input (`load`) and then all that Entail made of it (`load_all`), both on disk, and answers the
-queries over the latter. Each line of the output is a JSON object, as those of `entail bench` (docs/benchmarks.md); the
-last ones are ratios, Entail over the peer. Every run of the peer is a process of its own.
+rules, loads LUBM's input (`load`) and then the input with all facts that Entail derived (`load_all`), both on disk, and
+answers the queries over the latter. Each line of the output is a JSON object, as in `entail bench` (docs/benchmarks.md);
+the last ones are ratios, Entail over the peer. Every run of the peer is a separate process.
 """
 
 import argparse
@@ -25,11 +25,11 @@ import tempfile
 import time
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent
-# As `entail bench` does: at least so often, then until it has taken so long, or so often.
+# As in `entail bench`: at least this many executions, then until the total time or the largest number is reached.
 QUERY_REPEATS_MIN, QUERY_REPEATS_MAX, QUERY_REPEATS_SECONDS = 3, 1_001, 0.25
 SERVE_MAX_SECONDS = 60
 
-# The number of a vertex is what follows the last `v` of its IRI.
+# The number of a vertex follows the last `v` of its IRI.
 READ = """
 CREATE TABLE edge AS
 SELECT CAST(regexp_extract(s, 'v(\\d+)>$', 1) AS INTEGER) AS x, CAST(regexp_extract(o, 'v(\\d+)>$', 1) AS INTEGER) AS y
@@ -61,7 +61,7 @@ class Steps:
 
 
 def usage():
-    """Of this process since it began."""
+    """The resources that this process has used since its start."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     status = pathlib.Path("/proc/self/status").read_text()
     rss = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:"))
@@ -76,7 +76,7 @@ def timed(work):
 
 
 def solve_with_duckdb(workload, kind, source):
-    """Reads edges and finds what follows; libraries are loaded before the time begins."""
+    """Reads edges and computes the fixpoint; libraries are loaded before the measurement."""
     import duckdb
 
     steps, database = Steps(workload, "duckdb"), duckdb.connect()
@@ -124,7 +124,7 @@ def free_port():
 
 
 def materialise(entail, source, target):
-    """Writes all facts that follow from LUBM's input."""
+    """Writes all facts that Entail derives from LUBM's input."""
     with tempfile.TemporaryDirectory(prefix="entail-bench-") as data:
         listen, peer = (f"127.0.0.1:{free_port()}" for _ in range(2))
         command = [entail, "serve", "--data", data, "--listen", listen, "--peer-listen", peer]
@@ -151,12 +151,12 @@ def wait_for(server, question):
 
 
 def lines_of(command, run):
-    """The lines that a program prints, as those of a run."""
+    """The output lines of a program, as the lines of a run."""
     with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
         try:
             output = program.communicate()[0]
         except KeyboardInterrupt:
-            # It was told as well, and clears up.
+            # It received the signal too, and cleans up.
             program.wait()
             raise
     if program.returncode != 0:
@@ -182,7 +182,7 @@ def agree(ours, theirs):
 
 
 def ratios(workload, peer, runs):
-    """What Entail takes for each unit that the peer takes: least, median and largest of the runs."""
+    """The ratios of Entail over the peer: minimum, median and maximum of the runs."""
     wanted = {"seconds": ("total", "total", "seconds"), "rules_seconds": ("rules", "fixpoint", "seconds")}
     wanted |= {of: ("total", "total", of) for of in ("cpu_seconds", "peak_rss_bytes")}
     if peer == "pyoxigraph":
@@ -223,7 +223,7 @@ def compare(options):
                     both[subject] = lines_of(bench, run)
             workload = next(line["workload"] for line in both["entail"] if line["line"] == "measurement")
             for line in both["entail"] + both["peer"]:
-                # Machine and cluster are told once, and ratios when there are all.
+                # Machine and cluster are printed once, and ratios after all runs.
                 if line["line"] == "measurement" or (run == 1 and line["line"] in ("machine", "cluster")):
                     print(json.dumps({**line, "workload": workload} if "workload" in line else line), flush=True)
             runs.append((by_step(both["entail"]), by_step(both["peer"])))

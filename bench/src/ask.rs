@@ -1,5 +1,5 @@
-//! Sends the same query to a running cluster again and again and records each outcome: during upgrades, while machines
-//! fail, and beside other load.
+//! Sends the same query to a running cluster repeatedly and records each outcome: during upgrades, failures of
+//! machines, and other load.
 //!
 //! A failure is recorded and not retried: nothing is sent twice, so each line is one request and one response.
 

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # Loads Debian's package graph into a cluster of one coordinator and three nodes, all separate processes on this
-# machine, applies rules, asks questions, and kills a node and starts it again. Stops the cluster and removes its data at
-# the end, whatever happens.
+# machine, applies rules, runs queries, and kills a node and restarts it. At the end it always stops the cluster and
+# removes its data.
 
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
 usage: demo.sh [options]
-  --input apt|status|snapshot  the machine's apt indexes, what is installed on it, or the kept snapshot
+  --input apt|status|snapshot  the machine's apt indexes, its installed packages, or the snapshot
                                (default: the first of these that the machine has)
-  --section NAME               of the apt indexes only this section and all that it needs (default: net)
-  --archive                    the whole of the apt indexes; takes longer
-  --package NAME               the package to ask about
-  --gone NAME                  the package to take away
-  --rows N                     how many rows of an answer to show (default: 10)
-  --keep                       at the end leave the cluster running until Ctrl-C
+  --section NAME               only this section of the apt indexes, with its dependencies (default: net)
+  --archive                    all of the apt indexes; takes longer
+  --package NAME               the package of the queries
+  --gone NAME                  the package to remove
+  --rows N                     number of rows to show of an answer (default: 10)
+  --keep                       leaves the cluster running at the end, until Ctrl-C
 The programs are target/debug/entail, or $ENTAIL, and debian-to-rdf beside it, or $DEBIAN_TO_RDF.
 TEXT
 }
@@ -45,12 +45,12 @@ done
 
 for program in "$entail" "$converter"; do
   if [ ! -x "$program" ]; then
-    echo "demo: there is no program $program: \`make demo\` builds it; ENTAIL and DEBIAN_TO_RDF name other ones" >&2
+    echo "demo: there is no program $program: \`make demo\` builds it; ENTAIL and DEBIAN_TO_RDF set other programs" >&2
     exit 2
   fi
 done
 
-# ---- the frame: one directory, a list of processes, and an end that always comes
+# ---- the frame: one directory, a list of processes, and a cleanup that always runs
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/entail-demo.XXXXXX")
 servers=()
@@ -81,7 +81,7 @@ now_ms() {
   echo $((now / 1000))
 }
 
-# Prints how long it has been since the time given.
+# Prints the time since the given start.
 took() {
   local ms=$(($(now_ms) - $1))
   printf '%d.%02d s' $((ms / 1000)) $((ms % 1000 / 10))
@@ -115,14 +115,14 @@ step() {
 has_indexes() { compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null; }
 has_packages() { [ "$(grep -c '^Status: .* installed$' /var/lib/dpkg/status 2>/dev/null)" -ge 200 ] 2>/dev/null; }
 
-# What this machine has, best first. The snapshot is always there.
+# The inputs that this machine has, best first. The snapshot always exists.
 inputs() {
   if has_indexes; then echo apt; fi
   if has_packages; then echo status; fi
   echo snapshot
 }
 
-# Sets what to convert and how to call it.
+# Sets the source and its description.
 describe_input() {
   case $1 in
     apt)
@@ -145,7 +145,7 @@ describe_input() {
   esac
 }
 
-# Converts the input that was asked for, or else the first that the machine has and that can be converted.
+# Converts the requested input, or else the machine's first input that can be converted.
 convert() {
   local candidate
   for candidate in ${input:-$(inputs)}; do
@@ -163,7 +163,7 @@ convert() {
   fail "debian-to-rdf"
 }
 
-# The first of the names that is a package of the input.
+# The first of the names that is a package in the input.
 first_package() {
   local name
   for name in "$@"; do
@@ -192,7 +192,7 @@ take_port() {
   next_port=$((next_port + 1))
 }
 
-# Starts a process of the cluster with a directory of its own.
+# Starts a process of the cluster with its own directory.
 launch() {
   local name=$1
   shift
@@ -200,7 +200,7 @@ launch() {
   servers+=($!)
 }
 
-# Waits until the cluster answers; a process that ended before is the end of the wait.
+# Waits until the cluster answers, or until a process has ended.
 await_cluster() {
   local deadline=$(($(now_ms) + ready_seconds_max * 1000)) server
   until timeout --foreground 5 "$entail" query 'ASK {}' >"$work/step.out" 2>"$work/step.err"; do
@@ -234,7 +234,7 @@ echo "    $(took "$start")"
 
 # ---- rules and questions
 
-# The rules without comments and prefixes: what is left is what they say.
+# The rules without comments and prefixes.
 show_rules() { grep -v -e '^#' -e '^PREFIX' -e '^$' "$1" | indent; }
 
 apply() {
@@ -243,11 +243,11 @@ apply() {
   show_rules "$file"
   start=$(now_ms)
   step rules apply "$file"
-  # One line; what each of the rules derived is left out.
+  # One line, without the numbers for each rule.
   cat "$work/step.out" "$work/step.err" | grep -m 1 "^$1, " | sed 's/^/    => /'
 }
 
-# Lays out a table of tab-separated values: the first rows, or with `sample` rows spread over all of them.
+# Formats a table of tab-separated values: the first rows, or with `sample` rows spread over all of them.
 show_table() {
   awk -F '\t' -v limit="$rows" -v how="$1" '
     function clean(value) {
@@ -278,14 +278,14 @@ show_table() {
     }'
 }
 
-# Writes the question of a query file, about the packages of this run.
+# Writes the query of a file, with the packages of this run.
 question() {
   local file=$here/$1.rq
   sed -e "s|pkg:openssh-server|<urn:debian:package:$asked>|g" -e "s|pkg:liblzma5|<urn:debian:package:$gone>|g" \
     -e "1s|openssh-server|$asked|" -e "1s|liblzma5|$gone|" "$file" >"$work/question.rq"
 }
 
-# Asks the question of a query file.
+# Runs the query of a file.
 ask() {
   question "$1"
   printf '\n  %s%s%s (%s.rq)\n' "$bold" "$(sed -n '1s/^# //p' "$work/question.rq")" "$plain" "$1"
@@ -317,7 +317,7 @@ indent <"$work/step.out"
 
 heading "7. Where the time of a query goes: entail query --trace (the first lines)"
 question needs
-# Beside a table it is drawn for people, otherwise it is JSON.
+# With a table it is drawn for people, otherwise it is JSON.
 step query --trace --output table -f "$work/question.rq"
 sed -n '/^trace /,$p' "$work/step.err" | head -n 14 | indent
 
@@ -337,7 +337,7 @@ wait "${servers[2]}" 2>/dev/null || true
 unset 'servers[2]'
 echo "    kill -9 node-2"
 echo "    entail query --timeout 1s '$everything'"
-# The client tries again until its time is up. On a busy machine the last try may end without the reason.
+# The client retries until its timeout. On a busy machine the last attempt may end without the reason.
 for _ in 1 2 3; do
   code=0
   "$entail" query --timeout 1s "$everything" >"$work/step.out" 2>"$work/step.err" || code=$?
@@ -360,7 +360,7 @@ cat <<TEXT
     examples/debian/demo.sh --package wireshark --gone libssl3     other packages
     examples/debian/demo.sh --archive                              the whole archive
     examples/debian/demo.sh --keep                                 leaves the cluster running; then, beside it,
-      $program query -f examples/debian/hidden.rq       whoever can never meet, although neither says so
+      $program query -f examples/debian/hidden.rq       exclusions that follow only indirectly
       $program query --explain -f examples/debian/never.rq
     less examples/debian/README.md                                 the vocabulary, to write rules and queries of your own
 TEXT

@@ -1,7 +1,7 @@
 //! The formats and compressions that Entail reads and writes, and how they are recognised.
 //!
-//! A name given by the user (`--format`) wins over the file's name; a compression that the file's name does not tell is
-//! recognised by the first bytes of its content.
+//! A format given by the user (`--format`) takes precedence over the file's name; without a compression in the file's
+//! name, the first bytes of the content determine it.
 
 use entail_model::{Fault, Reason};
 use oxrdfio::{JsonLdProfileSet, RdfFormat};
@@ -90,12 +90,12 @@ impl Format {
         self.row().media_type
     }
 
-    /// Can it carry named graphs?
+    /// Does it support named graphs?
     pub fn has_graphs(self) -> bool {
         matches!(self, Self::NQuads | Self::TriG | Self::JsonLd)
     }
 
-    /// Is every fact one line of its own, so that parts of a file can be parsed apart from each other?
+    /// Is every fact a separate line, so that parts of a file can be parsed independently?
     pub fn is_line_based(self) -> bool {
         matches!(self, Self::NTriples | Self::NQuads)
     }
@@ -216,14 +216,14 @@ impl FromStr for Compression {
     }
 }
 
-/// What a file's name tells of its content.
+/// The format and compression in a file's name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Detected {
     pub format: Option<Format>,
     pub compression: Option<Compression>,
 }
 
-/// Reads format and compression off a file's name: `facts.nt.gz` is N-Triples in gzip.
+/// Reads format and compression from a file's name: `facts.nt.gz` is N-Triples in gzip.
 pub fn detect(file_name: &str) -> Detected {
     let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
     let Some((stem, last)) = name.rsplit_once('.') else { return Detected::default() };
@@ -234,7 +234,7 @@ pub fn detect(file_name: &str) -> Detected {
     Detected { format, compression: Some(compression) }
 }
 
-/// The format to read a file in: the one that was asked for, or else the one that its name tells.
+/// The format for reading a file: the requested one, or else the one of its name.
 ///
 /// # Errors
 /// `InvalidRequest`, naming the known formats or extensions.

@@ -1,4 +1,4 @@
-//! RDF formats. Reading: bytes in, batches of facts over distinct terms out, in bounded memory and whatever the format.
+//! RDF formats. Reading: bytes in, batches of facts over distinct terms out, in bounded memory for every format.
 //!
 //! ```text
 //!              N-Triples, N-Quads   blocks cut at line ends ──► several parsers at once ─┐
@@ -6,14 +6,14 @@
 //!              Turtle, TriG, RDF/XML, JSON-LD ──► one parser on a thread of its own ─────┘
 //! ```
 //!
-//! The crate has no sockets and knows no cluster: the caller's sink receives the batches. It is called from several
-//! threads and may block, which holds the parsers back.
+//! The crate has no sockets and is independent of the cluster: the caller's sink receives the batches. It is called
+//! from several threads and may block, which throttles the parsers.
 //!
 //! Folders: `batch` (facts over distinct terms), `read` (one folder for each family of formats), `write` (serializers).
 //!
-//! Invariants: memory is bounded by [`Limits`] and the number of threads, not by the input; the error that is reported
+//! Invariants: memory is bounded by [`Limits`] and the number of threads, not by the input; the reported error
 //! is the first one in the file, however the work was divided; the same input with the same request gives the same
-//! facts, blank nodes included; malformed input is an error and never a panic.
+//! facts, including blank nodes; malformed input is an error and never a panic.
 
 mod batch;
 mod format;

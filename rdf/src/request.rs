@@ -8,30 +8,30 @@ use oxrdf::NamedNode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// Takes the batches of a load, from several threads at a time and in no order. An error ends the load.
+/// Receives the batches of a load, from several threads concurrently and in any order. An error ends the load.
 pub type Sink<'a> = &'a (dyn Fn(Batch) -> Result<(), Fault> + Sync);
 
-/// What to read, and how.
+/// A request to parse an input.
 #[derive(Clone, Debug)]
 pub struct ParseRequest {
     /// The name of the input in errors.
     pub file: String,
     pub format: Format,
-    /// `None` lets the first bytes tell.
+    /// `None`: determined by the first bytes.
     pub compression: Option<Compression>,
-    /// What relative IRIs are resolved against; an absolute IRI.
+    /// The base for relative IRIs; an absolute IRI.
     pub base_iri: Option<String>,
-    /// The graph of facts that name none; `None` is the default graph. Facts in a named graph stay there.
+    /// The graph of facts without a graph; `None` is the default graph. Facts in a named graph stay there.
     pub graph: Option<NamedNode>,
     /// Blank nodes with equal labels are the same node only within one scope: see [`blank_scope`](crate::blank_scope).
     pub blank_scope: u128,
     /// The cluster's key for term hashes.
     pub key: HashKey,
     pub on_error: OnError,
-    /// Parsers at work at once, for the formats that can be divided; at least one.
+    /// The number of concurrent parsers, for formats that can be divided; at least one.
     pub threads: usize,
     pub limits: Limits,
-    /// Counts as the load goes on; several loads may share it.
+    /// Counters that are updated during the load; several loads may share them.
     pub progress: Arc<Progress>,
 }
 
@@ -56,32 +56,32 @@ impl ParseRequest {
 
 /// What to do about malformed input.
 ///
-/// Where reading goes on after a malformed place depends on the format: at the next line (N-Triples, N-Quads), after
-/// the statement (Turtle, TriG; what came of it before the error stays), at the next node object (JSON-LD, unless it is
-/// not even JSON). In RDF/XML it does not go on: see [`ParseReport::ended_early`].
+/// The place where reading continues after a malformed place depends on the format: at the next line (N-Triples,
+/// N-Quads), after the statement (Turtle, TriG; facts of the statement before the error are kept), at the next node
+/// object (JSON-LD, unless it is malformed JSON). In RDF/XML it does not continue: see [`ParseReport::ended_early`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
     /// The first malformed place ends the load.
     Stop,
-    /// Up to `limit` malformed places are counted and left out; one more ends the load.
+    /// Up to `limit` malformed places are counted and skipped; one more ends the load.
     Skip { limit: u64 },
 }
 
-/// The bounds on memory. The defaults fit a load on a machine with a few GiB.
+/// The bounds on memory. The defaults suit a machine with a few GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// A batch goes to the sink once it has this many facts.
     pub batch_facts: usize,
     /// A batch goes to the sink once it takes about this many bytes.
     pub batch_bytes: usize,
-    /// How much text one parser of lines takes at a time.
+    /// The size of a block for one parser of lines.
     pub block_bytes: usize,
     /// The longest term, in canonical bytes.
     pub term_bytes: usize,
     /// The longest line in N-Triples and N-Quads.
     pub line_bytes: usize,
-    /// The largest JSON-LD object that is held as a whole. Larger ones need their keys in an order that lets them
-    /// stream: `@context` and `@id` before `@graph`, and `@graph` last.
+    /// The largest JSON-LD object that is held as a whole. Larger ones need their keys in an order that allows
+    /// streaming: `@context` and `@id` before `@graph`, and `@graph` last.
     pub object_bytes: usize,
 }
 
@@ -98,28 +98,28 @@ impl Default for Limits {
     }
 }
 
-/// Counters that grow while a load runs.
+/// Counters of a running load.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes of the input, as it came: compressed, if it was.
+    /// Bytes of the input, before decompression.
     pub bytes: AtomicU64,
     /// Facts parsed.
     pub triples: AtomicU64,
 }
 
-/// What a load read.
+/// The result of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParseReport {
-    /// Facts handed to the sink, duplicates included.
+    /// Facts passed to the sink, including duplicates.
     pub triples: u64,
-    /// Bytes of the input, as it came.
+    /// Bytes of the input, before decompression.
     pub bytes_read: u64,
     /// Bytes after decompression.
     pub bytes_decoded: u64,
-    /// Malformed places left out.
+    /// The number of skipped malformed places.
     pub skipped: u64,
     /// The first of them.
     pub errors: Vec<Fault>,
-    /// A malformed place past which this format cannot go on: the rest of the file was left out too.
+    /// A malformed place after which this format cannot continue: the rest of the file was skipped too.
     pub ended_early: bool,
 }

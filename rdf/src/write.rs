@@ -1,8 +1,8 @@
-//! Writing RDF: facts in, text out, streaming, in any of the formats.
+//! Streaming serializers: facts in, text out, in any of the formats.
 //!
 //! Every format writes a fact completely or refuses it: a format without graphs refuses a named graph, RDF/XML refuses
-//! what XML cannot hold, JSON-LD refuses triple terms. Nothing is left out silently. Facts that come sorted by graph
-//! and subject give the most compact text, but any order is right.
+//! what XML cannot represent, JSON-LD refuses triple terms. Nothing is dropped silently. Facts sorted by graph and
+//! subject give the most compact text, but any order is correct.
 
 use crate::format::{Compression, Format};
 use entail_model::{Fault, Reason};
@@ -44,8 +44,8 @@ impl<W: Write> Serializer<W> {
     /// Writes a fact.
     ///
     /// # Errors
-    /// `Unsupported` for what the format cannot hold, naming formats that can; `DiskFull` or another reason for what
-    /// the writer fails with. After an error the document is not whole.
+    /// `Unsupported` for a fact that the format cannot represent, naming formats that can; `DiskFull` or another reason
+    /// for errors of the writer. After an error the document is incomplete.
     pub fn write(&mut self, fact: QuadRef<'_>) -> Result<(), Fault> {
         self.check(fact)?;
         self.inner.serialize_quad(fact).map_err(|error| self.fault(error))?;
@@ -53,10 +53,10 @@ impl<W: Write> Serializer<W> {
         Ok(())
     }
 
-    /// Ends the document and gives the writer back, not flushed.
+    /// Ends the document and returns the writer, not flushed.
     ///
     /// # Errors
-    /// What the writer fails with.
+    /// Errors of the writer.
     pub fn finish(self) -> Result<W, Fault> {
         self.inner.finish().map_err(write_fault)
     }
@@ -83,14 +83,14 @@ impl<W: Write> Serializer<W> {
 
     fn fault(&self, error: io::Error) -> Fault {
         match error.kind() {
-            // The serializer's own refusals; a writer has no reason to use this kind.
+            // The serializer's own errors; writers do not use this kind.
             ErrorKind::InvalidInput => self.refused(&error.to_string()),
             _ => write_fault(error),
         }
     }
 }
 
-/// What the writer failed with, or the fault that it passed through an `io::Error`.
+/// The error of the writer, or the fault inside it.
 fn write_fault(error: io::Error) -> Fault {
     let (kind, message) = (error.kind(), format!("cannot write: {error}"));
     if let Some(Ok(fault)) = error.into_inner().map(|inner| inner.downcast::<Fault>()) {
@@ -104,7 +104,7 @@ fn write_fault(error: io::Error) -> Fault {
     Fault::new(reason, message)
 }
 
-/// Refuses what would make a document that is not XML, or says something else.
+/// Refuses facts whose document would be invalid XML, or would have another meaning.
 fn check_xml(triple: TripleRef<'_>) -> Result<(), String> {
     if let NamedOrBlankNodeRef::BlankNode(node) = triple.subject {
         check_xml_label(node.as_str())?;
@@ -120,7 +120,7 @@ fn check_xml(triple: TripleRef<'_>) -> Result<(), String> {
     }
 }
 
-/// An element's name is the end of the IRI, which has to begin with a letter.
+/// An element's name is the end of the IRI, which must begin with a letter.
 fn check_xml_element(iri: NamedNodeRef<'_>) -> Result<(), String> {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.') || c as u32 >= 0x80;
     let text = iri.as_str();
@@ -140,12 +140,12 @@ fn check_xml_label(label: &str) -> Result<(), String> {
 }
 
 fn check_xml_text(literal: LiteralRef<'_>) -> Result<(), String> {
-    // XML 1.0 has no way to write these, and readers turn a carriage return into a line feed.
+    // XML 1.0 cannot represent these, and readers replace a carriage return by a line feed.
     let bad = literal.value().chars().find(|c| matches!(c, '\0'..='\x08' | '\x0b'..='\x1f' | '\u{fffe}' | '\u{ffff}'));
     bad.map_or(Ok(()), |bad| Err(format!("the character U+{:04X}", u32::from(bad))))
 }
 
-/// A writer that compresses, to be finished for the last bytes to be written.
+/// A compressing writer; it must be finished to write the last bytes.
 pub enum Compressor<W: Write> {
     None(W),
     Gzip(GzEncoder<W>),
@@ -156,7 +156,7 @@ impl<W: Write> Compressor<W> {
     /// Compresses the bytes that are written to it, and writes the result to `writer`.
     ///
     /// # Errors
-    /// `Internal` if the compressor cannot be made.
+    /// `Internal` if the compressor cannot be created.
     pub fn new(compression: Compression, writer: W) -> Result<Self, Fault> {
         Ok(match compression {
             Compression::None => Self::None(writer),
@@ -165,10 +165,10 @@ impl<W: Write> Compressor<W> {
         })
     }
 
-    /// Writes the buffered rest and gives the writer back, not flushed.
+    /// Writes the buffered rest and returns the writer, not flushed.
     ///
     /// # Errors
-    /// What the writer fails with.
+    /// Errors of the writer.
     pub fn finish(self) -> Result<W, Fault> {
         match self {
             Self::None(writer) => Ok(writer),

@@ -1,6 +1,6 @@
-//! What a query needs of the cluster: the interface between this crate and everything that communicates.
+//! The interface through which a query reads the cluster. This crate itself does not communicate.
 //!
-//! One value serves one query: it pins one epoch, so that all its answers are of one committed state. Calls block.
+//! One value serves one query: it pins one epoch, so all its answers are of one committed state. Calls block.
 
 use entail_logic::eval::Batch;
 pub use entail_logic::eval::meter::Work;
@@ -17,7 +17,7 @@ pub trait Cluster: Send + Sync {
 
     /// The ids of terms, given as canonical bytes; `None` for terms that the dictionary does not know.
     ///
-    /// Never asked for terms with an inline id.
+    /// Callers pass no terms with an inline id.
     fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt>;
 
     /// The canonical bytes of dictionary ids, in order. Sorted ids without repetitions cost least.
@@ -47,7 +47,7 @@ pub trait Cluster: Send + Sync {
     /// The named graphs that have facts.
     fn graphs(&self) -> Result<Vec<TermId>, Fault>;
 
-    /// Does the cluster answer from this process without waiting, or else [fall back](Interrupt::Fallback)?
+    /// Does the cluster answer within this process without waiting, or [fall back](Interrupt::Fallback)?
     fn is_local(&self) -> bool {
         false
     }
@@ -61,7 +61,8 @@ pub trait Cluster: Send + Sync {
 /// Why a call of the cluster gave no result.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Interrupt {
-    /// A [local](Cluster::is_local) cluster cannot answer at once: the query has to be run on the distributed path.
+    /// A [local](Cluster::is_local) cluster cannot answer without waiting: the query has to run on the distributed
+    /// path.
     Fallback,
     Fault(Fault),
 }
@@ -73,7 +74,7 @@ impl From<Fault> for Interrupt {
 }
 
 impl From<Interrupt> for Fault {
-    /// Only [`run_local`](crate::run_local) asks local clusters, and it handles their fallbacks.
+    /// Only [`run_local`](crate::run_local) uses local clusters, and it handles their fallbacks.
     fn from(interrupt: Interrupt) -> Self {
         match interrupt {
             Interrupt::Fallback => Self::internal("a distributed cluster fell back"),
@@ -148,27 +149,27 @@ pub trait Rows: Send {
     /// The next batch, with the columns of the plan's gathered slots bound; `None` at the end.
     fn next(&mut self) -> Result<Option<Batch>, Fault>;
 
-    /// What each node did, if that was measured; complete after the end.
+    /// The measured work of each node, if the session profiles; complete after the end.
     fn profile(&mut self) -> Vec<NodeProfile>;
 }
 
-/// What one node did for a plan.
+/// The measured work of one node for a plan.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeProfile {
     pub node: NodeId,
     pub name: String,
-    /// Rows of the answer that the node gave.
+    /// Rows of the answer from this node.
     pub rows: u64,
-    /// From the start to the end, waiting included.
+    /// From start to end, including waiting.
     pub seconds: f64,
     pub work: Vec<OperatorWork>,
 }
 
-/// What one operator did for one shard at one node.
+/// The measured work of one operator for one shard at one node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OperatorWork {
     pub stage: usize,
-    /// The position in the stage; one past the last is sending the rows on.
+    /// The position in the stage; one past the last operator stands for sending the rows on.
     pub operator: usize,
     /// `None` for rows that belong to no shard.
     pub shard: Option<u16>,

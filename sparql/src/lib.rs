@@ -11,16 +11,16 @@
 //!                                                  parts
 //! ```
 //!
-//! Basic graph patterns with their filters, their joins and unions run in the cluster, as large as can be; the remaining
-//! algebra runs on spareval, on ids. When nothing remains but DISTINCT, LIMIT and a projection, spareval is left out.
+//! Basic graph patterns with their filters, their joins and unions run in the cluster, as large as possible; the
+//! residual algebra runs on spareval, on ids. If only DISTINCT, LIMIT and a projection remain, spareval is bypassed.
 //!
-//! Folders, each of which uses only those before it: `text` and `algebra` (what was written), `rewrite` (bodies, leaves and
-//! residual algebra), `session` (the state of one query), `plan` (bodies as plans over ids), `fold` (groups and first rows),
-//! `evaluate` (solutions), `results` (bytes), `query` (requests).
+//! Folders, each of which uses only those before it: `text` and `algebra` (the input), `rewrite` (bodies, leaves and
+//! residual algebra), `session` (the state of one query), `plan` (bodies as plans over ids), `fold` (groups and first
+//! rows), `evaluate` (solutions), `results` (bytes), `query` (requests).
 //!
-//! Invariants: an answer is complete or an error; only terms that are shown or that expressions read are decoded; a text
-//! is parsed once and rewritten once; no text can overflow a stack; a query that is cancelled or past its deadline ends,
-//! whatever it is doing.
+//! Invariants: an answer is complete or an error; only terms that are output or that expressions read are decoded; a
+//! text is parsed once and rewritten once; no text can overflow a stack; a query that is cancelled or past its deadline
+//! ends at any stage.
 
 mod algebra;
 pub mod cluster;
@@ -47,11 +47,11 @@ use oxrdf::NamedNode;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetClause {
     pub default: DefaultGraph,
-    /// `None`: every named graph there is.
+    /// `None`: every named graph of the store.
     pub named: Option<Vec<NamedNode>>,
 }
 
-/// What the default graph of a query is.
+/// The default graph of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefaultGraph {
     /// The store's own default graph.

@@ -44,7 +44,7 @@ impl Processes {
         &self.http
     }
 
-    /// Stops the coordinator first, so that it does not move the shards of stopping nodes.
+    /// Stops the coordinator first, so that it does not report the shards of stopping nodes as unavailable.
     ///
     /// # Errors
     /// [`Error::Child`] if one does not end cleanly.

@@ -71,9 +71,9 @@ enum Command {
     Closure(GraphArguments),
     /// All pairs of vertices at the same distance from a common ancestor
     SameGeneration(GraphArguments),
-    /// What Debian's packages transitively need, exclude and trust
+    /// Transitive dependencies, conflicts and trusted maintainers of Debian's packages
     Debian(DebianArguments),
-    /// Sends the same query to a cluster again and again, and records each outcome
+    /// Sends the same query to a running cluster repeatedly, and records each outcome
     Ask(AskArguments),
     /// Creates Markdown tables of results
     Tables(TablesArguments),

@@ -109,7 +109,7 @@ fn ratios(results: &Results, out: &mut String) {
 /// The cost of a fact in each section, to compare workloads and clusters.
 fn together(all: &[Results], out: &mut String) {
     line(out, "### Together\n");
-    line(out, "For each fact, time in millionths of a second and room in bytes.\n");
+    line(out, "Per fact: time in microseconds, space in bytes.\n");
     line(out, "| workload | cluster | facts | seconds | time | CPU time | peak | at rest | added | disk |");
     line(out, "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     for results in all {

@@ -35,12 +35,12 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = input::STATUS, conflicts_with = "packages")]
     pub status: Option<PathBuf>,
 
-    /// Package indexes (plain, .gz, .zst; what else apt may use through its helper), `-` for the standard input, or
+    /// Package indexes (plain, .gz, .zst; other formats of apt through its helper), `-` for the standard input, or
     /// `auto` for the machine's own
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub packages: Vec<PathBuf>,
 
-    /// Only the packages of this section of the archive and all that they may need; can be given several times
+    /// Only the packages of this section of the archive and all packages that they may need; repeatable
     #[arg(long, value_name = "NAME")]
     pub section: Vec<String>,
 

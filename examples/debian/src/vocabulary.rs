@@ -8,7 +8,7 @@
 //! urn:debian:source:NAME       a source package
 //! urn:debian:v:PROPERTY        classes and properties
 //! ```
-//! What is not a letter, digit or one of `-._~+:@` is percent-encoded, so two names never share an IRI.
+//! All characters except letters, digits and `-._~+:@` are percent-encoded, so two names never share an IRI.
 
 use super::package::Maintainer;
 use super::relation::{Need, Target};

@@ -1,23 +1,23 @@
 //! New names for blank nodes.
 //!
-//! A blank node's label means something in its file only, so every label becomes the hash of the label under the
-//! *scope* of the load and file: two loads never share a blank node, and the same load tried again makes the same ones.
+//! A blank node's label is local to its file, so every label becomes the hash of the label under the
+//! *scope* of the load and file: two loads never share a blank node, and a retry of a load makes the same ones.
 //!
-//! Parsers also make blank nodes of their own, for `[]` and collections, with random labels. Those become the hash of a
-//! running number instead, so that they too are the same when the load is tried again. The document may itself contain
-//! a label that looks random (dumps of other stores do): such labels are *declared* by the scan that reads the text before the
-//! parser does, and are hashed as any other label.
+//! Parsers also create blank nodes, for `[]` and collections, with random labels. These become the hash of a running
+//! number instead, so they are the same in a retry too. The document may itself contain a label that looks random
+//! (dumps of other stores do): such labels are *declared* by the scan that reads the text before the parser, and are
+//! hashed like any other label.
 
 use hashbrown::{HashMap, HashSet};
 use oxrdf::BlankNodeRef;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 
-/// Labels with fewer digits are taken for the document's own: a random one is shorter once in 10^11.
+/// Labels with fewer digits are assumed to be the document's: a random label is shorter once in 10^11.
 const RANDOM_DIGITS_MIN: usize = 24;
 const RANDOM_DIGITS_MAX: usize = 32;
-/// The anonymous nodes that are kept apart by number. Past these they keep their random names: still distinct, but not
-/// the same when the load is tried again.
+/// The largest number of anonymous nodes that get a running number. Further ones keep their random names: distinct, but
+/// not the same in a retry.
 const ANONYMOUS_MAX: usize = 4 << 20;
 
 /// Relabels the blank nodes of one file of one load.
@@ -32,7 +32,7 @@ pub(crate) struct BlankNames {
 }
 
 impl BlankNames {
-    /// For a format whose parser makes no blank nodes of its own.
+    /// For a format whose parser creates no blank nodes.
     pub(crate) fn labelled(scope: u128) -> Self {
         Self {
             scope: scope.to_le_bytes(),
@@ -49,7 +49,7 @@ impl BlankNames {
         Self { generates: true, ..Self::labelled(scope) }
     }
 
-    /// For facts that are of the graph already: every node keeps its label.
+    /// For nodes that are in the graph already: every node keeps its label.
     pub(crate) fn kept() -> Self {
         Self { keeps: true, ..Self::labelled(0) }
     }
@@ -59,7 +59,7 @@ impl BlankNames {
         self.declared.insert(label);
     }
 
-    /// All anonymous nodes so far are out of scope, but perhaps one: the parser will not mention them again.
+    /// All anonymous nodes so far are out of scope, except possibly one: the parser will not reference them again.
     pub(crate) fn forget_but(&mut self, kept: Option<u128>) {
         self.anonymous.retain(|label, _| Some(*label) == kept);
         self.declared.retain(|label| Some(*label) == kept);
@@ -73,7 +73,7 @@ impl BlankNames {
         }
         let random = if self.generates { random_label(label) } else { None };
         let number = random.filter(|label| !self.declared.contains(label)).and_then(|label| self.number(label));
-        // A label never contains a zero byte, so no label is ever hashed as a number is.
+        // A label never contains a zero byte, so no label has the hash input of a number.
         let hash = match number {
             Some(number) => self.hash(&[&[0], &number.to_le_bytes()]),
             None => self.hash(&[label.as_bytes()]),

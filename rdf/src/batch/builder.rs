@@ -13,26 +13,26 @@ use oxrdf::{
 };
 use std::hash::BuildHasher;
 
-/// Triple terms inside triple terms, at most. Encoding and dropping them is recursive.
+/// The deepest nesting of triple terms. Encoding and dropping them is recursive.
 pub(crate) const TRIPLE_DEPTH_MAX: usize = 64;
 
-/// How many IRIs are found without their hash; a power of two.
+/// The number of recent IRIs that are found without their hash; a power of two.
 const RECENT: usize = 1024;
 const NOT_THERE: u32 = u32::MAX;
 
-/// A batch in the making.
+/// A batch under construction.
 pub(crate) struct BatchBuilder {
     batch: Batch,
-    /// Places in the table by a hash that is quicker than the one that each term needs once, and as hard to foresee.
+    /// Positions in the table, by a hash that is faster than the cluster's hash of terms, and as unpredictable.
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
-    /// Places of IRIs that were met a short while ago, by a hash of little worth: most predicates and classes are found
-    /// here, without a hash of all their bytes.
+    /// Positions of recent IRIs, by a weak hash: most predicates and classes are found here, without a hash of all
+    /// their bytes.
     recent: Box<[u32; RECENT]>,
     key: HashKey,
     graph: Option<NamedNode>,
     term_bytes_max: usize,
-    /// The last fact's slots: facts often share them with the one before, and comparing is cheaper than hashing.
+    /// The last fact's slots: consecutive facts often share them, and comparing is cheaper than hashing.
     last: Option<SlotFact>,
     pub(crate) names: BlankNames,
 }
@@ -89,7 +89,8 @@ impl BatchBuilder {
     /// Adds a fact.
     ///
     /// # Errors
-    /// `LimitExceeded` for a term that is too long or too deeply nested; the batch is then as it was, but for terms.
+    /// `LimitExceeded` for a term that is too long or too deeply nested; the batch is then unchanged, except for new
+    /// terms in its table.
     pub(crate) fn push(&mut self, quad: QuadRef<'_>) -> Result<(), Fault> {
         let last = self.last;
         let graph = self.graph_slot(quad.graph_name, last.map(|fact| fact.graph))?;
@@ -146,7 +147,7 @@ impl BatchBuilder {
         }
     }
 
-    /// The slot of a term; `hint` is a slot that the term may well have.
+    /// The slot of a term; `hint` is a likely slot.
     fn intern(&mut self, term: TermRef<'_>, hint: Option<Slot>) -> Result<Slot, Fault> {
         if let TermRef::NamedNode(node) = term {
             return self.intern_iri(node, hint);
@@ -169,7 +170,7 @@ impl BatchBuilder {
         known.map_or_else(|| self.intern_other_iri(node), Ok)
     }
 
-    /// An IRI that was not met a short while ago.
+    /// The slot of an IRI that is not among the recent ones.
     fn intern_other_iri(&mut self, node: NamedNodeRef<'_>) -> Result<Slot, Fault> {
         term::encode(node.into(), self.batch.terms.tail_buffer());
         let place = self.keep_tail()?;
@@ -187,7 +188,7 @@ impl BatchBuilder {
         (self.iri_at(slot) == Some(iri)).then_some(slot)
     }
 
-    /// The place of the term whose bytes were appended to the table.
+    /// The position of the term whose bytes were appended to the table.
     fn keep_tail(&mut self) -> Result<usize, Fault> {
         let table = &mut self.batch.terms;
         if table.tail().len() > self.term_bytes_max {
@@ -223,7 +224,7 @@ impl BatchBuilder {
     }
 }
 
-/// Where a recent IRI is looked for: by its length and its last bytes, in which IRIs differ most.
+/// The index of a recent IRI: by its length and its last bytes, in which IRIs differ most.
 fn recent(iri: &[u8]) -> usize {
     let tail = iri.last_chunk::<8>().map_or(0, |tail| u64::from_le_bytes(*tail));
     let mixed = (tail ^ iri.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -232,7 +233,7 @@ fn recent(iri: &[u8]) -> usize {
 
 impl Known for BatchBuilder {
     fn iri(&self, bytes: &[u8], place: TermPosition) -> Option<(usize, Slot)> {
-        // Subjects and graphs are often those of the fact before; then their end need not be looked for.
+        // Subjects and graphs are often those of the previous fact; then their end is known.
         let hint = match place {
             TermPosition::Subject => self.last.map(|last| last.subject),
             TermPosition::Graph => self.last.map(|last| last.graph),
@@ -270,7 +271,7 @@ fn renamed(node: &BlankNode, names: &mut BlankNames) -> BlankNode {
     BlankNode::new_unchecked(names.rename(node.as_ref()))
 }
 
-/// The fault for triple terms nested past [`TRIPLE_DEPTH_MAX`].
+/// The fault for triple terms nested deeper than [`TRIPLE_DEPTH_MAX`].
 pub(crate) fn too_deep() -> Fault {
     Fault::new(Reason::LimitExceeded, format!("triple terms nested more than {TRIPLE_DEPTH_MAX} deep"))
 }

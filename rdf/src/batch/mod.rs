@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Invariant: a term is in the table once, and never if it is inline; a slot is an index into the table or, with the
-//! top bit set, the [`TermId`] itself. So the receiver looks each distinct term up once and then only maps slots.
+//! top bit set, the [`TermId`] itself. So the receiver looks up each distinct term once and then only maps slots.
 
 pub(crate) mod blank;
 pub(crate) mod builder;
@@ -16,7 +16,7 @@ pub(crate) mod quads;
 use entail_model::term::TermHash;
 use entail_model::{Fact, Fault, TermId, TermKind, term};
 
-/// A term of a fact in a batch: a place in the batch's table, or an id that needs no table.
+/// A term of a fact in a batch: an index into the batch's table, or an id that needs no table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Slot(u64);
@@ -36,12 +36,12 @@ impl Slot {
         Self(id.0)
     }
 
-    /// The place in the table, unless the slot carries an id.
+    /// The index into the table, unless the slot has an id.
     pub fn index(self) -> Option<usize> {
         self.id().is_none().then_some(self.0 as usize)
     }
 
-    /// The inline value or the default graph, unless the slot is a place in the table.
+    /// The inline value or the default graph, unless the slot is an index into the table.
     pub fn id(self) -> Option<TermId> {
         let id = TermId(self.0);
         id.is_inline().then_some(id)
@@ -50,13 +50,13 @@ impl Slot {
     /// The id of the term, given the ids of the table's terms in order.
     ///
     /// # Panics
-    /// If `ids` are fewer than the table's terms.
+    /// If there are fewer `ids` than terms in the table.
     pub fn resolve(self, ids: &[TermId]) -> TermId {
         self.id().unwrap_or_else(|| ids[self.0 as usize])
     }
 }
 
-/// A fact whose terms are slots.
+/// A fact of slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SlotFact {
     pub graph: Slot,
@@ -81,7 +81,7 @@ impl SlotFact {
 #[derive(Clone, Debug, Default)]
 pub struct TermTable {
     bytes: Vec<u8>,
-    /// Where each term ends in `bytes`; it begins where the one before it ends.
+    /// The end of each term in `bytes`; a term begins at the end of the previous one.
     ends: Vec<u32>,
     hashes: Vec<TermHash>,
 }
@@ -130,7 +130,7 @@ impl TermTable {
     /// The kind of a term.
     ///
     /// # Errors
-    /// None for tables that parsing made.
+    /// None for tables made by parsing.
     pub fn kind(&self, index: usize) -> Result<TermKind, Fault> {
         term::kind_of(self.bytes(index))
     }
@@ -140,7 +140,7 @@ impl TermTable {
         (0..self.len()).map(|index| (self.hash(index), self.bytes(index)))
     }
 
-    /// The buffer, to append the bytes of a term that may be new; then call [`keep`](Self::keep) or
+    /// The buffer, for appending the bytes of a term that may be new; then call [`keep`](Self::keep) or
     /// [`drop_tail`](Self::drop_tail).
     pub(crate) fn tail_buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
@@ -172,7 +172,7 @@ impl TermTable {
     }
 }
 
-/// Some facts of the input and the terms they use. The order of facts carries no meaning.
+/// Some facts of the input and their terms. The order of facts has no meaning.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub terms: TermTable,
@@ -180,7 +180,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch that can become as large as another.
+    /// An empty batch with the capacity of another.
     pub(crate) fn with_room_for(other: &Self) -> Self {
         let TermTable { bytes, ends, hashes } = &other.terms;
         let terms = TermTable {
@@ -191,7 +191,7 @@ impl Batch {
         Self { terms, facts: Vec::with_capacity(other.facts.len()) }
     }
 
-    /// About how much memory the batch takes, in bytes.
+    /// The estimated memory of the batch, in bytes.
     pub fn byte_len(&self) -> usize {
         self.terms.byte_len() + self.terms.len() * 20 + self.facts.len() * size_of::<SlotFact>()
     }

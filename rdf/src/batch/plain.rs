@@ -28,8 +28,8 @@ pub(crate) enum TermPosition {
     Graph,
 }
 
-/// Lookup of the IRIs that a batch has already.
+/// Lookup of IRIs that a batch has already.
 pub(crate) trait Known {
-    /// The known IRI that the bytes begin with, as its length and its slot; a `>` follows it.
+    /// The known IRI at the start of the bytes, as its length and its slot; a `>` follows it.
     fn iri(&self, bytes: &[u8], place: TermPosition) -> Option<(usize, Slot)>;
 }

@@ -1,6 +1,6 @@
-//! Facts that are values already, such as those of an update, as batches.
+//! Batches of facts that exist as quads, such as those of an update.
 //!
-//! Their blank nodes are nodes of the graph, or new ones: they keep their labels, unlike those of a file.
+//! Their blank nodes are nodes of the graph, or new ones: they keep their labels, unlike blank nodes of a file.
 
 use crate::batch::Batch;
 use crate::batch::blank::BlankNames;
@@ -10,7 +10,7 @@ use entail_model::Fault;
 use entail_model::term::HashKey;
 use oxrdf::QuadRef;
 
-/// Makes one batch after the other.
+/// Builds a sequence of batches.
 pub struct QuadBatches(BatchBuilder);
 
 impl QuadBatches {
@@ -19,7 +19,7 @@ impl QuadBatches {
         Self(BatchBuilder::new(key, None, Limits::default().term_bytes, BlankNames::kept()))
     }
 
-    /// The batch of some quads; as many as fit into memory with their terms.
+    /// The batch of some quads, which must fit into memory with their terms.
     ///
     /// # Errors
     /// `LimitExceeded` for a term that is too long or too deeply nested.

@@ -1,14 +1,15 @@
-//! The errors of a load: which one ends it, and which are only counted.
+//! The errors of a load: the error that ends it, and errors that are only counted.
 //!
-//! Parts of a file are parsed at the same time, so errors are found in any order. Each has the *order* of the part it is
-//! in, and parts begin in order, so the earliest error of the file is always among those found: it is the one reported.
+//! Parts of a file are parsed at the same time, so errors are found in any order. Each has the *order* of the part it
+//! is in, and parts begin in order, so the earliest error of the file is always among those found: it is the one
+//! reported.
 
 use crate::request::OnError;
 use entail_model::{Fault, Reason};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Skipped errors that a report carries.
+/// The largest number of skipped errors in a report.
 pub(crate) const REPORTED_MAX: usize = 20;
 
 /// The errors of one file so far.
@@ -20,7 +21,7 @@ pub(crate) struct ErrorLog {
 
 #[derive(Default)]
 struct Found {
-    /// What ends the load even if malformed input is skipped, with the earliest order.
+    /// The error that ends the load even if malformed input is skipped, with the earliest order.
     fatal: Option<(u64, Fault)>,
     /// Malformed places, the earliest first.
     malformed: Vec<(u64, Fault)>,
@@ -41,12 +42,12 @@ impl ErrorLog {
         matches!(self.on_error, OnError::Stop)
     }
 
-    /// Has the load failed, so that no new part should be begun?
+    /// Has the load failed, so that no new part should begin?
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// The load cannot go on. Order zero comes before the whole file.
+    /// Ends the load with an error. Order zero is before the whole file.
     pub(crate) fn fail(&self, order: u64, fault: Fault) {
         let mut found = self.found();
         if found.fatal.as_ref().is_none_or(|(earliest, _)| order < *earliest) {
@@ -55,7 +56,8 @@ impl ErrorLog {
         self.stopped.store(true, Ordering::Release);
     }
 
-    /// A malformed place within the part of that order; places of one part are reported in order. Says whether to go on.
+    /// A malformed place within the part of that order; places of one part are reported in order. Returns whether to
+    /// continue.
     pub(crate) fn malformed(&self, order: u64, fault: Fault) -> bool {
         let mut found = self.found();
         found.count += 1;
@@ -78,7 +80,7 @@ impl ErrorLog {
     /// The number of skipped places and the first of them.
     ///
     /// # Errors
-    /// What ended the load.
+    /// The error that ended the load.
     pub(crate) fn finish(self) -> Result<(u64, Vec<Fault>), Fault> {
         let found = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut malformed = found.malformed.into_iter().peekable();

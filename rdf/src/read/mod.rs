@@ -25,18 +25,18 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-/// Chunks that are decompressed ahead of a parser.
+/// The number of chunks that are decompressed ahead of a parser.
 const AHEAD_CHUNKS: usize = 4;
 /// The parsers of nested formats are recursive in places; the limits on nesting are made for this stack.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Parses an input and hands its facts to `sink`, batch by batch.
+/// Parses an input and passes its facts to `sink`, batch by batch.
 ///
 /// # Errors
 /// `Syntax` for malformed input, with file, line and column (counted from one; columns in characters); `LimitExceeded`
-/// for what is longer or deeper than the limits, or too many skipped places; `Corrupt` for data that does not
+/// for input that is longer or deeper than the limits, or too many skipped places; `Corrupt` for data that does not
 /// decompress; `Unsupported` for a JSON-LD context that would have to be fetched; `InvalidRequest` for a base that is
-/// not an absolute IRI; and whatever fault the input (wrapped in an `io::Error`) or the sink fails with.
+/// not an absolute IRI; and any fault of the input (wrapped in an `io::Error`) or the sink.
 pub fn parse(request: ParseRequest, input: impl Input, sink: Sink<'_>) -> Result<ParseReport, Fault> {
     check_base(&request)?;
     let counts = Counts::default();
@@ -66,7 +66,7 @@ fn check_base(request: &ParseRequest) -> Result<(), Fault> {
     })
 }
 
-/// Parses a format that cannot be divided: one thread parses, and another decompresses if there is something to.
+/// Parses a format that cannot be divided: one thread parses, and another decompresses if the input is compressed.
 fn parse_apart(job: &Job<'_>, source: Source<'_>) {
     thread::scope(|scope| {
         let mut bytes: Box<dyn Bytes + Send + '_> = if source.is_compressed() {

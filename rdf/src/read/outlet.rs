@@ -24,17 +24,17 @@ impl<'a> Job<'a> {
         Self { request, log, triples: AtomicU64::new(0), ended_early: AtomicBool::new(false), sink }
     }
 
-    /// A fault of the input at a place in it, counted from one.
+    /// A fault at a position of the input, counted from one.
     pub(crate) fn syntax(&self, line: u64, column: u64, message: impl Into<String>) -> Fault {
         Fault::new(Reason::Syntax, shortened(message.into())).at(line, column).in_file(&self.request.file)
     }
 
-    /// A limit that the input passed at a place in it.
+    /// An exceeded limit at a position of the input.
     pub(crate) fn limit(&self, line: u64, column: u64, message: impl Into<String>) -> Fault {
         Fault::new(Reason::LimitExceeded, message).at(line, column).in_file(&self.request.file)
     }
 
-    /// A parser panicked: the input did nothing that it should answer with that.
+    /// The fault for a panic of a parser: a defect, whatever the input.
     pub(crate) fn defect(&self) -> Fault {
         Fault::internal("the parser failed on this input").in_file(&self.request.file)
     }
@@ -54,7 +54,7 @@ pub(crate) fn shortened(mut message: String) -> String {
 pub(crate) struct Outlet<'j, 'a> {
     job: &'j Job<'a>,
     builder: BatchBuilder,
-    /// The facts of the current batch that the counters know.
+    /// The number of facts of the current batch that the counters include.
     counted: usize,
 }
 
@@ -72,7 +72,7 @@ impl<'j, 'a> Outlet<'j, 'a> {
     /// Adds a fact to the batch, which [`settle`](Self::settle) then makes final.
     ///
     /// # Errors
-    /// `LimitExceeded` for a term past the limits.
+    /// `LimitExceeded` for a term beyond the limits.
     pub(crate) fn push(&mut self, quad: QuadRef<'_>) -> Result<(), Fault> {
         self.builder.push(quad)
     }
@@ -97,7 +97,7 @@ impl<'j, 'a> Outlet<'j, 'a> {
     /// Drops facts that were pushed since `mark` and not settled.
     pub(crate) fn rollback(&mut self, mark: Mark) {
         self.builder.rollback(mark);
-        // In a load that stops at its first error some of it may be settled; then the count no longer matters.
+        // In a load that stops at its first error some facts may be settled already; the count no longer matters then.
         self.counted = self.counted.min(self.builder.fact_count());
     }
 

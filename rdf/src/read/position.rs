@@ -1,9 +1,9 @@
-//! Places in texts: the ends of lines, and which of two errors comes first.
+//! Positions in texts: the ends of lines, and the order of two errors.
 
 use oxttl::TurtleSyntaxError;
 
-/// The error to tell of two that follow each other. The parser may find several in one place, one for each thing that
-/// was expected there, and gives the first that it found last.
+/// The error to report of two consecutive ones. The parser may find several errors in one place, one for each expected
+/// token, and returns the first of them last.
 pub(crate) fn earlier(one: TurtleSyntaxError, next: TurtleSyntaxError) -> TurtleSyntaxError {
     if next.location().start.offset <= one.location().start.offset { next } else { one }
 }

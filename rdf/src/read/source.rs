@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const PIECE_BYTES: usize = 256 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Where an input comes from, piece by piece.
+/// The source of an input, piece by piece.
 pub trait Input: Send {
     /// The next piece; an empty one is the end.
     ///
@@ -46,15 +46,15 @@ fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Something that decoded bytes come from.
+/// A source of decoded bytes.
 pub(crate) trait Bytes {
-    /// The next bytes, not many at once; none at the end.
+    /// The next bytes, a limited number at a time; none at the end.
     ///
     /// # Errors
-    /// What the input failed with, or `Corrupt` for data that does not decompress.
+    /// Errors of the input, or `Corrupt` for data that does not decompress.
     fn piece(&mut self) -> Result<Piece, Fault>;
 
-    /// Appends the next bytes to `buffer` and says how many; zero is the end.
+    /// Appends the next bytes to `buffer` and returns their number; zero is the end.
     ///
     /// # Errors
     /// As for [`piece`](Self::piece).
@@ -80,10 +80,10 @@ enum Decoder<'a> {
     Some(Box<dyn Read + Send + 'a>),
 }
 
-/// The first error of the input itself, as opposed to one of what decodes it.
+/// The first error of the input itself, as opposed to errors of the decoder.
 type Failure = Arc<Mutex<Option<Fault>>>;
 
-/// How many bytes were read and how many came out, also after the source has moved to another thread.
+/// The number of bytes read and of bytes decoded, also after the source has moved to another thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) read: Arc<AtomicU64>,
@@ -91,10 +91,10 @@ pub(crate) struct Counts {
 }
 
 impl<'a> Source<'a> {
-    /// Opens an input. Without a `compression`, the first bytes tell it.
+    /// Opens an input. Without a `compression`, the first bytes determine it.
     ///
     /// # Errors
-    /// What the input fails with when its first bytes are read.
+    /// Errors of the input when its first bytes are read.
     pub(crate) fn open(
         input: impl Input + 'a,
         file: &str,
@@ -189,7 +189,7 @@ fn taken(failure: &Failure) -> Option<Fault> {
     failure.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// A fault that travelled through an `io::Error`, or one made of it.
+/// The fault inside an `io::Error`, or a new fault for it.
 fn read_fault(file: &str, error: io::Error) -> Fault {
     let message = format!("cannot be read: {error}");
     match error.into_inner().map(|inner| inner.downcast::<Fault>()) {
@@ -226,7 +226,7 @@ impl<I: Input> Counted<I> {
         }
     }
 
-    /// Buffers at least so many bytes, unless the input has fewer.
+    /// Buffers at least this many bytes, unless the input has fewer.
     fn gather(&mut self, bytes: usize) -> io::Result<()> {
         while self.current.len() < bytes {
             let more = self.more()?;
@@ -271,12 +271,12 @@ impl<I: Input> BufRead for Counted<I> {
     }
 }
 
-/// Runs in a thread of its own: decompresses ahead of the parser, as far as the channel is deep.
+/// Runs in a separate thread: decompresses ahead of the parser, up to the capacity of the channel.
 pub(crate) fn read_ahead(mut source: Source<'_>, chunks: &SyncSender<Result<Piece, Fault>>) {
     loop {
         let result = Bytes::piece(&mut source);
         let is_last = result.as_ref().map_or(true, Piece::is_empty);
-        // The parser hangs up when it has failed.
+        // The parser closes the channel when it has failed.
         if chunks.send(result).is_err() || is_last {
             return;
         }
@@ -290,7 +290,7 @@ pub(crate) struct Ahead {
 
 impl Bytes for Ahead {
     fn piece(&mut self) -> Result<Piece, Fault> {
-        // After its last chunk the sender is gone; so it is after a panic, which the join reports.
+        // The sender closes the channel after its last chunk, and after a panic, which the join reports.
         self.chunks.recv().unwrap_or_else(|_| Ok(Piece::new()))
     }
 }

@@ -1,4 +1,4 @@
-//! Blank nodes: the same in every try of a load, distinct between loads, whole within one.
+//! Blank nodes: the same in every retry of a load, distinct between loads, consistent within a load.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Malformed input: the error names the place, the first one wins, and skipping leaves out what it should.
+//! Malformed input: an error has its position, the first error of the file is reported, and skipping drops only the
+//! malformed statements.
 
 use super::*;
 
@@ -6,7 +7,7 @@ fn fault(format: Format, text: &str) -> Fault {
     parse_all(request(format), text.as_bytes()).expect_err("malformed")
 }
 
-/// Text, line, column, and something that the message says.
+/// Text, line, column, and a part of the message.
 type Case = (Format, &'static str, u64, u64, &'static str);
 
 const RDF: &str = "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns:a='http://a/'>";

@@ -1,4 +1,4 @@
-//! Input that is long, deep, or made to break something.
+//! Input that is long, deep, or malicious.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! JSON-LD that is too large to hold is cut, and means the same.
+//! A JSON-LD document that is too large for memory is cut, with the same meaning.
 
 use super::*;
 

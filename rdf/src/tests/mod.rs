@@ -23,7 +23,7 @@ fn request(format: Format) -> ParseRequest {
     ParseRequest::new("file", format, KEY, 1)
 }
 
-/// What a parse gives, as quads.
+/// The result of a parse, as quads.
 #[derive(Debug)]
 struct Parsed {
     report: ParseReport,
@@ -50,7 +50,7 @@ fn parse_all(request: ParseRequest, input: impl Read + Send) -> Result<Parsed, F
     Ok(Parsed { report, quads, batches: batches.len() })
 }
 
-/// The quads of a batch, whose table must hold every term once and none that is inline.
+/// The quads of a batch; its table must have every term once and no inline term.
 fn quads_of(batch: &Batch) -> Vec<Quad> {
     let terms: Vec<Term> = batch.terms.iter().map(|(_, bytes)| term::decode(bytes).expect("our own bytes")).collect();
     let hashes: HashSet<_> = batch.terms.iter().map(|(hash, _)| hash).collect();
@@ -84,7 +84,7 @@ fn compressed(compression: Compression, text: &[u8]) -> Vec<u8> {
     writer.finish().expect("to memory")
 }
 
-/// An input that gives a few bytes at a time.
+/// An input that returns a few bytes at a time.
 struct Trickle<'t>(&'t [u8], usize);
 
 impl Read for Trickle<'_> {

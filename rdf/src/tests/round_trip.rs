@@ -1,4 +1,4 @@
-//! What is written in any format and compression is read back as it was.
+//! Facts written in any format and compression are read back unchanged.
 
 use super::*;
 use crate::batch::blank::BlankNames;
@@ -85,7 +85,7 @@ fn renamed(quad: &Quad, names: &mut BlankNames) -> Quad {
     Quad::new(node(&quad.subject, names), quad.predicate.clone(), term(&quad.object, names), graph)
 }
 
-/// Writes what the format can hold of `quads`, and says which ones that is.
+/// Writes the `quads` that the format can represent, and returns them.
 fn written(format: Format, compression: Compression, quads: &[Quad]) -> (Vec<u8>, Vec<Quad>) {
     let mut serializer = Serializer::new(format, Vec::new(), &[]).expect("no prefixes");
     let can_hold = |quad: &&Quad| match serializer.write(quad.as_ref()) {

@@ -1,4 +1,4 @@
-//! How fast parsing is: `cargo test -p entail-coordinator --lib -- --ignored --nocapture speed`.
+//! The speed of parsing: `cargo test -p entail-rdf --lib -- --ignored --nocapture speed`.
 
 use super::*;
 use std::fmt::Write as _;

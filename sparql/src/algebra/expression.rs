@@ -1,4 +1,4 @@
-//! What the rewriting needs to know of expressions.
+//! Properties of expressions that the rewriting uses.
 
 use entail_logic::rules::expression_text;
 pub use entail_logic::rules::walk::{any, operands, variables};
@@ -31,7 +31,7 @@ pub fn exists_patterns(expression: &Expression) -> Vec<&GraphPattern> {
     own.into_iter().chain(operands(expression).into_iter().flat_map(exists_patterns)).collect()
 }
 
-/// The text of an expression that any node may evaluate in place of the coordinator; `None` if none may.
+/// The text of an expression that nodes may evaluate instead of the coordinator; `None` if they may not.
 ///
 /// Its value must depend on its variables only, and its text must mean the same when it is parsed again.
 pub fn pushable_text(expression: &Expression) -> Option<String> {
@@ -74,7 +74,7 @@ fn is_tied_to_place(expression: &Expression) -> bool {
     }
 }
 
-/// The casts are named by IRIs like custom functions, and are the only such functions there are.
+/// Casts are named by IRIs like custom functions, and are the only supported ones.
 fn is_cast(function: &Function) -> bool {
     use oxrdf::vocab::xsd;
     let casts = [xsd::STRING, xsd::BOOLEAN, xsd::DOUBLE, xsd::FLOAT, xsd::INTEGER, xsd::DECIMAL, xsd::DATE_TIME];
@@ -124,7 +124,8 @@ pub fn map(expression: Expression, change: &mut dyn FnMut(Expression) -> Express
     change(changed)
 }
 
-/// `variable = IRI` and its like: the variable, and the terms of which it must be one, without repetitions.
+/// `variable = IRI` and equivalent expressions: the variable, and the terms of which it must be one, without
+/// repetitions.
 ///
 /// Exact because an IRI equals only itself. Literals are left to the filter: equal values have many forms.
 pub fn iri_choice(expression: &Expression) -> Option<(Variable, Vec<oxrdf::NamedNode>)> {

@@ -1,4 +1,4 @@
-//! SPARQL algebra: walks over the trees that the parser gives, and the meaning of parts that need no data.
+//! SPARQL algebra: traversals of the parser's trees, and the semantics of parts that need no data.
 //!
 //! Every pass over patterns uses [`children`] and [`expressions`], every pass over expressions
 //! [`expression::operands`] and [`expression::map`], so a new operator of the algebra is added in two places.
@@ -11,8 +11,8 @@ pub(crate) mod template;
 
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression};
 
-/// First character of the IRIs that only this crate makes (leaf services, graphs with blank names, functions): no parser
-/// accepts it, so no query can write them.
+/// First character of the IRIs that only this crate makes (leaf services, graphs with blank names, functions): no
+/// parser accepts it, so no query can write them.
 pub(crate) const INTERNAL: char = '\0';
 
 /// The direct inputs of an operator. Patterns of EXISTS are part of its [`expressions`].

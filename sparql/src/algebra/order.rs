@@ -1,10 +1,10 @@
 //! ORDER BY as a total order.
 //!
-//! SPARQL 1.1 §15.1 orders unbound values before blank nodes, IRIs and literals, and literals by the operator `<`, which
-//! leaves most pairs of literals of different types undecided. The evaluator's own comparison decides those by their
-//! lexical forms, one pair at a time, which makes circles (2 < 10 by value, 10 < "1a" < 2 by lexical form), and a sort
-//! over circles may give anything or fail. So each ORDER BY expression becomes a *sort key*: a string, made once for a
-//! row, whose order by code point extends `<`:
+//! SPARQL 1.1 §15.1 orders unbound values before blank nodes, IRIs and literals, and literals by the operator `<`,
+//! which leaves most pairs of literals of different types undecided. The evaluator's own comparison decides those by
+//! their lexical forms, one pair at a time, which makes cycles (2 < 10 by value, 10 < "1a" < 2 by lexical form), and a
+//! sort over cycles may give any order or fail. So each ORDER BY expression becomes a *sort key*: a string, computed
+//! once per row, with an order by code point that extends `<`:
 //!
 //! | kind of term | within the kind |
 //! |---|---|
@@ -24,7 +24,7 @@ use oxsdatatypes::{DateTime, Decimal, Double, Duration, GDay, GMonth, GMonthDay,
 use spareval::{ExpressionTerm, QueryEvaluator};
 use spargebra::algebra::{Expression, Function, GraphPattern, OrderExpression};
 
-/// Sorts `inner` by sort keys; `fresh` gives variables that are used nowhere else.
+/// Sorts `inner` by sort keys; `fresh` returns variables that are used nowhere else.
 pub fn sorted(inner: GraphPattern, by: Vec<OrderExpression>, mut fresh: impl FnMut() -> Variable) -> GraphPattern {
     let mut inner = inner;
     let mut expression = Vec::with_capacity(by.len());
@@ -60,7 +60,7 @@ fn function() -> NamedNode {
     NamedNode::new_unchecked(format!("{INTERNAL}sort-key"))
 }
 
-/// The sort key of a term: keys are ordered as the terms are.
+/// The sort key of a term: keys have the order of the terms.
 pub fn sort_key(term: Term) -> String {
     match ExpressionTerm::from(term) {
         ExpressionTerm::BlankNode(node) => format!("b{}", node.as_str()),
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// Where SPARQL's operator `<` decides between two terms, so do the keys, and in the same way.
+    /// If SPARQL's operator `<` orders two terms, their keys have the same order.
     #[test]
     fn keys_extend_the_operator() {
         let terms: Vec<Term> = in_order().into_iter().flatten().collect();

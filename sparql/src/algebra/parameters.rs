@@ -1,7 +1,7 @@
 //! Parameters: IRIs of a query text that may be replaced by others without parsing the text again.
 //!
-//! A text is parsed with markers in place of its parameters. No query can write a marker by itself: a text that contains
-//! the prefix of markers has no parameters.
+//! A text is parsed with markers in place of its parameters. No query can write a marker by itself: a text that
+//! contains the prefix of markers has no parameters.
 
 use oxrdf::{NamedNode, Term};
 use spargebra::Query;
@@ -16,8 +16,8 @@ pub(crate) fn number(iri: &NamedNode) -> Option<usize> {
     iri.as_str().strip_prefix(MARKER)?.parse().ok()
 }
 
-/// The pattern and the form of a SELECT or ASK over its own dataset that has nothing but basic graph patterns, joins and
-/// unions under solution modifiers. No IRI in such a query changes what the parser or the rewriting makes of it.
+/// The pattern and the form of a SELECT or ASK over its own dataset that has nothing but basic graph patterns, joins
+/// and unions under solution modifiers. No IRI in such a query changes its parsing or rewriting.
 pub(crate) fn plain(query: &Query) -> Option<&GraphPattern> {
     let (Query::Select { pattern, dataset: None, .. } | Query::Ask { pattern, dataset: None, .. }) = query else {
         return None;

@@ -1,4 +1,4 @@
-//! Templates: the triples and quads that CONSTRUCT and INSERT make of solutions.
+//! Templates: the triples and quads that CONSTRUCT and INSERT build from solutions.
 
 use oxrdf::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple, Variable};
 use spargebra::term::{GraphNamePattern, NamedNodePattern, QuadPattern, TermPattern, TriplePattern};
@@ -43,7 +43,7 @@ fn add_triple(triple: &TriplePattern, found: &mut BTreeSet<Variable>) {
     }
 }
 
-/// One solution, and the blank nodes that it made.
+/// One solution, and the blank nodes created for it.
 pub struct Filling<'a> {
     variables: &'a [Variable],
     row: &'a [Option<Term>],
@@ -56,7 +56,7 @@ impl<'a> Filling<'a> {
         Self { variables, row, blank_nodes: HashMap::new() }
     }
 
-    /// The triple; `None` if a variable is unbound or the terms make no triple.
+    /// The triple; `None` if a variable is unbound or the terms are not a valid triple.
     pub fn triple(&mut self, pattern: &TriplePattern) -> Option<Triple> {
         let subject = match self.term(&pattern.subject)? {
             Term::NamedNode(node) => NamedOrBlankNode::from(node),

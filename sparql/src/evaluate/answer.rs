@@ -1,7 +1,8 @@
 //! The solutions of a query, as blocks of rows of ids, and their decoding.
 //!
 //! When the whole query is one leaf under DISTINCT and LIMIT, its rows go from the cluster to the client without
-//! spareval: DISTINCT works on ids, LIMIT drops the stream, and only terms of the answer are decoded, a block at a time.
+//! spareval: DISTINCT works on ids, LIMIT drops the stream, and only terms of the answer are decoded, a block at a
+//! time.
 
 use crate::algebra::order;
 use crate::cluster::Interrupt;
@@ -21,7 +22,7 @@ use spargebra::Query;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-/// Rows in the first block, so that the first rows are not kept waiting, and in any later one.
+/// Rows in the first block, which is small so that the first rows arrive early, and in later blocks.
 const BLOCK_ROWS_FIRST: usize = 64;
 const BLOCK_ROWS_MAX: usize = 8_192;
 
@@ -41,7 +42,7 @@ pub struct Direct {
     pub length: Option<usize>,
 }
 
-/// Receives blocks; tells whether more are wanted.
+/// Receives blocks; returns whether to continue.
 pub type Sink<'s> = &'s mut dyn FnMut(Block) -> Result<ControlFlow<()>, Interrupt>;
 
 /// Collects rows into blocks.
@@ -200,7 +201,7 @@ impl Drop for Measured<'_> {
     }
 }
 
-/// Runs an evaluation that the session can stop. A fault that the session recorded takes precedence over the result.
+/// Runs an evaluation that the session can cancel. A fault that the session recorded takes precedence over the result.
 fn guarded<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Interrupt>) -> Result<T, Interrupt> {
     let result = term::watched(Arc::clone(session) as Arc<dyn Watch>, work);
     session.check()?;

@@ -61,7 +61,7 @@ impl Cells {
         Ok(Self { texts, at })
     }
 
-    /// The text of a cell, counted over all rows; `None` where it is unbound.
+    /// The text of a cell, by its index over all rows; `None` if it is unbound.
     pub fn get(&self, cell: usize) -> Option<&[u8]> {
         self.at[cell].map(|number| self.texts.get(number as usize))
     }

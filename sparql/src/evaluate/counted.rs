@@ -1,4 +1,4 @@
-//! Queries that only count: nodes send row counts, and no rows are made.
+//! Queries that only count: nodes send row counts instead of rows.
 
 use crate::cluster::Interrupt;
 use crate::evaluate::answer::Block;
@@ -17,7 +17,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Counts the rows; the one solution says how many.
+    /// Counts the rows; the only solution is their number.
     pub fn run(&self, session: &Arc<Session>, profiles: &Mutex<Profiles>) -> Result<Block, Interrupt> {
         let mut rows = UnionRows::new(Arc::clone(session), Arc::clone(&self.union), None);
         let result = Self::count(session, &mut rows);

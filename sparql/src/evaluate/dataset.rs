@@ -1,7 +1,7 @@
 //! The cluster as the dataset that spareval evaluates over.
 //!
-//! Basic graph patterns come in through [services](super::service); here are the single patterns that are left, and the
-//! ways between ids and terms.
+//! Basic graph patterns are evaluated through [services](super::service); this module has the remaining single
+//! patterns, and the conversion between ids and terms.
 
 use crate::algebra::INTERNAL;
 use crate::evaluate::lookups::{Found, From, Lookup, Lookups};
@@ -94,7 +94,7 @@ impl<'a> QueryableDataset<'a> for ClusterDataset {
             return Ok(EvalTerm::Id(id));
         }
         match &term {
-            // The names of our services are terms of no dictionary.
+            // No dictionary has the names of leaf services.
             Term::NamedNode(node) if node.as_str().starts_with(INTERNAL) && !node.as_str()[1..].starts_with("id:") => {
                 Ok(EvalTerm::Computed(Arc::new(term)))
             }
@@ -117,7 +117,7 @@ impl<'a> QueryableDataset<'a> for ClusterDataset {
     }
 
     fn internalize_expression_term(&self, term: ExpressionTerm) -> Result<EvalTerm, Fault> {
-        // Triple terms come from tables too, whose terms must be comparable.
+        // Triple terms can come from VALUES, whose terms must be comparable.
         let must_look = self.compares_computed || matches!(term, ExpressionTerm::Triple(_));
         let term = Term::from(term);
         if must_look {

@@ -1,4 +1,5 @@
-//! DESCRIBE: the facts of a resource as subject in the default graph, and those of the blank nodes they lead to.
+//! DESCRIBE: the facts with a resource as subject in the default graph, and recursively those of blank nodes among
+//! their objects.
 
 use crate::evaluate::lookups::{From, Lookup, Lookups};
 use crate::session::Session;
@@ -18,7 +19,7 @@ pub struct Describer<'a> {
     facts: Vec<(TermId, TermId, TermId)>,
 }
 
-/// Receives triples; tells whether more are wanted.
+/// Receives triples; returns whether to continue.
 pub type Triples<'t> = &'t mut dyn FnMut(Vec<Triple>) -> Result<ControlFlow<()>, Fault>;
 
 impl<'a> Describer<'a> {

@@ -1,13 +1,13 @@
 //! Which evaluations hold rows: those whose memory grows with their input.
 //!
-//! spareval does not tell how much memory it holds, so the input of operators that may hold rows is limited. Operators
+//! spareval does not report its memory, so the input of operators that may hold rows is limited. Operators
 //! that pass rows on one by one, or only aggregate them, need no limit.
 
 use crate::algebra::expression;
 use crate::algebra::{children, expressions};
 use spargebra::algebra::{AggregateExpression, AggregateFunction, GraphPattern};
 
-/// May the evaluation of the pattern hold as many rows as it gets? `is_leaf` tells leaf services from others.
+/// May the evaluation of the pattern hold as many rows as it gets? `is_leaf` recognises leaf services.
 pub fn holds_rows(pattern: &GraphPattern, is_leaf: &dyn Fn(&GraphPattern) -> bool) -> bool {
     let passes_on = match pattern {
         GraphPattern::Service { .. } => return !is_leaf(pattern),

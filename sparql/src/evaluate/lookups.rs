@@ -1,7 +1,7 @@
 //! Single patterns, looked up while the coordinator evaluates: for property paths, EXISTS and DESCRIBE.
 //!
-//! Each lookup is a plan of one atom. Answers are cached for the query, up to a limit; a relation that is asked often is
-//! fetched once and answered from memory, if it is small enough.
+//! Each lookup is a plan of one atom. Answers are cached for the query, up to a limit; a small relation that is looked
+//! up often is fetched once and answered from memory.
 
 use crate::cluster::Wanted;
 use crate::session::{Session, lock};
@@ -37,7 +37,7 @@ pub struct Lookup {
     pub from: From,
 }
 
-/// A fact that was found. The graph is told only by lookups in each named graph.
+/// A matching fact. Only lookups in each named graph set the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     pub subject: TermId,
@@ -66,7 +66,7 @@ struct Pairs {
     back: Vec<(TermId, TermId)>,
 }
 
-/// Facts as they come.
+/// A stream of facts.
 pub type Answer = Box<dyn Iterator<Item = Result<Found, Fault>>>;
 
 impl Lookups {
@@ -93,7 +93,7 @@ impl Lookups {
         Ok(Box::new(Recorder { stream, lookup, found: Some(Vec::new()), kept: Arc::clone(&self.kept) }))
     }
 
-    /// The relation in memory, if it is there or worth fetching now.
+    /// The relation in memory, if it is cached or worth fetching now.
     fn relation(&self, lookup: Lookup, predicate: TermId) -> Result<Option<Arc<Pairs>>, Fault> {
         let key = (lookup.from, predicate);
         {
@@ -130,7 +130,7 @@ impl Lookups {
         Ok(Some(pairs))
     }
 
-    /// The plan of a lookup, and where its values are; `None` if the dataset has no such graph.
+    /// The plan of a lookup, and the positions of its values; `None` if the dataset has no such graph.
     fn plan(&self, lookup: Lookup) -> Option<(Plan, Shape)> {
         let mut width = 0;
         let mut arg = |bound: Option<TermId>| match bound {
@@ -163,7 +163,7 @@ impl Lookups {
     }
 }
 
-/// Is it an inline value, which no subject and no predicate is?
+/// Is it an inline value? These are never subjects or predicates.
 fn is_value(arg: Arg) -> bool {
     matches!(arg, Arg::Const(id) if id.is_inline())
 }
@@ -189,7 +189,7 @@ impl Pairs {
     }
 }
 
-/// Where a lookup's values are in its rows.
+/// The positions of a lookup's values in its rows.
 #[derive(Clone, Copy)]
 struct Shape {
     subject: Arg,
@@ -244,7 +244,7 @@ impl Iterator for Stream {
 struct Recorder {
     stream: Stream,
     lookup: Lookup,
-    /// `None` once it is too much to keep.
+    /// `None` once there are too many facts to cache.
     found: Option<Vec<Found>>,
     kept: Arc<Mutex<Kept>>,
 }

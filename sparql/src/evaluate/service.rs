@@ -127,7 +127,7 @@ fn bytes_of_row(leaf: &LeafPlan) -> u64 {
     16 * leaf.variables.len() as u64 + 48
 }
 
-/// Looks up, for many rows of a fold together, what the evaluator will ask: ids of computed terms, and terms that
+/// Looks up, for many rows of a fold together, what the evaluator will need: ids of computed terms, and terms that
 /// expressions read.
 fn look_up(session: &Session, leaf: &LeafPlan, rows: &[Row]) -> Result<(), Fault> {
     let (mut ids, mut terms) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! Accumulators of aggregates over variables: SPARQL 1.1, 18.5.1.
 //!
-//! A value that is unbound, or that the aggregate is not defined for, is an error. COUNT and SAMPLE skip errors; the other
-//! aggregates give no value for a group with an error.
+//! A value that is unbound, or that the aggregate is not defined for, is an error. COUNT and SAMPLE skip errors; the
+//! other aggregates give no value for a group with an error.
 
 use super::extreme::Extreme;
 use super::joined::Joined;
@@ -54,7 +54,7 @@ pub trait Accumulate {
     /// Begins the next group; groups are numbered from zero.
     fn begin(&mut self);
 
-    /// Decodes the terms of rows that are going to be added.
+    /// Decodes the terms of rows before they are added.
     ///
     /// # Errors
     /// Errors of the cluster.
@@ -77,7 +77,7 @@ pub fn computed(term: Term) -> EvalTerm {
     term::inline_id(term.as_ref()).map_or_else(|| EvalTerm::Computed(Arc::new(term)), EvalTerm::Id)
 }
 
-/// Counts rows, or those that bind a cell.
+/// Counts rows, or rows that bind a cell.
 #[derive(Default)]
 struct Count {
     cell: Option<usize>,

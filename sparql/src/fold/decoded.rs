@@ -1,4 +1,4 @@
-//! A small cache of values computed from decoded terms: most rows have terms that earlier rows had.
+//! A small cache of values computed from decoded terms: most terms of a row occurred in earlier rows.
 
 use super::Rows;
 use crate::plan::codes::{UNBOUND, hash};
@@ -40,7 +40,7 @@ pub struct Decoded<T> {
 }
 
 impl<T> Decoded<T> {
-    /// An empty cache; `make` computes the value of a term, and `text` tells the bytes of text in a value.
+    /// An empty cache; `make` computes the value of a term, and `text` returns the bytes of text in a value.
     pub fn new(make: fn(Term) -> T, text: fn(&T) -> usize) -> Self {
         Self { known: HashMap::default(), make, text, texts: 0 }
     }
@@ -77,7 +77,7 @@ impl<T> Decoded<T> {
         Ok(())
     }
 
-    /// The value of a bound cell of the rows that were learned last.
+    /// The value of a bound cell of the rows that were computed last.
     pub fn get(&self, code: u64) -> Option<&T> {
         self.known.get(&code)
     }

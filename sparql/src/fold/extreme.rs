@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Keeps the least or greatest value of each group.
 pub struct Extreme {
     cell: usize,
-    /// How a better value compares with the best so far.
+    /// The ordering of a better value relative to the best so far.
     better: Ordering,
     keys: Decoded<Arc<str>>,
     best: Vec<Best>,
@@ -28,7 +28,7 @@ enum Best {
 }
 
 impl Extreme {
-    /// Of the values in a cell.
+    /// The extreme of the values in a cell.
     pub fn new(cell: usize, better: Ordering) -> Self {
         Self {
             cell,

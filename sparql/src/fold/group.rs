@@ -70,7 +70,7 @@ impl Groups {
     fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
         self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.learn(rows))?;
         let mut key = Vec::with_capacity(self.by.len());
-        // Rows often come in the order of a cell.
+        // Rows often arrive in the order of a cell.
         let mut last = None;
         for (row, times) in rows.each() {
             let is_same = last.is_some() && self.by.iter().zip(&key).all(|(cell, code)| row[*cell] == *code);

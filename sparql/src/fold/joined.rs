@@ -1,5 +1,5 @@
-//! GROUP_CONCAT: strings one after the other, in the order in which they came. The language that all have is that of the
-//! result.
+//! GROUP_CONCAT: concatenates strings in the order of their arrival. The result has their common language, if there is
+//! one.
 
 use super::Rows;
 use super::aggregate::{Accumulate, computed};

@@ -1,5 +1,5 @@
-//! Operators that keep little of many rows: groups, and the first rows in an order. They read the rows of a leaf as codes,
-//! so memory grows with the result only, and only terms that are shown or that aggregates read are decoded.
+//! Operators whose memory grows with their result, not with their input: groups, and the first rows in an order. They
+//! read the rows of a leaf as codes, and decode only terms that are output or that aggregates read.
 //!
 //! ```text
 //! leaf ──rows as codes──► groups: the cells of GROUP BY ──► an accumulator for each aggregate ──► a row for each group
@@ -27,7 +27,7 @@ use oxrdf::Variable;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Takes in all rows of a leaf and gives the rows of the fold.
+/// Consumes all rows of a leaf and returns the rows of the fold.
 ///
 /// # Errors
 /// `LimitExceeded` when groups, values or sorted rows need too much memory; errors of the leaf.
@@ -38,16 +38,16 @@ pub(crate) fn run(fold: &Fold, session: &Arc<Session>, rows: &mut UnionRows) -> 
     }
 }
 
-/// A row of what a fold gives.
+/// An output row of a fold.
 pub type Row = Vec<Option<EvalTerm>>;
 
-/// The rows that a fold gives, made one by one from its state.
+/// The output rows of a fold, computed one by one from its state.
 pub type Folded = Box<dyn Iterator<Item = Row>>;
 
-/// Rows that are looked at together. A batch that is only counted may stand for any number.
+/// Rows that are processed together. A batch that is only counted may stand for any number of rows.
 const ROWS: usize = 4096;
 
-/// Rows that came together, as codes.
+/// Rows that arrived together, as codes.
 pub struct Rows<'r> {
     pub session: &'r Session,
     pub names: &'r Codes,
@@ -62,7 +62,8 @@ impl<'r> Rows<'r> {
         Self { session, names, width, codes: Vec::new(), times: Vec::new() }
     }
 
-    /// Passes all rows of a batch to `give`, some at a time; as one row with a count, if they are equal and only counted.
+    /// Passes all rows of a batch to `give`, some at a time; as one row with a count, if they are equal and only
+    /// counted.
     fn each_of(
         &mut self,
         columns: &Columns,
@@ -94,7 +95,7 @@ impl<'r> Rows<'r> {
         }
     }
 
-    /// The rows: their cells, and for how many each stands.
+    /// The rows: their cells, and the number of rows that each stands for.
     pub fn each(&self) -> impl Iterator<Item = (&[u64], u64)> {
         self.times
             .iter()

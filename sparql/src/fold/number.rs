@@ -1,4 +1,4 @@
-//! SUM and AVG: numbers are added as the operator `+` adds them, in the widest type that came.
+//! SUM and AVG: numbers are added as the operator `+` adds them, in the widest type among them.
 
 use super::Rows;
 use super::aggregate::{Accumulate, computed};
@@ -40,7 +40,7 @@ impl Number {
         }
     }
 
-    /// As a float, which a double is never asked for.
+    /// As a float; never called for a double.
     fn float(self) -> Float {
         match self {
             Self::Integer(value) => value.into(),
@@ -93,12 +93,12 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Of the values in a cell.
+    /// The sum of the values in a cell.
     pub fn new(cell: usize) -> Self {
         Self { cell, is_average: false, numbers: Decoded::new(Number::of, |_| 0), sums: Vec::new() }
     }
 
-    /// As [`Sum::new`], divided by their count.
+    /// The average of the values in a cell.
     pub fn average(cell: usize) -> Self {
         Self { is_average: true, ..Self::new(cell) }
     }

@@ -1,7 +1,7 @@
-//! The first rows in an order: a heap of as many as are wanted, the last of them on top.
+//! The first rows in an order: a bounded heap, with the last row on top.
 //!
-//! Rows that are equal in the order are ordered by their codes, so which of them are the first does not depend on the order
-//! in which they come, and a LIMIT with an OFFSET goes on where that without stopped.
+//! Rows that are equal in the order are ordered by their codes, so the first rows do not depend on the order
+//! of arrival, and a LIMIT with an OFFSET continues exactly after the page before it.
 
 use super::decoded::Decoded;
 use super::{Row, Rows, places};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// The sort key of a cell; `None` for an unbound cell, which comes first.
 type Key = Option<Arc<str>>;
 
-/// A row among the first.
+/// A row in the heap.
 struct Kept {
     keys: Vec<(SortOrder, Key)>,
     row: Arc<[u64]>,
@@ -81,9 +81,10 @@ struct First {
     by: Vec<(usize, SortOrder)>,
     keys: Vec<Decoded<Arc<str>>>,
     heap: BinaryHeap<Kept>,
-    /// The rows in the heap, where each is wanted once.
+    /// The rows in the heap, if each is returned once.
     distinct: Option<HashSet<Arc<[u64]>>>,
-    /// What the last row began with that was too late for that alone: so is every later one that begins with it.
+    /// The leading code of the last row that was rejected by its leading code alone: all rows with this code are
+    /// rejected.
     late: Option<u64>,
     bytes: usize,
 }
@@ -134,7 +135,7 @@ impl First {
         }
     }
 
-    /// Is the row after all that are wanted?
+    /// Is the row after all rows in the full heap?
     fn is_late(&mut self, row: &[u64]) -> bool {
         let begin = self.by.first().map(|(cell, _)| row[*cell]);
         if self.late.is_some() && self.late == begin {

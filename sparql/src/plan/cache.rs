@@ -21,12 +21,12 @@ use spargebra::Query;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of entries, as the [`Estimate`] has them.
+/// The limit on the [estimated](Estimate) bytes of all entries.
 const BYTES_MAX: u64 = 16 << 20;
 /// Estimated bytes of an entry: `TIMES` for each byte of its key, and `OVERHEAD`.
 const TIMES: usize = 16;
 const OVERHEAD: usize = 512;
-/// Entries of usual size that fit.
+/// The number of entries of usual size that fit.
 const TEXTS: usize = 4096;
 
 /// Estimates the bytes of an entry from the length of its key.
@@ -98,14 +98,14 @@ impl PlanCache {
             }
             Some(Fingerprint { key, parameters }) => match Entry::marked(text) {
                 Some(entry) => (entry, Some((key, parameters))),
-                // An error, which is reported at its place in the text itself.
+                // An error: the parser then reports its position in the original text.
                 None => (Entry::of(parse_query(text, None)?), None),
             },
             None => (Entry::of(parse_query(text, None)?), None),
         };
         self.miss();
         let Some((key, parameters)) = cached else { return Ok(entry.bind(&[])) };
-        // Entries are dropped by any thread, on the stack that it has.
+        // Any thread may drop an entry, on its own stack.
         if is_shallow(text.nesting()) {
             self.entries.insert(key, entry.clone());
         }

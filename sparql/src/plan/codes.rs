@@ -1,11 +1,11 @@
-//! Rows as numbers, for operators that hold many: the cells of a [union](crate::plan::union)'s rows as *codes*, and sets of
-//! such rows.
+//! Rows as numbers, for operators that hold many: the cells of a [union](crate::plan::union)'s rows as *codes*, and
+//! sets of such rows.
 //!
 //! ```text
 //! code    id of a term, as it is  |  2^63 + 1, 2^63 + 2, ...: a term that no dictionary knows  |  2^64 - 1: unbound
 //! ```
 //!
-//! Invariant: two codes of one query are equal exactly when the cells are.
+//! Invariant: two codes of one query are equal if and only if the cells are.
 
 use crate::plan::union::{Cell, Columns, UnionPlan};
 use crate::session::term::EvalTerm;
@@ -24,7 +24,7 @@ pub struct Codes {
     unknown: Vec<Arc<Term>>,
 }
 
-/// Where a cell's code is.
+/// The source of a cell's code.
 #[derive(Clone, Copy)]
 enum Source {
     Slot(Slot),
@@ -32,7 +32,7 @@ enum Source {
 }
 
 impl Codes {
-    /// Knows the cells of all branches.
+    /// The codes for the cells of all branches.
     pub fn of(union: &UnionPlan) -> Self {
         let mut unknown: Vec<Arc<Term>> = Vec::new();
         let mut source = |cell: &Cell| match cell {
@@ -76,7 +76,7 @@ impl Codes {
     }
 }
 
-/// Distinct rows of one width, numbered as they came.
+/// Distinct rows of one width, numbered in the order of their arrival.
 pub struct RowSet {
     width: usize,
     codes: Vec<u64>,
@@ -100,7 +100,7 @@ impl RowSet {
         &self.codes[number * self.width..(number + 1) * self.width]
     }
 
-    /// The number of the row, which is that of the next row if it is new.
+    /// The number of the row; a new row gets the next number.
     ///
     /// # Panics
     /// If there are 2^32 rows, which no limit allows.
@@ -119,7 +119,7 @@ impl RowSet {
         }
     }
 
-    /// Adds the row; was it new?
+    /// Adds the row; returns whether it was new.
     pub fn is_new(&mut self, row: &[u64]) -> bool {
         let before = self.len;
         self.insert(row) == before
@@ -131,7 +131,7 @@ impl RowSet {
     }
 }
 
-/// Mixes codes: of ids, neighbours differ in a few low bits.
+/// Mixes codes, since neighbouring ids differ only in a few low bits.
 pub fn hash(row: &[u64]) -> u64 {
     row.iter().fold(0x243F_6A88_85A3_08D3, |hash, code| {
         let product = u128::from(hash ^ code) * u128::from(0x9E37_79B9_7F4A_7C15_u64);

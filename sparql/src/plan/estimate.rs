@@ -1,4 +1,4 @@
-//! How many rows to expect: from the sizes of relations, as the compiler of plans does.
+//! Estimated numbers of rows, from the sizes of relations, as in the compiler of plans.
 
 use crate::plan::union::UnionPlan;
 use crate::rewrite::body::Body;
@@ -11,7 +11,7 @@ use entail_model::{Fault, TermId};
 use oxrdf::NamedNode;
 use std::collections::BTreeSet;
 
-/// What a filter is expected to let through.
+/// The estimated selectivity of a filter.
 const FILTER_SHARE: f64 = 0.5;
 
 /// The expected rows after each operator, stage by stage.
@@ -38,7 +38,7 @@ pub fn of_plan(context: &Context, plan: &Plan) -> Vec<Vec<f64>> {
     plan.stages.iter().map(|stage| stage.ops.iter().map(&mut after).collect()).collect()
 }
 
-/// The expected rows of a body. A body that cannot be planned has its own way to say so; here it has none.
+/// The expected rows of a body; zero for a body that cannot be planned, whose error is reported elsewhere.
 fn rows(session: &Session, body: &Body) -> f64 {
     let Ok(piece) = UnionPlan::compile(session, std::slice::from_ref(body), Vec::new(), Repetitions::All) else {
         return 0.0;

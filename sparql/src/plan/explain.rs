@@ -1,4 +1,4 @@
-//! PlanCache for people: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
+//! Explanations of plans: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
 
 use crate::algebra::order;
 use crate::plan::estimate;
@@ -15,7 +15,7 @@ use spareval::QueryExplanation;
 use spargebra::algebra::GraphPattern;
 use spargebra::term::NamedNodePattern;
 
-/// A leaf: its branches, with what they did, if that is known.
+/// A leaf: its branches, with their measured work if there is any.
 pub fn leaf(session: &Session, number: usize, piece: &UnionPlan, profiles: Option<&Profiles>) -> Value {
     let branches =
         piece.branches.iter().enumerate().map(|(index, branch)| self::branch(session, number, index, branch, profiles));
@@ -145,8 +145,8 @@ pub fn tree(pattern: &GraphPattern) -> Value {
     json!({ "op": operator(pattern), "detail": detail, "inputs": inputs })
 }
 
-/// The coordinator's operators as they were evaluated, with the rows that each gave and the time until it had, that of
-/// its inputs included; `None` if they nest too deep to be told.
+/// The coordinator's operators as they were evaluated, with the output rows and the time of each, including its inputs;
+/// `None` if they nest too deep to be shown.
 pub fn measured_tree(explanation: &QueryExplanation) -> Option<Value> {
     let mut json = Vec::new();
     explanation.write_in_json(&mut json).ok()?;
@@ -171,7 +171,7 @@ fn measured_operator(node: &Value) -> Value {
     with(operator, "seconds", Some(node["duration in seconds"].clone()))
 }
 
-/// The tree with the folds of leaves between these and what is above; `rows` tells how many rows a leaf gave.
+/// The tree with the folds of leaves inserted above the leaves; `rows` returns the number of output rows of a leaf.
 pub fn with_folds(mut tree: Value, leaves: &[LeafPlan], rows: &dyn Fn(usize) -> Option<u64>) -> Value {
     if let Some(inputs) = tree["inputs"].as_array_mut() {
         let above = std::mem::take(inputs);

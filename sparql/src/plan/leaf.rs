@@ -1,4 +1,4 @@
-//! The plan of a leaf: a union of plans, and what the coordinator makes of its rows.
+//! The plan of a leaf: a union of plans, and the coordinator's processing of its rows.
 
 use crate::plan::union::UnionPlan;
 use crate::rewrite::fold::Fold;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 /// The plan of a leaf.
 pub struct LeafPlan {
     pub union: Arc<UnionPlan>,
-    /// The columns that the leaf gives.
+    /// The columns of the leaf's output.
     pub variables: Arc<[Variable]>,
     /// For each column, whether expressions of the coordinator read its terms.
     pub texts: Vec<bool>,
-    /// What is given in place of the rows.
+    /// The output of the leaf: its rows, or a fold of them.
     pub fold: Option<Fold>,
 }
 

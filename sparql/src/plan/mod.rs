@@ -1,8 +1,8 @@
 //! Plans: bodies become plans over ids, and their rows come back as codes.
 //!
-//! `union` compiles and runs the union of bodies of one leaf, `leaf` adds what the coordinator needs of its rows,
-//! `estimate` tells how many rows to expect, `cache` keeps queries by their text, `explain` and `profile` show plans and
-//! what they did.
+//! `union` compiles and runs the union of bodies of one leaf, `leaf` adds the coordinator's view of its rows,
+//! `estimate` estimates rows, `cache` caches queries by their text, `explain` shows plans and `profile` their measured
+//! work.
 
 pub(crate) mod cache;
 pub(crate) mod codes;

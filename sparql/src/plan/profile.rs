@@ -9,18 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A plan of the query: the leaf and the branch.
 type PlanNumber = (usize, usize);
 
-/// What every operator did, by plan, place and shard, and every node in all.
+/// The work of every operator, by plan, place and shard, and the total of every node.
 #[derive(Debug, Default)]
 pub struct Profiles {
     operators: BTreeMap<(PlanNumber, OperatorPosition), BTreeMap<Option<u16>, Work>>,
     nodes: BTreeMap<(PlanNumber, NodeId), Node>,
-    /// Plans that were stopped at least once. A node that is stopped does not tell what it has done.
+    /// Plans that were stopped at least once. A stopped node does not report its work.
     stopped: BTreeSet<PlanNumber>,
     /// The coordinator's own operators, if there were any.
     pub coordinator: Option<Value>,
 }
 
-/// The stage and the operator in it; one past the last operator is sending the rows on.
+/// The stage and the operator in it; one past the last operator stands for sending the rows on.
 type OperatorPosition = (usize, usize);
 
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ struct Node {
 }
 
 impl Profiles {
-    /// Adds what the branches of a leaf did in one run.
+    /// Adds the work of the branches of a leaf in one run.
     pub fn add(&mut self, leaf: usize, measured: Measured) {
         self.stopped.extend(measured.stopped.map(|branch| (leaf, branch)));
         for (branch, profiles) in measured.branches {
@@ -51,7 +51,7 @@ impl Profiles {
         }
     }
 
-    /// What an operator did, in all and for each shard.
+    /// The work of an operator, in total and for each shard.
     pub fn of_operator(&self, plan: PlanNumber, position: OperatorPosition) -> Value {
         let none = BTreeMap::new();
         let shards = self.operators.get(&(plan, position)).unwrap_or(&none);
@@ -67,18 +67,18 @@ impl Profiles {
         value
     }
 
-    /// Was the work on a plan stopped, at least once, before all nodes had done their part?
+    /// Was the work on a plan stopped, at least once, before all nodes had finished?
     pub fn is_stopped(&self, plan: PlanNumber) -> bool {
         self.stopped.contains(&plan)
     }
 
-    /// The rows that a leaf gave.
+    /// The output rows of a leaf.
     pub fn rows_of(&self, leaf: usize) -> u64 {
         let of_leaf = self.nodes.iter().filter(|(((of, _), _), _)| *of == leaf);
         of_leaf.map(|(_, node)| node.rows).sum()
     }
 
-    /// What each node took for a plan.
+    /// The work of each node for a plan.
     pub fn of_nodes(&self, plan: PlanNumber) -> Value {
         let nodes = self.nodes.range((plan, NodeId(u64::MIN))..=(plan, NodeId(u64::MAX)));
         let node = |((_, id), node): (&(PlanNumber, NodeId), &Node)| {

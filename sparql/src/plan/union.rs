@@ -4,8 +4,8 @@
 //! Body (terms, variables) ──lookup──► compile::Body (ids, slots) ──compile──► Plan ──► Rows
 //! ```
 //!
-//! A union plan has a branch for each body. A body with a term that the dictionary does not know, or that reads no graph,
-//! has no rows and no branch.
+//! A union plan has a branch for each body. A body with a term that the dictionary does not know, or that reads no
+//! graph, has no rows and no branch.
 
 use crate::algebra::expression;
 use crate::cluster::{Interrupt, NodeProfile, Rows, Wanted};
@@ -30,7 +30,7 @@ pub struct UnionPlan {
     pub repetitions: Repetitions,
 }
 
-/// A plan, and where its columns are.
+/// A plan, and the sources of the union's columns.
 #[derive(Debug)]
 pub struct Branch {
     /// `None`: one row, without a call of the cluster.
@@ -71,7 +71,7 @@ pub fn constants(body: &Body) -> Vec<Term> {
 }
 
 impl UnionPlan {
-    /// PlanCache the bodies, giving `variables`.
+    /// Compiles the bodies, with `variables` as columns.
     pub fn compile(
         session: &Session,
         bodies: &[Body],
@@ -87,7 +87,7 @@ impl UnionPlan {
     }
 }
 
-/// Where a body's terms get their ids; remembers them, for explanations.
+/// Resolves a body's terms to ids, and records them for explanations.
 struct Constants<'s> {
     session: &'s Session,
     met: HashMap<TermId, Term>,
@@ -164,7 +164,7 @@ impl<'s> BodyLowering<'s> {
             crate::rewrite::body::Graph::Variable(variable) => self.lowering.slots.of(variable),
             _ => unreachable!("only variable graphs have slots"),
         })?;
-        // Literals are never subjects, nothing but IRIs are predicates: such facts cannot be.
+        // Literals are never subjects, and only IRIs are predicates: such facts cannot exist.
         let is_possible = |arg: Arg| !matches!(arg, Arg::Const(id) if id.is_inline());
         if !is_possible(subject) || !is_possible(predicate) {
             return Ok(None);
@@ -194,7 +194,7 @@ pub struct UnionRows {
     branch: usize,
     rows: Option<Box<dyn Rows>>,
     rows_max: Option<u64>,
-    /// The rows given so far, if each is given once only.
+    /// The rows returned so far, if rows are returned only once.
     seen: Option<Seen>,
     /// The work of the nodes, by branch.
     profiles: Vec<(usize, Vec<NodeProfile>)>,
@@ -203,9 +203,9 @@ pub struct UnionRows {
 /// The measured work of one run of a union plan.
 #[derive(Debug, Default)]
 pub struct Measured {
-    /// By branch, what the nodes did that had come to their end.
+    /// By branch, the work of the nodes that had finished.
     pub branches: Vec<(usize, Vec<NodeProfile>)>,
-    /// The branch that was stopped, since there were rows enough.
+    /// The branch that was stopped because there were enough rows.
     pub stopped: Option<usize>,
 }
 
@@ -254,7 +254,7 @@ impl UnionRows {
         Ok(None)
     }
 
-    /// What the run has done; to be asked for when no more rows are wanted.
+    /// The work of the run; to be called when no more rows are needed.
     pub fn measured(&mut self) -> Measured {
         let stopped = self.rows.take().map(|mut rows| {
             self.profiles.push((self.branch, rows.profile()));
@@ -268,16 +268,16 @@ impl UnionRows {
         self.union.branches[columns.branch].times.map_or(1, |slot| columns.batch.columns[slot][row].0)
     }
 
-    /// Is the row one that was not given before, or may rows repeat?
+    /// Is the row new, or may rows repeat?
     ///
     /// # Errors
-    /// `LimitExceeded` if there are too many.
+    /// `LimitExceeded` if there are too many distinct rows.
     pub fn is_new(&mut self, columns: &Columns, row: usize) -> Result<bool, Fault> {
         self.seen.as_mut().map_or(Ok(true), |seen| seen.is_new(columns, row))
     }
 }
 
-/// The rows given so far.
+/// The rows returned so far.
 struct Seen {
     codes: Codes,
     rows: RowSet,

@@ -1,8 +1,8 @@
 //! From a parsed or prepared query to a plan that can run: rewritten, its leaves compiled.
 //!
 //! When the whole pattern is one leaf under DISTINCT, LIMIT and a projection, its rows go
-//! [straight](crate::evaluate::answer::Direct) to the client; otherwise spareval evaluates the residual algebra over the
-//! leaves.
+//! [straight](crate::evaluate::answer::Direct) to the client; otherwise spareval evaluates the residual algebra over
+//! the leaves.
 
 use crate::algebra::{constants, template};
 use crate::cluster::Interrupt;
@@ -33,7 +33,7 @@ use spargebra::term::{NamedNodePattern, TriplePattern};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-/// What becomes of the solutions.
+/// The use of the solutions.
 pub(crate) enum Kind {
     Select,
     Ask,
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Describe,
 }
 
-/// Where the solutions come from.
+/// The source of the solutions.
 pub(crate) enum Root {
     Direct(Direct),
     Counted(Counted),
@@ -112,7 +112,7 @@ struct Planner {
 }
 
 impl Planner {
-    /// The plan of a pattern; `shown` replaces the variables that it shows.
+    /// The plan of a pattern; `shown` replaces the variables of its projection.
     fn solutions(
         self,
         kind: Kind,
@@ -213,8 +213,8 @@ impl Planner {
     }
 }
 
-/// Can rows of bodies show `shown` in place of the query's own variables? DISTINCT is over what the query shows, before a
-/// template picks from it.
+/// Can rows of bodies be projected to `shown` instead of the query's own variables? DISTINCT applies to the query's
+/// projection, before a template selects from it.
 fn can_stream(modifiers: &Modifiers, shown: Option<&[Variable]>) -> bool {
     modifiers.duplicates == Duplicates::Kept || shown.is_none_or(|shown| modifiers.variables.as_deref() == Some(shown))
 }
@@ -224,7 +224,7 @@ fn bound_by_leaf(pattern: &GraphPattern, leaves: &[Leaf]) -> Option<Vec<Variable
     leaf_number(name.as_str()).and_then(|number| leaves.get(number)).map(|leaf| leaf.variables.clone())
 }
 
-/// The plan of a leaf, with the columns that anything uses.
+/// The plan of a leaf, with the columns that are used.
 fn leaf_plan(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -> Result<LeafPlan, Interrupt> {
     let leaf = &leaves[number];
     let texts = |variables: &[Variable]| variables.iter().map(|variable| needs.texts.contains(variable)).collect();
@@ -276,7 +276,7 @@ impl QueryPlan {
         }
     }
 
-    /// The plan as JSON, with what its operators did, if that was measured.
+    /// The plan as JSON, with the measured work of its operators if the session profiles.
     pub fn explain(&self) -> Value {
         let profiles = lock(&self.profiles);
         let measured = self.session.profile.then_some(&*profiles);

@@ -22,18 +22,18 @@ use tracing::info_span;
 /// Bytes of rows that the coordinator's operators may receive from the cluster in one query, by default.
 const FED_BYTES_MAX: u64 = 4 << 30;
 
-/// What is done with a query.
+/// The mode of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     #[default]
     Run,
     /// Only the plan, with estimates.
     Explain,
-    /// Run the query, and give the plan with the measured work of its stages.
+    /// Run the query, and return the plan with the measured work of its stages.
     Profile,
 }
 
-/// A query and all that it may use.
+/// A query and its resources.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     pub text: String,
@@ -45,15 +45,15 @@ pub struct Request {
     pub named_graphs: Vec<String>,
     /// The default graph is the merge of all graphs.
     pub union_default_graph: bool,
-    /// An answer of more rows is refused.
+    /// An answer with more rows fails.
     pub rows_max: Option<u64>,
     /// Bytes of rows that the coordinator's operators may receive from the cluster. 0: the default.
     pub fed_bytes_max: u64,
     /// The plan cache, if texts are cached.
     pub plans: Option<Arc<PlanCache>>,
-    /// Ends the query from outside.
+    /// Cancels the query.
     pub cancel: Cancellation,
-    /// Counts the rows as they are written, for those who look at a running query.
+    /// Counts the rows as they are written, for the list of running queries.
     pub rows_written: Option<Arc<AtomicU64>>,
 }
 
@@ -62,7 +62,7 @@ pub struct Request {
 pub struct Summary {
     /// Solutions or triples; of an ASK, one.
     pub rows: u64,
-    /// The plan, where it was asked for.
+    /// The plan, if it was requested.
     pub plan: Option<Value>,
 }
 
@@ -78,8 +78,8 @@ pub enum Local {
 /// Runs a query on this thread, blocking; its parts go to `output`.
 ///
 /// # Errors
-/// `Syntax`, `Unsupported`, `LimitExceeded`, `InvalidRequest` for the query; `Cancelled` and `DeadlineExceeded`; what the
-/// cluster and `output` give. After an error the parts so far are no answer.
+/// `Syntax`, `Unsupported`, `LimitExceeded`, `InvalidRequest` for the query; `Cancelled` and `DeadlineExceeded`; errors
+/// of the cluster and of `output`. After an error the parts so far are not an answer.
 pub fn run(request: Request, cluster: Arc<dyn Cluster>, output: Output<'_>) -> Result<Summary, Fault> {
     run_tuned(request, Tuning::default(), cluster, output)
 }
@@ -98,8 +98,8 @@ pub fn run_tuned(
     with_stack(text.nesting(), || run_checked(&request, text, tuning, cluster, output))
 }
 
-/// Answers a query at once, if its text is that of a cached prepared query and a [local](Cluster::is_local) cluster has
-/// everything that it needs.
+/// The fast path: answers a query if the plan cache has a prepared query for its text and a [local](Cluster::is_local)
+/// cluster can evaluate it without waiting.
 ///
 /// # Errors
 /// As for [`run`].
@@ -134,7 +134,7 @@ pub fn run_local(request: &Request, cluster: Arc<dyn Cluster>) -> Result<Local, 
     })
 }
 
-/// The cache that may answer for the text of the request. A base IRI changes what a text means.
+/// The cache to use for the text of the request; none with a base IRI, which changes the meaning of a text.
 fn cache(request: &Request) -> Option<&PlanCache> {
     request.plans.as_deref().filter(|_| request.base.is_none())
 }

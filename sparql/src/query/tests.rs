@@ -1,4 +1,4 @@
-//! Tests of whole requests over a cluster that knows every term and has no rows: what is parsed, rewritten and planned.
+//! Tests of whole requests over a cluster that knows every term and has no rows: parsing, rewriting and planning.
 
 mod once;
 mod prepared;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// Gives every term an id at its first lookup, and no plan a row.
+/// Assigns an id to every term at its first lookup, and returns no rows for any plan.
 #[derive(Default)]
 struct NoRows {
     ids: Mutex<HashMap<Vec<u8>, TermId>>,
@@ -71,7 +71,7 @@ fn explained(text: &str, plans: Option<&Arc<PlanCache>>, cluster: &Arc<NoRows>) 
     Ok(without_made_up_names(summary.plan.expect("an explained query has a plan")))
 }
 
-/// The plan without the names of variables that the parser makes up at random.
+/// The plan without the variable names that the parser generates at random.
 fn without_made_up_names(plan: Value) -> Value {
     let text = plan.to_string();
     let (mut named, mut rest) = (String::new(), &text[..]);

@@ -1,8 +1,8 @@
-//! SPARQL Update, as far as this version goes: what a request inserts.
+//! SPARQL Update, as far as this version supports it: insertion.
 //!
 //! INSERT DATA and INSERT .. WHERE are applied in order; the quads of a whole request are one list, which the caller
-//! commits as one epoch. WHERE is evaluated over the pinned epoch. So a request in which an INSERT .. WHERE comes after
-//! something that inserts is refused: it would have to see facts that are not committed yet.
+//! commits as one epoch. WHERE is evaluated over the pinned epoch. So a request in which an INSERT .. WHERE follows
+//! another insertion is refused: it would have to see facts that are not committed yet.
 
 use crate::algebra::template::{self, Filling};
 use crate::cluster::Cluster;
@@ -29,13 +29,13 @@ pub const QUADS_MAX: usize = 4_000_000;
 pub struct UpdateRequest {
     pub text: String,
     pub base: Option<String>,
-    /// Ends the evaluation from outside.
+    /// Cancels the evaluation.
     pub cancel: Cancellation,
-    /// Bytes of rows that the coordinator's operators may get.
+    /// Bytes of rows that the coordinator's operators may receive.
     pub fed_bytes_max: u64,
 }
 
-/// Can the text be parsed, and does it ask only for what is supported?
+/// Is the text well-formed, with supported operations only?
 ///
 /// # Errors
 /// As for [`quads`], as far as they do not depend on facts.
@@ -53,7 +53,7 @@ fn parsed(text: Checked<'_>, base: Option<&str>) -> Result<Update, Fault> {
 /// The quads that a request inserts. Blocks while WHERE is evaluated.
 ///
 /// # Errors
-/// `Syntax` and `LimitExceeded` for the text; `Unsupported` for what deletes or loads, by name.
+/// `Syntax` and `LimitExceeded` for the text; `Unsupported` for DELETE, LOAD and similar operations, by name.
 pub fn quads(request: UpdateRequest, cluster: Arc<dyn Cluster>) -> Result<Vec<Quad>, Fault> {
     let text = limits::check(&request.text)?;
     with_stack(text.nesting(), || quads_of(&request, text, &cluster))
@@ -73,7 +73,7 @@ fn quads_of(request: &UpdateRequest, text: Checked<'_>, cluster: &Arc<dyn Cluste
                 let insertion = Insertion { insert, using, pattern: *pattern, base: base.clone() };
                 quads = insertion.quads(cluster, request)?;
             }
-            // There is no such thing as an empty graph here, so making one changes nothing.
+            // Empty graphs do not exist in this store, so creating one changes nothing.
             GraphUpdateOperation::Create { .. } => {}
             _ => return Err(Fault::internal("an operation that was not checked")),
         }

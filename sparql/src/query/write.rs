@@ -16,11 +16,11 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of triples that CONSTRUCT remembers in order to give each once.
+/// Bytes of triples that CONSTRUCT remembers in order to return each once.
 const CONSTRUCTED_BYTES_MAX: usize = 256 << 20;
 
 impl QueryPlan {
-    /// Writes the answer; gives the number of its rows.
+    /// Writes the answer; returns the number of its rows.
     pub fn write(&self, request: &Request, output: Output<'_>) -> Result<u64, Interrupt> {
         let rows = Count::of(request);
         match &self.kind {
@@ -33,7 +33,7 @@ impl QueryPlan {
 
     fn write_solutions(&self, format: Format, mut rows: Count<'_>, output: Output<'_>) -> Result<u64, Interrupt> {
         let mut writer = SolutionWriter::new(format, self.variables.clone(), output)?;
-        // What is all here is one part of an answer.
+        // An answer that is complete already is sent as one part.
         let is_waited_for = !self.session.cluster.is_local();
         self.solutions(&mut |block| {
             rows.add(block.rows)?;
@@ -119,7 +119,7 @@ impl QueryPlan {
     }
 }
 
-/// The triples that were given, as far as they are remembered: a graph has each once, and giving one again is no error.
+/// The triples that were written, up to a limit: a graph has each once, but repeating one is not an error.
 #[derive(Default)]
 struct Given {
     triples: HashSet<Triple>,
@@ -143,11 +143,11 @@ impl Given {
     }
 }
 
-/// The rows of an answer: how many there are so far, and may be.
+/// The number of rows of an answer so far, and its limit.
 struct Count<'r> {
     rows: u64,
     max: u64,
-    /// Shown to those who look at the running query.
+    /// Shown in the list of running queries.
     shown: Option<&'r AtomicU64>,
 }
 

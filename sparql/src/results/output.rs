@@ -1,4 +1,4 @@
-//! Answers as bytes: solutions, booleans and graphs in their formats, cut into parts of at most 1 MiB.
+//! Answers as bytes: solutions, booleans and graphs in their formats, split into parts of at most 1 MiB.
 
 use crate::evaluate::cells::Cells;
 use crate::results::table::{Form, Table};
@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-/// Bytes in one part at most.
+/// The largest number of bytes in one part.
 pub const PART_BYTES_MAX: usize = 1 << 20;
 
 /// A part of an answer: first one header, then data.
@@ -26,7 +26,7 @@ pub enum Part {
 /// Receives the parts of an answer.
 pub type Output<'o> = &'o mut (dyn FnMut(Part) -> Result<(), Fault> + Send);
 
-/// How an answer is written.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// JSON for solutions and booleans, N-Triples for graphs.
@@ -106,7 +106,7 @@ pub struct SolutionWriter {
     width: usize,
 }
 
-/// How rows become bytes.
+/// The serializer of a table.
 #[allow(clippy::large_enum_variant, reason = "there is one for an answer")]
 enum RowWriter {
     Direct(Table),

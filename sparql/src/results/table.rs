@@ -1,5 +1,5 @@
-//! Tables in JSON, CSV and TSV, written from the canonical bytes of terms: dictionary entries go into the answer without
-//! being decoded into terms. The bytes are those that sparesults writes, which a test compares.
+//! Tables in JSON, CSV and TSV, written from the canonical bytes of terms: dictionary entries go into the answer
+//! without being decoded into terms. A test compares the output with that of sparesults, byte by byte.
 
 use entail_model::{Fault, term};
 use oxrdf::vocab::xsd;
@@ -16,12 +16,12 @@ pub enum Form {
 /// A table that is being written.
 pub struct Table {
     form: Form,
-    /// What stands before a value of each column.
+    /// The text before a value of each column.
     keys: Vec<Vec<u8>>,
     rows: u64,
 }
 
-/// Canonical bytes, taken apart.
+/// The parts of a term's canonical bytes.
 enum Parts<'t> {
     Iri(&'t [u8]),
     Blank(&'t [u8]),
@@ -111,7 +111,7 @@ impl Table {
     /// Writes a row of canonical bytes.
     ///
     /// # Errors
-    /// `Corrupt` for bytes that are no term's.
+    /// `Corrupt` for bytes that do not encode a term.
     pub fn row<'t>(&mut self, cells: impl Iterator<Item = Option<&'t [u8]>>, out: &mut Vec<u8>) -> Result<(), Fault> {
         let is_first = self.rows == 0;
         self.rows += 1;
@@ -221,7 +221,7 @@ fn tsv_term(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Writes a part, if it is there, between two others.
+/// Writes an optional part between a prefix and a suffix.
 fn between(before: &[u8], part: Option<&[u8]>, after: &[u8], out: &mut Vec<u8>) {
     if let Some(part) = part {
         [before, part, after].iter().for_each(|bytes| out.extend_from_slice(bytes));

@@ -1,8 +1,8 @@
-//! What the coordinator's operators need of the leaves, read off the residual algebra.
+//! The columns and terms of leaves that the coordinator's operators need, derived from the residual algebra.
 //!
-//! Terms stay ids until an expression reads them. [`Needs`] tells which variables expressions read, so that
-//! their terms are decoded a batch at a time; which variables are used at all; and whether a computed term can ever meet
-//! an id, since only then must computed terms be looked up in the dictionary.
+//! Terms stay ids until an expression reads them. [`Needs`] records which variables expressions read, so that their
+//! terms are decoded a batch at a time; which variables are used at all; and whether a computed term can ever meet an
+//! id, since only then must computed terms be looked up in the dictionary.
 
 use crate::algebra::expression;
 use crate::algebra::{children, expressions};
@@ -10,7 +10,7 @@ use oxrdf::Variable;
 use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, GraphPattern};
 use std::collections::{HashMap, HashSet};
 
-/// What a rewritten pattern needs.
+/// The needs of a rewritten pattern.
 #[derive(Debug, Default)]
 pub struct Needs {
     /// Variables whose terms expressions read.
@@ -23,7 +23,7 @@ pub struct Needs {
     pub compares_computed: bool,
 }
 
-/// Where the values of a variable may come from.
+/// The possible sources of a variable's values.
 #[derive(Clone, Copy, Default, PartialEq)]
 struct Origin {
     ids: bool,
@@ -46,7 +46,7 @@ pub fn needs(pattern: &GraphPattern, leaves: &dyn Fn(&GraphPattern) -> Option<Ve
 struct Analysis<'l> {
     needs: Needs,
     origins: HashMap<Variable, Origin>,
-    /// A variable, and one whose values it takes over.
+    /// A variable, and the variable that it is an alias of.
     aliases: Vec<(Variable, Variable)>,
     comparisons: Vec<(Expression, Expression)>,
     leaves: &'l dyn Fn(&GraphPattern) -> Option<Vec<Variable>>,
@@ -120,7 +120,7 @@ impl Analysis<'_> {
         }
     }
 
-    /// Everything in the expression is decoded, except what can be decided on ids.
+    /// Everything in the expression is decoded, except comparisons that ids decide.
     fn read(&mut self, expression: &Expression) {
         self.needs.used.extend(expression::variables(expression));
         match expression {
@@ -172,8 +172,8 @@ impl Analysis<'_> {
         self.needs
     }
 
-    /// Where an operand of a comparison by term comes from. Computed literals are compared by value, or with what is no
-    /// literal, and then they differ either way.
+    /// The source of an operand of a comparison by term. Computed literals are compared by value, or with a term that
+    /// is not a literal, from which they always differ.
     fn operand(&self, expression: &Expression) -> Origin {
         match expression {
             Expression::Variable(variable) => self.origins.get(variable).copied().unwrap_or_default(),
@@ -183,7 +183,7 @@ impl Analysis<'_> {
     }
 }
 
-/// Does the evaluator pass such an expression's terms on as they are?
+/// Does the evaluator pass the terms of such an expression on unchanged?
 fn stays_internal(expression: &Expression) -> bool {
     match expression {
         Expression::NamedNode(_) | Expression::Literal(_) | Expression::Variable(_) => true,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A [`Body`] is a join of triple patterns, each with its graphs, under filters. Its solutions are a bag over
-//! [`Body::variables`], all of which are bound in every solution: that is what makes merging bodies, and pushing
+//! [`Body::variables`], all of which are bound in every solution: this makes merging bodies, and pushing
 //! filters into them, exact. A union is a list of bodies.
 
 use oxrdf::{NamedNode, NamedOrBlankNode, Term, Triple, Variable};
@@ -112,7 +112,7 @@ impl Pattern {
         positions.into_iter().filter_map(Position::variable).chain(graph)
     }
 
-    /// Replaces a variable. `false` if the graph would be something that names no graph.
+    /// Replaces a variable; `false` if the graph would become a term that cannot name a graph.
     fn substitute(&mut self, variable: &Variable, term: &Term) -> bool {
         self.positions().into_iter().for_each(|p| p.substitute(variable, term));
         if matches!(&self.graph, Graph::Variable(own) if own == variable) {
@@ -137,7 +137,7 @@ fn position(pattern: &TermPattern) -> Option<Position> {
     })
 }
 
-/// The variable that stands for a blank node of the query: no name that a query can write.
+/// The variable that stands for a blank node of the query; no query can write its name.
 pub fn blank_variable(label: &str) -> Variable {
     Variable::new_unchecked(format!("_:{label}"))
 }

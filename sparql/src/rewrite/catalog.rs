@@ -1,6 +1,6 @@
-//! What the rewriting asks about the data: expected rows and the named graphs.
+//! The information about data that the rewriting uses: expected rows and the named graphs.
 //!
-//! The rewriting knows neither statistics nor dictionaries; the session of a query answers for it.
+//! The rewriting has neither statistics nor dictionaries itself; the session of a query implements this trait.
 
 use crate::rewrite::body::Body;
 use entail_model::{Fault, TermId};
@@ -27,10 +27,10 @@ pub(crate) trait Catalog {
     fn graph_node(&self, graph: TermId) -> Result<NamedNode, Fault>;
 }
 
-/// Thresholds of the rewriting. The default suits real graphs; tests take every way on small ones.
+/// Thresholds of the rewriting. The default suits real graphs; tests lower them, so that small graphs take every path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
-    /// A right side of fewer expected rows is not worth a join that makes it smaller.
+    /// A right side with fewer expected rows is not worth a join that reduces it.
     pub reduce_rows_min: f64,
     /// How many times smaller the join must be expected to be.
     pub reduce_factor: f64,

@@ -1,4 +1,4 @@
-//! EXISTS at the coordinator: its patterns stay patterns, which are looked up row by row.
+//! EXISTS at the coordinator: its patterns stay in the algebra and are looked up row by row.
 
 use crate::algebra::{children, expression, expressions};
 use crate::rewrite::body::Graph;

@@ -1,7 +1,7 @@
-//! FILTER, OPTIONAL and MINUS: what of them can be made part of bodies.
+//! FILTER, OPTIONAL and MINUS: moves parts of them into bodies.
 //!
-//! Each conjunct of a filter goes as deep as it can: into a body, else into a join that asks for no more than whether
-//! there is a partner, else it stays with the coordinator.
+//! Each conjunct of a filter moves as deep as possible: into a body, else into a semi-join, else it stays with the
+//! coordinator.
 
 use crate::algebra::expression;
 use crate::rewrite::body::{self, Body, Graph};
@@ -91,8 +91,8 @@ impl Rewriter<'_> {
 
     /// The right side of an OPTIONAL or MINUS whose left side's rows all extend rows of `certain`.
     ///
-    /// Only the right rows that join with some left row matter, so where that is less, the join with `certain` is made
-    /// in the cluster: its rows, as a set over the right side's variables, are exactly those.
+    /// Only right rows that join with some left row matter. If these are fewer, the join with `certain` runs in the
+    /// cluster: its rows, as a set over the right side's variables, are exactly those.
     pub(crate) fn beside(&mut self, right: Form, certain: Option<&Body>) -> GraphPattern {
         let bodies = match right {
             Form::Bodies(bodies) => bodies,
@@ -109,7 +109,7 @@ impl Rewriter<'_> {
     }
 }
 
-/// The bodies under one more filter; the bodies as they were if it cannot be pushed into all of them.
+/// The bodies under one more filter; the unchanged bodies if it cannot be pushed into all of them.
 fn push_filter(bodies: Vec<Body>, filter: &Expression) -> Result<Vec<Body>, Vec<Body>> {
     if bodies.is_empty() {
         return Ok(bodies);
@@ -134,7 +134,7 @@ fn push_filter(bodies: Vec<Body>, filter: &Expression) -> Result<Vec<Body>, Vec<
         .collect())
 }
 
-/// The filter as the body can run it, with fixed terms in place; `None` if it cannot.
+/// The filter in a form that the body can run, with fixed terms substituted; `None` if there is none.
 fn pushable(body: &Body, filter: &Expression) -> Option<Expression> {
     expression::pushable_text(filter)?;
     if body.fixed.is_empty() && !body.patterns.is_empty() {

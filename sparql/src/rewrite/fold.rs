@@ -1,4 +1,4 @@
-//! Folds: what a leaf gives in place of its rows, as the rewriting finds it in the algebra. [`crate::fold`] runs them.
+//! Folds of a leaf's rows, as the rewriting finds them in the algebra. [`crate::fold`] runs them.
 
 use crate::rewrite::body::Body;
 use oxrdf::Variable;
@@ -7,14 +7,14 @@ use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, Ord
 use std::cmp::Ordering;
 use std::fmt;
 
-/// What a leaf gives in place of its rows.
+/// The output of a leaf in place of its rows.
 #[derive(Clone, Debug)]
 pub enum Fold {
     Group(Group),
     Top(Top),
 }
 
-/// GROUP BY with its aggregates, each of which gives a variable.
+/// GROUP BY with its aggregates, each of which binds a variable.
 #[derive(Clone, Debug)]
 pub struct Group {
     pub by: Vec<Variable>,
@@ -27,17 +27,17 @@ pub struct Top {
     pub by: Vec<(Variable, SortOrder)>,
     pub shown: Vec<Variable>,
     pub length: usize,
-    /// Is each row wanted once? Then the order is by shown variables only.
+    /// Is each row returned once? Then the order is by projected variables only.
     pub distinct: bool,
 }
 
-/// How a leaf gives rows that are equal.
+/// The treatment of equal rows in a leaf's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repetitions {
     All,
     /// Each row; rows with the same first term should be adjacent.
     Together,
-    /// A row may stand for several, with their number.
+    /// A row may stand for several equal rows, with their number.
     Counted,
     /// Each distinct row once.
     Dropped,
@@ -51,7 +51,7 @@ pub enum SortOrder {
 }
 
 impl SortOrder {
-    /// The variable that is ordered by, and how; `None` for other expressions.
+    /// The variable and the direction of the order; `None` for other expressions.
     pub fn of(expression: &OrderExpression) -> Option<(Variable, Self)> {
         match expression {
             OrderExpression::Asc(Expression::Variable(variable)) => Some((variable.clone(), Self::Ascending)),
@@ -140,7 +140,7 @@ impl Fold {
         }
     }
 
-    /// How the fold needs equal rows.
+    /// The treatment of equal rows that the fold needs.
     pub fn repetitions(&self) -> Repetitions {
         match self {
             Self::Group(group) if group.aggregates.iter().all(|(_, aggregate)| aggregate.counts()) => {
@@ -151,7 +151,7 @@ impl Fold {
         }
     }
 
-    /// How the fold is explained.
+    /// The fold in an explanation.
     pub fn explain(&self) -> Value {
         let words = |words: Vec<String>| words.join(" ");
         let (op, detail) = match self {
@@ -170,7 +170,7 @@ impl Fold {
 }
 
 impl Aggregate {
-    /// The aggregate, if it is one over a variable or whole solutions, whose variables are `visible`.
+    /// The aggregate, if it is over a variable or over whole solutions with the variables `visible`.
     pub fn of(aggregate: &AggregateExpression, visible: impl FnOnce() -> Vec<Variable>) -> Option<Self> {
         match aggregate {
             AggregateExpression::CountSolutions { distinct } => {
@@ -189,7 +189,7 @@ impl Aggregate {
         &self.of
     }
 
-    /// Is the number of equal rows enough for the aggregate?
+    /// Does the aggregate need only one of several equal rows, and their number?
     pub fn counts(&self) -> bool {
         let adds = matches!(
             self.function,

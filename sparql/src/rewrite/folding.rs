@@ -50,7 +50,7 @@ impl Rewriter<'_> {
         Ok(Form::Residual(GraphPattern::Group { inner: Box::new(inner), variables, aggregates }, None))
     }
 
-    /// A LIMIT: no more rows are put in order than it leaves.
+    /// A LIMIT: only the rows that it keeps are sorted.
     pub(crate) fn first(&mut self, inner: GraphPattern, start: usize, length: usize, graph: &Graph) -> Rewritten {
         let slice = |inner| GraphPattern::Slice { inner, start, length: Some(length) };
         let below = match Below::of(inner) {
@@ -101,12 +101,12 @@ impl Below {
         }
     }
 
-    /// The order as the algebra has it.
+    /// The order as algebra.
     fn order(&self) -> Vec<OrderExpression> {
         self.by.iter().map(|(variable, by)| by.expression(variable.clone().into())).collect()
     }
 
-    /// The operators that were above the order, above what gives its rows.
+    /// The operators above the order, applied to the pattern that now produces its rows.
     fn above(self, inner: GraphPattern) -> GraphPattern {
         let project = GraphPattern::Project { inner: Box::new(inner), variables: self.shown };
         if self.distinct { GraphPattern::Distinct { inner: Box::new(project) } } else { project }

@@ -1,7 +1,7 @@
 //! GRAPH: a pattern in one named graph, or in each of them.
 //!
-//! With a variable the pattern runs over all graphs at once, the variable bound from inside, where that means the same
-//! as taking the graphs one by one; otherwise it is taken apart into a union.
+//! With a variable the pattern runs over all graphs at once and binds the variable, if that is equivalent to evaluating
+//! the graphs one by one; otherwise it is expanded into a union.
 
 use crate::algebra::expression;
 use crate::rewrite::body::{Body, Graph};
@@ -11,7 +11,7 @@ use oxrdf::Variable;
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{GroundTerm, NamedNodePattern};
 
-/// Graphs over which GRAPH with a variable is taken apart when its pattern cannot run over all of them at once.
+/// The largest number of graphs to which GRAPH with a variable is expanded if its pattern cannot run over all at once.
 const GRAPHS_MAX: usize = 1_000;
 
 impl Rewriter<'_> {
@@ -36,7 +36,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// GRAPH with a variable, taken apart: the union over all graphs of the pattern in that graph.
+    /// GRAPH with a variable, expanded: the union over all graphs of the pattern in that graph.
     fn each_graph(&mut self, variable: &Variable, inner: &GraphPattern) -> Rewritten {
         let graphs = self.catalog.named_graphs()?;
         if graphs.len() > GRAPHS_MAX {
@@ -57,9 +57,9 @@ impl Rewriter<'_> {
     }
 }
 
-/// Does the pattern mean the same whether its graph variable is bound from inside or the graphs are taken one by one?
+/// Is binding the graph variable inside the pattern equivalent to evaluating the graphs one by one?
 ///
-/// From inside the variable is not in scope, so nothing there may look at it. Meeting it in a join is the same either way.
+/// Inside the variable is not in scope, so no expression there may read it. A join with it is equivalent either way.
 fn runs_over_all_graphs(pattern: &GraphPattern, graph: &Variable) -> bool {
     let all = |patterns: [&GraphPattern; 2]| patterns.iter().all(|pattern| runs_over_all_graphs(pattern, graph));
     let is_blind = |expression: &Expression| {

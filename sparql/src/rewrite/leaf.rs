@@ -1,8 +1,8 @@
-//! How leaves look in the algebra that spareval gets.
+//! The representation of leaves in the algebra for spareval.
 //!
-//! A leaf is a service. spareval never evaluates what is inside, but its optimizer takes from there which variables are
-//! bound to what, and how many rows to expect: so inside are the leaf's patterns, under a LIMIT of our estimate, joined
-//! with a pattern of unknown size that the LIMIT hides.
+//! A leaf is a service. spareval never evaluates its inner pattern, but its optimizer reads from it which variables are
+//! bound, and how many rows to expect. So the inner pattern has the leaf's patterns, under a LIMIT with the estimate,
+//! joined with a pattern of unknown size that the LIMIT hides.
 
 use crate::algebra::INTERNAL;
 use crate::rewrite::body::{Body, Pattern, Position, blank_variable};
@@ -12,7 +12,7 @@ use spargebra::algebra::{AggregateExpression, GraphPattern};
 use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::BTreeSet;
 
-/// The service of leaf `number`, of which `estimate` rows are expected; it shows `only` these variables, or all.
+/// The service of leaf `number` with `estimate` expected rows; it projects `only` these variables, or all.
 pub fn service(number: usize, bodies: &[Body], estimate: f64, only: Option<&[Variable]>) -> GraphPattern {
     let shape = match (self::shape(bodies), only) {
         (shape, Some(only)) => GraphPattern::Project { inner: Box::new(shape), variables: only.to_vec() },
@@ -21,12 +21,12 @@ pub fn service(number: usize, bodies: &[Body], estimate: f64, only: Option<&[Var
     shaped(number, shape, estimate)
 }
 
-/// The service of leaf `number`, which gives the rows of `fold`.
+/// The service of leaf `number` with the output rows of `fold`.
 pub fn folded(number: usize, bodies: &[Body], fold: &Fold, estimate: f64) -> GraphPattern {
     match fold {
         Fold::Top(top) => service(number, bodies, estimate.min(top.length as f64), Some(&top.shown)),
         Fold::Group(group) => {
-            // What an aggregate gives may be unbound.
+            // The output of an aggregate may be unbound.
             let count = |(name, _): &(Variable, Aggregate)| {
                 (name.clone(), AggregateExpression::CountSolutions { distinct: false })
             };
@@ -51,7 +51,7 @@ fn shaped(number: usize, shape: GraphPattern, estimate: f64) -> GraphPattern {
     GraphPattern::Service { name: leaf_name(number).into(), inner: Box::new(inner), silent: false }
 }
 
-/// A pattern that binds what the bodies bind.
+/// A pattern that binds the variables of the bodies.
 fn shape(bodies: &[Body]) -> GraphPattern {
     let union = |left, right| GraphPattern::Union { left: Box::new(left), right: Box::new(right) };
     bodies.iter().map(shape_of_one).reduce(union).unwrap_or_default()

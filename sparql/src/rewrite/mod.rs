@@ -1,18 +1,18 @@
 //! From the algebra to bodies that run in the cluster, and the residual algebra around them.
 //!
 //! ```text
-//! Filter(LeftJoin(Join(Bgp, Union(Bgp, Bgp)), Bgp))      what was parsed
-//! Filter(LeftJoin(Service 0,               Service 1))   what spareval evaluates
+//! Filter(LeftJoin(Join(Bgp, Union(Bgp, Bgp)), Bgp))      parsed algebra
+//! Filter(LeftJoin(Service 0,               Service 1))   residual algebra for spareval
 //!                  │                        │
 //!                  └─ 2 bodies, merged      └─ 1 body
 //! ```
 //!
 //! Joins and unions of basic graph patterns, filters over them, small tables and GRAPH all become bodies, as large as
-//! can be; the largest bodies are cut out as *leaves*, which appear in the residual algebra as services under names that
-//! no query can write. Every rewriting keeps the bag of solutions.
+//! possible; the largest bodies are cut out as *leaves*, which appear in the residual algebra as services under names
+//! that no query can write. Every rewriting preserves the multiset of solutions.
 //!
-//! FILTER, OPTIONAL and MINUS are in [`filters`], GRAPH in [`graphs`], groups and LIMIT in [`folding`], whole queries in
-//! [`query`]. Statistics come from a [`Catalog`]; plain queries need none and are [`prepared`] without their data.
+//! FILTER, OPTIONAL and MINUS are in [`filters`], GRAPH in [`graphs`], groups and LIMIT in [`folding`], whole queries
+//! in [`query`]. Statistics come from a [`Catalog`]; plain queries need none and are [`prepared`] without their data.
 
 pub(crate) mod analysis;
 pub(crate) mod body;
@@ -38,7 +38,7 @@ use oxrdf::Variable;
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
 use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
 
-/// Bodies in one union. More alternatives are left to the coordinator.
+/// The largest number of bodies in one union. The coordinator evaluates further alternatives.
 pub(crate) const BRANCHES_MAX: usize = 64;
 /// Triple patterns in one body. A larger one is most likely a mistake, and planning takes the square of it.
 pub(crate) const PATTERNS_MAX: usize = 512;
@@ -47,11 +47,11 @@ pub(crate) const PATTERNS_MAX: usize = 512;
 #[derive(Debug)]
 pub struct Leaf {
     pub bodies: Vec<Body>,
-    /// The variables that are seen outside.
+    /// The variables that are visible outside.
     pub variables: Vec<Variable>,
-    /// Are the solutions wanted as a set over these variables?
+    /// Are the solutions a set over these variables?
     pub distinct: bool,
-    /// What the leaf gives in place of the solutions.
+    /// The leaf's output in place of the solutions.
     pub fold: Option<Fold>,
 }
 
@@ -124,7 +124,7 @@ impl<'c> Rewriter<'c> {
                 Ok(Form::Residual(self.sorted(inner, expression), certain))
             }
             GraphPattern::Project { inner, variables } => {
-                // What a subquery does not show is unknown outside, whatever its name.
+                // A variable that a subquery does not project is not visible outside, whatever its name.
                 let (inner, _) = self.residual(*inner, graph)?;
                 Ok(Form::Residual(GraphPattern::Project { inner: Box::new(inner), variables }, None))
             }
@@ -145,7 +145,7 @@ impl<'c> Rewriter<'c> {
         Ok(self.settle(form))
     }
 
-    /// Keeps an operator that does not change what is certain.
+    /// Keeps an operator that does not change which variables are certainly bound.
     pub(crate) fn around(
         &mut self,
         inner: GraphPattern,
@@ -182,7 +182,7 @@ impl<'c> Rewriter<'c> {
         #[cfg(test)]
         REWRITTEN.set(REWRITTEN.get() + 1);
         if patterns.is_empty() {
-            // In a named graph this asks whether, or which, there is.
+            // In a named graph this tests whether the graph exists, or lists the graphs.
             return match graph {
                 Graph::Default => Form::Bodies(vec![Body::default()]),
                 _ => Form::Residual(graph.wrap(GraphPattern::Bgp { patterns }), None),
@@ -203,7 +203,7 @@ impl<'c> Rewriter<'c> {
         if body.patterns.is_empty() { rest } else { self.join(Form::Bodies(vec![body]), rest) }
     }
 
-    /// Sequences and inverses were taken apart by the parser; here alternatives become unions.
+    /// The parser has expanded sequences and inverses; here alternatives become unions.
     fn path(
         &mut self,
         subject: TermPattern,
@@ -265,7 +265,7 @@ impl<'c> Rewriter<'c> {
         Form::Bodies(pairs.flatten().collect())
     }
 
-    /// Bodies are put together, in groups of bounded size; the order of a union's parts does not matter.
+    /// Merges bodies, in groups of bounded size; the order of a union's parts does not matter.
     pub(crate) fn union(&mut self, forms: Vec<Form>) -> Form {
         let mut groups = vec![Vec::new()];
         let mut rest = Vec::new();
@@ -303,7 +303,7 @@ impl<'c> Rewriter<'c> {
         })
     }
 
-    /// An expression of the coordinator: the patterns of its EXISTS are told their graph, and looked up row by row.
+    /// An expression of the coordinator: the patterns of its EXISTS get their graph, and are looked up row by row.
     pub(crate) fn expression(&mut self, expression: Expression, graph: &Graph) -> Result<Expression, Fault> {
         exists::in_graph(expression, graph)
     }
@@ -320,7 +320,7 @@ fn alternatives(pattern: GraphPattern, found: &mut Vec<GraphPattern>) {
     }
 }
 
-/// The union of some patterns, nested no deeper than it must be.
+/// The union of some patterns, with minimal nesting.
 fn balanced(mut patterns: Vec<GraphPattern>) -> GraphPattern {
     if patterns.len() > 2 {
         let right = patterns.split_off(patterns.len() / 2);

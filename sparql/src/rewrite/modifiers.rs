@@ -9,11 +9,11 @@ pub(crate) struct Modifiers {
     pub start: usize,
     pub length: Option<usize>,
     pub duplicates: Duplicates,
-    /// The variables that the query shows; `None` if there is no projection.
+    /// The variables of the projection; `None` if there is none.
     pub variables: Option<Vec<Variable>>,
 }
 
-/// Which of several equal solutions are wanted.
+/// Which of several equal solutions are returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Duplicates {
     #[default]
@@ -25,7 +25,7 @@ pub(crate) enum Duplicates {
 }
 
 impl Modifiers {
-    /// Takes the outer operators off a pattern, as far as they come in the usual order.
+    /// Removes the outer operators of a pattern, as far as they have the usual order.
     pub fn take(pattern: GraphPattern) -> (Self, GraphPattern) {
         let (mut modifiers, mut inner) = (Self::default(), pattern);
         if let GraphPattern::Slice { inner: below, start, length } = inner {
@@ -60,7 +60,7 @@ impl Modifiers {
     }
 }
 
-/// The variables that a pattern shows, if its outer operators have a projection.
+/// The variables that a pattern projects, if its outer operators have a projection.
 pub(crate) fn shown(pattern: &GraphPattern) -> &[Variable] {
     match pattern {
         GraphPattern::Slice { inner, .. } | GraphPattern::Distinct { inner } | GraphPattern::Reduced { inner } => {

@@ -1,4 +1,4 @@
-//! Prepared queries: the bodies of a query whose IRIs are parameters.
+//! Prepared queries: the bodies of a query with IRIs as parameters.
 //!
 //! Preparing needs no data, so a prepared query is valid at every epoch and under all rules.
 
@@ -32,7 +32,7 @@ struct Use {
 }
 
 impl PreparedQuery {
-    /// Prepares a query that was parsed with markers for its parameters; `None` if it has more to it than basic graph
+    /// Prepares a query that was parsed with markers for its parameters; `None` if it has more than basic graph
     /// patterns, or more of them than fit into one union of bodies.
     pub fn new(query: &Query) -> Option<Self> {
         let pattern = parameters::plain(query)?;
@@ -92,7 +92,7 @@ fn size(pattern: &GraphPattern) -> Option<(usize, usize)> {
     (bodies <= BRANCHES_MAX && patterns <= PATTERNS_MAX).then_some((bodies, patterns))
 }
 
-/// Plain patterns ask nothing about the data.
+/// Plain patterns need no information about the data.
 struct NoCatalog;
 
 impl Catalog for NoCatalog {

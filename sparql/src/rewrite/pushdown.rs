@@ -1,8 +1,8 @@
-//! Filters moved down the algebra, so that they reach the bodies they are about.
+//! Moves filters down the algebra, so that they reach the bodies that bind their variables.
 //!
-//! A filter looks at one solution at a time, so it may be asked earlier wherever its variables have their final values:
-//! below joins and the left of OPTIONAL if they are certainly bound there, below MINUS, UNION and BIND of other
-//! variables always. Filters with EXISTS stay: what their patterns mean depends on where they are.
+//! A filter looks at one solution at a time, so it may be applied earlier wherever its variables have their final
+//! values: below joins and the left of OPTIONAL if they are certainly bound there, below MINUS, UNION and BIND of other
+//! variables always. Filters with EXISTS stay: the meaning of their patterns depends on their position.
 
 use crate::algebra::children;
 use crate::algebra::expression;
@@ -11,7 +11,7 @@ use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::BTreeSet;
 
-/// Moves each filter down as far as it means the same there. Gives back the pattern, and those that cannot move at all.
+/// Moves each filter down as far as its meaning is preserved. Returns the pattern, and the filters that cannot move.
 pub fn push_down(mut pattern: GraphPattern, filters: Vec<Expression>) -> (GraphPattern, Vec<Expression>) {
     let mut stay = Vec::new();
     for filter in filters {
@@ -47,7 +47,8 @@ fn below(pattern: GraphPattern, filter: &Expression) -> Result<GraphPattern, Gra
         GraphPattern::Extend { inner, variable, expression } if !variables.contains(&variable) => {
             GraphPattern::Extend { inner: under(inner), variable, expression }
         }
-        // Past another filter only if it gets somewhere: two filters that cannot move would pass each other for ever.
+        // Past another filter only if it then moves further: two filters that cannot move would pass each other for
+        // ever.
         GraphPattern::Filter { inner, expr } => match below(*inner, filter) {
             Ok(moved) => GraphPattern::Filter { inner: Box::new(moved), expr },
             Err(same) => return Err(GraphPattern::Filter { inner: Box::new(same), expr }),
@@ -66,7 +67,7 @@ fn below(pattern: GraphPattern, filter: &Expression) -> Result<GraphPattern, Gra
     })
 }
 
-/// The pattern under the filter, as far down as can be.
+/// The pattern under the filter, moved as far down as possible.
 fn under(pattern: GraphPattern, filter: &Expression) -> GraphPattern {
     below(pattern, filter)
         .unwrap_or_else(|pattern| GraphPattern::Filter { inner: Box::new(pattern), expr: filter.clone() })

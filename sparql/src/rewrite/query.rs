@@ -1,4 +1,4 @@
-//! The form that a whole query takes. Each pattern of it is rewritten once.
+//! The rewritten form of a whole query. Each of its patterns is rewritten once.
 
 use crate::rewrite::body::{Body, Graph};
 use crate::rewrite::modifiers::Modifiers;
@@ -11,7 +11,7 @@ use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, Gra
 pub(crate) enum QueryForm {
     /// A union of bodies under modifiers: its rows go from the nodes to the client.
     Bodies(Vec<Body>, Modifiers),
-    /// The number of solutions of a union of bodies, shown as this variable.
+    /// The number of solutions of a union of bodies, bound to this variable.
     Count(Vec<Body>, Variable),
     /// Algebra for the coordinator, over the rewriter's leaves.
     Residual(GraphPattern),
@@ -26,7 +26,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Rewrites the pattern of a query whose solutions are wanted themselves.
+    /// Rewrites the pattern of a query that returns its solutions.
     pub fn solutions(&mut self, pattern: GraphPattern) -> Result<QueryForm, Fault> {
         let (modifiers, inner) = Modifiers::take(pattern);
         // An order is folded together with the LIMIT above it.
@@ -56,17 +56,17 @@ impl Rewriter<'_> {
     }
 }
 
-/// `SELECT (COUNT(..) AS ?variable) { inner }` without GROUP BY, taken apart.
+/// The parts of `SELECT (COUNT(..) AS ?variable) { inner }` without GROUP BY.
 struct Count {
     inner: GraphPattern,
     variable: Variable,
-    /// The variable that the algebra puts between the aggregate and the one that is shown.
+    /// The variable that the algebra puts between the aggregate and the projected variable.
     result: Variable,
     aggregate: AggregateExpression,
 }
 
 impl Count {
-    /// Takes such a pattern apart; gives any other back.
+    /// The parts of such a pattern; returns any other pattern unchanged.
     #[allow(clippy::result_large_err, reason = "it is the same pattern either way, not a rare failure")]
     fn of(pattern: GraphPattern) -> Result<Self, GraphPattern> {
         let GraphPattern::Project { inner, variables } = &pattern else { return Err(pattern) };

@@ -1,7 +1,7 @@
-//! EXISTS and NOT EXISTS as joins, where that is the same.
+//! EXISTS and NOT EXISTS as joins, where these are equivalent.
 //!
-//! spareval asks an EXISTS row by row. When its pattern is a union of bodies and shares with the outside only variables
-//! that every outer row binds, one run answers for all rows:
+//! spareval evaluates an EXISTS row by row. If its pattern is a union of bodies and shares with the outside only
+//! variables that every outer row binds, one run serves all rows:
 //!
 //! ```text
 //! EXISTS { P }       P has no variables of its own    P joins the outer body
@@ -18,14 +18,14 @@ use oxrdf::Variable;
 use spargebra::algebra::{Expression, GraphPattern};
 use std::collections::BTreeSet;
 
-/// What a filter became: the form under it, or the form as it was and the filter.
+/// The result for a filter: the filtered form, or the unchanged form and the filter.
 pub enum Semi {
     Joined(Form),
     Left(Form, Expression),
 }
 
 impl Rewriter<'_> {
-    /// Puts `form` under a filter, as a join if the filter is an EXISTS that can be one.
+    /// Applies a filter to `form`, as a join if the filter is an EXISTS that can be one.
     pub fn semi_join(&mut self, form: Form, filter: Expression, graph: &Graph) -> Result<Semi, Fault> {
         let (pattern, is_negated) = match &filter {
             Expression::Exists(pattern) => (pattern, false),
@@ -43,7 +43,7 @@ impl Rewriter<'_> {
         }))
     }
 
-    /// The pattern as bodies, if it is nothing else.
+    /// The pattern as bodies, if it consists of bodies only.
     fn trial(&mut self, pattern: &GraphPattern, graph: &Graph) -> Result<Option<Vec<Body>>, Fault> {
         let mut trial = Rewriter::new(self.catalog);
         trial.fresh = self.fresh;
@@ -86,8 +86,8 @@ impl Rewriter<'_> {
     }
 }
 
-/// The variables that bodies share with the outside; `None` if an outer row or a body may leave one unbound, or if there
-/// are none.
+/// The variables that bodies share with the outside; `None` if an outer row or a body may leave one unbound, or if
+/// there are none.
 fn shared(form: &Form, bodies: &[Body]) -> Option<BTreeSet<Variable>> {
     let inner: BTreeSet<Variable> = body::variables(bodies).into_iter().collect();
     let (scope, certain) = match form {

@@ -1,9 +1,9 @@
-//! The state that all parts of one running query share: the pinned cluster, the dataset's graphs, looked up terms, memory
-//! limits, and the conditions to stop.
+//! The state that all parts of one running query share: the pinned cluster, the dataset's graphs, looked up terms,
+//! memory limits, and the conditions to stop.
 //!
 //! spareval drops some errors of its inputs (in filters, and on the right of MINUS). A fault would then mean fewer or
-//! more rows, so every fault is recorded here too, and [`Session::check`] is called before rows are passed on: an answer
-//! is complete or an error.
+//! more rows, so every fault is recorded here too, and [`Session::check`] is called before rows are passed on: an
+//! answer is complete or an error.
 
 pub(crate) mod reservation;
 pub(crate) mod term;
@@ -29,9 +29,9 @@ const TEXTS_BYTES_MAX: usize = 128 << 20;
 /// The graphs of the query's dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    /// What patterns outside GRAPH read; `None`: an empty graph.
+    /// The default graph, which patterns outside GRAPH read; `None`: an empty graph.
     pub default: Option<GraphScope>,
-    /// The named graphs; `None`: all there are.
+    /// The named graphs; `None`: all of the store.
     pub named: Option<Vec<TermId>>,
 }
 
@@ -47,10 +47,10 @@ pub struct Session {
     /// Stops spareval.
     pub token: CancellationToken,
     cancel: Cancellation,
-    /// Bytes of rows that were handed to the coordinator's own operators, and how many may be.
+    /// Bytes of rows that were passed to spareval's operators, and their limit.
     fed: AtomicU64,
     fed_max: u64,
-    /// Bytes that our own operators hold, and how many they may.
+    /// Bytes that the folds and sets of this crate hold, and their limit.
     held: AtomicU64,
     held_max: u64,
     ids: Mutex<HashMap<Term, Option<TermId>>>,
@@ -65,7 +65,7 @@ struct Texts {
 }
 
 impl Session {
-    /// A session over `cluster` that may hand rows of `fed_max` bytes to the coordinator's operators.
+    /// A session over `cluster` that may pass rows of `fed_max` bytes to the coordinator's operators.
     pub fn new(
         cluster: Arc<dyn Cluster>,
         dataset: &crate::DatasetClause,
@@ -132,7 +132,7 @@ impl Session {
         })
     }
 
-    /// The named graphs of the dataset. Those listed in the request are there even if they have no facts.
+    /// The named graphs of the dataset. Graphs listed in the request are included even if they have no facts.
     pub fn named_graphs(&self) -> Result<Vec<TermId>, Fault> {
         match &self.dataset.named {
             Some(named) => Ok(named.clone()),
@@ -179,7 +179,7 @@ impl Session {
         Reservation::new(Arc::clone(self))
     }
 
-    /// Looks up all `terms` in one go, for [`Session::id_of`].
+    /// Looks up all `terms` in one call, for [`Session::id_of`].
     pub fn learn(&self, terms: &[Term]) -> Result<(), Interrupt> {
         let mut unknown: Vec<&Term> = {
             let ids = lock(&self.ids);
@@ -220,7 +220,7 @@ impl Session {
         })
     }
 
-    /// Decodes ids that expressions will need, in one go.
+    /// Decodes ids that expressions will need, in one call.
     pub fn prefetch(&self, mut ids: Vec<TermId>) -> Result<(), Fault> {
         {
             let texts = lock(&self.texts);
@@ -273,7 +273,7 @@ impl Texts {
                 Term::NamedNode(node) => node.as_str().len(),
                 Term::BlankNode(_) => 0,
                 Term::Literal(literal) => literal.value().len(),
-                // Rare: an upper bound is good enough.
+                // Rare: an upper bound is sufficient.
                 Term::Triple(triple) => 256 + triple.to_string().len(),
             };
         if self.bytes + bytes > TEXTS_BYTES_MAX {
@@ -292,7 +292,7 @@ fn own_id(term: &Term) -> Option<TermId> {
     }
 }
 
-/// Locks a mutex whose data no panic can leave half changed.
+/// Locks a mutex, also after a panic: no panic can leave its data half changed.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The bytes that one operator of the coordinator holds: groups, distinct rows, the first rows in an order. Dropping it
-/// gives them back.
+/// releases them.
 pub struct Reservation {
     session: Arc<Session>,
     bytes: u64,

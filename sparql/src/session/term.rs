@@ -1,11 +1,11 @@
 //! Terms as spareval sees them: ids, so that joins, groups and DISTINCT never need a text.
 //!
 //! A term that the dictionary knows is its id; a computed term is kept itself. spareval passes terms in and out of
-//! services and results as `oxrdf` terms: there a [`StandIn`] carries the id, so that nothing is decoded before it is
-//! shown. A stand-in is a blank node of a number that is drawn per query; no client can make one.
+//! services and results as `oxrdf` terms: there a [`StandIn`] carries the id, so terms are decoded only for
+//! output. A stand-in is a blank node with a random number of the query; no client can create one.
 //!
-//! spareval's loops cannot be interrupted from outside when they give no row. Each of them copies terms, so the copying
-//! looks at the query's [`Watch`] every so often, and unwinds the evaluation with [`Stopped`] when it must end. The
+//! spareval's loops cannot be interrupted from outside while they produce no row. Each of them copies terms, so copying
+//! checks the query's [`Watch`] at intervals, and unwinds the evaluation with [`Stopped`] when it must end. The
 //! unwinding is caught where the evaluation was started.
 
 use entail_model::TermId;
@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
-/// A term within the evaluation. Equal exactly when the RDF terms are, within what is ever compared in one query.
+/// A term within the evaluation. Two terms that one query compares are equal if and only if the RDF terms are.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub enum EvalTerm {
     Id(TermId),
@@ -31,7 +31,7 @@ impl Clone for EvalTerm {
     }
 }
 
-/// Makes and recognises the blank nodes that stand for ids in one query.
+/// Creates and recognises the blank nodes that stand for ids in one query.
 #[derive(Clone, Copy, Debug)]
 pub struct StandIn {
     nonce: u64,
@@ -57,16 +57,16 @@ impl StandIn {
     }
 }
 
-/// Tells whether a query has to stop.
+/// Checks whether a query has to stop.
 pub trait Watch {
     /// Must the evaluation end now?
     fn must_stop(&self) -> bool;
 }
 
-/// What an evaluation that had to end unwinds with.
+/// The panic payload with which a stopped evaluation unwinds.
 pub struct Stopped;
 
-/// Copies between two looks at the watch.
+/// Copies between two checks of the watch.
 const TICKS: u32 = 1 << 16;
 
 thread_local! {
@@ -76,7 +76,7 @@ thread_local! {
 
 /// Runs `work` under a watch on this thread. `None` if it was stopped.
 ///
-/// Any other panic goes on.
+/// Any other panic is propagated.
 pub fn watched<T>(watch: Arc<dyn Watch>, work: impl FnOnce() -> T) -> Option<T> {
     let before = WATCH.with(|own| own.replace(Some(watch)));
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));

@@ -5,16 +5,16 @@
 //! SELECT ?o { <> ?p ?o }                       key, with the parameter http://e/a
 //! ```
 //!
-//! Comments and the amount of white space do not matter. In a *plain* text, which has nothing but triple patterns, nested
-//! groups and UNION under solution modifiers, absolute IRIs in the position of a term are parameters: two plain texts
-//! with one key are the same query but for the values of their parameters. In any other text IRIs may name functions,
-//! graphs or datatypes, and whether a rewriting applies may depend on them: its key has the whole text.
+//! Comments and the amount of white space do not matter. In a *plain* text, which has nothing but triple patterns,
+//! nested groups and UNION under solution modifiers, absolute IRIs in the position of a term are parameters: two plain
+//! texts with the same key are the same query except for the values of their parameters. In any other text IRIs may
+//! name functions, graphs or datatypes, and whether a rewriting applies may depend on them: its key has the whole text.
 
 use crate::algebra::parameters::MARKER;
 use crate::text::tokens::{Token, tokens};
 use oxrdf::NamedNode;
 
-/// What identifies a query text in a cache.
+/// The identity of a query text in the plan cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     pub key: String,
@@ -27,7 +27,7 @@ pub(crate) fn fingerprint(text: &str) -> Option<Fingerprint> {
     if let Some(plain) = plain(text) {
         return Some(plain);
     }
-    // No key of a plain text begins like this.
+    // No key of a plain text begins with this character.
     let mut key = String::with_capacity(text.len() + 1);
     key.push('=');
     let is_whole = normalise(text, &mut key, |piece, _, key| {
@@ -101,19 +101,19 @@ fn normalise<'t>(
     pieces.is_at_end().then_some(())
 }
 
-/// What a piece of a plain text is.
+/// The kind of a piece of a plain text.
 enum Role {
     Parameter,
     Other,
 }
 
-/// Tells plain texts from others, piece by piece. Stricter than it must be: a text that it refuses is cached as a whole.
+/// Recognises plain texts, piece by piece. Stricter than necessary: a text that it rejects is cached as a whole.
 #[derive(Default)]
 struct Plain {
     has_form: bool,
     /// Was the piece before `SELECT`, `DISTINCT` or `REDUCED`, so that an asterisk means all variables?
     after_select: bool,
-    /// Was the piece before one after which an IRI is no term: a prefix that is declared, or the mark of a datatype?
+    /// Was the previous piece one after which an IRI is not a term: a declared prefix, or the mark of a datatype?
     before_name: bool,
 }
 

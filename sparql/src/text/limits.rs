@@ -1,8 +1,8 @@
 //! Limits on query texts, checked before the parser sees them.
 //!
-//! The parser, the rewriting and the evaluator recurse: once for a bracket, and once for a link of a chain such as
-//! `1 + 1 + 1` or `{} UNION {} UNION {}`. A scan that knows strings, IRIs and comments counts both. The limits keep the
-//! recursion finite, and the counts tell [how much stack](crate::text::stack) a text may need.
+//! The parser, the rewriting and the evaluator recurse: once for a bracket, and once for a link of a chain such as `1 +
+//! 1 + 1` or `{} UNION {} UNION {}`. A scan that knows strings, IRIs and comments counts both. The limits bound the
+//! recursion, and the counts determine [how much stack](crate::text::stack) a text may need.
 
 use crate::text::tokens::{Token, tokens};
 use entail_model::{Fault, Reason};
@@ -52,7 +52,7 @@ impl<'t> Checked<'t> {
 /// Checks a query or update text against the limits.
 ///
 /// # Errors
-/// `LimitExceeded` with the place where the limit was passed.
+/// `LimitExceeded` with the position at which the limit was exceeded.
 pub fn check(text: &str) -> Result<Checked<'_>, Fault> {
     if text.len() > TEXT_BYTES_MAX {
         let message = format!("a text of {} bytes; at most {TEXT_BYTES_MAX} are read", text.len());

@@ -7,7 +7,7 @@ use spargebra::{Query, SparqlParser, SparqlSyntaxError, Update};
 
 #[cfg(test)]
 thread_local! {
-    /// Query texts that the parser was given on this thread.
+    /// The number of query texts that were parsed on this thread.
     pub(crate) static PARSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -59,7 +59,8 @@ fn parser(base: Option<&str>) -> Result<SparqlParser, Fault> {
 /// Characters of the text that an error shows.
 const SHOWN_CHARS_MAX: usize = 30;
 
-/// The fault of a syntax error. The parser tells the place only in its message: "error at LINE:COLUMN: expected ..".
+/// The fault of a syntax error. The parser reports the position only in its message: "error at LINE:COLUMN: expected
+/// ..".
 fn syntax_fault(text: &str, error: &SparqlSyntaxError) -> Fault {
     let message = error.to_string();
     let place = message.strip_prefix("error at ").and_then(|rest| {
@@ -75,8 +76,8 @@ fn syntax_fault(text: &str, error: &SparqlSyntaxError) -> Fault {
     }
 }
 
-/// The message of a syntax error: the text at its place, and the parser's list of expected tokens without its classes of
-/// characters, which come last.
+/// The message of a syntax error: the text at its position, and the parser's list of expected tokens without its
+/// classes of characters, which come last.
 fn unexpected(text: &str, line: u64, column: u64, expected: &str) -> String {
     if expected.contains("Prefix not found") {
         return undeclared(text, line, column);

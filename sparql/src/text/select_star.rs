@@ -1,6 +1,6 @@
-//! `SELECT *`: which columns come first.
+//! `SELECT *`: the order of columns.
 //!
-//! SPARQL leaves the order open and the parser sorts by name; people expect the order in which they wrote the variables.
+//! SPARQL leaves the order open and the parser sorts by name; users expect the order in which they wrote the variables.
 
 use crate::text::tokens::{Token, tokens};
 use oxrdf::Variable;

@@ -1,15 +1,15 @@
 //! A stack on which a text within the limits can be parsed, rewritten and evaluated.
 //!
-//! Work on an ordinary text runs on the stack of its thread. For a text that nests deeper a segment is allocated, as large
-//! as its nesting may need, and freed afterwards; only pages that are touched take memory. A text with as many levels,
-//! operators and tokens as the limits allow gets 303 MiB. The test `query/tests/stack` runs the deepest texts of each kind
-//! from a thread with 2 MiB.
+//! Work on an ordinary text runs on the stack of its thread. For a text that nests deeper a segment is allocated, as
+//! large as its nesting may need, and freed afterwards; only pages that are touched take memory. A text with as many
+//! levels, operators and tokens as the limits allow gets a segment of 303 MiB. The test `query/tests/stack` runs the
+//! deepest texts of each kind from a thread with 2 MiB.
 
 use crate::text::limits::Nesting;
 use entail_model::Fault;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Stack for the work on a text that does not nest, calls of the cluster included.
+/// Stack for a text without nesting, including calls of the cluster.
 const BASE_BYTES: usize = 256 << 10;
 /// Stack for a level of brackets.
 const LEVEL_BYTES: usize = 64 << 10;
@@ -17,7 +17,7 @@ const LEVEL_BYTES: usize = 64 << 10;
 const OPERATOR_BYTES: usize = 64 << 10;
 /// Stack for any other link of a chain.
 const LINK_BYTES: usize = 2 << 10;
-/// Links of a parsed text that any thread can drop: a link takes some hundred bytes of stack then.
+/// Links of a parsed text that any thread can drop: dropping takes some hundred bytes of stack for each link.
 const LINKS_TO_DROP_MAX: usize = 2_000;
 
 /// Stack that the work on a text may need, in bytes.
@@ -26,16 +26,16 @@ pub(crate) fn stack_bytes(nesting: Nesting) -> usize {
     BASE_BYTES + depth * LEVEL_BYTES + operators * OPERATOR_BYTES + links * LINK_BYTES
 }
 
-/// Can any thread drop the algebra of a text, on the stack that it has?
+/// Can any thread drop the algebra of a text on its own stack?
 pub(crate) fn is_shallow(nesting: Nesting) -> bool {
     nesting.links <= LINKS_TO_DROP_MAX
 }
 
-/// Runs `work` with enough stack for a text: on the stack of this thread if enough of it is left, otherwise on one that
-/// is made for it. Only pages that are used take memory.
+/// Runs `work` with enough stack for a text: on the stack of this thread if enough of it is left, otherwise on a new
+/// segment. Only used pages take memory.
 ///
 /// # Errors
-/// `Internal` when `work` panics; otherwise what `work` gives.
+/// `Internal` if `work` panics; otherwise the errors of `work`.
 pub(crate) fn with_stack<T>(nesting: Nesting, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     let bytes = stack_bytes(nesting);
     // A defect fails this query and no other.

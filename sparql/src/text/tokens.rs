@@ -1,4 +1,4 @@
-//! The tokens of a query text, as far as they can be told apart without the grammar.
+//! The tokens of a query text, as far as they can be distinguished without the grammar.
 //!
 //! For scans of a text that need no parser: nothing within strings, IRIs and comments is taken for a token. The scan
 //! never fails and takes one pass, whatever the text.
@@ -57,7 +57,7 @@ impl<'a> Tokens<'a> {
         self.at == self.text.len()
     }
 
-    /// Goes on by a token or something between tokens.
+    /// Advances past a token, or past text between tokens.
     fn step(&mut self) -> Option<Token<'a>> {
         let bytes = self.text.as_bytes();
         let byte = bytes[self.at];
@@ -96,7 +96,7 @@ impl<'a> Tokens<'a> {
         Token::Operator(byte)
     }
 
-    /// A variable; a question mark that ends a path element is none.
+    /// A variable; a question mark that ends a path element is not one.
     fn variable(&mut self) -> Option<Token<'a>> {
         self.at += 1;
         let rest = self.text.get(self.at..)?;
@@ -105,7 +105,7 @@ impl<'a> Tokens<'a> {
         (end > 0).then_some(Token::Variable(&rest[..end]))
     }
 
-    /// A keyword, prefixed name or language tag, which may have hyphens, or a number, which has none.
+    /// A keyword, prefixed name or language tag, which may contain hyphens, or a number, which may not.
     fn skip_name(&mut self, may_have_hyphens: bool) {
         let bytes = self.text.as_bytes();
         self.at += 1;

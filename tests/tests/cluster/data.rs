@@ -1,4 +1,4 @@
-//! Facts that a rule set itself contains: other rules find all their consequences, on whichever node either end is.
+//! Facts in DATA of a rule set: other rules derive all their consequences, whatever the homes of subject and object.
 
 use entail_tests::cluster::{Cluster, Setting};
 use std::fmt::Write;
@@ -26,7 +26,7 @@ fn what_follows_from_a_rule_sets_own_facts_is_found() {
 }
 
 /// Two stars that meet: `step` is every path through their centres, far more facts than the sizes of the stars suggest,
-/// and more than may be broadcast: the attempt restarts, and derives everything that it would have derived otherwise.
+/// and more than may be broadcast: the attempt restarts, and derives the same facts as without the broadcast.
 #[test]
 fn what_follows_from_more_than_was_thought_is_found() {
     const ENDS: u64 = 1_030;

@@ -11,7 +11,7 @@ const PATHS: &str = "PREFIX : <urn:d:>
 RULE { ?x :path ?y } WHERE { ?x :edge ?y }
 RULE { ?x :path ?z } WHERE { ?x :path ?y . ?y :edge ?z }
 ";
-/// Reads paths by their ends; without it no rule does before the attempt is over.
+/// A rule that reads paths by their ends; without it no rule reads that direction during the attempt.
 const FROM: &str = "RULE { ?y :from ?x } WHERE { ?x :path ?y . ?y :marked ?any }";
 
 type Edge = (u64, u64);

@@ -31,7 +31,7 @@ pub fn tuned_answer(request: Request, tuning: Tuning, cluster: Arc<dyn Cluster>)
     Ok(Answer::read(&media, &bytes))
 }
 
-/// The answer of a query whose form is known, if it is one that is answered at once.
+/// The answer of a query on the fast path; `None` if the plan cache has no prepared query for its text.
 pub fn answer_at_hand(request: &Request, cluster: Arc<dyn Cluster>) -> Option<Result<Answer, Fault>> {
     let parts = match run_local(request, cluster) {
         Ok(Local::Fallback) => return None,

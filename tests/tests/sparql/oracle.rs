@@ -1,4 +1,4 @@
-//! Random queries against spareval over the same facts in one dataset: through the front over a cluster in memory, and
+//! Random queries against spareval over the same facts in one dataset: through the engine over a cluster in memory, and
 //! through whole clusters over loopback.
 //!
 //! A case is generated from its seed; a failure prints the command that repeats it.
@@ -106,7 +106,7 @@ fn check(seed: u64) -> bool {
 /// The plan cache of all cases: it must not depend on their facts.
 static PLANS: LazyLock<Arc<PlanCache>> = LazyLock::new(Arc::default);
 
-/// The number of answers that were returned at once.
+/// The number of answers of the fast path.
 static AT_HAND: AtomicUsize = AtomicUsize::new(0);
 
 fn number(variable: &str) -> Option<u64> {

@@ -1,7 +1,7 @@
-//! JSON-LD: one small document after the other goes to the parser.
+//! JSON-LD: the parser reads a sequence of small documents.
 //!
-//! A document with something wrong is parsed again part by part, so that the error has the place of the node object it
-//! is in, and so that skipping leaves out no more than that. Contexts are never fetched from elsewhere.
+//! A malformed document is parsed again part by part, so that the error has the position of its node object, and
+//! skipping drops only that object. Remote contexts are never fetched.
 
 mod split;
 mod text;
@@ -20,14 +20,14 @@ use text::JsonText;
 /// Parses JSON-LD to its end.
 ///
 /// # Errors
-/// What cannot be skipped: a limit, a remote context, the input's or the sink's failure. Malformed places go to the
-/// job's log.
+/// Errors that cannot be skipped: a limit, a remote context, an error of the input or the sink. Malformed places go to
+/// the job's log.
 pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
     let mut reader = Reader { job, outlet: Outlet::new(job, BlankNames::with_anonymous(job.request.blank_scope)) };
     let mut splitter = Splitter::new(JsonText::new(job, bytes), job.request.limits.object_bytes);
     match splitter.run(&mut |document| reader.document(&document)) {
         Err(fault) if fault.reason == Reason::Syntax => {
-            // What is not JSON cannot be cut, so the rest of the file is lost.
+            // Malformed JSON cannot be cut, so the rest of the file is skipped.
             if !job.log.malformed(u64::MAX, fault) {
                 return Ok(());
             }
@@ -45,16 +45,16 @@ struct Reader<'j, 'a> {
 
 /// Why a document was refused.
 enum Refused {
-    /// It is malformed: at an offset of its text, or somewhere.
+    /// It is malformed: at an offset of its text, or at an unknown place.
     Malformed { offset: Option<usize>, message: String },
-    /// The load cannot go on.
+    /// The load must end.
     Fatal(Fault),
 }
 
 impl Reader<'_, '_> {
-    /// Pushes the facts of a document; says whether to go on.
+    /// Pushes the facts of a document; returns whether to continue.
     fn document(&mut self, document: &Document) -> Result<bool, Fault> {
-        // Anonymous nodes are never mentioned outside of the top-level object that they are in.
+        // Anonymous nodes are never referenced outside of their top-level object.
         self.outlet.names().forget_but(None);
         declare_labels(&document.text, self.outlet.names());
         let mark = self.outlet.mark();
@@ -70,7 +70,8 @@ impl Reader<'_, '_> {
         Ok(go_on)
     }
 
-    /// Pushes the facts of the parts that are well-formed. The whole is malformed: where, and why, as far as is known.
+    /// Pushes the facts of the well-formed parts of a malformed document; the arguments have the position and reason,
+    /// as far as known.
     fn each_part(&mut self, document: &Document, offset: Option<usize>, message: String) -> Result<bool, Fault> {
         if document.parts.len() < 2 {
             return Ok(self.malformed(document, &placed(document, offset), message));
@@ -105,7 +106,7 @@ impl Reader<'_, '_> {
         self.job.log.malformed(document.order, self.job.syntax(place.0, place.1, message))
     }
 
-    /// Pushes the facts of one text, which has to be rolled back if it is refused.
+    /// Pushes the facts of one text; the caller rolls them back if it is refused.
     fn text(&mut self, text: &[u8]) -> Result<(), Refused> {
         let fetched = Arc::new(Mutex::new(None));
         let asked = Arc::clone(&fetched);
@@ -141,14 +142,14 @@ impl Reader<'_, '_> {
 
 fn malformed(error: &RdfSyntaxError) -> Refused {
     let message = error.to_string();
-    // The parser says where in the text, which is not where in the file.
+    // The parser's position is in the text, not in the file.
     let message =
         message.strip_prefix("Parser error ").and_then(|rest| rest.split_once(": ")).map_or(&*message, |it| it.1);
     let offset = error.location().map(|location| location.start.offset as usize);
     Refused::Malformed { offset, message: message.to_owned() }
 }
 
-/// Declares the labels in a text that look random, also those written with escapes.
+/// Declares the labels in a text that look random, including labels with escapes.
 fn declare_labels(text: &[u8], names: &mut BlankNames) {
     let mut declare = |text: &[u8]| {
         memmem::find_iter(text, b"_:")
@@ -161,7 +162,7 @@ fn declare_labels(text: &[u8], names: &mut BlankNames) {
     }
 }
 
-/// The text with its `\u00XX` escapes replaced by the bytes they stand for: enough to see labels, not more.
+/// The text with its `\u00XX` escapes replaced by their bytes: sufficient to recognise labels.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -175,7 +176,7 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The place of an offset of a document's text, or of the document.
+/// The position of an offset of a document's text, or of the document.
 fn placed(document: &Document, offset: Option<usize>) -> LineColumn {
     let part = offset.and_then(|offset| document.parts.iter().rev().find(|part| part.range.start <= offset));
     match (part, document.parts.as_slice()) {
@@ -186,14 +187,14 @@ fn placed(document: &Document, offset: Option<usize>) -> LineColumn {
     }
 }
 
-/// The place of an offset of the text that comes before the parts.
+/// The position of an offset of the text before the parts.
 fn shared_place(document: &Document, offset: Option<usize>) -> LineColumn {
     let (start, place) = document.anchor;
     let end = offset.unwrap_or(start).clamp(start, document.text.len());
     after(&document.text[start..end], place)
 }
 
-/// The place of an offset of a part, or of the part.
+/// The position of an offset of a part, or of the part.
 fn place_in(document: &Document, part: &Part, offset: Option<usize>) -> LineColumn {
     let text = &document.text[part.range.clone()];
     after(&text[..offset.unwrap_or(0).min(text.len())], part.place)

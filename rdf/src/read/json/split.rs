@@ -1,38 +1,38 @@
-//! Cuts a JSON-LD file into documents that can be parsed one by one and mean the same together.
+//! Cuts a JSON-LD file into documents that can be parsed one by one and together have the meaning of the file.
 //!
 //! ```text
 //! [ {a}, {b}, {c} ]                        ──►  [{a},{b}]   [{c}]
-//! {"@context": C, "@graph": [ {a}, {b} ]}  ──►  as it is, or if it is too large to hold:
+//! {"@context": C, "@graph": [ {a}, {b} ]}  ──►  unchanged, or if it is too large for memory:
 //!                                               {"@context": C, "@graph": [{a}]}   {"@context": C, "@graph": [{b}]}
 //! ```
 //!
 //! The parser buffers every object as a whole, because the context may come last in it, and it fails on strings of
-//! 16 MiB when it reads from a stream. Cut like this, memory is bounded and long strings are fine.
+//! 16 MiB when it reads from a stream. Cutting bounds memory and allows long strings.
 
 use crate::read::json::text::{HELD_VALUES, JsonText};
 use crate::read::source::Bytes;
 use entail_model::{Fault, Reason};
 use std::ops::Range;
 
-/// Elements are put together until a document has this many bytes.
+/// Elements are collected until a document has this many bytes.
 const GROUP_BYTES: usize = 1 << 20;
 
-/// A place in the file, counted from one.
+/// A position in the file, counted from one.
 pub(crate) type LineColumn = (u64, u64);
 
-/// A text that the parser takes as a document of its own.
+/// A text that the parser reads as a separate document.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
     pub(crate) text: Vec<u8>,
-    /// The parts that stand for themselves: with the text before the first and after the last, each is a document too.
+    /// The independent parts: each of them, with the text before the first and after the last, is a document too.
     pub(crate) parts: Vec<Part>,
-    /// Where the text before the first part comes from, and where in the text that begins.
+    /// The position in the file of the text before the first part, and the offset at which that text begins.
     pub(crate) anchor: (usize, LineColumn),
-    /// The file's number for the document.
+    /// The number of the document within the file.
     pub(crate) order: u64,
 }
 
-/// A part of a document's text, and where it is from.
+/// A part of a document's text, and its position in the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) range: Range<usize>,
@@ -54,7 +54,7 @@ impl Document {
 /// Takes documents; returns false to stop.
 pub(crate) type Take<'t> = &'t mut dyn FnMut(Document) -> Result<bool, Fault>;
 
-/// Where an object is.
+/// The position of an object in the document tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Where {
     Root,
@@ -79,7 +79,7 @@ struct Object {
 }
 
 impl Object {
-    /// Can parts of its `@graph` stand for themselves? In an array, a graph without a name has a name of its own.
+    /// Are the parts of its `@graph` independent? In an array, a graph without a name gets a new name.
     fn can_be_cut(&self) -> bool {
         !self.keys.other && (self.at == Where::Root || self.keys.id)
     }
@@ -92,7 +92,7 @@ impl Object {
 /// Cuts one file.
 pub(crate) struct Splitter<'t, B> {
     text: JsonText<'t, B>,
-    /// The largest object that is held.
+    /// The largest object that is held in memory.
     object_bytes: usize,
     order: u64,
 }
@@ -102,10 +102,10 @@ impl<'t, B: Bytes> Splitter<'t, B> {
         Self { text, object_bytes, order: 0 }
     }
 
-    /// Hands each document of the file to `take`.
+    /// Passes each document of the file to `take`.
     ///
     /// # Errors
-    /// `Syntax` for what is not JSON, `LimitExceeded`, or the input's failure, each with its place where it has one.
+    /// `Syntax` for malformed JSON, `LimitExceeded`, or the input's error, with a position if there is one.
     pub(crate) fn run(&mut self, take: Take<'_>) -> Result<(), Fault> {
         self.text.skip_space(None)?;
         let go_on = match self.text.peek()? {
@@ -138,12 +138,12 @@ impl<'t, B: Bytes> Splitter<'t, B> {
         self.hand_on(document, take)
     }
 
-    /// An array: its elements are put together into documents of about [`GROUP_BYTES`].
+    /// An array: its elements are collected into documents of about [`GROUP_BYTES`].
     fn root_array(&mut self, take: Take<'_>) -> Result<bool, Fault> {
         self.text.bump(None)?;
         let mut group = Document::default();
         let result = self.root_elements(&mut group, take);
-        // What comes before an error is well-formed, or has an earlier one.
+        // The text before an error is well-formed, or has an earlier error.
         if matches!(result, Ok(false)) || group.parts.is_empty() {
             return result;
         }
@@ -182,7 +182,7 @@ impl<'t, B: Bytes> Splitter<'t, B> {
         self.hand_on(document, take)
     }
 
-    /// Goes to the next element of an array that is open; says whether there is one.
+    /// Advances to the next element of an open array; returns whether there is one.
     fn next_element(&mut self, is_first: &mut bool) -> Result<bool, Fault> {
         self.text.skip_space(None)?;
         let first = std::mem::take(is_first);
@@ -204,8 +204,8 @@ impl<'t, B: Bytes> Splitter<'t, B> {
         }
     }
 
-    /// Reads an object: into `group` if it is an element of the root array and small enough to hold, or else into
-    /// documents of its own. `None` means to stop.
+    /// Reads an object: into `group` if it is an element of the root array and fits into memory, or else into
+    /// separate documents. `None` means to stop.
     fn object(&mut self, at: Where, mut group: Option<&mut Document>, take: Take<'_>) -> Result<Option<()>, Fault> {
         let place = self.text.place();
         let mut document = Document::default();
@@ -275,7 +275,7 @@ impl<'t, B: Bytes> Splitter<'t, B> {
         Ok(Some(key))
     }
 
-    /// Reads the array of a `@graph`, handing parts of it on while the object is too large to hold.
+    /// Reads the array of a `@graph`, passing parts of it on while the object is too large for memory.
     fn graph(&mut self, object: &mut Object, mut group: Option<&mut Document>, take: Take<'_>) -> Result<bool, Fault> {
         self.text.bump(Some(&mut object.document.text))?;
         let mut is_first = true;
@@ -290,7 +290,7 @@ impl<'t, B: Bytes> Splitter<'t, B> {
             object.document.parts.push(Part { range: start..text.len(), place });
             let is_group = object.is_cut && object.document.text.len() > GROUP_BYTES;
             if (is_group || object.is_large(self.text.values(), self.object_bytes)) && object.can_be_cut() {
-                // What came before the object goes first, so that errors are found in order.
+                // Text before the object goes first, so that errors are found in order.
                 let before = group.take().filter(|group| !group.parts.is_empty());
                 if let Some(before) = before
                     && !self.hand_on_group(before, take)?
@@ -308,7 +308,7 @@ impl<'t, B: Bytes> Splitter<'t, B> {
         Ok(true)
     }
 
-    /// The object is read to its end: as an element it joins `group`, unless it was cut.
+    /// Ends an object that was read completely: as an element it joins `group`, unless it was cut.
     fn finish(
         &mut self,
         mut object: Object,
@@ -338,14 +338,14 @@ impl<'t, B: Bytes> Splitter<'t, B> {
     }
 }
 
-/// Makes room for one more element in a document that is an array; says where it begins.
+/// Starts one more element in a document that is an array; returns its offset.
 fn begin_element(group: &mut Document) -> usize {
     group.text.push(if group.parts.is_empty() { b'[' } else { b',' });
     group.text.len()
 }
 
-/// Takes the members of an object that were read as a document, and leaves the object with those that must precede the
-/// rest.
+/// Takes the members of an object that were read so far as a document, and leaves the object with the members that must
+/// precede the rest.
 fn after_cut(object: &mut Object) -> Document {
     let prefix = object.document.prefix().to_vec();
     let anchor = object.document.anchor;

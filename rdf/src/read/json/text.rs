@@ -1,16 +1,16 @@
-//! The text of a JSON file, read piece by piece: values as they are written, and the place of everything.
+//! The text of a JSON file, read piece by piece: values as text, with their positions.
 
 use crate::read::outlet::Job;
 use crate::read::source::Bytes;
 use entail_model::{Fault, Reason};
 use memchr::memchr2;
 
-/// Values within values, at most. The parser is recursive in them, and buffers them once per level.
+/// The deepest nesting of values. The parser is recursive, and buffers values once per level.
 const DEPTH_MAX: usize = 256;
-/// Objects with more values than this count as too large to hold: the parser takes some 100 bytes for each.
+/// Objects with more values than this are too large for memory: the parser takes some 100 bytes for each value.
 pub(crate) const HELD_VALUES: usize = 1 << 20;
 
-/// Text that is copied to where it is needed, value by value.
+/// A reader that copies text, value by value.
 pub(crate) struct JsonText<'t, B> {
     job: &'t Job<'t>,
     bytes: B,
@@ -26,7 +26,7 @@ impl<'t, B: Bytes> JsonText<'t, B> {
         Self { job, bytes, held: Vec::new(), at: 0, line: 1, column: 1, values: 0 }
     }
 
-    /// The place of the next byte, counted from one.
+    /// The position of the next byte, counted from one.
     pub(crate) fn place(&self) -> (u64, u64) {
         (self.line, self.column)
     }
@@ -66,14 +66,14 @@ impl<'t, B: Bytes> JsonText<'t, B> {
         Ok(self.held.get(self.at).copied())
     }
 
-    /// Goes over the next byte, and copies it.
+    /// Copies the next byte and advances.
     pub(crate) fn bump(&mut self, copy: Option<&mut Vec<u8>>) -> Result<(), Fault> {
         self.peek()?;
         self.go_over((self.held.len() - self.at).min(1), copy);
         Ok(())
     }
 
-    /// Goes over blank space, and copies it.
+    /// Copies white space and advances.
     pub(crate) fn skip_space(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Fault> {
         while matches!(self.peek()?, Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.bump(copy.as_deref_mut())?;
@@ -81,7 +81,7 @@ impl<'t, B: Bytes> JsonText<'t, B> {
         Ok(())
     }
 
-    /// Copies `count` bytes that are there.
+    /// Copies `count` buffered bytes and advances.
     fn go_over(&mut self, count: usize, copy: Option<&mut Vec<u8>>) {
         let text = &self.held[self.at..self.at + count];
         for byte in text {

@@ -1,14 +1,14 @@
-//! Line-based formats on several threads: one at a time takes the next block off the input, all parse.
+//! Line-based formats on several threads: one thread at a time takes the next block off the input, all parse.
 //!
 //! ```text
 //! input ─► [block 1 | lines from 1] ─► worker ─► batches
 //!          [block 2 | lines from 20411] ─► worker ─► batches
 //! ```
 //!
-//! Blocks are cut at line ends, so nothing in a block depends on another but the number of its first line, which is
-//! known when the block is cut. Blocks are numbered in order; that is the order of their errors.
+//! Blocks are cut at line ends, so blocks are independent except for the number of their first line, which is
+//! known when the block is cut. Blocks are numbered in order, which is also the order of their errors.
 //!
-//! A block is a piece of the input as it came; only the line that two pieces share is copied.
+//! A block is a piece of the input, not copied; only the line that two pieces share is copied.
 
 mod parser;
 mod plain;
@@ -32,7 +32,7 @@ struct Block {
     order: u64,
     /// The number of its first line, counted from one.
     first_line: u64,
-    /// The line that began in the piece before, with its end; often several, where lines end with a CR.
+    /// The line that began in the previous piece, with its end; often several lines, if lines end with a CR.
     head: Vec<u8>,
     text: Piece,
 }
@@ -40,7 +40,7 @@ struct Block {
 /// Cuts the input into blocks.
 struct Blocks<B> {
     bytes: B,
-    /// Of the piece that is cut.
+    /// The rest of the current piece.
     rest: Piece,
     /// The beginning of a line.
     carry: Vec<u8>,
@@ -72,7 +72,7 @@ impl<B: Bytes> Blocks<B> {
                 self.carry.extend_from_slice(&carry);
                 return Ok(Some(self.numbered(head, text)));
             }
-            // Only the byte after a CR tells whether it ends a line; an LF would have been a place to cut.
+            // Only the byte after a CR determines whether it ends a line; an LF would have been a place to cut.
             if self.carry.ends_with(b"\r") {
                 let head = std::mem::take(&mut self.carry);
                 self.carry.extend_from_slice(&carry);
@@ -88,7 +88,7 @@ impl<B: Bytes> Blocks<B> {
         Ok((!head.is_empty()).then(|| self.numbered(head, Piece::new())))
     }
 
-    /// The line that was begun, with its end, which the text loses.
+    /// The unfinished line, completed with the beginning of the text, which is removed there.
     fn finish_carry(&mut self, text: &mut Piece) -> Vec<u8> {
         let mut head = std::mem::take(&mut self.carry);
         if !head.is_empty() {
@@ -106,7 +106,7 @@ impl<B: Bytes> Blocks<B> {
     }
 }
 
-/// Where the last line end ends; zero if there is none.
+/// The offset after the last line end; zero if there is none.
 fn last_line_end(text: &[u8]) -> usize {
     if let Some(feed) = memrchr(b'\n', text) {
         return feed + 1;
@@ -115,7 +115,7 @@ fn last_line_end(text: &[u8]) -> usize {
     memrchr(b'\r', &text[..text.len().saturating_sub(1)]).map_or(0, |at| at + 1)
 }
 
-/// Where the first line end ends, in a text that has a place to cut.
+/// The offset after the first line end, in a text that has one.
 fn first_line_end(text: &[u8]) -> usize {
     memchr(b'\n', text).map_or_else(|| last_line_end(text), |feed| feed + 1)
 }
@@ -150,7 +150,7 @@ fn work<B: Bytes>(job: &Job<'_>, blocks: &Mutex<Blocks<B>>) {
             return job.log.fail(0, fault);
         }
     }
-    // A load that failed hands on no more, but what it already has.
+    // A failed load takes no more blocks, but finishes those that it has.
     if !job.log.is_stopped()
         && let Err(fault) = outlet.finish()
     {
@@ -160,7 +160,7 @@ fn work<B: Bytes>(job: &Job<'_>, blocks: &Mutex<Blocks<B>>) {
 
 fn take_block<B: Bytes>(job: &Job<'_>, blocks: &Mutex<Blocks<B>>) -> Option<Block> {
     let mut blocks = blocks.lock().unwrap_or_else(PoisonError::into_inner);
-    // Asked under the lock: whoever fails in an earlier block has taken it before this one.
+    // Checked under the lock: a thread that fails in an earlier block has taken it before this one.
     if job.log.is_stopped() {
         return None;
     }

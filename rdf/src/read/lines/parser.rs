@@ -1,8 +1,8 @@
 //! N-Triples and N-Quads, one block of whole lines at a time.
 //!
-//! Most lines are [plain](super::plain) and read in place; oxttl reads the others, a run of them at a time. Only if
-//! something is wrong in a block, it is parsed again line by line, so that each bad line is known by its number and gives
-//! nothing, and every other line gives its fact.
+//! Most lines are [plain](super::plain) and read in place; oxttl reads the others, a run of them at a time. A block
+//! with an error is parsed again line by line, so that each malformed line is reported by its number, and every other
+//! line gives its fact.
 
 use crate::batch::builder::TRIPLE_DEPTH_MAX;
 use crate::read::lines::plain::{self, LineFormat, PlainLine};
@@ -26,12 +26,12 @@ pub(crate) struct BadLine {
 /// Pushes the facts of a block of whole lines, if every line is well-formed.
 ///
 /// # Errors
-/// None but that something is wrong: the outlet then has some of the facts, to be rolled back, and
-/// [`parse_each_line`] tells what.
+/// `Err` means that some line is malformed: the outlet then has some of the facts, to be rolled back, and
+/// [`parse_each_line`] finds the malformed lines.
 pub(crate) fn parse_lines(block: &[u8], format: LineFormat, outlet: &mut Outlet<'_, '_>) -> Result<(), ()> {
     let text = std::str::from_utf8(block).map_err(|_| ())?;
     let mut rest = text;
-    // Where lines begin that are not plain, and not read yet.
+    // The start of pending lines that are not plain.
     let mut others: Option<&str> = None;
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1);
@@ -62,7 +62,7 @@ fn parse_others(lines: &str, format: LineFormat, outlet: &mut Outlet<'_, '_>) ->
     each_quad(lines.as_bytes(), format, |quad| outlet.push(quad.map_err(|_| ())?.as_ref()).map_err(|_| ()))
 }
 
-/// Pushes the facts of the well-formed lines of a block and tells of the others, until `on_bad` returns false.
+/// Pushes the facts of the well-formed lines of a block and reports the others, until `on_bad` returns false.
 pub(crate) fn parse_each_line(
     block: &[u8],
     format: LineFormat,
@@ -82,7 +82,7 @@ pub(crate) fn parse_each_line(
     }
 }
 
-/// The facts of one line, of which there is at most one if nothing is wrong.
+/// The facts of one line; at most one if the line is well-formed.
 fn parse_line(line: &[u8], format: LineFormat) -> Result<Vec<Quad>, (u64, Fault)> {
     if nests_too_deep(line) {
         return Err((1, crate::batch::builder::too_deep()));
@@ -125,8 +125,8 @@ pub(crate) fn each_quad<E>(
 /// Does a line nest triple terms deeper than the limit? The parser would build them, and dropping them is recursive.
 fn nests_too_deep(text: &[u8]) -> bool {
     let mut openings = memmem::find_iter(text, b"<<(");
-    // Most files have none. A line with more than the limit may still have them side by side, or in a literal: those
-    // are told apart by looking at each line.
+    // Most files have none. A line with more openings than the limit may still have them side by side, or in a literal,
+    // so each such line is checked.
     openings.nth(TRIPLE_DEPTH_MAX).is_some() && lines(text).any(|line| triple_depth(line) > TRIPLE_DEPTH_MAX)
 }
 
@@ -165,7 +165,7 @@ fn string_len(content: &[u8]) -> usize {
     content.len()
 }
 
-/// The lines of a text without their ends, which are LF, CR LF or CR as the grammar has it.
+/// The lines of a text without their ends: LF, CR LF or CR, as in the grammar.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -4,13 +4,13 @@
 //! <http://a/x1> <http://b/p#q> "text"@en .        terms are slices of the line
 //! ```
 //!
-//! Plain is what needs no rewriting and no tables to be judged: IRIs of ASCII letters, digits and punctuation with a
+//! A plain line needs no rewriting and no tables for validation: IRIs of ASCII letters, digits and punctuation with a
 //! host name or none, literals without escapes, short language tags in lower case, blank nodes named by letters and
 //! digits, one or more blanks between terms. All other lines go to oxttl, which reads them or reports the error.
 //!
-//! An IRI that was met before need not be judged again: most are found by their bytes alone.
+//! An IRI that the batch has already is not validated again: most are found by their bytes alone.
 //!
-//! Invariant: a line that is plain is well-formed, and oxttl reads the same fact from it.
+//! Invariant: a plain line is well-formed, and oxttl reads the same fact from it.
 
 use crate::batch::plain::{Known, PlainFact, PlainTerm, TermPosition};
 use memchr::{memchr2, memchr3};
@@ -24,7 +24,7 @@ pub(crate) enum LineFormat {
     NQuads,
 }
 
-/// What a plain line holds.
+/// The content of a plain line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PlainLine<'t> {
     /// Blanks only.
@@ -32,7 +32,7 @@ pub(crate) enum PlainLine<'t> {
     Fact(PlainFact<'t>),
 }
 
-/// Bytes that may stand in the path, the query and the fragment of an IRI: RFC 3986's `pchar` without `%`, `/` and `?`.
+/// Bytes that may occur in the path, the query and the fragment of an IRI: RFC 3986's `pchar` without `%`, `/` and `?`.
 const PATH: u8 = 1;
 /// Bytes of a host name: RFC 3986's `reg-name` without `%`.
 const HOST: u8 = 2;
@@ -94,7 +94,7 @@ pub(crate) fn parse<'t>(line: &'t str, format: LineFormat, known: &impl Known) -
     rest.is_over().then_some(PlainLine::Fact(PlainFact { subject, predicate, object, graph }))
 }
 
-/// A place in a line.
+/// A position in a line.
 struct Cursor<'t, 'k, K> {
     line: &'t str,
     at: usize,
@@ -173,7 +173,7 @@ impl<'t, K: Known> Cursor<'t, '_, K> {
         self.take(b'_')?;
         self.take(b':')?;
         let length = run_len(self.bytes(), LABEL);
-        // What follows has to be a blank, and is checked to be one.
+        // The next byte must be a blank, which is checked later.
         (length > 0).then(|| PlainTerm::Term(BlankNodeRef::new_unchecked(self.advance(length)).into()))
     }
 
@@ -194,7 +194,7 @@ impl<'t, K: Known> Cursor<'t, '_, K> {
                 self.take(b'^')?;
                 self.take(b'^')?;
                 let datatype = self.new_iri()?;
-                // Types of this vocabulary have values of forms of their own.
+                // Datatypes of this vocabulary restrict the lexical form of their values.
                 let is_special = datatype.as_str().starts_with(RDF);
                 (!is_special).then(|| LiteralRef::new_typed_literal(value, datatype))
             }
@@ -208,7 +208,7 @@ const RDF: &str = {
     namespace
 };
 
-/// The length of a plain absolute IRI that the bytes begin with, up to where it has to end.
+/// The length of a plain absolute IRI at the start of the bytes, up to its end.
 fn iri_len(bytes: &[u8]) -> Option<usize> {
     let scheme = run_len(bytes, SCHEME);
     if !bytes.first()?.is_ascii_alphabetic() || bytes.get(scheme) != Some(&b':') {
@@ -234,7 +234,7 @@ fn iri_len(bytes: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-/// How many of the first bytes are of a class.
+/// The number of leading bytes of a class.
 fn run_len(bytes: &[u8], class: u8) -> usize {
     bytes.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0).unwrap_or(bytes.len())
 }

@@ -1,4 +1,4 @@
-//! Turtle and TriG: the scan cuts the text into whole statements, the parser gets them and gives quads.
+//! Turtle and TriG: the scan cuts the text into whole statements, from which the parser makes quads.
 
 mod scan;
 
@@ -14,13 +14,13 @@ use oxttl::turtle::LowLevelTurtleParser;
 use oxttl::{TriGParser, TurtleParser, TurtleSyntaxError};
 use scan::Scan;
 
-/// A statement longer than this is handed to the parser in parts.
+/// A statement longer than this is passed to the parser in parts.
 const HELD_BYTES: usize = 1 << 20;
 
 /// Parses Turtle or TriG to its end.
 ///
 /// # Errors
-/// What cannot be skipped: a limit, the input's or the sink's failure. Malformed places go to the job's log.
+/// Errors that cannot be skipped: a limit, an error of the input or the sink. Malformed places go to the job's log.
 pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
     let mut reader = Reader::new(job)?;
     let mut is_end = false;
@@ -45,14 +45,14 @@ struct Reader<'j, 'a> {
     outlet: Outlet<'j, 'a>,
     parser: Statements,
     scan: Scan,
-    /// Text that was read and not yet handed to the parser.
+    /// Text that was read and not yet passed to the parser.
     held: Vec<u8>,
-    /// The place of the first byte of `held`, counted from zero.
+    /// The position of the first byte of `held`, counted from zero.
     line: u64,
     column: u64,
     /// The label of the last quad's graph, if it looks random.
     graph: Option<u128>,
-    /// Has nothing been malformed so far, so that the scan can be relied on?
+    /// Is the text well-formed so far, so that the scan is reliable?
     in_step: bool,
 }
 
@@ -78,13 +78,13 @@ impl<'j, 'a> Reader<'j, 'a> {
         })
     }
 
-    /// Hands the complete statements to the parser; says whether to go on.
+    /// Passes the complete statements to the parser; returns whether to continue.
     fn feed_statements(&mut self) -> Result<bool, Fault> {
         if self.scan.statement_end() > 0 {
             if !self.feed(self.scan.statement_end())? {
                 return Ok(false);
             }
-            // No statement is open, so no anonymous node can be mentioned again, but for the name of an open graph.
+            // No statement is open, so no anonymous node can be referenced again, except the name of an open graph.
             if self.in_step {
                 self.outlet.names().forget_but(self.graph);
             }
@@ -106,7 +106,7 @@ impl<'j, 'a> Reader<'j, 'a> {
         self.drain()
     }
 
-    /// Takes the quads that the parser can give now; says whether to go on.
+    /// Takes the quads that are ready from the parser; returns whether to continue.
     fn drain(&mut self) -> Result<bool, Fault> {
         while let Some(result) = self.parser.next() {
             let fault = match result {
@@ -142,7 +142,7 @@ fn graph_label(graph: &GraphName) -> Option<u128> {
     }
 }
 
-/// The place after `text` if it begins at this place; columns count characters, as the parser does.
+/// The position after `text` if it begins at this position; columns count characters, as in the parser.
 fn place_after(text: &[u8], line: u64, column: u64) -> (u64, u64) {
     let last_line = text.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(text, |at| &text[at + 1..]);
     let characters = last_line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
@@ -155,7 +155,7 @@ fn place_after(text: &[u8], line: u64, column: u64) -> (u64, u64) {
 /// The parser, fed piece by piece.
 struct Statements {
     parser: Parser,
-    /// The item after an error, read ahead to see if it is in the same place.
+    /// The item after an error, read ahead to compare its position.
     ahead: Option<Result<Quad, TurtleSyntaxError>>,
 }
 

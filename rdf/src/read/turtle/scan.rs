@@ -1,23 +1,24 @@
-//! A light scan of Turtle and TriG ahead of the parser: where statements and tokens end.
+//! A light scan of Turtle and TriG ahead of the parser: finds the ends of statements and tokens.
 //!
-//! The parser gets whole statements, so that it never waits in the middle of a long string and scans it again, and so
-//! that it is known when anonymous blank nodes are out of scope. The scan also keeps the limits that the parser lacks:
-//! the length of a token, the depth of nesting.
+//! The parser gets whole statements, so it never stops in the middle of a long string and scans it again, and the
+//! reader knows when anonymous blank nodes are out of scope. The scan also enforces limits that the parser lacks: the
+//! length of a token, the depth of nesting.
 //!
 //! Invariant: on well-formed input, [`Scan::statement_end`] is the end of a statement. On malformed input it may be
-//! anywhere, and the reader stops to rely on it.
+//! anywhere, and the reader stops relying on it.
 
 use crate::batch::blank::random_label_at;
 use crate::batch::builder::{TRIPLE_DEPTH_MAX, too_deep};
 use entail_model::{Fault, Reason};
 use memchr::memchr2;
 
-/// Brackets within brackets, at most: each costs the parser some state.
+/// The deepest nesting of brackets: each level costs the parser some state.
 const NESTING_MAX: usize = 100_000;
-/// The scan stops this far from the end of the buffered text, so that it can look ahead; the longest look is at a label.
+/// The scan stops this far from the end of the buffered text, so that it can look ahead; the longest lookahead is a
+/// label.
 const LOOK_AHEAD: usize = 40;
 
-/// Where the scan is.
+/// The state of the scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Within {
     Plain,
@@ -29,22 +30,22 @@ enum Within {
     Long(u8),
 }
 
-/// The scan of a text that is seen piece by piece. Offsets are into the text that is still held.
+/// The scan of a text that arrives piece by piece. Offsets are into the text that is still held.
 pub(crate) struct Scan {
     within: Within,
-    /// How far the text is scanned.
+    /// The offset up to which the text is scanned.
     at: usize,
-    /// Where the token, string or comment at `at` begins.
+    /// The start of the token, string or comment at `at`.
     token_start: usize,
-    /// After the last statement that is complete.
+    /// The offset after the last complete statement.
     statement_end: usize,
-    /// After the last token that is complete, and the space after it.
+    /// The offset after the last complete token and the space after it.
     token_end: usize,
     brackets: usize,
     triples: usize,
     /// Is the byte before `at` a dot that may end a statement?
     after_dot: bool,
-    /// Labels that only look random, and where they are.
+    /// Labels that only look random, and their offsets.
     labels: Vec<(usize, u128)>,
     term_bytes_max: usize,
 }
@@ -65,17 +66,17 @@ impl Scan {
         }
     }
 
-    /// After the last complete statement, or zero.
+    /// The offset after the last complete statement, or zero.
     pub(crate) fn statement_end(&self) -> usize {
         self.statement_end
     }
 
-    /// After the last complete token and the space after it, or zero.
+    /// The offset after the last complete token and the space after it, or zero.
     pub(crate) fn token_end(&self) -> usize {
         self.token_end
     }
 
-    /// The labels before `end` that look random, which are not looked for again.
+    /// Removes and returns the labels before `end` that look random.
     pub(crate) fn take_labels(&mut self, end: usize) -> impl Iterator<Item = u128> {
         let later = self.labels.partition_point(|(at, _)| *at < end);
         self.labels.drain(..later).map(|(_, label)| label)
@@ -90,10 +91,10 @@ impl Scan {
         self.labels.iter_mut().for_each(|(at, _)| *at -= count);
     }
 
-    /// Scans on to the end of `text`, or nearly so if there is more to come.
+    /// Continues the scan to the end of `text`, or nearly to the end if more text will follow.
     ///
     /// # Errors
-    /// `LimitExceeded`, and the offset of what passes the limit.
+    /// `LimitExceeded`, and the offset of the token beyond the limit.
     pub(crate) fn advance(&mut self, text: &[u8], is_end: bool) -> Result<(), (usize, Fault)> {
         let stop = if is_end { text.len() } else { text.len().saturating_sub(LOOK_AHEAD) };
         while self.at < stop {
@@ -104,7 +105,7 @@ impl Scan {
                 Within::Short(quote) => self.short_string(text, stop, quote),
                 Within::Long(quote) => self.long_string(text, stop, quote),
             }
-            // An escape at the end of the text may lead past it.
+            // An escape at the end of the text may extend past it.
             self.at = self.at.min(text.len());
             self.check_length()?;
         }
@@ -125,7 +126,7 @@ impl Scan {
         Err((self.token_start, Fault::new(Reason::LimitExceeded, message)))
     }
 
-    /// Skips to the end of a match, where plain text goes on, or to `stop`.
+    /// Skips to the end of a match, where plain text continues, or to `stop`.
     fn skip_to(&mut self, found: Option<usize>, stop: usize) {
         match found {
             Some(distance) => self.back_to_plain(self.at + distance),
@@ -251,7 +252,7 @@ impl Scan {
     }
 }
 
-/// How many bytes at the start of `rest` mean nothing to the scan; at least one.
+/// The number of bytes at the start of `rest` that the scan can skip; at least one.
 fn plain_run(rest: &[u8]) -> usize {
     let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b':' || **byte >= 0x80 || **byte == b'-';
     rest.iter().take_while(is_name).count().max(1)

@@ -1,8 +1,9 @@
-//! Stands between the input and the XML parser: keeps limits, tells places, and notices what the parser does not.
+//! A reader between the input and the XML parser: enforces limits, tracks positions, and detects errors that the parser
+//! does not.
 //!
-//! The reader gives the parser one piece per read: the text up to a tag with the tag's `<`, then the rest of the tag. So
-//! when the parser fails, it fails in the piece it was given last, and that is the place of the error, which the parser
-//! itself does not tell. It also does not tell of documents that end inside an element.
+//! The reader returns one piece per read: the text up to a tag with the tag's `<`, then the rest of the tag. So the
+//! parser fails in the piece that it read last, whose position is the position of the error; the parser itself reports
+//! none. Nor does it report documents that end inside an element.
 
 use crate::batch::blank::random_label;
 use crate::read::outlet::Job;
@@ -13,21 +14,22 @@ use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-/// Elements within elements, at most: each costs the parser some state, and triple terms are made of them.
+/// The deepest nesting of elements: each level costs the parser some state, and nested triple terms are nested
+/// elements.
 const DEPTH_MAX: usize = 2_000;
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 
 /// The state of the scan, shared between the reader and the caller of the parser.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// A limit that was passed; the parser only sees a failed read.
+    /// An exceeded limit; the parser only sees a failed read.
     pub(crate) fault: Option<Fault>,
-    /// Where the last piece begins, counted from one.
+    /// The position of the last piece, counted from one.
     pub(crate) line: u64,
     pub(crate) column: u64,
     /// Labels of blank nodes that only look random.
     pub(crate) labels: Vec<u128>,
-    /// Was no node element open at some time, so that no anonymous node of before can be mentioned again?
+    /// Was no node element open at some point, so that earlier anonymous nodes cannot be referenced again?
     pub(crate) between_nodes: bool,
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct LimitedReader<'j, 'a, B> {
     job: &'j Job<'a>,
     bytes: B,
     held: Vec<u8>,
-    /// The piece being given, as a part of `held`, and how far it is given.
+    /// The current piece, as a range of `held`, and how much of it was returned.
     start: usize,
     given: usize,
     end: usize,
@@ -52,7 +54,7 @@ pub(crate) struct LimitedReader<'j, 'a, B> {
     line: u64,
     column: u64,
     depth: usize,
-    /// How deep the node elements are that nothing contains, if that is known.
+    /// The depth of top-level node elements, if it is known.
     node_depth: Option<usize>,
     /// The depth of the property whose content is a literal, and the bytes of it so far.
     literal: Option<(usize, usize)>,
@@ -82,7 +84,7 @@ impl<'j, 'a, B: Bytes> LimitedReader<'j, 'a, B> {
         }
     }
 
-    /// Makes the next piece ready; at the end of the input there is none.
+    /// Prepares the next piece; there is none at the end of the input.
     fn next_piece(&mut self) -> Result<(), Fault> {
         let piece = self.next;
         self.start = self.end;
@@ -103,7 +105,7 @@ impl<'j, 'a, B: Bytes> LimitedReader<'j, 'a, B> {
         Ok(())
     }
 
-    /// The length of the piece at `start`, reading as much as it takes.
+    /// The length of the piece at `start`, reading as much as necessary.
     fn find_piece(&mut self, piece: Piece) -> Result<usize, Fault> {
         let limit = self.job.request.limits.term_bytes;
         let mut from = 0;
@@ -131,7 +133,7 @@ impl<'j, 'a, B: Bytes> LimitedReader<'j, 'a, B> {
 
     fn place_of(&self, piece: Piece) -> (u64, u64) {
         match piece {
-            // The `<` was given before.
+            // The `<` was returned before.
             Piece::Markup => (self.line, self.column.saturating_sub(1).max(1)),
             Piece::Text => {
                 let text = &self.held[self.start..self.end];
@@ -206,7 +208,7 @@ fn is_doctype(markup: &[u8]) -> bool {
     markup.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"!DOCTYPE"))
 }
 
-/// The length of markup up to and with the `>` that ends it, if that is there; nothing before `from` ends it.
+/// The length of markup including the `>` that ends it, if that is buffered; nothing before `from` ends it.
 ///
 /// `text` begins after the `<`. A `>` within quotes ends no tag, one within a comment ends no comment.
 fn markup_len(text: &[u8], from: usize) -> Option<usize> {
@@ -258,7 +260,7 @@ fn doctype_len(text: &[u8]) -> Option<usize> {
     None
 }
 
-/// The place after `text` that begins at this place, both counted from one; columns count characters.
+/// The position after `text` that begins at this position, both counted from one; columns count characters.
 fn after(text: &[u8], line: u64, column: u64) -> (u64, u64) {
     let feeds = memchr::memchr_iter(b'\n', text).count() as u64;
     let last_line = memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..]);

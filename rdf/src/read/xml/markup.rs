@@ -1,10 +1,10 @@
-//! XML markup as far as the limits need it: attributes by name, and how far entities expand.
+//! XML markup as far as the limits need it: attributes by name, and the expansion of entities.
 
 use entail_model::{Fault, Reason};
 use hashbrown::HashMap;
 use memchr::{memchr, memmem};
 
-/// What all entities together may stand for. Real ones are namespaces.
+/// The largest total expansion of all entities. Real entities are namespaces.
 const ENTITIES_BYTES_MAX: usize = 1 << 20;
 
 /// The values of the attributes of a tag whose names end in `name_end`, as written.
@@ -25,10 +25,10 @@ pub(crate) struct Entities {
 }
 
 impl Entities {
-    /// Learns the entities that a document type declares.
+    /// Records the entities that a document type declares.
     ///
     /// # Errors
-    /// `LimitExceeded` for an entity that stands for too much: entities of entities can make gigabytes out of a line.
+    /// `LimitExceeded` for an entity with too large an expansion: nested entities can expand a line to gigabytes.
     pub(crate) fn declare(&mut self, doctype: &[u8]) -> Result<(), Fault> {
         for at in memmem::find_iter(doctype, b"<!ENTITY") {
             let declaration = doctype[at + b"<!ENTITY".len()..].trim_ascii_start();
@@ -48,7 +48,7 @@ impl Entities {
         Ok(())
     }
 
-    /// The length of a text once its entities are replaced.
+    /// The length of a text after expansion of its entities.
     pub(crate) fn expanded_len(&self, text: &[u8]) -> usize {
         if self.lengths.is_empty() {
             return text.len();

@@ -1,4 +1,5 @@
-//! RDF/XML: the parser behind a reader that enforces limits. The first malformed place is the last: an XML parser cannot go on after it.
+//! RDF/XML: the parser behind a reader that enforces limits. Reading ends at the first malformed place: an XML parser
+//! cannot continue after it.
 
 mod limits;
 mod markup;
@@ -16,7 +17,7 @@ use std::sync::atomic::Ordering;
 /// Parses RDF/XML to its end or its first malformed place.
 ///
 /// # Errors
-/// What cannot be skipped: a limit, the input's or the sink's failure. A malformed place goes to the job's log.
+/// Errors that cannot be skipped: a limit, an error of the input or the sink. A malformed place goes to the job's log.
 pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
     let seen = Rc::new(RefCell::new(Seen::default()));
     let mut outlet = Outlet::new(job, BlankNames::with_anonymous(job.request.blank_scope));
@@ -47,7 +48,7 @@ pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
     outlet.finish()
 }
 
-/// The fault of the limited reader, or else the parser's error at the place that the reader has reached.
+/// The fault of the limiting reader, or else the parser's error at the reader's position.
 fn refusal(job: &Job<'_>, seen: &Seen, message: &str) -> Fault {
     seen.fault.clone().unwrap_or_else(|| job.syntax(seen.line, seen.column, message))
 }

@@ -1,4 +1,4 @@
-//! A text that shares its fingerprint with a cached one is planned as if it were parsed anew.
+//! A text that has the fingerprint of a cached text gets the same plan as if it were parsed.
 
 use super::{NoRows, explained};
 use crate::plan::cache::PlanCache;
@@ -57,7 +57,7 @@ fn written(shape: &str, iris: &[usize]) -> String {
     let mut iris = iris.iter().cycle().map(|number| IRIS[*number]);
     let mut parts = shape.split('#');
     let first = parts.next().unwrap_or_default().to_owned();
-    // A sharp within the IRIs of vocabularies is not a place for one: shapes are split before they are filled.
+    // A `#` within the IRIs of vocabularies is not a placeholder: shapes are split before they are filled.
     parts.fold(first, |text, part| text + iris.next().unwrap_or_default() + part)
 }
 

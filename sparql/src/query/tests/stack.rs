@@ -42,10 +42,10 @@ fn hostile() -> Vec<String> {
     ]
 }
 
-/// Chains whose links are no operators, as long as the number of tokens allows.
+/// Chains with links that are not operators, as long as the limit on tokens allows.
 fn chains() -> Vec<String> {
     let fit = |tokens: usize, bytes: usize| (TOKENS_MAX / tokens).min(TEXT_BYTES_MAX / bytes) - 20;
-    // These are lists, not nests, and planning takes longer than their number.
+    // These are lists, not nested, and the time to plan grows faster than their number.
     let lists = 500;
     let numbered = |count: usize, link: &dyn Fn(usize) -> String| (0..count).map(link).collect::<String>();
     vec![

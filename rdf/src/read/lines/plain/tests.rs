@@ -1,4 +1,5 @@
-//! Plain lines against oxttl: whatever is taken for plain is read as oxttl reads it, IRIs that were met before included.
+//! Plain lines against oxttl: a line that is read as plain gives the same fact as oxttl, also with IRIs of earlier
+//! lines.
 
 use super::*;
 use crate::batch::Slot;
@@ -6,7 +7,7 @@ use crate::read::lines::parser::each_quad;
 use oxrdf::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term};
 use proptest::prelude::*;
 
-/// Some IRIs, by their places here.
+/// Some IRIs, by their index.
 struct Met(Vec<&'static str>);
 
 impl Known for Met {
@@ -37,13 +38,13 @@ impl Met {
     }
 }
 
-/// What oxttl reads from a line: its facts, or that something is wrong.
+/// The facts that oxttl reads from a line, or an error.
 fn oracle(line: &str, format: LineFormat) -> Option<Vec<Quad>> {
     let mut quads = Vec::new();
     each_quad(line.as_bytes(), format, |quad| quad.map(|quad| quads.push(quad)).map_err(drop)).ok().map(|()| quads)
 }
 
-/// Checks a line, whether or not its IRIs were met before; tells whether it was plain when none was.
+/// Checks a line, with known and with unknown IRIs; returns whether it was plain with unknown ones.
 fn check(line: &str) -> bool {
     let known = ["http://e/a", "urn:x:1", "http://e/\u{e9}", "a:p"];
     let mut is_plain = false;
@@ -121,7 +122,7 @@ fn unusual_lines_are_not() {
     }
 }
 
-/// Pieces that lines are made of, some of them wrong, and single characters between and within them.
+/// Pieces of lines, some of them malformed, and single characters between and within them.
 fn piece() -> impl Strategy<Value = String> {
     let whole = prop::sample::select(vec![
         "<http://e/a>",
@@ -158,7 +159,7 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A fact of pieces in their places, most of them right, with the blanks that belong between them.
+/// A fact of pieces in order, most of them well-formed, with blanks between them.
 fn fact() -> impl Strategy<Value = String> {
     (piece(), piece(), piece(), prop::option::weighted(0.3, piece()), "[ \t]{0,2}").prop_map(
         |(subject, predicate, object, graph, blanks)| {
