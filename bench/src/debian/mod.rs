@@ -1,5 +1,5 @@
 //! Debian's package graph: the transitive needs of packages, through alternatives and virtual packages; packages that
-//! exclude each other; the maintainers whom a package depends on. The vocabulary is that of `examples/debian`.
+//! exclude each other; the maintainers on which a package depends. The vocabulary is that of `examples/debian`.
 //!
 //! ```text
 //! package ─dependsOn─► need ─alternative─► package or virtual package ◄─provides─ package
