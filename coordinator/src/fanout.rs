@@ -23,19 +23,19 @@ impl FanOut {
     }
 
     /// One of the calls.
-    pub fn call(self: &Arc<Self>) -> Call {
-        Call { fan_out: Arc::clone(self), aside: Duration::ZERO }
+    pub fn call(self: &Arc<Self>) -> TimedCall {
+        TimedCall { fan_out: Arc::clone(self), aside: Duration::ZERO }
     }
 }
 
 /// A call of a fan-out.
-pub struct Call {
+pub struct TimedCall {
     fan_out: Arc<FanOut>,
     /// Time that does not count as the node's.
     aside: Duration,
 }
 
-impl Call {
+impl TimedCall {
     /// Runs `work`, whose time does not count as the node's.
     pub async fn aside<T>(&mut self, work: impl Future<Output = T>) -> T {
         let began = Instant::now();

@@ -6,7 +6,7 @@ mod shared;
 pub use local::LocalSnapshot;
 pub use shared::Shared;
 
-use crate::fanout::{Call, FanOut};
+use crate::fanout::{FanOut, TimedCall};
 use crate::nodes::{Holders, Link};
 use bytes::Bytes;
 use entail_logic::eval::Batch;
@@ -304,7 +304,7 @@ struct Ask {
 }
 
 /// Forwards one node's stream. Ends early when the receiver is gone, which stops the node.
-async fn follow(ask: Ask, send: &mpsc::Sender<Result<Part, Fault>>, mut call: Call) -> Result<(), Fault> {
+async fn follow(ask: Ask, send: &mpsc::Sender<Result<Part, Fault>>, mut call: TimedCall) -> Result<(), Fault> {
     let Ask { link, request, until } = ask;
     let _at_work = link.begin();
     let mut parts = link.call(until, |node, call| node.execute(call, request)).await?;

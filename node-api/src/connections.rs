@@ -11,9 +11,9 @@ pub struct LocalNodes(Mutex<BTreeMap<NodeId, Arc<dyn NodeApi>>>);
 
 impl LocalNodes {
     /// Makes a node callable until the guard is dropped.
-    pub fn enter(self: &Arc<Self>, id: NodeId, node: Arc<dyn NodeApi>) -> Presence {
+    pub fn enter(self: &Arc<Self>, id: NodeId, node: Arc<dyn NodeApi>) -> LocalEntry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, node);
-        Presence { nodes: Arc::clone(self), id }
+        LocalEntry { nodes: Arc::clone(self), id }
     }
 
     fn find(&self, id: NodeId) -> Option<Arc<dyn NodeApi>> {
@@ -23,12 +23,12 @@ impl LocalNodes {
 
 /// Keeps a node of this process callable; removes it on drop.
 #[derive(Debug)]
-pub struct Presence {
+pub struct LocalEntry {
     nodes: Arc<LocalNodes>,
     id: NodeId,
 }
 
-impl Drop for Presence {
+impl Drop for LocalEntry {
     fn drop(&mut self) {
         self.nodes.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }

@@ -17,7 +17,7 @@ mod message;
 mod remote;
 pub mod wire;
 
-pub use connections::{Connections, LocalNodes, Presence};
+pub use connections::{Connections, LocalEntry, LocalNodes};
 pub use encoded::Encoded;
 pub use message::{
     Answered, Ask, Block, Blocks, Exchange, Execute, FirstRound, FlowId, Part, Parts, Profile, RoundAnswer,

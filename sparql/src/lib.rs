@@ -35,7 +35,7 @@ mod text;
 
 pub use cluster::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts, Wanted};
 pub use plan::cache::PlanCache;
-pub use query::run::{Local, Mode, Request, Summary, run, run_local, run_tuned};
+pub use query::run::{LocalOutcome, Mode, Request, Summary, run, run_local, run_tuned};
 pub use query::update;
 pub use results::output::{Format, PART_BYTES_MAX, Part};
 pub use rewrite::catalog::Tuning;

@@ -11,7 +11,7 @@ use crate::reader::Reader;
 use entail_model::{Cancellation, Epoch, Fault};
 use entail_proto::v1::query_response::Part as QueryPart;
 use entail_proto::v1::{QueryHeader, QueryMode, QueryRequest, QuerySummary, ResultFormat};
-use entail_sparql::{self as sparql, Format, Local, Mode, Part, Summary};
+use entail_sparql::{self as sparql, Format, LocalOutcome, Mode, Part, Summary};
 use entail_telemetry::count;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,7 +36,7 @@ impl Coordinator {
         let permit = self.admitted(deadline).await?;
         let reader = self.reader(self.epoch_of(&request)?, &call.cancel)?;
         let mut query = self.sparql_request(request, call.cancel.clone());
-        if let Some(parts) = self.at_hand(&query, &reader, call.started) {
+        if let Some(parts) = self.run_local(&query, &reader, call.started) {
             return parts.map(PartStream::ready);
         }
         let running = self.running.begin("query", &query.text, &call);
@@ -63,7 +63,7 @@ impl Coordinator {
     }
 
     /// The whole answer, if the local fast path can give it.
-    fn at_hand(
+    fn run_local(
         &self,
         query: &sparql::Request,
         reader: &Reader,
@@ -71,8 +71,8 @@ impl Coordinator {
     ) -> Option<Result<Vec<QueryPart>, Fault>> {
         let (span, epoch) = (Span::current(), reader.epoch);
         let result = match sparql::run_local(query, Arc::new(reader.local()?)) {
-            Ok(Local::Fallback) => return None,
-            Ok(Local::Done(summary, parts)) => Ok((summary, parts)),
+            Ok(LocalOutcome::Fallback) => return None,
+            Ok(LocalOutcome::Done(summary, parts)) => Ok((summary, parts)),
             Err(fault) => Err(fault),
         };
         self.record(&span, epoch, result.as_ref().ok().map(|(summary, _)| summary));

@@ -68,7 +68,7 @@ pub struct Summary {
 
 /// The outcome of a query on the fast path.
 #[derive(Debug)]
-pub enum Local {
+pub enum LocalOutcome {
     /// The whole answer.
     Done(Summary, Vec<Part>),
     /// The query has to be [run].
@@ -103,15 +103,15 @@ pub fn run_tuned(
 ///
 /// # Errors
 /// As for [`run`].
-pub fn run_local(request: &Request, cluster: Arc<dyn Cluster>) -> Result<Local, Fault> {
-    let Some(cache) = cache(request).filter(|_| request.mode == Mode::Run) else { return Ok(Local::Fallback) };
+pub fn run_local(request: &Request, cluster: Arc<dyn Cluster>) -> Result<LocalOutcome, Fault> {
+    let Some(cache) = cache(request).filter(|_| request.mode == Mode::Run) else { return Ok(LocalOutcome::Fallback) };
     if request.text.len() > limits::TEXT_BYTES_MAX {
-        return Ok(Local::Fallback);
+        return Ok(LocalOutcome::Fallback);
     }
     let Some((query, parameters)) = info_span!("parse").in_scope(|| cache.prepared(&request.text)) else {
-        return Ok(Local::Fallback);
+        return Ok(LocalOutcome::Fallback);
     };
-    let work = || -> Result<Local, Interrupt> {
+    let work = || -> Result<LocalOutcome, Interrupt> {
         let plan = info_span!("plan").in_scope(|| {
             let session = session(request, Tuning::default(), cluster, None)?;
             plan_prepared(session, &query, &parameters)
@@ -124,11 +124,11 @@ pub fn run_local(request: &Request, cluster: Arc<dyn Cluster>) -> Result<Local, 
             })
         })?;
         cache.hit();
-        Ok(Local::Done(Summary { rows, plan: None }, parts))
+        Ok(LocalOutcome::Done(Summary { rows, plan: None }, parts))
     };
     // The texts of prepared queries do not nest.
     with_stack(Nesting::default(), || match work() {
-        Err(Interrupt::Fallback) => Ok(Local::Fallback),
+        Err(Interrupt::Fallback) => Ok(LocalOutcome::Fallback),
         Err(Interrupt::Fault(fault)) => Err(fault),
         Ok(done) => Ok(done),
     })
