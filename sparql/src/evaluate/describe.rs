@@ -68,6 +68,6 @@ impl<'a> Describer<'a> {
             Some(Triple { subject, predicate, object: term(object)? })
         };
         let found: Option<Vec<Triple>> = facts.iter().map(triple).collect();
-        triples(found.ok_or_else(|| Fault::corrupt("a fact whose terms make no triple"))?)
+        triples(found.ok_or_else(|| Fault::corrupt("a fact with invalid terms for a triple"))?)
     }
 }

@@ -95,7 +95,7 @@ fn check_supported(operation: &GraphUpdateOperation) -> Result<(), Fault> {
 
 /// COPY and MOVE begin with a DROP of their target.
 fn deletes(operation: &str) -> Fault {
-    unsupported(&format!("{operation}: deletes come with a later version"))
+    unsupported(&format!("{operation}; this version has no deletes"))
 }
 
 fn unsupported(what: &str) -> Fault {

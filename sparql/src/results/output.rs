@@ -231,5 +231,5 @@ impl GraphWriter {
 
 /// Writing to memory fails only for what a format cannot hold.
 fn write_fault(error: io::Error) -> Fault {
-    Fault::new(Reason::Unsupported, format!("the answer does not fit its format: {error}"))
+    Fault::new(Reason::Unsupported, format!("the format cannot represent the answer: {error}"))
 }

@@ -19,7 +19,7 @@ pub fn in_graph(expression: Expression, graph: &Graph) -> Result<Expression, Fau
             if has_service(&pattern) {
                 found = Err(Fault::new(
                     Reason::Unsupported,
-                    "SERVICE within EXISTS: other endpoints are not asked by this version",
+                    "SERVICE within EXISTS: queries to other endpoints are not supported yet",
                 ));
             }
             Expression::Exists(Box::new(graph.wrap(*pattern)))

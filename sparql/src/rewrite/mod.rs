@@ -348,5 +348,5 @@ fn service(name: &NamedNodePattern, silent: bool) -> Rewritten {
         // A silent service that fails gives one solution that binds nothing.
         return Ok(Form::Bodies(vec![Body::default()]));
     }
-    Err(Fault::new(Reason::Unsupported, format!("SERVICE {name}: other endpoints are not asked by this version")))
+    Err(Fault::new(Reason::Unsupported, format!("SERVICE {name}: queries to other endpoints are not supported yet")))
 }

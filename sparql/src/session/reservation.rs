@@ -31,7 +31,7 @@ impl Reservation {
             return Ok(());
         }
         let message = format!(
-            "more than {} MiB of groups, distinct values or sorted rows to be held; make the query more selective",
+            "more than {} MiB of groups, distinct values or sorted rows; make the query more selective",
             max >> 20
         );
         Err(Fault::new(Reason::LimitExceeded, message))

@@ -55,7 +55,7 @@ impl<'t> Checked<'t> {
 /// `LimitExceeded` with the position at which the limit was exceeded.
 pub fn check(text: &str) -> Result<Checked<'_>, Fault> {
     if text.len() > TEXT_BYTES_MAX {
-        let message = format!("a text of {} bytes; at most {TEXT_BYTES_MAX} are read", text.len());
+        let message = format!("a text of {} bytes; the limit is {TEXT_BYTES_MAX}", text.len());
         return Err(Fault::new(Reason::LimitExceeded, message));
     }
     let mut scan = Scan { text, at: 0, depth: 0, operators: 0, data: Data::No, nesting: Nesting::default() };
@@ -146,9 +146,9 @@ impl Scan<'_> {
             self.nesting.operators = self.operators;
         }
         if self.operators > OPERATORS_MAX {
-            return Err(self.exceeded(format!(
-                "more than {OPERATORS_MAX} operators, where a clause counts for {CLAUSE_OPERATORS}"
-            )));
+            return Err(
+                self.exceeded(format!("more than {OPERATORS_MAX} operators (a clause counts as {CLAUSE_OPERATORS})"))
+            );
         }
         Ok(())
     }

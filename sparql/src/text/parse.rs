@@ -46,7 +46,7 @@ pub(crate) fn parse_update(text: Checked<'_>, base: Option<&str>) -> Result<Upda
 }
 
 fn misplaced(found: &str, wanted: &str) -> Fault {
-    Fault::new(Reason::Syntax, format!("this is {found}, where {wanted} is wanted"))
+    Fault::new(Reason::Syntax, format!("this is {found}, not {wanted}"))
 }
 
 fn parser(base: Option<&str>) -> Result<SparqlParser, Fault> {

@@ -61,7 +61,7 @@ fn errors_have_their_place() {
     assert!(deep.position.is_some());
     assert_eq!(fault("SELECT * { ?s a foo:Bar }").message, "the prefix `foo:` is not declared");
     assert_eq!(fault("SELECT * {\n ?s <urn:p> }").message.split(',').next(), Some("unexpected }"));
-    assert_eq!(fault("INSERT DATA { <urn:a> <urn:p> 1 }").message, "this is an update, where a query is wanted");
+    assert_eq!(fault("INSERT DATA { <urn:a> <urn:p> 1 }").message, "this is an update, not a query");
     for service in
         ["SERVICE <http://e/s> { ?s ?p ?o }", "FILTER EXISTS { SERVICE <http://e/s> { ?s ?p ?o } }", "SERVICE ?s {}"]
     {

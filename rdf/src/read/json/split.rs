@@ -219,7 +219,7 @@ impl<'t, B: Bytes> Splitter<'t, B> {
         let mut has_graph = false;
         while let Some(key) = self.key(&mut object)? {
             if object.is_cut {
-                let message = "keys after @graph, in an object that is too large to hold: put @graph last";
+                let message = "keys after @graph in an object that is too large for memory: put @graph last";
                 return Err(self.text.fault(Reason::Unsupported, message));
             }
             if key == b"\"@graph\"" && self.text.peek()? == Some(b'[') && !has_graph {
@@ -241,8 +241,8 @@ impl<'t, B: Bytes> Splitter<'t, B> {
         if !object.is_large(self.text.values(), self.object_bytes) {
             return Ok(());
         }
-        let message = "an object too large to hold; JSON-LD can be larger only within a @graph that comes last in its \
-                       object, after nothing but @context and @id, and in an array";
+        let message = "an object that is too large for memory; JSON-LD can be larger only within a @graph that is an array \
+                       and the last key of its object, after @context and @id only";
         Err(self.text.fault_at(object.place, Reason::LimitExceeded, message))
     }
 

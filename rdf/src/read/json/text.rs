@@ -132,7 +132,7 @@ impl<'t, B: Bytes> JsonText<'t, B> {
                 return Ok(());
             }
             if copy.len() - start > limits.object_bytes.max(limits.term_bytes) || self.values - values > HELD_VALUES {
-                return Err(self.fault_at(place, Reason::LimitExceeded, "a value too large to hold"));
+                return Err(self.fault_at(place, Reason::LimitExceeded, "a value that is too large for memory"));
             }
         }
     }

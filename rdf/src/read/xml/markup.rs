@@ -40,7 +40,7 @@ impl Entities {
             let length = self.expanded_len(value);
             self.total = self.total.saturating_add(length);
             if self.total > ENTITIES_BYTES_MAX {
-                let message = format!("XML entities that stand for more than {ENTITIES_BYTES_MAX} bytes");
+                let message = format!("XML entities that expand to more than {ENTITIES_BYTES_MAX} bytes");
                 return Err(Fault::new(Reason::LimitExceeded, message));
             }
             self.lengths.insert(name.to_vec(), length);
