@@ -1,7 +1,7 @@
 //! Runs queries on the SPARQL engine and decodes the answers.
 
 use entail_model::Fault;
-use entail_sparql::{Cluster, Format, Local, Part, Request, Summary, Tuning, run_local, run_tuned};
+use entail_sparql::{Cluster, Format, LocalOutcome, Part, Request, Summary, Tuning, run_local, run_tuned};
 use entail_tests::w3c::Answer;
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ pub fn tuned_answer(request: Request, tuning: Tuning, cluster: Arc<dyn Cluster>)
 /// The answer of a query on the fast path; `None` if the plan cache has no prepared query for its text.
 pub fn answer_at_hand(request: &Request, cluster: Arc<dyn Cluster>) -> Option<Result<Answer, Fault>> {
     let parts = match run_local(request, cluster) {
-        Ok(Local::Fallback) => return None,
-        Ok(Local::Done(_, parts)) => Ok(parts),
+        Ok(LocalOutcome::Fallback) => return None,
+        Ok(LocalOutcome::Done(_, parts)) => Ok(parts),
         Err(fault) => Err(fault),
     };
     Some(parts.map(|parts| {
