@@ -231,7 +231,7 @@ struct Sorting<'h> {
 #[derive(Default)]
 struct Outgoing {
     facts: u64,
-    /// Pairs of subject and object, by node and by the index in `COPIES`.
+    /// Pairs of subject and object, by node and by the index of `COPIES`.
     blocks: Vec<[Vec<Pair>; COPIES.len()]>,
 }
 

@@ -82,9 +82,12 @@ fn message() -> Message {
     Message { round: Round(1), level: 1, sequence: 0, payload: Arc::new(payload) }
 }
 
+/// The outcome of a message: taken, or refused for a reason.
+type Outcome = Result<(), Reason>;
+
 /// Sends a message to node 2, whose address is not known. Returns the result of the call, the outcome that is known when
 /// it returns, and the outcome that arrives later.
-fn send(nodes: &Arc<LocalNodes>) -> (Result<(), Reason>, Option<Result<(), Reason>>, Option<Result<(), Reason>>) {
+fn send(nodes: &Arc<LocalNodes>) -> (Outcome, Option<Outcome>, Option<Outcome>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let peers = Peers::new(Connections::new(Arc::clone(nodes)));
     let nowhere = convert::placement_map(&Placement::default(), &BTreeMap::new());
