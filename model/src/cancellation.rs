@@ -239,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn work_races_the_end_of_its_request() {
+        let poll = |request: &Cancellation, work: &mut dyn FnMut() -> Poll<Result<u32, Fault>>| {
+            let race = pin!(request.race(poll_fn(|_| work()))).poll(&mut Context::from_waker(Waker::noop()));
+            race.map_err(|fault| fault.reason)
+        };
+        let (open, over) = (Cancellation::default(), Cancellation::default());
+        over.expire();
+        let mut pending = || Poll::Pending;
+        assert_eq!(poll(&open, &mut pending), Poll::Pending);
+        assert_eq!(poll(&over, &mut pending), Poll::Ready(Err(Reason::DeadlineExceeded)));
+        assert_eq!(poll(&over, &mut || Poll::Ready(Ok(7))), Poll::Ready(Ok(7)), "work that is done counts");
+    }
+
+    #[test]
     fn a_guard_cancels_unless_it_is_disarmed() {
         let (done, left) = (Cancellation::default(), Cancellation::default());
         done.cancel_on_drop().disarm();

@@ -218,3 +218,16 @@ impl AtOnce for Local {
         caught("call", || self.node.context.store.show_texts(ids, show))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_model::Reason;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_of_a_call_is_a_fault_of_that_call() {
+        let fault = here::<()>(|| panic!("a defect")).expect_err("it has failed");
+        assert_eq!(fault.reason, Reason::Internal);
+        assert_eq!(here(|| Ok(7)), Ok(7));
+    }
+}
