@@ -45,11 +45,13 @@ impl Directory {
     /// [`Reason::DirectoryInUse`] if another process has locked it; [`Reason::InvalidRequest`] for a path that cannot be
     /// a directory of this user, or that holds the files of another program.
     pub fn open(path: &Path, owns: impl Fn(&str) -> bool) -> Result<Self, Fault> {
-        create_durably(path).map_err(|error| fault(path, &error))?;
+        let is_new = create_durably(path).map_err(|error| fault(path, &error))?;
         refuse_foreign_files(path, owns)?;
         let directory = Self { path: path.to_owned(), _lock: take_lock(path)? };
-        // After a kill between a rename and its sync, the new name may exist only in the cache.
-        sync_directory(path).map_err(|error| fault(path, &error))?;
+        if !is_new {
+            // After a kill between a rename and its sync, the new name may exist only in the cache.
+            sync_directory(path).map_err(|error| fault(path, &error))?;
+        }
         Ok(directory)
     }
 
@@ -201,16 +203,16 @@ fn take_lock(path: &Path) -> Result<File, Fault> {
     }
 }
 
-/// Creates a directory and its parents, each with a durable entry in the one above.
-fn create_durably(path: &Path) -> io::Result<()> {
+/// Creates a directory and its parents, each with a durable entry in the one above; `true` if the directory is new.
+fn create_durably(path: &Path) -> io::Result<bool> {
     if path.is_dir() {
-        return Ok(());
+        return Ok(false);
     }
     let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_durably(above)?;
     match fs::create_dir(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => sync_directory(above),
+        created => sync_directory(above).map(|()| created.is_ok()),
     }
 }
 

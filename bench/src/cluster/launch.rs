@@ -1,6 +1,6 @@
 //! Starts and stops the processes of a cluster.
 
-use super::{Layout, POLL_EVERY, Shape};
+use super::{Layout, Shape};
 use crate::Error;
 use crate::process::Owned;
 use entail_client::retry::Policy;
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// The timeout for a cluster to become ready, and for each process to stop.
 const START_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(60);
+/// A start takes some tens of milliseconds.
+const START_POLL_EVERY: Duration = Duration::from_millis(2);
 const POLL_MAX: Duration = Duration::from_secs(2);
 /// More rows than any answer of a workload has; the servers' default is too low for q06 of LUBM-1000.
 const ROWS_MAX: [&str; 2] = ["--rows-max", "1000000000"];
@@ -187,7 +189,7 @@ async fn wait(processes: &mut Processes, url: &str, nodes: usize) -> Result<(), 
                 return Ok(());
             }
         }
-        tokio::time::sleep(POLL_EVERY).await;
+        tokio::time::sleep(START_POLL_EVERY).await;
     }
     let logs: Vec<String> = processes.running.iter().map(|running| tail(&running.log)).collect();
     let why = format!("it does not serve after {} s\n{}", START_MAX.as_secs(), logs.join("\n"));
