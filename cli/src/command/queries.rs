@@ -50,7 +50,7 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
         None => list(arguments.output, session).await,
         Some(Action::Cancel(Cancel { id })) => {
             session.asking()?.cancel_query(CancelQueryRequest { id: id.clone() }).await?;
-            session.note(format!("query {id} is cancelled"));
+            session.note(format!("cancellation of {id} requested"));
             Ok(())
         }
     }

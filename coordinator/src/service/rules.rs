@@ -23,6 +23,9 @@ impl Coordinator {
         if request.name.is_empty() {
             return Err(Fault::new(Reason::InvalidRequest, "a rule set needs a name"));
         }
+        if request.name.chars().any(char::is_control) {
+            return Err(Fault::new(Reason::InvalidRequest, "the rule set's name has control characters"));
+        }
         call.describe("apply_rules", "");
         let parts = ["apply", &request.name, &request.graph, &request.text].map(str::as_bytes);
         let identity = self.identity(request.request_id, &parts)?;

@@ -132,6 +132,50 @@ impl HttpClient for Sender {
             let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
-        self.runtime.spawn(timeout(SEND_MAX, sent)).await??
+        // The timer is made inside the runtime, too.
+        self.runtime.spawn(async move { timeout(SEND_MAX, sent).await }).await??
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::post;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake, Waker};
+    use std::thread::{self, Thread};
+
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    /// Polls on a thread without a runtime, as the exporter's own thread does.
+    fn without_runtime<T>(work: impl Future<Output = T>) -> T {
+        let (mut work, waker) = (pin!(work), Waker::from(Arc::new(Unpark(thread::current()))));
+        loop {
+            if let Poll::Ready(result) = work.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return result;
+            }
+            thread::park();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn spans_are_sent_over_http_from_a_thread_without_a_runtime() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        let collector = Router::new().route("/v1/traces", post(|body: Bytes| async move { body }));
+        tokio::spawn(async move { axum::serve(listener, collector).await });
+        let sender = Sender::new(None).unwrap();
+        let request = Request::post(url).body(Bytes::from_static(b"spans")).unwrap();
+        let sent = thread::spawn(move || without_runtime(sender.send_bytes(request)));
+        let response = tokio::task::spawn_blocking(|| sent.join().unwrap()).await.unwrap().unwrap();
+        assert_eq!((response.status().as_u16(), &response.body()[..]), (200, &b"spans"[..]));
     }
 }
