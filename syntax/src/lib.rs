@@ -8,10 +8,27 @@
 //! order, paths as paths, chains of operators as flat lists. Names are resolved, and abbreviations (lists, `[...]`,
 //! collections, reified triples, annotations) are written out.
 //!
-//! Pure: the same text gives the same tree. Invariants: everything that a text can make this crate build has a limit, and
-//! no text can overflow a stack.
+//! Pure: equal texts give equal trees. Invariants: everything that a text can make this crate build has a limit, and no text
+//! can overflow a stack.
 
 pub mod ast;
+pub mod lexer;
+pub mod limits;
+mod parse;
+mod scope;
 mod spot;
 
+pub use limits::Nesting;
+pub use parse::{Parsed, parse_query, parse_rules, parse_update};
 pub use spot::Spot;
+
+/// A language that this crate reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// SPARQL 1.2 Query.
+    Query,
+    /// SPARQL 1.2 Update.
+    Update,
+    /// SPARQL-RL.
+    Rules,
+}

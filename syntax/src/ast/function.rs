@@ -204,6 +204,22 @@ impl Function {
     pub fn needs_base(self) -> bool {
         self.signature().needs_base
     }
+
+    /// Is it a function of SPARQL-RL?
+    pub fn is_in_rules(self) -> bool {
+        !matches!(
+            self,
+            Self::Bound
+                | Self::Coalesce
+                | Self::Rand
+                | Self::Adjust
+                | Self::Md5
+                | Self::Sha1
+                | Self::Sha256
+                | Self::Sha384
+                | Self::Sha512
+        )
+    }
 }
 
 #[cfg(test)]

@@ -34,3 +34,27 @@ pub enum NegatedStep {
     /// `^` and an IRI.
     Inverse(NamedNode),
 }
+
+impl Path {
+    /// Roughly the bytes of a copy of the path.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Step(iri, _) => iri.as_str().len(),
+                Self::Inverse(inner) | Self::Repeated(inner, _) => inner.weight(),
+                Self::Sequence(list) | Self::Alternative(list) => list.iter().map(Self::weight).sum(),
+                Self::Negated(steps) => {
+                    steps.iter().map(|step| size_of::<NegatedStep>() + step.iri().as_str().len()).sum()
+                }
+            }
+    }
+}
+
+impl NegatedStep {
+    /// The predicate, whatever its direction.
+    pub fn iri(&self) -> &NamedNode {
+        match self {
+            Self::Forward(iri) | Self::Inverse(iri) => iri,
+        }
+    }
+}

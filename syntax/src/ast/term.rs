@@ -78,6 +78,17 @@ impl Node {
         }
     }
 
+    /// The place of the first blank node in it.
+    pub fn blank_spot(&self) -> Option<Spot> {
+        let mut found = None;
+        self.walk(&mut |node| {
+            if let Value::Blank(_) = node.value {
+                found.get_or_insert(node.spot);
+            }
+        });
+        found
+    }
+
     /// Roughly how many bytes a copy of it takes.
     pub(crate) fn weight(&self) -> usize {
         let mut bytes = 0;

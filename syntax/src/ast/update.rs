@@ -86,3 +86,14 @@ pub struct Quad {
     pub graph: Option<Node>,
     pub triple: Pattern,
 }
+
+impl Transfer {
+    /// The operation's keyword.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "ADD",
+            Self::Move => "MOVE",
+            Self::Copy => "COPY",
+        }
+    }
+}

@@ -1,337 +1,232 @@
-//! Expressions: parsed directly into SPARQL's algebra, with separate notes for the checks.
-//!
-//! Invariant: no tree that leaves this file is higher than [`DEPTH_MAX`], however the text nests or chains, so code
-//! that walks, prints or drops it may recurse.
+//! Operators of expressions.
 
-use super::DEPTH_MAX;
-use super::ast::{Constraint, Value};
-use super::builtin::{self, Builtin};
 use super::parser::Parser;
-use super::token::{Kind, Spot};
-use super::triples::Place;
+use super::place::Place;
+use crate::Spot;
+use crate::ast::{Arithmetic, Comparison, Expression, ExpressionKind, Function, Membership, Unary, Value};
+use crate::lexer::Kind;
 use entail_model::Fault;
-use oxrdf::{NamedNode, Variable};
-use spargebra::algebra::{Expression, Function};
 
-/// Reads one expression.
-pub(super) struct Expressions<'p, 'a> {
-    parser: &'p mut Parser<'a>,
-    variables: Vec<(Variable, Spot)>,
-    refused: Option<(String, Spot)>,
-}
-
-/// An expression that knows its height.
-struct Tree {
-    expression: Expression,
-    height: u32,
-}
-
-type Binary = fn(Box<Expression>, Box<Expression>) -> Expression;
-
-impl<'p, 'a> Expressions<'p, 'a> {
-    pub fn new(parser: &'p mut Parser<'a>) -> Self {
-        Self { parser, variables: Vec::new(), refused: None }
-    }
-
-    /// What may follow FILTER: brackets or a call.
-    pub fn constraint(mut self) -> Result<Constraint, Fault> {
-        let token = self.parser.peek();
-        let found = match token.kind {
+impl Parser<'_> {
+    /// A condition after FILTER, HAVING or ORDER BY, which `keyword` names: brackets or a call.
+    pub fn constraint(&mut self, keyword: &str) -> Result<Expression, Fault> {
+        match self.peek().kind {
             Kind::Mark("(") => self.bracketed(),
-            Kind::Iri(_) | Kind::Prefixed { .. } => self.custom_call(),
-            Kind::Word(word) if word.eq_ignore_ascii_case("NOT") || word.eq_ignore_ascii_case("EXISTS") => {
-                Err(token.spot.syntax("EXISTS is not part of SPARQL-RL; NOT {...} says that a pattern has no match"))
+            Kind::Iri(_) | Kind::Prefixed { .. } => {
+                let spot = self.spot();
+                let iri = self.iri()?;
+                if self.peek().is_mark("(") {
+                    return self.custom_call(iri, spot);
+                }
+                Err(self.unexpected(&format!("`(` after the name of a function that follows {keyword}")))
             }
-            Kind::Word(_) => self.builtin_call(),
-            _ => Err(self.parser.unexpected("`(` or a function after FILTER")),
-        };
-        found.map(|tree| self.finish(tree))
-    }
-
-    /// A whole expression.
-    pub fn whole(mut self) -> Result<Constraint, Fault> {
-        self.or().map(|tree| self.finish(tree))
-    }
-
-    fn finish(self, tree: Tree) -> Constraint {
-        Constraint { expression: tree.expression, variables: self.variables, refused: self.refused }
-    }
-
-    fn or(&mut self) -> Result<Tree, Fault> {
-        let mut parts = vec![self.and()?];
-        while self.parser.eat("||")? {
-            parts.push(self.and()?);
+            Kind::Word(_) if !self.at_literal() => self.builtin_call(&format!("`(` or a function after {keyword}")),
+            _ => Err(self.unexpected(&format!("`(` or a function after {keyword}"))),
         }
-        self.balanced(parts, Expression::Or)
     }
 
-    fn and(&mut self) -> Result<Tree, Fault> {
-        let mut parts = vec![self.relational()?];
-        while self.parser.eat("&&")? {
-            parts.push(self.relational()?);
+    /// An expression.
+    pub fn expression(&mut self) -> Result<Expression, Fault> {
+        let first = self.conjunction()?;
+        if !self.peek().is_mark("||") {
+            return Ok(first);
         }
-        self.balanced(parts, Expression::And)
+        let spot = first.spot;
+        let mut parts = vec![first];
+        while self.eat("||")? {
+            parts.push(self.conjunction()?);
+        }
+        Ok(Expression { kind: ExpressionKind::Or(parts), spot })
     }
 
-    /// Balances a chain of `||` or `&&`, which are associative, errors included: long chains become low trees.
-    fn balanced(&self, mut parts: Vec<Tree>, make: Binary) -> Result<Tree, Fault> {
-        while parts.len() > 1 {
-            let mut joined = Vec::with_capacity(parts.len().div_ceil(2));
-            let mut rest = parts.into_iter();
-            while let Some(left) = rest.next() {
-                joined.push(match rest.next() {
-                    Some(right) => self.join(left, right, make)?,
-                    None => left,
-                });
-            }
-            parts = joined;
+    fn conjunction(&mut self) -> Result<Expression, Fault> {
+        let first = self.relation()?;
+        if !self.peek().is_mark("&&") {
+            return Ok(first);
         }
-        Ok(parts.pop().expect("there is at least one part"))
+        let spot = first.spot;
+        let mut parts = vec![first];
+        while self.eat("&&")? {
+            parts.push(self.relation()?);
+        }
+        Ok(Expression { kind: ExpressionKind::And(parts), spot })
     }
 
-    fn relational(&mut self) -> Result<Tree, Fault> {
-        let left = self.additive()?;
-        if self.parser.eat_word("IN")? {
-            return self.member_of(left);
-        }
-        if self.parser.eat_word("NOT")? {
-            self.parser.expect_word("IN")?;
-            let member = self.member_of(left)?;
-            return self.unary_of(member, Expression::Not);
-        }
-        let make: Binary = match self.parser.peek().kind {
-            Kind::Mark("=") => Expression::Equal,
-            Kind::Mark("!=") => |left, right| Expression::Not(Box::new(Expression::Equal(left, right))),
-            Kind::Mark("<") => Expression::Less,
-            Kind::Mark(">") => Expression::Greater,
-            Kind::Mark("<=") => Expression::LessOrEqual,
-            Kind::Mark(">=") => Expression::GreaterOrEqual,
+    fn relation(&mut self) -> Result<Expression, Fault> {
+        let left = self.sum()?;
+        let comparison = match self.peek().kind {
+            Kind::Mark("=") => Comparison::Equal,
+            Kind::Mark("!=") => Comparison::NotEqual,
+            Kind::Mark("<") => Comparison::Less,
+            Kind::Mark(">") => Comparison::Greater,
+            Kind::Mark("<=") => Comparison::LessOrEqual,
+            Kind::Mark(">=") => Comparison::GreaterOrEqual,
+            Kind::Word(_) => return self.membership(left),
             _ => return Ok(left),
         };
-        self.parser.advance()?;
-        let right = self.additive()?;
-        self.join(left, right, make)
+        self.advance()?;
+        let right = self.sum()?;
+        let spot = left.spot;
+        Ok(Expression { kind: ExpressionKind::Compare(comparison, Box::new([left, right])), spot })
     }
 
-    fn member_of(&mut self, element: Tree) -> Result<Tree, Fault> {
-        let (list, height) = self.arguments()?;
-        let height = element.height.max(height);
-        self.grown(height, Expression::In(Box::new(element.expression), list))
+    /// `IN` and `NOT IN` after `left`, or nothing.
+    fn membership(&mut self, left: Expression) -> Result<Expression, Fault> {
+        let membership = if self.eat_word("IN")? {
+            Membership::In
+        } else if self.eat_word("NOT")? {
+            self.expect_word("IN")?;
+            Membership::NotIn
+        } else {
+            return Ok(left);
+        };
+        let list = self.arguments()?;
+        let spot = left.spot;
+        Ok(Expression { kind: ExpressionKind::Member(membership, Box::new(left), list), spot })
     }
 
-    fn additive(&mut self) -> Result<Tree, Fault> {
-        let mut left = self.multiplicative()?;
+    fn sum(&mut self) -> Result<Expression, Fault> {
+        let first = self.product()?;
+        let mut rest = Vec::new();
         loop {
-            if self.parser.eat("+")? {
-                let right = self.multiplicative()?;
-                left = self.join(left, right, Expression::Add)?;
-            } else if self.parser.eat("-")? {
-                let right = self.multiplicative()?;
-                left = self.join(left, right, Expression::Subtract)?;
+            if self.eat("+")? {
+                rest.push((Arithmetic::Add, self.product()?));
+            } else if self.eat("-")? {
+                rest.push((Arithmetic::Subtract, self.product()?));
             } else if self.at_signed_number() {
                 // `?x -1`: the sign belongs to the number, so the signed number is added.
-                let number = self.literal()?;
-                let right = self.factors(number)?;
-                left = self.join(left, right, Expression::Add)?;
+                let number = self.literal_expression()?;
+                rest.push((Arithmetic::Add, self.factors(number)?));
             } else {
-                return Ok(left);
+                return Ok(chain(first, rest));
             }
         }
     }
 
     fn at_signed_number(&self) -> bool {
-        match self.parser.peek().kind {
+        match self.peek().kind {
             Kind::Integer(number) | Kind::Decimal(number) | Kind::Double(number) => number.starts_with(['+', '-']),
             _ => false,
         }
     }
 
-    fn multiplicative(&mut self) -> Result<Tree, Fault> {
+    fn product(&mut self) -> Result<Expression, Fault> {
         let first = self.unary()?;
         self.factors(first)
     }
 
-    fn factors(&mut self, mut left: Tree) -> Result<Tree, Fault> {
+    fn factors(&mut self, first: Expression) -> Result<Expression, Fault> {
+        let mut rest = Vec::new();
         loop {
-            let make: Binary = match self.parser.peek().kind {
-                Kind::Mark("*") => Expression::Multiply,
-                Kind::Mark("/") => Expression::Divide,
-                _ => return Ok(left),
+            let operator = match self.peek().kind {
+                Kind::Mark("*") => Arithmetic::Multiply,
+                Kind::Mark("/") => Arithmetic::Divide,
+                _ => return Ok(chain(first, rest)),
             };
-            self.parser.advance()?;
-            let right = self.unary()?;
-            left = self.join(left, right, make)?;
+            self.advance()?;
+            rest.push((operator, self.unary()?));
         }
     }
 
-    fn unary(&mut self) -> Result<Tree, Fault> {
-        let make: fn(Box<Expression>) -> Expression = match self.parser.peek().kind {
-            Kind::Mark("!") => Expression::Not,
-            Kind::Mark("+") => Expression::UnaryPlus,
-            Kind::Mark("-") => Expression::UnaryMinus,
+    fn unary(&mut self) -> Result<Expression, Fault> {
+        let spot = self.spot();
+        let operator = match self.peek().kind {
+            Kind::Mark("!") => Unary::Not,
+            Kind::Mark("+") => Unary::Plus,
+            Kind::Mark("-") => Unary::Minus,
             _ => return self.primary(),
         };
-        self.parser.advance()?;
-        let inner = self.primary()?;
-        self.unary_of(inner, make)
+        self.advance()?;
+        // SPARQL 1.2 has `!!?x`, SPARQL-RL not.
+        let operand = if operator == Unary::Not && self.peek().is_mark("!") && !self.is_rules() {
+            self.enter()?;
+            let operand = self.unary()?;
+            self.leave();
+            operand
+        } else {
+            self.primary()?
+        };
+        Ok(Expression { kind: ExpressionKind::Unary(operator, Box::new(operand)), spot })
     }
 
-    fn primary(&mut self) -> Result<Tree, Fault> {
-        if self.parser.at_literal() {
-            return self.literal();
+    fn primary(&mut self) -> Result<Expression, Fault> {
+        if self.at_literal() {
+            return self.literal_expression();
         }
-        match self.parser.peek().kind {
+        match self.peek().kind {
             Kind::Mark("(") => self.bracketed(),
-            Kind::Mark("<<(") => self.triple_term(),
-            Kind::Variable(_) => self.variable(),
+            Kind::Mark("<<(") => self.triple_expression(),
+            Kind::Variable(_) => self.variable_expression(),
             Kind::Iri(_) | Kind::Prefixed { .. } => {
-                let spot = self.parser.peek().spot;
-                let iri = self.parser.iri()?;
-                if self.parser.peek().is_mark("(") { self.call_of(iri, spot) } else { Ok(leaf(iri)) }
+                let spot = self.spot();
+                let iri = self.iri()?;
+                if self.peek().is_mark("(") {
+                    return self.custom_call(iri, spot);
+                }
+                Ok(Expression { kind: ExpressionKind::Iri(iri), spot })
             }
-            Kind::Word(_) => self.builtin_call(),
-            _ => Err(self.parser.unexpected("an expression")),
+            Kind::Word(_) => self.builtin_call("an expression"),
+            _ => Err(self.unexpected("an expression")),
         }
     }
 
-    fn bracketed(&mut self) -> Result<Tree, Fault> {
-        self.parser.expect("(")?;
-        self.parser.enter()?;
-        let inner = self.or()?;
-        self.parser.leave();
-        if self.parser.eat(")")? { Ok(inner) } else { Err(self.parser.unexpected("an operator or `)`")) }
+    /// An expression in brackets.
+    pub fn bracketed(&mut self) -> Result<Expression, Fault> {
+        let bracket = self.open("(")?;
+        let inner = self.expression()?;
+        self.close(bracket, "an operator")?;
+        Ok(inner)
     }
 
-    fn literal(&mut self) -> Result<Tree, Fault> {
-        self.parser.literal().map(leaf)
+    fn literal_expression(&mut self) -> Result<Expression, Fault> {
+        let spot = self.spot();
+        Ok(Expression { kind: ExpressionKind::Literal(self.literal()?), spot })
     }
 
-    fn variable(&mut self) -> Result<Tree, Fault> {
-        let (variable, spot) = self.parser.variable_name()?;
-        self.variables.push((variable.clone(), spot));
-        Ok(leaf(variable))
+    /// A variable.
+    pub fn variable_expression(&mut self) -> Result<Expression, Fault> {
+        let found = self.variable_at()?;
+        Ok(Expression { kind: ExpressionKind::Variable(found.variable), spot: found.spot })
     }
 
-    /// An IRI that must be the name of a called function.
-    fn custom_call(&mut self) -> Result<Tree, Fault> {
-        let spot = self.parser.peek().spot;
-        let iri = self.parser.iri()?;
-        self.call_of(iri, spot)
-    }
-
-    fn call_of(&mut self, function: NamedNode, spot: Spot) -> Result<Tree, Fault> {
-        let (arguments, height) = self.arguments()?;
-        if !builtin::is_cast(function.as_ref()) {
-            self.refuse(format!("the function {function}"), spot);
-        } else if arguments.len() != 1 {
-            return Err(spot.syntax(format!("{function} takes one argument, found {}", arguments.len())));
-        }
-        self.grown(height, Expression::FunctionCall(Function::Custom(function), arguments))
-    }
-
-    fn builtin_call(&mut self) -> Result<Tree, Fault> {
-        let token = self.parser.advance()?;
-        let Kind::Word(word) = token.kind else { return Err(self.parser.expected("a function", &token)) };
-        let builtin = match builtin::find(word) {
-            Some(builtin) => builtin,
-            None if builtin::is_sparql_only(word) => {
-                return Err(token.spot.syntax(format!("the function {word} of SPARQL is not part of SPARQL-RL")));
-            }
-            None => return Err(self.parser.expected("an expression", &token)),
+    /// `<<( subject verb object )>>`: a call of TRIPLE.
+    fn triple_expression(&mut self) -> Result<Expression, Fault> {
+        let spot = self.spot();
+        let bracket = self.open("<<(")?;
+        let subject = self.triple_part()?;
+        let verb = self.simple_verb(Place::Where)?;
+        let predicate = match verb.value {
+            Value::Variable(variable) => ExpressionKind::Variable(variable),
+            Value::Iri(iri) => ExpressionKind::Iri(iri),
+            _ => return Err(verb.spot.syntax("expected an IRI, a variable or `a` as predicate")),
         };
-        let (arguments, height) = self.arguments()?;
-        self.judge(builtin, arguments.len(), token.spot)?;
-        self.grown(height, builtin.call(arguments))
+        let predicate = Expression { kind: predicate, spot: verb.spot };
+        let object = if self.peek().is_mark("<<(") { self.triple_expression()? } else { self.triple_part()? };
+        self.close(bracket, "")?;
+        Ok(call(Function::Triple, vec![subject, predicate, object], spot))
     }
 
-    fn judge(&mut self, builtin: &Builtin, arguments: usize, spot: Spot) -> Result<(), Fault> {
-        let Builtin { name, least, most, .. } = builtin;
-        if !(*least..=*most).contains(&arguments) {
-            let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-            return Err(spot.syntax(format!("{name} takes {wanted} arguments, found {arguments}")));
+    fn triple_part(&mut self) -> Result<Expression, Fault> {
+        let spot = self.spot();
+        match self.peek().kind {
+            Kind::Variable(_) => self.variable_expression(),
+            Kind::Iri(_) | Kind::Prefixed { .. } => Ok(Expression { kind: ExpressionKind::Iri(self.iri()?), spot }),
+            _ if self.at_literal() => self.literal_expression(),
+            _ => Err(self.unexpected("an IRI, a literal or a variable")),
         }
-        if builtin.is_volatile() {
-            self.refuse(format!("{name}() in a rule, which would depend on when and where the rule runs,"), spot);
-        } else if builtin.needs_base() && self.parser.base.is_some() {
-            self.refuse(format!("{name}() under a BASE"), spot);
-        }
-        Ok(())
-    }
-
-    fn refuse(&mut self, feature: String, spot: Spot) {
-        self.refused.get_or_insert((feature, spot));
-    }
-
-    /// Arguments in brackets, and the height of the highest one.
-    fn arguments(&mut self) -> Result<(Vec<Expression>, u32), Fault> {
-        let (mut list, mut height) = (Vec::new(), 0);
-        self.parser.expect("(")?;
-        if self.parser.eat(")")? {
-            return Ok((list, height));
-        }
-        self.parser.enter()?;
-        loop {
-            let argument = self.or()?;
-            height = height.max(argument.height);
-            list.push(argument.expression);
-            if !self.parser.eat(",")? {
-                break;
-            }
-        }
-        self.parser.leave();
-        if self.parser.eat(")")? { Ok((list, height)) } else { Err(self.parser.unexpected("an operator, `,` or `)`")) }
-    }
-
-    /// `<<( subject verb object )>>`: a call of TRIPLE in the algebra.
-    fn triple_term(&mut self) -> Result<Tree, Fault> {
-        self.parser.expect("<<(")?;
-        self.parser.enter()?;
-        let subject = self.triple_term_part()?;
-        let predicate = self.parser.simple_verb(Place::Body)?;
-        let predicate = match predicate.value {
-            Value::Variable(variable) => {
-                self.variables.push((variable.clone(), predicate.spot));
-                variable.into()
-            }
-            Value::Iri(iri) => iri.into(),
-            _ => return Err(predicate.spot.syntax("expected an IRI, a variable or `a` as predicate")),
-        };
-        let object = if self.parser.peek().is_mark("<<(") { self.triple_term()? } else { self.triple_term_part()? };
-        self.parser.leave();
-        self.parser.expect(")>>")?;
-        let height = subject.height.max(object.height);
-        let parts = vec![subject.expression, predicate, object.expression];
-        self.grown(height, Expression::FunctionCall(Function::Triple, parts))
-    }
-
-    fn triple_term_part(&mut self) -> Result<Tree, Fault> {
-        match self.parser.peek().kind {
-            Kind::Variable(_) => self.variable(),
-            Kind::Iri(_) | Kind::Prefixed { .. } => self.parser.iri().map(leaf),
-            _ if self.parser.at_literal() => self.literal(),
-            _ => Err(self.parser.unexpected("an IRI, a literal or a variable")),
-        }
-    }
-
-    fn unary_of(&self, inner: Tree, make: fn(Box<Expression>) -> Expression) -> Result<Tree, Fault> {
-        self.grown(inner.height, make(Box::new(inner.expression)))
-    }
-
-    fn join(&self, left: Tree, right: Tree, make: Binary) -> Result<Tree, Fault> {
-        let height = left.height.max(right.height);
-        self.grown(height, make(Box::new(left.expression), Box::new(right.expression)))
-    }
-
-    /// The tree, checked against the limit of height; its highest branch has `height` levels.
-    fn grown(&self, height: u32, expression: Expression) -> Result<Tree, Fault> {
-        if height >= DEPTH_MAX {
-            let spot = self.parser.peek().spot;
-            return Err(spot.limit(format!("an expression of more than {DEPTH_MAX} levels")));
-        }
-        Ok(Tree { expression, height: height + 1 })
     }
 }
 
-fn leaf(expression: impl Into<Expression>) -> Tree {
-    Tree { expression: expression.into(), height: 0 }
+/// A chain, or its first operand if there is nothing else.
+fn chain(first: Expression, rest: Vec<(Arithmetic, Expression)>) -> Expression {
+    if rest.is_empty() {
+        return first;
+    }
+    let spot = first.spot;
+    Expression { kind: ExpressionKind::Chain(Box::new(first), rest), spot }
+}
+
+/// A call of a function of the table.
+pub(super) fn call(function: Function, arguments: Vec<Expression>, spot: Spot) -> Expression {
+    Expression { kind: ExpressionKind::Call(function, arguments), spot }
 }

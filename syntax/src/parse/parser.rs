@@ -1,28 +1,36 @@
-//! Recursive descent over the grammar of SPARQL-RL: the document, its prologue, rules and bodies.
+//! The state of a parse, the movement through the tokens, and the limits.
 //!
-//! Invariants: the parser looks at most one token ahead, nests at most [`DEPTH_MAX`] deep, and builds at most
+//! Invariants: the parser looks at most one token ahead, nests at most as deep as its language allows, and builds at most
 //! [`EXPANDED_BYTES_MAX`] bytes.
 
-use super::ast::{Ast, Blank, Element, Negation, Node, Pattern, RuleText, Value};
-use super::expression::Expressions;
-use super::lexer::Lexer;
-use super::token::{Kind, Quotes, Spot, Token};
-use super::triples::{Place, Triples};
-use super::{DEPTH_MAX, ELEMENTS_MAX, EXPANDED_BYTES_MAX, RULES_MAX};
-use entail_model::Fault;
+use super::aggregate::Aggregates;
+use crate::ast::{Blank, Node, Value};
+use crate::lexer::{Kind, Lexer, Token};
+use crate::limits::{CLAUSE_OPERATORS, EXPANDED_BYTES_MAX, OPERATORS_MAX, TOKENS_MAX};
+use crate::{Language, Nesting, Spot};
+use entail_model::{Fault, Reason};
 use oxiri::Iri;
 use std::collections::HashMap;
 
-/// The state of a parse. `triples`, `term`, `path` and `expression` add the methods for their part of the grammar.
+/// The state of a parse.
 pub(super) struct Parser<'a> {
     text: &'a str,
+    pub language: Language,
     lexer: Lexer<'a>,
     next: Token<'a>,
-    depth: u32,
+    depth: usize,
+    nesting: Nesting,
+    /// Are the tokens those of a data block, where nothing nests?
+    pub in_data: bool,
     pub prefixes: HashMap<&'a str, String>,
     pub base: Option<Iri<String>>,
+    pub versions: Vec<(String, Spot)>,
     expanded_bytes: usize,
     blanks: u32,
+    /// The first occurrence of each variable.
+    pub mentions: HashMap<&'a str, Spot>,
+    /// May an aggregate stand here?
+    pub aggregates: Aggregates,
     written: Option<Written>,
 }
 
@@ -32,163 +40,66 @@ struct Written {
     end: usize,
 }
 
-impl<'a> Parser<'a> {
-    pub fn new(text: &'a str) -> Result<Self, Fault> {
-        let mut lexer = Lexer::new(text);
-        let next = lexer.token()?;
-        let (prefixes, base) = (HashMap::new(), None);
-        Ok(Self { text, lexer, next, depth: 0, prefixes, base, expanded_bytes: 0, blanks: 0, written: None })
-    }
-
-    /// The whole text.
-    pub fn document(mut self, fingerprint: u64) -> Result<Ast, Fault> {
-        let mut ast = Ast { versions: vec![], imports: vec![], rules: vec![], data: vec![], fingerprint };
-        while self.next.kind != Kind::End {
-            let spot = self.next.spot;
-            if self.next.is_word("RULE") {
-                if ast.rules.len() == RULES_MAX {
-                    return Err(spot.limit(format!("more than {RULES_MAX} rules in one text")));
-                }
-                ast.rules.push(self.rule()?);
-            } else if self.eat_word("DATA")? {
-                ast.data.append(&mut self.triples_only(Place::Data)?);
-            } else {
-                self.prologue(&mut ast)?;
-            }
-        }
-        Ok(ast)
-    }
-
-    fn prologue(&mut self, ast: &mut Ast) -> Result<(), Fault> {
-        let spot = self.next.spot;
-        if self.eat_word("PREFIX")? {
-            let prefix = match self.advance()? {
-                Token { kind: Kind::Prefixed { prefix, local }, .. } if local.is_empty() => prefix,
-                token => return Err(self.expected("a prefix that ends in `:`", &token)),
-            };
-            let iri = self.iri_reference()?;
-            self.prefixes.insert(prefix, iri);
-        } else if self.eat_word("BASE")? {
-            let base = self.iri_reference()?;
-            self.base = Some(Iri::parse_unchecked(base));
-        } else if self.eat_word("VERSION")? {
-            match self.advance()? {
-                Token { kind: Kind::String { value, quotes: Quotes::Short }, .. } => {
-                    ast.versions.push((value.into_owned(), spot));
-                }
-                token => return Err(self.expected("a version in quotes", &token)),
-            }
-        } else if self.eat_word("IMPORTS")? {
-            ast.imports.push((self.iri()?, spot));
-        } else {
-            return Err(self.unexpected("RULE, DATA, PREFIX, BASE, VERSION or IMPORTS"));
-        }
-        Ok(())
-    }
-
-    /// A block of triples only, with its braces.
-    fn triples_only(&mut self, place: Place) -> Result<Vec<Pattern>, Fault> {
-        self.expect("{")?;
-        let mut triples = Triples::new(self, place);
-        triples.block()?;
-        let found = triples.found;
-        if self.eat("}")? { Ok(found) } else { Err(self.unexpected("a triple or `}`")) }
-    }
-
-    fn rule(&mut self) -> Result<RuleText, Fault> {
-        let spot = self.next.spot;
-        self.written = Some(Written { text: String::new(), end: self.next.start });
-        self.expect_word("RULE")?;
-        let name = if self.next.is_mark("{") { None } else { Some(self.iri()?) };
-        let head = self.triples_only(Place::Head)?;
-        self.check_size(head.len())?;
-        self.expect_word("WHERE")?;
-        let base_only = self.base_only()?;
-        self.expect("{")?;
-        let body = self.body()?;
-        self.expect("}")?;
-        let text = self.written.take().map(|written| written.text).unwrap_or_default();
-        Ok(RuleText { name, head, body, base_only, spot, text })
-    }
-
-    /// An optional `DATA`, which limits the block after it to asserted facts.
-    fn base_only(&mut self) -> Result<Option<Spot>, Fault> {
-        let spot = self.next.spot;
-        Ok(self.eat_word("DATA")?.then_some(spot))
-    }
-
-    fn body(&mut self) -> Result<Vec<Element>, Fault> {
-        let mut body = Vec::new();
-        self.body_triples(&mut body)?;
-        while !self.next.is_mark("}") {
-            let element = self.body_element()?;
-            body.push(element);
-            self.eat(".")?;
-            self.body_triples(&mut body)?;
-        }
-        Ok(body)
-    }
-
-    fn body_triples(&mut self, body: &mut Vec<Element>) -> Result<(), Fault> {
-        let mut triples = Triples::new(self, Place::Body);
-        triples.block()?;
-        body.extend(triples.found.into_iter().map(Element::Pattern));
-        self.check_size(body.len())
-    }
-
-    fn check_size(&self, elements: usize) -> Result<(), Fault> {
-        if elements > ELEMENTS_MAX {
-            return Err(self.next.spot.limit(format!("a rule with more than {ELEMENTS_MAX} triples or filters")));
-        }
-        Ok(())
-    }
-
-    fn body_element(&mut self) -> Result<Element, Fault> {
-        let spot = self.next.spot;
-        if self.eat_word("FILTER")? {
-            Ok(Element::Filter(Expressions::new(self).constraint()?))
-        } else if self.eat_word("NOT")? {
-            self.negation(spot)
-        } else if self.eat_word("SET")? {
-            self.assignment(spot)
-        } else {
-            Err(self.unexpected("a triple pattern, FILTER, NOT, SET or `}`"))
-        }
-    }
-
-    fn negation(&mut self, spot: Spot) -> Result<Element, Fault> {
-        let base_only = self.base_only()?;
-        self.expect("{")?;
-        let mut inner = Vec::new();
-        self.body_triples(&mut inner)?;
-        while self.eat_word("FILTER")? {
-            inner.push(Element::Filter(Expressions::new(self).constraint()?));
-            self.eat(".")?;
-            self.body_triples(&mut inner)?;
-        }
-        if !self.eat("}")? {
-            return Err(self.unexpected("a triple pattern, FILTER or `}`"));
-        }
-        Ok(Element::Negation(Negation { inner, base_only, spot }))
-    }
-
-    fn assignment(&mut self, spot: Spot) -> Result<Element, Fault> {
-        self.expect("(")?;
-        let variable = self.variable_name()?;
-        self.expect(":=")?;
-        let value = Expressions::new(self).whole()?;
-        self.expect(")")?;
-        Ok(Element::Assignment { variable, value, spot })
-    }
+/// An open bracket.
+#[derive(Clone, Copy)]
+pub(super) struct Bracket {
+    mark: &'static str,
+    spot: Spot,
 }
 
-/// Moving through the tokens, and the limits.
+/// Words of clauses, each of which may nest in the one before.
+const CLAUSES: [&str; 9] = ["UNION", "OPTIONAL", "MINUS", "FILTER", "BIND", "GRAPH", "SERVICE", "SELECT", "EXISTS"];
+
 impl<'a> Parser<'a> {
+    /// # Errors
+    /// `LimitExceeded` for a text that is too long; `Syntax` if it begins with no token.
+    pub fn new(text: &'a str, language: Language, base: Option<Iri<String>>) -> Result<Self, Fault> {
+        let most = language.text_bytes_max();
+        if text.len() > most {
+            let what = if language == Language::Rules { "a rule text" } else { "a text" };
+            let message = format!("{what} of {} bytes; at most {most} are read", text.len());
+            return Err(Fault::new(Reason::LimitExceeded, message));
+        }
+        let mut lexer = Lexer::new(text, language);
+        let next = lexer.token()?;
+        Ok(Self {
+            text,
+            language,
+            lexer,
+            next,
+            depth: 0,
+            nesting: Nesting::default(),
+            in_data: false,
+            prefixes: HashMap::new(),
+            base,
+            versions: Vec::new(),
+            expanded_bytes: 0,
+            blanks: 0,
+            mentions: HashMap::new(),
+            aggregates: Aggregates::Forbidden,
+            written: None,
+        })
+    }
+
+    /// How deep recursion over what was read may get.
+    pub fn nesting(&self) -> Nesting {
+        self.nesting
+    }
+
+    pub fn is_rules(&self) -> bool {
+        self.language == Language::Rules
+    }
+
     pub fn peek(&self) -> &Token<'a> {
         &self.next
     }
 
+    pub fn spot(&self) -> Spot {
+        self.next.spot
+    }
+
     pub fn advance(&mut self) -> Result<Token<'a>, Fault> {
+        self.count()?;
         let following = self.lexer.token()?;
         let token = std::mem::replace(&mut self.next, following);
         if let Some(written) = &mut self.written {
@@ -213,6 +124,10 @@ impl<'a> Parser<'a> {
         if self.eat(mark)? { Ok(()) } else { Err(self.unexpected(&format!("`{mark}`"))) }
     }
 
+    pub fn at_word(&self, keyword: &str) -> bool {
+        self.next.is_word(keyword)
+    }
+
     pub fn eat_word(&mut self, keyword: &str) -> Result<bool, Fault> {
         let found = self.next.is_word(keyword);
         if found {
@@ -232,27 +147,109 @@ impl<'a> Parser<'a> {
 
     /// The fault for an unexpected token.
     pub fn expected(&self, expected: &str, found: &Token<'a>) -> Fault {
-        found.spot.syntax(format!("expected {expected}, found {}", found.shown(self.text)))
+        match found.kind {
+            Kind::Mark("?") => found.spot.syntax("expected the name of a variable after `?` or `$`"),
+            _ => found.spot.syntax(format!("expected {expected}, found {}", found.shown(self.text))),
+        }
     }
 
-    /// Runs `inner` one level deeper.
-    pub fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        self.enter()?;
-        let found = inner(self);
+    /// The text of a token, as messages show it.
+    pub fn shown(&self, token: &Token<'a>) -> String {
+        token.shown(self.text)
+    }
+}
+
+/// Brackets.
+impl<'a> Parser<'a> {
+    /// Reads an opening bracket, and goes one level deeper.
+    pub fn open(&mut self, mark: &'static str) -> Result<Bracket, Fault> {
+        let bracket = Bracket { mark, spot: self.spot() };
+        if self.next.is_mark(mark) {
+            self.enter()?;
+        }
+        self.expect(mark)?;
+        Ok(bracket)
+    }
+
+    /// Reads the bracket that closes `opened`. `expected` names what else may stand there.
+    pub fn close(&mut self, opened: Bracket, expected: &str) -> Result<(), Fault> {
+        let mark = opened.closing();
+        if !self.eat(mark)? {
+            return Err(self.unclosed(opened, expected));
+        }
         self.leave();
-        found
+        Ok(())
+    }
+
+    /// The fault for a next token that neither continues nor closes a bracket.
+    pub fn unclosed(&self, opened: Bracket, expected: &str) -> Fault {
+        let Bracket { mark, spot } = opened;
+        let or = if expected.is_empty() { "" } else { " or " };
+        self.unexpected(&format!("{expected}{or}`{}` for the `{mark}` at {spot}", opened.closing()))
     }
 
     pub fn enter(&mut self) -> Result<(), Fault> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(self.next.spot.limit(format!("more than {DEPTH_MAX} levels of nesting")));
+        let most = self.language.depth_max();
+        if self.depth > most {
+            return Err(self.next.spot.limit(format!("more than {most} levels of nesting")));
         }
+        self.nesting.depth = self.nesting.depth.max(self.depth);
         Ok(())
     }
 
     pub fn leave(&mut self) {
         self.depth -= 1;
+    }
+}
+
+impl Bracket {
+    fn closing(self) -> &'static str {
+        match self.mark {
+            "(" => ")",
+            "[" => "]",
+            "<<" => ">>",
+            "<<(" => ")>>",
+            "{|" => "|}",
+            _ => "}",
+        }
+    }
+}
+
+/// Limits and notes.
+impl<'a> Parser<'a> {
+    /// Counts the next token.
+    fn count(&mut self) -> Result<(), Fault> {
+        if self.in_data || self.is_rules() {
+            return Ok(());
+        }
+        let (links, operators) = match self.next.kind {
+            Kind::Variable(name) => {
+                self.mentions.entry(name).or_insert(self.next.spot);
+                (1, 0)
+            }
+            Kind::Word(word) if CLAUSES.iter().any(|clause| word.eq_ignore_ascii_case(clause)) => (1, CLAUSE_OPERATORS),
+            Kind::Word(_) => (1, 0),
+            Kind::Mark("." | "," | ";" | "^^") => (0, 0),
+            Kind::Mark("{" | "}" | "(" | ")" | "[" | "]" | "<<" | ">>" | "<<(" | ")>>" | "{|" | "|}" | "~") => (1, 0),
+            Kind::Mark(_) => (1, 1),
+            Kind::Integer(number) | Kind::Decimal(number) | Kind::Double(number) if number.starts_with(['+', '-']) => {
+                (1, 1)
+            }
+            _ => (0, 0),
+        };
+        self.nesting.links += links;
+        self.nesting.operators += operators;
+        if self.nesting.links > TOKENS_MAX {
+            return Err(self.next.spot.limit(format!("more than {TOKENS_MAX} tokens outside of data blocks")));
+        }
+        if self.nesting.operators > OPERATORS_MAX {
+            return Err(self
+                .next
+                .spot
+                .limit(format!("more than {OPERATORS_MAX} operators, where a clause counts for {CLAUSE_OPERATORS}")));
+        }
+        Ok(())
     }
 
     /// Counts `bytes` of memory against the limit: names are short in the text and long once resolved.
@@ -260,7 +257,8 @@ impl<'a> Parser<'a> {
         self.expanded_bytes = self.expanded_bytes.saturating_add(bytes);
         if self.expanded_bytes > EXPANDED_BYTES_MAX {
             let mebibytes = EXPANDED_BYTES_MAX >> 20;
-            return Err(spot.limit(format!("the rules take more than {mebibytes} MiB with names written out")));
+            let what = if self.is_rules() { "the rules take" } else { "the text takes" };
+            return Err(spot.limit(format!("{what} more than {mebibytes} MiB with names written out")));
         }
         Ok(())
     }
@@ -269,5 +267,15 @@ impl<'a> Parser<'a> {
     pub fn fresh(&mut self, spot: Spot) -> Node {
         self.blanks += 1;
         Node { value: Value::Blank(Blank::Fresh(self.blanks)), spot }
+    }
+
+    /// Begins to keep the text from the next token on.
+    pub fn begin_writing(&mut self) {
+        self.written = Some(Written { text: String::new(), end: self.next.start });
+    }
+
+    /// Ends what [`Self::begin_writing`] began.
+    pub fn end_writing(&mut self) -> String {
+        self.written.take().map(|written| written.text).unwrap_or_default()
     }
 }
