@@ -15,8 +15,11 @@ pub mod ast;
 pub mod lexer;
 pub mod limits;
 mod parse;
+mod print;
 mod scope;
 mod spot;
+#[cfg(test)]
+mod tests;
 
 pub use limits::Nesting;
 pub use parse::{Parsed, parse_query, parse_rules, parse_update};

@@ -59,21 +59,34 @@ impl<'a> Cursor<'a> {
         Some(c)
     }
 
-    /// Skips `expected` if the rest of the text starts with it.
+    /// Skips `expected`, which has no line breaks, if the rest of the text starts with it.
     pub fn skip(&mut self, expected: &str) -> bool {
         let found = self.rest().starts_with(expected);
-        for _ in expected.chars().filter(|_| found) {
-            self.bump();
+        if found {
+            self.pass(expected.len());
         }
         found
     }
 
     pub fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
-        let from = *self;
-        while self.peek().is_some_and(&wanted) {
+        let rest = self.rest();
+        let length = rest.find(|c| !wanted(c)).unwrap_or(rest.len());
+        self.pass(length);
+        &rest[..length]
+    }
+
+    /// Moves over the next `length` bytes.
+    fn pass(&mut self, length: usize) {
+        let end = self.at + length;
+        let is_plain = |byte: &u8| byte.is_ascii() && !matches!(byte, b'\n' | b'\r');
+        if self.text.as_bytes()[self.at..end].iter().all(is_plain) {
+            self.at = end;
+            self.spot.column += length as u32;
+            return;
+        }
+        while self.at < end {
             self.bump();
         }
-        from.until(self)
     }
 
     pub fn unexpected(&self) -> Fault {
@@ -146,9 +159,13 @@ impl<'a> Lexer<'a> {
 }
 
 /// Punctuation, the longest first.
+const MARKS: [&str; 34] = [
+    "<<(", ")>>", "<<", ">>", "{|", "|}", "||", "&&", "^^", ":=", "!=", "<=", ">=", "{", "}", "(", ")", "[", "]", ".",
+    ",", ";", "=", "<", ">", "!", "+", "-", "*", "/", "^", "~", "|", "?",
+];
+
 fn mark<'a>(cursor: &mut Cursor<'a>) -> Result<Kind<'a>, Fault> {
-    const MARKS: &str = "<<( )>> << >> {| |} || && ^^ := != <= >= { } ( ) [ ] . , ; = < > ! + - * / ^ ~ | ?";
-    match MARKS.split(' ').find(|mark| cursor.skip(mark)) {
+    match MARKS.iter().find(|mark| cursor.skip(mark)) {
         Some(mark) => Ok(Kind::Mark(mark)),
         None => Err(cursor.unexpected()),
     }

@@ -70,7 +70,7 @@ impl<'a> Parser<'a> {
         if distinct.is_some() || !self.peek().is_mark(")") {
             arguments = self.list()?;
         }
-        self.close(bracket, "an operator, `,`")?;
+        self.close_expression(bracket, "an operator, `,`")?;
         Ok(Expression { kind: ExpressionKind::Custom { function, arguments, distinct }, spot })
     }
 
@@ -78,7 +78,7 @@ impl<'a> Parser<'a> {
     pub fn arguments(&mut self) -> Result<Vec<Expression>, Fault> {
         let bracket = self.open("(")?;
         let list = if self.peek().is_mark(")") { Vec::new() } else { self.list()? };
-        self.close(bracket, "an operator, `,`")?;
+        self.close_expression(bracket, "an operator, `,`")?;
         Ok(list)
     }
 

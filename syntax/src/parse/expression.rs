@@ -1,6 +1,6 @@
 //! Operators of expressions.
 
-use super::parser::Parser;
+use super::parser::{Bracket, Parser};
 use super::place::Place;
 use crate::Spot;
 use crate::ast::{Arithmetic, Comparison, Expression, ExpressionKind, Function, Membership, Unary, Value};
@@ -65,7 +65,13 @@ impl Parser<'_> {
             _ => return Ok(left),
         };
         self.advance()?;
+        if comparison == Comparison::Equal && self.peek().is_mark("=") {
+            return Err(self.spot().syntax("equality is written with one `=`"));
+        }
         let right = self.sum()?;
+        if let Kind::Mark("=" | "!=" | "<" | ">" | "<=" | ">=") = self.peek().kind {
+            return Err(self.spot().syntax("comparisons do not chain: write `a < b && b < c`"));
+        }
         let spot = left.spot;
         Ok(Expression { kind: ExpressionKind::Compare(comparison, Box::new([left, right])), spot })
     }
@@ -174,8 +180,22 @@ impl Parser<'_> {
     pub fn bracketed(&mut self) -> Result<Expression, Fault> {
         let bracket = self.open("(")?;
         let inner = self.expression()?;
-        self.close(bracket, "an operator")?;
+        self.close_expression(bracket, "an operator")?;
         Ok(inner)
+    }
+
+    /// Reads the bracket that closes `opened` after an expression; the fault says what was meant, if that can be seen.
+    pub fn close_expression(&mut self, opened: Bracket, expected: &str) -> Result<(), Fault> {
+        let meant = match self.peek().kind {
+            Kind::Word(word) if word.eq_ignore_ascii_case("AND") => "AND is written `&&`".to_owned(),
+            Kind::Word(word) if word.eq_ignore_ascii_case("OR") => "OR is written `||`".to_owned(),
+            Kind::Iri(_) => {
+                let read = self.shown(self.peek());
+                format!("{read} reads as an IRI; if `<` compares, write a space after it")
+            }
+            _ => return self.close(opened, expected),
+        };
+        Err(self.spot().syntax(meant))
     }
 
     fn literal_expression(&mut self) -> Result<Expression, Fault> {

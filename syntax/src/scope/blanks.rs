@@ -19,7 +19,7 @@ impl<'a> Labels<'a> {
         self.current += 1;
         for quad in quads {
             for node in quad.triple.nodes() {
-                self.node(node, "INSERT DATA operations")?;
+                self.node(node, "INSERT DATA operations: use an IRI")?;
             }
         }
         Ok(())
@@ -73,7 +73,7 @@ impl<'a> Labels<'a> {
     }
 
     fn nodes(&mut self, nodes: &[&'a Node]) -> Result<(), Fault> {
-        nodes.iter().try_for_each(|node| self.node(node, "basic graph patterns"))
+        nodes.iter().try_for_each(|node| self.node(node, "basic graph patterns: use a variable"))
     }
 
     fn node(&mut self, node: &'a Node, owners: &str) -> Result<(), Fault> {
@@ -83,7 +83,7 @@ impl<'a> Labels<'a> {
                 && *self.owners.entry(label).or_insert(self.current) != self.current
                 && outcome.is_ok()
             {
-                outcome = Err(node.spot.syntax(format!("the label _:{label} occurs in two {owners}: use a variable")));
+                outcome = Err(node.spot.syntax(format!("the label _:{label} occurs in two {owners}")));
             }
         });
         outcome

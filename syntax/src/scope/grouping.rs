@@ -18,7 +18,7 @@ pub(super) fn check(projection: &Projection, solutions: &Solutions, scope: &Scop
     let keys = &solutions.modifiers.group_by;
     let mut known: Scope<'_> =
         keys.iter().filter_map(|key| key.variable.as_ref()).map(|found| &found.variable).collect();
-    known.extend(keys.iter().filter_map(|key| key.expression.variable()));
+    known.extend(keys.iter().filter(|key| key.variable.is_none()).filter_map(|key| key.expression.variable()));
     known.extend(solutions.values.iter().flat_map(|values| &values.variables).map(|found| &found.variable));
     for column in columns {
         let hidden = |variable: &Variable| scope.contains(variable) && !known.contains(variable);

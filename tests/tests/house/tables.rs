@@ -16,7 +16,7 @@ pub const ROOMS: [Room; 16] = [
     room("model", &[], &[]),
     room("directory", &["model"], &[]),
     room("syntax", &["model"], &[]),
-    room("logic", &["model"], &[]),
+    room("logic", &["model", "syntax"], &[]),
     room("rdf", &["model"], &[]),
     room("sparql", &["model", "logic"], &[]),
     room("proto", &["model"], &[]),
@@ -47,9 +47,10 @@ pub const ROOMS: [Room; 16] = [
 ];
 
 /// The crates that the programs of a cluster are made of.
-pub const PRODUCT: [&str; 12] = [
+pub const PRODUCT: [&str; 13] = [
     "model",
     "directory",
+    "syntax",
     "logic",
     "rdf",
     "sparql",
