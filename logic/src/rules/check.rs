@@ -1,10 +1,10 @@
 //! From a parsed text to rules: refuses what this version does not evaluate, checks the rest, and writes blank nodes of
 //! bodies as variables.
 
-use super::ast::{Ast, Blank, Constraint, Element, Node, Pattern, RuleText, Value};
 use super::rule::{Filter, Rule, RuleSet};
-use super::wellformed;
+use super::{Ast, condition, wellformed};
 use entail_model::Fault;
+use entail_syntax::ast::{Blank, BodyElement, Node, Pattern, RuleText, Value};
 use oxrdf::{BlankNode, NamedOrBlankNode, Term, Triple, Variable};
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::{HashMap, HashSet};
@@ -19,14 +19,15 @@ const VERSION: &str = "1.2";
 /// # Errors
 /// `Unsupported`, `Syntax` and `LimitExceeded`, as in [`super::parse`].
 pub fn check(ast: Ast) -> Result<RuleSet, Fault> {
-    if let Some((version, spot)) = ast.versions.iter().find(|(version, _)| version != VERSION) {
+    let Ast { document, fingerprint } = ast;
+    if let Some((version, spot)) = document.versions.iter().find(|(version, _)| version != VERSION) {
         return Err(spot.unsupported(format!("VERSION \"{version}\"")));
     }
-    if let Some((_, spot)) = ast.imports.first() {
+    if let Some((_, spot)) = document.imports.first() {
         return Err(spot.unsupported("IMPORTS"));
     }
-    let data = ast.data.iter().map(|triple| fact(triple, ast.fingerprint)).collect::<Result<_, _>>()?;
-    let rules = ast.rules.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
+    let data = document.data.iter().map(|triple| fact(triple, fingerprint)).collect::<Result<_, _>>()?;
+    let rules = document.rules.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
     Ok(RuleSet { rules: rules.into_iter().flatten().collect(), data })
 }
 
@@ -43,15 +44,17 @@ fn rule(text: &RuleText) -> Result<Option<Rule>, Fault> {
         head: text.head.iter().map(|pattern| names.pattern(pattern)).collect(),
         body: Vec::new(),
         filters: Vec::new(),
-        line: text.spot.line,
-        column: text.spot.column,
+        line: text.spot.line.into(),
+        column: text.spot.column.into(),
         text: text.text.clone(),
     };
     for element in &text.body {
         match element {
-            Element::Pattern(pattern) => rule.body.push(names.pattern(pattern)),
-            Element::Filter(filter) => rule.filters.push(Filter { expression: filter.expression.clone() }),
-            Element::Negation(_) | Element::Assignment { .. } => unreachable!("out of scope, so refused above"),
+            BodyElement::Pattern(pattern) => rule.body.push(names.pattern(pattern)),
+            BodyElement::Filter(filter) => {
+                rule.filters.push(Filter { expression: condition::lower(&filter.expression)? });
+            }
+            BodyElement::Negation(_) | BodyElement::Assignment { .. } => unreachable!("out of scope, so refused above"),
         }
     }
     Ok(Some(rule))
@@ -63,19 +66,12 @@ fn check_scope(rule: &RuleText) -> Result<(), Fault> {
         return Err(spot.unsupported("WHERE DATA"));
     }
     rule.body.iter().try_for_each(|element| match element {
-        Element::Pattern(pattern) => check_triple(pattern, Side::Body),
-        Element::Filter(filter) => check_calls(filter),
-        Element::Negation(negation) if negation.base_only.is_some() => Err(negation.spot.unsupported("NOT DATA")),
-        Element::Negation(negation) => Err(negation.spot.unsupported("NOT")),
-        Element::Assignment { spot, .. } => Err(spot.unsupported("SET")),
+        BodyElement::Pattern(pattern) => check_triple(pattern, Side::Body),
+        BodyElement::Filter(filter) => condition::check(rule, &filter.expression),
+        BodyElement::Negation(negation) if negation.base_only.is_some() => Err(negation.spot.unsupported("NOT DATA")),
+        BodyElement::Negation(negation) => Err(negation.spot.unsupported("NOT")),
+        BodyElement::Assignment { spot, .. } => Err(spot.unsupported("SET")),
     })
-}
-
-fn check_calls(filter: &Constraint) -> Result<(), Fault> {
-    match &filter.refused {
-        Some((feature, spot)) => Err(spot.unsupported(feature)),
-        None => Ok(()),
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -159,7 +155,7 @@ impl<'r> Names<'r> {
     fn new(rule: &'r RuleText) -> Self {
         let mut taken = HashSet::new();
         for element in &rule.body {
-            if let Element::Pattern(pattern) = element {
+            if let BodyElement::Pattern(pattern) = element {
                 pattern.walk(&mut |node| taken.extend(node.variable().map(Variable::as_str)));
             }
         }

@@ -1,57 +1,50 @@
 //! The rule language: W3C SPARQL 1.2 RL (working draft of August 2026), from text to checked rules.
 //!
 //! ```text
-//! text ──lexer──► tokens ──parser──► Ast ──check──► RuleSet ──► the planner
-//!                                     │
-//!                                     └── check_wellformed, check_stratified: the draft's conditions, whole language
+//! text ──entail_syntax──► Ast ──check──► RuleSet ──► the planner
+//!                          │
+//!                          └── check_wellformed, check_stratified: the draft's conditions, whole language
 //! ```
 //!
 //! [`parse_syntax`] accepts the whole grammar; [`check`] then refuses by name each feature that this version does not
 //! evaluate. So users can distinguish an error in the text (`Syntax`) from a missing feature (`Unsupported`). Pure: no
 //! clock, no randomness, equal texts give equal rules. Everything that is built from a text has a limit, below.
 
-mod ast;
-mod builtin;
+mod algebra;
 mod check;
-mod expression;
-mod lexer;
-mod name;
-mod parser;
-mod path;
+mod condition;
 mod print;
-mod quoted;
 mod rule;
 mod stratify;
-mod term;
 #[cfg(test)]
 mod tests;
-mod token;
-mod triples;
 mod unify;
 pub mod walk;
 mod wellformed;
 
-pub use ast::{Ast, Blank, Constraint, Element, Negation, Node, Pattern, RuleText, Value};
+pub use algebra::{Outside, lower_expression};
 pub use check::check;
+pub use entail_syntax::Spot;
 pub use print::expression_text;
 pub use rule::{Filter, Rule, RuleSet};
 pub use stratify::check_stratified;
-pub use token::Spot;
 pub use wellformed::check_wellformed;
 
 use entail_model::term::HashKey;
 use entail_model::{Fault, Reason};
+use entail_syntax::ast::RuleDocument;
+use entail_syntax::{limits, parse_rules};
 
-/// The most bytes of a rule text.
-pub const TEXT_BYTES_MAX: usize = 16 << 20;
 /// The most levels of nested brackets of any kind, and of an expression tree.
-pub const DEPTH_MAX: u32 = 128;
-/// The most rules in one text.
-pub const RULES_MAX: usize = 10_000;
-/// The most triples and filters in a head, a body or a NOT, with abbreviations and paths written out.
-pub const ELEMENTS_MAX: usize = 1_000;
-/// The most memory that a text may take with prefixes, lists and paths written out.
-pub const EXPANDED_BYTES_MAX: usize = 256 << 20;
+pub const DEPTH_MAX: u32 = limits::RULE_DEPTH_MAX as u32;
+
+/// A parsed rule text.
+#[derive(Clone, Debug)]
+pub struct Ast {
+    document: RuleDocument,
+    /// A hash of the text, part of the labels of its blank nodes; equal texts have equal fingerprints in every process.
+    fingerprint: u64,
+}
 
 /// Parses and checks a rule text.
 ///
@@ -83,11 +76,6 @@ pub fn parse_bytes(bytes: &[u8]) -> Result<RuleSet, Fault> {
 /// # Errors
 /// `Syntax` and `LimitExceeded`, as in [`parse`].
 pub fn parse_syntax(text: &str) -> Result<Ast, Fault> {
-    if text.len() > TEXT_BYTES_MAX {
-        let message = format!("a rule text of {} bytes; at most {TEXT_BYTES_MAX} are read", text.len());
-        return Err(Fault::new(Reason::LimitExceeded, message));
-    }
-    let fingerprint = HashKey([0; 16]).hash(text.as_bytes()).0 as u64;
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    parser::Parser::new(text)?.document(fingerprint)
+    let document = parse_rules(text)?;
+    Ok(Ast { document, fingerprint: HashKey([0; 16]).hash(text.as_bytes()).0 as u64 })
 }

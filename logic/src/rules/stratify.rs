@@ -4,9 +4,9 @@
 //! A dependency is *closed* if the rule needs all results of the other rule first: under NOT, and for every pattern of a
 //! rule that makes new terms. The condition: no cycle of dependencies contains a closed one.
 
-use super::ast::{Ast, Element, Node, Pattern, RuleText, Value};
-use super::unify;
+use super::{Ast, unify};
 use entail_model::Fault;
+use entail_syntax::ast::{BodyElement, Node, Pattern, RuleText, Value};
 use std::collections::HashMap;
 
 /// The most pairs of pattern and template that are compared; a text with more is too large.
@@ -23,7 +23,7 @@ pub fn check_stratified(ast: &Ast) -> Result<(), Fault> {
     let component = components(&graph.edges);
     for (rule, edges) in graph.edges.iter().enumerate() {
         if let Some(edge) = edges.iter().find(|edge| edge.closed && component[edge.to] == component[rule]) {
-            return Err(unstratified(&ast.rules[rule], &ast.rules[edge.to]));
+            return Err(unstratified(&ast.document.rules[rule], &ast.document.rules[edge.to]));
         }
     }
     Ok(())
@@ -48,7 +48,7 @@ fn makes_terms(rule: &RuleText) -> bool {
         Value::Triple(_) => !node.is_ground(),
         Value::Iri(_) | Value::Literal(_) | Value::Variable(_) => false,
     };
-    rule.body.iter().any(|element| matches!(element, Element::Assignment { .. }))
+    rule.body.iter().any(|element| matches!(element, BodyElement::Assignment { .. }))
         || rule.head.iter().flat_map(Pattern::nodes).any(makes)
 }
 
@@ -67,8 +67,8 @@ impl Dependencies {
     fn of(ast: &Ast) -> Result<Self, Fault> {
         let heads = Heads::of(ast);
         let (mut comparisons, mut count) = (0, 0);
-        let mut edges = Vec::with_capacity(ast.rules.len());
-        for rule in &ast.rules {
+        let mut edges = Vec::with_capacity(ast.document.rules.len());
+        for rule in &ast.document.rules {
             let mut found: HashMap<usize, bool> = HashMap::new();
             for (pattern, closed) in reads(rule) {
                 for &(other, template) in heads.candidates(pattern) {
@@ -103,14 +103,14 @@ fn reads(rule: &RuleText) -> Vec<(&Pattern, bool)> {
     let mut found = Vec::new();
     for element in &rule.body {
         match element {
-            Element::Pattern(pattern) => found.push((pattern, once)),
-            Element::Negation(negation) if negation.base_only.is_none() => {
+            BodyElement::Pattern(pattern) => found.push((pattern, once)),
+            BodyElement::Negation(negation) if negation.base_only.is_none() => {
                 found.extend(negation.inner.iter().filter_map(|inner| match inner {
-                    Element::Pattern(pattern) => Some((pattern, true)),
+                    BodyElement::Pattern(pattern) => Some((pattern, true)),
                     _ => None,
                 }));
             }
-            Element::Negation(_) | Element::Filter(_) | Element::Assignment { .. } => {}
+            BodyElement::Negation(_) | BodyElement::Filter(_) | BodyElement::Assignment { .. } => {}
         }
     }
     found
@@ -126,7 +126,7 @@ struct Heads<'r> {
 impl<'r> Heads<'r> {
     fn of(ast: &'r Ast) -> Self {
         let mut heads = Self { by_predicate: HashMap::new(), any_predicate: Vec::new(), all: Vec::new() };
-        for (index, rule) in ast.rules.iter().enumerate() {
+        for (index, rule) in ast.document.rules.iter().enumerate() {
             for template in &rule.head {
                 heads.all.push((index, template));
                 match &template.predicate.value {

@@ -4,7 +4,7 @@
 //! pattern matches; in patterns blank nodes are variables. Invariant: the answer "no" is always right; "yes" is also the
 //! answer where the work would pass [`STEPS_MAX`], which only triple terms that repeat variables many levels deep reach.
 
-use super::ast::{Blank, Node, Pattern, Value};
+use entail_syntax::ast::{Blank, Node, Pattern, Value};
 use std::collections::HashMap;
 
 /// The most steps: nested terms that repeat variables can take exponential time to compare.

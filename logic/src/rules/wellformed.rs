@@ -1,8 +1,9 @@
 //! Well-formedness: each variable has a value before it is used (section "Well-formedness Conditions" of the draft).
 
-use super::ast::{Ast, Constraint, Element, Node, Pattern, RuleText};
-use super::token::Spot;
+use super::Ast;
 use entail_model::Fault;
+use entail_syntax::Spot;
+use entail_syntax::ast::{BodyElement, Expression, Node, Pattern, RuleText, VariableAt};
 use oxrdf::Variable;
 use std::collections::HashSet;
 
@@ -11,7 +12,7 @@ use std::collections::HashSet;
 /// # Errors
 /// `Syntax` at the first variable that has no value where it is used, or gets one twice.
 pub fn check_wellformed(ast: &Ast) -> Result<(), Fault> {
-    ast.rules.iter().try_for_each(check_rule)
+    ast.document.rules.iter().try_for_each(check_rule)
 }
 
 /// The variables that are bound so far.
@@ -41,13 +42,13 @@ fn note_unbound<'r>(node: &'r Node, bound: &Bound<'r>, unbound: &mut Option<(&'r
 }
 
 /// Checks elements from left to right, each with the variables that the elements before it bind.
-fn check_sequence<'r>(elements: &'r [Element], bound: &mut Bound<'r>) -> Result<(), Fault> {
+fn check_sequence<'r>(elements: &'r [BodyElement], bound: &mut Bound<'r>) -> Result<(), Fault> {
     for (index, element) in elements.iter().enumerate() {
         match element {
-            Element::Pattern(pattern) => bind(pattern, bound),
-            Element::Filter(filter) => check_uses("FILTER", filter, bound, &elements[index..])?,
-            Element::Negation(negation) => check_sequence(&negation.inner, &mut bound.clone())?,
-            Element::Assignment { variable: (variable, spot), value, .. } => {
+            BodyElement::Pattern(pattern) => bind(pattern, bound),
+            BodyElement::Filter(filter) => check_uses("FILTER", &filter.expression, bound, &elements[index..])?,
+            BodyElement::Negation(negation) => check_sequence(&negation.inner, &mut bound.clone())?,
+            BodyElement::Assignment { variable: VariableAt { variable, spot }, value, .. } => {
                 check_uses("SET", value, bound, &elements[index..])?;
                 if !bound.insert(variable) {
                     return Err(spot.syntax(format!("SET gives {variable} a value, but it has one already")));
@@ -62,16 +63,20 @@ fn bind<'r>(pattern: &'r Pattern, bound: &mut Bound<'r>) {
     pattern.walk(&mut |node| bound.extend(node.variable()));
 }
 
-fn check_uses(keyword: &str, used: &Constraint, bound: &Bound<'_>, rest: &[Element]) -> Result<(), Fault> {
-    let Some((variable, spot)) = used.variables.iter().find(|(variable, _)| !bound.contains(variable)) else {
-        return Ok(());
-    };
+fn check_uses(keyword: &str, used: &Expression, bound: &Bound<'_>, rest: &[BodyElement]) -> Result<(), Fault> {
+    let mut unbound = None;
+    used.walk(&mut |part| {
+        if let Some(variable) = part.variable().filter(|variable| !bound.contains(variable)) {
+            unbound.get_or_insert((variable, part.spot));
+        }
+    });
+    let Some((variable, spot)) = unbound else { return Ok(()) };
     let mut later = Bound::new();
     for element in rest {
         match element {
-            Element::Pattern(pattern) => bind(pattern, &mut later),
-            Element::Assignment { variable: (variable, _), .. } => drop(later.insert(variable)),
-            Element::Filter(_) | Element::Negation(_) => {}
+            BodyElement::Pattern(pattern) => bind(pattern, &mut later),
+            BodyElement::Assignment { variable, .. } => drop(later.insert(&variable.variable)),
+            BodyElement::Filter(_) | BodyElement::Negation(_) => {}
         }
     }
     Err(spot.syntax(if later.contains(variable) {

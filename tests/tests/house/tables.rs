@@ -12,10 +12,11 @@ const fn room(name: &'static str, uses: &'static [&'static str], tests_use: &'st
     Room { name, uses, tests_use }
 }
 
-pub const ROOMS: [Room; 15] = [
+pub const ROOMS: [Room; 16] = [
     room("model", &[], &[]),
     room("directory", &["model"], &[]),
-    room("logic", &["model"], &[]),
+    room("syntax", &["model"], &[]),
+    room("logic", &["model", "syntax"], &[]),
     room("rdf", &["model"], &[]),
     room("sparql", &["model", "logic"], &[]),
     room("proto", &["model"], &[]),
@@ -46,9 +47,10 @@ pub const ROOMS: [Room; 15] = [
 ];
 
 /// The crates that the programs of a cluster are made of.
-pub const PRODUCT: [&str; 12] = [
+pub const PRODUCT: [&str; 13] = [
     "model",
     "directory",
+    "syntax",
     "logic",
     "rdf",
     "sparql",
@@ -65,7 +67,7 @@ pub const PRODUCT: [&str; 12] = [
 pub const NOT_IN_THE_PRODUCT: [&str; 4] = ["ascent", "criterion", "entail-bench", "proptest"];
 
 /// Pure crates, without input or output: time, randomness and data come in as arguments.
-pub const PURE: [&str; 4] = ["model", "logic", "rdf", "sparql"];
+pub const PURE: [&str; 5] = ["model", "syntax", "logic", "rdf", "sparql"];
 
 /// Interfaces to the outside, as code names them.
 pub const WORLD: [(&str, &[&str]); 5] = [

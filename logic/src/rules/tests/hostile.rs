@@ -1,10 +1,8 @@
 //! Hostile texts: junk, mutations of valid texts, depth, size. Each gives a result or a fault, never a panic.
 
-use super::super::{
-    DEPTH_MAX, ELEMENTS_MAX, RULES_MAX, TEXT_BYTES_MAX, check, check_stratified, check_wellformed, parse, parse_bytes,
-    parse_syntax,
-};
+use super::super::{DEPTH_MAX, check, check_stratified, check_wellformed, parse, parse_bytes, parse_syntax};
 use entail_model::{Fault, Reason};
+use entail_syntax::limits::{RULE_ELEMENTS_MAX, RULE_TEXT_BYTES_MAX, RULES_MAX};
 use proptest::prelude::*;
 
 /// Pieces of the language, to be put together at random.
@@ -117,14 +115,14 @@ fn what_fits_the_depth_is_fine() {
 fn size_is_an_error_and_no_exhaustion() {
     let long = format!("PREFIX p: <http://e/{}>", "x".repeat(1 << 20));
     let texts = [
-        " ".repeat(TEXT_BYTES_MAX + 1),
+        " ".repeat(RULE_TEXT_BYTES_MAX + 1),
         format!("{long} DATA {{ {} }}", "p:a p:b p:c . ".repeat(1_000)),
         format!("{long} DATA {{ <x:s> p:b {} 1 }}", "1, ".repeat(1_000)),
         format!("{long} RULE {{}} WHERE {{ FILTER(1 IN ({} 1)) }}", "p:a, ".repeat(1_000)),
         "RULE {} WHERE {} ".repeat(RULES_MAX + 1),
-        format!("RULE {{ {} }} WHERE {{}}", "?x ?y ?z . ".repeat(ELEMENTS_MAX + 1)),
-        format!("RULE {{}} WHERE {{ {} }}", "?x ?y ?z . ".repeat(ELEMENTS_MAX + 1)),
-        format!("RULE {{}} WHERE {{ {} }}", "FILTER(1) ".repeat(ELEMENTS_MAX + 1)),
+        format!("RULE {{ {} }} WHERE {{}}", "?x ?y ?z . ".repeat(RULE_ELEMENTS_MAX + 1)),
+        format!("RULE {{}} WHERE {{ {} }}", "?x ?y ?z . ".repeat(RULE_ELEMENTS_MAX + 1)),
+        format!("RULE {{}} WHERE {{ {} }}", "FILTER(1) ".repeat(RULE_ELEMENTS_MAX + 1)),
         format!("RULE {{}} WHERE {{ ?x {}<x:p> {} 1 }}", "<x:p>/".repeat(3_000), "1, ".repeat(3_000)),
     ];
     for text in texts {
@@ -134,7 +132,7 @@ fn size_is_an_error_and_no_exhaustion() {
 
 #[test]
 fn a_long_literal_is_fine() {
-    let text = format!("DATA {{ <x:s> <x:p> '{}' }}", "x".repeat(TEXT_BYTES_MAX - 100));
+    let text = format!("DATA {{ <x:s> <x:p> '{}' }}", "x".repeat(RULE_TEXT_BYTES_MAX - 100));
     assert_eq!(parse(&text).expect("within the limits").data.len(), 1);
 }
 

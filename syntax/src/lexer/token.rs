@@ -1,40 +1,11 @@
-//! The tokens of a rule text, each with its position.
+//! Tokens, each with its position.
 
-use entail_model::{Fault, Reason};
+use crate::Spot;
 use std::borrow::Cow;
-use std::fmt;
-
-/// A position in a rule text, counted from one; columns are characters, not bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spot {
-    pub line: u64,
-    pub column: u64,
-}
-
-impl Spot {
-    /// The fault of a text that is not in the language.
-    pub(super) fn syntax(self, message: impl Into<String>) -> Fault {
-        self.fault(Reason::Syntax, message)
-    }
-
-    /// The fault of a text that uses a feature which this version does not evaluate.
-    pub(super) fn unsupported(self, feature: impl fmt::Display) -> Fault {
-        self.fault(Reason::Unsupported, format!("{feature} is not supported yet"))
-    }
-
-    /// The fault of a text that is too large or too deep.
-    pub(super) fn limit(self, message: impl Into<String>) -> Fault {
-        self.fault(Reason::LimitExceeded, message)
-    }
-
-    fn fault(self, reason: Reason, message: impl Into<String>) -> Fault {
-        Fault::new(reason, message).at(self.line, self.column)
-    }
-}
 
 /// The kind of a token, with its content. Escapes are resolved; IRIs and prefixed names are not.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind<'a> {
+pub enum Kind<'a> {
     /// `<...>`, without the brackets.
     Iri(Cow<'a, str>),
     /// `prefix:local`; the local part of a bare `prefix:` is empty.
@@ -64,14 +35,14 @@ pub(super) enum Kind<'a> {
 
 /// The quotes of a string; only `VERSION` restricts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quotes {
+pub enum Quotes {
     Short,
     Long,
 }
 
 /// A token with its position, as line and column and as a range of bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Token<'a> {
+pub struct Token<'a> {
     pub kind: Kind<'a>,
     pub spot: Spot,
     pub start: usize,

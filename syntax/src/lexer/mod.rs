@@ -1,9 +1,15 @@
-//! Cuts a rule text into tokens, one at a time, always the longest match (the draft's note 5 on its grammar).
+//! Cuts a text into tokens, one at a time, always the longest match (SPARQL 1.2 Query, section 19.8; note 5 on the grammar
+//! of SPARQL-RL).
 //!
 //! Invariant: however hostile the text, each character is looked at a bounded number of times per token.
 
-use super::token::{Kind, Spot, Token};
-use super::{name, quoted};
+mod name;
+mod quoted;
+mod token;
+
+pub use token::{Kind, Quotes, Token};
+
+use crate::{Language, Spot};
 use entail_model::Fault;
 
 /// A position in the text, with line and column. Copies are cheap: lookahead moves a copy.
@@ -53,21 +59,34 @@ impl<'a> Cursor<'a> {
         Some(c)
     }
 
-    /// Skips `expected` if the rest of the text starts with it.
+    /// Skips `expected`, which has no line breaks, if the rest of the text starts with it.
     pub fn skip(&mut self, expected: &str) -> bool {
         let found = self.rest().starts_with(expected);
-        for _ in expected.chars().filter(|_| found) {
-            self.bump();
+        if found {
+            self.pass(expected.len());
         }
         found
     }
 
     pub fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
-        let from = *self;
-        while self.peek().is_some_and(&wanted) {
+        let rest = self.rest();
+        let length = rest.find(|c| !wanted(c)).unwrap_or(rest.len());
+        self.pass(length);
+        &rest[..length]
+    }
+
+    /// Moves over the next `length` bytes.
+    fn pass(&mut self, length: usize) {
+        let end = self.at + length;
+        let is_plain = |byte: &u8| byte.is_ascii() && !matches!(byte, b'\n' | b'\r');
+        if self.text.as_bytes()[self.at..end].iter().all(is_plain) {
+            self.at = end;
+            self.spot.column += length as u32;
+            return;
+        }
+        while self.at < end {
             self.bump();
         }
-        from.until(self)
     }
 
     pub fn unexpected(&self) -> Fault {
@@ -91,13 +110,20 @@ impl<'a> Cursor<'a> {
 }
 
 /// The tokens of a text.
-pub(super) struct Lexer<'a> {
+#[derive(Clone)]
+pub struct Lexer<'a> {
     cursor: Cursor<'a>,
+    language: Language,
 }
 
 impl<'a> Lexer<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Self { cursor: Cursor::new(text) }
+    /// A byte order mark at the start is skipped.
+    pub fn new(text: &'a str, language: Language) -> Self {
+        let mut cursor = Cursor::new(text);
+        if text.starts_with('\u{FEFF}') {
+            cursor.at = '\u{FEFF}'.len_utf8();
+        }
+        Self { cursor, language }
     }
 
     /// The next token; at the end [`Kind::End`], for every further call.
@@ -114,10 +140,15 @@ impl<'a> Lexer<'a> {
         match c {
             '<' => quoted::iri(cursor).unwrap_or_else(|| mark(cursor)),
             '"' | '\'' => quoted::string(cursor, c),
-            '?' | '$' => name::variable(cursor),
+            '?' | '$' => match name::variable(cursor) {
+                Some(variable) => Ok(variable),
+                // An operator of paths.
+                None if c == '?' => mark(cursor),
+                None => Err(cursor.spot().syntax("expected the name of a variable after `?` or `$`")),
+            },
             '@' => name::language(cursor),
             '_' if cursor.rest().starts_with("_:") => name::blank(cursor),
-            ':' if cursor.rest().starts_with(":=") => mark(cursor),
+            ':' if self.language == Language::Rules && cursor.rest().starts_with(":=") => mark(cursor),
             _ => match number(cursor) {
                 Some(number) => Ok(number),
                 None if name::starts_name(c) => name::prefixed_or_word(cursor),
@@ -128,9 +159,13 @@ impl<'a> Lexer<'a> {
 }
 
 /// Punctuation, the longest first.
+const MARKS: [&str; 34] = [
+    "<<(", ")>>", "<<", ">>", "{|", "|}", "||", "&&", "^^", ":=", "!=", "<=", ">=", "{", "}", "(", ")", "[", "]", ".",
+    ",", ";", "=", "<", ">", "!", "+", "-", "*", "/", "^", "~", "|", "?",
+];
+
 fn mark<'a>(cursor: &mut Cursor<'a>) -> Result<Kind<'a>, Fault> {
-    const MARKS: &str = "<<( )>> << >> {| |} || && ^^ := != <= >= { } ( ) [ ] . , ; = < > ! + - * / ^ ~";
-    match MARKS.split(' ').find(|mark| cursor.skip(mark)) {
+    match MARKS.iter().find(|mark| cursor.skip(mark)) {
         Some(mark) => Ok(Kind::Mark(mark)),
         None => Err(cursor.unexpected()),
     }

@@ -1,6 +1,6 @@
 //! Strings and IRIs: the text between quotes and angle brackets, with its escapes resolved.
 
-use super::lexer::Cursor;
+use super::Cursor;
 use super::token::{Kind, Quotes};
 use entail_model::Fault;
 use std::borrow::Cow;

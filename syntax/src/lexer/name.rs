@@ -1,6 +1,6 @@
 //! The names of the grammar: the characters that they may have, and how one is cut from the text.
 
-use super::lexer::Cursor;
+use super::Cursor;
 use super::token::Kind;
 use entail_model::Fault;
 use std::borrow::Cow;
@@ -29,17 +29,14 @@ pub(super) fn starts_name(c: char) -> bool {
     is_letter(c) || c == ':'
 }
 
-/// The name of a variable, after its `?` or `$`.
-pub(super) fn variable<'a>(cursor: &mut Cursor<'a>) -> Result<Kind<'a>, Fault> {
-    let sign = cursor.spot();
-    cursor.bump();
-    let name = match cursor.peek() {
-        Some(c) if is_letter(c) || c == '_' || c.is_ascii_digit() => {
-            cursor.take_while(|c| is_letter(c) || is_extender(c) || c == '_')
-        }
-        _ => return Err(sign.syntax("expected the name of a variable after `?` or `$`")),
-    };
-    Ok(Kind::Variable(name))
+/// A variable; `None` if no name follows the `?` or `$` at the cursor.
+pub(super) fn variable<'a>(cursor: &mut Cursor<'a>) -> Option<Kind<'a>> {
+    let mut ahead = *cursor;
+    ahead.bump();
+    ahead.peek().filter(|&c| is_letter(c) || c == '_' || c.is_ascii_digit())?;
+    let name = ahead.take_while(|c| is_letter(c) || is_extender(c) || c == '_');
+    *cursor = ahead;
+    Some(Kind::Variable(name))
 }
 
 /// The label of a blank node, after its `_:`.

@@ -1,30 +1,22 @@
-//! Blocks of triples in DATA, heads and bodies: one reader for three productions of the grammar, which differ in whether
-//! they allow variables and paths.
+//! Blocks of triples in patterns, templates, data, heads and bodies: one reader for productions of the grammar that differ
+//! in whether they allow variables, blank nodes and paths ([`Place`]).
 
-use super::ast::{Node, Pattern, Value};
 use super::parser::Parser;
-use super::path::Path;
-use super::token::Kind;
+use super::path::Verb;
+use super::place::{Paths, Place};
+use crate::Spot;
+use crate::ast::{Element, Node, Path, PathPattern, Pattern, Value};
+use crate::lexer::Kind;
 use entail_model::Fault;
 use oxrdf::vocab::rdf;
 use oxrdf::{NamedNode, NamedNodeRef};
-
-/// The kind of a block.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// No variables, no paths.
-    Data,
-    /// No paths.
-    Head,
-    Body,
-}
 
 /// Reads one block.
 pub(super) struct Triples<'p, 'a> {
     parser: &'p mut Parser<'a>,
     place: Place,
-    /// The triples of the block, abbreviations written out.
-    pub found: Vec<Pattern>,
+    /// The triples and paths of the block, abbreviations written out.
+    found: Vec<Element>,
 }
 
 impl<'p, 'a> Triples<'p, 'a> {
@@ -41,6 +33,20 @@ impl<'p, 'a> Triples<'p, 'a> {
             }
         }
         Ok(())
+    }
+
+    /// The triples and paths of the block. Only [`Paths::All`] has paths.
+    pub fn elements(self) -> Vec<Element> {
+        self.found
+    }
+
+    /// The triples of a block without paths.
+    pub fn patterns(self) -> Vec<Pattern> {
+        let pattern = |element| match element {
+            Element::Triple(pattern) => Some(pattern),
+            _ => None,
+        };
+        self.found.into_iter().filter_map(pattern).collect()
     }
 
     fn at_subject(&self) -> bool {
@@ -61,7 +67,8 @@ impl<'p, 'a> Triples<'p, 'a> {
         let token = self.parser.peek();
         match token.kind {
             Kind::Iri(_) | Kind::Prefixed { .. } | Kind::Variable(_) => true,
-            Kind::Mark(mark) => self.place == Place::Body && matches!(mark, "^" | "("),
+            Kind::Mark("!") => self.place.paths() == Paths::All,
+            Kind::Mark(mark) => self.place.paths() != Paths::None && matches!(mark, "^" | "("),
             _ => token.is_a(),
         }
     }
@@ -86,14 +93,15 @@ impl<'p, 'a> Triples<'p, 'a> {
         Ok(())
     }
 
-    fn verb(&mut self) -> Result<Path, Fault> {
-        if self.place == Place::Body {
-            return self.parser.path_or_variable();
+    fn verb(&mut self) -> Result<Verb, Fault> {
+        if self.place.paths() != Paths::None {
+            return self.parser.verb(self.place);
         }
         let verb = if self.at_path() { None } else { Some(self.parser.simple_verb(self.place)?) };
         match verb {
-            Some(verb) if !self.parser.peek().is_mark("/") => Ok(Path::Step(verb)),
-            _ => Err(self.parser.peek().spot.syntax("paths are for rule bodies only")),
+            Some(verb) if !self.parser.peek().is_mark("/") => Ok(Verb::Node(verb)),
+            _ if self.parser.is_rules() => Err(self.parser.spot().syntax("paths are for rule bodies only")),
+            _ => Err(self.parser.spot().syntax(format!("there are no paths in {}", self.place.name()))),
         }
     }
 
@@ -101,23 +109,26 @@ impl<'p, 'a> Triples<'p, 'a> {
         self.parser.peek().is_mark("^") || self.parser.peek().is_mark("(")
     }
 
-    fn object(&mut self, subject: &Node, verb: &Path) -> Result<(), Fault> {
+    fn object(&mut self, subject: &Node, verb: &Verb) -> Result<(), Fault> {
         let (object, _) = self.node()?;
-        let found = &mut self.found;
-        verb.expand(subject, &object, self.parser, &mut |parser, nodes| keep(found, parser, nodes))?;
+        match verb {
+            Verb::Node(predicate) => self.keep([subject, predicate, &object])?,
+            Verb::Path(path) if self.place.paths() == Paths::Expanded => self.expand(subject, path, &object)?,
+            Verb::Path(path) => self.keep_path(subject, path, &object)?,
+        }
         self.annotations(subject, verb, &object)
     }
 
     /// Reifiers and annotation blocks: the subject of a block is the reifier directly before it, or else a new one.
-    fn annotations(&mut self, subject: &Node, verb: &Path, object: &Node) -> Result<(), Fault> {
+    fn annotations(&mut self, subject: &Node, verb: &Verb, object: &Node) -> Result<(), Fault> {
         let mut named = None;
         loop {
-            let spot = self.parser.peek().spot;
+            let spot = self.parser.spot();
             let is_block = self.parser.peek().is_mark("{|");
             if !is_block && !self.parser.peek().is_mark("~") {
                 return Ok(());
             }
-            let Some(predicate) = verb.step() else {
+            let Verb::Node(predicate) = verb else {
                 return Err(spot.syntax("a triple that is annotated needs a plain predicate, not a path"));
             };
             let triple = [subject, predicate, object];
@@ -129,9 +140,9 @@ impl<'p, 'a> Triples<'p, 'a> {
                 Some(reifier) => reifier,
                 None => self.reify(None, triple)?,
             };
-            self.parser.expect("{|")?;
-            self.nested(|block| block.properties(&reifier))?;
-            self.parser.expect("|}")?;
+            let bracket = self.parser.open("{|")?;
+            self.properties(&reifier)?;
+            self.parser.close(bracket, "`;`, `,`")?;
         }
     }
 
@@ -162,43 +173,44 @@ impl<'p, 'a> Triples<'p, 'a> {
 
     /// Any node, and whether it has made triples already, so that its properties may be missing.
     fn node(&mut self) -> Result<(Node, bool), Fault> {
-        let spot = self.parser.peek().spot;
+        let spot = self.parser.spot();
         match self.parser.peek().kind {
-            Kind::Mark("<<") => Ok((self.nested(Self::reified)?, true)),
+            Kind::Mark("<<") => Ok((self.reified()?, true)),
             Kind::Mark("<<(") => Ok((self.parser.triple_term(self.place)?, false)),
             Kind::Mark("[") => {
-                self.parser.advance()?;
+                let bracket = self.parser.open("[")?;
                 let node = self.parser.fresh(spot);
-                if self.parser.eat("]")? {
-                    return Ok((node, false));
+                let is_empty = self.parser.peek().is_mark("]");
+                if !is_empty {
+                    self.properties(&node)?;
                 }
-                self.nested(|inner| inner.properties(&node))?;
-                self.parser.expect("]")?;
-                Ok((node, true))
+                self.parser.close(bracket, "`;`, `,`")?;
+                Ok((node, !is_empty))
             }
-            Kind::Mark("(") => {
-                self.parser.advance()?;
-                if self.parser.eat(")")? {
-                    return Ok((constant(rdf::NIL, spot), false));
-                }
-                Ok((self.nested(Self::collection)?, true))
-            }
+            Kind::Mark("(") => self.collection(),
             _ => Ok((self.parser.simple_term(self.place)?, false)),
         }
     }
 
-    /// The members of a collection and its closing bracket.
-    fn collection(&mut self) -> Result<Node, Fault> {
-        let first = self.parser.fresh(self.parser.peek().spot);
+    /// A collection; the empty one says nothing.
+    fn collection(&mut self) -> Result<(Node, bool), Fault> {
+        let spot = self.parser.spot();
+        let bracket = self.parser.open("(")?;
+        if self.parser.peek().is_mark(")") {
+            self.parser.close(bracket, "")?;
+            return Ok((constant(rdf::NIL, spot), false));
+        }
+        let first = self.parser.fresh(self.parser.spot());
         let mut cell = first.clone();
         loop {
             let (member, _) = self.node()?;
             self.emit(&cell, rdf::FIRST, &member)?;
-            if self.parser.eat(")")? {
+            if self.parser.peek().is_mark(")") {
+                self.parser.close(bracket, "")?;
                 self.emit(&cell, rdf::REST, &constant(rdf::NIL, cell.spot))?;
-                return Ok(first);
+                return Ok((first, true));
             }
-            let next = self.parser.fresh(self.parser.peek().spot);
+            let next = self.parser.fresh(self.parser.spot());
             self.emit(&cell, rdf::REST, &next)?;
             cell = next;
         }
@@ -206,13 +218,13 @@ impl<'p, 'a> Triples<'p, 'a> {
 
     /// `<< subject verb object ~ reifier >>`, which stands for the reifier.
     fn reified(&mut self) -> Result<Node, Fault> {
-        self.parser.expect("<<")?;
+        let bracket = self.parser.open("<<")?;
         let subject = self.reified_part()?;
         let predicate = self.parser.simple_verb(self.place)?;
         let object = self.reified_part()?;
         let triple = [&subject, &predicate, &object];
         let reifier = if self.parser.peek().is_mark("~") { self.reifier(triple)? } else { self.reify(None, triple)? };
-        self.parser.expect(">>")?;
+        self.parser.close(bracket, "`~`")?;
         Ok(reifier)
     }
 
@@ -226,26 +238,64 @@ impl<'p, 'a> Triples<'p, 'a> {
     }
 
     fn emit(&mut self, subject: &Node, predicate: NamedNodeRef<'_>, object: &Node) -> Result<(), Fault> {
-        keep(&mut self.found, self.parser, [subject, &constant(predicate, subject.spot), object])
+        self.keep([subject, &constant(predicate, subject.spot), object])
     }
 
-    fn nested<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
-        self.parser.enter()?;
-        let found = inner(self);
-        self.parser.leave();
-        found
+    /// Writes a path of steps, sequences and inverses out as triples.
+    fn expand(&mut self, subject: &Node, path: &Path, object: &Node) -> Result<(), Fault> {
+        match path {
+            Path::Step(iri, spot) => {
+                let predicate = Node { value: Value::Iri(iri.clone()), spot: *spot };
+                self.keep([subject, &predicate, object])
+            }
+            Path::Inverse(inner) => self.expand(object, inner, subject),
+            Path::Sequence(steps) => {
+                let Some((last, before)) = steps.split_last() else { return Ok(()) };
+                let mut from = subject.clone();
+                for step in before {
+                    let to = self.parser.fresh(subject.spot);
+                    self.expand(&from, step, &to)?;
+                    from = to;
+                }
+                self.expand(&from, last, object)
+            }
+            Path::Alternative(_) | Path::Repeated(..) | Path::Negated(_) => {
+                Err(subject.spot.syntax("paths of rules are sequences and inverses"))
+            }
+        }
+    }
+
+    /// Adds a triple to the block, within the limits.
+    fn keep(&mut self, nodes: [&Node; 3]) -> Result<(), Fault> {
+        self.admit(nodes.into_iter())?;
+        let [subject, predicate, object] = nodes.map(Node::clone);
+        self.found.push(Element::Triple(Pattern { subject, predicate, object }));
+        Ok(())
+    }
+
+    /// Adds a path to the block, within the limits.
+    fn keep_path(&mut self, subject: &Node, path: &Path, object: &Node) -> Result<(), Fault> {
+        self.admit([subject, object].into_iter())?;
+        self.parser.charge(path.weight(), subject.spot)?;
+        let (subject, path, object) = (subject.clone(), path.clone(), object.clone());
+        self.found.push(Element::Path(PathPattern { subject, path, object }));
+        Ok(())
+    }
+
+    /// Checks nodes against the place of the block, and counts them.
+    fn admit<'n>(&mut self, nodes: impl Iterator<Item = &'n Node> + Clone) -> Result<(), Fault> {
+        for node in nodes {
+            if !self.place.has_blank_nodes()
+                && let Some(spot) = node.blank_spot()
+            {
+                return Err(spot.syntax(format!("there are no blank nodes in {}", self.place.name())));
+            }
+            self.parser.charge(node.weight(), node.spot)?;
+        }
+        Ok(())
     }
 }
 
-fn constant(iri: NamedNodeRef<'_>, spot: super::token::Spot) -> Node {
+fn constant(iri: NamedNodeRef<'_>, spot: Spot) -> Node {
     Node { value: Value::Iri(NamedNode::from(iri)), spot }
-}
-
-/// Adds a triple to a block, within the limits.
-fn keep(found: &mut Vec<Pattern>, parser: &mut Parser<'_>, nodes: [&Node; 3]) -> Result<(), Fault> {
-    let spot = nodes[0].spot;
-    parser.charge(nodes.iter().map(|node| node.weight()).sum(), spot)?;
-    let [subject, predicate, object] = nodes.map(Node::clone);
-    found.push(Pattern { subject, predicate, object });
-    Ok(())
 }

@@ -1,9 +1,10 @@
 //! Terms: IRIs and their names, literals, blank nodes, variables, triple terms.
 
-use super::ast::{Blank, Node, Pattern, Value};
 use super::parser::Parser;
-use super::token::{Kind, Spot};
-use super::triples::Place;
+use super::place::Place;
+use crate::Spot;
+use crate::ast::{Blank, Node, Pattern, Value, VariableAt};
+use crate::lexer::{Kind, Token};
 use entail_model::Fault;
 use oxiri::Iri;
 use oxrdf::vocab::{rdf, xsd};
@@ -33,13 +34,18 @@ impl<'a> Parser<'a> {
         let resolved = match &self.base {
             Some(base) => base.resolve(iri).map_err(|error| error.to_string()),
             None if oxiri::IriRef::parse(iri).is_ok_and(|iri| !iri.is_absolute()) => {
-                return Err(spot.syntax(format!("the relative IRI <{iri}> needs a BASE")));
+                return Err(self.relative(iri, spot));
             }
             None => Iri::parse(iri.to_owned()).map_err(|error| error.to_string()),
         };
         let resolved = resolved.map_err(|error| spot.syntax(format!("<{iri}> is not an IRI: {error}")))?;
         self.charge(resolved.as_str().len(), spot)?;
         Ok(resolved.into_inner())
+    }
+
+    fn relative(&self, iri: &str, spot: Spot) -> Fault {
+        let remedy = if self.is_rules() { "a BASE" } else { "a base: BASE in the text, or `--base` beside it" };
+        spot.syntax(format!("the relative IRI <{iri}> needs {remedy}"))
     }
 
     fn prefixed(&mut self, prefix: &str, local: &str, spot: Spot) -> Result<NamedNode, Fault> {
@@ -52,17 +58,39 @@ impl<'a> Parser<'a> {
             .map_err(|error| spot.syntax(format!("`{prefix}:{local}` does not stand for an IRI: {error}")))
     }
 
-    pub fn variable_name(&mut self) -> Result<(Variable, Spot), Fault> {
-        let token = self.advance()?;
-        match token.kind {
-            Kind::Variable(name) => Ok((Variable::new_unchecked(name), token.spot)),
-            _ => Err(self.expected("a variable", &token)),
+    pub fn at_variable(&self) -> bool {
+        matches!(self.peek().kind, Kind::Variable(_))
+    }
+
+    pub fn variable_at(&mut self) -> Result<VariableAt, Fault> {
+        match self.peek().kind {
+            Kind::Variable(name) => {
+                let spot = self.advance()?.spot;
+                Ok(VariableAt { variable: Variable::new_unchecked(name), spot })
+            }
+            _ => Err(self.unexpected("a variable")),
         }
     }
 
     pub fn variable(&mut self) -> Result<Node, Fault> {
-        let (variable, spot) = self.variable_name()?;
+        let VariableAt { variable, spot } = self.variable_at()?;
         Ok(Node { value: Value::Variable(variable), spot })
+    }
+
+    pub fn at_iri(&self) -> bool {
+        matches!(self.peek().kind, Kind::Iri(_) | Kind::Prefixed { .. })
+    }
+
+    /// An IRI or a variable.
+    pub fn variable_or_iri(&mut self) -> Result<Node, Fault> {
+        let spot = self.spot();
+        if self.at_variable() {
+            return self.variable();
+        }
+        if self.at_iri() {
+            return Ok(Node { value: Value::Iri(self.iri()?), spot });
+        }
+        Err(self.unexpected("an IRI or a variable"))
     }
 
     /// Can the next token begin a literal?
@@ -82,13 +110,13 @@ impl<'a> Parser<'a> {
             Kind::Double(value) => typed(value, xsd::DOUBLE),
             Kind::Word(word) if word.eq_ignore_ascii_case("true") => typed("true", xsd::BOOLEAN),
             Kind::Word(word) if word.eq_ignore_ascii_case("false") => typed("false", xsd::BOOLEAN),
-            Kind::String { value, .. } => self.string(value.into_owned()),
+            Kind::String { value, .. } => self.tagged(value.into_owned()),
             _ => Err(self.expected("a literal", &token)),
         }
     }
 
     /// The literal of a string that was just read, with the language or datatype that may follow.
-    fn string(&mut self, value: String) -> Result<Literal, Fault> {
+    fn tagged(&mut self, value: String) -> Result<Literal, Fault> {
         if self.eat("^^")? {
             return Ok(Literal::new_typed_literal(value, self.iri()?));
         }
@@ -109,12 +137,14 @@ impl<'a> Parser<'a> {
 
     /// A variable, IRI, literal or blank node: the terms that are written with tokens of their own.
     pub fn simple_term(&mut self, place: Place) -> Result<Node, Fault> {
-        let spot = self.peek().spot;
+        let spot = self.spot();
         if self.at_literal() {
             return Ok(Node { value: Value::Literal(self.literal()?), spot });
         }
         let value = match self.peek().kind {
-            Kind::Variable(_) if place == Place::Data => return Err(spot.syntax("there are no variables in DATA")),
+            Kind::Variable(_) if !place.has_variables() => {
+                return Err(spot.syntax(format!("there are no variables in {}", place.name())));
+            }
             Kind::Variable(_) => return self.variable(),
             Kind::Iri(_) | Kind::Prefixed { .. } => Value::Iri(self.iri()?),
             Kind::Blank(label) => {
@@ -128,16 +158,13 @@ impl<'a> Parser<'a> {
 
     /// `<<( subject verb object )>>`.
     pub fn triple_term(&mut self, place: Place) -> Result<Node, Fault> {
-        let spot = self.peek().spot;
-        self.expect("<<(")?;
-        let triple = self.nested(|parser| {
-            let subject = parser.triple_term_part(place)?;
-            let predicate = parser.simple_verb(place)?;
-            let object = parser.triple_term_part(place)?;
-            Ok(Pattern { subject, predicate, object })
-        })?;
-        self.expect(")>>")?;
-        Ok(Node { value: Value::Triple(Box::new(triple)), spot })
+        let spot = self.spot();
+        let bracket = self.open("<<(")?;
+        let subject = self.triple_term_part(place)?;
+        let predicate = self.simple_verb(place)?;
+        let object = self.triple_term_part(place)?;
+        self.close(bracket, "")?;
+        Ok(Node { value: Value::Triple(Box::new(Pattern { subject, predicate, object })), spot })
     }
 
     fn triple_term_part(&mut self, place: Place) -> Result<Node, Fault> {
@@ -148,9 +175,17 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// A string, without a language or datatype.
+    pub fn string(&mut self) -> Result<String, Fault> {
+        match self.advance()? {
+            Token { kind: Kind::String { value, .. }, .. } => Ok(value.into_owned()),
+            token => Err(self.expected("a string in quotes", &token)),
+        }
+    }
+
     /// `[]`.
     pub fn anonymous(&mut self) -> Result<Node, Fault> {
-        let spot = self.peek().spot;
+        let spot = self.spot();
         self.expect("[")?;
         self.expect("]")?;
         Ok(self.fresh(spot))
@@ -158,7 +193,7 @@ impl<'a> Parser<'a> {
 
     /// An IRI, `a`, or (outside DATA) a variable.
     pub fn simple_verb(&mut self, place: Place) -> Result<Node, Fault> {
-        let spot = self.peek().spot;
+        let spot = self.spot();
         match self.peek().kind {
             Kind::Variable(_) => self.simple_term(place),
             Kind::Iri(_) | Kind::Prefixed { .. } => Ok(Node { value: Value::Iri(self.iri()?), spot }),
@@ -166,7 +201,7 @@ impl<'a> Parser<'a> {
                 self.advance()?;
                 Ok(Node { value: Value::Iri(rdf::TYPE.into_owned()), spot })
             }
-            _ if place == Place::Data => Err(self.unexpected("a predicate: an IRI or `a`")),
+            _ if !place.has_variables() => Err(self.unexpected("a predicate: an IRI or `a`")),
             _ => Err(self.unexpected("a predicate: an IRI, a variable or `a`")),
         }
     }

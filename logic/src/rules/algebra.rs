@@ -1,0 +1,189 @@
+//! Expressions of the syntax tree as SPARQL's algebra.
+//!
+//! Chains of `||` and `&&`, which are associative, errors included, become balanced trees; chains of `+ - * /` lean to the
+//! left, as their values do.
+
+use entail_model::Fault;
+use entail_syntax::ast::{self, Arithmetic, Comparison, ExpressionKind, Membership, Presence, Unary};
+use spargebra::algebra::{Expression, Function};
+
+/// Gives the algebra of an EXISTS (without its negation) or an aggregate, which depend on what is around them.
+pub type Outside<'o> = dyn FnMut(&ast::Expression) -> Result<Expression, Fault> + 'o;
+
+/// The algebra of an expression.
+///
+/// # Errors
+/// Those of `outside`; `Unsupported` for DISTINCT in the call of a function that an IRI names.
+pub fn lower_expression(expression: &ast::Expression, outside: &mut Outside<'_>) -> Result<Expression, Fault> {
+    Ok(match &expression.kind {
+        ExpressionKind::Variable(variable) => variable.clone().into(),
+        ExpressionKind::Iri(iri) => iri.clone().into(),
+        ExpressionKind::Literal(literal) => literal.clone().into(),
+        ExpressionKind::Or(list) => balanced(lower_all(list, outside)?, Expression::Or),
+        ExpressionKind::And(list) => balanced(lower_all(list, outside)?, Expression::And),
+        ExpressionKind::Compare(operator, sides) => {
+            let [left, right] = &**sides;
+            compare(*operator, lower(left, outside)?, lower(right, outside)?)
+        }
+        ExpressionKind::Member(membership, element, list) => {
+            let member = Expression::In(lower(element, outside)?, lower_all(list, outside)?);
+            if *membership == Membership::In { member } else { Expression::Not(Box::new(member)) }
+        }
+        ExpressionKind::Chain(first, rest) => {
+            let mut left = lower_expression(first, outside)?;
+            for (operator, operand) in rest {
+                left = calculate(*operator, Box::new(left), lower(operand, outside)?);
+            }
+            left
+        }
+        ExpressionKind::Unary(operator, operand) => {
+            let operand = lower(operand, outside)?;
+            match operator {
+                Unary::Not => Expression::Not(operand),
+                Unary::Plus => Expression::UnaryPlus(operand),
+                Unary::Minus => Expression::UnaryMinus(operand),
+            }
+        }
+        ExpressionKind::Call(function, arguments) => call(*function, lower_all(arguments, outside)?),
+        ExpressionKind::Custom { function, distinct: Some(spot), .. } => {
+            return Err(spot.unsupported(format!("DISTINCT in a call of {function}")));
+        }
+        ExpressionKind::Custom { function, arguments, distinct: None } => {
+            Expression::FunctionCall(Function::Custom(function.clone()), lower_all(arguments, outside)?)
+        }
+        ExpressionKind::Exists(Presence::NotExists, _) => Expression::Not(Box::new(outside(expression)?)),
+        ExpressionKind::Exists(Presence::Exists, _) | ExpressionKind::Aggregate(_) => outside(expression)?,
+    })
+}
+
+fn lower(expression: &ast::Expression, outside: &mut Outside<'_>) -> Result<Box<Expression>, Fault> {
+    lower_expression(expression, outside).map(Box::new)
+}
+
+fn lower_all(list: &[ast::Expression], outside: &mut Outside<'_>) -> Result<Vec<Expression>, Fault> {
+    list.iter().map(|expression| lower_expression(expression, outside)).collect()
+}
+
+/// A chain as a low tree.
+fn balanced(mut parts: Vec<Expression>, make: fn(Box<Expression>, Box<Expression>) -> Expression) -> Expression {
+    while parts.len() > 1 {
+        let mut joined = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut rest = parts.into_iter();
+        while let Some(left) = rest.next() {
+            joined.push(match rest.next() {
+                Some(right) => make(Box::new(left), Box::new(right)),
+                None => left,
+            });
+        }
+        parts = joined;
+    }
+    parts.pop().expect("a chain has parts")
+}
+
+fn compare(operator: Comparison, left: Box<Expression>, right: Box<Expression>) -> Expression {
+    match operator {
+        Comparison::Equal => Expression::Equal(left, right),
+        Comparison::NotEqual => Expression::Not(Box::new(Expression::Equal(left, right))),
+        Comparison::Less => Expression::Less(left, right),
+        Comparison::LessOrEqual => Expression::LessOrEqual(left, right),
+        Comparison::Greater => Expression::Greater(left, right),
+        Comparison::GreaterOrEqual => Expression::GreaterOrEqual(left, right),
+    }
+}
+
+fn calculate(operator: Arithmetic, left: Box<Expression>, right: Box<Expression>) -> Expression {
+    match operator {
+        Arithmetic::Add => Expression::Add(left, right),
+        Arithmetic::Subtract => Expression::Subtract(left, right),
+        Arithmetic::Multiply => Expression::Multiply(left, right),
+        Arithmetic::Divide => Expression::Divide(left, right),
+    }
+}
+
+/// The parser counted the arguments.
+fn call(function: ast::Function, arguments: Vec<Expression>) -> Expression {
+    match function {
+        ast::Function::Bound => match arguments.into_iter().next() {
+            Some(Expression::Variable(variable)) => Expression::Bound(variable),
+            _ => unreachable!("the parser takes a variable only"),
+        },
+        ast::Function::If => {
+            let [test, then, otherwise] = boxed(arguments);
+            Expression::If(test, then, otherwise)
+        }
+        ast::Function::SameTerm => {
+            let [left, right] = boxed(arguments);
+            Expression::SameTerm(left, right)
+        }
+        ast::Function::Coalesce => Expression::Coalesce(arguments),
+        other => Expression::FunctionCall(named(other), arguments),
+    }
+}
+
+fn boxed<const N: usize>(arguments: Vec<Expression>) -> [Box<Expression>; N] {
+    let arguments: [Expression; N] = arguments.try_into().expect("the parser counted the arguments");
+    arguments.map(Box::new)
+}
+
+fn named(function: ast::Function) -> Function {
+    use ast::Function as Own;
+    match function {
+        Own::Str => Function::Str,
+        Own::Lang => Function::Lang,
+        Own::LangMatches => Function::LangMatches,
+        Own::LangDir => Function::LangDir,
+        Own::Datatype => Function::Datatype,
+        Own::Iri => Function::Iri,
+        Own::BNode => Function::BNode,
+        Own::StrDt => Function::StrDt,
+        Own::StrLang => Function::StrLang,
+        Own::StrLangDir => Function::StrLangDir,
+        Own::IsIri => Function::IsIri,
+        Own::IsBlank => Function::IsBlank,
+        Own::IsLiteral => Function::IsLiteral,
+        Own::IsNumeric => Function::IsNumeric,
+        Own::HasLang => Function::HasLang,
+        Own::HasLangDir => Function::HasLangDir,
+        Own::Abs => Function::Abs,
+        Own::Ceil => Function::Ceil,
+        Own::Floor => Function::Floor,
+        Own::Round => Function::Round,
+        Own::Rand => Function::Rand,
+        Own::Concat => Function::Concat,
+        Own::SubStr => Function::SubStr,
+        Own::StrLen => Function::StrLen,
+        Own::Replace => Function::Replace,
+        Own::UCase => Function::UCase,
+        Own::LCase => Function::LCase,
+        Own::EncodeForUri => Function::EncodeForUri,
+        Own::Contains => Function::Contains,
+        Own::StrStarts => Function::StrStarts,
+        Own::StrEnds => Function::StrEnds,
+        Own::StrBefore => Function::StrBefore,
+        Own::StrAfter => Function::StrAfter,
+        Own::Regex => Function::Regex,
+        Own::Now => Function::Now,
+        Own::Year => Function::Year,
+        Own::Month => Function::Month,
+        Own::Day => Function::Day,
+        Own::Hours => Function::Hours,
+        Own::Minutes => Function::Minutes,
+        Own::Seconds => Function::Seconds,
+        Own::Timezone => Function::Timezone,
+        Own::Tz => Function::Tz,
+        Own::Adjust => Function::Adjust,
+        Own::Uuid => Function::Uuid,
+        Own::StrUuid => Function::StrUuid,
+        Own::Md5 => Function::Md5,
+        Own::Sha1 => Function::Sha1,
+        Own::Sha256 => Function::Sha256,
+        Own::Sha384 => Function::Sha384,
+        Own::Sha512 => Function::Sha512,
+        Own::IsTriple => Function::IsTriple,
+        Own::Triple => Function::Triple,
+        Own::Subject => Function::Subject,
+        Own::Predicate => Function::Predicate,
+        Own::Object => Function::Object,
+        Own::Bound | Own::If | Own::SameTerm | Own::Coalesce => unreachable!("forms of their own in the algebra"),
+    }
+}
