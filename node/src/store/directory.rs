@@ -39,7 +39,7 @@ struct Identity {
 }
 
 /// The name of the last registration of the node in this directory; `None` if it has none, or if the directory cannot be
-/// read, for which [`Directory::open`] gives the reason. Changes nothing, and takes no lock.
+/// read, for which opening the directory gives the reason. Changes nothing, and takes no lock.
 pub fn remembered_name(path: &Path) -> Option<String> {
     peek_identity::<Identity>(path)?.name
 }

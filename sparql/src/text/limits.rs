@@ -2,7 +2,7 @@
 //!
 //! The parser, the rewriting and the evaluator recurse: once for a bracket, and once for a link of a chain such as `1 +
 //! 1 + 1` or `{} UNION {} UNION {}`. A scan that knows strings, IRIs and comments counts both. The limits bound the
-//! recursion, and the counts determine [how much stack](crate::text::stack) a text may need.
+//! recursion, and the counts determine how much stack a text may need.
 
 use crate::text::tokens::{Token, tokens};
 use entail_model::{Fault, Reason};
