@@ -1,4 +1,9 @@
-//! The table on disk: the only file that uses RocksDB.
+//! The table on disk: the only module that uses RocksDB.
+//!
+//! ```text
+//! RocksTable   open, read, write          inspection   the same database, opened so that nothing changes
+//! files        what of its files is durable
+//! ```
 //!
 //! Recovery reads the write-ahead log with `TolerateCorruptedTailRecords`: an incomplete record at the end of a log, as a
 //! killed process leaves it, is dropped; any other damage refuses to open. The default (point in time) would silently go
@@ -6,12 +11,22 @@
 //! process was killed in the middle of a write. Before RocksDB flushes one family's memory it syncs the earlier logs, so
 //! no family gets ahead of another.
 //!
+//! RocksDB deletes files that its manifest has no use for, at once and when it opens. Here it does so only in
+//! [`release`](Table::release): a log whose content was flushed stays until the inventory knows the manifest that says so.
+//! (A manifest that has been cut since would else make a loss of that log look like nothing.) Between the two are
+//! microseconds in which another flush may end; a process that is killed right there has an inventory that does not know
+//! the last edit of the manifest, until the next start.
+//!
 //! A failed write is final (see [`Table::commit`]): the log may hold half of it. So that a full disk does not cause one,
 //! batches with data are refused while there is still room for everything in memory to be flushed.
 
+pub mod files;
+pub mod inspection;
+
 use super::schema::{Family, Key, KeyRange};
-use super::table::{Batch, Durability, FamilyGauges, Table, TableGauges, Visit, Write};
+use super::table::{Batch, Durability, DurableFiles, FamilyGauges, Table, TableGauges, Visit, Write};
 use entail_model::{Fault, Reason};
+use files::Files;
 use rocksdb::properties::{self, PropName};
 use rocksdb::statistics::{StatsLevel, Ticker};
 use rocksdb::{
@@ -20,7 +35,7 @@ use rocksdb::{
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// The most open table files; each takes a file descriptor and a little memory.
 const FILES_MAX: i32 = 512;
@@ -47,6 +62,9 @@ pub struct RocksTable {
     /// Bytes that must stay free on the disk; new data is refused otherwise.
     reserve: u64,
     failure: OnceLock<Fault>,
+    /// Held alone by a write that is synced, and shared by others: so all that is in the logs then is durable.
+    writing: RwLock<()>,
+    files: Mutex<Files>,
 }
 
 impl fmt::Debug for RocksTable {
@@ -58,17 +76,49 @@ impl fmt::Debug for RocksTable {
 impl RocksTable {
     /// Opens or creates a database that uses about `memory` bytes for its buffers and caches.
     pub fn open(path: &Path, memory: u64) -> Result<Self, Fault> {
-        let buffers = (memory / 2).clamp(4 << 20, 128 << 20);
-        let cached = (memory / 2).clamp(1 << 20, 512 << 20);
+        let (buffers, cached) = shares(memory);
         let cache = Cache::new_lru_cache(cached as usize);
-        let families = Family::ALL
-            .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
         let options = database_options(buffers);
-        let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| fault(&error))?;
+        let db = DB::open_cf_descriptors(&options, path, families(buffers, &cache)).map_err(|error| fault(&error))?;
+        db.disable_file_deletions().map_err(|error| fault(&error))?;
         // A twentieth of a small disk is enough, unless buffers and log do not fit into it.
         let reserve = (buffers * 3 + (64 << 20)).min((entail_directory::disk(path)?.total / 20).max(buffers * 3));
-        let memory = buffers + cached;
-        Ok(Self { db, options, cache, memory, path: path.to_owned(), reserve, failure: OnceLock::new() })
+        Ok(Self::over(db, options, cache, (path, buffers + cached, reserve)))
+    }
+
+    /// A table over an open database, with its directory, its memory and the bytes that it leaves free.
+    fn over(db: DB, options: Options, cache: Cache, (path, memory, reserve): (&Path, u64, u64)) -> Self {
+        let (writing, files) = (RwLock::default(), Mutex::new(Files::new(path)));
+        let path = path.to_owned();
+        Self { db, options, cache, memory, path, reserve, failure: OnceLock::new(), writing, files }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        // An extent that has not grown is a weaker bound, and no wrong one.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes, and takes note of what is durable then.
+    fn write(&self, writes: WriteBatch, durability: Durability) -> Result<(), rocksdb::Error> {
+        let mut options = WriteOptions::default();
+        if durability == Durability::Later {
+            let _with_others = self.writing.read().unwrap_or_else(PoisonError::into_inner);
+            return self.db.write_opt(writes, &options);
+        }
+        options.set_sync(true);
+        self.alone(|| self.db.write_opt(writes, &options))
+    }
+
+    /// Syncs by `act`, while nothing is written, and takes note of what is durable then.
+    fn alone(&self, act: impl FnOnce() -> Result<(), rocksdb::Error>) -> Result<(), rocksdb::Error> {
+        let alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
+        act()?;
+        let (lengths, sequence) = (files::log_lengths(&self.path), self.db.latest_sequence_number());
+        drop(alone);
+        if let Err(error) = lengths.and_then(|lengths| self.files().logs_are_durable(&lengths, sequence)) {
+            tracing::warn!(%error, "the lengths of the database's logs cannot be read: its inventory stays as it was");
+        }
+        Ok(())
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
@@ -120,11 +170,21 @@ impl RocksTable {
             let (first, last) = (&range.bytes.start, &range.bytes.end);
             self.db.compact_range_cf(self.family(range.family), Some(first), Some(last));
         }
+        self.release();
     }
 
     fn fail(&self, error: &rocksdb::Error) -> Fault {
         self.failure.get_or_init(|| fault(error)).clone()
     }
+}
+
+/// Bytes for buffers and for the cache.
+fn shares(memory: u64) -> (u64, u64) {
+    ((memory / 2).clamp(4 << 20, 128 << 20), (memory / 2).clamp(1 << 20, 512 << 20))
+}
+
+fn families(buffers: u64, cache: &Cache) -> [ColumnFamilyDescriptor; 3] {
+    Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, cache)))
 }
 
 fn database_options(buffers: u64) -> Options {
@@ -233,9 +293,7 @@ impl Table for RocksTable {
         if data > 0 {
             self.check_room(data)?;
         }
-        let mut options = WriteOptions::default();
-        options.set_sync(durability == Durability::Now);
-        self.db.write_opt(writes, &options).map_err(|error| self.fail(&error))?;
+        self.write(writes, durability).map_err(|error| self.fail(&error))?;
         self.give_back(&deleted);
         Ok(())
     }
@@ -245,7 +303,22 @@ impl Table for RocksTable {
     }
 
     fn sync(&self) -> Result<(), Fault> {
-        self.db.flush_wal(true).map_err(|error| self.fail(&error))
+        self.alone(|| self.db.flush_wal(true)).map_err(|error| self.fail(&error))
+    }
+
+    fn durable(&self) -> DurableFiles {
+        let mut files = self.files();
+        if let Err(error) = files.look_at_manifest() {
+            tracing::warn!(%error, "the database's manifest cannot be read: its inventory stays as it was");
+        }
+        files.durable()
+    }
+
+    fn release(&self) {
+        let released = self.db.enable_file_deletions().and_then(|()| self.db.disable_file_deletions());
+        if let Err(error) = released {
+            tracing::warn!(%error, "the database cannot delete files that it has no use for");
+        }
     }
 
     fn gauges(&self) -> TableGauges {

@@ -2,11 +2,13 @@
 
 use super::place::{OPTIONS, Place, bind};
 use crate::scan;
+use crate::store::directory::Directory;
+use crate::store::inspect::inspect;
 use crate::store::{OpenOptions, Sealed, Store};
 use entail_logic::columns::{Pair, Run};
 use entail_model::{Attempt, Direction, Epoch, Mark, Relation, ShardId, TermId, TermKind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn relation(number: u64) -> Relation {
     Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(number * 4) }
@@ -68,8 +70,59 @@ fn a_million_facts_open_quickly_and_take_little() {
     let elapsed = started.elapsed();
     assert!(elapsed.as_millis() < 1000, "{elapsed:?}");
     assert_eq!((store.chunks(), store.latest().epoch), (chunks, Epoch(1)));
+    store.keep_inventory();
     let disk = store.disk().expect("a disk");
     assert!(disk.used < 15_000_000, "{} bytes for a million facts", disk.used);
+}
+
+/// What the inventory and its check cost: `cargo test -p entail-node --lib cost -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn the_cost_of_an_inventory() {
+    let place = Place::on_disk();
+    let open = || {
+        let store = Store::open(place.path(), OPTIONS).expect("sound data");
+        bind(&store);
+        store
+    };
+    let median = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    let store = open();
+    let words: Vec<String> = (0..300_000).map(|n| format!("Ihttp://example.org/some/thing/{n}")).collect();
+    for words in words.chunks(1000) {
+        store.intern(Attempt(1), words).expect("room");
+    }
+    commit(&store, 1, relation(1), &facts(1_000_000));
+    drop(store);
+    for start in ["after the load", "again"] {
+        let directory = Directory::open(place.path()).expect("free");
+        let started = Instant::now();
+        inspect(&directory, OPTIONS).expect("nothing is lost");
+        let checked = started.elapsed();
+        drop(directory);
+        let started = Instant::now();
+        drop(open());
+        println!("1,000,000 facts, {start}: check {checked:?}, opened with it in {:?}", started.elapsed());
+    }
+    let store = open();
+    let (mut all, mut notes) = (Vec::new(), Vec::new());
+    for epoch in 2..202 {
+        let pair = |n: u64| Run::resident(Mark::Asserted, vec![(iri(epoch), iri(n))]).expect("not empty");
+        let runs = [pair(1), pair(2)];
+        let started = Instant::now();
+        commit(&store, epoch, relation(1), &runs);
+        all.push(started.elapsed());
+        let started = Instant::now();
+        store.note(&store.catalog(), None);
+        notes.push(started.elapsed());
+    }
+    println!(
+        "one fact sealed and committed in {:?}; a note, of which it has two, takes {:?}",
+        median(all),
+        median(notes)
+    );
 }
 
 /// A merge of large runs takes longer than a process has for its shutdown.
