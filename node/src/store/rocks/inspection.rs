@@ -3,7 +3,8 @@
 //! It is recovered as for writing, but in memory: whatever would stop that stops this, and the logs take their size in
 //! memory meanwhile.
 
-use super::{RocksTable, database_options, families, fault, files, shares};
+use super::options::{database_options, families, shares};
+use super::{RocksTable, fault, files};
 use crate::store::table::Table;
 use entail_model::{Fault, Reason};
 use rocksdb::{Cache, DB, ErrorKind, InfoLogger, LogLevel, properties};

@@ -14,7 +14,7 @@ const RELATION: Relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: T
 const WORDS: u64 = 300;
 const FACTS: u64 = 20_000;
 
-/// How many damages, and the seed of the first: both can be set to replay one or to try more.
+/// How many damages, and the seed of the first: both can be set, to replay one or to try more (`make test-long` does).
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
@@ -182,7 +182,7 @@ fn shards() -> entail_model::ShardCount {
 
 #[test]
 fn a_damaged_file_is_no_wrong_answer() {
-    let (count, seed) = (setting("ENTAIL_DAMAGES", 200), setting("ENTAIL_DAMAGE_SEED", 1));
+    let (count, seed) = (setting("ENTAIL_DAMAGES", 100), setting("ENTAIL_DAMAGE_SEED", 1));
     let original = original();
     assert!(
         original.newest.keys().any(|name| name.extension().is_some_and(|found| found == "sst")),
@@ -198,7 +198,8 @@ fn a_damaged_file_is_no_wrong_answer() {
         *outcomes.entry(found).or_default() += 1;
     }
     println!("{outcomes:?}");
-    assert!(count < 200 || outcomes.len() == 4, "{outcomes:?}");
+    let all = [Outcome::Right, Outcome::Refused, Outcome::Older];
+    assert!(count < 100 || all.iter().all(|outcome| outcomes.contains_key(outcome)), "{outcomes:?}");
 }
 
 /// The damage that was found first: RocksDB takes a manifest that ends early for one that a crash has torn, and deletes the
