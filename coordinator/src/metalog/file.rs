@@ -9,8 +9,8 @@
 //!
 //! A crash before the rename leaves the old file as it was, and one after it the new: both mean the same state.
 //!
-//! Beside the log is an inventory of it ([`Vouched`]), by which a torn end, that nobody relied on, is told from one that was
-//! cut off.
+//! Beside the log is an inventory of it ([`Vouched`]), which distinguishes a torn record that was never acknowledged from
+//! a loss.
 
 use super::directory::{self, Age};
 use super::entry::Entry;

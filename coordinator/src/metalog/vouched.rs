@@ -6,8 +6,8 @@
 //! opening:   read ──► replayed ──► as long as the inventory says? │ refused, or: torn end cut off ──► new inventory
 //! ```
 //!
-//! The log alone does not tell a last record that a crash has torn, which nobody relied on, from one that was acknowledged
-//! and damaged since. The inventory is a lower bound (`entail_directory::Inventory`): its records follow what they speak
+//! The log alone does not distinguish a last record that a crash has torn, and that was never acknowledged, from one that
+//! was acknowledged and damaged since. The inventory is a lower bound (`entail_directory::Inventory`): its records follow what they speak
 //! of, without a sync of their own. So every crash leaves one that the log keeps:
 //!
 //! | what happens | the log | the inventory |

@@ -16,7 +16,7 @@
 //!
 //! | what happens | the store | the last record |
 //! |---|---|---|
-//! | killed before the synced batch of a seal, or in it | has no seal, or a torn one, which nobody relies on | of the state before |
+//! | killed before the synced batch of a seal, or in it | has no seal, or a torn one, which was never answered | of the state before |
 //! | killed between that batch and the record | has the seal | of the state before: less than there is |
 //! | killed within the record | has the seal | the one before, as a torn one does not count |
 //! | killed between a commit's batch and its record | has the epoch | of the epoch before, with this attempt sealed |

@@ -9,7 +9,7 @@
 //!
 //! The database takes a manifest or a log that ends early for one that a crash has torn. So what was cut off, or is
 //! behind a damaged length, is forgotten, and tables that no edit names any more are deleted. Here the extents of manifest
-//! and logs are kept, which tell a torn end, that nobody relied on, from a loss.
+//! and logs are kept, which distinguish a torn end that was never synced from a loss.
 
 use crate::store::table::DurableFiles;
 use entail_directory::{Extent, Kept};
