@@ -220,9 +220,30 @@ impl Members {
             );
             return Err(Fault::corrupt(text));
         }
+        self.check_counts(request)?;
         let decisions = self.decisions(&request.undecided)?;
         let has_latest = request.epoch == epoch.0 || decisions.iter().any(|decision| decision.epoch == epoch.0);
         self.check_past(NodeId(request.node), Epoch(request.epoch), has_latest)
+    }
+
+    /// Refuses a node that has other facts at the last epoch than it had when it sealed it: its directory is not the one of
+    /// then, or has lost some. A node of an earlier version does not say what it has.
+    fn check_counts(&self, request: &RegisterRequest) -> Result<(), Fault> {
+        let seal = self.log.read(|state| {
+            let is_latest = state.epoch().0 == request.epoch;
+            state.seals().iter().find(|seal| is_latest && seal.node.0 == request.node).map(|seal| seal.counts)
+        });
+        let (Some(sealed), Some(asserted), Some(derived)) = (seal, request.asserted, request.derived) else {
+            return Ok(());
+        };
+        if (sealed.asserted, sealed.derived) == (asserted, derived) {
+            return Ok(());
+        }
+        let (epoch, sealed_asserted, sealed_derived) = (request.epoch, sealed.asserted, sealed.derived);
+        Err(Fault::corrupt(format!(
+            "the node has {asserted} asserted and {derived} derived facts at epoch {epoch}, and had sealed {sealed_asserted} \
+             and {sealed_derived}: its directory is another one, or has lost facts"
+        )))
     }
 
     /// Refuses a node that sealed the last epoch in an earlier incarnation and does not have it now: its directory is an

@@ -1,17 +1,24 @@
 //! A role's data directory: one process uses it, one role owns it, and its files are replaced durably.
 //!
 //! ```text
-//! LOCK       held while a process uses the directory
-//! IDENTITY   json: the role that the directory belongs to, with the role's own fields
-//! …          the role's own files
+//! LOCK        held while a process uses the directory
+//! IDENTITY    json: the role that the directory belongs to, with the role's own fields; then a checksum
+//! INVENTORY   what the role's files must still hold, for roles that keep one
+//! …           the role's own files
 //! ```
 //!
 //! Invariants: nothing is written before the lock is held; after a crash a replaced file is complete, the old one or the
 //! new one; every fault names the directory.
 
+pub mod damage;
 mod disk;
+mod extent;
+mod identity;
+mod inventory;
 
 pub use disk::{Disk, disk, used_bytes};
+pub use extent::{Extent, Kept};
+pub use inventory::{INVENTORY, Inventory};
 
 use entail_model::{Fault, Reason};
 use serde::de::DeserializeOwned;
@@ -23,6 +30,10 @@ use std::path::{Path, PathBuf};
 const LOCK: &str = "LOCK";
 const IDENTITY: &str = "IDENTITY";
 const NEW_IDENTITY: &str = "IDENTITY.new";
+
+/// What an operator can do about damage; the page that this names says more.
+const ADVICE: &str = "nothing was changed: put back the newest backup of all directories, or load an export into a new \
+                      cluster (docs/operations.md, Damaged data)";
 
 /// A data directory that no other process uses while this value lives.
 #[derive(Debug)]
@@ -68,6 +79,9 @@ impl Directory {
         let Some(bytes) = self.read(IDENTITY)? else { return Ok(None) };
         let path = self.path.display();
         let damaged = |error: serde_json::Error| Fault::corrupt(format!("{path}/{IDENTITY}: {error}"));
+        if !identity::is_whole(&bytes) {
+            return Err(Fault::corrupt(format!("{path}/{IDENTITY} does not match its checksum")));
+        }
         let owner: Owner = serde_json::from_slice(&bytes).map_err(damaged)?;
         if owner.role != role {
             let message = format!("{path} belongs to {}, not to {}", described(&owner.role), described(role));
@@ -78,8 +92,8 @@ impl Directory {
 
     /// Replaces the identity.
     pub fn set_identity(&self, identity: &impl Serialize) -> Result<(), Fault> {
-        let bytes = serde_json::to_vec_pretty(identity).map_err(|error| Fault::internal(error.to_string()))?;
-        self.write_new(NEW_IDENTITY, &bytes)?;
+        let text = serde_json::to_string_pretty(identity).map_err(|error| Fault::internal(error.to_string()))?;
+        self.write_new(NEW_IDENTITY, identity::with_checksum(&text).as_bytes())?;
         self.publish(NEW_IDENTITY, IDENTITY)
     }
 
@@ -100,19 +114,12 @@ impl Directory {
     /// Writes a new file and makes its contents durable; the file is open for appending. A file of that name, left by a
     /// crash, is removed. No other file changes, so a failure is harmless.
     pub fn write_new(&self, name: &str, bytes: &[u8]) -> Result<File, Fault> {
-        let path = self.path.join(name);
-        let written = remove(&path).and_then(|()| write_durably(&path, bytes));
-        written.map_err(|error| {
-            // Best effort: an incomplete file may take the last free space, and the next try removes it anyway.
-            let _ = remove(&path);
-            self.fault(&error)
-        })
+        write_new(&self.path, name, bytes)
     }
 
     /// Replaces the file `name` by `new`, durably. After a failure, a crash may leave either file.
     pub fn publish(&self, new: &str, name: &str) -> Result<(), Fault> {
-        let renamed = fs::rename(self.path.join(new), self.path.join(name)).and_then(|()| sync_directory(&self.path));
-        renamed.map_err(|error| self.fault(&error))
+        publish(&self.path, new, name)
     }
 
     /// The bytes of a file; 0 if it does not exist.
@@ -128,6 +135,14 @@ impl Directory {
     /// The fault for a failure in this directory.
     pub fn fault(&self, error: &io::Error) -> Fault {
         fault(&self.path, error)
+    }
+}
+
+/// A fault of an opening that found damage and changed nothing, with what can be done; others as they are.
+pub fn with_advice(fault: Fault) -> Fault {
+    match fault.reason {
+        Reason::Corrupt => Fault::corrupt(format!("{}; {ADVICE}", fault.message)),
+        _ => fault,
     }
 }
 
@@ -214,6 +229,21 @@ fn create_durably(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         created => sync_directory(above).map(|()| created.is_ok()),
     }
+}
+
+fn write_new(directory: &Path, name: &str, bytes: &[u8]) -> Result<File, Fault> {
+    let path = directory.join(name);
+    let written = remove(&path).and_then(|()| write_durably(&path, bytes));
+    written.map_err(|error| {
+        // Best effort: an incomplete file may take the last free space, and the next try removes it anyway.
+        let _ = remove(&path);
+        fault(directory, &error)
+    })
+}
+
+fn publish(directory: &Path, new: &str, name: &str) -> Result<(), Fault> {
+    let renamed = fs::rename(directory.join(new), directory.join(name)).and_then(|()| sync_directory(directory));
+    renamed.map_err(|error| fault(directory, &error))
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<File> {

@@ -144,6 +144,10 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         let context = Arc::clone(&context);
         move || compact(&context)
     });
+    let inventory = tokio::task::spawn_blocking({
+        let context = Arc::clone(&context);
+        move || keep_inventory(&context)
+    });
     tracing::info!(%address, node = %format_args!("{:016x}", context.node.0), "listening for peers");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let incoming = incoming(listener);
@@ -194,15 +198,17 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     membership.abort();
     drop(stop);
     _ = tokio::time::timeout(ENDING_MAX, server).await;
-    result.and(close(&context, compaction).await)
+    result.and(close(&context, [compaction, inventory]).await)
 }
 
 /// Closes the store, and waits until the background work has ended, but not longer than `CLOSING_MAX`: committed data is
 /// safe without it.
-async fn close(context: &Arc<Context>, compaction: JoinHandle<()>) -> Result<(), Fault> {
+async fn close(context: &Arc<Context>, background: [JoinHandle<()>; 2]) -> Result<(), Fault> {
     let closed = async {
         let closed = context.blocking(|context| context.store.close()).await;
-        _ = compaction.await;
+        for work in background {
+            _ = work.await;
+        }
         closed
     };
     tokio::time::timeout(CLOSING_MAX, closed).await.unwrap_or_else(|_| {
@@ -246,6 +252,13 @@ async fn poisoned(context: &Context) -> Fault {
         if let Some(fault) = context.store.poisoned() {
             return fault;
         }
+    }
+}
+
+/// Keeps the inventory close to what the database has, also while runs are merged, which takes its time.
+fn keep_inventory(context: &Context) {
+    while !context.store.wait_closed(IDLE) {
+        context.store.keep_inventory();
     }
 }
 

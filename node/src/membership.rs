@@ -212,12 +212,15 @@ fn undecided(context: &Context) -> Vec<u64> {
 fn register_request(context: &Context, name: String, address: String) -> RegisterRequest {
     // Read before the epoch: an attempt that is decided in between must be in at least one of the two.
     let undecided = undecided(context);
+    let (epoch, counts) = context.store.committed();
     RegisterRequest {
         cluster: context.store.cluster().map_or(0, |cluster| cluster.0),
         node: context.node.0,
         name,
         address,
-        epoch: context.store.latest().epoch.0,
+        epoch: epoch.0,
+        asserted: Some(counts.facts_asserted()),
+        derived: Some(counts.facts_derived()),
         undecided,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..RegisterRequest::default()

@@ -66,13 +66,13 @@ impl Serve {
     }
 }
 
-/// The files of a directory, without the database: it starts new logs whenever it is opened, so its contents are
-/// compared as facts.
+/// The files of a directory, without the database and the inventory of its files: it starts new ones whenever it is
+/// opened, so its contents are compared as facts.
 fn content(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_file() {
+        if path.is_file() && !path.ends_with("INVENTORY") {
             files.insert(text(&path).to_owned(), fs::read(&path).unwrap());
         }
     }

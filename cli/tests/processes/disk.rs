@@ -4,7 +4,7 @@
 //! system does not allow such namespaces, the tests print a note and pass.
 
 use crate::graph::{State, document, facts, lines};
-use crate::harness::{Cluster, Random, Shape, eventually, text};
+use crate::harness::{Cluster, Process, Random, Shape, eventually, text};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -141,7 +141,8 @@ fn a_node_whose_disk_others_have_filled_loses_nothing() {
     assert_eq!(cluster.dump("all"), lines(&state.asserted));
     cluster.nodes[0].kill();
     cluster.nodes[0].start();
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    let is_ready = |node: &Process| node.http("/readyz").is_some_and(|(status, _)| status == 200);
+    eventually("the node has started or ended", || !cluster.nodes[0].is_running() || is_ready(&cluster.nodes[0]));
     if !cluster.nodes[0].is_running() {
         assert_eq!(cluster.nodes[0].ended().code(), Some(1));
         assert!(cluster.nodes[0].log().contains("DISK_FULL"), "{}", cluster.nodes[0].log());

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be unwrapped fails the test")]
 
 mod convert;
+mod damage;
 mod dashboard;
 mod directories;
 mod disk;

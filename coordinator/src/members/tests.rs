@@ -2,7 +2,7 @@
 
 use super::health::ClusterHealth;
 use super::*;
-use crate::metalog::{Cluster, EpochKind, FileLog, MetaLog, RequestId};
+use crate::metalog::{Cluster, Counts, EpochKind, FileLog, MetaLog, RequestId, Seal};
 use entail_model::{ClusterId, ShardCount};
 use tempfile::TempDir;
 
@@ -58,6 +58,28 @@ async fn a_node_with_another_past_is_refused() {
     let refused = members.register_node(request).await.map(|response| response.incarnation);
     assert_eq!(refused.map_err(|fault| fault.reason), Err(Reason::Corrupt));
     assert_eq!(members.incarnation(NodeId(1)).0, incarnation, "what is refused leaves no trace");
+}
+
+#[tokio::test]
+async fn a_node_with_other_facts_than_it_sealed_is_refused() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    let incarnation = Incarnation(register(&members).await);
+    members.ensure_placement().await.expect("one node is enough");
+    let request = RequestId("one".to_owned());
+    let begin = Entry::BeginEpoch { previous: Epoch(0), kind: EpochKind::Facts, request, rules: 0 };
+    let attempt = Attempt(members.log.append(begin).await.expect("none is open"));
+    let counts = Counts { asserted: 5, derived: 2 };
+    let nodes = vec![Seal { node: NodeId(1), incarnation, digest: 0, counts }];
+    let commit = Entry::CommitEpoch { attempt, epoch: Epoch(1), nodes, result: Vec::new(), rules: None };
+    members.log.append(commit).await.expect("it is open");
+    let has = |epoch, facts: Option<(u64, u64)>| {
+        let (asserted, derived) = facts.unzip();
+        members.check_node(&RegisterRequest { cluster: 9, node: 1, epoch, asserted, derived, ..Default::default() })
+    };
+    assert_eq!(has(1, Some((4, 2))).expect_err("a fact is gone").reason, Reason::Corrupt);
+    assert_eq!(has(1, Some((5, 3))).expect_err("there is one more").reason, Reason::Corrupt);
+    assert_eq!((has(1, Some((5, 2))), has(1, None)), (Ok(()), Ok(())));
 }
 
 #[tokio::test]

@@ -8,13 +8,17 @@
 //! ```
 //!
 //! A crash before the rename leaves the old file as it was, and one after it the new: both mean the same state.
+//!
+//! Beside the log is an inventory of it ([`Vouched`]), which distinguishes a torn record that was never acknowledged from
+//! a loss.
 
-use super::directory;
+use super::directory::{self, Age};
 use super::entry::Entry;
 use super::journal::{Journal, Medium};
 use super::state::{Applied, State};
+use super::vouched::{self, Vouched};
 use super::{MetaLog, record};
-use entail_directory::Directory;
+use entail_directory::{Directory, Extent, with_advice};
 use entail_model::{Fault, Reason};
 use std::path::Path;
 
@@ -28,6 +32,7 @@ const COMPACT_AT_BYTES: u64 = 64 << 20;
 pub struct FileLog {
     state: State,
     journal: Journal,
+    vouched: Vouched,
     directory: Directory,
     /// A snapshot is due at this length.
     compact_at: u64,
@@ -42,19 +47,29 @@ impl FileLog {
     ///
     /// # Errors
     /// [`Reason::DirectoryInUse`]; [`Reason::WrongCluster`] for a node's directory; [`Reason::Corrupt`] for a log that
-    /// is damaged anywhere but in its last record: a torn one is cut off, it was never acknowledged;
-    /// [`Reason::DiskFull`].
+    /// is damaged or shorter than it was, but for a last record that is torn: that is cut off, it was never acknowledged;
+    /// [`Reason::DiskFull`]. A directory that is refused stays as it is.
     pub fn open(path: &Path) -> Result<Self, Fault> {
         Self::open_compacting_at(path, COMPACT_AT_BYTES)
     }
 
     fn open_compacting_at(path: &Path, compact_at: u64) -> Result<Self, Fault> {
-        let directory = directory::open(path)?;
-        let (state, journal) = match directory.read(NAME)? {
-            Some(bytes) => reopen(&directory, &bytes)?,
-            None => (State::default(), begin(&directory)?),
+        let (directory, age) = directory::open(path).map_err(with_advice)?;
+        let bytes = directory.read(NAME)?;
+        let replayed = bytes.as_deref().map(record::replay).transpose().map_err(with_advice)?;
+        vouched::check(&directory, age, NAME, bytes.as_deref()).map_err(with_advice)?;
+        let (state, journal, extent) = match (bytes, replayed) {
+            (Some(bytes), Some(replayed)) => {
+                let extent = Extent::of(&bytes[..replayed.length]);
+                (replayed.state, reopen(&directory, extent, bytes.len() as u64)?, extent)
+            }
+            _ => begin(&directory)?,
         };
-        Ok(Self { state, journal, directory, compact_at, compact_at_min: compact_at, has_ballast: false })
+        let vouched = Vouched::begin(&directory, extent)?;
+        if age != Age::Current {
+            directory::set_current(&directory)?;
+        }
+        Ok(Self { state, journal, vouched, directory, compact_at, compact_at_min: compact_at, has_ballast: false })
     }
 
     /// Writes a record. An abort must be possible on a full disk, or the nodes could never drop what fills it: so no
@@ -74,7 +89,9 @@ impl FileLog {
     }
 
     fn append_record(&mut self, record: &[u8]) -> Result<(), Fault> {
-        self.journal.append(record).map_err(|fault| directory::named(&self.directory, fault))
+        self.journal.append(record).map_err(|fault| directory::named(&self.directory, fault))?;
+        self.vouched.grow(record);
+        Ok(())
     }
 
     /// Replaces a file that has grown large. The entry that triggered this is durable and applied already, so a failure
@@ -91,24 +108,25 @@ impl FileLog {
 
     fn compact(&mut self) -> Result<(), Fault> {
         let bytes = [record::file_header(), record::snapshot(&self.state)?].concat();
-        let length = bytes.len() as u64;
         let file = self.directory.write_new(NEW_NAME, &bytes)?;
-        self.replace(Box::new(file), length)?;
+        self.replace(Box::new(file), Extent::of(&bytes))?;
         // A snapshot that is large itself must not be rewritten at every append.
-        self.compact_at = self.compact_at_min.max(length * 2);
+        self.compact_at = self.compact_at_min.max(bytes.len() as u64 * 2);
         Ok(())
     }
 
     /// Switches to the new file. Every step that can fail comes before the rename: after it, appends to the old file would
     /// be lost.
-    fn replace(&mut self, new: Box<dyn Medium>, length: u64) -> Result<(), Fault> {
-        let journal = open_journal(new, length, length)?;
+    fn replace(&mut self, new: Box<dyn Medium>, extent: Extent) -> Result<(), Fault> {
+        let journal = open_journal(new, extent.length, extent.length)?;
+        self.vouched.may_become(extent)?;
         if let Err(fault) = self.directory.publish(NEW_NAME, NAME) {
             // A crash might bring back either file: nothing may be written to one of them alone.
             self.journal.poison();
             return Err(fault);
         }
         self.journal = journal;
+        self.vouched.is(extent);
         Ok(())
     }
 }
@@ -134,31 +152,31 @@ impl MetaLog for FileLog {
 }
 
 /// Creates the file of a new log atomically, by rename.
-fn begin(directory: &Directory) -> Result<Journal, Fault> {
+fn begin(directory: &Directory) -> Result<(State, Journal, Extent), Fault> {
     let header = record::file_header();
     let file = directory.write_new(NEW_NAME, &header)?;
     directory.publish(NEW_NAME, NAME)?;
-    let length = header.len() as u64;
-    open_journal(Box::new(file), length, length)
+    let extent = Extent::of(&header);
+    Ok((State::default(), open_journal(Box::new(file), extent.length, extent.length)?, extent))
 }
 
-fn reopen(directory: &Directory, bytes: &[u8]) -> Result<(State, Journal), Fault> {
-    let replayed = record::replay(bytes)?;
-    let torn = bytes.len() - replayed.length;
+/// Goes on with a file of `found` bytes, of which the extent is good.
+fn reopen(directory: &Directory, extent: Extent, found: u64) -> Result<Journal, Fault> {
+    let torn = found - extent.length;
     if torn > 0 {
         tracing::info!(
             bytes = torn,
             "the last record of the metadata log is incomplete and was removed; it was never acknowledged"
         );
     }
-    let file = directory.append_to(NAME)?;
-    let journal = open_journal(Box::new(file), replayed.length as u64, bytes.len() as u64)?;
-    Ok((replayed.state, journal))
+    open_journal(Box::new(directory.append_to(NAME)?), extent.length, found)
 }
 
 fn open_journal(medium: Box<dyn Medium>, length: u64, found: u64) -> Result<Journal, Fault> {
     Journal::open(medium, length, found).map_err(|error| Fault::internal(format!("metadata log: {error}")))
 }
 
+#[cfg(test)]
+mod loss;
 #[cfg(test)]
 mod tests;

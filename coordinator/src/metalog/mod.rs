@@ -23,6 +23,7 @@ mod journal;
 mod memory;
 mod record;
 mod state;
+mod vouched;
 
 pub use entry::{Cluster, Counts, Entry, EpochKind, Incarnation, RequestId, RuleSet, RuleSets, Seal};
 pub use file::FileLog;

@@ -4,6 +4,7 @@
 //! commits.
 
 use super::cache::{ChunkCache, RunChunks};
+use super::inventory::Tally;
 use super::schema::{ChunkRecord, Column, Committed, RunId, RunRecord, ShardRecord};
 use entail_logic::columns::{Chunk, ChunkKey, ChunkStore, Run};
 use entail_model::{Attempt, Mark, ShardId};
@@ -62,6 +63,8 @@ pub struct Catalog {
     /// The runs of each column, oldest first.
     pub columns: BTreeMap<Column, Vec<StoredRun>>,
     pub shards: BTreeMap<ShardId, ShardRecord>,
+    /// The pairs of all columns.
+    pub tally: Tally,
     /// Columns whose runs have changed since they were last examined for merging.
     changed: BTreeSet<Column>,
 }
@@ -75,19 +78,22 @@ impl Catalog {
     /// Adds a run.
     pub fn add(&mut self, stored: StoredRun) {
         self.changed.insert(stored.column);
+        self.tally.add(stored.column, stored.run.mark, stored.run.len);
         self.columns.entry(stored.column).or_default().push(stored);
     }
 
     /// Adds a run that was merged from older ones, which have been removed: it counts as the oldest.
     pub fn add_merged(&mut self, stored: StoredRun) {
         self.changed.insert(stored.column);
+        self.tally.add(stored.column, stored.run.mark, stored.run.len);
         self.columns.entry(stored.column).or_default().insert(0, stored);
     }
 
     /// Removes and returns the runs of a column for which `goes` is true.
     pub fn remove(&mut self, column: Column, goes: impl Fn(&StoredRun) -> bool) -> Vec<StoredRun> {
         let Some(runs) = self.columns.get_mut(&column) else { return Vec::new() };
-        let (gone, kept) = std::mem::take(runs).into_iter().partition(goes);
+        let (gone, kept): (Vec<StoredRun>, _) = std::mem::take(runs).into_iter().partition(goes);
+        gone.iter().for_each(|stored| self.tally.take(column, stored.run.mark, stored.run.len));
         *runs = kept;
         if runs.is_empty() {
             self.columns.remove(&column);

@@ -114,7 +114,9 @@ impl Store {
         let phase = if outcome.is_ok() { Phase::Sealed } else { Phase::Open };
         self.gate_mut().enter(attempt, phase);
         let new = sealed.insert(outcome?);
-        Ok(SealSummary::of(&self.catalog(), new))
+        let catalog = self.catalog();
+        self.note(&catalog, Some(attempt));
+        Ok(SealSummary::of(&catalog, new))
     }
 
     /// Applies the outcome of an attempt: its facts become visible as `epoch`, or are deleted. Repeating the call does
@@ -181,6 +183,7 @@ impl Store {
             return Err(fault);
         }
         self.apply(&mut catalog, committed, change, ready);
+        self.note(&catalog, None);
         self.gate_mut().close(attempt);
         Ok(())
     }
@@ -224,6 +227,8 @@ impl Store {
             let mut batch = Batch::default();
             batch.delete(Key::Sealed(attempt));
             ready.runs.iter().for_each(|stored| drop_run(stored, &mut batch));
+            // Before: a process that is killed after the batch has no seal any more.
+            self.note(&self.catalog(), None);
             self.table.commit(batch, Durability::Later)?;
             ready.runs.iter().for_each(StoredRun::mark_deleted);
         }

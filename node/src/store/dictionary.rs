@@ -417,8 +417,7 @@ impl Dictionary {
     pub fn delete_leftovers(&self) -> Result<(), Fault> {
         let mut batch = Batch::default();
         for (shard, state) in self.all() {
-            let blocks = Key::TermBlock { shard, first: state.terms }.to(&Key::TermBlock { shard, first: u64::MAX });
-            if self.table.last(&blocks)?.is_some() {
+            if self.table.last(&Key::terms_from(shard, state.terms))?.is_some() {
                 delete_terms(shard, state.terms, &mut batch);
             }
         }
@@ -467,7 +466,7 @@ fn find<'r>(runs: impl IntoIterator<Item = &'r Arc<Run>>, wanted: &[Wanted]) -> 
 }
 
 fn delete_terms(shard: ShardId, from: u64, batch: &mut Batch) {
-    batch.delete_range(Key::TermBlock { shard, first: from }.to(&Key::TermBlock { shard, first: u64::MAX }));
+    batch.delete_range(Key::terms_from(shard, from));
     batch.delete_range(Key::LargeTerm { shard, local: from }.to(&Key::LargeTerm { shard, local: u64::MAX }));
 }
 

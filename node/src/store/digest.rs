@@ -24,7 +24,8 @@ impl Counts {
         self.derived.saturating_sub(self.promoted)
     }
 
-    fn of(mark: Mark, count: u64) -> Self {
+    /// So many pairs of a mark.
+    pub fn of(mark: Mark, count: u64) -> Self {
         let if_mark = |other| if mark == other { count } else { 0 };
         Self { asserted: if_mark(Mark::Asserted), derived: if_mark(Mark::Derived), promoted: if_mark(Mark::Promoted) }
     }

@@ -1,13 +1,15 @@
 //! The node's data directory, which gives the node its id and binds it to one cluster.
 //!
 //! ```text
-//! LOCK       the lock of every role's directory
-//! IDENTITY   the identity of every role's directory, with the node's id and, once it has joined one, its cluster
-//! data/      the database
+//! LOCK        the lock of every role's directory
+//! IDENTITY    the identity of every role's directory, with the format, the node's id and, once it has joined one, its
+//!             cluster
+//! INVENTORY   what the database must still hold
+//! data/       the database
 //! ```
 
-use super::schema::FORMAT;
-use entail_directory::peek_identity;
+use super::schema::{FORMAT, FORMAT_WITH_INVENTORY};
+use entail_directory::{INVENTORY, Inventory, peek_identity};
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, NodeId, Reason, ShardCount};
 use serde::{Deserialize, Serialize};
@@ -71,14 +73,14 @@ impl Directory {
     /// `DirectoryInUse` if another process has it, `WrongCluster` if it belongs to another role, `Unsupported` if
     /// another version wrote it, `InvalidRequest` if it holds the files of another program.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        let directory = entail_directory::Directory::open(path, |name| name == DATA)?;
+        let directory = entail_directory::Directory::open(path, |name| name == DATA || name.starts_with(INVENTORY))?;
         let identity = match directory.identity::<Identity>(ROLE)? {
             Some(identity) => identity,
             None => new_identity(&directory)?,
         };
-        if identity.format != FORMAT {
+        if !(1..=FORMAT).contains(&identity.format) {
             let (path, format) = (path.display(), identity.format);
-            let message = format!("{path} has format {format}, and this version reads only format {FORMAT}");
+            let message = format!("{path} has format {format}, and this version reads formats 1 to {FORMAT}");
             return Err(Fault::new(Reason::Unsupported, message));
         }
         Ok(Self { directory, identity })
@@ -102,6 +104,27 @@ impl Directory {
     /// The path of the database.
     pub fn data(&self) -> PathBuf {
         self.path().join(DATA)
+    }
+
+    /// The last record of the inventory; `None` for a directory of a format that has none.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is gone or damaged.
+    pub fn inventory(&self) -> Result<Option<Vec<u8>>, Fault> {
+        if self.identity.format < FORMAT_WITH_INVENTORY {
+            return Ok(None);
+        }
+        let missing = || Fault::corrupt(format!("{}/{INVENTORY} is missing", self.path().display()));
+        Inventory::read(&self.directory)?.ok_or_else(missing).map(Some)
+    }
+
+    /// Replaces the inventory, durably. From then on the directory has the newest format.
+    pub fn begin_inventory(&mut self, record: &[u8]) -> Result<Inventory, Fault> {
+        let inventory = Inventory::begin(&self.directory, record)?;
+        if self.identity.format != FORMAT {
+            self.replace_identity(Identity { format: FORMAT, ..self.identity.clone() })?;
+        }
+        Ok(inventory)
     }
 
     /// Joins a cluster, or checks that the node has joined this one.
@@ -139,13 +162,14 @@ impl Directory {
     }
 }
 
-/// A new identity; refused if the directory has data without an identity.
+/// A new identity; refused if the directory has data without an identity. It has the first format until there is an
+/// inventory.
 fn new_identity(directory: &entail_directory::Directory) -> Result<Identity, Fault> {
-    if directory.path().join(DATA).exists() {
+    if [DATA, INVENTORY].iter().any(|name| directory.path().join(name).exists()) {
         return Err(Fault::corrupt(format!("{} has data but no identity", directory.path().display())));
     }
     let node = NodeId(u64::from_ne_bytes(entail_directory::random()?).max(1));
-    let identity = Identity { role: ROLE.to_owned(), format: FORMAT, node, cluster: None, name: None };
+    let identity = Identity { role: ROLE.to_owned(), format: 1, node, cluster: None, name: None };
     directory.set_identity(&identity)?;
     Ok(identity)
 }

@@ -1,7 +1,7 @@
 //! A table in memory, for tests. Clones share their contents, like processes that open one directory in turn.
 
 use super::schema::{Family, Key, KeyRange};
-use super::table::{Batch, Durability, Table, TableGauges, Visit, Write};
+use super::table::{Batch, Durability, DurableFiles, Table, TableGauges, Visit, Write};
 use entail_model::Fault;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -70,6 +70,12 @@ impl Table for MemoryTable {
     fn sync(&self) -> Result<(), Fault> {
         Ok(())
     }
+
+    fn durable(&self) -> DurableFiles {
+        DurableFiles::default()
+    }
+
+    fn release(&self) {}
 
     fn gauges(&self) -> TableGauges {
         TableGauges::default()

@@ -6,10 +6,13 @@
 //!       ─ seal ► decide ─► catalog ─► snapshot          merge: in the background
 //!       ─ cache (codec, bits)  chunks, decoded in a budget
 //!       ─ schema ► table ► rocks | memory               directory: lock, identity
+//!       ─ inventory   what the database must still hold; inspect: checked before it is opened for writing
 //! ```
 //!
-//! Invariant: after a crash at any time the store opens with exactly the last decided epoch, and with the sealed
-//! undecided attempt, if there is one.
+//! Invariants:
+//! - after a crash at any moment the store opens with exactly the last decided epoch, and with the attempt that was sealed
+//!   and not decided, if there is one;
+//! - a store that has lost anything that it once held durably does not open, and its directory stays as it is.
 
 mod bits;
 mod cache;
@@ -22,6 +25,8 @@ mod digest;
 mod directory;
 mod fence;
 mod index;
+mod inspect;
+mod inventory;
 #[cfg(test)]
 mod memory;
 mod merge;
@@ -49,12 +54,15 @@ use catalog::Catalog;
 use closing::Closing;
 use dictionary::{Dictionary, ShardTerms};
 use directory::{Cluster, Directory};
+use entail_directory::with_advice;
 use entail_logic::columns::ChunkStore;
 use entail_logic::fixpoint::Base;
 use entail_logic::fixpoint::base::Copies;
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId};
 use fence::AttemptFence;
+use inspect::inspect;
+use inventory::{Keeper, Record};
 use recover::recover;
 use rocks::RocksTable;
 use schema::{Column, Key, ShardRecord, encode_value};
@@ -97,6 +105,7 @@ pub struct Store {
     catalog: Mutex<Catalog>,
     fence: RwLock<AttemptFence>,
     history: RwLock<History>,
+    keeper: Mutex<Keeper>,
 }
 
 /// The committed counts of a shard.
@@ -120,21 +129,25 @@ impl Store {
     /// Opens the store in a directory, which is created if it does not exist.
     ///
     /// # Errors
-    /// `DirectoryInUse`; `WrongCluster` for a coordinator's directory; `Unsupported` for another version's;
-    /// `Corrupt` when the data is damaged; `DiskFull`.
+    /// `DirectoryInUse`; `WrongCluster` for a coordinator's directory; `Unsupported` for a later version's;
+    /// `Corrupt` when data is damaged or gone: then nothing was changed; `DiskFull`.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self, Fault> {
-        let directory = Directory::open(path)?;
+        let directory = Directory::open(path).map_err(with_advice)?;
+        inspect(&directory, options).map_err(with_advice)?;
         let table = RocksTable::open(&directory.data(), options.memory_budget / 8)?;
         Self::open_on(directory, Arc::new(table), options)
     }
 
-    fn open_on(directory: Directory, table: Arc<dyn Table>, options: OpenOptions) -> Result<Self, Fault> {
+    fn open_on(mut directory: Directory, table: Arc<dyn Table>, options: OpenOptions) -> Result<Self, Fault> {
         let recovered = recover(&table, options.memory_budget / 4 * 3)?;
         let relations = relations(&recovered.catalog);
         let committed = &recovered.catalog.committed;
         let snapshot = Snapshot { epoch: committed.epoch, relations, rdf_type: committed.rdf_type };
         let fence = AttemptFence::new(committed.attempt, recovered.sealed.as_ref().map(|sealed| sealed.attempt));
         let cluster = directory.cluster();
+        let sealed = recovered.sealed.as_ref().map(|sealed| sealed.attempt);
+        let record = Record { files: table.durable(), ..Record::of(directory.node(), &recovered.catalog, sealed) };
+        let keeper = Keeper::new(directory.begin_inventory(&encode_value(&record))?, record);
         let store = Self {
             directory: Mutex::new(directory),
             options,
@@ -148,6 +161,7 @@ impl Store {
             catalog: Mutex::new(recovered.catalog),
             fence: RwLock::new(fence),
             history: RwLock::new(History::new(snapshot, RETENTION)),
+            keeper: Mutex::new(keeper),
         };
         cluster.map_or(Ok(()), |cluster| store.open_dictionary(&cluster))?;
         Ok(store)
@@ -272,6 +286,14 @@ impl Store {
         self.catalog().shards.iter().map(|(shard, record)| (*shard, counts(record))).collect()
     }
 
+    /// The newest epoch, and the pairs of forward copies of the whole node at it.
+    pub fn committed(&self) -> (Epoch, Counts) {
+        let catalog = self.catalog();
+        let mut counts = Counts::default();
+        catalog.shards.values().for_each(|record| counts += record.facts);
+        (catalog.committed.epoch, counts)
+    }
+
     /// Bytes of decoded chunks in memory.
     pub fn cache_bytes(&self) -> u64 {
         self.chunks.bytes()
@@ -318,7 +340,8 @@ impl Store {
     /// Committed data is safe without this.
     pub fn close(&self) -> Result<(), Fault> {
         self.closing.close();
-        self.table.sync()
+        self.table.sync()?;
+        self.sync_inventory()
     }
 
     /// Waits for at most `time`; returns whether the store is closed.

@@ -28,12 +28,20 @@ pub struct Recovered {
 
 /// The records of the manifest.
 #[derive(Debug, Default)]
-struct Manifest {
-    committed: Committed,
-    sealed: BTreeMap<Attempt, SealRecord>,
-    runs: BTreeMap<RunId, RunRecord>,
+pub struct Manifest {
+    pub committed: Committed,
+    pub sealed: BTreeMap<Attempt, SealRecord>,
+    pub runs: BTreeMap<RunId, RunRecord>,
     garbage: BTreeMap<RunId, Vec<ChunkKey>>,
-    shards: BTreeMap<ShardId, ShardRecord>,
+    pub shards: BTreeMap<ShardId, ShardRecord>,
+}
+
+impl Manifest {
+    /// The runs of the committed state.
+    pub fn committed_runs(&self) -> impl Iterator<Item = &RunRecord> {
+        let is_sealed = |run: &&RunRecord| run.attempt.is_some_and(|attempt| self.sealed.contains_key(&attempt));
+        self.runs.values().filter(move |run| !is_sealed(run))
+    }
 }
 
 /// Reads the manifest and deletes leftover chunks; the cache of decoded chunks gets `budget` bytes.
@@ -55,7 +63,8 @@ pub fn recover(table: &Arc<dyn Table>, budget: u64) -> Result<Recovered, Fault> 
     Ok(Recovered { chunks, catalog, sealed, next_run })
 }
 
-fn read(table: &dyn Table) -> Result<Manifest, Fault> {
+/// Reads the manifest.
+pub fn read(table: &dyn Table) -> Result<Manifest, Fault> {
     let mut manifest = Manifest::default();
     let mut visit = |key: Key, value: &[u8]| {
         match key {

@@ -1,4 +1,9 @@
-//! The table on disk: the only file that uses RocksDB.
+//! The table on disk: the only module that uses RocksDB.
+//!
+//! ```text
+//! RocksTable   open, read, write               options      how it is set up
+//! inspection   opened so that nothing changes   files        what of its files is durable
+//! ```
 //!
 //! Recovery reads the write-ahead log with `TolerateCorruptedTailRecords`: an incomplete record at the end of a log, as a
 //! killed process leaves it, is dropped; any other damage refuses to open. The default (point in time) would silently go
@@ -6,31 +11,32 @@
 //! process was killed in the middle of a write. Before RocksDB flushes one family's memory it syncs the earlier logs, so
 //! no family gets ahead of another.
 //!
+//! RocksDB deletes files that its manifest has no use for, at once and when it opens. Here it does so only in
+//! [`release`](Table::release): a log whose content was flushed stays until the inventory knows the manifest that says so.
+//! (A manifest that has been cut since would else make a loss of that log look like nothing.) Between the two are
+//! microseconds in which another flush may end; a process that is killed right there has an inventory that does not know
+//! the last edit of the manifest, until the next start.
+//!
 //! A failed write is final (see [`Table::commit`]): the log may hold half of it. So that a full disk does not cause one,
 //! batches with data are refused while there is still room for everything in memory to be flushed.
 
+pub mod files;
+pub mod inspection;
+mod options;
+
 use super::schema::{Family, Key, KeyRange};
-use super::table::{Batch, Durability, FamilyGauges, Table, TableGauges, Visit, Write};
+use super::table::{Batch, Durability, DurableFiles, FamilyGauges, Table, TableGauges, Visit, Write};
 use entail_model::{Fault, Reason};
+use files::Files;
+use options::{database_options, families, shares};
 use rocksdb::properties::{self, PropName};
-use rocksdb::statistics::{StatsLevel, Ticker};
+use rocksdb::statistics::Ticker;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+    Cache, ColumnFamily, DB, Direction, ErrorKind, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-
-/// The most open table files; each takes a file descriptor and a little memory.
-const FILES_MAX: i32 = 512;
-
-/// The number of flushed files of terms from which they are compacted.
-const TERM_FILES: i32 = 8;
-
-const ZSTD_LEVEL: i32 = 1;
-/// RocksDB's default, with which the level decides.
-const ZSTD_WINDOW_BITS: i32 = -14;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// Levels of each family: RocksDB's default.
 const LEVELS: usize = 7;
@@ -47,6 +53,9 @@ pub struct RocksTable {
     /// Bytes that must stay free on the disk; new data is refused otherwise.
     reserve: u64,
     failure: OnceLock<Fault>,
+    /// Held alone by a write that is synced, and shared by others: so all that is in the logs then is durable.
+    writing: RwLock<()>,
+    files: Mutex<Files>,
 }
 
 impl fmt::Debug for RocksTable {
@@ -58,17 +67,49 @@ impl fmt::Debug for RocksTable {
 impl RocksTable {
     /// Opens or creates a database that uses about `memory` bytes for its buffers and caches.
     pub fn open(path: &Path, memory: u64) -> Result<Self, Fault> {
-        let buffers = (memory / 2).clamp(4 << 20, 128 << 20);
-        let cached = (memory / 2).clamp(1 << 20, 512 << 20);
+        let (buffers, cached) = shares(memory);
         let cache = Cache::new_lru_cache(cached as usize);
-        let families = Family::ALL
-            .map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, buffers, &cache)));
         let options = database_options(buffers);
-        let db = DB::open_cf_descriptors(&options, path, families).map_err(|error| fault(&error))?;
+        let db = DB::open_cf_descriptors(&options, path, families(buffers, &cache)).map_err(|error| fault(&error))?;
+        db.disable_file_deletions().map_err(|error| fault(&error))?;
         // A twentieth of a small disk is enough, unless buffers and log do not fit into it.
         let reserve = (buffers * 3 + (64 << 20)).min((entail_directory::disk(path)?.total / 20).max(buffers * 3));
-        let memory = buffers + cached;
-        Ok(Self { db, options, cache, memory, path: path.to_owned(), reserve, failure: OnceLock::new() })
+        Ok(Self::over(db, options, cache, (path, buffers + cached, reserve)))
+    }
+
+    /// A table over an open database, with its directory, its memory and the bytes that it leaves free.
+    fn over(db: DB, options: Options, cache: Cache, (path, memory, reserve): (&Path, u64, u64)) -> Self {
+        let (writing, files) = (RwLock::default(), Mutex::new(Files::new(path)));
+        let path = path.to_owned();
+        Self { db, options, cache, memory, path, reserve, failure: OnceLock::new(), writing, files }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        // An extent that has not grown is a weaker bound, and no wrong one.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes, and takes note of what is durable then.
+    fn write(&self, writes: WriteBatch, durability: Durability) -> Result<(), rocksdb::Error> {
+        let mut options = WriteOptions::default();
+        if durability == Durability::Later {
+            let _with_others = self.writing.read().unwrap_or_else(PoisonError::into_inner);
+            return self.db.write_opt(writes, &options);
+        }
+        options.set_sync(true);
+        self.alone(|| self.db.write_opt(writes, &options))
+    }
+
+    /// Syncs by `act`, while nothing is written, and takes note of what is durable then.
+    fn alone(&self, act: impl FnOnce() -> Result<(), rocksdb::Error>) -> Result<(), rocksdb::Error> {
+        let alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
+        act()?;
+        let (lengths, sequence) = (files::log_lengths(&self.path), self.db.latest_sequence_number());
+        drop(alone);
+        if let Err(error) = lengths.and_then(|lengths| self.files().logs_are_durable(&lengths, sequence)) {
+            tracing::warn!(%error, "the lengths of the database's logs cannot be read: its inventory stays as it was");
+        }
+        Ok(())
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
@@ -120,65 +161,12 @@ impl RocksTable {
             let (first, last) = (&range.bytes.start, &range.bytes.end);
             self.db.compact_range_cf(self.family(range.family), Some(first), Some(last));
         }
+        self.release();
     }
 
     fn fail(&self, error: &rocksdb::Error) -> Fault {
         self.failure.get_or_init(|| fault(error)).clone()
     }
-}
-
-fn database_options(buffers: u64) -> Options {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    options.set_paranoid_checks(true);
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_db_write_buffer_size(buffers as usize);
-    options.set_max_total_wal_size(buffers * 2);
-    options.set_max_open_files(FILES_MAX);
-    options.set_max_background_jobs(2);
-    // Files are written steadily, so that a sync does not wait for all their data.
-    options.set_bytes_per_sync(1 << 20);
-    options.set_wal_bytes_per_sync(1 << 20);
-    options.set_keep_log_file_num(2);
-    options.set_max_log_file_size(1 << 20);
-    options.set_stats_dump_period_sec(0);
-    // Only counters: figures that cost time or a lock are left out.
-    options.enable_statistics();
-    options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
-    options
-}
-
-fn family_options(family: Family, buffers: u64, cache: &Cache) -> Options {
-    let mut options = Options::default();
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(cache);
-    match family {
-        Family::Chunks => {
-            // Chunks are packed already, and cached decoded: a second copy in the block cache would be useless.
-            options.set_compression_type(DBCompressionType::None);
-            options.set_write_buffer_size((buffers / 2) as usize);
-            options.set_target_file_size_base(64 << 20);
-            // Merged and dropped runs leave deleted chunks: files with many deletions are compacted, to free space.
-            options.add_compact_on_deletion_collector_factory(128, 64, 0.5);
-            blocks.disable_cache();
-        }
-        Family::Terms => {
-            options.set_compression_type(DBCompressionType::Zstd);
-            // Texts share their prefixes already: a higher level takes more time and gains little.
-            options.set_compression_options(ZSTD_WINDOW_BITS, ZSTD_LEVEL, 0, 0);
-            // A load writes each text once; merging its files soon would write them again.
-            options.set_level_zero_file_num_compaction_trigger(TERM_FILES);
-            options.set_write_buffer_size((buffers / 4) as usize);
-            blocks.set_block_size(32 << 10);
-        }
-        Family::Manifest => {
-            options.set_compression_type(DBCompressionType::Lz4);
-            options.set_write_buffer_size((buffers / 8) as usize);
-        }
-    }
-    options.set_block_based_table_factory(&blocks);
-    options
 }
 
 impl Table for RocksTable {
@@ -233,9 +221,7 @@ impl Table for RocksTable {
         if data > 0 {
             self.check_room(data)?;
         }
-        let mut options = WriteOptions::default();
-        options.set_sync(durability == Durability::Now);
-        self.db.write_opt(writes, &options).map_err(|error| self.fail(&error))?;
+        self.write(writes, durability).map_err(|error| self.fail(&error))?;
         self.give_back(&deleted);
         Ok(())
     }
@@ -245,7 +231,22 @@ impl Table for RocksTable {
     }
 
     fn sync(&self) -> Result<(), Fault> {
-        self.db.flush_wal(true).map_err(|error| self.fail(&error))
+        self.alone(|| self.db.flush_wal(true)).map_err(|error| self.fail(&error))
+    }
+
+    fn durable(&self) -> DurableFiles {
+        let mut files = self.files();
+        if let Err(error) = files.look_at_manifest() {
+            tracing::warn!(%error, "the database's manifest cannot be read: its inventory stays as it was");
+        }
+        files.durable()
+    }
+
+    fn release(&self) {
+        let released = self.db.enable_file_deletions().and_then(|()| self.db.disable_file_deletions());
+        if let Err(error) = released {
+            tracing::warn!(%error, "the database cannot delete files that it has no use for");
+        }
     }
 
     fn gauges(&self) -> TableGauges {

@@ -9,8 +9,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Version of this schema, kept in the directory's identity.
-pub const FORMAT: u32 = 1;
+/// Version of the directory, kept in its identity.
+///
+/// | format | what is new | read by this version |
+/// |---|---|---|
+/// | 1 | | yes: checked as far as it says what it holds, and converted when it is opened |
+/// | 2 | the inventory | yes |
+pub const FORMAT: u32 = 2;
+
+/// The first format with an inventory.
+pub const FORMAT_WITH_INVENTORY: u32 = 2;
 
 /// The column families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,6 +135,13 @@ pub struct RunRecord {
     pub chunks: Vec<ChunkRecord>,
 }
 
+impl RunRecord {
+    /// The number of its pairs.
+    pub fn pairs(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len).sum()
+    }
+}
+
 /// A chunk with its fences.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkRecord {
@@ -196,6 +211,11 @@ impl Key {
     /// All possible keys of the manifest.
     pub fn manifest() -> KeyRange {
         KeyRange { family: Family::Manifest, bytes: vec![0]..vec![0xff] }
+    }
+
+    /// The blocks of a shard's terms from the local index `first` on.
+    pub fn terms_from(shard: ShardId, first: u64) -> KeyRange {
+        Self::TermBlock { shard, first }.to(&Self::TermBlock { shard, first: u64::MAX })
     }
 
     /// The range from this key up to `end`, which is not included. Both are in one family.

@@ -7,7 +7,9 @@
 //! were committed [`Durability::Now`] and all before them.
 
 use super::schema::{Key, KeyRange};
+use entail_directory::Extent;
 use entail_model::Fault;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 
@@ -48,6 +50,17 @@ impl Batch {
     }
 }
 
+/// What of a table's files is durable, and must be found when the table is opened again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DurableFiles {
+    /// The database's manifest, by its number.
+    pub manifest: Option<(u64, Extent)>,
+    /// Its logs, by their numbers.
+    pub logs: Vec<(u64, Extent)>,
+    /// The number that the database gave to the last write that was synced.
+    pub sequence: u64,
+}
+
 /// Called by a scan with each key and value, until it breaks.
 pub type Visit<'v> = &'v mut dyn FnMut(Key, &[u8]) -> Result<ControlFlow<()>, Fault>;
 
@@ -74,6 +87,13 @@ pub trait Table: Send + Sync + Debug {
 
     /// Syncs all batches that were committed with [`Durability::Later`].
     fn sync(&self) -> Result<(), Fault>;
+
+    /// What of the files is durable by now. Files that this names stay until [`release`](Self::release), even if the
+    /// table has no use for them any more; so the next inventory is written before they go.
+    fn durable(&self) -> DurableFiles;
+
+    /// Deletes the files that the table has no use for.
+    fn release(&self);
 
     /// The database's gauges.
     fn gauges(&self) -> TableGauges;

@@ -1,6 +1,7 @@
 //! The file against crashes at every byte, flipped bits, other owners, and its own compaction.
 
 use super::*;
+use crate::metalog::vouched::Vouched;
 use crate::metalog::{Cluster, Crash, EpochKind, MemoryLog, RequestId, Seal};
 use entail_model::{Attempt, ClusterId, Epoch, NodeId, Placement, ShardCount};
 use std::fs;
@@ -16,7 +17,7 @@ fn create() -> Entry {
     Entry::CreateCluster(Cluster { cluster: ClusterId(3), shards, hash_key: [5; 16] })
 }
 
-fn begin(state: &State) -> Entry {
+pub(super) fn begin_entry(state: &State) -> Entry {
     let request = RequestId(format!("request {}", state.index()));
     Entry::BeginEpoch { previous: state.epoch(), kind: EpochKind::Facts, request, rules: 0 }
 }
@@ -26,7 +27,7 @@ fn abort(state: &State) -> Entry {
     Entry::AbortEpoch { attempt, reason: "no room".to_owned() }
 }
 
-fn commit(state: &State) -> Entry {
+pub(super) fn commit_entry(state: &State) -> Entry {
     let attempt = state.open().map_or(Attempt(0), |open| open.attempt);
     let seal = |node: &NodeId| Seal {
         node: *node,
@@ -39,13 +40,13 @@ fn commit(state: &State) -> Entry {
 }
 
 /// A cluster of one node with `epochs` epochs, an aborted attempt after each.
-fn fill(log: &mut dyn MetaLog, epochs: usize) {
+pub(super) fn fill(log: &mut dyn MetaLog, epochs: usize) {
     let register = Entry::RegisterNode { node: NodeId(1), name: "one".to_owned(), address: "host:1".to_owned() };
     let place = Entry::Place { placement: Placement { version: 1, holders: vec![NodeId(1); 2] } };
     for entry in [create(), register, place] {
         log.append(&entry).expect("a new log");
     }
-    let steps: [fn(&State) -> Entry; 4] = [begin, commit, begin, abort];
+    let steps: [fn(&State) -> Entry; 4] = [begin_entry, commit_entry, begin_entry, abort];
     for step in (0..epochs).flat_map(|_| steps) {
         let entry = step(log.state());
         log.append(&entry).expect("it fits the state");
@@ -70,13 +71,19 @@ fn file(directory: &TempDir) -> PathBuf {
     directory.path().join(NAME)
 }
 
+/// Lets the inventory name so much of a log: what a process that was killed in its last append has left.
+fn vouch(directory: &TempDir, bytes: &[u8]) {
+    let opened = Directory::open(directory.path(), |_| true).expect("free");
+    Vouched::begin(&opened, Extent::of(bytes)).expect("room");
+}
+
 #[test]
 fn reopening_gives_the_same_state_and_goes_on() {
     let (directory, _, state) = filled(3);
     let mut log = FileLog::open(directory.path()).expect("nothing is wrong");
     assert_eq!(log.state(), &state);
     assert_eq!(log.state().epoch(), Epoch(3));
-    let entry = begin(log.state());
+    let entry = begin_entry(log.state());
     assert_eq!(log.append(&entry), Ok((state.index() + 1, Applied::Begun(Attempt(state.index() + 1)))));
 }
 
@@ -97,6 +104,7 @@ fn a_crash_at_every_byte_leaves_a_prefix() {
     for length in ends[0]..=bytes.len() {
         fs::write(file(&directory), &bytes[..length]).expect("a temporary file");
         let whole = ends.iter().rposition(|end| *end <= length).expect("at least the header");
+        vouch(&directory, &bytes[..ends[whole]]);
         let mut log = FileLog::open(directory.path()).expect("a torn tail is no damage");
         assert_eq!(log.state(), &states[whole], "cut at {length}");
         // The torn record is gone for good, and the log continues after the one before it.
@@ -120,6 +128,7 @@ fn a_tail_of_zeros_is_torn() {
     for kept in bytes.len() - last..bytes.len() {
         let mut torn = bytes.clone();
         torn[kept..].fill(0);
+        vouch(&directory, &bytes[..bytes.len() - last]);
         fs::write(file(&directory), &torn).expect("a temporary file");
         let log = FileLog::open(directory.path()).expect("a torn tail is no damage");
         assert!(log.state().index() + 1 >= state.index());
@@ -131,14 +140,19 @@ fn abort_of_last(state: &State) -> Entry {
     Entry::AbortEpoch { attempt: Attempt(state.index() - 1), reason: "no room".to_owned() }
 }
 
+/// The last record looks torn; the inventory knows better, unless it has not come to it yet.
 #[test]
-fn a_flipped_bit_before_the_last_record_is_damage() {
+fn a_flipped_bit_in_an_acknowledged_record_is_damage() {
     let (directory, bytes, state) = filled(1);
     let last = record::entry(state.index(), &abort_of_last(&state)).expect("small").len();
     for at in 0..bytes.len() {
         let mut flipped = bytes.clone();
         flipped[at] ^= 1 << (at % 8);
         fs::write(file(&directory), &flipped).expect("a temporary file");
+        vouch(&directory, &bytes);
+        assert_eq!(refusal(directory.path()), Some(Reason::Corrupt), "byte {at}");
+        assert_eq!(fs::read(file(&directory)).expect("it is there"), flipped, "nothing is changed");
+        vouch(&directory, &bytes[..bytes.len() - last]);
         let opened = FileLog::open(directory.path());
         match opened {
             Err(fault) => {
@@ -181,7 +195,7 @@ fn compaction_keeps_the_state() {
     let mut log = open();
     assert_eq!(log.state(), memory.state());
     log.compact().expect("there is room");
-    let entry = begin(log.state());
+    let entry = begin_entry(log.state());
     log.append(&entry).expect("appends go to the new file");
     let state = log.state().clone();
     drop(log);
@@ -282,12 +296,12 @@ impl crate::metalog::journal::Medium for Vec<u8> {
 fn on_a_full_disk_commits_are_refused_and_aborts_are_not() {
     let (directory, ..) = filled(1);
     let mut log = FileLog::open(directory.path()).expect("nothing is wrong");
-    let entry = begin(log.state());
+    let entry = begin_entry(log.state());
     log.append(&entry).expect("there is room");
     let ballast = directory.path().join("BALLAST");
     log.journal = open_journal(Box::new(FullDisk { ballast }), 0, 0).expect("nothing is written");
     let before = log.state().clone();
-    let entry = commit(log.state());
+    let entry = commit_entry(log.state());
     assert_eq!(log.append(&entry).map_err(|fault| fault.reason), Err(Reason::DiskFull));
     assert_eq!(log.state(), &before);
     let entry = abort(log.state());
@@ -296,7 +310,7 @@ fn on_a_full_disk_commits_are_refused_and_aborts_are_not() {
 
     // Without space for the ballast no attempt begins: it could not be aborted.
     fs::create_dir(directory.path().join("BALLAST")).expect("a temporary directory");
-    let entry = begin(log.state());
+    let entry = begin_entry(log.state());
     log.append(&entry).expect_err("a directory is in the way");
     assert!(log.state().open().is_none() && !log.is_poisoned());
     fs::remove_dir(directory.path().join("BALLAST")).expect("it is empty");
@@ -312,7 +326,7 @@ fn memory_crashes_look_the_same_and_differ_after_restart() {
         fill(&mut log, 1);
         let before = log.entries().len();
         log.crash_next(crash);
-        let entry = begin(log.state());
+        let entry = begin_entry(log.state());
         for _ in 0..2 {
             assert_eq!(log.append(&entry).map_err(|fault| fault.reason), Err(Reason::OutcomeUnknown));
             assert!(log.is_poisoned());
@@ -346,12 +360,42 @@ fn a_new_file_that_fails_loses_nothing_that_is_acknowledged_later() {
     let mut log = FileLog::open(directory.path()).expect("nothing is wrong");
     let bytes = [record::file_header(), record::snapshot(log.state()).expect("small")].concat();
     log.directory.write_new(NEW_NAME, &bytes).expect("a temporary file");
-    assert!(log.replace(Box::new(Unsynced), bytes.len() as u64).is_err());
-    let entry = begin(log.state());
+    assert!(log.replace(Box::new(Unsynced), Extent::of(&bytes)).is_err());
+    let entry = begin_entry(log.state());
     let acknowledged = log.append(&entry).is_ok();
     let state = log.state().clone();
     drop(log);
     let log = FileLog::open(directory.path()).expect("nothing is wrong");
     assert!(!acknowledged || log.state() == &state);
     assert!(acknowledged, "the old file goes on");
+}
+
+/// Directories of versions without inventories are taken as they are, and have one from then on.
+#[test]
+fn a_directory_without_an_inventory_is_converted() {
+    let (directory, bytes, state) = filled(2);
+    fs::remove_file(directory.path().join("INVENTORY")).expect("it is there");
+    assert_eq!(refusal(directory.path()), Some(Reason::Corrupt), "one with an inventory must have it");
+    fs::write(directory.path().join("IDENTITY"), r#"{"role":"coordinator"}"#).expect("a temporary file");
+    let log = FileLog::open(directory.path()).expect("nothing is wrong");
+    assert_eq!(log.state(), &state);
+    drop(log);
+    fs::write(file(&directory), &bytes[..bytes.len() - 1]).expect("a temporary file");
+    assert_eq!(refusal(directory.path()), Some(Reason::Corrupt), "from now on a cut is seen");
+}
+
+/// The rename of a compaction, and the inventory's record after it, are two steps.
+#[test]
+fn a_crash_after_the_rename_of_a_compaction_is_no_damage() {
+    let (directory, bytes, state) = filled(2);
+    let mut log = FileLog::open(directory.path()).expect("nothing is wrong");
+    let compacted = [record::file_header(), record::snapshot(&state).expect("small")].concat();
+    log.vouched.may_become(Extent::of(&compacted)).expect("room");
+    drop(log);
+    let inventory = fs::read(directory.path().join("INVENTORY")).expect("it is there");
+    for file_then in [&bytes, &compacted] {
+        fs::write(directory.path().join("INVENTORY"), &inventory).expect("a temporary file");
+        fs::write(file(&directory), file_then).expect("a temporary file");
+        assert_eq!(FileLog::open(directory.path()).expect("either file is whole").state(), &state);
+    }
 }

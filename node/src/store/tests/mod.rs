@@ -1,6 +1,7 @@
 //! The store as a whole: against a plain model, across crashes, and against damage.
 
 mod damage;
+mod loss;
 mod model;
 mod place;
 mod size;

@@ -140,6 +140,7 @@ impl Life {
             Step::Abort => self.abort(killed.is_some()),
             Step::Abandon => self.abandon(killed.is_some()),
             Step::Compact => {
+                self.store().keep_inventory();
                 let outcome = self.store().compact_step();
                 assert!(outcome.is_ok() || killed.is_some());
             }

@@ -1,10 +1,11 @@
 //! Places of test stores: on disk or in memory, opened repeatedly, killed at any commit.
 
 use crate::store::directory::Directory;
+use crate::store::inspect::inspect;
 use crate::store::memory::MemoryTable;
 use crate::store::rocks::RocksTable;
 use crate::store::schema::{Family, Key, KeyRange};
-use crate::store::table::{Batch, Durability, Table, TableGauges, Visit, Write};
+use crate::store::table::{Batch, Durability, DurableFiles, Table, TableGauges, Visit, Write};
 use crate::store::{OpenOptions, Store};
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
@@ -66,6 +67,14 @@ impl Table for Mortal {
         self.table.sync()
     }
 
+    fn durable(&self) -> DurableFiles {
+        self.table.durable()
+    }
+
+    fn release(&self) {
+        self.table.release();
+    }
+
     fn gauges(&self) -> TableGauges {
         self.table.gauges()
     }
@@ -91,7 +100,10 @@ impl Place {
         let directory = Directory::open(self.path()).expect("no other process uses it");
         let table: Box<dyn Table> = match &self.memory {
             Some(memory) => Box::new(memory.clone()),
-            None => Box::new(RocksTable::open(&directory.data(), OPTIONS.memory_budget / 8).expect("sound data")),
+            None => {
+                inspect(&directory, OPTIONS).expect("nothing is lost");
+                Box::new(RocksTable::open(&directory.data(), OPTIONS.memory_budget / 8).expect("sound data"))
+            }
         };
         let (commits_left, is_full) = (Arc::clone(&self.commits_left), Arc::clone(&self.is_full));
         let table = Mortal { table, commits_left, is_full };

@@ -2,11 +2,13 @@
 
 use super::place::{OPTIONS, Place, bind};
 use crate::scan;
+use crate::store::directory::Directory;
+use crate::store::inspect::inspect;
 use crate::store::{OpenOptions, Sealed, Store};
 use entail_logic::columns::{Pair, Run};
 use entail_model::{Attempt, Direction, Epoch, Mark, Relation, ShardId, TermId, TermKind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn relation(number: u64) -> Relation {
     Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(number * 4) }
@@ -68,8 +70,59 @@ fn a_million_facts_open_quickly_and_take_little() {
     let elapsed = started.elapsed();
     assert!(elapsed.as_millis() < 1000, "{elapsed:?}");
     assert_eq!((store.chunks(), store.latest().epoch), (chunks, Epoch(1)));
+    store.keep_inventory();
     let disk = store.disk().expect("a disk");
     assert!(disk.used < 15_000_000, "{} bytes for a million facts", disk.used);
+}
+
+/// What the inventory and its check cost: `cargo test -p entail-node --lib cost -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn the_cost_of_an_inventory() {
+    let place = Place::on_disk();
+    let open = || {
+        let store = Store::open(place.path(), OPTIONS).expect("sound data");
+        bind(&store);
+        store
+    };
+    let median = |times: &[Duration]| times[times.len() / 2];
+    let store = open();
+    let words: Vec<String> = (0..300_000).map(|n| format!("Ihttp://example.org/some/thing/{n}")).collect();
+    for words in words.chunks(1000) {
+        store.intern(Attempt(1), words).expect("room");
+    }
+    commit(&store, 1, relation(1), &facts(1_000_000));
+    drop(store);
+    for start in ["with logs, as a killed process leaves them", "without"] {
+        let directory = Directory::open(place.path()).expect("free");
+        let times = timed(20, || inspect(&directory, OPTIONS).expect("nothing is lost"));
+        println!("1,000,000 facts, {start}: checked in {:?}, at best {:?}", median(&times), times[0]);
+        drop(directory);
+        let opened = timed(1, || drop(open()));
+        println!("  and opened with the check in {:?}", opened[0]);
+    }
+    let store = open();
+    let mut epoch = 1;
+    let writes = timed(200, || {
+        epoch += 1;
+        let pair = |n: u64| Run::resident(Mark::Asserted, vec![(iri(epoch), iri(n))]).expect("not empty");
+        commit(&store, epoch, relation(1), &[pair(1), pair(2)]);
+    });
+    let records = timed(200, || store.note(&store.catalog(), None));
+    let (write, record) = (median(&writes), median(&records));
+    println!("one fact sealed and committed in {write:?}; a record, of which that writes two, takes {record:?}");
+}
+
+/// How long an act takes, of so many times, in order.
+fn timed(count: usize, mut act: impl FnMut()) -> Vec<Duration> {
+    let mut once = || {
+        let started = Instant::now();
+        act();
+        started.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..count).map(|_| once()).collect();
+    times.sort_unstable();
+    times
 }
 
 /// A merge of large runs takes longer than a process has for its shutdown.
