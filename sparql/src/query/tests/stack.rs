@@ -56,7 +56,7 @@ fn chains() -> Vec<String> {
         format!("SELECT * {{ {} }}", "?s <a:p>? ?o .".repeat(300)),
         format!("SELECT {} {{ ?s ?p ?o }}", numbered(fit(5, 15), &|n| format!("(1 AS ?x{n})"))),
         format!("SELECT * {{ ?s ?p ?o }} ORDER BY {}", "?s".repeat(lists)),
-        format!("SELECT * {{ ?s ?p ?o }} GROUP BY {}", "?s".repeat(lists)),
+        format!("SELECT ?s {{ ?s ?p ?o }} GROUP BY {}", "?s".repeat(lists)),
         format!("SELECT * {{ ?s ?p ?o }} HAVING {}", "(1)".repeat(lists)),
     ]
 }

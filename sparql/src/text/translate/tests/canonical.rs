@@ -13,9 +13,6 @@ use std::hash::{Hash, Hasher};
 
 /// Stands before and after a name that may be replaced.
 const MARK: char = '\u{1}';
-/// How often names are told apart by the statements that they occur in: lists of that length have an order.
-const ROUNDS: usize = 40;
-
 /// A statement with what belongs to it; a bag's parts have no order.
 struct Tree {
     label: String,
@@ -66,7 +63,8 @@ fn canonical(tree: &Tree) -> String {
     tree.labels(&mut labels);
     let names: BTreeSet<&str> = labels.iter().flat_map(|label| label.split(MARK).skip(1).step_by(2)).collect();
     let mut colours: BTreeMap<&str, u64> = names.iter().map(|name| (*name, 0)).collect();
-    for _ in 0..ROUNDS.min(names.len()) {
+    let mut apart = 1;
+    for _ in 0..names.len() {
         let colour = |name: &&str| {
             let has = |label: &&&str| label.split(MARK).skip(1).step_by(2).any(|other| other == *name);
             let mut met: Vec<String> =
@@ -77,6 +75,11 @@ fn canonical(tree: &Tree) -> String {
             hasher.finish()
         };
         colours = names.iter().map(|name| (*name, colour(name))).collect();
+        // Names that are told apart stay apart; when no others are, they look the same from everywhere.
+        let distinct = colours.values().collect::<BTreeSet<_>>().len();
+        if std::mem::replace(&mut apart, distinct) == distinct && distinct > 1 {
+            break;
+        }
     }
     tree.render(&colours)
 }

@@ -155,14 +155,11 @@ impl Maker {
             5 => self
                 .pick(&["VALUES ?a { 1 :x 'l'@en }", "VALUES (?a ?b) { (1 UNDEF) (:x \"y\") }", "VALUES () { () }"])
                 .to_owned(),
-            6 | 7 => {
-                let filter = match self.next(4) {
-                    0 => format!("FILTER EXISTS {}", self.group()),
-                    1 => format!("FILTER NOT EXISTS {}", self.group()),
-                    _ => format!("FILTER({})", self.expression()),
-                };
-                filter
-            }
+            6 | 7 => match self.next(4) {
+                0 => format!("FILTER EXISTS {}", self.group()),
+                1 => format!("FILTER NOT EXISTS {}", self.group()),
+                _ => format!("FILTER({})", self.expression()),
+            },
             8 => self.group(),
             9 => format!("SERVICE SILENT :s {}", self.group()),
             _ => format!("{} .", self.triples()),

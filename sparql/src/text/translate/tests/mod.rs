@@ -14,10 +14,12 @@ use std::path::{Path, PathBuf};
 
 const BASE: &str = "http://w3c.example/suite/";
 
-/// What spargebra refuses and the standard has, by a part of its message.
-const REFUSED_BY_SPARGEBRA: [&str; 0] = [];
-/// What spargebra accepts and the standard has not, by a part of our message.
-const ACCEPTED_BY_SPARGEBRA: [&str; 0] = [];
+/// Parts of texts that spargebra reads in another way than the standard, and why.
+const KNOWN_DIFFERENCES: [(&str, &str); 3] = [
+    ("TRUE as ?t", "booleans are keywords, in any case (19.8, note 1)"),
+    ("<a><b>+1", "the longest token: the sign belongs to the number (19.8, note 5)"),
+    ("?x<?a&&?b>?y", "the longest token: an IRI (19.8, note 5)"),
+];
 
 /// Compares the two parsers on a query or update; a description of the first difference.
 fn difference(text: &str) -> Option<String> {
@@ -46,14 +48,8 @@ fn judged(text: &str, own: Result<String, Fault>, other: Result<String, String>)
     match (own, other) {
         (Ok(own), Ok(other)) => (own != other).then(|| format!("other algebra:\n{text}\n{own}\n{other}")),
         (Err(_), Err(_)) => None,
-        (Ok(_), Err(error)) => {
-            let is_known = REFUSED_BY_SPARGEBRA.iter().any(|known| error.contains(known));
-            (!is_known).then(|| format!("refused by spargebra: {error}\n{text}"))
-        }
-        (Err(fault), Ok(_)) => {
-            let is_known = ACCEPTED_BY_SPARGEBRA.iter().any(|known| fault.message.contains(known));
-            (!is_known).then(|| format!("accepted by spargebra: {fault}\n{text}"))
-        }
+        (Ok(_), Err(error)) => Some(format!("refused by spargebra: {error}\n{text}")),
+        (Err(fault), Ok(_)) => Some(format!("accepted by spargebra: {fault}\n{text}")),
     }
 }
 
@@ -72,9 +68,14 @@ fn columns(query: &Query) -> Option<&[oxrdf::Variable]> {
     }
 }
 
+fn is_known(text: &str) -> bool {
+    KNOWN_DIFFERENCES.iter().any(|(part, _)| text.contains(part))
+}
+
 fn report(texts: impl Iterator<Item = String>) {
     let mut count = 0;
-    let differences: Vec<String> = texts.inspect(|_| count += 1).filter_map(|text| difference(&text)).collect();
+    let differences: Vec<String> =
+        texts.inspect(|_| count += 1).filter(|text| !is_known(text)).filter_map(|text| difference(&text)).collect();
     println!("{count} texts, {} differ", differences.len());
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n\n"));
     assert!(count > 0);
