@@ -25,7 +25,13 @@ impl Translation {
                 self.path(from, last, object, found);
             }
             Path::Alternative(_) | Path::Repeated(..) | Path::Negated(_) => {
-                found.push(GraphPattern::Path { subject, path: expression(path), object });
+                found.push(match expression(path) {
+                    // A negated set of inverse steps only.
+                    PropertyPathExpression::Reverse(inner) => {
+                        GraphPattern::Path { subject: object, path: *inner, object: subject }
+                    }
+                    path => GraphPattern::Path { subject, path, object },
+                });
             }
         }
     }
