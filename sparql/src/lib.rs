@@ -39,7 +39,6 @@ pub use query::run::{LocalOutcome, Mode, Request, Summary, run, run_local, run_t
 pub use query::update;
 pub use results::output::{Format, PART_BYTES_MAX, Part};
 pub use rewrite::catalog::Tuning;
-pub use text::limits;
 
 use oxrdf::NamedNode;
 

@@ -10,10 +10,10 @@
 use crate::algebra::parameters;
 use crate::rewrite::prepared::PreparedQuery;
 use crate::text::fingerprint::{self, Fingerprint};
-use crate::text::limits::Checked;
-use crate::text::parse::{parse_marked, parse_query};
 use crate::text::stack::is_shallow;
+use crate::text::{parse, translate};
 use entail_model::Fault;
+use entail_syntax::{Nesting, Parsed, ast};
 use oxrdf::NamedNode;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -49,9 +49,40 @@ pub struct PlanCache {
 
 /// A cached query, with markers in place of parameters.
 #[derive(Clone, Debug)]
-enum Entry {
+struct Entry {
+    query: Cached,
+    nesting: Nesting,
+}
+
+#[derive(Clone, Debug)]
+enum Cached {
     Prepared(Arc<PreparedQuery>),
     Algebra(Arc<Query>),
+}
+
+/// A text that is cached or parsed. Its [statement](Self::statement) may take as much stack as its nesting needs.
+pub(crate) struct Source<'t> {
+    kind: SourceKind<'t>,
+    nesting: Nesting,
+}
+
+enum SourceKind<'t> {
+    Cached(Cached, Vec<NamedNode>),
+    /// A tree, and where its query is to be kept.
+    Parsed(Box<ast::Query>, &'t str, Option<Target<'t>>),
+    /// The tree of a text with markers in place of parameters.
+    Marked {
+        tree: Box<ast::Query>,
+        marked: String,
+        text: &'t str,
+        target: Target<'t>,
+    },
+}
+
+/// A place in a cache.
+struct Target<'t> {
+    cache: &'t PlanCache,
+    fingerprint: Fingerprint,
 }
 
 /// A parsed query, with the values of its parameters.
@@ -74,42 +105,40 @@ impl PlanCache {
     /// The prepared query of a text, with the values of its parameters, if it is cached.
     pub(crate) fn prepared(&self, text: &str) -> Option<(Arc<PreparedQuery>, Vec<NamedNode>)> {
         let Fingerprint { key, parameters } = fingerprint::fingerprint(text)?;
-        match self.entries.get(&key)? {
-            Entry::Prepared(query) => Some((query, parameters)),
-            Entry::Algebra(_) => None,
+        match self.entries.get(&key)?.query {
+            Cached::Prepared(query) => Some((query, parameters)),
+            Cached::Algebra(_) => None,
         }
     }
 
-    /// The query of a text, from the cache or parsed and kept.
+    /// The source of a text: from the cache, or parsed and to be kept.
     ///
     /// # Errors
-    /// As for [`parse_query`].
-    pub(crate) fn statement(&self, text: Checked<'_>) -> Result<Statement, Fault> {
-        let found = fingerprint::fingerprint(text.as_str());
-        if let Some(Fingerprint { key, parameters }) = &found
-            && let Some(entry) = self.entries.get(key)
-        {
+    /// As for [`parse::query`].
+    pub(crate) fn source<'t>(&'t self, text: &'t str) -> Result<Source<'t>, Fault> {
+        let Some(fingerprint) = fingerprint::fingerprint(text) else { return self.parsed(text, None) };
+        if let Some(Entry { query, nesting }) = self.entries.get(&fingerprint.key) {
             self.hit();
-            return Ok(entry.bind(parameters));
+            return Ok(Source { kind: SourceKind::Cached(query, fingerprint.parameters), nesting });
         }
-        let (entry, cached) = match found {
-            Some(Fingerprint { key, parameters }) if parameters.is_empty() => {
-                (Entry::of(parse_query(text, None)?), Some((key, parameters)))
-            }
-            Some(Fingerprint { key, parameters }) => match Entry::marked(text) {
-                Some(entry) => (entry, Some((key, parameters))),
-                // An error: the parser then reports its position in the original text.
-                None => (Entry::of(parse_query(text, None)?), None),
-            },
-            None => (Entry::of(parse_query(text, None)?), None),
-        };
+        let target = Target { cache: self, fingerprint };
+        if !target.fingerprint.parameters.is_empty()
+            && let Some(marked) = fingerprint::with_markers(text)
+            && let Ok(Parsed { tree, nesting }) = parse::query(&marked, None)
+        {
+            self.miss();
+            let tree = Box::new(tree);
+            return Ok(Source { kind: SourceKind::Marked { tree, marked, text, target }, nesting });
+        }
+        // An error, which is reported at its place in the text itself, or a text without parameters.
+        let target = target.fingerprint.parameters.is_empty().then_some(target);
+        self.parsed(text, target)
+    }
+
+    fn parsed<'t>(&'t self, text: &'t str, target: Option<Target<'t>>) -> Result<Source<'t>, Fault> {
+        let source = Source::parsed(text, None, target)?;
         self.miss();
-        let Some((key, parameters)) = cached else { return Ok(entry.bind(&[])) };
-        // Any thread may drop an entry, on its own stack.
-        if is_shallow(text.nesting()) {
-            self.entries.insert(key, entry.clone());
-        }
-        Ok(entry.bind(&parameters))
+        Ok(source)
     }
 
     /// Counts a query that was not parsed.
@@ -127,13 +156,65 @@ impl PlanCache {
     }
 }
 
-impl Entry {
-    /// The entry of a plain text, with markers for its parameters.
-    fn marked(text: Checked<'_>) -> Option<Self> {
-        let query = parse_marked(text, &fingerprint::with_markers(text.as_str())?)?;
-        parameters::plain(&query).is_some().then(|| Self::of(query))
+impl<'t> Source<'t> {
+    /// The source of a text that is not cached.
+    ///
+    /// # Errors
+    /// As for [`parse::query`].
+    pub fn uncached(text: &'t str, base: Option<&str>) -> Result<Self, Fault> {
+        Self::parsed(text, base, None)
     }
 
+    fn parsed(text: &'t str, base: Option<&str>, target: Option<Target<'t>>) -> Result<Self, Fault> {
+        let Parsed { tree, nesting } = parse::query(text, base)?;
+        Ok(Self { kind: SourceKind::Parsed(Box::new(tree), text, target), nesting })
+    }
+
+    /// How deep recursion over the text may get.
+    pub fn nesting(&self) -> Nesting {
+        self.nesting
+    }
+
+    /// The query, which is kept where the text is cached.
+    ///
+    /// # Errors
+    /// `Unsupported` for what the algebra does not have.
+    pub fn statement(self) -> Result<Statement, Fault> {
+        let nesting = self.nesting;
+        match self.kind {
+            SourceKind::Cached(query, parameters) => Ok(query.bind(&parameters)),
+            SourceKind::Parsed(tree, text, target) => {
+                let query = Cached::of(translate::query(&tree, text)?);
+                match target {
+                    Some(target) => Ok(target.keep(query, nesting)),
+                    None => Ok(query.bind(&[])),
+                }
+            }
+            SourceKind::Marked { tree, marked, text, target } => {
+                let query = translate::query(&tree, &marked)?;
+                if parameters::plain(&query).is_some() {
+                    return Ok(target.keep(Cached::of(query), nesting));
+                }
+                let Parsed { tree, .. } = parse::query(text, None)?;
+                Ok(Cached::of(translate::query(&tree, text)?).bind(&[]))
+            }
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Keeps a query, and gives it with the parameters of this text.
+    fn keep(self, query: Cached, nesting: Nesting) -> Statement {
+        let Fingerprint { key, parameters } = self.fingerprint;
+        // Any thread may drop an entry, on its own stack.
+        if is_shallow(nesting) {
+            self.cache.entries.insert(key, Entry { query: query.clone(), nesting });
+        }
+        query.bind(&parameters)
+    }
+}
+
+impl Cached {
     fn of(query: Query) -> Self {
         match PreparedQuery::new(&query) {
             Some(prepared) => Self::Prepared(Arc::new(prepared)),

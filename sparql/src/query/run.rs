@@ -1,16 +1,16 @@
 //! Running a query: from the request to its summary.
 
 use crate::cluster::{Cluster, Interrupt};
-use crate::plan::cache::{PlanCache, Statement};
+use crate::plan::cache::{PlanCache, Source, Statement};
 use crate::query::prepare::{plan, plan_prepared};
 use crate::results::output::{Format, Output, Part};
 use crate::rewrite::catalog::Tuning;
 use crate::session::Session;
-use crate::text::limits::{self, Checked, Nesting};
-use crate::text::parse;
 use crate::text::stack::with_stack;
 use crate::{DatasetClause, DefaultGraph};
 use entail_model::{Cancellation, Fault, Reason};
+use entail_syntax::Nesting;
+use entail_syntax::limits::TEXT_BYTES_MAX;
 use oxrdf::NamedNode;
 use serde_json::Value;
 use spargebra::Query;
@@ -94,8 +94,13 @@ pub fn run_tuned(
     cluster: Arc<dyn Cluster>,
     output: Output<'_>,
 ) -> Result<Summary, Fault> {
-    let text = limits::check(&request.text)?;
-    with_stack(text.nesting(), || run_checked(&request, text, tuning, cluster, output))
+    let span = info_span!("parse");
+    let source = span.in_scope(|| source(&request))?;
+    with_stack(source.nesting(), || {
+        let statement = span.in_scope(|| source.statement())?;
+        drop(span);
+        run_statement(&request, statement, tuning, cluster, output)
+    })
 }
 
 /// The fast path: answers a query if the plan cache has a prepared query for its text and a [local](Cluster::is_local)
@@ -105,7 +110,7 @@ pub fn run_tuned(
 /// As for [`run`].
 pub fn run_local(request: &Request, cluster: Arc<dyn Cluster>) -> Result<LocalOutcome, Fault> {
     let Some(cache) = cache(request).filter(|_| request.mode == Mode::Run) else { return Ok(LocalOutcome::Fallback) };
-    if request.text.len() > limits::TEXT_BYTES_MAX {
+    if request.text.len() > TEXT_BYTES_MAX {
         return Ok(LocalOutcome::Fallback);
     }
     let Some((query, parameters)) = info_span!("parse").in_scope(|| cache.prepared(&request.text)) else {
@@ -139,11 +144,15 @@ fn cache(request: &Request) -> Option<&PlanCache> {
     request.plans.as_deref().filter(|_| request.base.is_none())
 }
 
-/// The query of the request's text.
-fn statement(request: &Request, text: Checked<'_>) -> Result<Statement, Fault> {
+/// The source of the request's text.
+fn source(request: &Request) -> Result<Source<'_>, Fault> {
+    if request.text.len() > TEXT_BYTES_MAX {
+        let message = format!("a text of {} bytes; at most {TEXT_BYTES_MAX} are read", request.text.len());
+        return Err(Fault::new(Reason::LimitExceeded, message));
+    }
     match cache(request) {
-        Some(cache) => cache.statement(text),
-        None => parse::parse_query(text, request.base.as_deref()).map(|query| Statement::Algebra(Box::new(query))),
+        Some(cache) => cache.source(&request.text),
+        None => Source::uncached(&request.text, request.base.as_deref()),
     }
 }
 
@@ -161,14 +170,13 @@ fn session(
     Ok(session)
 }
 
-fn run_checked(
+fn run_statement(
     request: &Request,
-    text: Checked<'_>,
+    statement: Statement,
     tuning: Tuning,
     cluster: Arc<dyn Cluster>,
     output: Output<'_>,
 ) -> Result<Summary, Fault> {
-    let statement = info_span!("parse").in_scope(|| statement(request, text))?;
     let plan = info_span!("plan").in_scope(|| match statement {
         Statement::Prepared(query, parameters) => {
             request.format.of_solutions()?;

@@ -9,15 +9,16 @@ use crate::cluster::Cluster;
 use crate::evaluate::answer;
 use crate::query::prepare::plan_pattern;
 use crate::session::Session;
-use crate::text::limits::{self, Checked};
-use crate::text::parse;
 use crate::text::stack::with_stack;
+use crate::text::{parse, translate};
 use crate::{DatasetClause, DefaultGraph};
 use entail_model::{Cancellation, Fault, Reason};
+use entail_syntax::Parsed;
+use entail_syntax::ast::{self, OperationKind};
 use oxrdf::{GraphName, Quad};
+use spargebra::GraphUpdateOperation;
 use spargebra::algebra::{GraphPattern, QueryDataset};
 use spargebra::term::QuadPattern;
-use spargebra::{GraphUpdateOperation, Update};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -40,13 +41,12 @@ pub struct UpdateRequest {
 /// # Errors
 /// As for [`quads`], as far as they do not depend on facts.
 pub fn check(text: &str, base: Option<&str>) -> Result<(), Fault> {
-    let text = limits::check(text)?;
-    with_stack(text.nesting(), || parsed(text, base).map(drop))
+    parsed(text, base).map(drop)
 }
 
-fn parsed(text: Checked<'_>, base: Option<&str>) -> Result<Update, Fault> {
-    let update = parse::parse_update(text, base)?;
-    update.operations.iter().try_for_each(check_supported)?;
+fn parsed(text: &str, base: Option<&str>) -> Result<Parsed<ast::Update>, Fault> {
+    let update = parse::update(text, base)?;
+    update.tree.operations.iter().try_for_each(|operation| check_supported(&operation.kind))?;
     Ok(update)
 }
 
@@ -55,12 +55,12 @@ fn parsed(text: Checked<'_>, base: Option<&str>) -> Result<Update, Fault> {
 /// # Errors
 /// `Syntax` and `LimitExceeded` for the text; `Unsupported` for DELETE, LOAD and similar operations, by name.
 pub fn quads(request: UpdateRequest, cluster: Arc<dyn Cluster>) -> Result<Vec<Quad>, Fault> {
-    let text = limits::check(&request.text)?;
-    with_stack(text.nesting(), || quads_of(&request, text, &cluster))
+    let Parsed { tree, nesting } = parsed(&request.text, request.base.as_deref())?;
+    with_stack(nesting, || quads_of(&request, &tree, &cluster))
 }
 
-fn quads_of(request: &UpdateRequest, text: Checked<'_>, cluster: &Arc<dyn Cluster>) -> Result<Vec<Quad>, Fault> {
-    let update = parsed(text, request.base.as_deref())?;
+fn quads_of(request: &UpdateRequest, tree: &ast::Update, cluster: &Arc<dyn Cluster>) -> Result<Vec<Quad>, Fault> {
+    let update = translate::update(tree, &request.text)?;
     let base = update.base_iri.map(oxiri::Iri::into_inner);
     let mut quads = Vec::new();
     for operation in update.operations {
@@ -81,19 +81,23 @@ fn quads_of(request: &UpdateRequest, text: Checked<'_>, cluster: &Arc<dyn Cluste
     Ok(quads)
 }
 
-fn check_supported(operation: &GraphUpdateOperation) -> Result<(), Fault> {
+fn check_supported(operation: &OperationKind) -> Result<(), Fault> {
     match operation {
-        GraphUpdateOperation::InsertData { .. } | GraphUpdateOperation::Create { .. } => Ok(()),
-        GraphUpdateOperation::DeleteInsert { delete, .. } if delete.is_empty() => Ok(()),
-        GraphUpdateOperation::DeleteInsert { .. } => Err(deletes("DELETE .. WHERE")),
-        GraphUpdateOperation::DeleteData { .. } => Err(deletes("DELETE DATA")),
-        GraphUpdateOperation::Clear { .. } => Err(deletes("CLEAR")),
-        GraphUpdateOperation::Drop { .. } => Err(deletes("DROP")),
-        GraphUpdateOperation::Load { .. } => Err(unsupported("LOAD; load files with `entail load`")),
+        OperationKind::InsertData(_) | OperationKind::Create(..) => Ok(()),
+        OperationKind::Modify { delete: Some(quads), .. } if !quads.is_empty() => Err(deletes("DELETE .. WHERE")),
+        OperationKind::Modify { .. } => Ok(()),
+        OperationKind::DeleteWhere(_) => Err(deletes("DELETE WHERE")),
+        OperationKind::DeleteData(_) => Err(deletes("DELETE DATA")),
+        OperationKind::Clear(..) => Err(deletes("CLEAR")),
+        OperationKind::Drop(..) => Err(deletes("DROP")),
+        OperationKind::Load { .. } => Err(unsupported("LOAD; load files with `entail load`")),
+        OperationKind::Transfer { kind: ast::Transfer::Add, .. } => Ok(()),
+        // A graph to itself: nothing is done.
+        OperationKind::Transfer { from, to, .. } if from == to => Ok(()),
+        OperationKind::Transfer { kind, .. } => Err(deletes(kind.name())),
     }
 }
 
-/// COPY and MOVE begin with a DROP of their target.
 fn deletes(operation: &str) -> Fault {
     unsupported(&format!("{operation}; this version has no deletes"))
 }

@@ -11,7 +11,8 @@
 //! name functions, graphs or datatypes, and whether a rewriting applies may depend on them: its key has the whole text.
 
 use crate::algebra::parameters::MARKER;
-use crate::text::tokens::{Token, tokens};
+use entail_syntax::Language;
+use entail_syntax::lexer::{Kind, Lexer, Token};
 use oxrdf::NamedNode;
 
 /// The identity of a query text in the plan cache.
@@ -22,7 +23,7 @@ pub(crate) struct Fingerprint {
     pub parameters: Vec<NamedNode>,
 }
 
-/// The fingerprint of a text; `None` for a text with damaged characters.
+/// The fingerprint of a text; `None` for a text that is not made of tokens.
 pub(crate) fn fingerprint(text: &str) -> Option<Fingerprint> {
     if let Some(plain) = plain(text) {
         return Some(plain);
@@ -79,26 +80,26 @@ fn each_parameter(
     })
 }
 
-/// Passes each significant piece of a text to `take`, and turns white space and comments into one space; `None` if
-/// `take` refuses a piece, or at a damaged character.
+/// Passes each token of a text to `take`, and turns white space and comments into one space; `None` if `take` refuses a
+/// token, or where no token begins.
 fn normalise<'t>(
     text: &'t str,
     copy: &mut String,
-    mut take: impl FnMut(&'t str, Option<Token<'t>>, &mut String) -> Option<()>,
+    mut take: impl FnMut(&'t str, &Token<'t>, &mut String) -> Option<()>,
 ) -> Option<()> {
-    let mut pieces = tokens(text);
-    let (start, mut is_apart) = (copy.len(), false);
-    while let Some((piece, token)) = pieces.piece() {
-        if piece.starts_with([' ', '\t', '\r', '\n', '#']) {
-            is_apart = true;
-            continue;
+    let mut lexer = Lexer::new(text, Language::Query);
+    let (start, mut end) = (copy.len(), 0);
+    loop {
+        let token = lexer.token().ok()?;
+        if token.kind == Kind::End {
+            return Some(());
         }
-        if std::mem::take(&mut is_apart) && copy.len() > start {
+        if token.start > end && copy.len() > start {
             copy.push(' ');
         }
-        take(piece, token, copy)?;
+        end = token.end;
+        take(&text[token.start..token.end], &token, copy)?;
     }
-    pieces.is_at_end().then_some(())
 }
 
 /// The kind of a piece of a plain text.
@@ -119,21 +120,19 @@ struct Plain {
 
 impl Plain {
     /// The role of the next piece; `None` if the text is not plain.
-    fn take(&mut self, piece: &str, token: Option<Token<'_>>) -> Option<Role> {
+    fn take(&mut self, piece: &str, token: &Token<'_>) -> Option<Role> {
         let after_select = std::mem::take(&mut self.after_select);
         let before_name = std::mem::replace(&mut self.before_name, piece.ends_with([':', '^']));
-        match token {
-            Some(Token::Word(word)) => self.word(word)?,
-            Some(Token::Operator(b'*')) if after_select => {}
-            Some(Token::Operator(b'/' | b'^') | Token::Variable(_)) => {}
-            Some(Token::Open(bracket) | Token::Close(bracket)) if bracket != b'(' && bracket != b')' => {}
-            Some(_) => return None,
-            None if piece.len() > 1 && piece.starts_with('<') => {
-                return Some(if before_name { Role::Other } else { Role::Parameter });
+        match token.kind {
+            Kind::Word(word) => self.word(word)?,
+            Kind::Mark("*") if after_select => {}
+            Kind::Mark("/" | "^" | "^^" | "{" | "}" | "[" | "]" | "." | ";" | ",") => {}
+            Kind::Iri(_) if !before_name => return Some(Role::Parameter),
+            Kind::Iri(_) | Kind::Prefixed { .. } | Kind::Blank(_) | Kind::Variable(_) => {}
+            Kind::String { .. } | Kind::Language(_) => {}
+            Kind::Integer(number) | Kind::Decimal(number) | Kind::Double(number) if !number.starts_with(['+', '-']) => {
             }
-            // A string, a number, a language tag, a name with the empty prefix, or punctuation.
-            None if piece.starts_with(|first: char| first.is_ascii_digit() || "\"'@:.;,".contains(first)) => {}
-            None => return None,
+            _ => return None,
         }
         Some(Role::Other)
     }
@@ -150,7 +149,7 @@ impl Plain {
             self.after_select = true;
             return Some(());
         }
-        let is_known = word.contains(':') || is(&["a", "limit", "offset", "prefix", "union", "where", "true", "false"]);
+        let is_known = is(&["a", "limit", "offset", "prefix", "union", "where", "true", "false"]);
         is_known.then_some(())
     }
 }

@@ -1,13 +1,14 @@
-//! Query text: its limits, its tokens, the parser, and the fingerprint under which a text is cached.
+//! Query text: the parser, the translation to algebra, and the fingerprint under which a text is cached.
 //!
 //! ```text
-//! text ──limits──► checked text ──parse──► algebra
+//! text ──parse──► syntax tree ──translate──► algebra
 //!   └──fingerprint──► key of the plan cache, and parameters
 //! ```
+//!
+//! Parsing takes little stack, whatever the text; everything after it may take as much as the [nesting](stack) of the text
+//! needs.
 
 pub(crate) mod fingerprint;
-pub mod limits;
 pub(crate) mod parse;
-mod select_star;
 pub(crate) mod stack;
-mod tokens;
+pub(crate) mod translate;

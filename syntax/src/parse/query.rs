@@ -47,7 +47,7 @@ impl Parser<'_> {
             return self.unexpected("SELECT, CONSTRUCT, DESCRIBE, ASK, PREFIX, BASE or VERSION");
         };
         if UPDATES.iter().any(|update| word.eq_ignore_ascii_case(update)) {
-            return spot.syntax("this is an update, where a query is wanted");
+            return spot.syntax("this is an update, not a query");
         }
         let suggestion = suggestion(word, FORMS.into_iter().chain(["PREFIX", "BASE", "VERSION"]));
         let expected = "expected SELECT, CONSTRUCT, DESCRIBE, ASK, PREFIX, BASE or VERSION";

@@ -73,7 +73,7 @@ impl Parser<'_> {
         let expected = "INSERT, DELETE, WITH, LOAD, CLEAR, DROP, CREATE, ADD, MOVE, COPY, PREFIX, BASE or VERSION";
         let Kind::Word(word) = self.peek().kind else { return self.unexpected(expected) };
         if ["SELECT", "CONSTRUCT", "DESCRIBE", "ASK"].iter().any(|form| word.eq_ignore_ascii_case(form)) {
-            return self.spot().syntax("this is a query, where an update is wanted");
+            return self.spot().syntax("this is a query, not an update");
         }
         self.spot().syntax(format!("expected {expected}, found `{word}`{}", suggestion(word, WORDS)))
     }

@@ -77,8 +77,8 @@ impl Manifest {
     fn check_syntax(&self, action: &Term, is_positive: bool) -> Result<(), String> {
         let Term::NamedNode(file) = action else { return Err("no query".into()) };
         let text = self.text(file.as_str())?;
-        let parser = spargebra::SparqlParser::new().with_base_iri(file.as_str()).map_err(|error| error.to_string())?;
-        match (parser.parse_query(&text), is_positive) {
+        let base = oxiri::Iri::parse(file.as_str().to_owned()).map_err(|error| error.to_string())?;
+        match (entail_syntax::parse_query(&text, Some(base)), is_positive) {
             (Ok(_), true) | (Err(_), false) => Ok(()),
             (Ok(_), false) => Err("accepted".into()),
             (Err(error), true) => Err(error.to_string()),

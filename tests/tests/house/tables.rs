@@ -18,7 +18,7 @@ pub const ROOMS: [Room; 16] = [
     room("syntax", &["model"], &[]),
     room("logic", &["model", "syntax"], &[]),
     room("rdf", &["model"], &[]),
-    room("sparql", &["model", "logic"], &[]),
+    room("sparql", &["model", "syntax", "logic"], &[]),
     room("proto", &["model"], &[]),
     room("telemetry", &[], &[]),
     room("node-api", &["model", "logic", "proto", "telemetry"], &[]),
@@ -32,6 +32,7 @@ pub const ROOMS: [Room; 16] = [
         "tests",
         &[
             "model",
+            "syntax",
             "logic",
             "sparql",
             "proto",
