@@ -29,14 +29,19 @@ use std::sync::Arc;
 /// the processor's cache.
 const PIECE: usize = 1024;
 
+/// Bytes of the texts of such rows, if expressions build strings of them.
+const PIECE_BYTES: usize = 2 << 20;
+
 /// A program that is ready to run: its constants are read, and its regular expressions are compiled once.
 pub struct Evaluator {
     program: Program,
     /// By step.
     constants: Vec<Value>,
     patterns: Cache,
-    /// Is a row so much work that neighbouring rows with the same terms are computed once?
+    /// Does it build strings or look into them, so that a row may be much work?
     is_costly: bool,
+    /// May two rows with the same terms have different values?
+    is_volatile: bool,
 }
 
 impl Evaluator {
@@ -56,8 +61,9 @@ impl Evaluator {
             Step::Cast(..) | Step::CastString(_) => true,
             _ => false,
         };
-        let is_costly = !program.is_volatile() && program.steps().iter().any(is_work);
-        Ok(Self { program, constants, patterns: Cache::default(), is_costly })
+        let is_costly = program.steps().iter().any(is_work);
+        let is_volatile = program.is_volatile();
+        Ok(Self { program, constants, patterns: Cache::default(), is_costly, is_volatile })
     }
 
     pub fn program(&self) -> &Program {
@@ -78,7 +84,10 @@ impl Evaluator {
         let run = Run { evaluator: self, columns, context };
         let rows: Vec<u32> = (0..columns.rows as u32).collect();
         let (mut truths, mut values) = (Vec::new(), Vec::new());
-        for piece in rows.chunks(PIECE) {
+        let mut rest = &rows[..];
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(self.piece(columns, rest));
+            rest = after;
             budget.look()?;
             let before = budget.bytes_built;
             let column = run.operand(self.program.root(), piece, budget)?.into_column();
@@ -109,9 +118,13 @@ impl Evaluator {
     ) -> Result<Vec<u32>, Fault> {
         let run = Run { evaluator: self, columns, context };
         let mut kept = Vec::new();
-        let distinct = if self.is_costly { self.distinct_neighbours(columns) } else { None };
+        // Neighbouring rows with the same terms are computed once, where that is worth the comparison.
+        let distinct = (self.is_costly && !self.is_volatile).then(|| self.distinct_neighbours(columns)).flatten();
         let rows = distinct.unwrap_or_else(|| (0..columns.rows as u32).collect());
-        for (index, piece) in rows.chunks(PIECE).enumerate() {
+        let mut rest = &rows[..];
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(self.piece(columns, rest));
+            rest = after;
             budget.look()?;
             let before = budget.bytes_built;
             let truths = run.truths(self.program.root(), piece, budget)?;
@@ -119,12 +132,28 @@ impl Evaluator {
             for (at, truth) in truths.iter().enumerate() {
                 if *truth == Truth::True {
                     // All rows up to the next one that was computed.
-                    let end = rows.get(index * PIECE + at + 1).copied().unwrap_or(columns.rows as u32);
-                    kept.extend(piece[at]..end);
+                    let next = piece.get(at + 1).or_else(|| rest.first());
+                    kept.extend(piece[at]..next.copied().unwrap_or(columns.rows as u32));
                 }
             }
         }
         Ok(kept)
+    }
+
+    /// How many of the rows are computed next: fewer if their texts are long, so that what is built of them stays small.
+    fn piece(&self, columns: &Columns<'_>, rows: &[u32]) -> usize {
+        let most = rows.len().min(PIECE);
+        if !self.is_costly {
+            return most;
+        }
+        let read: Vec<&Source<'_>> =
+            self.program.slots().iter().filter_map(|slot| columns.sources.get(*slot as usize)).collect();
+        let mut bytes = 0;
+        let is_within = |row: &&u32| {
+            bytes += read.iter().map(|source| source.view(**row as usize).bytes()).sum::<usize>();
+            bytes <= PIECE_BYTES
+        };
+        rows[..most].iter().take_while(is_within).count().max(1)
     }
 
     /// The rows that differ from the row before in an id that the program reads; `None` if it reads other columns than ids.

@@ -106,3 +106,89 @@ impl Compiler<'_> {
         self.builder.add(Step::Call(function, arguments))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entail_model::Reason;
+    use entail_syntax::Spot;
+    use entail_syntax::ast::{AggregateFunction, Arithmetic, Comparison, Membership};
+    use oxrdf::vocab::xsd;
+    use oxrdf::{Literal, NamedNode};
+
+    /// `?x` is slot 0; aggregates and patterns have slots of their own.
+    struct Slots;
+
+    impl Scope for Slots {
+        fn variable(&mut self, variable: &Variable) -> Option<Slot> {
+            (variable.as_str() == "x").then_some(0)
+        }
+
+        fn exists(&mut self, _group: &Group) -> Result<Slot, Fault> {
+            Ok(7)
+        }
+
+        fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Slot, Fault> {
+            if aggregate.is_distinct { Err(Fault::internal("no such column")) } else { Ok(8) }
+        }
+    }
+
+    const SPOT: Spot = Spot { line: 3, column: 5 };
+
+    fn expression(kind: ExpressionKind) -> Expression {
+        Expression { kind, spot: SPOT }
+    }
+
+    fn variable(name: &str) -> Expression {
+        expression(ExpressionKind::Variable(Variable::new_unchecked(name)))
+    }
+
+    fn number(number: i64) -> Expression {
+        expression(ExpressionKind::Literal(Literal::from(number)))
+    }
+
+    fn text(kind: ExpressionKind) -> String {
+        let program = Program::compile(&expression(kind), &mut Slots).unwrap();
+        program.text(&|slot| format!("?{slot}")).replace(xsd::INTEGER.as_str(), "integer")
+    }
+
+    #[test]
+    fn each_kind_has_its_step() {
+        let group = || Box::new(Group { elements: Vec::new(), spot: SPOT });
+        let aggregate =
+            |is_distinct| Box::new(Aggregate { function: AggregateFunction::Count, argument: None, is_distinct });
+        let custom = |name: &str, arguments| ExpressionKind::Custom {
+            function: NamedNode::new_unchecked(name),
+            arguments,
+            distinct: None,
+        };
+        for (kind, expected) in [
+            (ExpressionKind::Variable(Variable::new_unchecked("y")), "?_"),
+            (ExpressionKind::Or(vec![variable("x"), number(1), variable("x")]), "(?0 || \"1\"^^<integer> || ?0)"),
+            (
+                ExpressionKind::Compare(Comparison::NotEqual, Box::new([variable("x"), number(1)])),
+                "(?0 != \"1\"^^<integer>)",
+            ),
+            (
+                ExpressionKind::Member(Membership::NotIn, Box::new(variable("x")), vec![number(1)]),
+                "(?0 NOT IN (\"1\"^^<integer>))",
+            ),
+            (ExpressionKind::Chain(Box::new(variable("x")), vec![(Arithmetic::Subtract, variable("x"))]), "(?0 - ?0)"),
+            (ExpressionKind::Unary(Unary::Minus, Box::new(variable("x"))), "(-?0)"),
+            (ExpressionKind::Call(Function::Bound, vec![variable("x")]), "BOUND(?0)"),
+            (custom(xsd::INTEGER.as_str(), vec![variable("x")]), "<integer>(?0)"),
+            (ExpressionKind::Exists(Presence::NotExists, group()), "(!?7)"),
+            (ExpressionKind::Aggregate(aggregate(false)), "?8"),
+        ] {
+            assert_eq!(text(kind), expected);
+        }
+        for (kind, reason) in [
+            (custom("urn:f", vec![]), Reason::Unsupported),
+            (custom(xsd::INTEGER.as_str(), vec![]), Reason::InvalidRequest),
+            (ExpressionKind::Aggregate(aggregate(true)), Reason::Internal),
+        ] {
+            let fault = Program::compile(&expression(kind), &mut Slots).unwrap_err();
+            assert_eq!((fault.reason, fault.position.map(|at| (at.line, at.column))), (reason, Some((3, 5))));
+        }
+    }
+}

@@ -6,6 +6,7 @@
 
 mod algebra;
 mod compile;
+mod print;
 
 pub use compile::Scope;
 
@@ -79,6 +80,7 @@ impl Program {
     pub fn check(&self) -> Result<(), Fault> {
         let corrupt = |what: &str| Err(Fault::corrupt(format!("an expression {what}")));
         let mut heights: Vec<usize> = Vec::with_capacity(self.steps.len());
+        let mut is_read = vec![false; self.steps.len()];
         for step in &self.steps {
             let operands = step.operands();
             if operands.iter().any(|operand| *operand as usize >= heights.len()) {
@@ -87,6 +89,12 @@ impl Program {
             let height = operands.iter().map(|operand| heights[*operand as usize] + 1).max().unwrap_or(0);
             if height > DEPTH_MAX {
                 return corrupt("of too many levels");
+            }
+            // Otherwise a short program could be a number of computations that doubles with each step.
+            for operand in operands.iter().filter(|operand| heights[**operand as usize] > 0) {
+                if std::mem::replace(&mut is_read[*operand as usize], true) {
+                    return corrupt("with a step that is read twice");
+                }
             }
             match step {
                 Step::Constant(bytes) if !bytes.is_empty() => {
@@ -123,7 +131,6 @@ impl Program {
         let reads_ids = |step: &Step| match step {
             Step::Call(Function::SameTerm, sides) => sides.iter().all(is_slot),
             Step::Call(function, _) => function::needs_kind_only(*function),
-            Step::Or(_) | Step::And(_) | Step::Unary(Unary::Not, _) => !step.operands().iter().any(is_slot),
             _ => !step.operands().iter().any(is_slot),
         };
         self.steps.len() > 1 && self.steps.iter().all(reads_ids)
@@ -232,6 +239,7 @@ mod tests {
             vec![Step::Unary(Unary::Not, 7)],
             vec![slot.clone(), Step::Call(Function::Str, vec![])],
             vec![slot.clone(), Step::Call(Function::If, vec![0, 0])],
+            vec![slot.clone(), Step::Unary(Unary::Not, 0), Step::And(vec![1, 1])],
             vec![Step::Constant(b"?".as_slice().into())],
             deep,
         ] {

@@ -13,6 +13,9 @@ use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
 use regex_syntax::hir::Hir;
 
+/// States times places that a search with captures keeps.
+const CAPTURES_MAX: usize = 1 << 20;
+
 /// Both automata of a pattern.
 pub struct Stepwise {
     nfa: NFA,
@@ -25,6 +28,9 @@ impl Stepwise {
         let config =
             thompson::Config::new().which_captures(WhichCaptures::All).nfa_size_limit(Some(bytes_max)).utf8(true);
         let nfa = thompson::Compiler::new().configure(config).build_from_hir(tree).ok()?;
+        if nfa.states().len() * nfa.group_info().slot_len() > CAPTURES_MAX {
+            return None;
+        }
         // Without one, the simulation of the NFA answers everything.
         let config = DFA::config().skip_cache_capacity_check(true).cache_capacity(4 << 20);
         let dfa = DFA::builder().configure(config).build_from_nfa(nfa.clone()).ok();
@@ -36,9 +42,14 @@ impl Stepwise {
         self.nfa.states().len()
     }
 
-    /// Bytes after which the budget is asked: a step of a large automaton may look at all its states.
-    fn stride(&self) -> usize {
-        ((64 << 10) / self.states().max(1)).clamp(8, 4096)
+    /// The work of a step that captures.
+    pub fn states_with_captures(&self) -> usize {
+        self.states() * self.nfa.group_info().slot_len()
+    }
+
+    /// Bytes after which the budget is asked, for a step that looks at so many states.
+    fn stride(states: usize) -> usize {
+        ((64 << 10) / states.max(1)).clamp(1, 4096)
     }
 
     /// Does a part of the text match? Lines at the end of the text are as `regex-automata` has them.
@@ -57,7 +68,7 @@ impl Stepwise {
     fn steps(&self, dfa: &DFA, text: &[u8], budget: &mut Budget<'_>) -> Result<Option<bool>, Fault> {
         let mut cache = dfa.create_cache();
         let Ok(mut state) = dfa.start_state_forward(&mut cache, &Input::new(text)) else { return Ok(None) };
-        let stride = self.stride();
+        let stride = Self::stride(self.states());
         for piece in text.chunks(stride) {
             budget.look_after(piece.len(), stride)?;
             for byte in piece {
@@ -99,7 +110,7 @@ impl Stepwise {
         };
         let (mut now, mut next) = (Threads::new(&self.nfa, slots), Threads::new(&self.nfa, slots));
         let mut best: Option<Vec<Option<usize>>> = None;
-        let stride = self.stride();
+        let stride = Self::stride(self.states_with_captures());
         for at in from..=text.len() {
             if (at - from) % stride == 0 {
                 budget.look_after(stride, stride)?;

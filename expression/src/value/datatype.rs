@@ -51,6 +51,40 @@ pub enum Range {
 }
 
 impl Range {
+    const ALL: [Self; 13] = [
+        Self::All,
+        Self::NonPositive,
+        Self::Negative,
+        Self::NonNegative,
+        Self::Positive,
+        Self::Long,
+        Self::Int,
+        Self::Short,
+        Self::Byte,
+        Self::UnsignedLong,
+        Self::UnsignedInt,
+        Self::UnsignedShort,
+        Self::UnsignedByte,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::All => "integer",
+            Self::NonPositive => "nonPositiveInteger",
+            Self::Negative => "negativeInteger",
+            Self::NonNegative => "nonNegativeInteger",
+            Self::Positive => "positiveInteger",
+            Self::Long => "long",
+            Self::Int => "int",
+            Self::Short => "short",
+            Self::Byte => "byte",
+            Self::UnsignedLong => "unsignedLong",
+            Self::UnsignedInt => "unsignedInt",
+            Self::UnsignedShort => "unsignedShort",
+            Self::UnsignedByte => "unsignedByte",
+        }
+    }
+
     fn bounds(self) -> (i128, i128) {
         match self {
             Self::All => (i128::MIN, i128::MAX),
@@ -75,6 +109,7 @@ impl Datatype {
     pub fn of(iri: &str) -> Option<Self> {
         Some(match iri.strip_prefix(XSD)? {
             "boolean" => Self::Boolean,
+            // The one that is asked for most.
             "integer" => Self::Integer(Range::All),
             "decimal" => Self::Decimal,
             "float" => Self::Float,
@@ -86,20 +121,27 @@ impl Datatype {
             "duration" => Self::Duration,
             "yearMonthDuration" => Self::YearMonthDuration,
             "dayTimeDuration" => Self::DayTimeDuration,
-            "nonPositiveInteger" => Self::Integer(Range::NonPositive),
-            "negativeInteger" => Self::Integer(Range::Negative),
-            "nonNegativeInteger" => Self::Integer(Range::NonNegative),
-            "positiveInteger" => Self::Integer(Range::Positive),
-            "long" => Self::Integer(Range::Long),
-            "int" => Self::Integer(Range::Int),
-            "short" => Self::Integer(Range::Short),
-            "byte" => Self::Integer(Range::Byte),
-            "unsignedLong" => Self::Integer(Range::UnsignedLong),
-            "unsignedInt" => Self::Integer(Range::UnsignedInt),
-            "unsignedShort" => Self::Integer(Range::UnsignedShort),
-            "unsignedByte" => Self::Integer(Range::UnsignedByte),
-            _ => return None,
+            other => Self::Integer(Range::ALL.into_iter().find(|range| range.name() == other)?),
         })
+    }
+
+    /// The IRI.
+    pub fn iri(self) -> String {
+        let name = match self {
+            Self::Boolean => "boolean",
+            Self::Integer(range) => range.name(),
+            Self::Decimal => "decimal",
+            Self::Float => "float",
+            Self::Double => "double",
+            Self::DateTime => "dateTime",
+            Self::DateTimeStamp => "dateTimeStamp",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Duration => "duration",
+            Self::YearMonthDuration => "yearMonthDuration",
+            Self::DayTimeDuration => "dayTimeDuration",
+        };
+        format!("{XSD}{name}")
     }
 
     /// Is it numeric?
@@ -211,5 +253,7 @@ mod tests {
         assert_eq!(integer(&large, Range::All), Err(Unreadable::TooLarge));
         assert_eq!(integer(&large, Range::Byte), Err(Unreadable::Invalid));
         assert_eq!(Datatype::of("http://www.w3.org/2001/XMLSchema#gYear"), None);
+        let all = Range::ALL.map(Datatype::Integer);
+        assert!(all.into_iter().all(|datatype| Datatype::of(&datatype.iri()) == Some(datatype)));
     }
 }

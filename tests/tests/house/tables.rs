@@ -17,9 +17,9 @@ pub const ROOMS: [Room; 17] = [
     room("directory", &["model"], &[]),
     room("syntax", &["model"], &[]),
     room("expression", &["model", "syntax"], &[]),
-    room("logic", &["model", "syntax"], &[]),
+    room("logic", &["model", "syntax", "expression"], &[]),
     room("rdf", &["model"], &[]),
-    room("sparql", &["model", "logic"], &[]),
+    room("sparql", &["model", "expression", "logic"], &[]),
     room("proto", &["model"], &[]),
     room("telemetry", &[], &[]),
     room("node-api", &["model", "logic", "proto", "telemetry"], &[]),
@@ -93,6 +93,9 @@ pub const ABSENT: [(&str, &[&str]); 1] =
 
 /// External crates that provide such interfaces.
 pub const WORLDLY: [&str; 8] = ["getrandom", "hyper", "rand", "rocksdb", "rustix", "tempfile", "tokio", "tonic"];
+
+/// Packages whose library has another name.
+pub const LIBRARIES: [(&str, &str); 1] = [("md-5", "md5")];
 
 /// External dependencies with an owner: the crate's name in Rust, and the only files that may name it.
 pub const OWNED: [(&str, &[&str]); 15] = [

@@ -132,7 +132,7 @@ fn spareval_agrees() {
 }
 
 /// The form that `spareval` evaluates.
-fn optimised(expression: &Expression) -> sparopt::algebra::Expression {
+pub fn optimised(expression: &Expression) -> sparopt::algebra::Expression {
     let inner = Box::new(GraphPattern::Values { variables: Vec::new(), bindings: vec![Vec::new()] });
     let variable = Variable::new_unchecked("result");
     let extend = GraphPattern::Extend { inner, variable, expression: expression.clone() };
@@ -143,7 +143,7 @@ fn optimised(expression: &Expression) -> sparopt::algebra::Expression {
 }
 
 /// Numbers may be written in other ways.
-fn is_same_value(ours: Option<&Term>, theirs: Option<&Term>) -> bool {
+pub fn is_same_value(ours: Option<&Term>, theirs: Option<&Term>) -> bool {
     match (ours, theirs) {
         (Some(Term::Literal(ours)), Some(Term::Literal(theirs))) if ours.datatype() == theirs.datatype() => {
             let (one, other) = (Value::of(ours.as_ref().into()), Value::of(theirs.as_ref().into()));
