@@ -100,14 +100,8 @@ fn folders(root: &Path) -> Vec<PathBuf> {
 }
 
 /// Tests that are expected to fail, and the reason why Entail cannot fix them. Every other failure is a defect.
-pub const KNOWN_FAILURES: [(&str, &str); 12] = [
-    ("sparql10/expr-builtin/dawg-str-1", "the evaluator keeps a number's value, not how it was written"),
-    ("sparql10/expr-builtin/dawg-str-2", "the evaluator keeps a number's value, not how it was written"),
+pub const KNOWN_FAILURES: [(&str, &str); 9] = [
     ("sparql10/expr-builtin/case-insensitive-booleans", "the parser knows booleans in lower case only"),
-    (
-        "sparql10/open-world/date-2",
-        "to the evaluator dates with and without a time zone differ, and are not incomparable",
-    ),
     ("sparql10/syntax-sparql3/syn-bad-26", "the parser accepts it"),
     ("sparql11/functions/bnode01", "the evaluator's BNODE(label) gives the same node in every row"),
     ("sparql11/service/service1", "no other endpoints are asked"),
