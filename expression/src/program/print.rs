@@ -49,9 +49,11 @@ mod tests {
     fn a_program_is_shown_as_it_was_written() {
         let shown = |text: &str| {
             let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).unwrap();
-            let spargebra::Query::Ask { pattern: GraphPattern::Filter { expr, .. }, .. } = query else {
-                panic!("{text}")
-            };
+            let spargebra::Query::Ask { mut pattern, .. } = query else { panic!("{text}") };
+            while let GraphPattern::Project { inner, .. } = pattern {
+                pattern = *inner;
+            }
+            let GraphPattern::Filter { expr, .. } = pattern else { panic!("{text}") };
             let mut names = Vec::new();
             let mut slot = |variable: &oxrdf::Variable| {
                 names.push(variable.to_string());

@@ -62,8 +62,12 @@ fn form(term: &Term) -> &str {
 
 fn parse(text: &str) -> Expression {
     let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).expect("a query");
-    match query {
-        spargebra::Query::Ask { pattern: GraphPattern::Filter { expr, .. }, .. } => expr,
+    let spargebra::Query::Ask { mut pattern, .. } = query else { panic!("{text}") };
+    while let GraphPattern::Project { inner, .. } = pattern {
+        pattern = *inner;
+    }
+    match pattern {
+        GraphPattern::Filter { expr, .. } => expr,
         other => panic!("no filter: {other}"),
     }
 }
