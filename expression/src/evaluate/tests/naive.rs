@@ -75,7 +75,7 @@ fn condition(term: Option<Term>) -> Option<bool> {
     }
     match datatype.strip_prefix("http://www.w3.org/2001/XMLSchema#")? {
         "boolean" => Some(matches!(literal.value(), "true" | "1")),
-        "integer" | "int" => Some(literal.value().parse::<i64>().is_ok_and(|number| number != 0)),
+        "integer" | "int" => Some(literal.value().parse::<i128>().is_ok_and(|number| number != 0)),
         "byte" => Some(literal.value().parse::<i8>().is_ok_and(|number| number != 0)),
         "decimal" | "double" | "float" => Some(
             literal.value().replace("INF", "inf").parse::<f64>().is_ok_and(|number| number != 0.0 && !number.is_nan()),

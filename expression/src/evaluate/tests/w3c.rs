@@ -3,6 +3,7 @@
 
 use super::spareval::is_same_value;
 use super::*;
+use oxiri::Iri;
 use oxrdf::{NamedNode, Triple};
 use oxttl::TurtleParser;
 use sparesults::{QueryResultsFormat, QueryResultsParser, SliceQueryResultsParserOutput};
@@ -94,10 +95,10 @@ fn object(graph: &[Triple], subject: &Term, predicate: &str) -> Option<Term> {
 fn run(query: &Path, facts: &[Triple], result: &Path) -> Option<Result<(), String>> {
     let text = std::fs::read_to_string(query).ok()?;
     let parser = SparqlParser::new().with_base_iri(format!("file://{}", query.display())).ok()?;
-    let spargebra::Query::Select { pattern, .. } = parser.parse_query(&text).ok()? else { return None };
+    let spargebra::Query::Select { pattern, base_iri, .. } = parser.parse_query(&text).ok()? else { return None };
     let found = match &pattern {
         GraphPattern::Project { inner, variables } => {
-            let mut rows = solve(inner, facts)?;
+            let mut rows = solve(inner, facts, base_iri.as_ref())?;
             let is_kept = |name: &String| variables.iter().any(|variable| variable.as_str() == name);
             rows.iter_mut().for_each(|row| row.retain(|name, _| is_kept(name)));
             rows
@@ -107,7 +108,7 @@ fn run(query: &Path, facts: &[Triple], result: &Path) -> Option<Result<(), Strin
     Some(same(found, expected(result)?))
 }
 
-fn solve(pattern: &GraphPattern, facts: &[Triple]) -> Option<Vec<Row>> {
+fn solve(pattern: &GraphPattern, facts: &[Triple], base: Option<&Iri<String>>) -> Option<Vec<Row>> {
     match pattern {
         GraphPattern::Bgp { patterns } => {
             let start = vec![Row::new()];
@@ -116,7 +117,7 @@ fn solve(pattern: &GraphPattern, facts: &[Triple]) -> Option<Vec<Row>> {
             }))
         }
         GraphPattern::Join { left, right } => {
-            let (left, right) = (solve(left, facts)?, solve(right, facts)?);
+            let (left, right) = (solve(left, facts, base)?, solve(right, facts, base)?);
             let join = |one: &Row, other: &Row| {
                 let agrees = other.iter().all(|(name, term)| one.get(name).is_none_or(|own| own == term));
                 agrees.then(|| one.iter().chain(other).map(|(name, term)| (name.clone(), term.clone())).collect())
@@ -124,16 +125,20 @@ fn solve(pattern: &GraphPattern, facts: &[Triple]) -> Option<Vec<Row>> {
             Some(left.iter().flat_map(|one| right.iter().filter_map(move |other| join(one, other))).collect())
         }
         GraphPattern::Filter { expr, inner } => {
-            let rows = solve(inner, facts)?;
+            let rows = solve(inner, facts, base)?;
             let kept = with_columns(expr, &rows, |evaluator, columns| {
                 let mut budget = Budget::new(u64::MAX, &|| Ok(()));
-                evaluator.keep(columns, &context(), &mut budget).unwrap()
+                evaluator.keep(columns, &Context { base, ..context() }, &mut budget).unwrap()
             })?;
             Some(kept.into_iter().map(|row| rows[row as usize].clone()).collect())
         }
         GraphPattern::Extend { inner, variable, expression } => {
-            let mut rows = solve(inner, facts)?;
-            let values = with_columns(expression, &rows, terms)?;
+            let mut rows = solve(inner, facts, base)?;
+            let values = with_columns(expression, &rows, |evaluator, columns| {
+                let mut budget = Budget::new(u64::MAX, &|| Ok(()));
+                let column = evaluator.evaluate(columns, &Context { base, ..context() }, &mut budget).unwrap();
+                (0..column.len()).map(|row| column.view(row).term().unwrap()).collect::<Vec<_>>()
+            })?;
             for (row, value) in rows.iter_mut().zip(values) {
                 row.extend(value.map(|value| (variable.as_str().to_owned(), value)));
             }
