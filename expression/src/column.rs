@@ -81,7 +81,7 @@ impl Truth {
     }
 
     #[inline]
-    pub fn not(self) -> Self {
+    pub fn negated(self) -> Self {
         match self {
             Self::False => Self::True,
             Self::True => Self::False,

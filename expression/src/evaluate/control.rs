@@ -19,7 +19,7 @@ impl Run<'_> {
         rows: &[u32],
         budget: &mut Budget<'_>,
     ) -> Result<Vec<Truth>, Fault> {
-        let mut result = vec![decides.not(); rows.len()];
+        let mut result = vec![decides.negated(); rows.len()];
         // Places of the selection that are not decided, and their rows.
         let mut open: Vec<usize> = (0..rows.len()).collect();
         let mut open_rows = rows.to_vec();
@@ -71,7 +71,7 @@ impl Run<'_> {
             open_rows.extend(open.iter().map(|at| rows[*at]));
         }
         if membership == Membership::NotIn {
-            result.iter_mut().for_each(|truth| *truth = truth.not());
+            result.iter_mut().for_each(|truth| *truth = truth.negated());
         }
         Ok(result)
     }

@@ -225,7 +225,7 @@ impl<'r> Run<'r> {
             Step::Member(membership, element, list) => self.member(*membership, *element, list, rows, budget),
             Step::Unary(Unary::Not, operand) => {
                 let mut truths = self.truths(*operand, rows, budget)?;
-                truths.iter_mut().for_each(|truth| *truth = truth.not());
+                truths.iter_mut().for_each(|truth| *truth = truth.negated());
                 Ok(truths)
             }
             Step::Call(Function::Bound, arguments) => {

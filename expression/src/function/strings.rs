@@ -127,10 +127,10 @@ fn place(text: &str, number: i128, budget: &mut Budget<'_>) -> Result<usize, Fau
     for piece in pieces(text) {
         budget.work(piece.len().min(left.saturating_mul(4)))?;
         // No piece has more characters than bytes.
-        if left < piece.len() {
-            if let Some((at, _)) = piece.char_indices().nth(left) {
-                return Ok(passed + at);
-            }
+        if left < piece.len()
+            && let Some((at, _)) = piece.char_indices().nth(left)
+        {
+            return Ok(passed + at);
         }
         left -= left.min(piece.chars().count());
         passed += piece.len();

@@ -252,7 +252,7 @@ mod tests {
         let slots = || vec![Step::Slot(0), Step::Slot(1)];
         let with = |more: &[Step]| program([&slots()[..], more].concat());
         let same = Step::Call(Function::SameTerm, vec![0, 1]);
-        assert!(with(&[same.clone()]).is_decided_by_ids());
+        assert!(with(std::slice::from_ref(&same)).is_decided_by_ids());
         assert!(with(&[same.clone(), Step::Unary(Unary::Not, 2)]).is_decided_by_ids());
         assert!(with(&[same.clone(), Step::Call(Function::IsIri, vec![0]), Step::And(vec![2, 3])]).is_decided_by_ids());
         for more in [

@@ -112,7 +112,7 @@ impl Stepwise {
         let mut best: Option<Vec<Option<usize>>> = None;
         let stride = Self::stride(self.states_with_captures());
         for at in from..=text.len() {
-            if (at - from) % stride == 0 {
+            if (at - from).is_multiple_of(stride) {
                 budget.look_after(stride, stride)?;
             }
             if best.is_none() && text.is_char_boundary(at) {

@@ -284,7 +284,7 @@ fn expected(text: &str) -> Option<Term> {
 #[test]
 fn expressions_have_their_values() {
     let row = vec![Some(term(A)), Some(term(B)), Some(term(C)), None];
-    let data = Data::of(&[row.clone()]);
+    let data = Data::of(&[row]);
     let mut wrong = Vec::new();
     for (text, value) in GOLDEN {
         let expression = parse(text);
