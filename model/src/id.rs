@@ -169,6 +169,7 @@ impl TermId {
         self.0 & INLINE != 0
     }
 
+    #[inline]
     pub(crate) fn inline_parts(self) -> Option<(u8, u64)> {
         self.is_inline().then_some(((self.0 >> INLINE_KIND_SHIFT & 15) as u8, self.0 & PAYLOAD_MASK))
     }

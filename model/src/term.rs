@@ -16,6 +16,7 @@ use crate::id::{ShardCount, ShardId, TermId, TermKind};
 use oxrdf::vocab::{rdf, xsd};
 use oxrdf::{BaseDirection, BlankNode, Literal, LiteralRef, NamedNode, NamedNodeRef, Term, TermRef, Triple};
 use siphasher::sip128::{Hasher128, SipHasher13};
+use std::fmt;
 use std::hash::Hasher;
 use std::str::FromStr;
 
@@ -196,19 +197,61 @@ fn canonical_date(value: &str) -> Option<u64> {
         .then_some(year << 16 | month << 8 | day)
 }
 
+/// The value that an inline id carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InlineValue {
+    Integer(i64),
+    Boolean(bool),
+    /// From 0001-01-01 to 9999-12-31, without a time zone. The month may have fewer days.
+    Date {
+        year: u16,
+        month: u8,
+        day: u8,
+    },
+}
+
+impl InlineValue {
+    /// The datatype of the literal.
+    pub fn datatype(self) -> NamedNodeRef<'static> {
+        match self {
+            Self::Integer(_) => xsd::INTEGER,
+            Self::Boolean(_) => xsd::BOOLEAN,
+            Self::Date { .. } => xsd::DATE,
+        }
+    }
+}
+
+/// The lexical form of the literal.
+impl fmt::Display for InlineValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(number) => number.fmt(f),
+            Self::Boolean(value) => value.fmt(f),
+            Self::Date { year, month, day } => write!(f, "{year:04}-{month:02}-{day:02}"),
+        }
+    }
+}
+
+/// The value that an inline id carries; `None` for dictionary ids and the default graph.
+#[inline]
+pub fn inline_value(id: TermId) -> Option<InlineValue> {
+    let (kind, payload) = id.inline_parts()?;
+    match kind {
+        INTEGER => Some(InlineValue::Integer(payload as i64 - INTEGER_OFFSET)),
+        BOOLEAN => Some(InlineValue::Boolean(payload == 1)),
+        DATE => Some(InlineValue::Date {
+            year: (payload >> 16) as u16,
+            month: (payload >> 8 & 255) as u8,
+            day: (payload & 255) as u8,
+        }),
+        _ => None,
+    }
+}
+
 /// The term that an inline id carries; `None` for dictionary ids and the default graph.
 pub fn inline_term(id: TermId) -> Option<Term> {
-    let (kind, payload) = id.inline_parts()?;
-    let literal = match kind {
-        INTEGER => Literal::new_typed_literal((payload as i64 - INTEGER_OFFSET).to_string(), xsd::INTEGER),
-        BOOLEAN => Literal::new_typed_literal(if payload == 1 { "true" } else { "false" }, xsd::BOOLEAN),
-        DATE => {
-            let (year, month, day) = (payload >> 16, payload >> 8 & 255, payload & 255);
-            Literal::new_typed_literal(format!("{year:04}-{month:02}-{day:02}"), xsd::DATE)
-        }
-        _ => return None,
-    };
-    Some(literal.into())
+    let value = inline_value(id)?;
+    Some(Literal::new_typed_literal(value.to_string(), value.datatype()).into())
 }
 
 #[cfg(test)]

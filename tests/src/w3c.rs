@@ -100,13 +100,7 @@ fn folders(root: &Path) -> Vec<PathBuf> {
 }
 
 /// Tests that are expected to fail, and the reason why Entail cannot fix them. Every other failure is a defect.
-pub const KNOWN_FAILURES: [(&str, &str); 10] = [
-    ("sparql10/expr-builtin/dawg-str-1", "the evaluator keeps a number's value, not how it was written"),
-    ("sparql10/expr-builtin/dawg-str-2", "the evaluator keeps a number's value, not how it was written"),
-    (
-        "sparql10/open-world/date-2",
-        "to the evaluator dates with and without a time zone differ, and are not incomparable",
-    ),
+pub const KNOWN_FAILURES: [(&str, &str); 7] = [
     ("sparql11/functions/bnode01", "the evaluator's BNODE(label) gives the same node in every row"),
     ("sparql11/service/service1", "no other endpoints are asked"),
     ("sparql11/service/service2", "no other endpoints are asked"),

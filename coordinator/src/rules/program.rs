@@ -4,9 +4,9 @@ use super::ParsedSet;
 use entail_logic::plan::broadcast::{self, News};
 use entail_logic::plan::compile::{Body, Context, RuleBody, compile_program};
 use entail_logic::plan::lower::{Lowering, Position, Terms};
-use entail_logic::plan::{Arg, Atom, Condition, GraphScope, Head, Program};
-use entail_logic::rules::{Filter, Rule, expression_text};
-use entail_model::{Fault, Reason, TermId, term};
+use entail_logic::plan::{Arg, Atom, GraphScope, Head, Program};
+use entail_logic::rules::Rule;
+use entail_model::{Fault, TermId, term};
 use oxrdf::{NamedNode, Term, TermRef, Triple};
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,7 +131,7 @@ impl SetLowering<'_> {
             Ok(Head { graph, subject, predicate, object })
         });
         let heads = heads.collect::<Result<Vec<_>, Fault>>()?;
-        let conditions = rule.filters.iter().map(|filter| condition(&mut lowering, filter));
+        let conditions = rule.filters.iter().map(|filter| lowering.condition(&filter.expression));
         let conditions = conditions.collect::<Result<Vec<_>, Fault>>()?;
         let label = rule.name.as_ref().map_or_else(|| rule.text.clone(), |name| name.as_str().to_owned());
         Ok(RuleBody { label, heads, body: Body { width: lowering.slots.width(), atoms, conditions } })
@@ -170,10 +170,4 @@ fn term_arg(lowering: &mut RuleLowering<'_>, pattern: &TermPattern) -> Result<Ar
 
 fn arg(lowering: &mut RuleLowering<'_>, position: Position<'_>) -> Result<Arg, Fault> {
     lowering.arg(position)?.ok_or_else(|| Fault::internal("a constant without an id"))
-}
-
-fn condition(lowering: &mut RuleLowering<'_>, filter: &Filter) -> Result<Condition, Fault> {
-    let text = expression_text(&filter.expression)
-        .ok_or_else(|| Fault::new(Reason::Unsupported, "EXISTS is not part of the rule language"))?;
-    Ok(lowering.condition(&filter.expression, text))
 }

@@ -156,7 +156,7 @@ impl Ops<'_> {
                 next(batch)
             }
             Some(Op::Filter(condition)) => {
-                let kept = scope.conditions.keep(condition, &batch)?;
+                let kept = scope.conditions.keep(condition, &batch, scope)?;
                 next(batch.take_rows(&kept))
             }
         }

@@ -362,7 +362,7 @@ impl Reasoner {
                 facts: &facts,
                 texts: &*self.setup.texts,
                 conditions: &self.conditions,
-                stop: None,
+                stop: Some(&self.setup.stop),
                 meter: None,
                 groups: None,
                 key_sets: None,

@@ -17,6 +17,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::iter;
 use std::sync::{Arc, LazyLock};
 
+mod filters;
+
 type Triple = (TermId, TermId, TermId);
 
 struct NoTexts;
@@ -217,7 +219,12 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn new(
+    fn new(shape: Shape, rules: &[RuleBody], facts: &BTreeSet<Triple>, mode: &Mode, staged: &BTreeSet<Triple>) -> Self {
+        Self::with_texts(Arc::new(NoTexts), shape, rules, facts, mode, staged)
+    }
+
+    fn with_texts(
+        texts: Arc<dyn Texts + Send + Sync>,
         Shape { nodes, dense_from, broadcasts }: Shape,
         rules: &[RuleBody],
         facts: &BTreeSet<Triple>,
@@ -244,11 +251,11 @@ impl Cluster {
                 program: Arc::clone(&program),
                 mode: mode.clone(),
                 state,
-                texts: Arc::new(NoTexts),
+                texts: Arc::clone(&texts),
                 facts_max: u64::MAX,
                 stop: Arc::default(),
             };
-            cluster.reasoners.push(Reasoner::new(setup).expect("no conditions"));
+            cluster.reasoners.push(Reasoner::new(setup).expect("sound programs"));
         }
         cluster
     }

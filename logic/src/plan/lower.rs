@@ -3,8 +3,8 @@
 //! The caller walks its own patterns, in the order in which slots are to be numbered, and gives the lookup of ids.
 
 use super::{Arg, Condition, Slot};
-use crate::rules::walk;
-use entail_model::TermId;
+use entail_expression::Program;
+use entail_model::{Fault, TermId};
 use oxrdf::{Term, Variable};
 use spargebra::algebra::Expression;
 use std::collections::HashMap;
@@ -45,11 +45,14 @@ impl<T: Terms> Lowering<T> {
         }
     }
 
-    /// An expression as a condition on rows; `text` is the form that nodes parse.
-    pub fn condition(&mut self, expression: &Expression, text: String) -> Condition {
-        let variables = walk::variables(expression);
-        let variables = variables.iter().map(|variable| (variable.as_str().to_owned(), self.slots.of(variable)));
-        Condition { expression: text, variables: variables.collect(), by_id: is_decided_by_id(expression) }
+    /// An expression as a condition on rows.
+    ///
+    /// # Errors
+    /// `Unsupported` for EXISTS and unknown functions, `LimitExceeded` for too many levels.
+    pub fn condition(&mut self, expression: &Expression) -> Result<Condition, Fault> {
+        let slots = &mut self.slots;
+        let program = Program::of_algebra(expression, &mut |variable| u32::try_from(slots.of(variable)).ok())?;
+        Ok(Condition { program })
     }
 }
 
@@ -88,17 +91,6 @@ impl Slots {
     }
 }
 
-/// Can the expression be decided from ids alone? True for `sameTerm` of variables and logical combinations of it.
-fn is_decided_by_id(expression: &Expression) -> bool {
-    let is_variable = |operand: &Expression| matches!(operand, Expression::Variable(_));
-    match expression {
-        Expression::SameTerm(a, b) => is_variable(a) && is_variable(b),
-        Expression::And(a, b) | Expression::Or(a, b) => is_decided_by_id(a) && is_decided_by_id(b),
-        Expression::Not(inner) => is_decided_by_id(inner),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,9 +117,9 @@ mod tests {
         assert_eq!(arg(Position::Term(&known)), Some(Arg::Const(TermId(7))));
         assert_eq!(arg(Position::Term(&unknown)), None);
         let both = Expression::SameTerm(Box::new(x.clone().into()), Box::new(y.clone().into()));
-        let condition = lowering.condition(&both, "sameTerm(?x, ?y)".to_owned());
-        assert_eq!(condition.variables, [("x".to_owned(), 0), ("y".to_owned(), 1)]);
-        assert!(condition.by_id);
+        let condition = lowering.condition(&both).unwrap();
+        assert_eq!(condition.slots(), [0, 1]);
+        assert!(condition.program.is_decided_by_ids());
         assert_eq!((lowering.slots.width(), lowering.slots.into_names()), (2, vec![x, y]));
     }
 }

@@ -132,7 +132,7 @@ impl Op {
             Self::Match { atom, .. } => atom.slots(),
             Self::Intersect { slot, sides } => sides.iter().flat_map(|side| side.atom.slots()).chain([*slot]).collect(),
             Self::Resolve { slot } => vec![*slot],
-            Self::Filter(condition) => condition.variables.iter().map(|(_, slot)| *slot).collect(),
+            Self::Filter(condition) => condition.slots(),
         }
     }
 
@@ -153,15 +153,17 @@ pub struct Side {
     pub copy: Direction,
 }
 
-/// A SPARQL expression over slots.
+/// An expression over the slots of rows. Its effective boolean value decides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
-    /// The expression as SPARQL text, which is its stable form between processes.
-    pub expression: String,
-    /// The expression's variables and their slots.
-    pub variables: Vec<(String, Slot)>,
-    /// Can it be decided from ids alone (sameTerm, IRI equality, term kinds)?
-    pub by_id: bool,
+    pub program: entail_expression::Program,
+}
+
+impl Condition {
+    /// The slots that it reads, each once.
+    pub fn slots(&self) -> Vec<Slot> {
+        self.program.slots().into_iter().map(|slot| slot as Slot).collect()
+    }
 }
 
 /// Which rows a stage starts with, and at which nodes.

@@ -1,9 +1,8 @@
 //! Properties of expressions that the rewriting uses.
 
-use entail_logic::rules::expression_text;
+use entail_expression::Program;
 pub use entail_logic::rules::walk::{any, operands, variables};
 use oxrdf::Variable;
-use spargebra::SparqlParser;
 use spargebra::algebra::{Expression, Function, GraphPattern};
 
 /// The parts of a conjunction.
@@ -31,54 +30,21 @@ pub fn exists_patterns(expression: &Expression) -> Vec<&GraphPattern> {
     own.into_iter().chain(operands(expression).into_iter().flat_map(exists_patterns)).collect()
 }
 
-/// The text of an expression that nodes may evaluate instead of the coordinator; `None` if they may not.
-///
-/// Its value must depend on its variables only, and its text must mean the same when it is parsed again.
-pub fn pushable_text(expression: &Expression) -> Option<String> {
-    if any(expression, &mut is_tied_to_place) {
-        return None;
-    }
-    let text = expression_text(expression)?;
-    (parse(&text)? == *expression).then_some(text)
-}
-
-fn parse(text: &str) -> Option<Expression> {
-    let spargebra::Query::Ask { mut pattern, .. } =
-        SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).ok()?
-    else {
-        return None;
-    };
-    while let GraphPattern::Project { inner, .. } = pattern {
-        pattern = *inner;
-    }
-    if let GraphPattern::Filter { expr, .. } = pattern { Some(expr) } else { None }
+/// May any node evaluate the expression in place of the coordinator? Its value must depend on its variables only.
+pub fn is_pushable(expression: &Expression) -> bool {
+    !any(expression, &mut is_tied_to_place) && Program::of_algebra(expression, &mut |_| Some(0)).is_ok()
 }
 
 /// Does the expression need the whole query, its time or its evaluator? Relative IRIs need the base.
 fn is_tied_to_place(expression: &Expression) -> bool {
     match expression {
         Expression::Exists(_) => true,
-        Expression::FunctionCall(function, _) => {
-            matches!(
-                function,
-                Function::Now
-                    | Function::Rand
-                    | Function::Uuid
-                    | Function::StrUuid
-                    | Function::BNode
-                    | Function::Iri
-                    | Function::Custom(_)
-            ) && !is_cast(function)
-        }
+        Expression::FunctionCall(function, _) => matches!(
+            function,
+            Function::Now | Function::Rand | Function::Uuid | Function::StrUuid | Function::BNode | Function::Iri
+        ),
         _ => false,
     }
-}
-
-/// Casts are named by IRIs like custom functions, and are the only supported ones.
-fn is_cast(function: &Function) -> bool {
-    use oxrdf::vocab::xsd;
-    let casts = [xsd::STRING, xsd::BOOLEAN, xsd::DOUBLE, xsd::FLOAT, xsd::INTEGER, xsd::DECIMAL, xsd::DATE_TIME];
-    matches!(function, Function::Custom(name) if casts.contains(&name.as_ref()))
 }
 
 /// The expression with a constant in place of a variable that is always bound to it.
@@ -155,15 +121,28 @@ pub fn iri_choice(expression: &Expression) -> Option<(Variable, Vec<oxrdf::Named
 #[cfg(test)]
 mod tests {
     use super::*;
+    use spargebra::SparqlParser;
+
+    fn parse(text: &str) -> Option<Expression> {
+        let spargebra::Query::Ask { mut pattern, .. } =
+            SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).ok()?
+        else {
+            return None;
+        };
+        while let GraphPattern::Project { inner, .. } = pattern {
+            pattern = *inner;
+        }
+        if let GraphPattern::Filter { expr, .. } = pattern { Some(expr) } else { None }
+    }
 
     #[test]
     fn what_depends_on_its_place_stays() {
         for text in ["NOW() > ?x", "RAND() < 1", "EXISTS { ?x ?y ?z }", "IRI(?x) = ?y", "BNODE() = ?x", "<urn:f>(?x)"] {
-            assert_eq!(pushable_text(&parse(text).expect("a filter")), None, "{text}");
+            assert!(!is_pushable(&parse(text).expect("a filter")), "{text}");
         }
         let cast = "<http://www.w3.org/2001/XMLSchema#integer>(?x) = 1";
         for text in ["(?x + 1) * 2 > 3", cast, "REGEX(?x, \"a\\\\.b\")", "?x NOT IN (1, \"a\"@en)", "?x > 3"] {
-            assert!(pushable_text(&parse(text).expect("a filter")).is_some(), "{text}");
+            assert!(is_pushable(&parse(text).expect("a filter")), "{text}");
         }
     }
 }

@@ -69,7 +69,9 @@ fn words_of(branch: &Branch, op: &Op) -> String {
             format!("intersect for {}: {}", name(branch, *slot), sides.join("; "))
         }
         Op::Resolve { slot } => format!("read the texts of {}", name(branch, *slot)),
-        Op::Filter(condition) => format!("keep if {}", condition.expression),
+        Op::Filter(condition) => {
+            format!("keep if {}", condition.program.text(&|slot| name(branch, slot as usize)))
+        }
     }
 }
 

@@ -7,7 +7,6 @@
 //! A union plan has a branch for each body. A body with a term that the dictionary does not know, or that reads no
 //! graph, has no rows and no branch.
 
-use crate::algebra::expression;
 use crate::cluster::{Interrupt, NodeProfile, Rows, Wanted};
 use crate::plan::codes::{Codes, RowSet};
 use crate::rewrite::body::{Body, Pattern, Position};
@@ -16,7 +15,7 @@ use crate::session::Session;
 use crate::session::reservation::Reservation;
 use entail_logic::eval::Batch;
 use entail_logic::plan::lower::{self, Lowering, Terms};
-use entail_logic::plan::{Arg, Atom, Condition, Plan, Slot, compile};
+use entail_logic::plan::{Arg, Atom, Plan, Slot, compile};
 use entail_model::{Fault, TermId};
 use oxrdf::{Term, Variable};
 use std::collections::HashMap;
@@ -127,7 +126,7 @@ impl<'s> BodyLowering<'s> {
             lowered.atoms.push(atom);
         }
         for filter in &body.filters {
-            lowered.conditions.push(self.condition(filter)?);
+            lowered.conditions.push(self.lowering.condition(filter)?);
         }
         lowered.width = self.lowering.slots.width();
         let cells = variables.iter().map(|variable| self.cell(body, variable)).collect::<Result<Vec<_>, _>>()?;
@@ -177,12 +176,6 @@ impl<'s> BodyLowering<'s> {
             Position::Variable(variable) => lower::Position::Variable(variable),
             Position::Term(term) => lower::Position::Term(term),
         })
-    }
-
-    fn condition(&mut self, filter: &spargebra::algebra::Expression) -> Result<Condition, Fault> {
-        let text = expression::pushable_text(filter)
-            .ok_or_else(|| Fault::internal("a filter that cannot be pushed was pushed"))?;
-        Ok(self.lowering.condition(filter, text))
     }
 }
 

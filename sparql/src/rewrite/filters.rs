@@ -136,7 +136,9 @@ fn push_filter(bodies: Vec<Body>, filter: &Expression) -> Result<Vec<Body>, Vec<
 
 /// The filter in a form that the body can run, with fixed terms substituted; `None` if there is none.
 fn pushable(body: &Body, filter: &Expression) -> Option<Expression> {
-    expression::pushable_text(filter)?;
+    if !expression::is_pushable(filter) {
+        return None;
+    }
     if body.fixed.is_empty() && !body.patterns.is_empty() {
         let is_bound = expression::variables(filter).iter().all(|variable| body.binds(variable));
         return is_bound.then(|| filter.clone());
@@ -147,6 +149,8 @@ fn pushable(body: &Body, filter: &Expression) -> Option<Expression> {
     let fixed = body.fixed.iter().try_fold(filter.clone(), |filter, (variable, term)| {
         Some(expression::substitute(&filter, variable, &body::constant(term)?))
     })?;
-    expression::pushable_text(&fixed)?;
+    if !expression::is_pushable(&fixed) {
+        return None;
+    }
     Some(fixed)
 }

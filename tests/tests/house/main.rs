@@ -104,7 +104,8 @@ fn every_dependency_is_used() {
     let mut unused = Vec::new();
     for room in &ROOMS {
         let is_used = |dependency: &str| {
-            let name = dependency.replace('-', "_");
+            let library = LIBRARIES.iter().find(|(package, _)| *package == dependency);
+            let name = library.map_or_else(|| dependency.replace('-', "_"), |(_, library)| (*library).to_owned());
             // Generated code names it.
             let is_generated = room.name == "proto" && name == "tonic_prost";
             let inside = format!("{}/", room.name);

@@ -89,7 +89,7 @@ impl Reasoner {
             facts,
             texts: &*self.setup.texts,
             conditions: &self.conditions,
-            stop: None,
+            stop: Some(&self.setup.stop),
             meter: None,
             groups: Some(&self.index_budget),
             key_sets: Some(key_sets),

@@ -346,13 +346,13 @@ impl<'a> Builder<'a> {
     fn filter_what_is_bound(&mut self) {
         for index in 0..self.body.conditions.len() {
             let condition = &self.body.conditions[index];
-            let bound = condition.variables.iter().all(|(_, slot)| self.bound.contains(slot));
+            let slots = condition.slots();
+            let bound = slots.iter().all(|slot| self.bound.contains(slot));
             if !bound || self.filtered[index] {
                 continue;
             }
             self.filtered[index] = true;
-            if !condition.by_id {
-                let slots: Vec<Slot> = condition.variables.iter().map(|(_, slot)| *slot).collect();
+            if !condition.program.is_decided_by_ids() {
                 slots.into_iter().for_each(|slot| self.resolve(slot));
             }
             let condition = self.body.conditions[index].clone();
