@@ -11,6 +11,7 @@ use entail_proto::bound::Bound;
 use entail_proto::gate::Gate;
 use entail_proto::incoming::incoming;
 use entail_proto::internal::cluster_service_server::ClusterServiceServer;
+use entail_proto::windows;
 use entail_telemetry::metrics::Registry;
 use entail_telemetry::metrics::rpc::Requests;
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
 /// How long cut-off changes may take to be aborted in the log, and connections to close.
 const ENDING_MAX: Duration = Duration::from_secs(2);
@@ -74,7 +74,8 @@ impl Servers {
         let cluster = ClusterServer(Arc::clone(&coordinator.members));
         let mut tasks = JoinSet::new();
         tasks.spawn(
-            Server::builder()
+            windows::PEERS
+                .server()
                 .layer(requests.clone())
                 .add_service(ClusterServiceServer::new(cluster))
                 .serve_with_incoming_shutdown(incoming(sockets.peers), stop.clone().cancelled_owned()),

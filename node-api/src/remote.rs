@@ -33,10 +33,6 @@ const EXCHANGE: Duration = Duration::from_secs(20);
 /// The largest message from or to a node; 32,768 rows of a wide plan with texts take less.
 pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// The HTTP/2 window: the bytes that a connection, and each of its streams, may receive before they are read.
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-
 /// A node in another process.
 #[derive(Debug)]
 pub struct Remote {
@@ -51,12 +47,7 @@ impl Remote {
     /// # Errors
     /// `InvalidRequest` for an invalid address.
     pub fn to(node: NodeId, address: &str) -> Result<Self, Fault> {
-        let connection = Connection::to(address, |endpoint| {
-            endpoint
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        })?;
-        let connection = ClientSpans::new(connection, Peer::new(address));
+        let connection = ClientSpans::new(Connection::to(address)?, Peer::new(address));
         Ok(Self { node, address: address.to_owned(), connection })
     }
 

@@ -42,6 +42,7 @@ use entail_proto::gate::{Gate, Refusal};
 use entail_proto::incoming::incoming;
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
+use entail_proto::windows;
 use entail_telemetry::metrics::rpc::Requests;
 use entail_telemetry::{Calls, Instruments, LocalCalls, ServerSpans};
 use gauges::Sources;
@@ -61,7 +62,6 @@ use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Server;
 
 /// The part of the memory for decoded chunks; the rest is for queued messages and for work.
 const CACHE_SHARE: u64 = 2;
@@ -161,7 +161,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let requests = Requests::new(&options.instruments.metrics, metrics::methods());
     let calls = LocalCalls::new(requests.clone(), &address, &name);
     let local = options.local_nodes.enter(node, Arc::new(Local::new(operations, calls, gate.clone())));
-    let server = Server::builder()
+    let server = windows::PEERS
+        .server()
         .layer(ServerSpans::new(&name, Calls::InTrace(service::is_traced)))
         .layer(requests)
         .layer(gate.clone())
