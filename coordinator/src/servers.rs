@@ -61,6 +61,7 @@ pub struct Servers {
     gate: Gate,
     stop: CancellationToken,
     health: JoinHandle<()>,
+    _unread: JoinSet<()>,
 }
 
 impl Servers {
@@ -84,7 +85,10 @@ impl Servers {
         let listener = Listener { tcp: sockets.clients, requests, gate: gate.clone(), stop: stop.clone() };
         tasks.spawn(grpc::server(Arc::clone(coordinator), listener, health)?);
         let health = tokio::spawn(grpc::report_health(Arc::clone(coordinator), reporter));
-        Ok(Self { tasks, gate, stop, health })
+        let mut unread = JoinSet::new();
+        let watched = Arc::clone(coordinator);
+        unread.spawn(async move { watched.give_up_unread().await });
+        Ok(Self { tasks, gate, stop, health, _unread: unread })
     }
 
     /// Completes when a server has ended, which is a fault: none ends by itself.

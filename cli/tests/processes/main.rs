@@ -29,5 +29,6 @@ mod shutdown;
 mod startup;
 mod tracing;
 mod tracing_cost;
+mod unread;
 mod usage;
 mod watch;
