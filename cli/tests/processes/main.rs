@@ -27,6 +27,7 @@ mod rolling;
 mod rules;
 mod shutdown;
 mod startup;
+mod stranger;
 mod tracing;
 mod tracing_cost;
 mod unread;

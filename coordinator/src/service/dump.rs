@@ -89,7 +89,7 @@ impl Dump {
                 Fault::new(Reason::InvalidRequest, format!("the graph {iri} is not an IRI: {error}"))
             })?),
         };
-        let scan = Scan { epoch: reader.epoch, asserted, derived, graph: None };
+        let scan = Scan { query: reader.shared.next_query(), epoch: reader.epoch, asserted, derived, graph: None };
         let prefixes = request.prefixes.iter().map(|prefix| (prefix.name.clone(), prefix.iri.clone())).collect();
         Ok(Self { reader, format, graph, all_graphs: request.all_graphs, prefixes, scan })
     }
