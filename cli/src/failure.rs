@@ -60,7 +60,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Clap(error) => error.exit_code() as u8,
             Self::Fault(fault) | Self::Text { fault, .. } => match fault.reason {
-                Reason::DeadlineExceeded | Reason::Cancelled => 4,
+                Reason::DeadlineExceeded | Reason::Cancelled | Reason::AnswerUnread => 4,
                 reason if reason.is_retryable() => 3,
                 _ => 1,
             },

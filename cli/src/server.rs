@@ -60,6 +60,10 @@ pub struct QueryLimits {
     #[arg(long, value_name = "TIME", env = "ENTAIL_QUERY_TIMEOUT", default_value = "30s", value_parser = units::some_time)]
     query_timeout: Duration,
 
+    /// How long a client may read nothing of an answer before the answer is given up
+    #[arg(long, value_name = "TIME", env = "ENTAIL_UNREAD_TIMEOUT", default_value = "10s", value_parser = units::some_time)]
+    unread_timeout: Duration,
+
     /// The largest number of rows of one answer
     #[arg(long, value_name = "COUNT", env = "ENTAIL_ROWS_MAX", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     rows_max: u64,
@@ -100,6 +104,7 @@ impl Front {
             query_timeout_default: self.limits.query_timeout,
             rows_max: self.limits.rows_max,
             load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX,
+            unread_max: self.limits.unread_timeout,
             memory,
             grace: self.running.grace,
             instruments: Instruments::default(),

@@ -6,7 +6,7 @@
 use crate::error::Error;
 use crate::retry::{Budget, Effect, Event, Policy, Retry};
 use entail_model::{Fault, Reason};
-use entail_proto::status;
+use entail_proto::{status, windows};
 use std::collections::hash_map::RandomState;
 use std::error::Error as _;
 use std::fmt;
@@ -83,10 +83,11 @@ impl Connection {
         if endpoint.uri().scheme_str() != Some("http") {
             return Err(refuse("only http is supported".to_owned()));
         }
-        let channel = endpoint
+        // A window that adapts is the same for a stream and for the connection: one unread answer would stop all calls.
+        let channel = windows::CLIENTS
+            .endpoint(endpoint)
             .connect_timeout(options.connect_timeout)
             .tcp_nodelay(true)
-            .http2_adaptive_window(true)
             .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
             .keep_alive_timeout(KEEP_ALIVE_MAX)
             .connect_lazy();

@@ -25,9 +25,10 @@ pub use options::Options;
 pub use servers::Addresses;
 
 use entail_directory::random;
+use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, Reason, ShardCount};
 use entail_telemetry::Instruments;
-use members::{Log, Members, NodeState};
+use members::{Log, Members, NodeState, Secrets};
 use metalog::{Cluster, Entry, FileLog, MetaLog, State};
 use metrics::{Gauges, Metrics};
 use nodes::Nodes;
@@ -146,8 +147,9 @@ fn shape_notes(options: &Options, state: &State) {
 fn assemble(options: Options, log: FileLog) -> Result<Arc<Coordinator>, Fault> {
     let cluster = log.state().cluster().cloned().ok_or_else(|| Fault::internal("a log without its cluster"))?;
     let nodes = Nodes::new(Arc::clone(&options.local_nodes));
-    let members = Arc::new(Members::new(Log::new(log), options.min_nodes, nodes));
-    let first_query = u64::from_le_bytes(random()?);
+    let secrets = Secrets::new(HashKey(random()?), u64::from_le_bytes(random()?));
+    let first_query = secrets.first_query();
+    let members = Arc::new(Members::new(Log::new(log), options.min_nodes, nodes, secrets));
     let metrics = Metrics::new(&options.instruments.metrics);
     let shared = Arc::new(Shared::new(&cluster, options.memory / 4, first_query, metrics));
     let balancer = balance::Strategy::default().balancer();

@@ -2,26 +2,31 @@
 //!
 //! Registrations and placement are in the metadata log. Heartbeats and statistics are in memory only: after a restart of the
 //! coordinator nodes are asked to register again.
+//!
+//! Invariant: only a node itself speaks for it. A node is told a secret when it registers, and what comes in the name of a
+//! node that is alive is refused without it: a heartbeat, a goodbye, a registration from elsewhere. Ids and incarnations
+//! can be guessed.
 
 mod health;
 mod log;
 mod names;
+mod secrets;
+mod server;
 
 pub use health::NodeState;
 pub use log::Log;
+pub use secrets::Secrets;
+pub use server::ClusterServer;
 
 use crate::in_flight::InFlight;
 use crate::metalog::{Entry, Incarnation};
 use crate::nodes::{Holders, Nodes};
-use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason};
+use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason, Secret};
 use entail_proto::convert;
-use entail_proto::internal::cluster_service_server::ClusterService;
 use entail_proto::internal::*;
-use entail_proto::status;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tonic::{Request, Response, Status};
 
 /// Without a heartbeat for this long a node counts as down.
 pub const SUSPECT_AFTER: Duration = Duration::from_secs(3);
@@ -35,6 +40,8 @@ pub struct Live {
     pub last_seen: Instant,
     /// The node has announced that it shuts down.
     pub has_left: bool,
+    /// It proves with its secret that its calls are its own; nodes of earlier versions do not.
+    pub has_secret: bool,
     pub epoch: Epoch,
     /// None until its first heartbeat.
     pub stats: Option<NodeStats>,
@@ -55,6 +62,7 @@ impl Live {
 /// All nodes.
 pub struct Members {
     pub log: Log,
+    pub secrets: Secrets,
     live: Mutex<HashMap<NodeId, Live>>,
     /// For each node that registered without the last epoch it had sealed: that epoch, as of this registration.
     behind: Mutex<HashMap<NodeId, Epoch>>,
@@ -68,9 +76,10 @@ pub struct Members {
 
 impl Members {
     /// The members of a log's cluster, none of them seen yet.
-    pub fn new(log: Log, min_nodes: usize, nodes: Nodes) -> Self {
+    pub fn new(log: Log, min_nodes: usize, nodes: Nodes, secrets: Secrets) -> Self {
         Self {
             log,
+            secrets,
             live: Mutex::default(),
             behind: Mutex::default(),
             nodes,
@@ -204,6 +213,24 @@ impl Members {
         self.log.read(|state| state.nodes().get(&node).map_or(Incarnation(0), |member| member.incarnation))
     }
 
+    /// Does a call in the name of a registered node come from the node itself?
+    fn is_itself(&self, node: NodeId, incarnation: u64, secret: u64) -> bool {
+        let incarnation = Incarnation(incarnation);
+        let has_secret = self.lock().get(&node).is_some_and(|live| live.has_secret);
+        let is_told = !has_secret || self.secrets.of_registration(node, incarnation) == Secret(secret);
+        self.incarnation(node) == incarnation && is_told
+    }
+
+    /// A node that is alive registers again only by itself: with the secret of its last registration.
+    fn check_takeover(&self, node: NodeId, last_secret: u64) -> Result<(), Fault> {
+        let is_alive = self.lock().get(&node).is_some_and(|live| live.has_secret && live.state() == NodeState::Up);
+        if !is_alive || self.secrets.of_registration(node, self.incarnation(node)) == Secret(last_secret) {
+            return Ok(());
+        }
+        let text = format!("a node of the id {:016x} is running; another can register when it is down", node.0);
+        Err(Fault::new(Reason::NotReady, text))
+    }
+
     fn check_node(&self, request: &RegisterRequest) -> Result<(), Fault> {
         let (cluster, epoch) = self.log.read(|state| (state.cluster().map(|cluster| cluster.cluster.0), state.epoch()));
         if request.cluster != 0 && Some(request.cluster) != cluster {
@@ -279,8 +306,9 @@ impl Members {
     }
 
     async fn register_node(&self, request: RegisterRequest) -> Result<RegisterResponse, Fault> {
-        self.check_node(&request)?;
         let node = NodeId(request.node);
+        self.check_takeover(node, request.last_secret)?;
+        self.check_node(&request)?;
         if request.name.chars().any(char::is_control) {
             return Err(Fault::new(Reason::InvalidRequest, "the node's name has control characters"));
         }
@@ -293,6 +321,7 @@ impl Members {
             Live {
                 last_seen: Instant::now(),
                 has_left: request.leaving,
+                has_secret: request.has_secret,
                 epoch: Epoch(request.epoch),
                 stats: None,
                 version: request.version,
@@ -316,6 +345,8 @@ impl Members {
                 incarnation,
                 epoch: state.epoch().0,
                 decisions,
+                secret: self.secrets.of_registration(node, Incarnation(incarnation)).0,
+                first_query: self.secrets.first_query(),
             }
         }))
     }
@@ -323,7 +354,7 @@ impl Members {
     /// Handles a heartbeat. A node that missed an outcome learns it here: the writer calls each node once, then goes on.
     fn hear(&self, request: HeartbeatRequest) -> HeartbeatResponse {
         let node = NodeId(request.node);
-        let is_known = self.incarnation(node).0 == request.incarnation;
+        let is_known = self.is_itself(node, request.incarnation, request.secret);
         let decisions = self.decisions(&request.undecided);
         let mut live = self.lock();
         let Some(live) = live.get_mut(&node).filter(|_| is_known) else {
@@ -332,6 +363,7 @@ impl Members {
         *live = Live {
             last_seen: Instant::now(),
             has_left: live.has_left || request.leaving,
+            has_secret: live.has_secret,
             epoch: Epoch(request.epoch),
             stats: request.stats,
             version: std::mem::take(&mut live.version),
@@ -339,47 +371,6 @@ impl Members {
         // Registration reports the fault, which ends the node.
         let register_again = decisions.is_err();
         HeartbeatResponse { register_again, decisions: decisions.unwrap_or_default() }
-    }
-}
-
-impl Members {
-    /// Marks a node as leaving, so that it gets no new work. Completes when the work that began before has ended.
-    async fn leave(&self, request: LeaveRequest) -> Result<LeaveResponse, Fault> {
-        let node = NodeId(request.node);
-        if self.incarnation(node).0 != request.incarnation {
-            return Err(Fault::new(Reason::Fenced, "the node has registered again since then"));
-        }
-        match self.lock().get_mut(&node) {
-            Some(live) => live.has_left = true,
-            // This coordinator has just started: the node registers again with its next heartbeat.
-            None => {
-                return Err(Fault::new(Reason::NotReady, "the node has not registered since the coordinator started"));
-            }
-        }
-        tracing::info!(node = %format_args!("{:016x}", node.0), "a node is shutting down");
-        self.in_flight.over().await;
-        Ok(LeaveResponse {})
-    }
-}
-
-/// The coordinator's service for nodes.
-#[derive(Clone)]
-pub struct ClusterServer(pub Arc<Members>);
-
-#[tonic::async_trait]
-impl ClusterService for ClusterServer {
-    async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
-        let response = self.0.register_node(request.into_inner()).await;
-        response.map(Response::new).map_err(|fault| status::from_fault(&fault))
-    }
-
-    async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
-        Ok(Response::new(self.0.hear(request.into_inner())))
-    }
-
-    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveResponse>, Status> {
-        let response = self.0.leave(request.into_inner()).await;
-        response.map(Response::new).map_err(|fault| status::from_fault(&fault))
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Metrics {
     pub queries: Counter,
     pub query_rows: Counter,
     pub query_bytes: Counter,
+    pub answers_unread: Counter,
     pub load_triples: Counter,
     pub load_bytes: Counter,
     pub fan_out_seconds: Histogram,
@@ -55,6 +56,10 @@ impl Metrics {
             queries: counter("entail_queries_total", "Queries whose answers were complete."),
             query_rows: counter("entail_query_rows_total", "Rows of answers that were complete."),
             query_bytes: counter("entail_query_answer_bytes_total", "Bytes of answers, as they were sent."),
+            answers_unread: counter(
+                "entail_answers_unread_total",
+                "Answers that were given up because their clients did not read them.",
+            ),
             load_triples: counter("entail_load_triples_total", "Triples of loads that were staged at the nodes."),
             load_bytes: counter("entail_load_bytes_total", "Bytes of loads that clients sent."),
             fan_out_seconds: registry.histogram(

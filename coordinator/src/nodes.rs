@@ -2,7 +2,7 @@
 
 use crate::balance::{Balancer, Candidate, PickRequest};
 use crate::in_flight::Use;
-use entail_model::{ClusterId, Fault, NodeId, Reason, ShardId};
+use entail_model::{ClusterId, Fault, NodeId, Reason, Secret, ShardId};
 use entail_node_api::{AtOnce, Call, Connections, LocalNodes, NodeApi};
 use entail_proto::convert;
 use entail_proto::internal::PlacementMap;
@@ -45,6 +45,8 @@ pub struct Link {
     pub name: String,
     pub shards: Vec<ShardId>,
     cluster: ClusterId,
+    /// Of the attempt that calls are for, if they are for one.
+    secret: Secret,
     api: Arc<dyn NodeApi>,
     at_work: Arc<AtomicU32>,
     /// Why the node cannot be called, if that was known when the link was made.
@@ -75,7 +77,8 @@ impl Holders {
                 let address = addresses.get(node).ok_or_else(|| Fault::internal("a holder without an address"))?;
                 let (name, absence) = known.get(node).cloned().unwrap_or_else(|| (address.clone(), None));
                 let (api, at_work) = (nodes.connections.node(*node, || Ok(address))?, nodes.at_work(*node));
-                links.insert(*node, Link { node: *node, name, shards: Vec::new(), cluster, api, at_work, absence });
+                let (node, shards, secret) = (*node, Vec::new(), Secret::NONE);
+                links.insert(node, Link { node, name, shards, cluster, secret, api, at_work, absence });
             }
             let link = links.get_mut(node).expect("it was just inserted");
             link.shards.push(ShardId(shard as u16));
@@ -87,6 +90,11 @@ impl Holders {
     pub fn in_use(mut self, one: Use) -> Self {
         self._in_use = one;
         self
+    }
+
+    /// Calls are for the attempt of this secret from now on.
+    pub fn work_for(&mut self, secret: Secret) {
+        self.links.values_mut().for_each(|link| link.secret = secret);
     }
 
     /// The node that holds a shard.
@@ -146,7 +154,7 @@ impl Link {
         F: Future<Output = Result<T, Fault>>,
     {
         self.check()?;
-        call(&*self.api, Call { cluster: self.cluster, until }).await.map_err(|fault| self.fault(fault))
+        call(&*self.api, self.details(until)).await.map_err(|fault| self.fault(fault))
     }
 
     /// Calls the node by reference on this thread, if it is in this process and not known to be unavailable.
@@ -155,7 +163,12 @@ impl Link {
         ask: impl FnOnce(&'l dyn AtOnce, Call) -> Result<T, Fault>,
     ) -> Option<Result<T, Fault>> {
         let node = self.api.at_once().filter(|_| self.absence.is_none())?;
-        Some(ask(node, Call { cluster: self.cluster, until: None }).map_err(|fault| self.fault(fault)))
+        Some(ask(node, self.details(None)).map_err(|fault| self.fault(fault)))
+    }
+
+    /// What every call says.
+    fn details(&self, until: Option<Instant>) -> Call {
+        Call { cluster: self.cluster, until, secret: self.secret }
     }
 
     /// Is the node in this process, where a call works on the thread that polls it?

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// Long enough for the program that produces the data, short enough for the writers that wait.
 pub const LOAD_IDLE_MAX: Duration = Duration::from_secs(60);
 
+/// Long enough for a client that pauses, short enough for those that wait for its place.
+pub const UNREAD_MAX: Duration = Duration::from_secs(10);
+
 /// Shards of a new cluster, unless another number is given.
 pub const SHARDS_DEFAULT: u32 = 16;
 
@@ -33,6 +36,8 @@ pub struct Options {
     pub rows_max: u64,
     /// A load fails when its client sends nothing for this long; [`LOAD_IDLE_MAX`], shorter in tests.
     pub load_idle_max: Duration,
+    /// An answer of which a client reads nothing for so long is given up; [`UNREAD_MAX`] by default.
+    pub unread_max: Duration,
     /// Bytes that queries and loads in flight may hold together.
     pub memory: u64,
     /// Grace period: how long requests in progress may run after the shutdown has begun.

@@ -240,7 +240,7 @@ impl Cluster for Reader {
             false => None,
         };
         let request = Execute {
-            query: self.shared.next_query.fetch_add(1, Ordering::Relaxed),
+            query: self.shared.next_query(),
             epoch: self.epoch,
             plan: Encoded::new(plan),
             placement: Arc::clone(&self.holders.map),

@@ -11,6 +11,7 @@ use entail_proto::bound::Bound;
 use entail_proto::gate::Gate;
 use entail_proto::incoming::incoming;
 use entail_proto::internal::cluster_service_server::ClusterServiceServer;
+use entail_proto::windows;
 use entail_telemetry::metrics::Registry;
 use entail_telemetry::metrics::rpc::Requests;
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
 /// How long cut-off changes may take to be aborted in the log, and connections to close.
 const ENDING_MAX: Duration = Duration::from_secs(2);
@@ -61,6 +61,7 @@ pub struct Servers {
     gate: Gate,
     stop: CancellationToken,
     health: JoinHandle<()>,
+    _unread: JoinSet<()>,
 }
 
 impl Servers {
@@ -74,7 +75,8 @@ impl Servers {
         let cluster = ClusterServer(Arc::clone(&coordinator.members));
         let mut tasks = JoinSet::new();
         tasks.spawn(
-            Server::builder()
+            windows::PEERS
+                .server()
                 .layer(requests.clone())
                 .add_service(ClusterServiceServer::new(cluster))
                 .serve_with_incoming_shutdown(incoming(sockets.peers), stop.clone().cancelled_owned()),
@@ -83,7 +85,10 @@ impl Servers {
         let listener = Listener { tcp: sockets.clients, requests, gate: gate.clone(), stop: stop.clone() };
         tasks.spawn(grpc::server(Arc::clone(coordinator), listener, health)?);
         let health = tokio::spawn(grpc::report_health(Arc::clone(coordinator), reporter));
-        Ok(Self { tasks, gate, stop, health })
+        let mut unread = JoinSet::new();
+        let watched = Arc::clone(coordinator);
+        unread.spawn(async move { watched.give_up_unread().await });
+        Ok(Self { tasks, gate, stop, health, _unread: unread })
     }
 
     /// Completes when a server has ended, which is a fault: none ends by itself.

@@ -29,6 +29,8 @@ pub enum Reason {
     DeadlineExceeded,
     /// The caller disconnected or cancelled the request.
     Cancelled,
+    /// The caller has read nothing of an answer for too long, and the answer was given up.
+    AnswerUnread,
     /// Shards cannot be reached now; the fault lists them.
     ShardsUnavailable,
     /// The cluster is not ready: too few nodes have registered, or it is shutting down.
@@ -55,7 +57,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::Syntax,
         Self::Unsupported,
@@ -65,6 +67,7 @@ impl Reason {
         Self::Overloaded,
         Self::DeadlineExceeded,
         Self::Cancelled,
+        Self::AnswerUnread,
         Self::ShardsUnavailable,
         Self::NotReady,
         Self::EpochUnavailable,
@@ -90,6 +93,7 @@ impl Reason {
             Self::Overloaded => "OVERLOADED",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Cancelled => "CANCELLED",
+            Self::AnswerUnread => "ANSWER_UNREAD",
             Self::ShardsUnavailable => "SHARDS_UNAVAILABLE",
             Self::NotReady => "NOT_READY",
             Self::EpochUnavailable => "EPOCH_UNAVAILABLE",
@@ -121,7 +125,7 @@ impl Reason {
             // A message was overtaken by a newer attempt: the sender starts over.
             Self::Fenced => true,
             // The caller's own decision or budget.
-            Self::DeadlineExceeded | Self::Cancelled | Self::LimitExceeded => false,
+            Self::DeadlineExceeded | Self::Cancelled | Self::AnswerUnread | Self::LimitExceeded => false,
             // The request itself is wrong.
             Self::InvalidRequest | Self::Syntax | Self::Unsupported | Self::NotFound | Self::AlreadyExists => false,
             // Only an operator can resolve these.

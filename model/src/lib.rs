@@ -12,6 +12,7 @@ pub mod fault;
 pub mod id;
 pub mod placement;
 pub mod random;
+pub mod secret;
 pub mod term;
 
 pub use cancellation::{CancelOnDrop, Cancellation};
@@ -19,3 +20,4 @@ pub use fact::{Direction, Fact, Mark, Relation};
 pub use fault::{Fault, Reason};
 pub use id::{Attempt, ClusterId, Epoch, NodeId, Round, ShardCount, ShardId, TermId, TermKind};
 pub use placement::Placement;
+pub use secret::Secret;

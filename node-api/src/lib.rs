@@ -27,7 +27,7 @@ pub use remote::{MESSAGE_BYTES_MAX, Remote};
 
 use bytes::Bytes;
 use entail_model::term::TermHash;
-use entail_model::{Attempt, ClusterId, Epoch, Fault, TermId};
+use entail_model::{Attempt, ClusterId, Epoch, Fault, Secret, TermId};
 use entail_proto::internal::RelationSize;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -35,12 +35,14 @@ use std::time::{Duration, Instant};
 /// The time after a query's deadline at which the node ends it, if the coordinator has not ended it before.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The parameters of every call: the cluster, and the deadline.
+/// The parameters of every call: the cluster, the deadline, and the secret of its attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
     pub cluster: ClusterId,
     /// The deadline of the query that the call is for; calls of changes have none.
     pub until: Option<Instant>,
+    /// The secret of the attempt that the call is for; calls of queries have none.
+    pub secret: Secret,
 }
 
 impl Call {

@@ -184,6 +184,8 @@ pub struct SealAnswer {
 /// The facts of a node that are to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Scan {
+    /// The number of the dump, among those of the coordinator's queries.
+    pub query: u64,
     pub epoch: Epoch,
     pub asserted: bool,
     pub derived: bool,

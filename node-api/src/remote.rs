@@ -33,10 +33,6 @@ const EXCHANGE: Duration = Duration::from_secs(20);
 /// The largest message from or to a node; 32,768 rows of a wide plan with texts take less.
 pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// The HTTP/2 window: the bytes that a connection, and each of its streams, may receive before they are read.
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-
 /// A node in another process.
 #[derive(Debug)]
 pub struct Remote {
@@ -51,12 +47,7 @@ impl Remote {
     /// # Errors
     /// `InvalidRequest` for an invalid address.
     pub fn to(node: NodeId, address: &str) -> Result<Self, Fault> {
-        let connection = Connection::to(address, |endpoint| {
-            endpoint
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        })?;
-        let connection = ClientSpans::new(connection, Peer::new(address));
+        let connection = ClientSpans::new(Connection::to(address)?, Peer::new(address));
         Ok(Self { node, address: address.to_owned(), connection })
     }
 
@@ -118,7 +109,8 @@ impl NodeApi for Remote {
     ) -> Result<Vec<TermId>, Fault> {
         let hashes = convert::hashes_to_bytes(hashes.iter().copied());
         let terms = Some(convert::terms(terms.iter().copied()));
-        let request = InternRequest { cluster: call.cluster.0, attempt: attempt.0, terms, hashes };
+        let (cluster, secret) = (call.cluster.0, call.secret.0);
+        let request = InternRequest { cluster, secret, attempt: attempt.0, terms, hashes };
         let response = answer(self.client().intern(self.request(call, Some(LOAD), request)).await)?;
         convert::ids_from_bytes(&response.ids)
     }
@@ -138,20 +130,20 @@ impl NodeApi for Remote {
     }
 
     async fn stage(&self, call: Call, staged: Staged) -> Result<(), Fault> {
-        let request = wire::stage_request(call.cluster, &staged);
+        let request = wire::stage_request(call, &staged);
         answer(self.client().stage(self.request(call, Some(LOAD), request)).await).map(drop)
     }
 
     // No deadline: rounds may be long, and heartbeats show whether the node is alive.
     async fn reason(&self, call: Call, request: RoundRequest) -> Result<RoundAnswer, Fault> {
         let round = request.round;
-        let request = wire::reason_request(call.cluster, request)?;
+        let request = wire::reason_request(call, request)?;
         let response = answer(self.client().reason(self.request(call, None, request)).await)?;
         Ok(wire::round_answer(round, response))
     }
 
     async fn seal(&self, call: Call, attempt: Attempt) -> Result<SealAnswer, Fault> {
-        let request = SealRequest { cluster: call.cluster.0, attempt: attempt.0 };
+        let request = SealRequest { cluster: call.cluster.0, secret: call.secret.0, attempt: attempt.0 };
         let response = answer(self.client().seal(self.request(call, None, request)).await)?;
         let SealResponse { digest, asserted, derived } = response;
         Ok(SealAnswer { digest, asserted, derived })
@@ -159,7 +151,7 @@ impl NodeApi for Remote {
 
     async fn decide(&self, call: Call, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault> {
         let decision = Some(Decision { attempt: attempt.0, epoch: epoch.map_or(0, |epoch| epoch.0) });
-        let request = DecideRequest { cluster: call.cluster.0, decision };
+        let request = DecideRequest { cluster: call.cluster.0, secret: call.secret.0, decision };
         answer(self.client().decide(self.request(call, Some(SHORT), request)).await).map(drop)
     }
 
@@ -187,7 +179,7 @@ impl NodeApi for Remote {
 
     // Without a span: there are too many messages.
     async fn exchange(&self, call: Call, exchange: Exchange) -> Result<u64, Fault> {
-        let request = wire::exchange_request(call.cluster, &exchange);
+        let request = wire::exchange_request(call, &exchange);
         let bytes = request.message.len() as u64;
         let connection = self.connection.get_ref().clone();
         let mut client = PeerServiceClient::new(connection).max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -199,14 +191,14 @@ impl NodeApi for Remote {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use entail_model::ClusterId;
+    use entail_model::{ClusterId, Secret};
     use std::time::Instant;
 
     #[tokio::test]
     async fn a_node_is_told_how_much_time_is_left() {
         let remote = Remote::to(NodeId(1), "127.0.0.1:1").expect("an address");
         let told = |deadline: Option<Duration>, until: Option<Instant>| {
-            let call = Call { cluster: ClusterId(9), until };
+            let call = Call { cluster: ClusterId(9), until, secret: Secret::NONE };
             entail_proto::deadline::deadline_of(&remote.request(call, deadline, ()))
         };
         let second = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use crate::encoded::decode;
 use crate::{
-    Block, Encoded, Exchange, Execute, FirstRound, FlowId, Part, Profile, RoundAnswer, RoundRequest, Rows, Scan,
+    Block, Call, Encoded, Exchange, Execute, FirstRound, FlowId, Part, Profile, RoundAnswer, RoundRequest, Rows, Scan,
     Staged, Summary,
 };
 use bytes::Bytes;
@@ -97,10 +97,11 @@ fn summary(done: &ExecuteSummary) -> Summary {
 }
 
 /// Facts to stage, as a request.
-pub fn stage_request(cluster: ClusterId, staged: &Staged) -> StageRequest {
+pub fn stage_request(call: Call, staged: &Staged) -> StageRequest {
     let blocks = staged.facts.iter().map(|of| convert::staged_block(of.relation, of.copies, &of.pairs));
     StageRequest {
-        cluster: cluster.0,
+        cluster: call.cluster.0,
+        secret: call.secret.0,
         attempt: staged.attempt.0,
         sequence: staged.sequence,
         blocks: blocks.collect(),
@@ -112,9 +113,10 @@ pub fn stage_request(cluster: ClusterId, staged: &Staged) -> StageRequest {
 ///
 /// # Errors
 /// `Internal` for a program that cannot be encoded.
-pub fn reason_request(cluster: ClusterId, request: RoundRequest) -> Result<ReasonRequest, Fault> {
+pub fn reason_request(call: Call, request: RoundRequest) -> Result<ReasonRequest, Fault> {
     let (attempt, round) = (request.attempt.0, request.round.0);
-    let mut reason = ReasonRequest { cluster: cluster.0, attempt, round, ..ReasonRequest::default() };
+    let (cluster, secret) = (call.cluster.0, call.secret.0);
+    let mut reason = ReasonRequest { cluster, secret, attempt, round, ..ReasonRequest::default() };
     if let Some(first) = request.first {
         reason.set_mode(match &first.mode {
             Mode::Increment => ReasonMode::Increment,
@@ -205,6 +207,7 @@ pub fn scan_request(cluster: ClusterId, scan: Scan) -> ScanRequest {
         epoch: scan.epoch.0,
         asserted: scan.asserted,
         derived: scan.derived,
+        query: scan.query,
         one_graph: scan.graph.is_some(),
         graph: scan.graph.map_or(0, |graph| graph.0),
     }
@@ -213,7 +216,8 @@ pub fn scan_request(cluster: ClusterId, scan: Scan) -> ScanRequest {
 /// The scan in a request.
 pub fn scan(request: &ScanRequest) -> Scan {
     let graph = Some(TermId(request.graph)).filter(|_| request.one_graph);
-    Scan { epoch: Epoch(request.epoch), asserted: request.asserted, derived: request.derived, graph }
+    let ScanRequest { query, epoch, asserted, derived, .. } = *request;
+    Scan { query, epoch: Epoch(epoch), asserted, derived, graph }
 }
 
 /// Facts of a scan, as a response.
@@ -232,13 +236,14 @@ pub fn block(response: &ScanResponse) -> Result<Block, Fault> {
 }
 
 /// A message between nodes, as a request.
-pub fn exchange_request(cluster: ClusterId, exchange: &Exchange) -> ExchangeRequest {
+pub fn exchange_request(call: Call, exchange: &Exchange) -> ExchangeRequest {
     let flow = match exchange.flow {
         FlowId::Attempt(attempt) => Flow::Attempt(attempt.0),
         FlowId::Query(query) => Flow::Query(query),
     };
     let message = wire::encode(&exchange.message).into();
-    ExchangeRequest { cluster: cluster.0, flow: Some(flow), from: exchange.from.0, message }
+    let (cluster, secret) = (call.cluster.0, call.secret.0);
+    ExchangeRequest { cluster, secret, flow: Some(flow), from: exchange.from.0, message }
 }
 
 /// The message in a request.

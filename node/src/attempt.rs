@@ -1,7 +1,8 @@
 //! An attempt at this node: staging, then a thread that runs the reasoner, then the seal.
 //!
 //! At most one attempt is open. A message of a newer attempt abandons the older one; messages of older or decided
-//! attempts are fenced. A sealed attempt is kept until the log's decision is known.
+//! attempts are fenced. A sealed attempt is kept until the log's decision is known. Messages come here
+//! only if the coordinator has begun their attempt ([`admission`](crate::admission)).
 
 mod staging;
 
@@ -12,11 +13,12 @@ use crate::store::{Removed, SealSummary, Sealed, Snapshot};
 use crate::traffic::{self, Receipt, Traffic};
 use bytes::Bytes;
 use entail_logic::columns::Pair;
+use entail_logic::epoch::Begun;
 use entail_logic::exchange::Payload;
 use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts};
 use entail_logic::plan::Program;
-use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round};
+use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round, Secret};
 use entail_node_api::{Exchange, FirstRound, FlowId, RoundAnswer};
 use entail_telemetry::{count, fail};
 use staging::Staging;
@@ -41,6 +43,8 @@ pub struct Attempts {
 /// The open attempt.
 pub struct Open {
     pub attempt: Attempt,
+    /// What messages of the attempt carry.
+    secret: Secret,
     staging: Mutex<Staging>,
     reasoning: Mutex<Option<Arc<Mutex<Reasoner>>>>,
     pub inbox: Inbox<Event>,
@@ -101,7 +105,8 @@ impl Attempts {
     /// # Errors
     /// `Fenced` for an attempt that is older than the open one, is decided, or cannot begin before an earlier one is
     /// decided.
-    pub fn open(&self, context: &Context, attempt: Attempt) -> Result<Arc<Open>, Fault> {
+    pub fn open(&self, context: &Context, begun: Begun) -> Result<Arc<Open>, Fault> {
+        let Begun { attempt, secret } = begun;
         let mut open = lock(&self.open);
         match &*open {
             Some(current) if current.attempt == attempt => return Ok(Arc::clone(current)),
@@ -119,6 +124,7 @@ impl Attempts {
         }
         let new = Arc::new(Open {
             attempt,
+            secret,
             staging: Mutex::default(),
             reasoning: Mutex::default(),
             inbox: Inbox::new(Arc::clone(&context.room)),
@@ -354,7 +360,8 @@ impl Open {
                 let (round, sequence) = (message.round, message.sequence);
                 let open = Arc::clone(self);
                 let exchange = Exchange { flow: FlowId::Attempt(self.attempt), from: context.node, message };
-                let envelope = Envelope { cluster, to, exchange, stop: &self.stop, metrics: &context.metrics };
+                let (secret, stop, metrics) = (self.secret, &*self.stop, &context.metrics);
+                let envelope = Envelope { cluster, secret, to, exchange, stop, metrics };
                 context.peers.send(&context.runtime, shard_maps, envelope, move |result| match result {
                     Ok(()) => {
                         // Before the acknowledgement can close the round.

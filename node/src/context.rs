@@ -1,5 +1,6 @@
 //! The parts that a node's modules share: its store, its membership, its threads.
 
+use crate::coordinator::Coordinator;
 use crate::metrics::Metrics;
 use crate::overflow::MemoryBudget;
 use crate::peers::Peers;
@@ -10,7 +11,7 @@ use entail_model::{ClusterId, Epoch, Fault, NodeId, Placement, Reason, ShardId, 
 use entail_proto::convert;
 use entail_proto::internal::PlacementMap;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tracing::Span;
@@ -24,8 +25,7 @@ pub struct Context {
     pub node: NodeId,
     pub peers: Peers,
     pub runtime: Handle,
-    /// Set once the node has registered.
-    pub membership: OnceLock<Membership>,
+    pub coordinator: Arc<Coordinator>,
     /// The memory budget of messages that wait for their attempts and queries.
     pub room: Arc<MemoryBudget>,
     /// The most pairs of an attempt in memory, of all relations together; others are stored during the attempt.
@@ -33,12 +33,6 @@ pub struct Context {
     pub metrics: Metrics,
     /// The threads for evaluation, shared by all work; the async runtime evaluates nothing.
     pub pool: rayon::ThreadPool,
-}
-
-/// The results of the registration.
-#[derive(Clone, Copy, Debug)]
-pub struct Membership {
-    pub cluster: ClusterId,
 }
 
 impl Context {
@@ -52,8 +46,9 @@ impl Context {
     /// # Errors
     /// `NotReady` before the node has registered.
     pub fn cluster(&self) -> Result<ClusterId, Fault> {
-        let membership = self.membership.get();
-        membership.map(|m| m.cluster).ok_or_else(|| Fault::new(Reason::NotReady, "the node has not registered yet"))
+        let registration = self.coordinator.registration();
+        let cluster = registration.map(|registration| ClusterId(registration.cluster));
+        cluster.ok_or_else(|| Fault::new(Reason::NotReady, "the node has not registered yet"))
     }
 
     /// Refuses messages of another cluster.
@@ -167,12 +162,14 @@ impl Context {
     pub fn of_directory(data: &std::path::Path, runtime: Handle) -> Self {
         let options = crate::store::OpenOptions { memory_budget: 16 << 20 };
         let store = Store::open(data, options).expect("an empty directory");
+        let _inside = runtime.enter();
+        let coordinator = Coordinator::at("http://127.0.0.1:1", store.node()).expect("a URL");
         Self {
             node: store.node(),
             store: Arc::new(store),
             peers: Peers::default(),
-            runtime,
-            membership: OnceLock::new(),
+            runtime: runtime.clone(),
+            coordinator: Arc::new(coordinator),
             room: Arc::new(MemoryBudget::new(1 << 20, data.to_owned())),
             resident_pairs_max: 1 << 20,
             metrics: Metrics::new(&entail_telemetry::metrics::Registry::default()),

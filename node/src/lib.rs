@@ -3,13 +3,15 @@
 //! ```text
 //! service (gRPC) ──► operations ──► attempt  (stage, reason, seal, decide) ──► store
 //! local   (calls) ──┘            ──► queries  (execute)                     ──► store
-//! membership ──► coordinator        peers ──► other nodes
+//! membership, admission ──► coordinator        peers ──► other nodes
 //! ```
 //!
 //! The algorithms are in `entail-logic`: this crate gives its machines threads, messages and a disk.
 
+mod admission;
 mod attempt;
 mod context;
+mod coordinator;
 mod gauges;
 mod inbox;
 mod local;
@@ -31,8 +33,10 @@ mod waiting;
 
 pub use options::Options;
 
+use admission::Admission;
 use attempt::Attempts;
 use context::Context;
+use coordinator::Coordinator;
 use entail_logic::columns::Pair;
 use entail_model::{Fault, Reason};
 use entail_node_api::{Connections, MESSAGE_BYTES_MAX};
@@ -42,26 +46,27 @@ use entail_proto::gate::{Gate, Refusal};
 use entail_proto::incoming::incoming;
 use entail_proto::internal::node_service_server::NodeServiceServer;
 use entail_proto::internal::peer_service_server::PeerServiceServer;
+use entail_proto::windows;
 use entail_telemetry::metrics::rpc::Requests;
 use entail_telemetry::{Calls, Instruments, LocalCalls, ServerSpans};
 use gauges::Sources;
 use local::Local;
 use membership::Member;
 use metrics::Metrics;
-use operations::Operations;
+use operations::{Operations, SCANS_MAX};
 use overflow::MemoryBudget;
 use presence::Presence;
 use queries::Queries;
 use service::Services;
 use std::future::Future;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{OpenOptions, Store};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Server;
 
 /// The part of the memory for decoded chunks; the rest is for queued messages and for work.
 const CACHE_SHARE: u64 = 2;
@@ -111,12 +116,13 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         .build()
         .map_err(|error| Fault::internal(format!("no threads: {error}")))?;
     let metrics = Metrics::new(&options.instruments.metrics);
+    let coordinator = Arc::new(Coordinator::at(&options.coordinator, store.node())?);
     let context = Arc::new(Context {
         node: store.node(),
         store,
         peers: peers::Peers::new(Connections::new(Arc::clone(&options.local_nodes))),
         runtime: tokio::runtime::Handle::current(),
-        membership: OnceLock::new(),
+        coordinator: Arc::clone(&coordinator),
         room: Arc::new(MemoryBudget::new((options.memory / ROOM_SHARE).max(ROOM_BYTES_MIN), options.data)),
         resident_pairs_max: (options.memory / ATTEMPT_SHARE / size_of::<Pair>() as u64).max(RESIDENT_PAIRS_MIN),
         metrics,
@@ -126,6 +132,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         context: Arc::clone(&context),
         attempts: Arc::new(Attempts::default()),
         queries: Arc::new(Queries::default()),
+        admission: Arc::new(Admission::new(coordinator)),
+        scans: Arc::new(Semaphore::new(SCANS_MAX)),
     };
     let (health, health_service) = tonic_health::server::health_reporter();
     let name = options.name.unwrap_or_else(|| address.clone());
@@ -135,7 +143,6 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
         context: Arc::clone(&context),
         attempts: Arc::clone(&operations.attempts),
         queries: Arc::clone(&operations.queries),
-        coordinator: options.coordinator,
         name: name.clone(),
         address: address.clone(),
         presence,
@@ -165,7 +172,8 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()> + Send + '
     let requests = Requests::new(&options.instruments.metrics, metrics::methods());
     let calls = LocalCalls::new(requests.clone(), &address, &name);
     let local = options.local_nodes.enter(node, Arc::new(Local::new(operations, calls, gate.clone())));
-    let server = Server::builder()
+    let server = windows::PEERS
+        .server()
         .layer(ServerSpans::new(&name, Calls::InTrace(service::is_traced)))
         .layer(requests)
         .layer(gate.clone())

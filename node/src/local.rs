@@ -8,11 +8,12 @@ use crate::operations::Operations;
 use crate::queries::caught;
 use crate::traffic;
 use bytes::Bytes;
+use entail_logic::epoch::Begun;
 use entail_model::term::TermHash;
 use entail_model::{Attempt, Epoch, Fault, TermId};
 use entail_node_api::{
-    Answered, Ask, AtOnce, Blocks, Call, Exchange, Execute, NodeApi, Part, Parts, RoundAnswer, RoundRequest, Scan,
-    SealAnswer, Show, Staged,
+    Answered, Ask, AtOnce, Blocks, Call, Exchange, Execute, FlowId, NodeApi, Part, Parts, RoundAnswer, RoundRequest,
+    Scan, SealAnswer, Show, Staged,
 };
 use entail_proto::gate::{Gate, Inside};
 use entail_proto::internal::RelationSize;
@@ -61,6 +62,14 @@ impl Local {
         }
     }
 
+    /// The attempt that a call is for. A call within the process is the coordinator's own, or that of a node at work for
+    /// it, and is believed.
+    fn begun(&self, call: Call, attempt: Attempt) -> Begun {
+        let begun = Begun { attempt, secret: call.secret };
+        self.node.admission.believe(begun);
+        begun
+    }
+
     /// Runs a call until it has its answer or the node cuts it off at shutdown.
     async fn call<T>(
         &self,
@@ -100,7 +109,8 @@ impl NodeApi for Local {
         terms: &[&[u8]],
         hashes: &[TermHash],
     ) -> Result<Vec<TermId>, Fault> {
-        let work = async { here(|| self.node.intern(attempt, terms, hashes)) };
+        let begun = self.begun(call, attempt);
+        let work = async { here(|| self.node.intern(begun, terms, hashes)) };
         self.call(call, "entail.internal.v1.NodeService/Intern", work).await
     }
 
@@ -116,8 +126,9 @@ impl NodeApi for Local {
 
     async fn stage(&self, call: Call, staged: Staged) -> Result<(), Fault> {
         let Staged { attempt, previous, sequence, facts } = staged;
+        let begun = self.begun(call, attempt);
         let stage = || {
-            self.node.stage(attempt, previous, sequence, |staged| {
+            self.node.stage(begun, previous, sequence, |staged| {
                 facts.iter().for_each(|of| staged.add(of.relation, of.copies, of.pairs.iter().copied()));
                 Ok(())
             })
@@ -126,12 +137,14 @@ impl NodeApi for Local {
     }
 
     async fn reason(&self, call: Call, request: RoundRequest) -> Result<RoundAnswer, Fault> {
-        let work = self.node.reason(call.cluster.0, |_| Ok(request));
+        self.begun(call, request.attempt);
+        let work = self.node.reason((call.cluster.0, call.secret), |_| Ok(request));
         self.call(call, "entail.internal.v1.NodeService/Reason", work).await
     }
 
     async fn seal(&self, call: Call, attempt: Attempt) -> Result<SealAnswer, Fault> {
-        let work = self.node.blocking(call.cluster.0, move |node| node.seal(attempt));
+        let begun = self.begun(call, attempt);
+        let work = self.node.blocking(call.cluster.0, move |node| node.seal(begun));
         self.call(call, "entail.internal.v1.NodeService/Seal", work).await
     }
 
@@ -167,20 +180,23 @@ impl NodeApi for Local {
 
     async fn scan(&self, call: Call, scan: Scan) -> Result<Blocks, Fault> {
         let (inside, begun) = self.begin(call, "entail.internal.v1.NodeService/Scan")?;
-        let blocks =
-            stream::unfold((self.node.scan(scan), Some((inside, begun))), |(mut blocks, mut begun)| async move {
-                match blocks.next().await {
-                    Some(Ok(block)) => Some((Ok(block), (blocks, begun))),
-                    Some(Err(fault)) => {
-                        let fault = begun.take().map_or_else(|| fault.clone(), |(_, call)| told(call, fault.clone()));
-                        Some((Err(fault), (blocks, None)))
-                    }
-                    None => {
-                        _ = begun.take().map(|(_, mut call)| call.tell(Code::Ok, String::new));
-                        None
-                    }
+        let blocks = match self.node.scan(scan) {
+            Ok(blocks) => blocks,
+            Err(fault) => return Err(told(begun, fault)),
+        };
+        let blocks = stream::unfold((blocks, Some((inside, begun))), |(mut blocks, mut begun)| async move {
+            match blocks.next().await {
+                Some(Ok(block)) => Some((Ok(block), (blocks, begun))),
+                Some(Err(fault)) => {
+                    let fault = begun.take().map_or_else(|| fault.clone(), |(_, call)| told(call, fault.clone()));
+                    Some((Err(fault), (blocks, None)))
                 }
-            });
+                None => {
+                    _ = begun.take().map(|(_, mut call)| call.tell(Code::Ok, String::new));
+                    None
+                }
+            }
+        });
         Ok(Box::pin(blocks.take_until(self.gate.is_cut())))
     }
 
@@ -190,9 +206,12 @@ impl NodeApi for Local {
 
     async fn exchange(&self, call: Call, exchange: Exchange) -> Result<u64, Fault> {
         self.node.context.check_cluster(call.cluster.0)?;
+        if let FlowId::Attempt(attempt) = exchange.flow {
+            self.begun(call, attempt);
+        }
         let bytes = traffic::bytes(&exchange.message.payload);
         if let Some(exchange) = self.node.try_receive(exchange, bytes)? {
-            here(|| self.node.receive(exchange, bytes))?;
+            here(|| self.node.receive(exchange, call.secret, bytes))?;
         }
         Ok(bytes)
     }

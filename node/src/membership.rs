@@ -7,12 +7,13 @@
 //! started must not take it for one that stays.
 
 use crate::attempt::Attempts;
-use crate::context::{Context, Membership};
+use crate::context::Context;
+use crate::coordinator::Registration;
 use crate::presence::{Presence, State};
 use crate::queries::Queries;
 use crate::retry::Backoff;
 use entail_model::term::HashKey;
-use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, ShardCount};
+use entail_model::{Attempt, ClusterId, Epoch, Fault, Reason, Secret, ShardCount};
 use entail_proto::connection::Connection;
 use entail_proto::internal::cluster_service_client::ClusterServiceClient;
 use entail_proto::internal::{
@@ -21,7 +22,6 @@ use entail_proto::internal::{
 use entail_proto::status;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tonic::transport::Endpoint;
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const REGISTER_DEADLINE: Duration = Duration::from_secs(10);
@@ -38,7 +38,6 @@ pub struct Member {
     pub context: Arc<Context>,
     pub attempts: Arc<Attempts>,
     pub queries: Arc<Queries>,
-    pub coordinator: String,
     pub address: String,
     pub name: String,
     pub presence: Arc<Presence>,
@@ -51,20 +50,13 @@ impl Member {
     /// # Errors
     /// Only those that no retry resolves: another cluster, a damaged store.
     pub async fn run(&self) -> Result<(), Fault> {
-        let mut client = self.client()?;
+        let mut client = self.context.coordinator.client();
         loop {
             self.presence.change(State::lose_touch).await;
             let incarnation = self.register(&mut client).await?;
             self.presence.change(|state| state.registered(incarnation)).await;
             self.stay(&mut client, incarnation).await?;
         }
-    }
-
-    fn client(&self) -> Result<ClusterServiceClient<Connection>, Fault> {
-        let endpoint = Endpoint::from_shared(self.coordinator.clone()).map_err(|error| {
-            Fault::new(Reason::InvalidRequest, format!("--coordinator {}: {error}", self.coordinator))
-        })?;
-        Ok(ClusterServiceClient::new(Connection::new(endpoint)))
     }
 
     /// Tells the coordinator that the node shuts down, and waits until no request needs it any more, for at most `grace`. If
@@ -80,7 +72,7 @@ impl Member {
 
     /// Calls `Leave`. A coordinator that has restarted meanwhile first learns of the node, by one of the next heartbeats.
     async fn say_goodbye(&self, grace: Duration) -> Result<(), Fault> {
-        let mut client = self.client()?;
+        let mut client = self.context.coordinator.client();
         let started = Instant::now();
         loop {
             let no_life = || Fault::new(Reason::NotReady, "the node has not registered");
@@ -88,6 +80,7 @@ impl Member {
                 cluster: self.context.cluster()?.0,
                 node: self.context.node.0,
                 incarnation: self.presence.incarnation().ok_or_else(no_life)?,
+                secret: self.secret(),
             };
             let mut request = tonic::Request::new(message);
             request.set_timeout(grace);
@@ -99,6 +92,11 @@ impl Member {
             }
             tokio::time::sleep(HEARTBEAT / 5).await;
         }
+    }
+
+    /// The secret of the last registration.
+    fn secret(&self) -> u64 {
+        self.context.coordinator.registration().map_or(0, |registration| registration.secret.0)
     }
 
     async fn register(&self, client: &mut ClusterServiceClient<Connection>) -> Result<u64, Fault> {
@@ -120,7 +118,7 @@ impl Member {
                     if !fault.is_retryable() && !may_pass {
                         return Err(fault);
                     }
-                    tracing::info!(coordinator = %self.coordinator, %fault, "cannot register yet");
+                    tracing::info!(coordinator = self.context.coordinator.url(), %fault, "cannot register yet");
                 }
             }
             tokio::time::sleep(backoff.next()).await;
@@ -139,11 +137,14 @@ impl Member {
                 let cluster = ClusterId(response.cluster);
                 context.store.bind_cluster(cluster, key, shards)?;
                 context.store.remember_name(&name)?;
+                context.store.remember_registration(Secret(response.secret));
                 decide(context, &attempts, &response.decisions)?;
+                let RegisterResponse { incarnation, secret, first_query, .. } = response;
+                let secret = Secret(secret);
+                context.coordinator.registered(Registration { cluster: cluster.0, incarnation, secret, first_query });
                 Ok(cluster)
             })
             .await?;
-        self.context.membership.get_or_init(|| Membership { cluster });
         tracing::info!(cluster = %format_args!("{:016x}", cluster.0), incarnation, "registered");
         Ok(incarnation)
     }
@@ -167,6 +168,7 @@ impl Member {
                 stats,
                 undecided: undecided(&self.context),
                 leaving: self.presence.is_leaving(),
+                secret: self.secret(),
             });
             request.set_timeout(HEARTBEAT_DEADLINE);
             match client.heartbeat(request).await {
@@ -213,6 +215,7 @@ fn register_request(context: &Context, name: String, address: String) -> Registe
     // Read before the epoch: an attempt that is decided in between must be in at least one of the two.
     let undecided = undecided(context);
     let (epoch, counts) = context.store.committed();
+    let last = context.coordinator.registration();
     RegisterRequest {
         cluster: context.store.cluster().map_or(0, |cluster| cluster.0),
         node: context.node.0,
@@ -223,6 +226,8 @@ fn register_request(context: &Context, name: String, address: String) -> Registe
         derived: Some(counts.facts_derived()),
         undecided,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        has_secret: true,
+        last_secret: last.map_or_else(|| context.store.last_registration(), |last| last.secret).0,
         ..RegisterRequest::default()
     }
 }

@@ -1,17 +1,19 @@
 //! The operations of a node, each once, on the caller's thread. Two edges call them: the gRPC
 //! [service](crate::service) and, within the process, [`Local`](crate::local::Local).
 
+use crate::admission::Admission;
 use crate::attempt::Attempts;
 use crate::context::{AddressedShardMap, Context, StoreTexts};
 use crate::metrics::Traffic;
 use crate::queries::{Queries, caught};
 use crate::scan;
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
+use entail_logic::epoch::Begun;
 use entail_logic::eval::{Batch, RowBudget};
 use entail_logic::exchange::route::ShardMap;
 use entail_logic::fixpoint::{self, StagedFacts};
 use entail_model::term::TermHash;
-use entail_model::{Attempt, Epoch, Fault, Reason, TermId, term};
+use entail_model::{Epoch, Fault, Reason, Secret, TermId, term};
 use entail_node_api::{
     Answered, Ask, Block, Blocks, Exchange, Execute, FlowId, Parts, RoundAnswer, RoundRequest, Scan, SealAnswer,
 };
@@ -21,8 +23,12 @@ use futures::StreamExt;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::info_span;
+
+/// Scans at work at once: a coordinator admits no more dumps.
+pub const SCANS_MAX: usize = 64;
 
 /// A node's parts, which do the work. Clones are the same node.
 #[derive(Clone)]
@@ -30,6 +36,9 @@ pub struct Operations {
     pub context: Arc<Context>,
     pub attempts: Arc<Attempts>,
     pub queries: Arc<Queries>,
+    pub admission: Arc<Admission>,
+    /// Permits of scans at work.
+    pub scans: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Operations {
@@ -54,8 +63,9 @@ impl Operations {
     }
 
     /// The ids of terms with known hashes; new terms are interned for the attempt.
-    pub fn intern(&self, attempt: Attempt, terms: &[&[u8]], hashes: &[TermHash]) -> Result<Vec<TermId>, Fault> {
-        self.attempts.open(&self.context, attempt)?;
+    pub fn intern(&self, begun: Begun, terms: &[&[u8]], hashes: &[TermHash]) -> Result<Vec<TermId>, Fault> {
+        let attempt = begun.attempt;
+        self.attempts.open(&self.context, begun)?;
         match hashes.len() == terms.len() {
             true => self.context.store.intern_hashed(attempt, terms, hashes),
             false => self.context.store.intern(attempt, terms),
@@ -65,23 +75,23 @@ impl Operations {
     /// Stages asserted facts, which `add` adds, for an attempt that builds on the epoch `previous`.
     pub fn stage(
         &self,
-        attempt: Attempt,
+        begun: Begun,
         previous: Epoch,
         sequence: u64,
         add: impl FnOnce(&mut StagedFacts) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        self.attempts.open(&self.context, attempt)?.stage(&self.context, previous, sequence, add)
+        self.attempts.open(&self.context, begun)?.stage(&self.context, previous, sequence, add)
     }
 
     /// Runs a round until it is closed at this node; `request` is evaluated off the async threads.
     pub async fn reason(
         &self,
-        cluster: u64,
+        (cluster, secret): (u64, Secret),
         request: impl FnOnce(&Self) -> Result<RoundRequest, Fault> + Send + 'static,
     ) -> Result<RoundAnswer, Fault> {
         let start = move |node: &Self| {
             let RoundRequest { attempt, round, first } = request(node)?;
-            let open = node.attempts.open(&node.context, attempt)?;
+            let open = node.attempts.open(&node.context, Begun { attempt, secret })?;
             open.start_round(&node.context, round, first)?;
             Ok((open, round))
         };
@@ -90,8 +100,8 @@ impl Operations {
     }
 
     /// Makes an attempt's runs durable.
-    pub fn seal(&self, attempt: Attempt) -> Result<SealAnswer, Fault> {
-        let summary = self.attempts.open(&self.context, attempt)?.seal(&self.context)?;
+    pub fn seal(&self, begun: Begun) -> Result<SealAnswer, Fault> {
+        let summary = self.attempts.open(&self.context, begun)?.seal(&self.context)?;
         let (asserted, derived) = (summary.after.facts_asserted(), summary.after.facts_derived());
         Ok(SealAnswer { digest: summary.digest, asserted, derived })
     }
@@ -164,10 +174,16 @@ impl Operations {
     }
 
     /// Streams the forward copies of the facts at this node.
-    pub fn scan(&self, scan: Scan) -> Blocks {
+    ///
+    /// # Errors
+    /// `Overloaded` while too many scans are at work: each takes a thread until its receiver has all of it.
+    pub fn scan(&self, scan: Scan) -> Result<Blocks, Fault> {
+        let busy = |_| Fault::new(Reason::Overloaded, format!("{SCANS_MAX} scans are running"));
+        let permit = Arc::clone(&self.scans).try_acquire_owned().map_err(busy)?;
         let (blocks, stream) = tokio::sync::mpsc::channel(4);
         let context = Arc::clone(&self.context);
         tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let mut send = |block: Block| {
                 let sent = blocks.blocking_send(Ok(block));
                 sent.map_err(|_| Fault::new(Reason::Cancelled, "the caller disconnected"))
@@ -177,17 +193,17 @@ impl Operations {
                 _ = blocks.blocking_send(Err(fault));
             }
         });
-        Box::pin(ReceiverStream::new(stream))
+        Ok(Box::pin(ReceiverStream::new(stream)))
     }
 
     /// Takes a message of `bytes` bytes from another node, into memory or onto disk. A message for an ended attempt or query
-    /// is dropped.
-    pub fn receive(&self, exchange: Exchange, bytes: u64) -> Result<(), Fault> {
+    /// is dropped. `secret` is that of the attempt, if the message belongs to one.
+    pub fn receive(&self, exchange: Exchange, secret: Secret, bytes: u64) -> Result<(), Fault> {
         let Exchange { flow, from, message } = exchange;
         match flow {
             FlowId::Attempt(attempt) => {
                 let event = fixpoint::Event::Received { from, message };
-                self.attempts.open(&self.context, attempt)?.inbox.push(event, bytes)?;
+                self.attempts.open(&self.context, Begun { attempt, secret })?.inbox.push(event, bytes)?;
             }
             FlowId::Query(query) => {
                 let inbox = self.queries.inbox_of(&self.context, query)?;

@@ -11,7 +11,7 @@ use crate::context::AddressedShardMap;
 use crate::metrics::Metrics;
 use crate::retry::Backoff;
 use crate::waiting::wait;
-use entail_model::{ClusterId, Fault, NodeId, Reason};
+use entail_model::{ClusterId, Fault, NodeId, Reason, Secret};
 use entail_node_api::{Call, Connections, Exchange, FlowId, NodeApi};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -43,6 +43,8 @@ pub struct Peers {
 /// A message to be sent.
 pub struct Envelope<'s> {
     pub cluster: ClusterId,
+    /// Of the attempt that the message belongs to, if it belongs to one.
+    pub secret: Secret,
     pub to: NodeId,
     pub exchange: Exchange,
     /// Set when the message is no longer needed.
@@ -70,7 +72,7 @@ impl Peers {
         envelope: Envelope<'_>,
         done: impl FnOnce(Result<(), Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
-        let Envelope { cluster, to, exchange, stop, metrics } = envelope;
+        let Envelope { cluster, secret, to, exchange, stop, metrics } = envelope;
         let permit = wait(runtime, stop, self.permits(to).acquire_owned())?
             .map_err(|_| Fault::new(Reason::Cancelled, "the node is shutting down"))?;
         // Connections are made inside the runtime, to which this thread does not belong.
@@ -81,7 +83,7 @@ impl Peers {
             FlowId::Query(_) => metrics.queries_sent.clone(),
         };
         let unreachable = shard_maps.unreachable(to);
-        let call = Call { cluster, until: None };
+        let call = Call { cluster, until: None, secret };
         let delivery = async move {
             let result = deliver(&*peer, call, exchange).await.map(|bytes| sent.count(bytes));
             drop(permit);

@@ -11,7 +11,7 @@ use crate::traffic::Traffic;
 use crate::waiting::{LOOK, wait};
 use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::eval::meter::{Clock, Meter};
-use entail_model::{ClusterId, Fault, Reason};
+use entail_model::{ClusterId, Fault, Reason, Secret};
 use entail_node_api::{Exchange, Execute, FlowId, Part, Rows, Summary};
 use entail_telemetry::{count, fail, text};
 use std::collections::{HashMap, VecDeque};
@@ -260,7 +260,7 @@ impl Worker {
                 let receipt = traffic.goes(to, || shard_maps.address(to), &message.payload)?;
                 let exchange = Exchange { flow: FlowId::Query(request.query), from: self.context.node, message };
                 let (cluster, metrics) = (self.cluster, &self.context.metrics);
-                let envelope = Envelope { cluster, to, exchange, stop: &self.stop, metrics };
+                let envelope = Envelope { cluster, secret: Secret::NONE, to, exchange, stop: &self.stop, metrics };
                 let failed = Arc::clone(&failed);
                 self.context.peers.send(&self.context.runtime, shard_maps, envelope, move |result| match result {
                     Ok(()) => receipt.came(),
@@ -299,26 +299,10 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metrics;
-    use crate::overflow::MemoryBudget;
-    use crate::peers::Peers;
-    use crate::store::{OpenOptions, Store};
     use entail_model::Epoch;
-    use std::sync::OnceLock;
 
     fn context(place: &std::path::Path) -> Context {
-        let store = Arc::new(Store::open(place, OpenOptions { memory_budget: 1 << 20 }).expect("a new directory"));
-        Context {
-            node: store.node(),
-            store,
-            peers: Peers::default(),
-            runtime: Handle::current(),
-            membership: OnceLock::new(),
-            room: Arc::new(MemoryBudget::new(1 << 20, place.to_owned())),
-            resident_pairs_max: 1 << 10,
-            metrics: Metrics::new(&entail_telemetry::metrics::Registry::default()),
-            pool: rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("threads"),
-        }
+        Context::of_directory(place, Handle::current())
     }
 
     #[tokio::test]

@@ -1,11 +1,17 @@
 //! The node's gRPC services: they decode requests, call the node's [`Operations`], and turn faults into status.
+//!
+//! Anybody can send to this port. A message that names an attempt is taken only if the coordinator says that the attempt
+//! has begun ([`admission`](crate::admission)), and one that names a query only if the number is one of the coordinator's
+//! ([`coordinator`](crate::coordinator)).
 
 use crate::operations::Operations;
 use crate::staged::add_block;
+use entail_logic::epoch::Begun;
 use entail_model::term::TermHash;
-use entail_model::{Attempt, Epoch, Fault, Reason, TermId};
+use entail_model::{Attempt, Epoch, Fault, Reason, Secret, TermId};
 use entail_node_api::wire;
 use entail_proto::deadline::deadline_of;
+use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::node_service_server::NodeService;
 use entail_proto::internal::peer_service_server::PeerService;
 use entail_proto::internal::*;
@@ -40,6 +46,20 @@ fn refuse(fault: Fault) -> Status {
 }
 
 impl Services {
+    /// The attempt that a message of a cluster claims to belong to, if it has begun.
+    async fn begun(&self, cluster: u64, attempt: u64, secret: u64) -> Result<Begun, Status> {
+        let begun = Begun { attempt: Attempt(attempt), secret: Secret(secret) };
+        self.0.context.check_cluster(cluster).map_err(refuse)?;
+        self.0.admission.admit(begun).await.map_err(refuse)?;
+        Ok(begun)
+    }
+
+    /// Refuses a query that is not one of the coordinator that the node has registered with.
+    fn check_query(&self, cluster: u64, query: u64) -> Result<(), Status> {
+        let context = &self.0.context;
+        context.check_cluster(cluster).and_then(|()| context.coordinator.check_query(query)).map_err(refuse)
+    }
+
     /// Runs an operation for a cluster off the async threads, and makes the response of its result.
     async fn reply<T: Send + 'static>(
         &self,
@@ -54,10 +74,11 @@ impl Services {
 impl NodeService for Services {
     async fn intern(&self, request: Request<InternRequest>) -> Reply<InternResponse> {
         let request = request.into_inner();
+        let begun = self.begun(request.cluster, request.attempt, request.secret).await?;
         let intern = move |node: &Operations| {
             let terms = request.terms.unwrap_or_default();
             let hashes: Vec<TermHash> = convert::hashes_from_bytes(&request.hashes)?.collect();
-            let ids = node.intern(Attempt(request.attempt), &convert::term_refs(&terms)?, &hashes)?;
+            let ids = node.intern(begun, &convert::term_refs(&terms)?, &hashes)?;
             Ok(InternResponse { ids: convert::ids_to_bytes(&ids) })
         };
         self.reply(request.cluster, intern).await
@@ -84,9 +105,9 @@ impl NodeService for Services {
 
     async fn stage(&self, request: Request<StageRequest>) -> Reply<StageResponse> {
         let request = request.into_inner();
+        let begun = self.begun(request.cluster, request.attempt, request.secret).await?;
         let stage = move |node: &Operations| {
-            let (attempt, previous) = (Attempt(request.attempt), Epoch(request.previous));
-            node.stage(attempt, previous, request.sequence, |facts| {
+            node.stage(begun, Epoch(request.previous), request.sequence, |facts| {
                 request.blocks.iter().try_for_each(|block| add_block(facts, block))
             })?;
             Ok(StageResponse {})
@@ -96,18 +117,20 @@ impl NodeService for Services {
 
     async fn reason(&self, request: Request<ReasonRequest>) -> Reply<ReasonResponse> {
         let request = request.into_inner();
+        let begun = self.begun(request.cluster, request.attempt, request.secret).await?;
         let cluster = request.cluster;
         let request = |node: &Operations| {
             wire::round_request(request, |program| node.attempts.program(program, wire::decode_program))
         };
-        let answer = self.0.reason(cluster, request).await.map_err(refuse)?;
+        let answer = self.0.reason((cluster, begun.secret), request).await.map_err(refuse)?;
         Ok(Response::new(wire::reason_response(answer)))
     }
 
     async fn seal(&self, request: Request<SealRequest>) -> Reply<SealResponse> {
         let request = request.into_inner();
+        let begun = self.begun(request.cluster, request.attempt, request.secret).await?;
         let seal = move |node: &Operations| {
-            let answer = node.seal(Attempt(request.attempt))?;
+            let answer = node.seal(begun)?;
             Ok(SealResponse { digest: answer.digest, asserted: answer.asserted, derived: answer.derived })
         };
         self.reply(request.cluster, seal).await
@@ -115,11 +138,14 @@ impl NodeService for Services {
 
     async fn decide(&self, request: Request<DecideRequest>) -> Reply<DecideResponse> {
         let request = request.into_inner();
+        self.0.context.check_cluster(request.cluster).map_err(refuse)?;
+        let missing = || refuse(Fault::new(Reason::InvalidRequest, "a decision without its content"));
+        let decision = request.decision.ok_or_else(missing)?;
+        let begun = Begun { attempt: Attempt(decision.attempt), secret: Secret(request.secret) };
+        let epoch = Some(Epoch(decision.epoch)).filter(|epoch| epoch.0 > 0);
+        let epoch = self.0.admission.outcome(begun, epoch).await.map_err(refuse)?;
         let decide = move |node: &Operations| {
-            let missing = || Fault::new(Reason::InvalidRequest, "a decision without its content");
-            let decision = request.decision.ok_or_else(missing)?;
-            let epoch = Some(Epoch(decision.epoch)).filter(|epoch| epoch.0 > 0);
-            node.attempts.decide(&node.context, Attempt(decision.attempt), epoch)?;
+            node.attempts.decide(&node.context, begun.attempt, epoch)?;
             Ok(DecideResponse {})
         };
         self.reply(request.cluster, decide).await
@@ -130,7 +156,7 @@ impl NodeService for Services {
     async fn execute(&self, request: Request<ExecuteRequest>) -> Reply<Self::ExecuteStream> {
         let deadline = deadline_of(&request);
         let request = request.into_inner();
-        self.0.context.check_cluster(request.cluster).map_err(refuse)?;
+        self.check_query(request.cluster, request.query)?;
         let parts = wire::execute(request).and_then(|request| self.0.execute(request, deadline)).map_err(refuse)?;
         Ok(Response::new(Box::pin(parts.map(|part| part.map(wire::execute_response).map_err(refuse)))))
     }
@@ -145,8 +171,8 @@ impl NodeService for Services {
 
     async fn scan(&self, request: Request<ScanRequest>) -> Reply<Self::ScanStream> {
         let request = request.into_inner();
-        self.0.context.check_cluster(request.cluster).map_err(refuse)?;
-        let blocks = self.0.scan(wire::scan(&request));
+        self.check_query(request.cluster, request.query)?;
+        let blocks = self.0.scan(wire::scan(&request)).map_err(refuse)?;
         Ok(Response::new(Box::pin(blocks.map(|block| block.map(|block| wire::scan_response(&block)).map_err(refuse)))))
     }
 
@@ -163,9 +189,15 @@ impl PeerService for Services {
     /// the disk is handled on a blocking thread.
     async fn exchange(&self, request: Request<ExchangeRequest>) -> Reply<ExchangeResponse> {
         let request = request.into_inner();
-        let (cluster, bytes) = (request.cluster, request.message.len() as u64);
+        let (cluster, bytes, secret) = (request.cluster, request.message.len() as u64, Secret(request.secret));
+        match request.flow {
+            Some(Flow::Attempt(attempt)) => _ = self.begun(cluster, attempt, request.secret).await?,
+            Some(Flow::Query(query)) => self.check_query(cluster, query)?,
+            // Refused when it is decoded.
+            None => {}
+        }
         if request.message.len() > MESSAGE_BYTES_AT_ONCE {
-            let receive = move |node: &Operations| node.receive(wire::exchange(&request)?, bytes);
+            let receive = move |node: &Operations| node.receive(wire::exchange(&request)?, secret, bytes);
             return self.reply(cluster, move |node| receive(node).map(|()| ExchangeResponse {})).await;
         }
         let taken = || {
@@ -175,7 +207,7 @@ impl PeerService for Services {
         match taken().map_err(refuse)? {
             None => Ok(Response::new(ExchangeResponse {})),
             Some(left) => {
-                self.reply(cluster, move |node| node.receive(left, bytes).map(|()| ExchangeResponse {})).await
+                self.reply(cluster, move |node| node.receive(left, secret, bytes).map(|()| ExchangeResponse {})).await
             }
         }
     }

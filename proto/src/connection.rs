@@ -3,9 +3,11 @@
 //! A host that lost its power or its address closes no connection, and TCP alone notices only after a quarter of an
 //! hour. So each connection sends keep-alive pings, also while it is idle: after a failure the next call reconnects and
 //! resolves the name again, which finds the replacement of the host. Calls that wait for a connection fail together
-//! when it cannot be made; the transport alone would make one attempt for each call, one after the other.
+//! when it cannot be made; the transport alone would make one attempt for each call, one after the other. An unread
+//! stream does not stop the others of its connection ([`windows`]).
 
 use crate::addressee;
+use crate::windows;
 use entail_model::{Fault, Reason};
 use std::error::Error;
 use std::fmt;
@@ -35,20 +37,21 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection to an address, `HOST:PORT`, which `tune` may configure. Must be called inside a tokio runtime.
+    /// A connection to an address, `HOST:PORT`. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// `InvalidRequest` if the text is not an address.
-    pub fn to(address: &str, tune: impl FnOnce(Endpoint) -> Endpoint) -> Result<Self, Fault> {
+    pub fn to(address: &str) -> Result<Self, Fault> {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the address {address}: {error}")))?;
-        Ok(Self::new(tune(endpoint)))
+        Ok(Self::new(endpoint))
     }
 
     /// Connects when the first call needs it, and again when the connection is lost. Must be called inside a tokio
     /// runtime.
     pub fn new(endpoint: Endpoint) -> Self {
-        let channel = endpoint
+        let channel = windows::PEERS
+            .endpoint(endpoint)
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(SILENT)

@@ -33,3 +33,4 @@ pub mod deadline;
 pub mod gate;
 pub mod incoming;
 pub mod status;
+pub mod windows;

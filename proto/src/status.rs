@@ -24,7 +24,7 @@ pub fn code(reason: Reason) -> Code {
         Reason::AlreadyExists => Code::AlreadyExists,
         Reason::LimitExceeded | Reason::Overloaded | Reason::DiskFull => Code::ResourceExhausted,
         Reason::DeadlineExceeded => Code::DeadlineExceeded,
-        Reason::Cancelled => Code::Cancelled,
+        Reason::Cancelled | Reason::AnswerUnread => Code::Cancelled,
         Reason::ShardsUnavailable | Reason::NotReady => Code::Unavailable,
         Reason::EpochUnavailable | Reason::WrongCluster | Reason::DirectoryInUse => Code::FailedPrecondition,
         Reason::EpochAborted | Reason::Fenced => Code::Aborted,

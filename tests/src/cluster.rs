@@ -30,6 +30,8 @@ pub struct Setting {
     pub is_near: bool,
     /// The silence of a client after which its load is aborted.
     pub load_idle_max: Duration,
+    /// The time after which an answer that its client does not read is given up.
+    pub unread_max: Duration,
     /// The calls to nodes that fail, if any.
     pub refuse: Option<Refuse>,
 }
@@ -40,7 +42,14 @@ impl Setting {
         // A single node calls its coordinator in-process, as in `serve`; several nodes use sockets, as separate
         // processes do.
         let is_near = nodes == 1;
-        Self { nodes, shards, is_near, load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX, refuse: None }
+        Self {
+            nodes,
+            shards,
+            is_near,
+            load_idle_max: entail_coordinator::options::LOAD_IDLE_MAX,
+            unread_max: entail_coordinator::options::UNREAD_MAX,
+            refuse: None,
+        }
     }
 }
 
@@ -82,7 +91,7 @@ impl Cluster {
     }
 
     fn try_start(setting: &Setting) -> Result<Self, String> {
-        let Setting { nodes, shards, is_near, load_idle_max, .. } = *setting;
+        let Setting { nodes, shards, is_near, load_idle_max, unread_max, .. } = *setting;
         let runtime = Runtime::new().expect("a runtime");
         let of_process: Arc<LocalNodes> = Arc::default();
         let data = tempfile::tempdir().expect("a directory");
@@ -104,6 +113,7 @@ impl Cluster {
                 query_timeout_default: Duration::from_secs(60),
                 rows_max: 10_000_000,
                 load_idle_max,
+                unread_max,
                 memory: 1 << 30,
                 grace: GRACE,
                 instruments: Instruments::default(),

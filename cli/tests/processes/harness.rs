@@ -251,6 +251,11 @@ impl Cluster {
         &self.server
     }
 
+    /// The URL of the coordinator's port for nodes.
+    pub fn peers(&self) -> &str {
+        &self.peers
+    }
+
     pub fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
         std::iter::once(&mut self.coordinator).chain(&mut self.nodes)
     }

@@ -3,7 +3,9 @@
 use super::health::ClusterHealth;
 use super::*;
 use crate::metalog::{Cluster, Counts, EpochKind, FileLog, MetaLog, RequestId, Seal};
+use entail_model::term::HashKey;
 use entail_model::{ClusterId, ShardCount};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A cluster without registered nodes.
@@ -12,7 +14,7 @@ fn members(directory: &TempDir) -> Members {
     let shards = ShardCount::new(1).expect("a power of two");
     let cluster = Cluster { cluster: ClusterId(9), shards, hash_key: [1; 16] };
     log.append(&Entry::CreateCluster(cluster)).expect("a new log");
-    Members::new(Log::new(log), 1, Nodes::default())
+    Members::new(Log::new(log), 1, Nodes::default(), Secrets::new(HashKey([3; 16]), 70))
 }
 
 async fn register(members: &Members) -> u64 {
@@ -106,7 +108,7 @@ async fn a_node_that_leaves_waits_for_those_who_use_it() {
         members.register_node(RegisterRequest { node: 1, ..Default::default() }).await.expect("a new node");
     assert!(members.is_up(NodeId(1)));
     let begun = members.in_flight.begin();
-    let request = LeaveRequest { cluster: 9, node: 1, incarnation: registered.incarnation };
+    let request = LeaveRequest { cluster: 9, node: 1, incarnation: registered.incarnation, secret: 0 };
     let leave = members.leave(request);
     tokio::pin!(leave);
     assert!(tokio::time::timeout(Duration::from_millis(50), &mut leave).await.is_err(), "it is still used");
@@ -130,12 +132,12 @@ async fn a_node_that_leaves_is_not_taken_for_one_that_stays() {
     let members = members(&directory);
     let incarnation = register(&members).await;
     let restarted = Members { live: Mutex::default(), ..members };
-    let request = LeaveRequest { cluster: 9, node: 1, incarnation };
+    let request = LeaveRequest { cluster: 9, node: 1, incarnation, secret: 0 };
     assert_eq!(restarted.leave(request).await.expect_err("it knows nobody yet").reason, Reason::NotReady);
     let request = RegisterRequest { cluster: 9, node: 1, leaving: true, ..RegisterRequest::default() };
     let incarnation = restarted.register_node(request).await.expect("the node is of this cluster").incarnation;
     assert_eq!(restarted.state(NodeId(1)), NodeState::Leaving);
-    restarted.leave(LeaveRequest { cluster: 9, node: 1, incarnation }).await.expect("nobody uses it");
+    restarted.leave(LeaveRequest { cluster: 9, node: 1, incarnation, secret: 0 }).await.expect("nobody uses it");
 
     // The node had not announced its leave when it sent the registration.
     let incarnation = register(&restarted).await;
@@ -214,4 +216,61 @@ async fn a_name_is_kept_for_its_node_while_the_coordinator_starts() {
     let later = Instant::now().checked_sub(LOST_AFTER).expect("the machine has run for so long");
     let restarted = Members { started: later, ..restarted };
     restarted.register_node(named(2, "a", "host-2:1")).await.expect("node 1 has not come back");
+}
+
+/// A node that proves with its secret that it is itself.
+fn proving(last_secret: u64) -> RegisterRequest {
+    RegisterRequest { cluster: 9, node: 1, has_secret: true, last_secret, ..RegisterRequest::default() }
+}
+
+#[tokio::test]
+async fn only_a_node_itself_speaks_for_it() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    let registered = members.register_node(proving(0)).await.expect("a new node");
+    let (incarnation, secret) = (registered.incarnation, registered.secret);
+    assert_eq!(registered.first_query, 70);
+
+    let stray = HeartbeatRequest { leaving: true, ..heartbeat(incarnation, &[]) };
+    assert!(members.hear(stray).register_again, "the incarnation can be guessed");
+    let stray = LeaveRequest { cluster: 9, node: 1, incarnation, secret: secret + 1 };
+    assert_eq!(members.leave(stray).await.expect_err("a guess").reason, Reason::Fenced);
+    for stray in [proving(0), proving(secret + 1), RegisterRequest { has_secret: false, ..proving(0) }] {
+        assert_eq!(members.register_node(stray).await.expect_err("the node is alive").reason, Reason::NotReady);
+    }
+    assert_eq!((members.state(NodeId(1)), members.incarnation(NodeId(1)).0), (NodeState::Up, incarnation));
+    assert!(!members.hear(HeartbeatRequest { secret, ..heartbeat(incarnation, &[]) }).register_again);
+
+    // Its process was killed, and starts again.
+    let again = members.register_node(proving(secret)).await.expect("the same node");
+    assert_eq!(members.register_node(proving(secret)).await.expect_err("of an earlier life").reason, Reason::NotReady);
+    // Another disk with the same id, after the node has gone.
+    members.lock().get_mut(&NodeId(1)).expect("known").last_seen -= SUSPECT_AFTER;
+    members.register_node(proving(0)).await.expect("nobody is there");
+    let gone = HeartbeatRequest { secret: again.secret, ..heartbeat(again.incarnation, &[]) };
+    assert!(members.hear(gone).register_again);
+}
+
+#[tokio::test]
+async fn a_node_is_told_which_attempt_has_begun() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let members = members(&directory);
+    let registered = members.register_node(proving(0)).await.expect("a new node");
+    members.ensure_placement().await.expect("one node is enough");
+    let (incarnation, secret) = (registered.incarnation, registered.secret);
+    let ask = |decided| OpenAttemptRequest { cluster: 9, node: 1, incarnation, secret, decided };
+    let told = members.open_attempt(ask(0)).expect("it is registered");
+    assert_eq!((told.attempt, told.decision), (0, None));
+    let aborted = aborted(&members).await;
+    let request = RequestId("two".to_owned());
+    let begin = Entry::BeginEpoch { previous: Epoch(0), kind: EpochKind::Facts, request, rules: 0 };
+    let attempt = members.log.append(begin).await.expect("none is open");
+    let told = members.open_attempt(ask(aborted)).expect("it is registered");
+    assert_eq!((told.attempt, told.decision), (attempt, Some(Decision { attempt: aborted, epoch: 0 })));
+    assert_eq!(told.secret, members.secrets.of_attempt(Attempt(attempt)).0);
+    for undecided in [attempt, attempt + 1, 1 << 63] {
+        assert_eq!(members.open_attempt(ask(undecided)).expect("it is registered").decision, None);
+    }
+    let stranger = OpenAttemptRequest { secret: secret + 1, ..ask(0) };
+    assert_eq!(members.open_attempt(stranger).expect_err("a guess").reason, Reason::NotReady);
 }

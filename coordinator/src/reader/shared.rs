@@ -10,7 +10,7 @@ use entail_sparql::PlanCache;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Number of epochs whose statistics are kept.
@@ -46,7 +46,7 @@ pub struct Shared {
     stats: Mutex<BTreeMap<Epoch, Arc<Context>>>,
     /// Prepared queries by fingerprint.
     pub plans: Arc<PlanCache>,
-    pub(super) next_query: AtomicU64,
+    next_query: AtomicU64,
     pub metrics: Arc<Metrics>,
     bytes_max: u64,
 }
@@ -71,6 +71,11 @@ impl Shared {
     /// The statistics of an epoch, if they are cached.
     pub fn known_context(&self, epoch: Epoch) -> Option<Arc<Context>> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner).get(&epoch).cloned()
+    }
+
+    /// The number of a query or a dump, which no other has.
+    pub fn next_query(&self) -> u64 {
+        self.next_query.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Caches the statistics of an epoch.

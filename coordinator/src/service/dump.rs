@@ -17,20 +17,23 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use tokio::runtime::Handle;
 
-/// Bytes in one message.
-const PIECE_BYTES: usize = 256 << 10;
+/// Bytes in one message: a client that reads slowly takes at least one in the time in which an answer may be unread.
+const PIECE_BYTES: usize = 128 << 10;
 
 /// Pieces that wait for the client.
-const PIECES_WAITING: usize = 4;
+const PIECES_WAITING: usize = 8;
 
 impl Coordinator {
     /// Streams facts as RDF. Dropping the stream ends the work.
     ///
     /// # Errors
-    /// `InvalidRequest` for graphs that the format cannot hold, `EpochUnavailable`, `ShardsUnavailable`; later faults
-    /// come in the stream.
-    pub fn dump(&self, call: &Call, request: DumpRequest) -> Result<PartStream<DumpResponse>, Fault> {
+    /// `InvalidRequest` for graphs that the format cannot hold, `Overloaded`, `EpochUnavailable`,
+    /// `ShardsUnavailable`; later faults come in the stream.
+    pub async fn dump(&self, call: &Call, request: DumpRequest) -> Result<PartStream<DumpResponse>, Fault> {
         call.describe("dump", "");
+        // Without a deadline of its own a dump may take any time, but admission may not.
+        let begins_by = call.deadline().unwrap_or(call.started + self.options.query_timeout_default);
+        let permit = self.admitted(begins_by).await?;
         let running = self.running.begin("dump", &request.graph, call);
         let reader = self.reader(request.epoch.map(Epoch), &call.cancel)?;
         running.call.reads(reader.epoch);
@@ -38,10 +41,10 @@ impl Coordinator {
         let (sender, stream) = PartStream::running(PIECES_WAITING, &call.cancel, call.bounded());
         tokio::task::spawn_blocking(move || {
             let result = dump.run(&sender.parts);
-            drop(running);
+            drop((running, permit));
             sender.end(result);
         });
-        Ok(stream)
+        Ok(stream.watched(&self.unread))
     }
 }
 
@@ -86,7 +89,7 @@ impl Dump {
                 Fault::new(Reason::InvalidRequest, format!("the graph {iri} is not an IRI: {error}"))
             })?),
         };
-        let scan = Scan { epoch: reader.epoch, asserted, derived, graph: None };
+        let scan = Scan { query: reader.shared.next_query(), epoch: reader.epoch, asserted, derived, graph: None };
         let prefixes = request.prefixes.iter().map(|prefix| (prefix.name.clone(), prefix.iri.clone())).collect();
         Ok(Self { reader, format, graph, all_graphs: request.all_graphs, prefixes, scan })
     }

@@ -8,13 +8,14 @@
 //! only: an attempt begins with the first batch, and fails when the client has sent nothing for `load_idle_max`. A failure
 //! in any part aborts the open attempt; epochs that `commit_every` has committed stay.
 
+mod epoch_part;
 mod upload;
 
 use super::Coordinator;
 use super::call::Call;
 use super::parts::{PartSender, PartStream};
 use super::running::Running;
-use crate::writer::{Change, ChangeProgress, Identity, Request, Stage};
+use crate::writer::{Change, ChangeProgress, Identity, Request};
 use bytes::Bytes;
 use entail_model::term::HashKey;
 use entail_model::{Cancellation, Fault, Reason};
@@ -24,22 +25,20 @@ use entail_proto::v1::{
 };
 use entail_rdf::{Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
 use entail_telemetry::count;
-use entail_telemetry::metrics::Counter;
+use epoch_part::{Batches, EpochPart, Source, stage};
 use oxrdf::NamedNode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinSet;
 use tracing::{Instrument, info_span};
 use upload::{Messages, Pieces, Upload};
 
 /// Pieces of a file that wait for the parser.
 const PIECES_WAITING: usize = 8;
 
-/// Batches that wait to be staged, and batches that are being staged.
+/// Batches that wait to be staged.
 const BATCHES_WAITING: usize = 2;
-const BATCHES_AT_WORK: usize = 3;
 
 /// Bytes that are parsed at once under `commit_every`: a small part of such an epoch.
 const PART_BLOCK_BYTES: usize = 16 << 10;
@@ -97,12 +96,19 @@ impl Coordinator {
             batches,
         };
         let bytes = self.shared.metrics.load_bytes.clone();
-        let upload = Upload { messages, idle_max: self.options.load_idle_max, bytes };
+        let has_turn = Arc::new(AtomicBool::new(false));
+        let is_waited_for = {
+            let (writer, has_turn) = (Arc::clone(&self.writer), Arc::clone(&has_turn));
+            // Beside this load itself.
+            Box::new(move || has_turn.load(Ordering::Relaxed) && writer.in_flight() > 1)
+        };
+        let upload = Upload { messages, idle_max: self.options.load_idle_max, is_waited_for, bytes };
         let parsing = info_span!("parse");
         let mut intake = AbortOnDrop(tokio::spawn(intake.run(first, upload).instrument(parsing.clone())));
         let _reporter = AbortOnDrop(tokio::spawn(report(responses.clone(), progress, Arc::clone(&watch))));
         let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
-        let commits = Commits { coordinator: self, identity, cancel: call.cancel, watch, source, every, running };
+        let cancel = call.cancel;
+        let commits = Commits { coordinator: self, identity, cancel, watch, source, every, has_turn, running };
         // A parser's fault comes in its batches and is more specific than their end.
         let (changes, epochs) = commits.run().await?;
         let report =
@@ -154,31 +160,6 @@ async fn report(responses: PartSender<LoadResponse>, progress: Arc<Progress>, wa
     }
 }
 
-/// The parser's batches, with one that is read ahead.
-struct Batches {
-    waiting: mpsc::Receiver<Result<Batch, Fault>>,
-    first: Option<Batch>,
-}
-
-impl Batches {
-    /// Completes when there is a batch, or when there are no more.
-    async fn ready(&mut self) -> Result<(), Fault> {
-        if self.first.is_none() {
-            self.first = self.waiting.recv().await.transpose()?;
-        }
-        Ok(())
-    }
-
-    async fn next(&mut self) -> Option<Result<Batch, Fault>> {
-        match self.first.take() {
-            Some(batch) => Some(Ok(batch)),
-            None => self.waiting.recv().await,
-        }
-    }
-}
-
-type Source = Arc<Mutex<Batches>>;
-
 /// Commits batches as epochs.
 struct Commits<'a> {
     coordinator: &'a Coordinator,
@@ -187,6 +168,8 @@ struct Commits<'a> {
     watch: Arc<ChangeProgress>,
     source: Source,
     every: u64,
+    /// Set while facts are taken in the writer's turn.
+    has_turn: Arc<AtomicBool>,
     running: Running,
 }
 
@@ -209,6 +192,7 @@ impl Commits<'_> {
                 every: self.every,
                 staged: Arc::clone(&staged),
                 is_over: Arc::clone(&is_over),
+                has_turn: Arc::clone(&self.has_turn),
                 triples_total: self.coordinator.shared.metrics.load_triples.clone(),
                 triples_of_call: Arc::clone(&self.running.call.rows),
             };
@@ -248,52 +232,6 @@ fn after_commits(mut fault: Fault, triples: u64, epochs: u32, epoch: u64) -> Fau
         fault.message.push_str(&format!("; the first {triples} triples stay committed, as of epoch {epoch}"));
     }
     fault
-}
-
-/// One epoch of a load.
-struct EpochPart {
-    /// Facts after which the epoch is closed; 0 is no limit.
-    every: u64,
-    staged: Arc<AtomicU64>,
-    /// Set when the load has no more facts.
-    is_over: Arc<AtomicBool>,
-    /// The metric over all loads.
-    triples_total: Counter,
-    /// The count of this load, for the list of running calls.
-    triples_of_call: Arc<AtomicU64>,
-}
-
-/// Stages batches until there are no more, or the part is full.
-fn stage(source: Source, part: EpochPart) -> Stage {
-    Box::new(move |loader| {
-        Box::pin(async move {
-            let mut source = source.lock().await;
-            let mut at_work = JoinSet::new();
-            while part.every == 0 || part.staged.load(Ordering::Relaxed) < part.every {
-                let Some(batch) = source.next().await else {
-                    part.is_over.store(true, Ordering::Relaxed);
-                    break;
-                };
-                let batch = batch?;
-                part.staged.fetch_add(batch.facts.len() as u64, Ordering::Relaxed);
-                part.triples_total.inc_by(batch.facts.len() as u64);
-                part.triples_of_call.fetch_add(batch.facts.len() as u64, Ordering::Relaxed);
-                if at_work.len() >= BATCHES_AT_WORK {
-                    next_staged(&mut at_work).await.expect("some are at work")?;
-                }
-                at_work.spawn(Arc::clone(&loader).stage_batch(batch).in_current_span());
-            }
-            while let Some(result) = next_staged(&mut at_work).await {
-                result?;
-            }
-            Ok(())
-        })
-    })
-}
-
-async fn next_staged(at_work: &mut JoinSet<Result<(), Fault>>) -> Option<Result<(), Fault>> {
-    let ended = at_work.join_next().await?;
-    Some(ended.unwrap_or_else(|error| Err(Fault::internal(format!("staging failed: {error}")))))
 }
 
 /// Reads the client's stream and parses its files, one after the other.

@@ -18,6 +18,7 @@ mod rules;
 mod running;
 mod status;
 mod trace;
+mod unread;
 mod update;
 
 pub use call::{Call, Principal};
@@ -34,11 +35,12 @@ use entail_proto::v1::{CancelQueryResponse, ListQueriesResponse};
 use running::RunningCalls;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span};
+use unread::UnreadAnswers;
 
 /// A running coordinator: its parts, and its operations for clients.
 pub struct Coordinator {
@@ -51,8 +53,12 @@ pub struct Coordinator {
     pub started: Instant,
     /// Cancelled when the shutdown begins.
     pub leaving: CancellationToken,
-    /// Permits for the evaluation of queries.
+    /// Permits for the evaluation of queries and dumps.
     admission: Arc<Semaphore>,
+    /// Queries and dumps that wait for a permit.
+    waiting: AtomicUsize,
+    /// Answers on their way to clients.
+    unread: UnreadAnswers,
     /// Picks the replica of each shard that answers a query.
     balancer: Box<dyn Balancer>,
     running: Arc<RunningCalls>,
@@ -64,6 +70,8 @@ impl Coordinator {
         let rules = Arc::new(RuleBook::default());
         Self {
             writer: Arc::new(Writer::new(Arc::clone(&members), Arc::clone(&shared), Arc::clone(&rules))),
+            unread: UnreadAnswers::new(options.unread_max),
+            waiting: AtomicUsize::new(0),
             options,
             members,
             shared,
@@ -114,11 +122,21 @@ impl Coordinator {
         if let Ok(permit) = span.in_scope(|| Arc::clone(&self.admission).try_acquire_owned()) {
             return Ok(permit);
         }
+        let _waiting = Waiting::begin(&self.waiting);
         tokio::time::timeout_at(deadline.into(), Arc::clone(&self.admission).acquire_owned())
             .instrument(span)
             .await
             .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are running"))?
             .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is shutting down"))
+    }
+
+    /// Gives up answers that their clients do not read, until the task is dropped.
+    pub async fn give_up_unread(&self) {
+        loop {
+            tokio::time::sleep(unread::LOOK).await;
+            let given_up = self.unread.give_up(Instant::now(), self.waiting.load(Ordering::Relaxed));
+            self.shared.metrics.answers_unread.inc_by(given_up);
+        }
     }
 
     /// A reader of a committed epoch, by default the last, for the request of `cancel`.
@@ -163,6 +181,22 @@ impl Coordinator {
             text.extend_from_slice(part);
         }
         Ok(Identity { id, fingerprint: self.shared.key.hash(&text).0 as u64 })
+    }
+}
+
+/// Counts one that waits for a permit, until this is dropped.
+struct Waiting<'w>(&'w AtomicUsize);
+
+impl<'w> Waiting<'w> {
+    fn begin(waiting: &'w AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

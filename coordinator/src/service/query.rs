@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tracing::Span;
 
+/// Bytes of a whole answer that need not be watched: what a connection holds of any answer.
+const READY_BYTES_MAX: usize = 64 << 10;
+
 /// Parts of an answer that wait for the client.
 const PARTS_WAITING: usize = 8;
 
@@ -37,12 +40,13 @@ impl Coordinator {
         let reader = self.reader(self.epoch_of(&request)?, &call.cancel)?;
         let mut query = self.sparql_request(request, call.cancel.clone());
         if let Some(parts) = self.run_local(&query, &reader, call.started) {
-            return parts.map(PartStream::ready);
+            return parts.map(|parts| self.whole(parts));
         }
         let running = self.running.begin("query", &query.text, &call);
         running.call.reads(reader.epoch);
         query.rows_written = Some(Arc::clone(&running.call.rows));
         let (sender, stream) = PartStream::running(PARTS_WAITING, &call.cancel, call.bounded());
+        let stream = stream.watched(&self.unread);
         let (coordinator, span) = (Arc::clone(self), Span::current());
         tokio::task::spawn_blocking(move || {
             let epoch = reader.epoch;
@@ -81,6 +85,16 @@ impl Coordinator {
             parts.push(last_part(epoch, summary, started));
             parts
         }))
+    }
+
+    /// The stream of an answer that is complete: a large one must not wait for its reader for ever.
+    fn whole(&self, parts: Vec<QueryPart>) -> PartStream<QueryPart> {
+        let bytes =
+            parts.iter().map(|part| if let QueryPart::Data(data) = part { data.len() } else { 0 }).sum::<usize>();
+        match bytes > READY_BYTES_MAX {
+            true => PartStream::held(parts, &self.unread),
+            false => PartStream::ready(parts),
+        }
     }
 
     /// Evaluates a query on this thread; its parts go to `parts`.

@@ -214,7 +214,10 @@ impl<'a> Run<'a> {
             request: RequestId(self.identity.id.clone()),
             rules: self.rules_version,
         };
-        self.writer.members.log.append(entry).instrument(info_span!("log begin")).await.map(Attempt)
+        let members = &self.writer.members;
+        let attempt = members.log.append(entry).instrument(info_span!("log begin")).await.map(Attempt)?;
+        Arc::make_mut(&mut self.holders).work_for(members.secrets.of_attempt(attempt));
+        Ok(attempt)
     }
 
     /// Makes a call in the background, unless the same call is in flight.

@@ -15,6 +15,7 @@
 //! - Nodes learn an outcome only after the log has it: `Decide` follows `Committed(Ok)` or `Aborted(Ok)`, never both.
 //! - There is one answer. After a commit was requested from the log, only the log decides the outcome.
 //! - A message that is repeated, late, or of another attempt or round changes nothing.
+//! - A node takes part only in an attempt that the coordinator has told it of: [`BegunAttempts`].
 //!
 //! # What happens when something fails
 //! | where | what is known | what happens |
@@ -34,12 +35,14 @@
 //! [`Event::Failed`]. It must also report a node of the attempt that registers again before the commit, since unsealed
 //! work is lost when a node restarts.
 
+mod begun;
 mod machine;
 mod reports;
 
 #[cfg(test)]
 mod tests;
 
+pub use begun::{Begun, BegunAttempts, Verdict};
 pub use machine::EpochMachine;
 
 use crate::fixpoint::Report;

@@ -25,7 +25,9 @@ impl Node {
     }
 
     fn open(&self, attempt: u64) -> Result<Arc<Open>, Reason> {
-        self.attempts.open(&self.context, Attempt(attempt)).map_err(|fault| fault.reason)
+        self.attempts
+            .open(&self.context, Begun { attempt: Attempt(attempt), secret: Secret(1) })
+            .map_err(|fault| fault.reason)
     }
 
     fn stage(&self, attempt: u64, previous: u64) -> Result<(), Reason> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use entail_proto::internal::cluster_service_server::{ClusterService, ClusterServiceServer};
-use entail_proto::internal::{HeartbeatResponse, LeaveResponse};
+use entail_proto::internal::{HeartbeatResponse, LeaveResponse, OpenAttemptRequest, OpenAttemptResponse};
 use std::sync::{Mutex, MutexGuard};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -71,15 +71,20 @@ impl ClusterService for Coordinator {
         };
         Err(status::from_fault(&Fault::new(reason, "on purpose")))
     }
+
+    async fn open_attempt(&self, _: Request<OpenAttemptRequest>) -> Result<Response<OpenAttemptResponse>, Status> {
+        Ok(Response::new(OpenAttemptResponse::default()))
+    }
 }
 
 async fn member(coordinator: String, data: &TempDir) -> Arc<Member> {
-    let context = Arc::new(Context::of_directory(data.path(), Handle::current()));
+    let context = Context::of_directory(data.path(), Handle::current());
+    let coordinator = Arc::new(crate::coordinator::Coordinator::at(&coordinator, context.node).expect("a URL"));
+    let context = Arc::new(Context { coordinator, ..context });
     Arc::new(Member {
         context,
         attempts: Arc::default(),
         queries: Arc::default(),
-        coordinator,
         address: "127.0.0.1:1".to_owned(),
         name: "node".to_owned(),
         presence: Arc::new(Presence::new(tonic_health::server::health_reporter().0).await),

@@ -94,7 +94,8 @@ fn send(nodes: &Arc<LocalNodes>) -> (Outcome, Option<Outcome>, Option<Outcome>) 
     let shard_maps = AddressedShardMap::new(NodeId(1), &nowhere, &[]);
     let (stop, metrics) = (AtomicBool::new(false), Metrics::new(&Registry::default()));
     let exchange = Exchange { flow: FlowId::Attempt(Attempt(7)), from: NodeId(1), message: message() };
-    let envelope = Envelope { cluster: ClusterId(1), to: NodeId(2), exchange, stop: &stop, metrics: &metrics };
+    let (cluster, secret, to) = (ClusterId(1), Secret::NONE, NodeId(2));
+    let envelope = Envelope { cluster, secret, to, exchange, stop: &stop, metrics: &metrics };
     let (told, outcome) = mpsc::channel();
     let done = move |result: Result<(), Fault>| told.send(result.map_err(|fault| fault.reason)).expect("it is awaited");
     let sent = peers.send(runtime.handle(), &shard_maps, envelope, done);

@@ -1,21 +1,24 @@
 //! The node's data directory, which gives the node its id and binds it to one cluster.
 //!
 //! ```text
-//! LOCK        the lock of every role's directory
-//! IDENTITY    the identity of every role's directory, with the format, the node's id and, once it has joined one, its
-//!             cluster
-//! INVENTORY   what the database must still hold
-//! data/       the database
+//! LOCK           the lock of every role's directory
+//! IDENTITY       the identity of every role's directory, with the format, the node's id and, once it has joined one, its
+//!                cluster
+//! INVENTORY      what the database must still hold
+//! REGISTRATION   the secret of the last registration, with which a restarted process proves that it is the same node
+//! data/          the database
 //! ```
 
 use super::schema::{FORMAT, FORMAT_WITH_INVENTORY};
 use entail_directory::{INVENTORY, Inventory, peek_identity};
 use entail_model::term::HashKey;
-use entail_model::{ClusterId, Fault, NodeId, Reason, ShardCount};
+use entail_model::{ClusterId, Fault, NodeId, Reason, Secret, ShardCount};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 const DATA: &str = "data";
+const REGISTRATION: &str = "REGISTRATION";
+const NEW_REGISTRATION: &str = "REGISTRATION.new";
 const ROLE: &str = "node";
 
 /// A node's data directory that no other process uses while this value lives.
@@ -155,6 +158,24 @@ impl Directory {
         }
     }
 
+    /// Remembers the secret of a registration. A node that cannot write it registers again all the same, once the
+    /// coordinator has not heard of it for some seconds: so a failure is only logged.
+    pub fn remember_registration(&self, secret: Secret) {
+        let text = format!("{:016x}\n", secret.0);
+        let written = self.directory.write_new(NEW_REGISTRATION, text.as_bytes());
+        if let Err(fault) = written.and_then(|_| self.directory.publish(NEW_REGISTRATION, REGISTRATION)) {
+            tracing::warn!(%fault, "the registration cannot be remembered; after a crash, registering again takes longer");
+        }
+    }
+
+    /// The secret of the last registration; [`Secret::NONE`] if there is none that can be read.
+    pub fn last_registration(&self) -> Secret {
+        let bytes = self.directory.read(REGISTRATION).ok().flatten();
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let secret = text.and_then(|text| u64::from_str_radix(text.trim_end(), 16).ok());
+        secret.map_or(Secret::NONE, Secret)
+    }
+
     fn replace_identity(&mut self, identity: Identity) -> Result<(), Fault> {
         self.directory.set_identity(&identity)?;
         self.identity = identity;
@@ -213,6 +234,21 @@ mod tests {
         drop(directory);
         assert_eq!(Directory::open(place.path()).expect("free again").node(), node);
         assert_eq!(remembered_name(place.path()).as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn a_directory_remembers_the_last_registration() {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::open(place.path()).expect("an empty directory");
+        assert_eq!(directory.last_registration(), Secret::NONE);
+        for secret in [u64::MAX, 7] {
+            directory.remember_registration(Secret(secret));
+            assert_eq!(directory.last_registration(), Secret(secret));
+        }
+        for damaged in ["", "7 or 8", "fffffffffffffffff"] {
+            fs::write(place.path().join(REGISTRATION), damaged).expect("a temporary file");
+            assert_eq!(directory.last_registration(), Secret::NONE, "{damaged}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ use entail_logic::columns::ChunkStore;
 use entail_logic::fixpoint::Base;
 use entail_logic::fixpoint::base::Copies;
 use entail_model::term::HashKey;
-use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, Relation, ShardCount, ShardId, TermId};
+use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, Relation, Secret, ShardCount, ShardId, TermId};
 use fence::AttemptFence;
 use inspect::inspect;
 use inventory::{Keeper, Record};
@@ -203,6 +203,16 @@ impl Store {
     /// Stores the name under which the node was registered, for starts without a name.
     pub fn remember_name(&self, name: &str) -> Result<(), Fault> {
         self.directory().remember_name(name)
+    }
+
+    /// Remembers the secret of the node's registration, as well as that is possible.
+    pub fn remember_registration(&self, secret: Secret) {
+        self.directory().remember_registration(secret);
+    }
+
+    /// The secret of the node's last registration.
+    pub fn last_registration(&self) -> Secret {
+        self.directory().last_registration()
     }
 
     /// Joins a cluster permanently, or checks that the node has joined this one.

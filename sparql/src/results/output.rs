@@ -1,4 +1,4 @@
-//! Answers as bytes: solutions, booleans and graphs in their formats, split into parts of at most 1 MiB.
+//! Answers as bytes: solutions, booleans and graphs in their formats, split into parts of at most 128 KiB.
 
 use crate::evaluate::cells::Cells;
 use crate::results::table::{Form, Table};
@@ -13,8 +13,8 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-/// The largest number of bytes in one part.
-pub const PART_BYTES_MAX: usize = 1 << 20;
+/// The largest number of bytes in one part: even a slow client reads one within the time in which an answer may be unread.
+pub const PART_BYTES_MAX: usize = 128 << 10;
 
 /// A part of an answer: first one header, then data.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,9 +17,9 @@ use super::wire::{Action, Change, FirstRound, LogStep, Process, Wire};
 use crate::oracle::{Placed, copies};
 use entail_coordinator::metalog as log;
 use entail_coordinator::metalog::{Applied, Crash, Entry, EpochKind, Incarnation, MemoryLog, MetaLog, RequestId};
-use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
+use entail_logic::epoch::{Begun, Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
 use entail_model::random::Random;
-use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Placement, Reason};
+use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Placement, Reason, Secret};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -95,6 +95,12 @@ impl Coordinator {
         Ok(this)
     }
 
+    /// The attempt that is open in the log, or the number that the next one is at least.
+    pub fn last_attempt(&self) -> Attempt {
+        let open = self.log.state().open().map(|open| open.attempt);
+        open.unwrap_or(Attempt(self.log.entries().len() as u64))
+    }
+
     /// Makes the next entry fail.
     pub fn fail_next(&mut self, failure: Option<LogFailure>) {
         match failure {
@@ -148,8 +154,14 @@ impl Coordinator {
                 if self.incarnation(node) != Some(incarnation) {
                     return send(from, Wire::RegisterAgain { incarnation }, out);
                 }
-                for (attempt, epoch) in self.decisions(&undecided, out) {
-                    send(from, Wire::Decide { attempt, epoch }, out);
+                let decisions = self.decisions(&undecided, out);
+                send(from, Wire::Told { incarnation, open: None, decisions }, out);
+            }
+            (Process::Node(node), Wire::OpenAttempt { incarnation, decided }) => {
+                if self.incarnation(node) == Some(incarnation) {
+                    let open = self.log.state().open().map(|open| begun(open.attempt));
+                    let decisions = decided.and_then(|attempt| self.outcome(attempt)).into_iter().collect();
+                    send(from, Wire::Told { incarnation, open, decisions }, out);
                 }
             }
             (Process::Node(node), Wire::Staged { attempt, sequence }) => self.staged(node, attempt, sequence, out),
@@ -175,7 +187,7 @@ impl Coordinator {
             if let Some(attempt) = run.machine.attempt() {
                 for ((node, sequence), copies) in &run.unanswered {
                     let (sequence, copies) = (*sequence, Arc::clone(copies));
-                    let wire = Wire::Stage { attempt, previous: run.previous, sequence, copies };
+                    let wire = Wire::Stage { begun: begun(attempt), previous: run.previous, sequence, copies };
                     send(Process::Node(*node), wire, out);
                 }
             }
@@ -249,6 +261,15 @@ impl Coordinator {
             out.push(Action::Defect(fault.to_string()));
             Vec::new()
         })
+    }
+
+    /// The outcome of an attempt, if the log has it; the attempt may have been made up.
+    fn outcome(&self, attempt: Attempt) -> Option<(Attempt, Option<Epoch>)> {
+        match self.log.state().outcome(attempt) {
+            log::Outcome::Committed(epoch) => Some((attempt, Some(epoch))),
+            log::Outcome::Aborted => Some((attempt, None)),
+            log::Outcome::Open | log::Outcome::Forgotten | log::Outcome::Unknown => None,
+        }
     }
 
     fn register(&mut self, node: NodeId, life: u64, undecided: &[Attempt], out: &mut Vec<Action>) {
@@ -359,23 +380,31 @@ impl Run {
             Effect::Stage { attempt, previous } => {
                 for ((node, sequence), copies) in &self.unanswered {
                     let (sequence, copies) = (*sequence, Arc::clone(copies));
-                    send(Process::Node(*node), Wire::Stage { attempt, previous, sequence, copies }, out);
+                    let begun = begun(attempt);
+                    send(Process::Node(*node), Wire::Stage { begun, previous, sequence, copies }, out);
                 }
             }
             Effect::OpenRound { node, attempt, previous, round, first, staged } => {
-                let first = self.first.clone().filter(|_| first);
-                send(Process::Node(node), Wire::OpenRound { attempt, previous, round, first, staged }, out);
+                let (first, begun) = (self.first.clone().filter(|_| first), begun(attempt));
+                send(Process::Node(node), Wire::OpenRound { begun, previous, round, first, staged }, out);
             }
-            Effect::Seal { node, attempt } => send(Process::Node(node), Wire::Seal { attempt }, out),
+            Effect::Seal { node, attempt } => send(Process::Node(node), Wire::Seal { begun: begun(attempt) }, out),
             Effect::LogCommit { attempt, epoch, seals, outcome } => {
                 out.push(Action::Log(LogStep::Commit { attempt, epoch, seals, outcome }));
             }
             Effect::LogAbort { attempt, fault } => out.push(Action::Log(LogStep::Abort { attempt, fault })),
-            Effect::Decide { node, attempt, epoch } => send(Process::Node(node), Wire::Decide { attempt, epoch }, out),
+            Effect::Decide { node, attempt, epoch } => {
+                send(Process::Node(node), Wire::Decide { begun: begun(attempt), epoch }, out);
+            }
             Effect::Answer(result) => answer(&self.request, result.map(|outcome| outcome.epoch), out),
         }
         None
     }
+}
+
+/// An attempt with its secret, of which strangers know nothing.
+fn begun(attempt: Attempt) -> Begun {
+    Begun { attempt, secret: Secret(!attempt.0) }
 }
 
 fn log_seal(node: NodeId, seal: &NodeSeal) -> log::Seal {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A seed determines the cluster, the rules, the clients' requests, and the faults: messages are lost, delayed,
-//! duplicated and reordered, processes crash before any of their actions, disks lose unsynced data, logs fail. After
+//! duplicated and reordered, processes crash before any of their actions, disks lose unsynced data, logs fail, and a
+//! stranger sends nodes messages of attempts that it makes up. After
 //! some time the faults stop; then all remaining requests must complete within a bounded number of ticks.
 //!
 //! Nothing depends on a clock, a thread or a hash order: the same seed gives the same history, message by message.
@@ -21,6 +22,7 @@ pub mod node;
 pub mod program;
 pub mod reader;
 pub mod store;
+pub mod stranger;
 pub mod wire;
 mod world;
 

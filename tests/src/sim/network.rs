@@ -19,12 +19,14 @@ pub struct Weather {
     pub log_failure: u64,
     /// At each tick of a process: the probability that it is temporarily cut off from another one.
     pub cut: u64,
+    /// At each tick of a node: the probability that a stranger sends it a message.
+    pub stray: u64,
 }
 
 impl Weather {
     /// No faults.
     pub fn calm() -> Self {
-        Self { loss: 0, duplication: 0, delay_max: 3, crash: 0, log_failure: 0, cut: 0 }
+        Self { loss: 0, duplication: 0, delay_max: 3, crash: 0, log_failure: 0, cut: 0, stray: 0 }
     }
 
     /// Some faults are frequent, others absent: different for each seed.
@@ -36,6 +38,7 @@ impl Weather {
             crash: *random.pick(&[0, 2, 5, 15, 40]),
             log_failure: *random.pick(&[0, 0, 200, 1_000]),
             cut: *random.pick(&[0, 0, 10, 50]),
+            stray: *random.pick(&[0, 200, 2_000]),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A simulated node: the real reasoner and state over a simulated disk, with the rules of the real node.
 //!
 //! - It does no work before it has registered, and registers with its sealed attempts of unknown outcome.
+//! - It takes part only in attempts of which the coordinator has told it, on its own connection: a message of another
+//!   attempt makes it ask, and is dropped.
 //! - One attempt is open; a newer one replaces it, an older one is fenced.
 //! - It builds only on the epoch that the attempt names, and never discards a sealed stage before it receives a
 //!   decision.
@@ -10,13 +12,13 @@ use super::wire::{Action, FirstRound, Process, Wire};
 use crate::oracle::Placed;
 use entail_coordinator::metalog::Incarnation;
 use entail_logic::columns::spine::Spill;
-use entail_logic::epoch::NodeSeal;
+use entail_logic::epoch::{Begun, BegunAttempts, NodeSeal, Verdict};
 use entail_logic::eval::Texts;
 use entail_logic::exchange::Message;
 use entail_logic::exchange::route::ShardMap;
 use entail_logic::fixpoint::reasoner::Setup;
 use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts, State};
-use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, TermId};
+use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, Secret, TermId};
 use std::collections::BTreeSet;
 use std::iter;
 use std::sync::{Arc, LazyLock};
@@ -37,6 +39,7 @@ pub struct Node {
     life: u64,
     incarnation: Option<Incarnation>,
     store: Store,
+    begun: BegunAttempts,
     open: Option<Open>,
     /// Messages of attempts up to this one start no work.
     fence: Attempt,
@@ -46,6 +49,7 @@ pub struct Node {
 /// The open attempt.
 struct Open {
     attempt: Attempt,
+    secret: Secret,
     staged: StagedFacts,
     sequences: BTreeSet<u64>,
     /// Messages that peers sent before the reasoner existed.
@@ -66,7 +70,8 @@ impl Texts for NoTexts {
 impl Node {
     /// Starts a process from its disk.
     pub fn start(me: NodeId, life: u64, store: Store) -> Self {
-        Self { me, life, incarnation: None, store, open: None, fence: Attempt(0), ticks: 0 }
+        let begun = BegunAttempts::default();
+        Self { me, life, incarnation: None, store, begun, open: None, fence: Attempt(0), ticks: 0 }
     }
 
     /// The state on the disk.
@@ -85,27 +90,22 @@ impl Node {
             Wire::Registered { life, incarnation, decisions } => self.registered(life, incarnation, decisions, out),
             _ if self.incarnation.is_none() => {}
             Wire::RegisterAgain { incarnation } if Some(incarnation) == self.incarnation => self.register(out),
-            Wire::Stage { attempt, previous, sequence, copies } => {
-                let result = self.admit(attempt, previous).map(|()| self.stage(attempt, sequence, &copies));
-                self.reply(attempt, result.map(|()| Wire::Staged { attempt, sequence }), out);
-            }
-            Wire::OpenRound { attempt, previous, round, first, staged } => {
-                let start = |node: &mut Self| match &first {
-                    Some(first) => node.start_reasoner(attempt, first, staged),
-                    None => Ok(()),
-                };
-                let result = self.admit(attempt, previous).and_then(|()| start(self));
-                match result {
-                    Ok(()) => self.open_round(attempt, round, out),
-                    Err(fault) => self.reply(attempt, Err(fault), out),
+            Wire::Told { incarnation, open, decisions } if Some(incarnation) == self.incarnation => {
+                self.begun.learn(open);
+                for (attempt, epoch) in decisions {
+                    self.decide(attempt, epoch, out);
+                    send(Process::Coordinator, Wire::Decided { attempt }, out);
                 }
             }
-            Wire::Seal { attempt } => self.seal(attempt, out),
-            Wire::Decide { attempt, epoch } => {
-                self.decide(attempt, epoch, out);
-                send(Process::Coordinator, Wire::Decided { attempt }, out);
+            Wire::Stage { begun, .. }
+            | Wire::OpenRound { begun, .. }
+            | Wire::Seal { begun }
+            | Wire::Decide { begun, .. }
+            | Wire::Exchange { begun, .. } => {
+                if self.takes_part(from, begun, matches!(wire, Wire::Decide { .. }), out) {
+                    self.work(from, wire, out);
+                }
             }
-            Wire::Exchange { attempt, message } => self.exchange(from, attempt, message, out),
             Wire::Received { attempt, round, sequence } => {
                 if let (Process::Node(by), true) = (from, self.is_open(attempt)) {
                     self.reason(Event::Acknowledged { by, round, sequence }, out);
@@ -117,6 +117,51 @@ impl Node {
                 let facts = snapshot.map(|snapshot| snapshot.stage.relations.clone());
                 send(from, Wire::Facts { call, facts }, out);
             }
+            _ => {}
+        }
+    }
+
+    /// Does a message belong to an attempt that has begun? If that is not known, the coordinator is asked, also for the
+    /// outcome where the message tells one.
+    fn takes_part(&mut self, from: Process, begun: Begun, is_decision: bool, out: &mut Vec<Action>) -> bool {
+        let attempt = begun.attempt;
+        match self.begun.judge(begun) {
+            Verdict::Admit => return true,
+            Verdict::Refuse(fault) if !is_decision => send(from, Wire::Refused { attempt, fault }, out),
+            Verdict::Refuse(_) | Verdict::Ask => {
+                let incarnation = self.incarnation.expect("only registered nodes get here");
+                let decided = is_decision.then_some(attempt);
+                send(Process::Coordinator, Wire::OpenAttempt { incarnation, decided }, out);
+            }
+        }
+        false
+    }
+
+    /// Handles a message of an attempt that has begun.
+    fn work(&mut self, from: Process, wire: Wire, out: &mut Vec<Action>) {
+        match wire {
+            Wire::Stage { begun, previous, sequence, copies } => {
+                let attempt = begun.attempt;
+                let result = self.admit(begun, previous).map(|()| self.stage(begun, sequence, &copies));
+                self.reply(attempt, result.map(|()| Wire::Staged { attempt, sequence }), out);
+            }
+            Wire::OpenRound { begun, previous, round, first, staged } => {
+                let start = |node: &mut Self| match &first {
+                    Some(first) => node.start_reasoner(begun, first, staged),
+                    None => Ok(()),
+                };
+                let result = self.admit(begun, previous).and_then(|()| start(self));
+                match result {
+                    Ok(()) => self.open_round(begun, round, out),
+                    Err(fault) => self.reply(begun.attempt, Err(fault), out),
+                }
+            }
+            Wire::Seal { begun } => self.seal(begun.attempt, out),
+            Wire::Decide { begun, epoch } => {
+                self.decide(begun.attempt, epoch, out);
+                send(Process::Coordinator, Wire::Decided { attempt: begun.attempt }, out);
+            }
+            Wire::Exchange { begun, message } => self.exchange(from, begun, message, out),
             _ => {}
         }
     }
@@ -155,7 +200,8 @@ impl Node {
     }
 
     /// May work on this attempt begin or continue on this node?
-    fn admit(&mut self, attempt: Attempt, previous: Epoch) -> Result<(), Fault> {
+    fn admit(&mut self, begun: Begun, previous: Epoch) -> Result<(), Fault> {
+        let attempt = begun.attempt;
         if attempt <= self.fence || self.open.as_ref().is_some_and(|open| open.attempt > attempt) {
             return Err(Fault::new(Reason::Fenced, format!("attempt {attempt} is over")));
         }
@@ -163,15 +209,17 @@ impl Node {
         if epoch != previous {
             return Err(Fault::new(Reason::NotReady, format!("epoch {previous} has not come: {epoch} is the last")));
         }
-        self.open_attempt(attempt);
+        self.open_attempt(begun);
         Ok(())
     }
 
-    fn open_attempt(&mut self, attempt: Attempt) -> &mut Open {
+    fn open_attempt(&mut self, begun: Begun) -> &mut Open {
+        let Begun { attempt, secret } = begun;
         let is_new = self.open.as_ref().is_none_or(|open| open.attempt < attempt);
         let open = self.open.take().filter(|_| !is_new);
         self.open.insert(open.unwrap_or(Open {
             attempt,
+            secret,
             staged: StagedFacts::default(),
             sequences: BTreeSet::new(),
             inbox: Vec::new(),
@@ -190,8 +238,8 @@ impl Node {
         &latest.expect("the last epoch is always kept").stage.relations
     }
 
-    fn stage(&mut self, attempt: Attempt, sequence: u64, copies: &[Placed]) {
-        let open = self.open_attempt(attempt);
+    fn stage(&mut self, begun: Begun, sequence: u64, copies: &[Placed]) {
+        let open = self.open_attempt(begun);
         if open.reasoner.is_none() && open.sequences.insert(sequence) {
             for Placed { relation, copy, pair, .. } in copies {
                 let (key, value) = *pair;
@@ -200,11 +248,11 @@ impl Node {
         }
     }
 
-    fn start_reasoner(&mut self, attempt: Attempt, first: &FirstRound, staged: u64) -> Result<(), Fault> {
+    fn start_reasoner(&mut self, begun: Begun, first: &FirstRound, staged: u64) -> Result<(), Fault> {
         let is_rebuild = first.mode == Mode::Rebuild;
         let mut state = State::new(self.base(), is_rebuild, Spill::default())?;
         let shard_map = ShardMap::of_all_holders(self.me, first.placement.clone());
-        let open = self.open_attempt(attempt);
+        let open = self.open_attempt(begun);
         if open.reasoner.is_some() {
             return Ok(());
         }
@@ -226,8 +274,9 @@ impl Node {
         Ok(())
     }
 
-    fn open_round(&mut self, attempt: Attempt, round: Round, out: &mut Vec<Action>) {
-        let open = self.open_attempt(attempt);
+    fn open_round(&mut self, begun: Begun, round: Round, out: &mut Vec<Action>) {
+        let attempt = begun.attempt;
+        let open = self.open_attempt(begun);
         if open.reasoner.is_none() {
             let fault = Fault::new(Reason::Fenced, "the work of earlier rounds is lost");
             return self.reply(attempt, Err(fault), out);
@@ -246,10 +295,11 @@ impl Node {
         let Some(open) = &mut self.open else { return };
         let Some(reasoner) = &mut open.reasoner else { return };
         let attempt = open.attempt;
+        let begun = Begun { attempt, secret: open.secret };
         let closed = &mut open.closed;
         let result = reasoner.step(event, &mut |effect| {
             let (to, wire) = match effect {
-                Effect::Send { to, message } => (Process::Node(to), Wire::Exchange { attempt, message }),
+                Effect::Send { to, message } => (Process::Node(to), Wire::Exchange { begun, message }),
                 Effect::Closed(report) => {
                     *closed = Some(report.clone());
                     (Process::Coordinator, Wire::Closed { attempt, report })
@@ -265,11 +315,12 @@ impl Node {
         }
     }
 
-    fn exchange(&mut self, from: Process, attempt: Attempt, message: Message, out: &mut Vec<Action>) {
+    fn exchange(&mut self, from: Process, begun: Begun, message: Message, out: &mut Vec<Action>) {
+        let attempt = begun.attempt;
         let Process::Node(peer) = from else { return };
         let (round, sequence) = (message.round, message.sequence);
         if attempt > self.fence && self.open.as_ref().is_none_or(|open| open.attempt <= attempt) {
-            let open = self.open_attempt(attempt);
+            let open = self.open_attempt(begun);
             let event = Event::Received { from: peer, message };
             if open.reasoner.is_some() {
                 self.reason(event, out);

@@ -3,7 +3,7 @@
 use super::store::Record;
 use crate::oracle::{Placed, Triple};
 use entail_coordinator::metalog::{Incarnation, RequestId};
-use entail_logic::epoch::{NodeSeal, Outcome};
+use entail_logic::epoch::{Begun, NodeSeal, Outcome};
 use entail_logic::exchange::Message;
 use entail_logic::fixpoint::Base;
 use entail_logic::fixpoint::{Mode, Report};
@@ -20,6 +20,8 @@ pub enum Process {
     Node(NodeId),
     Client(u64),
     Reader,
+    /// A process that is not of the cluster, and sends what it likes to the nodes' peer ports.
+    Stranger,
 }
 
 impl fmt::Display for Process {
@@ -29,6 +31,7 @@ impl fmt::Display for Process {
             Self::Node(node) => write!(f, "node {node}"),
             Self::Client(client) => write!(f, "client {client}"),
             Self::Reader => f.write_str("reader"),
+            Self::Stranger => f.write_str("stranger"),
         }
     }
 }
@@ -65,6 +68,7 @@ pub enum Wire {
     // From nodes to the coordinator.
     Register { life: u64, undecided: Vec<Attempt> },
     Heartbeat { incarnation: Incarnation, undecided: Vec<Attempt> },
+    OpenAttempt { incarnation: Incarnation, decided: Option<Attempt> },
     Staged { attempt: Attempt, sequence: u64 },
     Closed { attempt: Attempt, report: Report },
     Sealed { attempt: Attempt, seal: NodeSeal },
@@ -73,12 +77,15 @@ pub enum Wire {
     // From the coordinator to nodes.
     Registered { life: u64, incarnation: Incarnation, decisions: Vec<(Attempt, Option<Epoch>)> },
     RegisterAgain { incarnation: Incarnation },
-    Stage { attempt: Attempt, previous: Epoch, sequence: u64, copies: Arc<Vec<Placed>> },
-    OpenRound { attempt: Attempt, previous: Epoch, round: Round, first: Option<Arc<FirstRound>>, staged: u64 },
-    Seal { attempt: Attempt },
-    Decide { attempt: Attempt, epoch: Option<Epoch> },
+    // The answer to a heartbeat or to `OpenAttempt`, on the node's own connection.
+    Told { incarnation: Incarnation, open: Option<Begun>, decisions: Vec<(Attempt, Option<Epoch>)> },
+    // From the coordinator to nodes, by their peer ports.
+    Stage { begun: Begun, previous: Epoch, sequence: u64, copies: Arc<Vec<Placed>> },
+    OpenRound { begun: Begun, previous: Epoch, round: Round, first: Option<Arc<FirstRound>>, staged: u64 },
+    Seal { begun: Begun },
+    Decide { begun: Begun, epoch: Option<Epoch> },
     // Between nodes.
-    Exchange { attempt: Attempt, message: Message },
+    Exchange { begun: Begun, message: Message },
     Received { attempt: Attempt, round: Round, sequence: u64 },
 }
 

@@ -7,12 +7,13 @@ use super::network::{Network, Weather};
 use super::node::Node;
 use super::reader::Reader;
 use super::store::Disk;
+use super::stranger;
 use super::wire::{Action, Change, LogStep, Process, Timer, Wire};
 use super::{Cluster, Options, Summary};
 use crate::oracle::Vocabulary;
 use entail_coordinator::metalog::{Crash, Entry};
 use entail_model::random::Random;
-use entail_model::{NodeId, ShardCount};
+use entail_model::{Attempt, Epoch, NodeId, ShardCount};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -219,6 +220,7 @@ impl World {
             }
             Process::Client(number) => self.clients[number as usize].receive(self.now, wire, out),
             Process::Reader => self.reader.receive(from, wire, out),
+            Process::Stranger => {}
         }
     }
 
@@ -234,8 +236,9 @@ impl World {
                     node.tick(out);
                 }
             }
-            Process::Client(_) | Process::Reader => {}
+            Process::Client(_) | Process::Reader | Process::Stranger => {}
         }
+        self.stray(process);
         if self.random.chance(self.network.weather.cut) {
             let nodes = self.cluster.nodes.iter().map(|node| Process::Node(*node));
             let others: Vec<Process> = nodes.chain([Process::Coordinator]).filter(|other| *other != process).collect();
@@ -245,11 +248,25 @@ impl World {
         }
     }
 
+    /// May let a stranger send a node a message.
+    fn stray(&mut self, to: Process) {
+        let Process::Node(node) = to else { return };
+        if !self.random.chance(self.network.weather.stray) {
+            return;
+        }
+        let last = self.coordinator.as_ref().map_or(Attempt(0), Coordinator::last_attempt);
+        let epoch = self.homes[&node].node.as_ref().map_or(Epoch(0), |node| node.store().epoch());
+        let wire = stranger::stray(last, epoch, &mut self.random);
+        // An exchange is of a peer, or of one that says so.
+        let from = if matches!(wire, Wire::Exchange { .. }) { Process::Node(node) } else { Process::Stranger };
+        self.plan(1, Happening::Deliver { from, to, wire });
+    }
+
     fn wake(&mut self, process: Process, timer: Timer, out: &mut Vec<Action>) {
         match process {
             Process::Client(number) => self.clients[number as usize].wake(self.now, timer, out),
             Process::Reader => self.reader.wake(timer, self.judge.acknowledged(), out),
-            Process::Coordinator | Process::Node(_) => {}
+            Process::Coordinator | Process::Node(_) | Process::Stranger => {}
         }
     }
 
@@ -336,7 +353,7 @@ impl World {
                 let snapshot = node.store().snapshot(epoch).expect("the last epoch is always kept");
                 self.judge.look_at_node(id, epoch, snapshot)
             }
-            Process::Client(_) | Process::Reader => Ok(()),
+            Process::Client(_) | Process::Reader | Process::Stranger => Ok(()),
         }
     }
 
@@ -354,7 +371,9 @@ impl World {
                 home.node = None;
                 home.disk.crash(&mut self.random);
             }
-            Process::Client(_) | Process::Reader => return Err(format!("{process} cannot crash")),
+            Process::Client(_) | Process::Reader | Process::Stranger => {
+                return Err(format!("{process} cannot crash"));
+            }
         }
         let after = self.random.among(1..=200);
         self.plan(after, Happening::Restart(process));
@@ -379,7 +398,9 @@ impl World {
                 let home = self.homes.get_mut(&id).expect("every node has a home");
                 home.node = Some(Node::start(id, life, home.disk.open()));
             }
-            Process::Client(_) | Process::Reader => return Err(format!("{process} needs no start")),
+            Process::Client(_) | Process::Reader | Process::Stranger => {
+                return Err(format!("{process} needs no start"));
+            }
         }
         let after = self.random.among(1..=BEAT);
         self.plan(after, Happening::Beat { process, life });

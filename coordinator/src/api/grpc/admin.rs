@@ -33,7 +33,7 @@ impl AdminService for Edge {
     type DumpStream = Streamed<DumpResponse>;
 
     async fn dump(&self, request: Request<DumpRequest>) -> Reply<Self::DumpStream> {
-        let parts = self.0.dump(&call(&request), request.into_inner()).map_err(refuse)?;
+        let parts = self.0.dump(&call(&request), request.into_inner()).await.map_err(refuse)?;
         Ok(streamed(parts, |part| part))
     }
 }

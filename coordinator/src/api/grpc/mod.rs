@@ -16,6 +16,7 @@ use entail_proto::gate::{Gate, Refusal};
 use entail_proto::incoming::incoming;
 use entail_proto::status;
 use entail_proto::v1;
+use entail_proto::windows;
 use entail_telemetry::metrics::rpc::Requests;
 use entail_telemetry::{Calls, ServerSpans};
 use futures::{Stream, StreamExt};
@@ -24,7 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
@@ -67,7 +67,8 @@ pub fn server(
     let updates = v1::update_service_server::UpdateServiceServer::new(edge.clone());
     let rules = v1::rule_service_server::RuleServiceServer::new(edge.clone());
     let admin = v1::admin_service_server::AdminServiceServer::new(edge);
-    let server = Server::builder()
+    let server = windows::CLIENTS
+        .server()
         .layer(ServerSpans::new("coordinator", Calls::Always(is_traced)))
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .max_frame_size(Some(FRAME_BYTES_MAX))

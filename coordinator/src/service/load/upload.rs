@@ -8,8 +8,15 @@ use entail_telemetry::metrics::Counter;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// How long a client may send nothing while its load has the writer's turn and other changes wait for it.
+const WAITED_FOR_MAX: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether other changes wait.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The messages of a client, in order, and the fault that ended them, if any.
 pub type Messages = BoxStream<'static, Result<LoadRequest, Fault>>;
@@ -27,6 +34,8 @@ pub struct Upload {
     pub messages: Messages,
     /// A client that sends nothing for this long has failed, even if its connection is open.
     pub idle_max: Duration,
+    /// Does the load keep other changes waiting?
+    pub is_waited_for: Box<dyn Fn() -> bool + Send>,
     /// The metric of received bytes.
     pub bytes: Counter,
 }
@@ -58,15 +67,31 @@ impl Upload {
     }
 
     async fn message(&mut self) -> Result<Option<LoadRequest>, Fault> {
-        let Ok(message) = tokio::time::timeout(self.idle_max, self.messages.next()).await else {
-            let text = format!("the load's client has sent nothing for {} s", self.idle_max.as_secs_f64());
-            return Err(Fault::new(Reason::DeadlineExceeded, text));
-        };
-        let broken = |fault: Fault| {
-            Fault::new(Reason::Cancelled, format!("the load's stream was interrupted: {}", fault.message))
-        };
-        message.transpose().map_err(broken)
+        let silent = Instant::now();
+        loop {
+            let first = WAITED_FOR_MAX.saturating_sub(silent.elapsed()).max(LOOK);
+            let wait = first.min(self.idle_max.saturating_sub(silent.elapsed()));
+            if let Ok(message) = timeout(wait, self.messages.next()).await {
+                return message.transpose().map_err(broken);
+            }
+            self.check_silence(silent.elapsed())?;
+        }
     }
+
+    /// Ends a load whose client has sent nothing for too long.
+    fn check_silence(&self, silence: Duration) -> Result<(), Fault> {
+        let while_others_wait = match (silence >= self.idle_max, silence >= WAITED_FOR_MAX && (self.is_waited_for)()) {
+            (true, _) => "",
+            (false, true) => " while other changes wait",
+            (false, false) => return Ok(()),
+        };
+        let text = format!("the load's client has sent nothing for {} s{while_others_wait}", silence.as_secs());
+        Err(Fault::new(Reason::DeadlineExceeded, text))
+    }
+}
+
+fn broken(fault: Fault) -> Fault {
+    Fault::new(Reason::Cancelled, format!("the load's stream was interrupted: {}", fault.message))
 }
 
 /// The bytes of a file as an input that blocks until the client has sent more.
