@@ -198,7 +198,8 @@ impl Kind<'_> {
     /// Does a status from the wire say what became of the call? What a proxy or a timer in front of the service ended may
     /// have been applied.
     fn is_decided_by(self, status: &Status) -> bool {
-        let is_cut = || matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable | Code::Internal);
+        let is_cut =
+            || matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable | Code::Internal);
         matches!(self, Self::Read) || status::is_from_entail(status) || !is_cut()
     }
 }

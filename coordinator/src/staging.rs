@@ -52,7 +52,18 @@ impl FactLoader {
         let sent = holders.links.keys().map(|node| (*node, AtomicU64::new(0))).collect();
         let attempt = attempt.0;
         let (homes, rdf_type) = (Homes::of(&holders), OnceCell::new_with(rdf_type));
-        Self { holders, attempt, previous, key, shards, homes, rdf_type, sent, received: AtomicU64::new(0), relations: Mutex::default() }
+        Self {
+            holders,
+            attempt,
+            previous,
+            key,
+            shards,
+            homes,
+            rdf_type,
+            sent,
+            received: AtomicU64::new(0),
+            relations: Mutex::default(),
+        }
     }
 
     /// Messages sent to each node.

@@ -78,5 +78,12 @@ fn request(arguments: Arguments, prefixes: &Known) -> DumpRequest {
         Format::Turtle | Format::Trig => prefixes.all().iter().map(prefix).collect(),
         _ => Vec::new(),
     };
-    DumpRequest { format: format.name().to_owned(), content: content.into(), graph: graph.unwrap_or_default(), all_graphs, epoch, prefixes }
+    DumpRequest {
+        format: format.name().to_owned(),
+        content: content.into(),
+        graph: graph.unwrap_or_default(),
+        all_graphs,
+        epoch,
+        prefixes,
+    }
 }

@@ -6,8 +6,8 @@ use crate::output::{Form, change};
 use crate::progress::Moving;
 use crate::session::Session;
 use crate::traced::Shown;
-use clap::builder::NonEmptyStringValueParser;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use entail_client::v1::UpdateRequest;
 use std::path::PathBuf;
 

@@ -84,7 +84,12 @@ impl Coordinator {
         if every == 0
             && let Some(change) = self.writer.answered(&identity)?
         {
-            return Ok(LoadSummary { triples: change.received, change: Some(change), epochs: 1, ..LoadSummary::default() });
+            return Ok(LoadSummary {
+                triples: change.received,
+                change: Some(change),
+                epochs: 1,
+                ..LoadSummary::default()
+            });
         }
         let running = self.running.begin("load", &header.name, &call);
         let progress = Arc::new(Progress::default());
