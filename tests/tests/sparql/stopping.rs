@@ -125,9 +125,9 @@ fn a_deadline_ends_the_work_on_all_nodes() {
     }
 }
 
-/// A text that doubles with each step, as an expression.
+/// A text of which each character is doubled with each step, as an expression.
 fn doubled(steps: usize, text: &str) -> String {
-    (0..steps).fold(text.to_owned(), |inner, _| format!("CONCAT({inner}, {inner})"))
+    (0..steps).fold(text.to_owned(), |inner, _| format!("REPLACE({inner}, \"(.)\", \"$1$1\")"))
 }
 
 /// The same as a chain of variables, whose text is short.
@@ -152,9 +152,15 @@ fn texts_that_double_end_at_their_limit() {
         let fault = cluster.query(&query, Default::default()).expect_err("no room for it");
         assert_eq!(fault.reason, Reason::LimitExceeded, "{fault:?}");
     }
-    let filter =
-        format!("SELECT * {{ ?a <urn:p> ?b FILTER(STRLEN({}) > 3) }}", doubled(12, "CONCAT(STR(?a), STR(?b))"));
-    assert_eq!(cluster.rows(&filter).len(), 2_000);
+    let where_doubled = |steps| format!("{{ ?a <urn:p> ?b FILTER(STRLEN({}) > 3) }}", doubled(steps, "STR(?a)"));
+    assert_eq!(cluster.rows(&format!("SELECT * {}", where_doubled(3))).len(), 2_000);
+    let query = format!("SELECT * {}", where_doubled(40));
+    let rule = format!("RULE {{ ?a <urn:q> ?b }} WHERE {}", where_doubled(40));
+    let faults = [
+        cluster.query(&query, Default::default()).expect_err("no room for it"),
+        cluster.apply("doubled", &rule).expect_err("no room for it"),
+    ];
+    assert!(faults.iter().all(|fault| fault.reason == Reason::LimitExceeded), "{faults:?}");
     assert!(started.elapsed() < SOON * 4, "{:?}", started.elapsed());
     wait_until_idle(&cluster);
 }
