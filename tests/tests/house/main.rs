@@ -11,7 +11,8 @@ mod tables;
 use source::{Section, code, dependencies, folders, locked, members, names, offered, product, prose, sources, text};
 use std::collections::{BTreeMap, BTreeSet};
 use tables::{
-    ABSENT, BANNED, EXCEPTIONS, NOT_IN_THE_PRODUCT, OWNED, PHRASES, PRODUCT, PURE, RETIRED, ROOMS, WORLD, WORLDLY,
+    ABSENT, BANNED, EXCEPTIONS, LIBRARIES, NOT_IN_THE_PRODUCT, OWNED, PHRASES, PRODUCT, PURE, RETIRED, ROOMS, WORLD,
+    WORLDLY,
 };
 
 fn owned(names: &[&str]) -> BTreeSet<String> {
