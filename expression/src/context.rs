@@ -20,15 +20,31 @@ pub struct Context<'c> {
     pub seed: [u64; 2],
     /// The number of the first row among those of this seed.
     pub first_row: u64,
+    /// The number of the expression among those of this seed.
+    pub expression: u32,
 }
 
 impl Context<'_> {
-    /// A number that is new for each row, place of a call and label.
-    pub(crate) fn fresh(&self, row: u32, place: u32, label: &str) -> u128 {
-        let mut hasher = SipHasher13::new_with_keys(self.seed[0], self.seed[1]);
-        hasher.write(&(self.first_row + u64::from(row)).to_le_bytes());
+    /// A number that is new for each row and place of a call.
+    pub(crate) fn fresh(&self, row: u32, place: u32) -> u128 {
+        let mut hasher = self.of_row(row);
+        hasher.write_u8(0);
+        hasher.write(&self.expression.to_le_bytes());
         hasher.write(&place.to_le_bytes());
+        hasher.finish128().as_u128()
+    }
+
+    /// A number that is new for each row and label, whatever the expression and the place in it.
+    pub(crate) fn labelled(&self, row: u32, label: &str) -> u128 {
+        let mut hasher = self.of_row(row);
+        hasher.write_u8(1);
         hasher.write(label.as_bytes());
         hasher.finish128().as_u128()
+    }
+
+    fn of_row(&self, row: u32) -> SipHasher13 {
+        let mut hasher = SipHasher13::new_with_keys(self.seed[0], self.seed[1]);
+        hasher.write(&(self.first_row + u64::from(row)).to_le_bytes());
+        hasher
     }
 }

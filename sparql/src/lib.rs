@@ -3,7 +3,7 @@
 //! ```text
 //! text ──parse──► algebra ──rewrite──► leaves (bodies) ──compile─► plans ─► cluster
 //!                    │                                                        │ rows of ids
-//!                    └──────► residual ──► spareval over leaves ◄─────────────┤
+//!                    └──────► residual ──► operators over leaves ◄────────────┤
 //!                                             │                               │
 //!                                             └──► blocks ◄── direct ◄────────┘
 //!                                                    │ decode, write
@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Basic graph patterns with their filters, their joins and unions run in the cluster, as large as possible; the
-//! residual algebra runs on spareval, on ids. If only DISTINCT, LIMIT and a projection remain, spareval is bypassed.
+//! residual algebra runs on the coordinator's operators, on codes of 64 bits. If only DISTINCT, LIMIT and a projection
+//! remain, these are bypassed.
 //!
 //! Folders, each of which uses only those before it: `text` and `algebra` (the input), `rewrite` (bodies, leaves and
 //! residual algebra), `session` (the state of one query), `plan` (bodies as plans over ids), `fold` (groups and first
@@ -34,8 +35,10 @@ mod session;
 mod text;
 
 pub use cluster::{Cluster, Interrupt, NodeProfile, OperatorWork, Rows, Texts, Wanted};
+pub use entail_expression::value::instant::Instant;
+pub use entail_logic::eval::meter::Clock;
 pub use plan::cache::PlanCache;
-pub use query::run::{LocalOutcome, Mode, Request, Summary, run, run_local, run_tuned};
+pub use query::run::{LocalOutcome, Mode, Request, RequestClock, Summary, run, run_local, run_tuned};
 pub use query::update;
 pub use results::output::{Format, PART_BYTES_MAX, Part};
 pub use rewrite::catalog::Tuning;

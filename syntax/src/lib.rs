@@ -11,6 +11,7 @@
 //! Pure: equal texts give equal trees. Invariants: everything that a text can make this crate build has a limit, and no text
 //! can overflow a stack.
 
+pub mod algebra;
 pub mod ast;
 pub mod lexer;
 pub mod limits;

@@ -100,8 +100,7 @@ fn folders(root: &Path) -> Vec<PathBuf> {
 }
 
 /// Tests that are expected to fail, and the reason why Entail cannot fix them. Every other failure is a defect.
-pub const KNOWN_FAILURES: [(&str, &str); 7] = [
-    ("sparql11/functions/bnode01", "the evaluator's BNODE(label) gives the same node in every row"),
+pub const KNOWN_FAILURES: [(&str, &str); 6] = [
     ("sparql11/service/service1", "no other endpoints are asked"),
     ("sparql11/service/service2", "no other endpoints are asked"),
     ("sparql11/service/service3", "no other endpoints are asked"),

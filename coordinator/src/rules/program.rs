@@ -6,9 +6,9 @@ use entail_logic::plan::compile::{Body, Context, RuleBody, compile_program};
 use entail_logic::plan::lower::{Lowering, Position, Terms};
 use entail_logic::plan::{Arg, Atom, GraphScope, Head, Program};
 use entail_logic::rules::Rule;
+use entail_logic::rules::{NamedNodePattern, TermPattern, TriplePattern};
 use entail_model::{Fault, TermId, term};
 use oxrdf::{NamedNode, Term, TermRef, Triple};
-use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@
 mod call;
 mod dump;
 mod load;
+mod moment;
 mod parts;
 mod query;
 mod rules;

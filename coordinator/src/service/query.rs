@@ -6,7 +6,7 @@
 
 use super::call::Call;
 use super::parts::{PartSender, PartStream};
-use super::{Coordinator, check_reached};
+use super::{Coordinator, check_reached, moment};
 use crate::reader::Reader;
 use entail_model::{Cancellation, Epoch, Fault};
 use entail_proto::v1::query_response::Part as QueryPart;
@@ -141,10 +141,12 @@ impl Coordinator {
             named_graphs: request.named_graphs,
             union_default_graph: request.union_default_graph,
             rows_max: Some(request.rows_max.map_or(limit, |max| max.min(limit))),
-            fed_bytes_max: self.options.memory / 4,
+            held_bytes_max: self.options.memory / 4,
             plans: Some(Arc::clone(&self.shared.plans)),
             cancel,
             rows_written: None,
+            now: moment::now(),
+            clock: Some(moment::clock()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A SPARQL update: checked, evaluated in the writer's turn, committed as one epoch.
 
 use super::call::{Call, bounded};
-use super::{Coordinator, blocking};
+use super::{Coordinator, blocking, moment};
 use crate::staging::FactLoader;
 use crate::writer::{Change, Request as WriteRequest};
 use entail_model::{Cancellation, Fault};
@@ -53,7 +53,7 @@ impl Coordinator {
         let _owner = bounded(&cancel);
         let permit = self.admitted(deadline).await?;
         let reader = self.reader(None, &cancel)?;
-        let request = Evaluation { text, base, cancel, fed_bytes_max: self.options.memory / 4 };
+        let request = Evaluation { text, base, cancel, held_bytes_max: self.options.memory / 4, now: moment::now() };
         blocking(move || {
             let _permit = permit;
             update::quads(request, Arc::new(reader))

@@ -3,10 +3,11 @@
 use super::*;
 use crate::program::Builder;
 use crate::value::instant::InstantKind;
+use entail_syntax::algebra::{Expression, lower_expression};
+use entail_syntax::ast::{Columns as Chosen, Form, Projection};
+use entail_syntax::parse_query;
 use oxrdf::{Term, Variable};
 use proptest::prelude::*;
-use spargebra::SparqlParser;
-use spargebra::algebra::{Expression, GraphPattern};
 use std::collections::HashMap;
 use std::str::FromStr;
 
@@ -23,18 +24,11 @@ pub(super) const PREFIXES: &str = "PREFIX xsd: <http://www.w3.org/2001/XMLSchema
 const NAMES: [&str; 4] = ["a", "b", "c", "unbound"];
 
 pub(super) fn parse(text: &str) -> Expression {
-    let query = SparqlParser::new().parse_query(&format!("{PREFIXES} SELECT (({text}) AS ?result) {{}}"));
-    let mut pattern = match query.unwrap_or_else(|error| panic!("{text}: {error}")) {
-        spargebra::Query::Select { pattern, .. } => pattern,
-        _ => panic!("a SELECT"),
-    };
-    loop {
-        pattern = match pattern {
-            GraphPattern::Project { inner, .. } => *inner,
-            GraphPattern::Extend { expression, .. } => return expression,
-            other => panic!("{other:?}"),
-        }
-    }
+    let query = parse_query(&format!("{PREFIXES} SELECT (({text}) AS ?result) {{}}"), None);
+    let query = query.unwrap_or_else(|fault| panic!("{text}: {fault}")).tree;
+    let Form::Select(Projection { columns: Chosen::List(columns), .. }) = query.form else { panic!("a SELECT") };
+    let expression = columns[0].expression.as_ref().expect("an expression");
+    lower_expression(expression, &mut |_| panic!("{text} has an EXISTS or an aggregate")).expect("an expression")
 }
 
 fn slot(variable: &Variable) -> Option<u32> {

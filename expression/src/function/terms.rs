@@ -153,19 +153,19 @@ fn make_triple(arguments: &[View<'_>]) -> Result<Value, Fault> {
 /// BNODE, UUID, STRUUID and RAND.
 pub(super) fn fresh(function: Function, arguments: &[View<'_>], call: &mut Call<'_, '_, '_>) -> Result<Value, Fault> {
     call.budget.build(64)?;
-    let number = |place, label: &str| call.context.fresh(call.row, place, label);
+    let number = || call.context.fresh(call.row, call.place);
     Ok(match (function, arguments) {
         // One label gives one node in a solution, wherever it stands.
         (Function::BNode, [label]) => match plain(*label)? {
-            Some(label) => blank(number(u32::MAX, label)),
+            Some(label) => blank(call.context.labelled(call.row, label)),
             None => Value::Error,
         },
-        (Function::BNode, _) => blank(number(call.place, "")),
-        (Function::Uuid, _) => iri(&format!("urn:uuid:{}", uuid(number(call.place, "")))),
-        (Function::StrUuid, _) => Value::string(&uuid(number(call.place, ""))),
+        (Function::BNode, _) => blank(number()),
+        (Function::Uuid, _) => iri(&format!("urn:uuid:{}", uuid(number()))),
+        (Function::StrUuid, _) => Value::string(&uuid(number())),
         _ => {
             // 53 bits, the precision of a double.
-            let bits = (number(call.place, "") >> 75) as u64;
+            let bits = (number() >> 75) as u64;
             Value::Number(Number::Double(bits as f64 / (1u64 << 53) as f64))
         }
     })

@@ -1,13 +1,13 @@
-//! From the algebra of the `spargebra` crate to a program, for the parts of Entail whose expressions it still has.
+//! From the algebra to a program.
 //!
 //! The algebra nests chains of operators to the left; here they become flat again, so that their length is no height.
 
 use super::{Builder, Index, Program, Step};
 use crate::column::Slot;
 use entail_model::{Fault, Reason};
-use entail_syntax::ast::{Arithmetic, Comparison, Function, Membership, Unary};
+use entail_syntax::algebra::{Expression, Function};
+use entail_syntax::ast::{Arithmetic, Comparison, Membership, Unary};
 use oxrdf::Variable;
-use spargebra::algebra::{Expression, Function as Named};
 
 impl Program {
     /// The program of an expression without EXISTS. `slot` gives the slot of a variable, or `None` if it has no value in any
@@ -73,11 +73,11 @@ impl Translation<'_> {
             Expression::Exists(_) => {
                 return Err(Fault::new(Reason::Unsupported, "EXISTS is not part of this expression"));
             }
-            Expression::FunctionCall(Named::Custom(name), arguments) => {
+            Expression::Custom(name, arguments) => {
                 let arguments = self.list(arguments)?;
                 return self.builder.custom(name, &arguments);
             }
-            Expression::FunctionCall(function, arguments) => Step::Call(named(function)?, self.list(arguments)?),
+            Expression::FunctionCall(function, arguments) => Step::Call(*function, self.list(arguments)?),
         };
         self.builder.add(step)
     }
@@ -131,16 +131,10 @@ impl Translation<'_> {
     }
 }
 
-/// The function of our table. The algebra writes each as the standard does.
-fn named(function: &Named) -> Result<Function, Fault> {
-    let name = function.to_string();
-    Function::named(&name).ok_or_else(|| Fault::internal(format!("the algebra's function {name} is not in the table")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spargebra::algebra::Expression as E;
+    use entail_syntax::algebra::Expression as E;
 
     #[test]
     fn chains_are_flat() {
@@ -156,71 +150,6 @@ mod tests {
             assert_eq!(program.steps().len(), 10_002);
             // Dropping a high tree recurses.
             std::mem::forget(expression);
-        }
-    }
-
-    #[test]
-    fn every_function_of_the_algebra_is_in_the_table() {
-        use Named::*;
-        for function in [
-            Str,
-            Lang,
-            LangMatches,
-            Datatype,
-            Iri,
-            BNode,
-            Rand,
-            Abs,
-            Ceil,
-            Floor,
-            Round,
-            Concat,
-            SubStr,
-            StrLen,
-            Replace,
-            UCase,
-            LCase,
-            EncodeForUri,
-            Contains,
-            StrStarts,
-            StrEnds,
-            StrBefore,
-            StrAfter,
-            Year,
-            Month,
-            Day,
-            Hours,
-            Minutes,
-            Seconds,
-            Timezone,
-            Tz,
-            Now,
-            Uuid,
-            StrUuid,
-            Md5,
-            Sha1,
-            Sha256,
-            Sha384,
-            Sha512,
-            StrLang,
-            StrDt,
-            IsIri,
-            IsBlank,
-            IsLiteral,
-            IsNumeric,
-            Regex,
-            Triple,
-            Subject,
-            Predicate,
-            Object,
-            IsTriple,
-            LangDir,
-            HasLang,
-            HasLangDir,
-            StrLangDir,
-            Adjust,
-        ] {
-            assert!(named(&function).is_ok(), "{function}");
         }
     }
 }

@@ -42,18 +42,16 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spargebra::SparqlParser;
-    use spargebra::algebra::GraphPattern;
+    use entail_syntax::algebra::lower_expression;
+    use entail_syntax::ast::Element;
+    use entail_syntax::parse_query;
 
     #[test]
     fn a_program_is_shown_as_it_was_written() {
         let shown = |text: &str| {
-            let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).unwrap();
-            let spargebra::Query::Ask { mut pattern, .. } = query else { panic!("{text}") };
-            while let GraphPattern::Project { inner, .. } = pattern {
-                pattern = *inner;
-            }
-            let GraphPattern::Filter { expr, .. } = pattern else { panic!("{text}") };
+            let query = parse_query(&format!("ASK {{ FILTER({text}) }}"), None).unwrap().tree;
+            let Some(Element::Filter(filter)) = query.solutions.pattern.elements.first() else { panic!("{text}") };
+            let expr = lower_expression(&filter.expression, &mut |_| panic!("{text}")).unwrap();
             let mut names = Vec::new();
             let mut slot = |variable: &oxrdf::Variable| {
                 names.push(variable.to_string());

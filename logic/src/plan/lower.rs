@@ -5,8 +5,8 @@
 use super::{Arg, Condition, Slot};
 use entail_expression::Program;
 use entail_model::{Fault, TermId};
+use entail_syntax::algebra::Expression;
 use oxrdf::{Term, Variable};
-use spargebra::algebra::Expression;
 use std::collections::HashMap;
 
 /// The lookup of the ids of terms.

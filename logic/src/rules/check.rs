@@ -4,9 +4,9 @@
 use super::rule::{Filter, Rule, RuleSet};
 use super::{Ast, condition, wellformed};
 use entail_model::Fault;
+use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
 use entail_syntax::ast::{Blank, BodyElement, Node, Pattern, RuleText, Value};
 use oxrdf::{BlankNode, NamedOrBlankNode, Term, Triple, Variable};
-use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::{HashMap, HashSet};
 
 /// The version of the language that `VERSION` may ask for.

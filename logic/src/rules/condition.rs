@@ -1,12 +1,11 @@
 //! Conditions of rules: which calls are refused, how high an expression may grow, and its algebra.
 
 use super::DEPTH_MAX;
-use super::algebra::lower_expression;
 use entail_model::Fault;
+use entail_syntax::algebra::{self, lower_expression};
 use entail_syntax::ast::{Comparison, Expression, ExpressionKind, Function, Membership, RuleText};
 use oxrdf::NamedNodeRef;
 use oxrdf::vocab::xsd;
-use spargebra::algebra;
 
 /// Checks a condition of a rule.
 ///

@@ -10,7 +10,6 @@
 //! evaluate. So users can distinguish an error in the text (`Syntax`) from a missing feature (`Unsupported`). Pure: no
 //! clock, no randomness, equal texts give equal rules. Everything that is built from a text has a limit, below.
 
-mod algebra;
 mod check;
 mod condition;
 mod print;
@@ -19,12 +18,11 @@ mod stratify;
 #[cfg(test)]
 mod tests;
 mod unify;
-pub mod walk;
 mod wellformed;
 
-pub use algebra::{Outside, lower_expression};
 pub use check::check;
 pub use entail_syntax::Spot;
+pub use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
 pub use print::expression_text;
 pub use rule::{Filter, Rule, RuleSet};
 pub use stratify::check_stratified;

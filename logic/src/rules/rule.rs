@@ -1,8 +1,7 @@
 //! Checked rules of the supported language: the input of the planner.
 
+use entail_syntax::algebra::{Expression, TriplePattern};
 use oxrdf::{NamedNode, Triple};
-use spargebra::algebra::Expression;
-use spargebra::term::TriplePattern;
 
 /// A checked rule text.
 #[derive(Clone, Debug, PartialEq)]

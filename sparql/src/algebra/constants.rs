@@ -1,10 +1,10 @@
 //! The constant terms of a pattern.
 
-use crate::algebra::expression::operands;
 use crate::algebra::{children, expressions};
+use entail_syntax::algebra::operands;
+use entail_syntax::algebra::{Expression, GraphPattern};
+use entail_syntax::algebra::{NamedNodePattern, TermPattern};
 use oxrdf::Term;
-use spargebra::algebra::{Expression, GraphPattern};
-use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern};
 
 /// Collects the constants of a pattern and everything in it, so that one dictionary lookup serves the query.
 pub fn constants(pattern: &GraphPattern, found: &mut Vec<Term>) {
@@ -18,7 +18,7 @@ pub fn constants(pattern: &GraphPattern, found: &mut Vec<Term>) {
         }
         GraphPattern::Path { subject, object, .. } => found.extend(ground(subject).into_iter().chain(ground(object))),
         GraphPattern::Values { bindings, .. } => {
-            found.extend(bindings.iter().flatten().flatten().map(ground_term));
+            found.extend(bindings.iter().flatten().flatten().cloned());
         }
         GraphPattern::Graph { name, .. } => found.extend(named(name)),
         _ => {}
@@ -41,7 +41,8 @@ fn ground(term: &TermPattern) -> Option<Term> {
     match term {
         TermPattern::NamedNode(node) => Some(node.clone().into()),
         TermPattern::Literal(literal) => Some(literal.clone().into()),
-        TermPattern::BlankNode(_) | TermPattern::Variable(_) | TermPattern::Triple(_) => None,
+        TermPattern::Triple(_) if term.is_ground() => Term::try_from(term.clone()).ok(),
+        TermPattern::Triple(_) | TermPattern::BlankNode(_) | TermPattern::Variable(_) => None,
     }
 }
 
@@ -49,14 +50,5 @@ fn named(name: &NamedNodePattern) -> Option<Term> {
     match name {
         NamedNodePattern::NamedNode(node) => Some(node.clone().into()),
         NamedNodePattern::Variable(_) => None,
-    }
-}
-
-/// A term without variables, as data.
-pub fn ground_term(term: &GroundTerm) -> Term {
-    match term {
-        GroundTerm::NamedNode(node) => node.clone().into(),
-        GroundTerm::Literal(literal) => literal.clone().into(),
-        GroundTerm::Triple(triple) => Term::Triple(Box::new(triple.as_ref().clone().into())),
     }
 }

@@ -1,9 +1,9 @@
 //! Properties of expressions that the rewriting uses.
 
 use entail_expression::Program;
-pub use entail_logic::rules::walk::{any, operands, variables};
+use entail_syntax::algebra::{Expression, Function};
+pub use entail_syntax::algebra::{any, exists_patterns, map, variables};
 use oxrdf::Variable;
-use spargebra::algebra::{Expression, Function, GraphPattern};
 
 /// The parts of a conjunction.
 pub fn conjuncts(expression: Expression, parts: &mut Vec<Expression>) {
@@ -19,15 +19,6 @@ pub fn conjuncts(expression: Expression, parts: &mut Vec<Expression>) {
 /// The conjunction of `parts`; `None` if there are none.
 pub fn conjunction(parts: impl IntoIterator<Item = Expression>) -> Option<Expression> {
     parts.into_iter().reduce(|left, right| Expression::And(Box::new(left), Box::new(right)))
-}
-
-/// The patterns of the EXISTS in an expression.
-pub fn exists_patterns(expression: &Expression) -> Vec<&GraphPattern> {
-    let own = match expression {
-        Expression::Exists(pattern) => vec![pattern.as_ref()],
-        _ => Vec::new(),
-    };
-    own.into_iter().chain(operands(expression).into_iter().flat_map(exists_patterns)).collect()
 }
 
 /// May any node evaluate the expression in place of the coordinator? Its value must depend on its variables only.
@@ -54,40 +45,6 @@ pub fn substitute(expression: &Expression, variable: &Variable, constant: &Expre
         Expression::Bound(own) if own == *variable => oxrdf::Literal::from(true).into(),
         other => other,
     })
-}
-
-/// The expression with `change` applied to each part, operands first.
-pub fn map(expression: Expression, change: &mut dyn FnMut(Expression) -> Expression) -> Expression {
-    let mut one = |part: Box<Expression>| Box::new(map(*part, change));
-    let changed = match expression {
-        Expression::NamedNode(_)
-        | Expression::Literal(_)
-        | Expression::Variable(_)
-        | Expression::Bound(_)
-        | Expression::Exists(_) => expression,
-        Expression::Or(a, b) => Expression::Or(one(a), one(b)),
-        Expression::And(a, b) => Expression::And(one(a), one(b)),
-        Expression::Equal(a, b) => Expression::Equal(one(a), one(b)),
-        Expression::SameTerm(a, b) => Expression::SameTerm(one(a), one(b)),
-        Expression::Greater(a, b) => Expression::Greater(one(a), one(b)),
-        Expression::GreaterOrEqual(a, b) => Expression::GreaterOrEqual(one(a), one(b)),
-        Expression::Less(a, b) => Expression::Less(one(a), one(b)),
-        Expression::LessOrEqual(a, b) => Expression::LessOrEqual(one(a), one(b)),
-        Expression::Add(a, b) => Expression::Add(one(a), one(b)),
-        Expression::Subtract(a, b) => Expression::Subtract(one(a), one(b)),
-        Expression::Multiply(a, b) => Expression::Multiply(one(a), one(b)),
-        Expression::Divide(a, b) => Expression::Divide(one(a), one(b)),
-        Expression::UnaryPlus(a) => Expression::UnaryPlus(one(a)),
-        Expression::UnaryMinus(a) => Expression::UnaryMinus(one(a)),
-        Expression::Not(a) => Expression::Not(one(a)),
-        Expression::If(a, b, c) => Expression::If(one(a), one(b), one(c)),
-        Expression::In(a, list) => Expression::In(one(a), list.into_iter().map(|part| map(part, change)).collect()),
-        Expression::Coalesce(list) => Expression::Coalesce(list.into_iter().map(|part| map(part, change)).collect()),
-        Expression::FunctionCall(function, list) => {
-            Expression::FunctionCall(function, list.into_iter().map(|part| map(part, change)).collect())
-        }
-    };
-    change(changed)
 }
 
 /// `variable = IRI` and equivalent expressions: the variable, and the terms of which it must be one, without
@@ -121,14 +78,11 @@ pub fn iri_choice(expression: &Expression) -> Option<(Variable, Vec<oxrdf::Named
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spargebra::SparqlParser;
+    use crate::text::translate::parsed;
+    use entail_syntax::algebra::{GraphPattern, Query};
 
     fn parse(text: &str) -> Option<Expression> {
-        let spargebra::Query::Ask { mut pattern, .. } =
-            SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).ok()?
-        else {
-            return None;
-        };
+        let Query::Ask { mut pattern, .. } = parsed(&format!("ASK {{ FILTER({text}) }}")) else { return None };
         while let GraphPattern::Project { inner, .. } = pattern {
             pattern = *inner;
         }

@@ -1,10 +1,10 @@
 //! ORDER BY as a total order.
 //!
 //! SPARQL 1.1 §15.1 orders unbound values before blank nodes, IRIs and literals, and literals by the operator `<`,
-//! which leaves most pairs of literals of different types undecided. The evaluator's own comparison decides those by
-//! their lexical forms, one pair at a time, which makes cycles (2 < 10 by value, 10 < "1a" < 2 by lexical form), and a
-//! sort over cycles may give any order or fail. So each ORDER BY expression becomes a *sort key*: a string, computed
-//! once per row, with an order by code point that extends `<`:
+//! which leaves most pairs of literals of different types undecided. To decide those by their lexical forms, one pair at a
+//! time, would make cycles (2 < 10 by value, 10 < "1a" < 2 by lexical form), and a sort over cycles may give any order or
+//! fail. So each value of ORDER BY becomes a *sort key*: a string, computed once per row, with an order by code point
+//! that extends `<`. Unbound cells and errors have none and come first.
 //!
 //! | kind of term | within the kind |
 //! |---|---|
@@ -17,89 +17,109 @@
 //! | other literals | by text, then datatype |
 //! | triples | by subject, predicate, object |
 
-use crate::algebra::INTERNAL;
+use entail_expression::Value;
+use entail_expression::value::number::Number;
+use entail_expression::value::{Lexical, LiteralKind, Typed, View};
 use oxrdf::vocab::xsd;
-use oxrdf::{Literal, NamedNode, Term, Variable};
-use oxsdatatypes::{DateTime, Decimal, Double, Duration, GDay, GMonth, GMonthDay, GYear, GYearMonth};
-use spareval::{ExpressionTerm, QueryEvaluator};
-use spargebra::algebra::{Expression, Function, GraphPattern, OrderExpression};
-
-/// Sorts `inner` by sort keys; `fresh` returns variables that are used nowhere else.
-pub fn sorted(inner: GraphPattern, by: Vec<OrderExpression>, mut fresh: impl FnMut() -> Variable) -> GraphPattern {
-    let mut inner = inner;
-    let mut expression = Vec::with_capacity(by.len());
-    for by in by {
-        let (by, direction): (_, fn(Expression) -> OrderExpression) = match by {
-            OrderExpression::Asc(by) => (by, OrderExpression::Asc),
-            OrderExpression::Desc(by) => (by, OrderExpression::Desc),
-        };
-        let variable = fresh();
-        expression.push(direction(Expression::Variable(variable.clone())));
-        let key = Expression::FunctionCall(Function::Custom(function()), vec![by]);
-        inner = GraphPattern::Extend { inner: Box::new(inner), variable, expression: key };
-    }
-    GraphPattern::OrderBy { inner: Box::new(inner), expression }
-}
-
-/// The operand of an expression that makes a sort key.
-pub fn keyed(expression: &Expression) -> Option<&Expression> {
-    match expression {
-        Expression::FunctionCall(Function::Custom(name), operands) if *name == function() => operands.first(),
-        _ => None,
-    }
-}
-
-/// Registers the function that makes sort keys.
-pub fn with_sort_keys(evaluator: QueryEvaluator) -> QueryEvaluator {
-    evaluator.with_custom_function(function(), |terms| {
-        terms.first().map(|term| Literal::new_simple_literal(sort_key(term.clone())).into())
-    })
-}
-
-fn function() -> NamedNode {
-    NamedNode::new_unchecked(format!("{INTERNAL}sort-key"))
-}
+use oxrdf::{NamedNodeRef, Term, Triple};
+use oxsdatatypes::{
+    Date, DateTime, DayTimeDuration, Decimal, Double, Duration, GDay, GMonth, GMonthDay, GYear, GYearMonth, Time,
+    YearMonthDuration,
+};
+use std::str::FromStr;
 
 /// The sort key of a term: keys have the order of the terms.
-pub fn sort_key(term: Term) -> String {
-    match ExpressionTerm::from(term) {
-        ExpressionTerm::BlankNode(node) => format!("b{}", node.as_str()),
-        ExpressionTerm::NamedNode(node) => format!("c{}", node.as_str()),
-        ExpressionTerm::IntegerLiteral(value) => number(value.into(), Some(value.into())),
-        ExpressionTerm::DecimalLiteral(value) => number(value.into(), Some(value)),
-        ExpressionTerm::FloatLiteral(value) => number(value.into(), None),
-        ExpressionTerm::DoubleLiteral(value) => number(value, None),
-        ExpressionTerm::StringLiteral(value) => format!("e{value}"),
-        ExpressionTerm::LangStringLiteral { value, language } => format!("e{value}\0{language}"),
-        ExpressionTerm::DirLangStringLiteral { value, language, direction } => {
-            format!("e{value}\0{language}\0{direction}")
-        }
-        ExpressionTerm::BooleanLiteral(value) => format!("f{}", u8::from(bool::from(value))),
-        ExpressionTerm::DateTimeLiteral(value) => moment("g", value.to_be_bytes()),
-        ExpressionTerm::DateLiteral(value) => moment("h", value.to_be_bytes()),
-        ExpressionTerm::TimeLiteral(value) => moment("i", value.to_be_bytes()),
-        ExpressionTerm::DurationLiteral(value) => duration(value),
-        ExpressionTerm::YearMonthDurationLiteral(value) => duration(value.into()),
-        ExpressionTerm::DayTimeDurationLiteral(value) => duration(value.into()),
-        ExpressionTerm::OtherTypedLiteral { value, datatype } => other(&value, &datatype),
-        ExpressionTerm::Triple(triple) => format!(
-            "m{}\0{}\0{}",
-            sort_key(triple.subject.into()),
-            triple.predicate.as_str(),
-            sort_key(Term::from(triple.object))
-        ),
+pub fn sort_key(view: View<'_>) -> String {
+    if let Ok(Typed::Number(value)) = view.typed() {
+        return number(value);
+    }
+    match view.lexical() {
+        Ok(Lexical::Blank(label)) => format!("b{label}"),
+        Ok(Lexical::Iri(iri)) => format!("c{iri}"),
+        Ok(Lexical::Literal { form, kind }) => match kind {
+            LiteralKind::String => format!("e{form}"),
+            LiteralKind::Language(tag, "") => format!("e{form}\0{tag}"),
+            LiteralKind::Language(tag, direction) => format!("e{form}\0{tag}\0{direction}"),
+            LiteralKind::Typed(datatype) => typed(view, &form, datatype),
+        },
+        Ok(Lexical::Triple(triple)) => match Triple::from_str(triple) {
+            Ok(triple) => format!(
+                "m{}\0{}\0{}",
+                key_of(&triple.subject.into()),
+                triple.predicate.as_str(),
+                key_of(&triple.object)
+            ),
+            Err(_) => format!("m{triple}"),
+        },
+        Ok(Lexical::Error) | Err(_) => String::new(),
     }
 }
 
-/// By the nearest double, as several exact numbers have the same one then by the exact value.
-fn number(nearest: Double, exact: Option<Decimal>) -> String {
-    let exact = exact.or_else(|| Decimal::try_from(nearest).ok()).unwrap_or_default();
-    let nearest = f64::from(nearest);
+fn key_of(term: &Term) -> String {
+    sort_key(Value::of(term.as_ref()).view())
+}
+
+fn typed(view: View<'_>, form: &str, datatype: &str) -> String {
+    if let Ok(Typed::Boolean(value)) = view.typed() {
+        return format!("f{}", u8::from(value));
+    }
+    let key = match NamedNodeRef::new_unchecked(datatype) {
+        xsd::DATE_TIME | xsd::DATE_TIME_STAMP => read(form).map(|value: DateTime| moment("g", value.to_be_bytes())),
+        xsd::DATE => read(form).map(|value: Date| moment("h", value.to_be_bytes())),
+        xsd::TIME => read(form).map(|value: Time| moment("i", value.to_be_bytes())),
+        xsd::DURATION => read(form).map(duration),
+        xsd::YEAR_MONTH_DURATION => read(form).map(|value: YearMonthDuration| duration(value.into())),
+        xsd::DAY_TIME_DURATION => read(form).map(|value: DayTimeDuration| duration(value.into())),
+        xsd::G_YEAR => read(form).map(|value: GYear| moment("j0", value.to_be_bytes())),
+        xsd::G_YEAR_MONTH => read(form).map(|value: GYearMonth| moment("j1", value.to_be_bytes())),
+        xsd::G_MONTH => read(form).map(|value: GMonth| moment("j2", value.to_be_bytes())),
+        xsd::G_MONTH_DAY => read(form).map(|value: GMonthDay| moment("j3", value.to_be_bytes())),
+        xsd::G_DAY => read(form).map(|value: GDay| moment("j4", value.to_be_bytes())),
+        // A number with more digits than arithmetic has.
+        _ if matches!(view.typed(), Ok(Typed::TooLarge)) => {
+            read(form).map(|value: Double| number(Number::Double(value.into())))
+        }
+        _ => None,
+    };
+    key.unwrap_or_else(|| format!("l{form}\0{datatype}"))
+}
+
+fn read<T: FromStr>(form: &str) -> Option<T> {
+    form.parse().ok()
+}
+
+/// By the nearest double, then, as several exact numbers have the same one, by the digits.
+fn number(number: Number) -> String {
+    let Number::Double(nearest) = number.cast_double() else { return String::new() };
     // One zero and one NaN.
     let nearest = if nearest.is_nan() { f64::NAN.abs() } else { nearest + 0.0 };
     let bits = nearest.to_bits();
     let bits = if nearest.is_sign_negative() { !bits } else { bits | 1 << 63 };
-    format!("d{bits:016x}{}", signed(exact.to_be_bytes()))
+    let digits = match number {
+        Number::Integer(_) | Number::Decimal(_) => digits(&number.canonical()),
+        Number::Float(_) | Number::Double(_) if nearest.is_finite() => digits(&nearest.to_string()),
+        Number::Float(_) | Number::Double(_) => String::new(),
+    };
+    format!("d{bits:016x}{digits}")
+}
+
+/// A number without an exponent as text in the order of the numbers.
+fn digits(text: &str) -> String {
+    let (is_negative, text) = match text.strip_prefix('-') {
+        Some(text) => (true, text),
+        None => (false, text),
+    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    if whole.is_empty() && fraction.is_empty() {
+        return "0000.!".to_owned();
+    }
+    let key = format!("{:04}{whole}.{fraction}", whole.len());
+    if !is_negative {
+        return key + "!";
+    }
+    let complement = |c: char| c.to_digit(10).and_then(|digit| char::from_digit(9 - digit, 10)).unwrap_or(c);
+    key.chars().map(complement).collect::<String>() + "~"
 }
 
 /// Seconds on the time line; the two bytes of the zone do not count.
@@ -119,25 +139,6 @@ fn duration(duration: Duration) -> String {
     }
 }
 
-fn other(value: &str, datatype: &NamedNode) -> String {
-    let is_number = [xsd::INTEGER, xsd::DECIMAL, xsd::NON_NEGATIVE_INTEGER, xsd::POSITIVE_INTEGER]
-        .into_iter()
-        .chain([xsd::NON_POSITIVE_INTEGER, xsd::NEGATIVE_INTEGER])
-        .any(|number| number == datatype.as_ref());
-    // Numbers that are too long for the evaluator.
-    let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
-    let key = match datatype.as_ref() {
-        _ if is_number && is_plain => value.parse::<Double>().ok().map(|value| number(value, None)),
-        xsd::G_YEAR => value.parse::<GYear>().ok().map(|value| moment("j0", value.to_be_bytes())),
-        xsd::G_YEAR_MONTH => value.parse::<GYearMonth>().ok().map(|value| moment("j1", value.to_be_bytes())),
-        xsd::G_MONTH => value.parse::<GMonth>().ok().map(|value| moment("j2", value.to_be_bytes())),
-        xsd::G_MONTH_DAY => value.parse::<GMonthDay>().ok().map(|value| moment("j3", value.to_be_bytes())),
-        xsd::G_DAY => value.parse::<GDay>().ok().map(|value| moment("j4", value.to_be_bytes())),
-        _ => None,
-    };
-    key.unwrap_or_else(|| format!("l{value}\0{}", datatype.as_str()))
-}
-
 /// A two's complement number as text in the order of the numbers.
 fn signed(bytes: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(bytes) ^ 1 << 127)
@@ -146,8 +147,9 @@ fn signed(bytes: [u8; 16]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oxrdf::{BlankNode, Triple};
-    use spargebra::SparqlParser;
+    use entail_expression::compare::compare;
+    use entail_syntax::ast::Comparison;
+    use oxrdf::{BlankNode, Literal, NamedNode};
     use std::cmp::Ordering;
 
     fn literal(value: &str, datatype: &str) -> Term {
@@ -243,7 +245,7 @@ mod tests {
             .collect();
         for (place, term) in &terms {
             for (other_place, other) in &terms {
-                let found = sort_key(term.clone()).cmp(&sort_key(other.clone()));
+                let found = key_of(term).cmp(&key_of(other));
                 assert_eq!(found, place.cmp(other_place), "{term} and {other}");
             }
         }
@@ -256,19 +258,11 @@ mod tests {
         let mut decided = 0;
         for left in &terms {
             for right in &terms {
-                let is_less = |left: &Term, right: &Term| {
-                    let (Term::Literal(left), Term::Literal(right)) = (left, right) else { return None };
-                    let query =
-                        SparqlParser::new().parse_query(&format!("ASK {{ FILTER({left} < {right}) }}")).unwrap();
-                    let evaluator = QueryEvaluator::new();
-                    let dataset = oxrdf::Dataset::new();
-                    let result = evaluator.prepare(&query).execute(&dataset).unwrap();
-                    let spareval::QueryResults::Boolean(is_less) = result else { panic!("an ASK") };
-                    Some(is_less)
-                };
-                if is_less(left, right) == Some(true) {
+                let (one, other) = (Value::of(left.as_ref()), Value::of(right.as_ref()));
+                let is_less = compare(Comparison::Less, one.view(), other.view()).unwrap();
+                if is_less == Some(true) {
                     decided += 1;
-                    let found = sort_key(left.clone()).cmp(&sort_key(right.clone()));
+                    let found = key_of(left).cmp(&key_of(right));
                     assert_eq!(found, Ordering::Less, "{left} < {right}");
                 }
             }

@@ -3,10 +3,10 @@
 //! A text is parsed with markers in place of its parameters. No query can write a marker by itself: a text that
 //! contains the prefix of markers has no parameters.
 
+use entail_syntax::algebra::GraphPattern;
+use entail_syntax::algebra::Query;
+use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
 use oxrdf::{NamedNode, Term};
-use spargebra::Query;
-use spargebra::algebra::GraphPattern;
-use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 
 /// The prefix of all markers.
 pub(crate) const MARKER: &str = "entail:parameter:";

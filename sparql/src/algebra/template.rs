@@ -1,7 +1,7 @@
 //! Templates: the triples and quads that CONSTRUCT and INSERT build from solutions.
 
+use entail_syntax::algebra::{GraphNamePattern, NamedNodePattern, QuadPattern, TermPattern, TriplePattern};
 use oxrdf::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple, Variable};
-use spargebra::term::{GraphNamePattern, NamedNodePattern, QuadPattern, TermPattern, TriplePattern};
 use std::collections::{BTreeSet, HashMap};
 
 /// The variables of a CONSTRUCT template, in order.

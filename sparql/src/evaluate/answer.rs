@@ -1,24 +1,21 @@
 //! The solutions of a query, as blocks of rows of ids, and their decoding.
 //!
 //! When the whole query is one leaf under DISTINCT and LIMIT, its rows go from the cluster to the client without
-//! spareval: DISTINCT works on ids, LIMIT drops the stream, and only terms of the answer are decoded, a block at a
+//! operators: DISTINCT works on ids, LIMIT drops the stream, and only terms of the answer are decoded, a block at a
 //! time.
 
-use crate::algebra::order;
 use crate::cluster::Interrupt;
 use crate::evaluate::cells::Cells;
-use crate::evaluate::dataset::ClusterDataset;
-use crate::evaluate::service::Leaves;
+use crate::evaluate::operator::{self, Operator};
+use crate::evaluate::run::{Env, Run};
 use crate::plan::codes::{Codes, RowSet};
 use crate::plan::explain;
 use crate::plan::profile::Profiles;
 use crate::plan::union::{UnionPlan, UnionRows};
-use crate::session::term::{self, EvalTerm, Watch};
+use crate::session::code::Code;
 use crate::session::{Session, lock};
-use entail_model::{Fault, Reason};
+use entail_model::Fault;
 use oxrdf::Term;
-use spareval::{PreparedQuery, QueryEvaluationError, QueryEvaluator, QueryExplanation, QueryResults};
-use spargebra::Query;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +28,7 @@ const BLOCK_ROWS_MAX: usize = 8_192;
 pub struct Block {
     pub width: usize,
     pub rows: usize,
-    pub cells: Vec<Option<EvalTerm>>,
+    pub cells: Vec<Code>,
 }
 
 /// A query whose solutions come straight from one leaf.
@@ -57,19 +54,26 @@ impl<'s> Blocks<'s> {
         Self { block: Block { width, ..Block::default() }, limit: BLOCK_ROWS_FIRST, sink }
     }
 
-    fn push(&mut self, row: impl Iterator<Item = Option<EvalTerm>>) -> Result<ControlFlow<()>, Interrupt> {
-        self.block.cells.extend(row);
+    fn push(&mut self, row: &[Code]) -> Result<ControlFlow<()>, Interrupt> {
+        self.add(row);
+        if self.is_full() { self.flush() } else { Ok(ControlFlow::Continue(())) }
+    }
+
+    fn add(&mut self, row: &[Code]) {
+        self.block.cells.extend_from_slice(row);
         self.block.rows += 1;
-        if self.block.rows < self.limit {
-            return Ok(ControlFlow::Continue(()));
-        }
-        self.limit = (self.limit * 4).min(BLOCK_ROWS_MAX);
-        self.flush()
+    }
+
+    fn is_full(&self) -> bool {
+        self.block.rows >= self.limit
     }
 
     fn flush(&mut self) -> Result<ControlFlow<()>, Interrupt> {
         if self.block.rows == 0 {
             return Ok(ControlFlow::Continue(()));
+        }
+        if self.is_full() {
+            self.limit = (self.limit * 4).min(BLOCK_ROWS_MAX);
         }
         let empty = Block { width: self.block.width, ..Block::default() };
         (self.sink)(std::mem::replace(&mut self.block, empty))
@@ -110,7 +114,7 @@ impl Direct {
                     continue;
                 }
                 count += 1;
-                if count > self.start && blocks.push(values.iter().map(|code| codes.term(*code)))?.is_break() {
+                if count > self.start && blocks.push(&values)?.is_break() {
                     return Ok(());
                 }
                 if wanted == Some(count) {
@@ -123,104 +127,46 @@ impl Direct {
     }
 }
 
-/// Evaluates a residual query with spareval and sends its solutions to `sink`.
-pub fn evaluate(query: &Query, dataset: ClusterDataset, leaves: Leaves, sink: Sink<'_>) -> Result<(), Interrupt> {
-    let (session, profiles) = (Arc::clone(&dataset.session), Arc::clone(&leaves.profiles));
-    guarded(&session, || {
-        let evaluator = evaluator(&session, leaves);
-        let (results, explanation) = execute(&session, evaluator.prepare(query), dataset);
-        let QueryResults::Solutions(solutions) = results.map_err(evaluation_fault)? else {
-            return Err(Fault::internal("a query without solutions").into());
-        };
-        let _measured = Measured { profiles: &profiles, explanation };
-        let mut blocks = Blocks::new(solutions.variables().len(), sink);
-        for solution in solutions {
-            session.check()?;
-            let solution = solution.map_err(evaluation_fault)?;
-            let cell = |value: &Option<Term>| {
-                value.as_ref().map(|term| match session.stand_in.id(term.as_ref()) {
-                    Some(id) => EvalTerm::Id(id),
-                    None => EvalTerm::Computed(Arc::new(term.clone())),
-                })
-            };
-            if blocks.push(solution.values().iter().map(cell))?.is_break() {
-                return Ok(());
+/// A query whose solutions come from operators over leaves.
+pub struct Operators {
+    pub root: Arc<Operator>,
+    /// The number of operators.
+    pub count: usize,
+}
+
+impl Operators {
+    /// Runs the operators; their rows go to `sink`.
+    pub fn run(&self, run: Run, sink: Sink<'_>) -> Result<(), Interrupt> {
+        let run = Arc::new(run);
+        let result = self.stream(&run, sink);
+        if run.session.profile {
+            lock(&run.profiles).coordinator = Some(explain::tree(&self.root, Some(&run.measures)));
+        }
+        result
+    }
+
+    fn stream(&self, run: &Arc<Run>, sink: Sink<'_>) -> Result<(), Interrupt> {
+        let mut rows = operator::open(&self.root, &Env::new(Arc::clone(run)))?;
+        // Computed terms of rows that were sent are not needed again, if no operator keeps any.
+        let forgets = self.root.passes_on();
+        let mut blocks = Blocks::new(self.root.variables.len(), sink);
+        while let Some(batch) = rows.next()? {
+            run.session.check()?;
+            let mut codes = Vec::new();
+            for row in 0..batch.rows {
+                batch.read(row, &mut codes);
+                blocks.add(&codes);
+            }
+            if blocks.is_full() {
+                if blocks.flush()?.is_break() {
+                    return Ok(());
+                }
+                if forgets {
+                    run.session.release();
+                }
             }
         }
         blocks.flush().map(|_| ())
-    })
-}
-
-/// Evaluates a residual ASK with spareval.
-pub fn ask(query: &Query, dataset: ClusterDataset, leaves: Leaves) -> Result<bool, Interrupt> {
-    let (session, profiles) = (Arc::clone(&dataset.session), Arc::clone(&leaves.profiles));
-    guarded(&session, || {
-        let evaluator = evaluator(&session, leaves);
-        let (results, explanation) = execute(&session, evaluator.prepare(query), dataset);
-        let _measured = Measured { profiles: &profiles, explanation };
-        match results.map_err(evaluation_fault)? {
-            QueryResults::Boolean(value) => Ok(value),
-            _ => Err(Fault::internal("an ASK without an answer").into()),
-        }
-    })
-}
-
-fn evaluator(session: &Session, leaves: Leaves) -> QueryEvaluator {
-    let evaluator =
-        QueryEvaluator::new().with_cancellation_token(session.token.clone()).with_default_service_handler(leaves);
-    let evaluator = order::with_sort_keys(evaluator);
-    if session.profile { evaluator.compute_statistics() } else { evaluator }
-}
-
-type Results = Result<QueryResults<'static>, QueryEvaluationError>;
-
-/// Starts an evaluation, with measurements if the session profiles.
-fn execute(
-    session: &Session,
-    query: PreparedQuery<'_>,
-    dataset: ClusterDataset,
-) -> (Results, Option<QueryExplanation>) {
-    if !session.profile {
-        return (query.execute(dataset), None);
-    }
-    let (results, explanation) = query.explain(dataset);
-    (results, Some(explanation))
-}
-
-/// Records the work of the evaluation's operators when the evaluation ends, with success or not.
-struct Measured<'p> {
-    profiles: &'p Mutex<Profiles>,
-    explanation: Option<QueryExplanation>,
-}
-
-impl Drop for Measured<'_> {
-    fn drop(&mut self) {
-        if let Some(explanation) = &self.explanation {
-            lock(self.profiles).coordinator = explain::measured_tree(explanation);
-        }
-    }
-}
-
-/// Runs an evaluation that the session can cancel. A fault that the session recorded takes precedence over the result.
-fn guarded<T>(session: &Arc<Session>, work: impl FnOnce() -> Result<T, Interrupt>) -> Result<T, Interrupt> {
-    let result = term::watched(Arc::clone(session) as Arc<dyn Watch>, work);
-    session.check()?;
-    result.unwrap_or_else(|| Err(Fault::internal("the evaluation ended without a reason").into()))
-}
-
-fn evaluation_fault(error: QueryEvaluationError) -> Fault {
-    match error {
-        QueryEvaluationError::Dataset(inner) | QueryEvaluationError::Service(inner) => {
-            match inner.downcast::<Fault>() {
-                Ok(fault) => *fault,
-                Err(inner) => Fault::internal(inner.to_string()),
-            }
-        }
-        QueryEvaluationError::UnsupportedCustomFunction(_)
-        | QueryEvaluationError::UnsupportedCustomFunctionArity { .. }
-        | QueryEvaluationError::UnsupportedService(_) => Fault::new(Reason::Unsupported, error.to_string()),
-        QueryEvaluationError::Cancelled => Fault::new(Reason::Cancelled, "the query was cancelled"),
-        other => Fault::new(Reason::InvalidRequest, other.to_string()),
     }
 }
 

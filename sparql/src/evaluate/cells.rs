@@ -3,7 +3,7 @@
 use crate::cluster::{Interrupt, Texts};
 use crate::evaluate::answer::Block;
 use crate::session::Session;
-use crate::session::term::EvalTerm;
+use crate::session::code::{UNBOUND, is_computed, is_stored};
 use entail_model::{Fault, TermId, term};
 use oxrdf::Term;
 
@@ -22,16 +22,20 @@ impl Cells {
         let mut known = Texts::new();
         let mut ids: Vec<(TermId, u32)> = Vec::with_capacity(block.cells.len());
         for (place, cell) in block.cells.iter().enumerate() {
-            match cell {
-                None => continue,
-                Some(EvalTerm::Computed(term)) => known.push_term(term),
-                Some(EvalTerm::Id(id)) => match term::inline_term(*id) {
-                    Some(term) => known.push_term(&term),
-                    None => {
-                        ids.push((*id, place as u32));
-                        continue;
-                    }
+            if *cell == UNBOUND {
+                continue;
+            }
+            if is_stored(*cell) {
+                ids.push((*cell, place as u32));
+                continue;
+            }
+            match term::inline_term(*cell) {
+                Some(term) => known.push_term(&term),
+                None if is_computed(*cell) => match session.computed(*cell) {
+                    Some(text) => known.push(&text),
+                    None => return Err(Fault::internal("a computed term that the query does not know").into()),
                 },
+                None => return Err(Fault::corrupt("an id that is no term").into()),
             }
             at[place] = Some(known.len() as u32 - 1);
         }
@@ -55,7 +59,7 @@ impl Cells {
             // Texts that needed no lookup come after those that did.
             let first = texts.len() as u32;
             texts.append(&known);
-            let moved = block.cells.iter().zip(&mut at).filter(|(cell, _)| is_known(cell.as_ref()));
+            let moved = block.cells.iter().zip(&mut at).filter(|(cell, _)| !is_stored(**cell));
             moved.for_each(|(_, at)| *at = at.map(|number| number + first));
         }
         Ok(Self { texts, at })
@@ -69,14 +73,5 @@ impl Cells {
     /// The term of a cell.
     pub fn term(&self, cell: usize) -> Result<Option<Term>, Fault> {
         self.get(cell).map(term::decode).transpose()
-    }
-}
-
-/// Is a cell's text known without a lookup?
-fn is_known(cell: Option<&EvalTerm>) -> bool {
-    match cell {
-        Some(EvalTerm::Computed(_)) => true,
-        Some(EvalTerm::Id(id)) => id.home().is_none(),
-        None => false,
     }
 }

@@ -4,11 +4,8 @@ use crate::cluster::Interrupt;
 use crate::evaluate::answer::Block;
 use crate::plan::profile::Profiles;
 use crate::plan::union::{UnionPlan, UnionRows};
-use crate::session::term::EvalTerm;
 use crate::session::{Session, lock};
-use entail_model::term;
-use oxrdf::Literal;
-use oxrdf::vocab::xsd;
+use entail_expression::Value;
 use std::sync::{Arc, Mutex};
 
 /// The rows of one leaf, to be counted.
@@ -22,12 +19,8 @@ impl Counted {
         let mut rows = UnionRows::new(Arc::clone(session), Arc::clone(&self.union), None);
         let result = Self::count(session, &mut rows);
         lock(profiles).add(0, rows.measured());
-        let count = Literal::new_typed_literal(result?.to_string(), xsd::INTEGER);
-        let cell = match term::inline_id(count.as_ref().into()) {
-            Some(id) => EvalTerm::Id(id),
-            None => EvalTerm::Computed(Arc::new(count.into())),
-        };
-        Ok(Block { width: 1, rows: 1, cells: vec![Some(cell)] })
+        let count = session.codes(&[Value::integer(result?.into())])?;
+        Ok(Block { width: 1, rows: 1, cells: count })
     }
 
     fn count(session: &Session, rows: &mut UnionRows) -> Result<u64, Interrupt> {

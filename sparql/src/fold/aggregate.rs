@@ -1,21 +1,20 @@
 //! Accumulators of aggregates over variables: SPARQL 1.1, 18.5.1.
 //!
-//! A value that is unbound, or that the aggregate is not defined for, is an error. COUNT and SAMPLE skip errors; the
-//! other aggregates give no value for a group with an error.
+//! A value that is unbound, or that the aggregate is not defined for, is an error. COUNT and SAMPLE skip errors, which come
+//! before all values for MIN and MAX; the other aggregates give no value for a group with an error.
 
 use super::extreme::Extreme;
 use super::joined::Joined;
 use super::number::Sum;
-use super::{Rows, places};
-use crate::plan::codes::{Codes, RowSet, UNBOUND};
+use super::{Made, Rows, places};
+use crate::plan::codes::RowSet;
 use crate::rewrite::fold::Aggregate;
-use crate::session::term::EvalTerm;
-use entail_model::{Fault, term};
-use oxrdf::vocab::xsd;
-use oxrdf::{Literal, Term, Variable};
-use spargebra::algebra::AggregateFunction;
+use crate::session::code::{Code, UNBOUND};
+use entail_expression::Value;
+use entail_model::{Fault, TermId};
+use entail_syntax::algebra::AggregateFunction;
+use oxrdf::Variable;
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 /// The accumulator of an aggregate over rows whose columns are `inputs`.
 pub(crate) fn accumulator(aggregate: &Aggregate, inputs: &[Variable]) -> Box<dyn Accumulate> {
@@ -36,8 +35,7 @@ pub(crate) fn accumulator(aggregate: &Aggregate, inputs: &[Variable]) -> Box<dyn
         }
         AggregateFunction::Min => Box::new(Extreme::new(cell, Ordering::Less)),
         AggregateFunction::Max => Box::new(Extreme::new(cell, Ordering::Greater)),
-        // The others were refused.
-        AggregateFunction::Sample | AggregateFunction::Custom(_) => Box::new(Sample { cell, found: Vec::new() }),
+        AggregateFunction::Sample => Box::new(Sample { cell, found: Vec::new() }),
     }
 }
 
@@ -63,18 +61,13 @@ pub trait Accumulate {
     }
 
     /// Adds a row to a group, `times` times; more than once only if the aggregate [counts](Aggregate::counts).
-    fn add(&mut self, group: usize, row: &[u64], times: u64);
+    fn add(&mut self, group: usize, row: &[Code], times: u64);
 
     /// Bytes in memory.
     fn bytes(&self) -> usize;
 
     /// The value of a group.
-    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm>;
-}
-
-/// A computed term.
-pub fn computed(term: Term) -> EvalTerm {
-    term::inline_id(term.as_ref()).map_or_else(|| EvalTerm::Computed(Arc::new(term)), EvalTerm::Id)
+    fn finish(&self, group: usize) -> Made;
 }
 
 /// Counts rows, or rows that bind a cell.
@@ -89,7 +82,7 @@ impl Accumulate for Count {
         self.counts.push(0);
     }
 
-    fn add(&mut self, group: usize, row: &[u64], times: u64) {
+    fn add(&mut self, group: usize, row: &[Code], times: u64) {
         self.counts[group] += if self.cell.is_none_or(|cell| row[cell] != UNBOUND) { times } else { 0 };
     }
 
@@ -97,8 +90,8 @@ impl Accumulate for Count {
         self.counts.capacity() * size_of::<u64>()
     }
 
-    fn finish(&self, group: usize, _names: &Codes) -> Option<EvalTerm> {
-        Some(computed(Literal::new_typed_literal(self.counts[group].to_string(), xsd::INTEGER).into()))
+    fn finish(&self, group: usize) -> Made {
+        Made::Value(Value::integer(self.counts[group].into()))
     }
 }
 
@@ -108,7 +101,7 @@ struct Distinct<A> {
     /// The group and the values.
     seen: RowSet,
     inner: A,
-    row: Vec<u64>,
+    row: Vec<Code>,
 }
 
 impl<A> Distinct<A> {
@@ -126,9 +119,9 @@ impl<A: Accumulate> Accumulate for Distinct<A> {
         self.inner.learn(rows)
     }
 
-    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
+    fn add(&mut self, group: usize, row: &[Code], _times: u64) {
         self.row.clear();
-        self.row.push(group as u64);
+        self.row.push(TermId(group as u64));
         self.row.extend(self.cells.iter().map(|cell| row[*cell]));
         if self.seen.is_new(&self.row) {
             self.inner.add(group, row, 1);
@@ -139,15 +132,15 @@ impl<A: Accumulate> Accumulate for Distinct<A> {
         self.seen.bytes() + self.inner.bytes()
     }
 
-    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm> {
-        self.inner.finish(group, names)
+    fn finish(&self, group: usize) -> Made {
+        self.inner.finish(group)
     }
 }
 
 /// Keeps the first value of each group.
 struct Sample {
     cell: usize,
-    found: Vec<u64>,
+    found: Vec<Code>,
 }
 
 impl Accumulate for Sample {
@@ -155,7 +148,7 @@ impl Accumulate for Sample {
         self.found.push(UNBOUND);
     }
 
-    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
+    fn add(&mut self, group: usize, row: &[Code], _times: u64) {
         if self.found[group] == UNBOUND {
             self.found[group] = row[self.cell];
         }
@@ -165,7 +158,7 @@ impl Accumulate for Sample {
         self.found.capacity() * size_of::<u64>()
     }
 
-    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm> {
-        names.term(self.found[group])
+    fn finish(&self, group: usize) -> Made {
+        Made::Code(self.found[group])
     }
 }

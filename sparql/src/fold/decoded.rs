@@ -1,10 +1,10 @@
-//! A small cache of values computed from decoded terms: most terms of a row occurred in earlier rows.
+//! A small cache of values computed from terms: most terms of a row occurred in earlier rows.
 
 use super::Rows;
-use crate::plan::codes::{UNBOUND, hash};
-use crate::session::term::EvalTerm;
+use crate::plan::codes::hash;
+use crate::session::code::{Code, UNBOUND};
+use entail_expression::value::View;
 use entail_model::Fault;
-use oxrdf::Term;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -22,7 +22,7 @@ impl Hasher for ByCode {
     }
 
     fn write_u64(&mut self, code: u64) {
-        self.0 = hash(&[self.0, code]);
+        self.0 = hash(&[entail_model::TermId(self.0), entail_model::TermId(code)]);
     }
 
     fn finish(&self) -> u64 {
@@ -32,8 +32,8 @@ impl Hasher for ByCode {
 
 /// Values computed from terms, by code.
 pub struct Decoded<T> {
-    known: HashMap<u64, T, BuildHasherDefault<ByCode>>,
-    make: fn(Term) -> T,
+    known: HashMap<Code, T, BuildHasherDefault<ByCode>>,
+    make: fn(View<'_>) -> T,
     /// The bytes of text that a value holds beside its own size.
     text: fn(&T) -> usize,
     texts: usize,
@@ -41,14 +41,8 @@ pub struct Decoded<T> {
 
 impl<T> Decoded<T> {
     /// An empty cache; `make` computes the value of a term, and `text` returns the bytes of text in a value.
-    pub fn new(make: fn(Term) -> T, text: fn(&T) -> usize) -> Self {
+    pub fn new(make: fn(View<'_>) -> T, text: fn(&T) -> usize) -> Self {
         Self { known: HashMap::default(), make, text, texts: 0 }
-    }
-
-    fn keep(&mut self, code: u64, term: Term) {
-        let made = (self.make)(term);
-        self.texts += (self.text)(&made);
-        self.known.insert(code, made);
     }
 
     /// Computes the values of a column of rows, with one lookup for all texts.
@@ -58,27 +52,27 @@ impl<T> Decoded<T> {
             self.texts = 0;
         }
         let mut last = UNBOUND;
-        let mut ids = Vec::new();
+        let mut codes = Vec::new();
         for code in rows.column(cell) {
             if code == last || code == UNBOUND || self.known.contains_key(&code) {
                 continue;
             }
             last = code;
-            match rows.names.term(code) {
-                Some(EvalTerm::Id(id)) => ids.push(id),
-                Some(EvalTerm::Computed(term)) => self.keep(code, Term::clone(&term)),
-                None => {}
-            }
+            codes.push(code);
         }
-        ids.sort_unstable();
-        ids.dedup();
-        let terms = rows.session.cluster.decode(&ids)?;
-        ids.iter().zip(terms).for_each(|(id, term)| self.keep(id.0, term));
+        codes.sort_unstable();
+        codes.dedup();
+        let texts = rows.session.texts(&codes)?;
+        for (code, text) in codes.into_iter().zip(texts) {
+            let made = (self.make)(View::Stored { id: code, text: text.as_deref() });
+            self.texts += (self.text)(&made);
+            self.known.insert(code, made);
+        }
         Ok(())
     }
 
     /// The value of a bound cell of the rows that were computed last.
-    pub fn get(&self, code: u64) -> Option<&T> {
+    pub fn get(&self, code: Code) -> Option<&T> {
         self.known.get(&code)
     }
 }

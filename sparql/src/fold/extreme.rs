@@ -1,12 +1,11 @@
 //! MIN and MAX in the order of ORDER BY, in which values of all kinds are comparable. Of equal values the one with the
 //! smallest code is taken, whatever the order of arrival.
 
-use super::Rows;
 use super::aggregate::Accumulate;
 use super::decoded::Decoded;
+use super::{Made, Rows};
 use crate::algebra::order::sort_key;
-use crate::plan::codes::{Codes, UNBOUND};
-use crate::session::term::EvalTerm;
+use crate::session::code::{Code, UNBOUND};
 use entail_model::Fault;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ pub struct Extreme {
 
 enum Best {
     None,
-    Some(u64, Arc<str>),
+    Some(Code, Arc<str>),
     Error,
 }
 
@@ -33,7 +32,7 @@ impl Extreme {
         Self {
             cell,
             better,
-            keys: Decoded::new(|term| sort_key(term).into(), |key| key.len()),
+            keys: Decoded::new(|view| sort_key(view).into(), |key: &Arc<str>| key.len()),
             best: Vec::new(),
             bytes: 0,
         }
@@ -49,10 +48,14 @@ impl Accumulate for Extreme {
         self.keys.learn(rows, self.cell)
     }
 
-    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
+    fn add(&mut self, group: usize, row: &[Code], _times: u64) {
         let code = row[self.cell];
         let best = &mut self.best[group];
         let Some(key) = self.keys.get(code).filter(|_| code != UNBOUND) else {
+            // An error comes before all values, so it is the minimum, and the maximum only where there is nothing else.
+            if self.better == Ordering::Greater {
+                return;
+            }
             if let Best::Some(_, old) = std::mem::replace(best, Best::Error) {
                 self.bytes -= old.len();
             }
@@ -81,10 +84,10 @@ impl Accumulate for Extreme {
         self.best.capacity() * size_of::<Best>() + self.bytes
     }
 
-    fn finish(&self, group: usize, names: &Codes) -> Option<EvalTerm> {
+    fn finish(&self, group: usize) -> Made {
         match &self.best[group] {
-            Best::Some(code, _) => names.term(*code),
-            Best::None | Best::Error => None,
+            Best::Some(code, _) => Made::Code(*code),
+            Best::None | Best::Error => Made::Code(UNBOUND),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Groups: rows with the same cells, an accumulator for each aggregate.
 
 use super::aggregate::{Accumulate, accumulator};
-use super::{Row, Rows, places};
+use super::{Made, Row, Rows, places};
 use crate::plan::codes::{Codes, RowSet};
 use crate::plan::union::UnionRows;
 use crate::rewrite::fold::Group;
 use crate::session::Session;
+use crate::session::code::Code;
 use entail_model::Fault;
 use oxrdf::Variable;
 use std::sync::Arc;
@@ -18,28 +19,25 @@ pub fn run(
     input: &mut UnionRows,
 ) -> Result<impl Iterator<Item = Row> + use<>, Fault> {
     let names = Codes::of(input.plan());
-    let mut rows = Rows::new(session, &names, inputs.len());
+    let mut rows = Rows::new(session, inputs.len());
     let mut groups = Groups::new(group, inputs);
     let mut held = session.reservation();
     while let Some(columns) = input.next()? {
-        rows.each_of(&columns, input, |rows| {
+        rows.each_of(&columns, &names, input, |rows| {
             groups.add(rows)?;
             held.set(groups.bytes())
         })?;
     }
-    // Not in the order of arrival, which differs from run to run: a sort above then keeps one order of equal groups.
-    let mut order: Vec<usize> = (0..groups.keys.len()).collect();
-    order.sort_unstable_by(|one, other| groups.keys.get(*one).cmp(groups.keys.get(*other)));
-    let rows = order.into_iter().map(move |group| {
+    let rows = groups.order().into_iter().map(move |group| {
         // The reservation ends with the last row.
         let _held = &held;
-        groups.finish(group, &names)
+        groups.finish(group)
     });
     Ok(rows)
 }
 
 /// The groups so far.
-struct Groups {
+pub struct Groups {
     /// The cells of GROUP BY.
     by: Vec<usize>,
     keys: RowSet,
@@ -47,7 +45,8 @@ struct Groups {
 }
 
 impl Groups {
-    fn new(group: &Group, inputs: &[Variable]) -> Self {
+    /// No groups yet.
+    pub fn new(group: &Group, inputs: &[Variable]) -> Self {
         let accumulators = group.aggregates.iter().map(|(_, aggregate)| accumulator(aggregate, inputs)).collect();
         let mut groups = Self { by: places(inputs, &group.by), keys: RowSet::new(group.by.len()), accumulators };
         if group.by.is_empty() {
@@ -58,7 +57,7 @@ impl Groups {
     }
 
     /// The group of these cells.
-    fn group(&mut self, key: &[u64]) -> usize {
+    fn group(&mut self, key: &[Code]) -> usize {
         let before = self.keys.len();
         let group = self.keys.insert(key);
         if group == before {
@@ -67,7 +66,11 @@ impl Groups {
         group
     }
 
-    fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// Errors of the cluster.
+    pub fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
         self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.learn(rows))?;
         let mut key = Vec::with_capacity(self.by.len());
         // Rows often arrive in the order of a cell.
@@ -88,12 +91,22 @@ impl Groups {
         Ok(())
     }
 
-    fn bytes(&self) -> usize {
+    /// The groups, in the order of their cells: not in the order of arrival, which differs from run to run. So a sort above
+    /// keeps one order of equal groups.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.keys.len()).collect();
+        order.sort_unstable_by(|one, other| self.keys.get(*one).cmp(self.keys.get(*other)));
+        order
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
         self.keys.bytes() + self.accumulators.iter().map(|accumulator| accumulator.bytes()).sum::<usize>()
     }
 
-    fn finish(&self, group: usize, names: &Codes) -> Row {
-        let key = self.keys.get(group).iter().map(|code| names.term(*code));
-        key.chain(self.accumulators.iter().map(|accumulator| accumulator.finish(group, names))).collect()
+    /// The output row of a group.
+    pub fn finish(&self, group: usize) -> Row {
+        let key = self.keys.get(group).iter().map(|code| Made::Code(*code));
+        key.chain(self.accumulators.iter().map(|accumulator| accumulator.finish(group))).collect()
     }
 }

@@ -1,85 +1,20 @@
 //! SUM and AVG: numbers are added as the operator `+` adds them, in the widest type among them.
 
-use super::Rows;
-use super::aggregate::{Accumulate, computed};
+use super::aggregate::Accumulate;
 use super::decoded::Decoded;
-use crate::plan::codes::Codes;
-use crate::session::term::EvalTerm;
+use super::{Made, Rows};
+use crate::session::code::{Code, UNBOUND};
+use entail_expression::Value;
+use entail_expression::value::number::Number;
+use entail_expression::value::{Typed, View};
 use entail_model::Fault;
-use oxrdf::Term;
-use oxsdatatypes::{Decimal, Double, Float, Integer};
-use spareval::ExpressionTerm;
+use entail_syntax::ast::Arithmetic;
 
-/// A number of one of the types that are added.
-#[derive(Clone, Copy)]
-enum Number {
-    Integer(Integer),
-    Decimal(Decimal),
-    Float(Float),
-    Double(Double),
-}
-
-impl Number {
-    /// The number that a term is.
-    fn of(term: Term) -> Option<Self> {
-        Some(match ExpressionTerm::from(term) {
-            ExpressionTerm::IntegerLiteral(value) => Self::Integer(value),
-            ExpressionTerm::DecimalLiteral(value) => Self::Decimal(value),
-            ExpressionTerm::FloatLiteral(value) => Self::Float(value),
-            ExpressionTerm::DoubleLiteral(value) => Self::Double(value),
-            _ => return None,
-        })
-    }
-
-    fn double(self) -> Double {
-        match self {
-            Self::Integer(value) => value.into(),
-            Self::Decimal(value) => value.into(),
-            Self::Float(value) => value.into(),
-            Self::Double(value) => value,
-        }
-    }
-
-    /// As a float; never called for a double.
-    fn float(self) -> Float {
-        match self {
-            Self::Integer(value) => value.into(),
-            Self::Decimal(value) => value.into(),
-            Self::Float(value) => value,
-            Self::Double(value) => value.into(),
-        }
-    }
-
-    /// The sum; `None` if it does not fit its type.
-    fn plus(self, other: Self) -> Option<Self> {
-        Some(match (self, other) {
-            (Self::Double(_), _) | (_, Self::Double(_)) => Self::Double(self.double() + other.double()),
-            (Self::Float(_), _) | (_, Self::Float(_)) => Self::Float(self.float() + other.float()),
-            (Self::Integer(one), Self::Integer(other)) => Self::Integer(one.checked_add(other)?),
-            (Self::Integer(one), Self::Decimal(other)) | (Self::Decimal(other), Self::Integer(one)) => {
-                Self::Decimal(other.checked_add(one)?)
-            }
-            (Self::Decimal(one), Self::Decimal(other)) => Self::Decimal(one.checked_add(other)?),
-        })
-    }
-
-    fn divided_by(self, count: Integer) -> Option<Self> {
-        Some(match self {
-            Self::Integer(value) => Self::Decimal(Decimal::from(value).checked_div(count)?),
-            Self::Decimal(value) => Self::Decimal(value.checked_div(count)?),
-            Self::Float(value) => Self::Float(value / Float::from(count)),
-            Self::Double(value) => Self::Double(value / Double::from(count)),
-        })
-    }
-
-    fn term(self) -> Term {
-        match self {
-            Self::Integer(value) => ExpressionTerm::IntegerLiteral(value),
-            Self::Decimal(value) => ExpressionTerm::DecimalLiteral(value),
-            Self::Float(value) => ExpressionTerm::FloatLiteral(value),
-            Self::Double(value) => ExpressionTerm::DoubleLiteral(value),
-        }
-        .into()
+/// The number that a term is.
+fn number(view: View<'_>) -> Option<Number> {
+    match view.typed() {
+        Ok(Typed::Number(number)) => Some(number),
+        _ => None,
     }
 }
 
@@ -88,14 +23,14 @@ pub struct Sum {
     cell: usize,
     is_average: bool,
     numbers: Decoded<Option<Number>>,
-    /// Sum and count; `None` after an error.
-    sums: Vec<Option<(Number, i64)>>,
+    /// The sum, `None` after an error, and how many values there are.
+    sums: Vec<(Option<Number>, i64)>,
 }
 
 impl Sum {
     /// The sum of the values in a cell.
     pub fn new(cell: usize) -> Self {
-        Self { cell, is_average: false, numbers: Decoded::new(Number::of, |_| 0), sums: Vec::new() }
+        Self { cell, is_average: false, numbers: Decoded::new(number, |_| 0), sums: Vec::new() }
     }
 
     /// The average of the values in a cell.
@@ -106,26 +41,33 @@ impl Sum {
 
 impl Accumulate for Sum {
     fn begin(&mut self) {
-        self.sums.push(Some((Number::Integer(0.into()), 0)));
+        self.sums.push((Some(Number::integer(0)), 0));
     }
 
     fn learn(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
         self.numbers.learn(rows, self.cell)
     }
 
-    fn add(&mut self, group: usize, row: &[u64], _times: u64) {
+    fn add(&mut self, group: usize, row: &[Code], _times: u64) {
         let number = self.numbers.get(row[self.cell]).copied().flatten();
-        let sum = &mut self.sums[group];
-        *sum = sum.zip(number).and_then(|((sum, count), number)| Some((sum.plus(number)?, count + 1)));
+        let (sum, count) = &mut self.sums[group];
+        *count += i64::from(row[self.cell] != UNBOUND);
+        *sum = sum.zip(number).and_then(|(sum, number)| sum.compute(Arithmetic::Add, number));
     }
 
     fn bytes(&self) -> usize {
-        self.sums.capacity() * size_of::<Option<(Number, i64)>>()
+        self.sums.capacity() * size_of::<(Option<Number>, i64)>()
     }
 
-    fn finish(&self, group: usize, _names: &Codes) -> Option<EvalTerm> {
-        let (sum, count) = self.sums[group]?;
-        let number = if self.is_average && count > 0 { sum.divided_by(count.into())? } else { sum };
-        Some(computed(number.term()))
+    fn finish(&self, group: usize) -> Made {
+        let number = match self.sums[group] {
+            // Of no values the average is zero, however many errors there are (18.5.1.4).
+            (_, 0) if self.is_average => Some(Number::integer(0)),
+            (sum, count) if self.is_average => {
+                sum.and_then(|sum| sum.compute(Arithmetic::Divide, Number::integer(count.into())))
+            }
+            (sum, _) => sum,
+        };
+        Made::Value(number.map_or(Value::Error, Value::Number))
     }
 }

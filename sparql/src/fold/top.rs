@@ -4,12 +4,13 @@
 //! of arrival, and a LIMIT with an OFFSET continues exactly after the page before it.
 
 use super::decoded::Decoded;
-use super::{Row, Rows, places};
+use super::{Made, Row, Rows, places};
 use crate::algebra::order::sort_key;
-use crate::plan::codes::{Codes, UNBOUND};
+use crate::plan::codes::Codes;
 use crate::plan::union::UnionRows;
 use crate::rewrite::fold::{SortOrder, Top};
 use crate::session::Session;
+use crate::session::code::{Code, UNBOUND};
 use entail_model::Fault;
 use oxrdf::Variable;
 use std::cmp::Ordering;
@@ -22,7 +23,7 @@ type Key = Option<Arc<str>>;
 /// A row in the heap.
 struct Kept {
     keys: Vec<(SortOrder, Key)>,
-    row: Arc<[u64]>,
+    row: Arc<[Code]>,
 }
 
 impl Ord for Kept {
@@ -55,13 +56,13 @@ pub fn run(
     input: &mut UnionRows,
 ) -> Result<impl Iterator<Item = Row> + use<>, Fault> {
     let names = Codes::of(input.plan());
-    let mut rows = Rows::new(session, &names, inputs.len());
+    let mut rows = Rows::new(session, inputs.len());
     let mut first = First::new(top, inputs);
     let mut held = session.reservation();
     while top.length > 0
         && let Some(columns) = input.next()?
     {
-        rows.each_of(&columns, input, |rows| {
+        rows.each_of(&columns, &names, input, |rows| {
             first.add(rows)?;
             held.set(first.bytes)
         })?;
@@ -70,7 +71,7 @@ pub fn run(
     let rows = first.heap.into_sorted_vec().into_iter().map(move |kept| {
         // The reservation ends with the last row.
         let _held = &held;
-        shown.iter().map(|cell| names.term(kept.row[*cell])).collect()
+        shown.iter().map(|cell| Made::Code(kept.row[*cell])).collect()
     });
     Ok(rows)
 }
@@ -82,10 +83,10 @@ struct First {
     keys: Vec<Decoded<Arc<str>>>,
     heap: BinaryHeap<Kept>,
     /// The rows in the heap, if each is returned once.
-    distinct: Option<HashSet<Arc<[u64]>>>,
+    distinct: Option<HashSet<Arc<[Code]>>>,
     /// The leading code of the last row that was rejected by its leading code alone: all rows with this code are
     /// rejected.
-    late: Option<u64>,
+    late: Option<Code>,
     bytes: usize,
 }
 
@@ -93,7 +94,7 @@ impl First {
     fn new(top: &Top, inputs: &[Variable]) -> Self {
         let cells = top.by.iter().map(|(variable, by)| (places(inputs, std::slice::from_ref(variable))[0], *by));
         let keys =
-            top.by.iter().map(|_| Decoded::new(|term| sort_key(term).into(), |key: &Arc<str>| key.len())).collect();
+            top.by.iter().map(|_| Decoded::new(|view| sort_key(view).into(), |key: &Arc<str>| key.len())).collect();
         Self {
             length: top.length,
             by: cells.collect(),
@@ -113,7 +114,7 @@ impl First {
         Ok(())
     }
 
-    fn add_row(&mut self, row: &[u64]) {
+    fn add_row(&mut self, row: &[Code]) {
         if self.is_late(row) || self.distinct.as_ref().is_some_and(|rows| rows.contains(row)) {
             return;
         }
@@ -136,7 +137,7 @@ impl First {
     }
 
     /// Is the row after all rows in the full heap?
-    fn is_late(&mut self, row: &[u64]) -> bool {
+    fn is_late(&mut self, row: &[Code]) -> bool {
         let begin = self.by.first().map(|(cell, _)| row[*cell]);
         if self.late.is_some() && self.late == begin {
             return true;
@@ -156,7 +157,7 @@ impl First {
     }
 }
 
-fn key(keys: &Decoded<Arc<str>>, code: u64) -> Option<&Arc<str>> {
+fn key(keys: &Decoded<Arc<str>>, code: Code) -> Option<&Arc<str>> {
     if code == UNBOUND { None } else { keys.get(code) }
 }
 
@@ -164,6 +165,6 @@ impl Kept {
     /// Estimated bytes, with the entries in the heap and in a set.
     fn bytes(&self) -> usize {
         let keys = self.keys.iter().map(|(_, key)| 48 + key.as_ref().map_or(0, |key| key.len()));
-        96 + self.row.len() * size_of::<u64>() + keys.sum::<usize>()
+        96 + self.row.len() * size_of::<Code>() + keys.sum::<usize>()
     }
 }

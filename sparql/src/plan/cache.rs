@@ -13,11 +13,11 @@ use crate::text::fingerprint::{self, Fingerprint};
 use crate::text::stack::is_shallow;
 use crate::text::{parse, translate};
 use entail_model::Fault;
+use entail_syntax::algebra::Query;
 use entail_syntax::{Nesting, Parsed, ast};
 use oxrdf::NamedNode;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use spargebra::Query;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,19 +1,16 @@
 //! Explanations of plans: a JSON object with the coordinator's operators and, for each leaf, its stages in words.
 
-use crate::algebra::order;
+use crate::evaluate::operator::{Kind, Operator};
+use crate::evaluate::run::Measure;
 use crate::plan::estimate;
 use crate::plan::leaf::LeafPlan;
 use crate::plan::profile::Profiles;
 use crate::plan::union::{Branch, Cell, UnionPlan};
 use crate::rewrite::fold::Repetitions;
-use crate::rewrite::leaf::leaf_number;
 use crate::session::Session;
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Route};
 use entail_model::{Direction, TermId, term};
 use serde_json::{Value, json};
-use spareval::QueryExplanation;
-use spargebra::algebra::GraphPattern;
-use spargebra::term::NamedNodePattern;
 
 /// A leaf: its branches, with their measured work if there is any.
 pub fn leaf(session: &Session, number: usize, piece: &UnionPlan, profiles: Option<&Profiles>) -> Value {
@@ -42,7 +39,7 @@ fn branch(session: &Session, leaf: usize, index: usize, branch: &Branch, profile
         let value = json!({ "route": words_of_route(branch, &stage.route), "ops": ops.collect::<Vec<_>>() });
         with(value, "handed_on", measured((number, stage.ops.len())))
     });
-    let fixed = branch.cells.iter().filter(|cell| matches!(cell, Cell::Fixed(_) | Cell::Unknown(_))).count();
+    let fixed = branch.cells.iter().filter(|cell| matches!(cell, Cell::Fixed(_))).count();
     let last = estimates.iter().flatten().last().copied().unwrap_or(1.0);
     let value = json!({ "stages": stages.collect::<Vec<_>>(), "estimate": rounded(last), "fixed": fixed });
     let value = with(value, "stopped", profiles.map(|profiles| profiles.is_stopped((leaf, index)).into()));
@@ -117,60 +114,17 @@ fn words_of_route(branch: &Branch, route: &Route) -> String {
     }
 }
 
-/// The coordinator's operators over the leaves.
-pub fn tree(pattern: &GraphPattern) -> Value {
-    if let GraphPattern::Service { name: NamedNodePattern::NamedNode(name), .. } = pattern
-        && let Some(leaf) = leaf_number(name.as_str())
-    {
-        return json!({ "op": "leaf", "leaf": leaf });
-    }
-    let detail = match pattern {
-        GraphPattern::Bgp { .. } | GraphPattern::Path { .. } => Some(pattern.to_string()),
-        GraphPattern::Values { bindings, .. } => Some(format!("{} rows", bindings.len())),
-        GraphPattern::Graph { name, .. } => Some(name.to_string()),
-        GraphPattern::Filter { expr, .. } => Some(expr.to_string()),
-        GraphPattern::Extend { variable, expression, .. } => Some(match order::keyed(expression) {
-            Some(by) => by.to_string(),
-            None => format!("{variable} := {expression}"),
-        }),
-        GraphPattern::LeftJoin { expression, .. } => expression.as_ref().map(ToString::to_string),
-        GraphPattern::Slice { start, length, .. } => Some(format!("from {start}, {length:?}")),
-        GraphPattern::Project { variables, .. } => {
-            Some(variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-        }
-        GraphPattern::Group { variables, .. } => {
-            Some(variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-        }
-        _ => None,
+/// The coordinator's operators over the leaves, with their measured rows and times if there are any.
+pub fn tree(operator: &Operator, measures: Option<&[Measure]>) -> Value {
+    let value = match &operator.kind {
+        Kind::Leaf(leaf) => json!({ "op": "leaf", "leaf": leaf }),
+        _ => json!({ "op": operator.name(), "detail": operator.detail }),
     };
-    let inputs: Vec<Value> = crate::algebra::children(pattern).into_iter().map(tree).collect();
-    json!({ "op": operator(pattern), "detail": detail, "inputs": inputs })
-}
-
-/// The coordinator's operators as they were evaluated, with the output rows and the time of each, including its inputs;
-/// `None` if they nest too deep to be shown.
-pub fn measured_tree(explanation: &QueryExplanation) -> Option<Value> {
-    let mut json = Vec::new();
-    explanation.write_in_json(&mut json).ok()?;
-    let explanation: Value = serde_json::from_slice(&json).ok()?;
-    Some(measured_operator(&explanation["plan"]))
-}
-
-fn measured_operator(node: &Value) -> Value {
-    let name = node["name"].as_str().unwrap_or_default();
-    let leaf = name.strip_prefix("Service(<").and_then(|name| leaf_number(name.strip_suffix(">)")?));
-    let operator = match leaf {
-        Some(leaf) => json!({ "op": "leaf", "leaf": leaf }),
-        None => {
-            let (op, detail) = name.split_once('(').unwrap_or((name, ""));
-            json!({ "op": op, "detail": detail.strip_suffix(')').unwrap_or(detail) })
-        }
-    };
-    let children = node["children"].as_array().into_iter().flatten();
-    let inputs: Vec<Value> = if leaf.is_some() { Vec::new() } else { children.map(measured_operator).collect() };
-    let operator = with(operator, "inputs", Some(json!(inputs)));
-    let operator = with(operator, "rows", Some(node["number of results"].clone()));
-    with(operator, "seconds", Some(node["duration in seconds"].clone()))
+    let inputs: Vec<Value> = operator.inputs().into_iter().map(|input| tree(input, measures)).collect();
+    let value = with(value, "inputs", Some(json!(inputs)));
+    let Some(measure) = measures.and_then(|measures| measures.get(operator.number)) else { return value };
+    let (rows, seconds) = measure.read();
+    with(with(value, "rows", Some(json!(rows))), "seconds", Some(json!(seconds)))
 }
 
 /// The tree with the folds of leaves inserted above the leaves; `rows` returns the number of output rows of a leaf.
@@ -185,26 +139,4 @@ pub fn with_folds(mut tree: Value, leaves: &[LeafPlan], rows: &dyn Fn(usize) -> 
     let folded = with(fold.explain(), "inputs", Some(json!([input])));
     let folded = with(folded, "rows", tree.get("rows").cloned());
     with(folded, "seconds", tree.get("seconds").cloned())
-}
-
-fn operator(pattern: &GraphPattern) -> &'static str {
-    match pattern {
-        GraphPattern::Bgp { .. } => "look up",
-        GraphPattern::Path { .. } => "path",
-        GraphPattern::Join { .. } => "join",
-        GraphPattern::LeftJoin { .. } => "optional",
-        GraphPattern::Filter { .. } => "filter",
-        GraphPattern::Union { .. } => "union",
-        GraphPattern::Graph { .. } => "graph",
-        GraphPattern::Extend { expression, .. } if order::keyed(expression).is_some() => "sort key",
-        GraphPattern::Extend { .. } => "bind",
-        GraphPattern::Minus { .. } => "minus",
-        GraphPattern::Values { .. } => "table",
-        GraphPattern::OrderBy { .. } => "sort",
-        GraphPattern::Project { .. } => "project",
-        GraphPattern::Distinct { .. } | GraphPattern::Reduced { .. } => "distinct",
-        GraphPattern::Slice { .. } => "slice",
-        GraphPattern::Group { .. } => "group",
-        GraphPattern::Service { .. } => "service",
-    }
 }

@@ -10,16 +10,23 @@ pub struct LeafPlan {
     pub union: Arc<UnionPlan>,
     /// The columns of the leaf's output.
     pub variables: Arc<[Variable]>,
-    /// For each column, whether expressions of the coordinator read its terms.
-    pub texts: Vec<bool>,
     /// The output of the leaf: its rows, or a fold of them.
     pub fold: Option<Fold>,
+    /// The expected number of rows.
+    pub estimate: f64,
+    /// For each column, whether it is a subject or object of the default graph in every row.
+    pub nodes: Vec<bool>,
 }
 
 impl LeafPlan {
-    /// The rows of a union, whose terms no expression reads.
+    /// The rows of a union, as they are.
     pub fn of(union: &Arc<UnionPlan>) -> Self {
-        let texts = vec![false; union.variables.len()];
-        Self { union: Arc::clone(union), variables: union.variables.clone().into(), texts, fold: None }
+        Self {
+            union: Arc::clone(union),
+            variables: union.variables.clone().into(),
+            fold: None,
+            estimate: 0.0,
+            nodes: Vec::new(),
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::plan::codes::{Codes, RowSet};
 use crate::rewrite::body::{Body, Pattern, Position};
 use crate::rewrite::fold::Repetitions;
 use crate::session::Session;
+use crate::session::code::Code;
 use crate::session::reservation::Reservation;
 use entail_logic::eval::Batch;
 use entail_logic::plan::lower::{self, Lowering, Terms};
@@ -44,12 +45,10 @@ pub struct Branch {
 }
 
 /// The source of a variable's value in the rows of a branch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Cell {
     Slot(Slot),
-    Fixed(TermId),
-    /// A fixed term that the dictionary does not know.
-    Unknown(Term),
+    Fixed(Code),
     Unbound,
 }
 
@@ -151,7 +150,7 @@ impl<'s> BodyLowering<'s> {
             return Ok(Cell::Slot(slot));
         }
         let Some(term) = body.fixed.get(variable) else { return Ok(Cell::Unbound) };
-        Ok(self.session.id_of(term)?.map_or_else(|| Cell::Unknown(term.clone()), Cell::Fixed))
+        Ok(Cell::Fixed(self.session.code_of(term)?))
     }
 
     fn atom(&mut self, pattern: &Pattern) -> Result<Option<Atom>, Interrupt> {
@@ -274,7 +273,7 @@ impl UnionRows {
 struct Seen {
     codes: Codes,
     rows: RowSet,
-    row: Vec<u64>,
+    row: Vec<Code>,
     held: Reservation,
 }
 

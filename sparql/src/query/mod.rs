@@ -8,6 +8,6 @@
 pub(crate) mod prepare;
 pub(crate) mod run;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod update;
 mod write;

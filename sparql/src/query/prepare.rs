@@ -1,17 +1,16 @@
 //! From a parsed or prepared query to a plan that can run: rewritten, its leaves compiled.
 //!
 //! When the whole pattern is one leaf under DISTINCT, LIMIT and a projection, its rows go
-//! [straight](crate::evaluate::answer::Direct) to the client; otherwise spareval evaluates the residual algebra over
-//! the leaves.
+//! [straight](crate::evaluate::answer::Direct) to the client; otherwise operators evaluate the residual algebra over the
+//! leaves.
 
-use crate::algebra::{constants, template};
+use crate::algebra::{constants, template, unfold::unfold};
 use crate::cluster::Interrupt;
-use crate::evaluate::answer::{self, Direct};
+use crate::evaluate::answer::{self, Direct, Operators};
+use crate::evaluate::compile::compile;
 use crate::evaluate::counted::Counted;
-use crate::evaluate::dataset::ClusterDataset;
-use crate::evaluate::holds::holds_rows;
 use crate::evaluate::lookups::Lookups;
-use crate::evaluate::service::Leaves;
+use crate::evaluate::run::Run;
 use crate::plan::explain;
 use crate::plan::leaf::LeafPlan;
 use crate::plan::profile::Profiles;
@@ -19,17 +18,17 @@ use crate::plan::union::UnionPlan;
 use crate::rewrite::analysis::{self, Needs};
 use crate::rewrite::body::Body;
 use crate::rewrite::fold::Repetitions;
-use crate::rewrite::leaf::leaf_number;
 use crate::rewrite::modifiers::{self, Duplicates, Modifiers};
 use crate::rewrite::prepared::PreparedQuery;
 use crate::rewrite::query::QueryForm;
 use crate::rewrite::{Form, Leaf, Rewriter};
 use crate::session::{Session, lock};
+use entail_syntax::algebra::GraphPattern;
+use entail_syntax::algebra::Query;
+use entail_syntax::algebra::TriplePattern;
+use oxiri::Iri;
 use oxrdf::{NamedNode, Variable};
 use serde_json::{Value, json};
-use spargebra::Query;
-use spargebra::algebra::GraphPattern;
-use spargebra::term::{NamedNodePattern, TriplePattern};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
@@ -45,8 +44,7 @@ pub(crate) enum Kind {
 pub(crate) enum Root {
     Direct(Direct),
     Counted(Counted),
-    /// The residual query, and the pattern in it.
-    Algebra(Box<Query>, GraphPattern),
+    Operators(Operators),
 }
 
 /// A query that is ready to run at one epoch.
@@ -57,7 +55,6 @@ pub(crate) struct QueryPlan {
     pub root: Root,
     pub lookups: Arc<Lookups>,
     leaves: Arc<Vec<LeafPlan>>,
-    compares_computed: bool,
     profiles: Arc<Mutex<Profiles>>,
 }
 
@@ -99,16 +96,15 @@ pub(crate) fn plan_prepared(
 pub(crate) fn plan_pattern(
     session: Session,
     pattern: GraphPattern,
-    base: Option<String>,
+    base: Option<Iri<String>>,
     variables: Vec<Variable>,
 ) -> Result<QueryPlan, Interrupt> {
-    let base = base.and_then(|base| oxiri::Iri::parse(base).ok());
     Planner { session, base }.solutions(Kind::Select, pattern, Some(variables))
 }
 
 struct Planner {
     session: Session,
-    base: Option<oxiri::Iri<String>>,
+    base: Option<Iri<String>>,
 }
 
 impl Planner {
@@ -119,9 +115,11 @@ impl Planner {
         pattern: GraphPattern,
         shown: Option<Vec<Variable>>,
     ) -> Result<QueryPlan, Interrupt> {
+        let pattern = unfold(pattern);
         let mut found = Vec::new();
         constants::constants(&pattern, &mut found);
         self.session.learn(&found)?;
+        found.iter().try_for_each(|term| self.session.name(term))?;
         let mut rewriter = Rewriter::new(&self.session);
         let form = match kind {
             Kind::Select if shown.is_none() => rewriter.select(pattern)?,
@@ -163,42 +161,30 @@ impl Planner {
         let union = Arc::new(UnionPlan::compile(&self.session, bodies, variables.clone(), repetitions)?);
         let leaf = LeafPlan::of(&union);
         let direct = Direct { union, distinct, start, length };
-        Ok(self.planned(kind, variables, Root::Direct(direct), vec![leaf], false))
+        Ok(self.planned(kind, variables, Root::Direct(direct), vec![leaf]))
     }
 
     fn counted(self, bodies: &[Body], variable: Variable) -> Result<QueryPlan, Interrupt> {
         let union = Arc::new(UnionPlan::compile(&self.session, bodies, Vec::new(), Repetitions::All)?);
         let leaf = LeafPlan::of(&union);
-        Ok(self.planned(Kind::Select, vec![variable], Root::Counted(Counted { union }), vec![leaf], false))
+        Ok(self.planned(Kind::Select, vec![variable], Root::Counted(Counted { union }), vec![leaf]))
     }
 
     /// The plan of algebra over leaves.
     fn residual(mut self, kind: Kind, pattern: GraphPattern, leaves: &[Leaf]) -> Result<QueryPlan, Interrupt> {
-        let bound = |pattern: &GraphPattern| bound_by_leaf(pattern, leaves);
-        let needs = analysis::needs(&pattern, &bound);
+        let needs = analysis::needs(&pattern);
         let plans = (0..leaves.len()).map(|number| leaf_plan(&self.session, leaves, number, &needs));
         let plans = plans.collect::<Result<Vec<_>, _>>()?;
-        if !holds_rows(&pattern, &|pattern| bound(pattern).is_some()) {
-            self.session.feed_without_limit();
-        }
-        let base_iri = self.base.clone();
-        let query = match kind {
-            Kind::Ask => Query::Ask { dataset: None, pattern: pattern.clone(), base_iri },
-            _ => Query::Select { dataset: None, pattern: pattern.clone(), base_iri },
-        };
+        self.session.compares_computed = needs.compares_computed;
+        self.session.base = self.base.take();
+        let compiled = compile(&self.session, &plans, &pattern)?;
+        self.session.seal();
         let variables = modifiers::shown(&pattern).to_vec();
-        let root = Root::Algebra(Box::new(query), pattern);
-        Ok(self.planned(kind, variables, root, plans, needs.compares_computed))
+        let root = Root::Operators(Operators { root: compiled.root, count: compiled.operators });
+        Ok(self.planned(kind, variables, root, plans))
     }
 
-    fn planned(
-        self,
-        kind: Kind,
-        variables: Vec<Variable>,
-        root: Root,
-        leaves: Vec<LeafPlan>,
-        compares_computed: bool,
-    ) -> QueryPlan {
+    fn planned(self, kind: Kind, variables: Vec<Variable>, root: Root, leaves: Vec<LeafPlan>) -> QueryPlan {
         let session = Arc::new(self.session);
         QueryPlan {
             lookups: Arc::new(Lookups::new(Arc::clone(&session))),
@@ -207,7 +193,6 @@ impl Planner {
             variables,
             root,
             leaves: Arc::new(leaves),
-            compares_computed,
             profiles: Arc::default(),
         }
     }
@@ -219,24 +204,15 @@ fn can_stream(modifiers: &Modifiers, shown: Option<&[Variable]>) -> bool {
     modifiers.duplicates == Duplicates::Kept || shown.is_none_or(|shown| modifiers.variables.as_deref() == Some(shown))
 }
 
-fn bound_by_leaf(pattern: &GraphPattern, leaves: &[Leaf]) -> Option<Vec<Variable>> {
-    let GraphPattern::Service { name: NamedNodePattern::NamedNode(name), .. } = pattern else { return None };
-    leaf_number(name.as_str()).and_then(|number| leaves.get(number)).map(|leaf| leaf.variables.clone())
-}
-
 /// The plan of a leaf, with the columns that are used.
 fn leaf_plan(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -> Result<LeafPlan, Interrupt> {
     let leaf = &leaves[number];
-    let texts = |variables: &[Variable]| variables.iter().map(|variable| needs.texts.contains(variable)).collect();
+    let estimate = leaf.estimate;
     if let Some(fold) = &leaf.fold {
         let union = UnionPlan::compile(session, &leaf.bodies, fold.inputs(), fold.repetitions())?;
         let variables = leaf.variables.clone().into();
-        return Ok(LeafPlan {
-            union: union.into(),
-            variables,
-            texts: texts(&leaf.variables),
-            fold: Some(fold.clone()),
-        });
+        let nodes = vec![false; leaf.variables.len()];
+        return Ok(LeafPlan { union: union.into(), variables, fold: Some(fold.clone()), estimate, nodes });
     }
     let others: HashSet<&Variable> =
         leaves.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, leaf)| &leaf.variables).collect();
@@ -246,8 +222,9 @@ fn leaf_plan(session: &Session, leaves: &[Leaf], number: usize, needs: &Needs) -
     let variables: Vec<Variable> = leaf.variables.iter().filter(is_used).cloned().collect();
     let repetitions = if leaf.distinct { Repetitions::Dropped } else { Repetitions::All };
     let union = UnionPlan::compile(session, &leaf.bodies, variables.clone(), repetitions)?;
-    let texts = texts(&variables);
-    Ok(LeafPlan { union: union.into(), variables: variables.into(), texts, fold: None })
+    let is_node = |variable: &Variable| leaf.bodies.iter().all(|body| body.has_node(variable));
+    let nodes = variables.iter().map(is_node).collect();
+    Ok(LeafPlan { union: union.into(), variables: variables.into(), fold: None, estimate, nodes })
 }
 
 impl QueryPlan {
@@ -256,24 +233,13 @@ impl QueryPlan {
         match &self.root {
             Root::Direct(direct) => direct.run(&self.session, &self.profiles, sink),
             Root::Counted(counted) => sink(counted.run(&self.session, &self.profiles)?).map(|_| ()),
-            Root::Algebra(query, _) => answer::evaluate(query, self.dataset(), self.leaves(), sink),
+            Root::Operators(operators) => operators.run(self.run(operators.count), sink),
         }
     }
 
-    pub fn dataset(&self) -> ClusterDataset {
-        ClusterDataset {
-            session: Arc::clone(&self.session),
-            lookups: Arc::clone(&self.lookups),
-            compares_computed: self.compares_computed,
-        }
-    }
-
-    pub fn leaves(&self) -> Leaves {
-        Leaves {
-            session: Arc::clone(&self.session),
-            leaves: Arc::clone(&self.leaves),
-            profiles: Arc::clone(&self.profiles),
-        }
+    fn run(&self, operators: usize) -> Run {
+        let (session, leaves) = (Arc::clone(&self.session), Arc::clone(&self.leaves));
+        Run::new(session, leaves, Arc::clone(&self.lookups), Arc::clone(&self.profiles), operators)
     }
 
     /// The plan as JSON, with the measured work of its operators if the session profiles.
@@ -287,8 +253,8 @@ impl QueryPlan {
                 "op": "stream", "leaf": 0, "distinct": direct.distinct, "start": direct.start, "length": direct.length,
             }),
             Root::Counted(_) => json!({ "op": "count", "leaf": 0 }),
-            Root::Algebra(_, pattern) => {
-                let tree = profiles.coordinator.clone().unwrap_or_else(|| explain::tree(pattern));
+            Root::Operators(operators) => {
+                let tree = profiles.coordinator.clone().unwrap_or_else(|| explain::tree(&operators.root, None));
                 explain::with_folds(tree, &self.leaves, &|leaf| measured.map(|profiles| profiles.rows_of(leaf)))
             }
         };

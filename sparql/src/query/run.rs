@@ -8,19 +8,21 @@ use crate::rewrite::catalog::Tuning;
 use crate::session::Session;
 use crate::text::stack::with_stack;
 use crate::{DatasetClause, DefaultGraph};
+use entail_expression::value::instant::Instant;
+use entail_logic::eval::meter::Clock;
 use entail_model::{Cancellation, Fault, Reason};
 use entail_syntax::Nesting;
+use entail_syntax::algebra::Query;
+use entail_syntax::algebra::QueryDataset;
 use entail_syntax::limits::TEXT_BYTES_MAX;
 use oxrdf::NamedNode;
 use serde_json::Value;
-use spargebra::Query;
-use spargebra::algebra::QueryDataset;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tracing::info_span;
 
-/// Bytes of rows that the coordinator's operators may receive from the cluster in one query, by default.
-const FED_BYTES_MAX: u64 = 4 << 30;
+/// Bytes that the coordinator may hold for one query, by default.
+const HELD_BYTES_MAX: u64 = 4 << 30;
 
 /// The mode of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +33,16 @@ pub enum Mode {
     Explain,
     /// Run the query, and return the plan with the measured work of its stages.
     Profile,
+}
+
+/// A clock of the caller.
+#[derive(Clone)]
+pub struct RequestClock(pub Arc<dyn Clock + Send + Sync>);
+
+impl std::fmt::Debug for RequestClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RequestClock")
+    }
 }
 
 /// A query and its resources.
@@ -47,8 +59,13 @@ pub struct Request {
     pub union_default_graph: bool,
     /// An answer with more rows fails.
     pub rows_max: Option<u64>,
-    /// Bytes of rows that the coordinator's operators may receive from the cluster. 0: the default.
-    pub fed_bytes_max: u64,
+    /// Bytes that the coordinator may hold for the query: rows of joins and sorts, groups, distinct rows, computed terms. 0:
+    /// the default.
+    pub held_bytes_max: u64,
+    /// The time of the request, which NOW() gives; without one, NOW() is an error.
+    pub now: Option<Instant>,
+    /// Measures the coordinator's operators, if the query is profiled.
+    pub clock: Option<RequestClock>,
     /// The plan cache, if texts are cached.
     pub plans: Option<Arc<PlanCache>>,
     /// Cancels the query.
@@ -163,8 +180,10 @@ fn session(
     own: Option<&QueryDataset>,
 ) -> Result<Session, Interrupt> {
     let dataset = dataset_clause(request, own)?;
-    let fed_max = if request.fed_bytes_max == 0 { FED_BYTES_MAX } else { request.fed_bytes_max };
-    let mut session = Session::new(cluster, &dataset, request.cancel.clone(), fed_max)?;
+    let held_max = if request.held_bytes_max == 0 { HELD_BYTES_MAX } else { request.held_bytes_max };
+    let mut session = Session::new(cluster, &dataset, request.cancel.clone(), held_max)?;
+    session.now = request.now;
+    session.clock = request.clock.as_ref().map(|clock| Arc::clone(&clock.0));
     session.tuning = tuning;
     session.profile = request.mode == Mode::Profile;
     Ok(session)

@@ -61,6 +61,13 @@ impl Rows for End {
     }
 }
 
+/// A session over such a cluster that may hold some bytes.
+pub(crate) fn session(held_max: u64) -> Arc<crate::session::Session> {
+    let dataset = crate::DatasetClause { default: crate::DefaultGraph::Own, named: None };
+    let session = crate::session::Session::new(Arc::new(NoRows::default()), &dataset, Default::default(), held_max);
+    Arc::new(session.expect("a session"))
+}
+
 fn request(text: &str, plans: Option<&Arc<PlanCache>>, mode: Mode) -> Request {
     Request { text: text.to_owned(), plans: plans.cloned(), mode, ..Request::default() }
 }

@@ -12,13 +12,15 @@ use crate::session::Session;
 use crate::text::stack::with_stack;
 use crate::text::{parse, translate};
 use crate::{DatasetClause, DefaultGraph};
+use entail_expression::value::instant::Instant;
 use entail_model::{Cancellation, Fault, Reason};
 use entail_syntax::Parsed;
+use entail_syntax::algebra::GraphUpdateOperation;
+use entail_syntax::algebra::QuadPattern;
+use entail_syntax::algebra::{GraphPattern, QueryDataset};
 use entail_syntax::ast::{self, OperationKind};
-use oxrdf::{GraphName, Quad};
-use spargebra::GraphUpdateOperation;
-use spargebra::algebra::{GraphPattern, QueryDataset};
-use spargebra::term::QuadPattern;
+use oxiri::Iri;
+use oxrdf::Quad;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -32,8 +34,10 @@ pub struct UpdateRequest {
     pub base: Option<String>,
     /// Cancels the evaluation.
     pub cancel: Cancellation,
-    /// Bytes of rows that the coordinator's operators may receive.
-    pub fed_bytes_max: u64,
+    /// Bytes that the coordinator may hold for the evaluation.
+    pub held_bytes_max: u64,
+    /// The time of the request, which NOW() gives.
+    pub now: Option<Instant>,
 }
 
 /// Is the text well-formed, with supported operations only?
@@ -61,11 +65,11 @@ pub fn quads(request: UpdateRequest, cluster: Arc<dyn Cluster>) -> Result<Vec<Qu
 
 fn quads_of(request: &UpdateRequest, tree: &ast::Update, cluster: &Arc<dyn Cluster>) -> Result<Vec<Quad>, Fault> {
     let update = translate::update(tree, &request.text)?;
-    let base = update.base_iri.map(oxiri::Iri::into_inner);
+    let base = update.base_iri;
     let mut quads = Vec::new();
     for operation in update.operations {
         match operation {
-            GraphUpdateOperation::InsertData { data } => quads.extend(data.into_iter().map(quad)),
+            GraphUpdateOperation::InsertData { data } => quads.extend(data),
             GraphUpdateOperation::DeleteInsert { insert, using, pattern, .. } => {
                 if !quads.is_empty() {
                     return Err(unsupported("INSERT .. WHERE after another INSERT in one request; send two requests"));
@@ -106,19 +110,11 @@ fn unsupported(what: &str) -> Fault {
     Fault::new(Reason::Unsupported, format!("not supported: {what}"))
 }
 
-fn quad(data: spargebra::term::Quad) -> Quad {
-    let graph = match data.graph_name {
-        spargebra::term::GraphName::NamedNode(node) => node.into(),
-        spargebra::term::GraphName::DefaultGraph => GraphName::DefaultGraph,
-    };
-    Quad::new(data.subject, data.predicate, data.object, graph)
-}
-
 struct Insertion {
     insert: Vec<QuadPattern>,
     using: Option<QueryDataset>,
     pattern: GraphPattern,
-    base: Option<String>,
+    base: Option<Iri<String>>,
 }
 
 impl Insertion {
@@ -127,7 +123,8 @@ impl Insertion {
             Some(using) => DatasetClause { default: DefaultGraph::Merge(using.default), named: using.named },
             None => DatasetClause { default: DefaultGraph::Own, named: None },
         };
-        let session = Session::new(Arc::clone(cluster), &clause, request.cancel.clone(), request.fed_bytes_max)?;
+        let mut session = Session::new(Arc::clone(cluster), &clause, request.cancel.clone(), request.held_bytes_max)?;
+        session.now = request.now;
         let plan = plan_pattern(session, self.pattern, self.base, template::quad_variables(&self.insert))?;
         let mut quads = Vec::new();
         plan.solutions(&mut |block| {

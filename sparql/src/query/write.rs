@@ -5,13 +5,13 @@ use crate::cluster::Interrupt;
 use crate::evaluate::answer::{self, Block};
 use crate::evaluate::cells::Cells;
 use crate::evaluate::describe::Describer;
-use crate::query::prepare::{Kind, QueryPlan, Root};
+use crate::query::prepare::{Kind, QueryPlan};
 use crate::query::run::Request;
 use crate::results::output::{Format, GraphWriter, Output, SolutionWriter, write_boolean};
-use crate::session::term::EvalTerm;
+use crate::session::code::{UNBOUND, is_computed};
 use entail_model::{Fault, Reason};
+use entail_syntax::algebra::TriplePattern;
 use oxrdf::Triple;
-use spargebra::term::TriplePattern;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,18 +49,12 @@ impl QueryPlan {
     }
 
     fn write_ask(&self, format: Format, output: Output<'_>) -> Result<u64, Interrupt> {
-        let value = match &self.root {
-            Root::Direct(_) | Root::Counted(_) => {
-                let mut found = false;
-                self.solutions(&mut |block| {
-                    found |= block.rows > 0;
-                    Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-                })?;
-                found
-            }
-            Root::Algebra(query, _) => answer::ask(query, self.dataset(), self.leaves())?,
-        };
-        write_boolean(format, value, output)?;
+        let mut found = false;
+        self.solutions(&mut |block| {
+            found |= block.rows > 0;
+            Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        write_boolean(format, found, output)?;
         Ok(1)
     }
 
@@ -100,10 +94,10 @@ impl QueryPlan {
             Ok(ControlFlow::Continue(()))
         };
         self.solutions(&mut |block: Block| {
-            for cell in block.cells.into_iter().flatten() {
-                let id = match cell {
-                    EvalTerm::Id(id) => Some(id),
-                    EvalTerm::Computed(term) => self.session.id_of(&term)?,
+            for code in block.cells.into_iter().filter(|code| *code != UNBOUND) {
+                let id = match is_computed(code) {
+                    true => self.session.id_of(&self.session.term(code)?)?,
+                    false => Some(code),
                 };
                 if let Some(id) = id
                     && describer.describe(id, &mut write)?.is_break()

@@ -1,20 +1,17 @@
 //! The columns and terms of leaves that the coordinator's operators need, derived from the residual algebra.
 //!
-//! Terms stay ids until an expression reads them. [`Needs`] records which variables expressions read, so that their
-//! terms are decoded a batch at a time; which variables are used at all; and whether a computed term can ever meet an
-//! id, since only then must computed terms be looked up in the dictionary.
+//! [`Needs`] records which variables are used at all, and whether a computed term can ever meet an id, since only then must
+//! computed terms be looked up in the dictionary.
 
 use crate::algebra::expression;
 use crate::algebra::{children, expressions};
+use entail_syntax::algebra::{AggregateExpression, AggregateFunction, Expression, GraphPattern};
 use oxrdf::Variable;
-use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, GraphPattern};
 use std::collections::{HashMap, HashSet};
 
 /// The needs of a rewritten pattern.
 #[derive(Debug, Default)]
 pub struct Needs {
-    /// Variables whose terms expressions read.
-    pub texts: HashSet<Variable>,
     /// Variables that the coordinator's part mentions.
     pub used: HashSet<Variable>,
     /// Does something count or compare whole solutions, so that every variable matters?
@@ -30,40 +27,33 @@ struct Origin {
     computed: bool,
 }
 
-/// Reads a pattern. `leaves` gives the variables that leaf services bind.
-pub fn needs(pattern: &GraphPattern, leaves: &dyn Fn(&GraphPattern) -> Option<Vec<Variable>>) -> Needs {
-    let mut analysis = Analysis {
-        needs: Needs::default(),
-        origins: HashMap::new(),
-        aliases: Vec::new(),
-        comparisons: Vec::new(),
-        leaves,
-    };
+/// Reads a residual pattern.
+pub fn needs(pattern: &GraphPattern) -> Needs {
+    let mut analysis = Analysis { needs: Needs::default(), origins: HashMap::new(), aliases: Vec::new() };
     analysis.pattern(pattern);
     analysis.finish()
 }
 
-struct Analysis<'l> {
+struct Analysis {
     needs: Needs,
     origins: HashMap<Variable, Origin>,
     /// A variable, and the variable that it is an alias of.
     aliases: Vec<(Variable, Variable)>,
-    comparisons: Vec<(Expression, Expression)>,
-    leaves: &'l dyn Fn(&GraphPattern) -> Option<Vec<Variable>>,
 }
 
-impl Analysis<'_> {
+impl Analysis {
     fn pattern(&mut self, pattern: &GraphPattern) {
-        if let Some(variables) = (self.leaves)(pattern) {
-            variables.into_iter().for_each(|variable| self.origin(variable, Origin { ids: true, computed: false }));
-            return;
-        }
         match pattern {
+            GraphPattern::Leaf { variables, .. } => {
+                variables
+                    .iter()
+                    .for_each(|variable| self.origin(variable.clone(), Origin { ids: true, computed: false }));
+            }
             GraphPattern::Bgp { .. }
             | GraphPattern::Path { .. }
             | GraphPattern::Values { .. }
             | GraphPattern::Graph { .. } => {
-                pattern.on_in_scope_variable(|variable| {
+                pattern.on_in_scope_variable(&mut |variable| {
                     self.needs.used.insert(variable.clone());
                     self.origin(variable.clone(), Origin { ids: true, computed: false });
                 });
@@ -109,40 +99,19 @@ impl Analysis<'_> {
         self.origin(variable.clone(), Origin { ids: false, computed: true });
         match aggregate {
             AggregateExpression::CountSolutions { distinct } => self.needs.whole_solutions |= *distinct,
-            AggregateExpression::FunctionCall {
-                name: AggregateFunction::Count,
-                expr: Expression::Variable(counted),
-                ..
-            } => {
-                self.needs.used.insert(counted.clone());
+            AggregateExpression::FunctionCall { name, expr, .. } => {
+                self.read(expr);
+                // These give one of the values that they read.
+                if matches!(name, AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::Sample) {
+                    let sources = expression::variables(expr);
+                    self.aliases.extend(sources.into_iter().map(|source| (variable.clone(), source)));
+                }
             }
-            AggregateExpression::FunctionCall { expr, .. } => self.read(expr),
         }
     }
 
-    /// Everything in the expression is decoded, except comparisons that ids decide.
     fn read(&mut self, expression: &Expression) {
         self.needs.used.extend(expression::variables(expression));
-        match expression {
-            Expression::Bound(_) | Expression::Exists(_) => {}
-            Expression::Variable(variable) => _ = self.needs.texts.insert(variable.clone()),
-            Expression::SameTerm(a, b) => {
-                self.comparisons.push((a.as_ref().clone(), b.as_ref().clone()));
-                if !(stays_internal(a) && stays_internal(b)) {
-                    self.read(a);
-                    self.read(b);
-                }
-            }
-            _ => {
-                if let Expression::Equal(a, b) = expression {
-                    self.comparisons.push((a.as_ref().clone(), b.as_ref().clone()));
-                }
-                if let Expression::In(element, list) = expression {
-                    self.comparisons.extend(list.iter().map(|item| (element.as_ref().clone(), item.clone())));
-                }
-                expression::operands(expression).into_iter().for_each(|operand| self.read(operand));
-            }
-        }
     }
 
     fn finish(mut self) -> Needs {
@@ -154,32 +123,14 @@ impl Analysis<'_> {
                 let from = self.origins.get(&source).copied().unwrap_or_default();
                 self.origin(variable.clone(), from);
                 changed |= self.origins.get(&variable) != Some(&before);
-                if self.needs.texts.contains(&variable) {
-                    changed |= self.needs.texts.insert(source.clone());
-                }
                 self.aliases.push((variable, source));
             }
             if !changed {
                 break;
             }
         }
-        let meets = |(a, b): &(Expression, Expression)| {
-            let (a, b) = (self.operand(a), self.operand(b));
-            (a.ids && b.computed) || (a.computed && b.ids)
-        };
-        self.needs.compares_computed =
-            self.origins.values().any(|origin| origin.ids && origin.computed) || self.comparisons.iter().any(meets);
+        self.needs.compares_computed = self.origins.values().any(|origin| origin.ids && origin.computed);
         self.needs
-    }
-
-    /// The source of an operand of a comparison by term. Computed literals are compared by value, or with a term that
-    /// is not a literal, from which they always differ.
-    fn operand(&self, expression: &Expression) -> Origin {
-        match expression {
-            Expression::Variable(variable) => self.origins.get(variable).copied().unwrap_or_default(),
-            Expression::NamedNode(_) | Expression::Literal(_) => Origin { ids: true, computed: false },
-            _ => Origin { ids: stays_internal(expression), computed: true },
-        }
     }
 }
 

@@ -8,9 +8,9 @@
 //! [`Body::variables`], all of which are bound in every solution: this makes merging bodies, and pushing
 //! filters into them, exact. A union is a list of bodies.
 
+use entail_syntax::algebra::{Expression, Function, GraphPattern};
+use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
 use oxrdf::{NamedNode, NamedOrBlankNode, Term, Triple, Variable};
-use spargebra::algebra::{Expression, Function, GraphPattern};
-use spargebra::term::{GroundTriplePattern, NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A position of a triple pattern.
@@ -130,8 +130,9 @@ fn position(pattern: &TermPattern) -> Option<Position> {
         TermPattern::BlankNode(node) => Position::Variable(blank_variable(node.as_str())),
         TermPattern::Variable(variable) => Position::Variable(variable.clone()),
         TermPattern::Triple(triple) => {
-            // The first conversion refuses blank nodes, which stand for variables, the second variables.
-            GroundTriplePattern::try_from(triple.as_ref().clone()).ok()?;
+            if !triple.is_ground() {
+                return None;
+            }
             Position::Term(Term::Triple(Box::new(Triple::try_from(triple.as_ref().clone()).ok()?)))
         }
     })
@@ -158,6 +159,15 @@ impl Body {
     pub fn binds(&self, variable: &Variable) -> bool {
         self.fixed.contains_key(variable)
             || self.patterns.iter().any(|pattern| pattern.variables().any(|v| v == variable))
+    }
+
+    /// Is the variable a subject or object of the default graph in every solution?
+    pub fn has_node(&self, variable: &Variable) -> bool {
+        let is_end = |pattern: &Pattern| {
+            let ends = [&pattern.subject, &pattern.object];
+            pattern.graph == Graph::Default && ends.iter().any(|end| end.variable() == Some(variable))
+        };
+        self.patterns.iter().any(is_end)
     }
 
     /// The join of two bodies; `None` if it is empty because they fix a variable to two terms.

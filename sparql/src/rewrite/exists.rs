@@ -1,9 +1,9 @@
-//! EXISTS at the coordinator: its patterns stay in the algebra and are looked up row by row.
+//! EXISTS at the coordinator: its patterns stay in the algebra, and the evaluator looks them up.
 
 use crate::algebra::{children, expression, expressions};
 use crate::rewrite::body::Graph;
 use entail_model::{Fault, Reason};
-use spargebra::algebra::{Expression, GraphPattern};
+use entail_syntax::algebra::{Expression, GraphPattern};
 
 /// The expression with the patterns of its EXISTS evaluated in `graph`.
 ///

@@ -6,12 +6,11 @@
 use crate::algebra::expression;
 use crate::rewrite::body::{self, Body, Graph};
 use crate::rewrite::catalog;
-use crate::rewrite::leaf;
 use crate::rewrite::pushdown;
 use crate::rewrite::semi::Semi;
 use crate::rewrite::{BRANCHES_MAX, Form, Leaf, Rewriter, Rewritten};
+use entail_syntax::algebra::{Expression, GraphPattern};
 use oxrdf::{NamedNode, Term};
-use spargebra::algebra::{Expression, GraphPattern};
 
 impl Rewriter<'_> {
     pub(crate) fn filter(&mut self, condition: Expression, inner: GraphPattern, graph: &Graph) -> Rewritten {
@@ -103,9 +102,7 @@ impl Rewriter<'_> {
             return self.leaf(bodies);
         };
         let variables = body::variables(&bodies);
-        let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
-        self.leaves.push(Leaf { bodies: vec![reduced], variables, distinct: true, fold: None });
-        pattern
+        self.cut(Leaf { bodies: vec![reduced], variables, distinct: true, fold: None, estimate })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Folds of a leaf's rows, as the rewriting finds them in the algebra. [`crate::fold`] runs them.
 
 use crate::rewrite::body::Body;
+use entail_syntax::algebra::{AggregateExpression, AggregateFunction, Expression, OrderExpression};
 use oxrdf::Variable;
 use serde_json::{Value, json};
-use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, OrderExpression};
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -176,7 +176,6 @@ impl Aggregate {
             AggregateExpression::CountSolutions { distinct } => {
                 Some(Self { function: None, of: if *distinct { visible() } else { Vec::new() }, distinct: *distinct })
             }
-            AggregateExpression::FunctionCall { name: AggregateFunction::Custom(_), .. } => None,
             AggregateExpression::FunctionCall { name, expr: Expression::Variable(of), distinct } => {
                 Some(Self { function: Some(name.clone()), of: vec![of.clone()], distinct: *distinct })
             }
@@ -199,12 +198,24 @@ impl Aggregate {
     }
 }
 
+impl Aggregate {
+    /// Does the aggregate keep numbers and texts only, and no cells of its input?
+    pub fn keeps_no_cells(&self) -> bool {
+        let is_number = matches!(
+            self.function,
+            None | Some(AggregateFunction::Count | AggregateFunction::Sum | AggregateFunction::Avg)
+                | Some(AggregateFunction::GroupConcat { .. })
+        );
+        is_number && !self.distinct
+    }
+}
+
 impl fmt::Display for Aggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let distinct = if self.distinct { "DISTINCT " } else { "" };
         match &self.function {
             None => write!(f, "COUNT({distinct}*)"),
-            Some(function) => write!(f, "{function}({distinct}{})", self.of[0]),
+            Some(function) => write!(f, "{}({distinct}{})", function.name(), self.of[0]),
         }
     }
 }

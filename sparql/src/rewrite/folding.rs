@@ -1,22 +1,23 @@
 //! GROUP BY, and ORDER BY under a LIMIT: over bodies they become leaves with a [fold](super::fold); over anything else
 //! they stay in the residual algebra.
 
-use crate::algebra::order;
 use crate::rewrite::body::{Body, Graph};
 use crate::rewrite::fold::{Fold, SortOrder, Top};
-use crate::rewrite::leaf;
 use crate::rewrite::{Form, Leaf, Rewriter, Rewritten};
 use entail_model::Fault;
+use entail_syntax::algebra::{AggregateExpression, GraphPattern, OrderExpression};
 use oxrdf::Variable;
-use spargebra::algebra::{AggregateExpression, GraphPattern, OrderExpression};
 
 impl Rewriter<'_> {
     /// Cuts out a union of bodies as a leaf that is folded.
     fn folded(&mut self, bodies: Vec<Body>, fold: Fold) -> GraphPattern {
-        let estimate = bodies.iter().map(|body| self.catalog.rows(body)).sum();
-        let pattern = leaf::folded(self.leaves.len(), &bodies, &fold, estimate);
-        self.leaves.push(Leaf { bodies, variables: fold.outputs(), distinct: false, fold: Some(fold) });
-        pattern
+        let rows: f64 = bodies.iter().map(|body| self.catalog.rows(body)).sum();
+        let estimate = match &fold {
+            Fold::Top(top) => rows.min(top.length as f64),
+            Fold::Group(_) => rows,
+        };
+        let variables = fold.outputs();
+        self.cut(Leaf { bodies, variables, distinct: false, fold: Some(fold), estimate })
     }
 
     pub(crate) fn group(
@@ -61,7 +62,7 @@ impl Rewriter<'_> {
             Form::Bodies(bodies) => bodies,
             form => {
                 let (inner, _) = self.settle(form);
-                let sorted = self.sorted(inner, below.order());
+                let sorted = GraphPattern::OrderBy { inner: Box::new(inner), expression: below.order() };
                 return Ok(Form::Residual(slice(Box::new(below.above(sorted))), None));
             }
         };
@@ -69,10 +70,6 @@ impl Rewriter<'_> {
         let top = Top { by: below.by.clone(), shown: below.shown.clone(), length, distinct: below.distinct };
         let first = self.folded(bodies, Fold::Top(top));
         Ok(Form::Residual(slice(Box::new(below.above(first))), None))
-    }
-
-    pub(crate) fn sorted(&mut self, inner: GraphPattern, by: Vec<OrderExpression>) -> GraphPattern {
-        order::sorted(inner, by, || self.fresh("order"))
     }
 }
 

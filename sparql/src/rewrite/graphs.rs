@@ -4,12 +4,12 @@
 //! the graphs one by one; otherwise it is expanded into a union.
 
 use crate::algebra::expression;
-use crate::rewrite::body::{Body, Graph};
+use crate::rewrite::body::Graph;
 use crate::rewrite::{Form, Rewriter, Rewritten, table};
 use entail_model::{Fault, Reason};
+use entail_syntax::algebra::NamedNodePattern;
+use entail_syntax::algebra::{Expression, GraphPattern, PropertyPathExpression};
 use oxrdf::Variable;
-use spargebra::algebra::{Expression, GraphPattern};
-use spargebra::term::{GroundTerm, NamedNodePattern};
 
 /// The largest number of graphs to which GRAPH with a variable is expanded if its pattern cannot run over all at once.
 const GRAPHS_MAX: usize = 1_000;
@@ -19,18 +19,15 @@ impl Rewriter<'_> {
         match name {
             NamedNodePattern::NamedNode(node) => {
                 let graph = Graph::Named(node);
-                self.rewrite(inner, &graph)
+                let is_read = reads_graph(&inner);
+                let form = self.rewrite(inner, &graph)?;
+                Ok(if is_read { form } else { self.join(self::exists(&graph), form) })
             }
             NamedNodePattern::Variable(variable) if runs_over_all_graphs(&inner, &variable) => {
                 let graph = Graph::Variable(variable.clone());
+                let is_read = reads_graph(&inner);
                 let form = self.rewrite(inner, &graph)?;
-                let binds = |body: &Body| body.binds(&variable);
-                let is_bound = match &form {
-                    Form::Bodies(bodies) => bodies.iter().all(binds),
-                    Form::Residual(_, certain) => certain.as_ref().is_some_and(binds),
-                };
-                let graphs = graph.wrap(GraphPattern::Bgp { patterns: Vec::new() });
-                Ok(if is_bound { form } else { self.join(Form::Residual(graphs, None), form) })
+                Ok(if is_read { form } else { self.join(self::exists(&graph), form) })
             }
             NamedNodePattern::Variable(variable) => self.each_graph(&variable, &inner),
         }
@@ -50,10 +47,50 @@ impl Rewriter<'_> {
         for graph in graphs {
             let node = self.catalog.graph_node(graph)?;
             let form = self.rewrite(inner.clone(), &Graph::Named(node.clone()))?;
-            let bound = table(vec![variable.clone()], vec![vec![Some(GroundTerm::NamedNode(node))]]);
+            let bound = table(vec![variable.clone()], vec![vec![Some(node.into())]]);
             union.push(self.join(bound, form));
         }
         Ok(self.union(union))
+    }
+}
+
+/// A solution if there is the graph, or for each graph.
+fn exists(graph: &Graph) -> Form {
+    Form::Residual(graph.wrap(GraphPattern::default()), None)
+}
+
+/// Does every solution of the pattern come from facts of the graph, so that a graph variable is bound in it, and there is no
+/// solution without the graph?
+fn reads_graph(pattern: &GraphPattern) -> bool {
+    match pattern {
+        GraphPattern::Bgp { patterns } => !patterns.is_empty(),
+        GraphPattern::Path { path, .. } => !is_empty_possible(path),
+        GraphPattern::Join { left, right } => reads_graph(left) || reads_graph(right),
+        GraphPattern::Union { left, right } => reads_graph(left) && reads_graph(right),
+        GraphPattern::LeftJoin { left, .. } | GraphPattern::Minus { left, .. } => reads_graph(left),
+        GraphPattern::Filter { inner, .. }
+        | GraphPattern::Extend { inner, .. }
+        | GraphPattern::OrderBy { inner, .. }
+        | GraphPattern::Distinct { inner }
+        | GraphPattern::Reduced { inner }
+        | GraphPattern::Slice { inner, .. } => reads_graph(inner),
+        GraphPattern::Project { .. }
+        | GraphPattern::Group { .. }
+        | GraphPattern::Graph { .. }
+        | GraphPattern::Values { .. }
+        | GraphPattern::Service { .. }
+        | GraphPattern::Leaf { .. } => false,
+    }
+}
+
+/// May the path have no step?
+fn is_empty_possible(path: &PropertyPathExpression) -> bool {
+    match path {
+        PropertyPathExpression::NamedNode(_) | PropertyPathExpression::NegatedPropertySet(_) => false,
+        PropertyPathExpression::ZeroOrMore(_) | PropertyPathExpression::ZeroOrOne(_) => true,
+        PropertyPathExpression::Reverse(inner) | PropertyPathExpression::OneOrMore(inner) => is_empty_possible(inner),
+        PropertyPathExpression::Sequence(left, right) => is_empty_possible(left) && is_empty_possible(right),
+        PropertyPathExpression::Alternative(left, right) => is_empty_possible(left) || is_empty_possible(right),
     }
 }
 
@@ -71,8 +108,9 @@ fn runs_over_all_graphs(pattern: &GraphPattern, graph: &Variable) -> bool {
         GraphPattern::Join { left, right } | GraphPattern::Union { left, right } => all([left, right]),
         GraphPattern::LeftJoin { left, right, expression } => {
             let mut binds = false;
-            right.on_in_scope_variable(|variable| binds |= variable == graph);
-            !binds && expression.as_ref().is_none_or(is_blind) && all([left, right])
+            right.on_in_scope_variable(&mut |variable| binds |= variable == graph);
+            // A left row that has no graph yet belongs to every graph, and each of them may have other right rows.
+            !binds && reads_graph(left) && expression.as_ref().is_none_or(is_blind) && all([left, right])
         }
         GraphPattern::Filter { inner, expr } => is_blind(expr) && runs_over_all_graphs(inner, graph),
         GraphPattern::Extend { inner, variable, expression } => {

@@ -2,14 +2,13 @@
 //!
 //! ```text
 //! Filter(LeftJoin(Join(Bgp, Union(Bgp, Bgp)), Bgp))      parsed algebra
-//! Filter(LeftJoin(Service 0,               Service 1))   residual algebra for spareval
+//! Filter(LeftJoin(Leaf 0,                  Leaf 1))      residual algebra for the coordinator
 //!                  │                        │
 //!                  └─ 2 bodies, merged      └─ 1 body
 //! ```
 //!
 //! Joins and unions of basic graph patterns, filters over them, small tables and GRAPH all become bodies, as large as
-//! possible; the largest bodies are cut out as *leaves*, which appear in the residual algebra as services under names
-//! that no query can write. Every rewriting preserves the multiset of solutions.
+//! possible; the largest bodies are cut out as *leaves*, which the residual algebra has by their numbers. Every rewriting preserves the multiset of solutions.
 //!
 //! FILTER, OPTIONAL and MINUS are in [`filters`], GRAPH in [`graphs`], groups and LIMIT in [`folding`], whole queries
 //! in [`query`]. Statistics come from a [`Catalog`]; plain queries need none and are [`prepared`] without their data.
@@ -29,31 +28,18 @@ pub(crate) mod pushdown;
 pub(crate) mod query;
 pub(crate) mod semi;
 
-use crate::algebra::constants::ground_term;
 use crate::rewrite::body::{Body, Graph, Pattern};
 use crate::rewrite::catalog::Catalog;
-use crate::rewrite::fold::Fold;
+pub use crate::rewrite::leaf::Leaf;
 use entail_model::{Fault, Reason};
-use oxrdf::Variable;
-use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
-use spargebra::term::{GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
+use entail_syntax::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression, PropertyPathExpression};
+use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
+use oxrdf::{Term, Variable};
 
 /// The largest number of bodies in one union. The coordinator evaluates further alternatives.
 pub(crate) const BRANCHES_MAX: usize = 64;
 /// Triple patterns in one body. A larger one is most likely a mistake, and planning takes the square of it.
 pub(crate) const PATTERNS_MAX: usize = 512;
-
-/// A part of the algebra that runs in the cluster.
-#[derive(Debug)]
-pub struct Leaf {
-    pub bodies: Vec<Body>,
-    /// The variables that are visible outside.
-    pub variables: Vec<Variable>,
-    /// Are the solutions a set over these variables?
-    pub distinct: bool,
-    /// The leaf's output in place of the solutions.
-    pub fold: Option<Fold>,
-}
 
 /// A rewritten pattern.
 #[allow(clippy::large_enum_variant, reason = "there are as many as a query has operators")]
@@ -89,7 +75,7 @@ impl<'c> Rewriter<'c> {
     /// Rewrites a pattern that is evaluated in `graph`.
     pub fn rewrite(&mut self, pattern: GraphPattern, graph: &Graph) -> Rewritten {
         match pattern {
-            GraphPattern::Bgp { patterns } => Ok(self.basic(patterns, graph)),
+            GraphPattern::Bgp { patterns } => self.basic(patterns, graph),
             GraphPattern::Path { subject, path, object } => self.path(subject, path, object, graph),
             GraphPattern::Join { left, right } => {
                 let (left, right) = (self.rewrite(*left, graph)?, self.rewrite(*right, graph)?);
@@ -121,7 +107,7 @@ impl<'c> Rewriter<'c> {
                 });
                 let expression = keys.collect::<Result<Vec<_>, Fault>>()?;
                 let (inner, certain) = self.residual(*inner, graph)?;
-                Ok(Form::Residual(self.sorted(inner, expression), certain))
+                Ok(Form::Residual(GraphPattern::OrderBy { inner: Box::new(inner), expression }, certain))
             }
             GraphPattern::Project { inner, variables } => {
                 // A variable that a subquery does not project is not visible outside, whatever its name.
@@ -136,6 +122,7 @@ impl<'c> Rewriter<'c> {
             }
             GraphPattern::Group { inner, variables, aggregates } => self.group(*inner, variables, aggregates, graph),
             GraphPattern::Service { name, silent, .. } => service(&name, silent),
+            leaf @ GraphPattern::Leaf { .. } => Ok(Form::Residual(leaf, None)),
         }
     }
 
@@ -173,34 +160,29 @@ impl<'c> Rewriter<'c> {
         }
         let estimate = bodies.iter().map(|body| self.catalog.rows(body)).sum();
         let variables = body::variables(&bodies);
-        let pattern = leaf::service(self.leaves.len(), &bodies, estimate, None);
-        self.leaves.push(Leaf { bodies, variables, distinct: false, fold: None });
-        pattern
+        self.cut(Leaf { bodies, variables, distinct: false, fold: None, estimate })
     }
 
-    fn basic(&mut self, patterns: Vec<TriplePattern>, graph: &Graph) -> Form {
+    /// Cuts out a leaf.
+    pub(crate) fn cut(&mut self, leaf: Leaf) -> GraphPattern {
+        let (number, variables) = (self.leaves.len(), leaf.variables.clone());
+        self.leaves.push(leaf);
+        GraphPattern::Leaf { number, variables }
+    }
+
+    fn basic(&mut self, patterns: Vec<TriplePattern>, graph: &Graph) -> Rewritten {
         #[cfg(test)]
         REWRITTEN.set(REWRITTEN.get() + 1);
         if patterns.is_empty() {
             // In a named graph this tests whether the graph exists, or lists the graphs.
-            return match graph {
+            return Ok(match graph {
                 Graph::Default => Form::Bodies(vec![Body::default()]),
                 _ => Form::Residual(graph.wrap(GraphPattern::Bgp { patterns }), None),
-            };
+            });
         }
-        let mut body = Body::default();
-        let mut rest = Vec::new();
-        for triple in patterns {
-            match Pattern::new(&triple, graph) {
-                Some(pattern) => body.patterns.push(pattern),
-                None => rest.push(leaf::without_blank_nodes(triple)),
-            }
-        }
-        if rest.is_empty() {
-            return Form::Bodies(vec![body]);
-        }
-        let rest = Form::Residual(graph.wrap(GraphPattern::Bgp { patterns: rest }), None);
-        if body.patterns.is_empty() { rest } else { self.join(Form::Bodies(vec![body]), rest) }
+        let patterns = patterns.iter().map(|triple| Pattern::new(triple, graph)).collect::<Option<Vec<_>>>();
+        let patterns = patterns.ok_or_else(|| Fault::internal("a triple term with variables was not unfolded"))?;
+        Ok(Form::Bodies(vec![Body { patterns, ..Body::default() }]))
     }
 
     /// The parser has expanded sequences and inverses; here alternatives become unions.
@@ -213,7 +195,7 @@ impl<'c> Rewriter<'c> {
     ) -> Rewritten {
         match path {
             PropertyPathExpression::NamedNode(predicate) => {
-                Ok(self.basic(vec![TriplePattern { subject, predicate: predicate.into(), object }], graph))
+                self.basic(vec![TriplePattern { subject, predicate: predicate.into(), object }], graph)
             }
             PropertyPathExpression::Reverse(inner) => self.path(object, *inner, subject, graph),
             PropertyPathExpression::Sequence(first, second) => {
@@ -331,13 +313,13 @@ fn balanced(mut patterns: Vec<GraphPattern>) -> GraphPattern {
 }
 
 /// A table; a small one that binds everything is a union of bodies.
-pub(crate) fn table(variables: Vec<Variable>, bindings: Vec<Vec<Option<GroundTerm>>>) -> Form {
+pub(crate) fn table(variables: Vec<Variable>, bindings: Vec<Vec<Option<Term>>>) -> Form {
     let is_small = bindings.len() <= BRANCHES_MAX && bindings.iter().flatten().all(Option::is_some);
     if !is_small {
         return Form::Residual(GraphPattern::Values { variables, bindings }, None);
     }
-    let row = |row: &Vec<Option<GroundTerm>>| {
-        let terms = row.iter().flatten().map(ground_term);
+    let row = |row: &Vec<Option<Term>>| {
+        let terms = row.iter().flatten().cloned();
         Body { fixed: variables.iter().cloned().zip(terms).collect(), ..Body::default() }
     };
     Form::Bodies(bindings.iter().map(row).collect())

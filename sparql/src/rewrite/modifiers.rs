@@ -1,7 +1,7 @@
 //! Solution modifiers: LIMIT, OFFSET, DISTINCT and the projection around the pattern of a query.
 
+use entail_syntax::algebra::GraphPattern;
 use oxrdf::Variable;
-use spargebra::algebra::GraphPattern;
 
 /// The outer operators of a query that need no evaluator.
 #[derive(Clone, Debug, Default, PartialEq)]

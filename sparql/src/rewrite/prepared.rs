@@ -9,9 +9,9 @@ use crate::rewrite::modifiers::Modifiers;
 use crate::rewrite::query::QueryForm;
 use crate::rewrite::{BRANCHES_MAX, PATTERNS_MAX, Rewriter};
 use entail_model::{Fault, TermId};
+use entail_syntax::algebra::GraphPattern;
+use entail_syntax::algebra::Query;
 use oxrdf::{NamedNode, Term};
-use spargebra::Query;
-use spargebra::algebra::GraphPattern;
 
 /// A SELECT or ASK that is a union of bodies under modifiers.
 #[derive(Debug)]

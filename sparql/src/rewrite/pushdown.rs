@@ -6,9 +6,9 @@
 
 use crate::algebra::children;
 use crate::algebra::expression;
+use entail_syntax::algebra::{Expression, GraphPattern};
+use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
 use oxrdf::Variable;
-use spargebra::algebra::{Expression, GraphPattern};
-use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::BTreeSet;
 
 /// Moves each filter down as far as its meaning is preserved. Returns the pattern, and the filters that cannot move.
@@ -97,7 +97,7 @@ pub fn certain(pattern: &GraphPattern) -> BTreeSet<Variable> {
         GraphPattern::Project { inner, variables } | GraphPattern::Group { inner, variables, .. } => {
             certain(inner).into_iter().filter(|variable| variables.contains(variable)).collect()
         }
-        GraphPattern::Service { .. } => BTreeSet::new(),
+        GraphPattern::Service { .. } | GraphPattern::Leaf { .. } => BTreeSet::new(),
         GraphPattern::Filter { .. }
         | GraphPattern::Extend { .. }
         | GraphPattern::OrderBy { .. }

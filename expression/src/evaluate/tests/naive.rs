@@ -2,6 +2,7 @@
 //! with the columnar one, and nothing of its columns, selections and ids.
 
 use super::*;
+use oxrdf::NamedNodeRef;
 
 /// The term of an expression in a row; `None` is an error.
 pub fn evaluate(expression: &Expression, row: &[Option<Term>]) -> Option<Term> {
@@ -60,7 +61,12 @@ pub fn evaluate(expression: &Expression, row: &[Option<Term>]) -> Option<Term> {
         Expression::FunctionCall(function, arguments) => {
             let arguments: Option<Vec<Term>> = arguments.iter().map(of).collect();
             let arguments: Option<Vec<Expression>> = arguments?.iter().map(constant).collect();
-            single(Expression::FunctionCall(function.clone(), arguments?))
+            single(Expression::FunctionCall(*function, arguments?))
+        }
+        Expression::Custom(name, arguments) => {
+            let arguments: Option<Vec<Term>> = arguments.iter().map(of).collect();
+            let arguments: Option<Vec<Expression>> = arguments?.iter().map(constant).collect();
+            single(Expression::Custom(name.clone(), arguments?))
         }
         Expression::Exists(_) => None,
     }
@@ -179,17 +185,32 @@ fn any_expression() -> impl Strategy<Value = Expression> {
             1 => list.clone().prop_map(Expression::Coalesce),
             1 => (inner.clone(), list.clone()).prop_map(|(a, list)| Expression::In(Box::new(a), list)),
             1 => prop::sample::select(vec!["a", "b", "unbound"]).prop_map(|name| Expression::Bound(Variable::new_unchecked(name))),
-            4 => (any_function(), prop::collection::vec(inner, 4)).prop_map(|((function, arguments), mut list)| {
+            3 => (any_function(), prop::collection::vec(inner.clone(), 4)).prop_map(|((function, arguments), mut list)| {
                 list.truncate(arguments);
                 Expression::FunctionCall(function, list)
             }),
+            1 => (any_cast(), inner).prop_map(|(cast, operand)| Expression::Custom(cast.into_owned(), vec![operand])),
         ]
     })
 }
 
-fn any_function() -> impl Strategy<Value = (spargebra::algebra::Function, usize)> {
+fn any_cast() -> impl Strategy<Value = NamedNodeRef<'static>> {
     use oxrdf::vocab::xsd;
-    use spargebra::algebra::Function::*;
+    prop::sample::select(vec![
+        xsd::STRING,
+        xsd::INTEGER,
+        xsd::DECIMAL,
+        xsd::DOUBLE,
+        xsd::FLOAT,
+        xsd::BOOLEAN,
+        xsd::DATE_TIME,
+        xsd::DATE,
+        xsd::DAY_TIME_DURATION,
+    ])
+}
+
+fn any_function() -> impl Strategy<Value = (Function, usize)> {
+    use Function::*;
     prop::sample::select(vec![
         (Str, 1),
         (Lang, 1),
@@ -236,15 +257,6 @@ fn any_function() -> impl Strategy<Value = (spargebra::algebra::Function, usize)
         (Regex, 3),
         (Adjust, 2),
         (Now, 0),
-        (Custom(xsd::STRING.into()), 1),
-        (Custom(xsd::INTEGER.into()), 1),
-        (Custom(xsd::DECIMAL.into()), 1),
-        (Custom(xsd::DOUBLE.into()), 1),
-        (Custom(xsd::FLOAT.into()), 1),
-        (Custom(xsd::BOOLEAN.into()), 1),
-        (Custom(xsd::DATE_TIME.into()), 1),
-        (Custom(xsd::DATE.into()), 1),
-        (Custom(xsd::DAY_TIME_DURATION.into()), 1),
     ])
 }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 use ::spareval::QueryEvaluator;
+use spargebra::SparqlParser;
+use spargebra::algebra::GraphPattern;
 
 /// The expressions and data on which both must agree. Left aside is what `spareval` does differently from the standard: forms as
 /// stored, comparisons with NaN, `<` of booleans and of strings with a language, dates of which one lacks a timezone, and the
@@ -109,7 +111,7 @@ fn spareval_agrees() {
     for text in TEXTS {
         let expression = parse(text);
         let ours = terms(&evaluator(&expression), &data.columns());
-        let theirs = optimised(&expression);
+        let theirs = optimised(text);
         for (row, ours) in rows.iter().zip(&ours) {
             let values = NAMES
                 .iter()
@@ -132,10 +134,14 @@ fn spareval_agrees() {
 }
 
 /// The form that `spareval` evaluates.
-pub fn optimised(expression: &Expression) -> sparopt::algebra::Expression {
+pub fn optimised(text: &str) -> sparopt::algebra::Expression {
+    let query = SparqlParser::new().parse_query(&format!("{PREFIXES} SELECT (({text}) AS ?result) {{}}"));
+    let Ok(spargebra::Query::Select { pattern: GraphPattern::Project { inner, .. }, .. }) = query else {
+        panic!("{text}")
+    };
+    let GraphPattern::Extend { variable, expression, .. } = *inner else { panic!("{text}") };
     let inner = Box::new(GraphPattern::Values { variables: Vec::new(), bindings: vec![Vec::new()] });
-    let variable = Variable::new_unchecked("result");
-    let extend = GraphPattern::Extend { inner, variable, expression: expression.clone() };
+    let extend = GraphPattern::Extend { inner, variable, expression };
     match sparopt::algebra::GraphPattern::from(&extend) {
         sparopt::algebra::GraphPattern::Extend { expression, .. } => expression,
         other => panic!("{other:?}"),

@@ -66,7 +66,7 @@ fn rows_in_less_time_than_spareval() {
             let mut budget = Budget::new(u64::MAX, &|| Ok(()));
             evaluator.keep(&columns, &context(), &mut budget).unwrap().len()
         });
-        let theirs_expression = optimised(&expression);
+        let theirs_expression = optimised(text);
         let names = [Variable::new_unchecked("a"), Variable::new_unchecked("b")];
         let theirs_evaluator = QueryEvaluator::new();
         // As a node did: texts become terms, and the expression is evaluated over them.

@@ -3,13 +3,18 @@
 
 use super::spareval::is_same_value;
 use super::*;
+use entail_syntax::algebra::{GraphPattern, NamedNodePattern, TermPattern, TriplePattern};
 use oxiri::Iri;
 use oxrdf::{NamedNode, Triple};
 use oxttl::TurtleParser;
 use sparesults::{QueryResultsFormat, QueryResultsParser, SliceQueryResultsParserOutput};
-use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
+use spargebra::SparqlParser;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+#[allow(dead_code, reason = "queries only")]
+#[path = "../../../../sparql/src/text/translate/tests/foreign.rs"]
+mod foreign;
 
 const FOLDERS: [&str; 14] = [
     "sparql10/boolean-effective-value",
@@ -96,7 +101,7 @@ fn run(query: &Path, facts: &[Triple], result: &Path) -> Option<Result<(), Strin
     let text = std::fs::read_to_string(query).ok()?;
     let parser = SparqlParser::new().with_base_iri(format!("file://{}", query.display())).ok()?;
     let spargebra::Query::Select { pattern, base_iri, .. } = parser.parse_query(&text).ok()? else { return None };
-    let found = match &pattern {
+    let found = match &foreign::pattern(pattern) {
         GraphPattern::Project { inner, variables } => {
             let mut rows = solve(inner, facts, base_iri.as_ref())?;
             let is_kept = |name: &String| variables.iter().any(|variable| variable.as_str() == name);

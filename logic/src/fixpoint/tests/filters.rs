@@ -3,9 +3,10 @@
 use super::*;
 use crate::plan::Condition;
 use entail_expression::Program;
+use entail_syntax::algebra::{Expression, lower_expression};
+use entail_syntax::ast::Element;
+use entail_syntax::parse_query;
 use oxrdf::Term;
-use spargebra::SparqlParser;
-use spargebra::algebra::{Expression, GraphPattern};
 use std::str::FromStr;
 
 /// The texts of terms, at all nodes.
@@ -61,15 +62,9 @@ fn form(term: &Term) -> &str {
 }
 
 fn parse(text: &str) -> Expression {
-    let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).expect("a query");
-    let spargebra::Query::Ask { mut pattern, .. } = query else { panic!("{text}") };
-    while let GraphPattern::Project { inner, .. } = pattern {
-        pattern = *inner;
-    }
-    match pattern {
-        GraphPattern::Filter { expr, .. } => expr,
-        other => panic!("no filter: {other}"),
-    }
+    let query = parse_query(&format!("ASK {{ FILTER({text}) }}"), None).expect("a query").tree;
+    let Some(Element::Filter(filter)) = query.solutions.pattern.elements.first() else { panic!("{text}") };
+    lower_expression(&filter.expression, &mut |_| panic!("{text}")).expect("an expression")
 }
 
 fn condition(text: &str) -> Condition {

@@ -1,9 +1,10 @@
 //! Printed expressions keep their meaning when SPARQL's parser reads them.
 
 use super::super::{DEPTH_MAX, expression_text, parse};
+use entail_syntax::algebra::{Expression, lower_expression};
+use entail_syntax::ast::Element;
+use entail_syntax::parse_query;
 use proptest::prelude::*;
-use spargebra::algebra::{Expression, GraphPattern};
-use spargebra::{Query, SparqlParser};
 
 /// Random texts of expressions over `?x` and `?y`, within the grammar of the draft.
 fn expression() -> impl Strategy<Value = String> {
@@ -46,12 +47,9 @@ fn parsed(text: &str) -> Option<Expression> {
 /// A printed expression, parsed again by SPARQL's parser.
 fn reparsed(expression: &Expression) -> Expression {
     let text = expression_text(expression).expect("no EXISTS in a rule");
-    let query = SparqlParser::new().parse_query(&format!("ASK {{ FILTER({text}) }}")).expect("printed SPARQL");
-    let Query::Ask { pattern: GraphPattern::Project { inner, .. }, .. } = query else { panic!("{query} has no WHERE") };
-    match *inner {
-        GraphPattern::Filter { expr, .. } => expr,
-        other => panic!("{other} is not a filter"),
-    }
+    let query = parse_query(&format!("ASK {{ FILTER({text}) }}"), None).expect("printed SPARQL").tree;
+    let Some(Element::Filter(filter)) = query.solutions.pattern.elements.first() else { panic!("{text}") };
+    lower_expression(&filter.expression, &mut |_| panic!("{text}")).expect("an expression")
 }
 
 proptest! {

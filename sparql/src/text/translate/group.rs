@@ -2,11 +2,10 @@
 
 use super::Translation;
 use super::term::{ground, name};
-use entail_logic::rules::lower_expression;
 use entail_model::Fault;
+use entail_syntax::algebra::TriplePattern;
+use entail_syntax::algebra::{Expression, GraphPattern, lower_expression};
 use entail_syntax::ast::{self, Element, ExpressionKind, Group, PathPattern};
-use spargebra::algebra::{Expression, GraphPattern};
-use spargebra::term::TriplePattern;
 
 /// A group with its filters apart: those of an OPTIONAL are its condition.
 struct Filtered {

@@ -12,10 +12,10 @@ mod tests;
 mod update;
 
 use entail_model::Fault;
+use entail_syntax::algebra::{AggregateExpression, QueryDataset};
+use entail_syntax::algebra::{Query, Update};
 use entail_syntax::ast;
 use oxrdf::{BlankNode, Variable};
-use spargebra::algebra::{AggregateExpression, QueryDataset};
-use spargebra::{Query, Update};
 
 /// The algebra of a query with this text.
 ///
@@ -31,6 +31,13 @@ pub(crate) fn query(query: &ast::Query, text: &str) -> Result<Query, Fault> {
 /// `Unsupported` for what the algebra does not have.
 pub(crate) fn update(update: &ast::Update, text: &str) -> Result<Update, Fault> {
     Translation::new(text).update(update)
+}
+
+/// The algebra of a query.
+#[cfg(test)]
+pub(crate) fn parsed(text: &str) -> Query {
+    let parsed = entail_syntax::parse_query(text, None).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+    query(&parsed.tree, text).unwrap_or_else(|fault| panic!("{text}: {fault}"))
 }
 
 /// The state of a translation.

@@ -1,9 +1,9 @@
 //! Property paths.
 
 use super::Translation;
+use entail_syntax::algebra::{GraphPattern, PropertyPathExpression};
+use entail_syntax::algebra::{TermPattern, TriplePattern};
 use entail_syntax::ast::{NegatedStep, Path, Repetition};
-use spargebra::algebra::{GraphPattern, PropertyPathExpression};
-use spargebra::term::{TermPattern, TriplePattern};
 
 impl Translation {
     /// The patterns of a path: triples for steps, and for sequences and inverses outside of other operators.

@@ -3,14 +3,14 @@
 use super::group::{all, join, values};
 use super::{Translation, dataset, term};
 use entail_model::Fault;
+use entail_syntax::algebra::NamedNodePattern;
+use entail_syntax::algebra::Query;
+use entail_syntax::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression};
 use entail_syntax::ast::{
     self, Aggregate, Columns, Described, Duplicates, Element, Form, Modifiers, Projection, Solutions, SortDirection,
     Value,
 };
 use oxrdf::Variable;
-use spargebra::Query;
-use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, GraphPattern, OrderExpression};
-use spargebra::term::NamedNodePattern;
 use std::collections::HashSet;
 
 /// A column: a variable, and the expression that gives its value.
@@ -162,17 +162,7 @@ impl Translation {
         let call = match &aggregate.argument {
             None => AggregateExpression::CountSolutions { distinct },
             Some(argument) => {
-                let name = match &aggregate.function {
-                    ast::AggregateFunction::Count => AggregateFunction::Count,
-                    ast::AggregateFunction::Sum => AggregateFunction::Sum,
-                    ast::AggregateFunction::Min => AggregateFunction::Min,
-                    ast::AggregateFunction::Max => AggregateFunction::Max,
-                    ast::AggregateFunction::Avg => AggregateFunction::Avg,
-                    ast::AggregateFunction::Sample => AggregateFunction::Sample,
-                    ast::AggregateFunction::GroupConcat { separator } => {
-                        AggregateFunction::GroupConcat { separator: separator.clone() }
-                    }
-                };
+                let name = aggregate.function.clone();
                 AggregateExpression::FunctionCall { name, expr: self.expression(argument)?, distinct }
             }
         };
@@ -189,7 +179,7 @@ impl Translation {
 fn shown(mut pattern: GraphPattern, columns: Option<Vec<Column>>) -> (GraphPattern, Vec<Variable>) {
     let Some(columns) = columns else {
         let mut visible = HashSet::new();
-        pattern.on_in_scope_variable(|variable| _ = visible.insert(variable.clone()));
+        pattern.on_in_scope_variable(&mut |variable| _ = visible.insert(variable.clone()));
         let mut visible: Vec<Variable> = visible.into_iter().collect();
         visible.sort_unstable();
         return (pattern, visible);

@@ -1,9 +1,9 @@
 //! Terms and triples.
 
 use super::Translation;
+use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
 use entail_syntax::ast::{Blank, Node, Pattern, Value};
-use oxrdf::BlankNode;
-use spargebra::term::{GroundTerm, GroundTriple, NamedNodePattern, TermPattern, TriplePattern};
+use oxrdf::{BlankNode, Term, Triple};
 
 impl Translation {
     pub fn triple(&self, pattern: &Pattern) -> TriplePattern {
@@ -42,7 +42,7 @@ pub(super) fn name(node: &Node) -> NamedNodePattern {
 }
 
 /// A term of VALUES.
-pub(super) fn ground(node: &Node) -> GroundTerm {
+pub(super) fn ground(node: &Node) -> Term {
     match &node.value {
         Value::Iri(iri) => iri.clone().into(),
         Value::Literal(literal) => literal.clone().into(),
@@ -50,8 +50,7 @@ pub(super) fn ground(node: &Node) -> GroundTerm {
             let (Value::Iri(subject), Value::Iri(predicate)) = (&triple.subject.value, &triple.predicate.value) else {
                 unreachable!("the parser lets no other triple term pass")
             };
-            let (subject, predicate) = (subject.clone(), predicate.clone());
-            GroundTerm::Triple(Box::new(GroundTriple { subject, predicate, object: ground(&triple.object) }))
+            Triple::new(subject.clone(), predicate.clone(), ground(&triple.object)).into()
         }
         Value::Variable(_) | Value::Blank(_) => unreachable!("the parser lets no variable and no blank node pass"),
     }

@@ -4,13 +4,11 @@ use super::group::join;
 use super::term::name;
 use super::{Translation, dataset};
 use entail_model::Fault;
+use entail_syntax::algebra::{GraphNamePattern, NamedNodePattern, QuadPattern, TriplePattern};
+use entail_syntax::algebra::{GraphPattern, GraphTarget, QueryDataset};
+use entail_syntax::algebra::{GraphUpdateOperation, Update};
 use entail_syntax::ast::{self, Blank, Loudness, OperationKind, Transfer, Value};
-use oxrdf::{BlankNode, NamedNode, NamedOrBlankNode, Term, Triple, Variable};
-use spargebra::algebra::{GraphPattern, GraphTarget, QueryDataset};
-use spargebra::term::{
-    GraphName, GraphNamePattern, GroundQuad, GroundQuadPattern, NamedNodePattern, Quad, QuadPattern, TriplePattern,
-};
-use spargebra::{GraphUpdateOperation, Update};
+use oxrdf::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple, Variable};
 use std::collections::HashMap;
 
 /// Blank nodes of an INSERT DATA, which nothing else has.
@@ -50,9 +48,9 @@ impl Translation {
                 GraphUpdateOperation::InsertData { data: quads.iter().map(|quad| data(quad, &mut fresh)).collect() }
             }
             OperationKind::DeleteData(quads) => {
-                let ground = |quad| GroundQuad::try_from(data(quad, &mut Fresh::new()));
-                let data = quads.iter().map(ground).collect::<Result<_, ()>>();
-                GraphUpdateOperation::DeleteData { data: data.expect("the parser lets no blank node pass") }
+                // The parser lets no blank node pass.
+                let data = quads.iter().map(|quad| data(quad, &mut Fresh::new())).collect();
+                GraphUpdateOperation::DeleteData { data }
             }
             OperationKind::DeleteWhere(quads) => self.delete_where(quads),
             OperationKind::Modify { with, delete, insert, using, pattern } => {
@@ -63,7 +61,7 @@ impl Translation {
                 let quads = |quads: &Option<Vec<ast::Quad>>| -> Vec<QuadPattern> {
                     quads.iter().flatten().map(|quad| self.quad(quad, with.as_ref())).collect()
                 };
-                let (delete, insert) = (ground(quads(delete)), quads(insert));
+                let (delete, insert) = (quads(delete), quads(insert));
                 GraphUpdateOperation::DeleteInsert { delete, insert, using, pattern: Box::new(self.group(pattern)?) }
             }
         });
@@ -81,7 +79,7 @@ impl Translation {
                 },
             )
         });
-        let delete = ground(quads.iter().map(|quad| self.quad(quad, None)).collect());
+        let delete = quads.iter().map(|quad| self.quad(quad, None)).collect();
         GraphUpdateOperation::DeleteInsert { delete, insert: Vec::new(), using: None, pattern: Box::new(pattern) }
     }
 
@@ -97,11 +95,6 @@ impl Translation {
         };
         QuadPattern { subject, predicate, object, graph_name }
     }
-}
-
-fn ground(quads: Vec<QuadPattern>) -> Vec<GroundQuadPattern> {
-    let ground = quads.into_iter().map(GroundQuadPattern::try_from).collect::<Result<_, ()>>();
-    ground.expect("the parser lets no blank node pass")
 }
 
 fn data<'a>(quad: &'a ast::Quad, fresh: &mut Fresh<'a>) -> Quad {

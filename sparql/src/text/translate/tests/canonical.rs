@@ -1,12 +1,11 @@
 //! Algebra as text that is equal for equal algebra, whatever the names of generated variables and blank nodes, the order of
 //! joined patterns, the shape of chains of `&&`, `||` and UNION, and whether a sign belongs to a number or stands before it.
 
-use oxrdf::{BlankNode, Literal, Term, Variable};
-use spargebra::algebra::{
-    AggregateExpression, Expression, Function, GraphPattern, OrderExpression, PropertyPathExpression, QueryDataset,
+use entail_syntax::algebra::{
+    AggregateExpression, Expression, GraphNamePattern, GraphPattern, GraphUpdateOperation, NamedNodePattern,
+    OrderExpression, PropertyPathExpression, QuadPattern, Query, QueryDataset, TermPattern, TriplePattern, Update,
 };
-use spargebra::term::{GroundTerm, NamedNodePattern, Quad, QuadPattern, TermPattern, TriplePattern};
-use spargebra::{GraphUpdateOperation, Query, Update};
+use oxrdf::{BlankNode, Literal, Quad, Term, Variable};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -185,8 +184,8 @@ impl Writer<'_> {
             }
             GraphPattern::Minus { left, right } => Tree::list("minus", vec![self.pattern(left), self.pattern(right)]),
             GraphPattern::Values { variables, bindings } => {
-                let cell = |cell: &Option<GroundTerm>| cell.as_ref().map_or("UNDEF".to_owned(), GroundTerm::to_string);
-                let row = |row: &Vec<Option<GroundTerm>>| row.iter().map(cell).collect::<Vec<_>>().join(" ");
+                let cell = |cell: &Option<Term>| cell.as_ref().map_or("UNDEF".to_owned(), Term::to_string);
+                let row = |row: &Vec<Option<Term>>| row.iter().map(cell).collect::<Vec<_>>().join(" ");
                 let rows: Vec<String> = bindings.iter().map(row).collect();
                 let names: Vec<String> = variables.iter().map(|variable| self.variable(variable)).collect();
                 Tree::leaf(format!("values {} {}", names.join(" "), rows.join(" | ")))
@@ -224,6 +223,7 @@ impl Writer<'_> {
             GraphPattern::Service { name, inner, silent } => {
                 Tree::list(format!("service {silent} {}", self.name(name)), vec![self.pattern(inner)])
             }
+            GraphPattern::Leaf { .. } => panic!("no text has leaves"),
         }
     }
 
@@ -316,7 +316,7 @@ impl Writer<'_> {
             Expression::Not(operand) => ("not", each(&[operand])),
             Expression::If(a, b, c) => ("if", each(&[a, b, c])),
             Expression::Coalesce(list) => ("coalesce", each(&list.iter().collect::<Vec<_>>())),
-            Expression::FunctionCall(Function::Custom(iri), list) => {
+            Expression::Custom(iri, list) => {
                 return format!("{iri}({})", each(&list.iter().collect::<Vec<_>>()).join(", "));
             }
             Expression::FunctionCall(function, list) => {
@@ -332,7 +332,7 @@ impl Writer<'_> {
                 Tree::bag("insert data", data.iter().map(|quad| Tree::leaf(self.quad(quad))).collect())
             }
             GraphUpdateOperation::DeleteInsert { delete, insert, using, pattern } => {
-                let delete = delete.iter().map(|quad| Tree::leaf(quad.to_string())).collect();
+                let delete = delete.iter().map(|quad| Tree::leaf(self.quad_pattern(quad))).collect();
                 let insert = insert.iter().map(|quad| Tree::leaf(self.quad_pattern(quad))).collect();
                 let parts = vec![Tree::bag("delete", delete), Tree::bag("insert", insert), self.pattern(pattern)];
                 Tree::list(format!("modify {}", self.dataset(using.as_ref())), parts)
@@ -360,7 +360,12 @@ impl Writer<'_> {
     fn quad_pattern(&self, quad: &QuadPattern) -> String {
         let QuadPattern { subject, predicate, object, graph_name } = quad;
         let (subject, predicate, object) = (self.term(subject), self.name(predicate), self.term(object));
-        format!("{subject} {predicate} {object} {graph_name}")
+        let graph = match graph_name {
+            GraphNamePattern::NamedNode(iri) => iri.to_string(),
+            GraphNamePattern::DefaultGraph => String::new(),
+            GraphNamePattern::Variable(variable) => self.variable(variable),
+        };
+        format!("{subject} {predicate} {object} {graph}")
     }
 }
 

@@ -2,14 +2,15 @@
 //! examples of the documentation, and thousands of generated texts.
 
 mod canonical;
+mod foreign;
 mod generated;
 
 use super::{query, update};
 use entail_model::Fault;
+use entail_syntax::algebra::{GraphPattern, Query};
 use entail_syntax::{parse_query, parse_update};
 use oxiri::Iri;
-use spargebra::algebra::GraphPattern;
-use spargebra::{Query, SparqlParser};
+use spargebra::SparqlParser;
 use std::path::{Path, PathBuf};
 
 const BASE: &str = "http://w3c.example/suite/";
@@ -28,11 +29,11 @@ fn difference(text: &str) -> Option<String> {
     let is_update = parse_update(text, base()).is_ok() || parser().parse_update(text).is_ok();
     let (own, other) = if is_update {
         let own = parse_update(text, base()).and_then(|parsed| update(&parsed.tree, text));
-        let other = parser().parse_update(text).map_err(|error| error.to_string());
+        let other = parser().parse_update(text).map(foreign::update).map_err(|error| error.to_string());
         (own.map(|own| canonical::update(&own, text)), other.map(|other| canonical::update(&other, text)))
     } else {
         let own = parse_query(text, base()).and_then(|parsed| query(&parsed.tree, text));
-        let other = parser().parse_query(text).map_err(|error| error.to_string());
+        let other = parser().parse_query(text).map(foreign::query).map_err(|error| error.to_string());
         if let (Ok(own), Ok(other)) = (&own, &other)
             && columns(own) != columns(other)
             && !text.contains('*')

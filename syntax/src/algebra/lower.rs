@@ -3,9 +3,9 @@
 //! Chains of `||` and `&&`, which are associative, errors included, become balanced trees; chains of `+ - * /` lean to the
 //! left, as their values do.
 
+use super::Expression;
+use crate::ast::{self, Arithmetic, Comparison, ExpressionKind, Membership, Presence, Unary};
 use entail_model::Fault;
-use entail_syntax::ast::{self, Arithmetic, Comparison, ExpressionKind, Membership, Presence, Unary};
-use spargebra::algebra::{Expression, Function};
 
 /// Gives the algebra of an EXISTS (without its negation) or an aggregate, which depend on what is around them.
 pub type Outside<'o> = dyn FnMut(&ast::Expression) -> Result<Expression, Fault> + 'o;
@@ -49,7 +49,7 @@ pub fn lower_expression(expression: &ast::Expression, outside: &mut Outside<'_>)
             return Err(spot.unsupported(format!("DISTINCT in a call of {function}")));
         }
         ExpressionKind::Custom { function, arguments, distinct: None } => {
-            Expression::FunctionCall(Function::Custom(function.clone()), lower_all(arguments, outside)?)
+            Expression::Custom(function.clone(), lower_all(arguments, outside)?)
         }
         ExpressionKind::Exists(Presence::NotExists, _) => Expression::Not(Box::new(outside(expression)?)),
         ExpressionKind::Exists(Presence::Exists, _) | ExpressionKind::Aggregate(_) => outside(expression)?,
@@ -116,74 +116,11 @@ fn call(function: ast::Function, arguments: Vec<Expression>) -> Expression {
             Expression::SameTerm(left, right)
         }
         ast::Function::Coalesce => Expression::Coalesce(arguments),
-        other => Expression::FunctionCall(named(other), arguments),
+        other => Expression::FunctionCall(other, arguments),
     }
 }
 
 fn boxed<const N: usize>(arguments: Vec<Expression>) -> [Box<Expression>; N] {
     let arguments: [Expression; N] = arguments.try_into().expect("the parser counted the arguments");
     arguments.map(Box::new)
-}
-
-fn named(function: ast::Function) -> Function {
-    use ast::Function as Own;
-    match function {
-        Own::Str => Function::Str,
-        Own::Lang => Function::Lang,
-        Own::LangMatches => Function::LangMatches,
-        Own::LangDir => Function::LangDir,
-        Own::Datatype => Function::Datatype,
-        Own::Iri => Function::Iri,
-        Own::BNode => Function::BNode,
-        Own::StrDt => Function::StrDt,
-        Own::StrLang => Function::StrLang,
-        Own::StrLangDir => Function::StrLangDir,
-        Own::IsIri => Function::IsIri,
-        Own::IsBlank => Function::IsBlank,
-        Own::IsLiteral => Function::IsLiteral,
-        Own::IsNumeric => Function::IsNumeric,
-        Own::HasLang => Function::HasLang,
-        Own::HasLangDir => Function::HasLangDir,
-        Own::Abs => Function::Abs,
-        Own::Ceil => Function::Ceil,
-        Own::Floor => Function::Floor,
-        Own::Round => Function::Round,
-        Own::Rand => Function::Rand,
-        Own::Concat => Function::Concat,
-        Own::SubStr => Function::SubStr,
-        Own::StrLen => Function::StrLen,
-        Own::Replace => Function::Replace,
-        Own::UCase => Function::UCase,
-        Own::LCase => Function::LCase,
-        Own::EncodeForUri => Function::EncodeForUri,
-        Own::Contains => Function::Contains,
-        Own::StrStarts => Function::StrStarts,
-        Own::StrEnds => Function::StrEnds,
-        Own::StrBefore => Function::StrBefore,
-        Own::StrAfter => Function::StrAfter,
-        Own::Regex => Function::Regex,
-        Own::Now => Function::Now,
-        Own::Year => Function::Year,
-        Own::Month => Function::Month,
-        Own::Day => Function::Day,
-        Own::Hours => Function::Hours,
-        Own::Minutes => Function::Minutes,
-        Own::Seconds => Function::Seconds,
-        Own::Timezone => Function::Timezone,
-        Own::Tz => Function::Tz,
-        Own::Adjust => Function::Adjust,
-        Own::Uuid => Function::Uuid,
-        Own::StrUuid => Function::StrUuid,
-        Own::Md5 => Function::Md5,
-        Own::Sha1 => Function::Sha1,
-        Own::Sha256 => Function::Sha256,
-        Own::Sha384 => Function::Sha384,
-        Own::Sha512 => Function::Sha512,
-        Own::IsTriple => Function::IsTriple,
-        Own::Triple => Function::Triple,
-        Own::Subject => Function::Subject,
-        Own::Predicate => Function::Predicate,
-        Own::Object => Function::Object,
-        Own::Bound | Own::If | Own::SameTerm | Own::Coalesce => unreachable!("forms of their own in the algebra"),
-    }
 }

@@ -1,0 +1,182 @@
+//! The order of joins, and which of them are evaluated row by row.
+
+use super::{Compiler, Made};
+use crate::evaluate::expression::Input;
+use crate::evaluate::operator::facts::{Facts, GraphRef};
+use crate::evaluate::operator::{Kind, Operator, Shared};
+use crate::session::code::UNBOUND;
+use crate::session::lock;
+use entail_syntax::algebra::{self, GraphPattern, TriplePattern};
+use oxrdf::Variable;
+use std::sync::Arc;
+
+impl Compiler<'_> {
+    /// A join of any number of patterns.
+    pub(super) fn joined(&mut self, pattern: &GraphPattern, graph: &GraphRef) -> Made {
+        let (mut open, mut parts) = (vec![pattern], Vec::new());
+        while let Some(next) = open.pop() {
+            match next {
+                GraphPattern::Join { left, right } => open.extend([&**right, &**left]),
+                GraphPattern::Bgp { patterns } => {
+                    for triple in patterns {
+                        parts.push(self.facts(triple, graph)?);
+                    }
+                }
+                other => parts.push(self.pattern(other, graph)?),
+            }
+        }
+        if parts.is_empty() {
+            return Ok(self.unit());
+        }
+        Ok(self.ordered(parts))
+    }
+
+    fn facts(&mut self, triple: &TriplePattern, graph: &GraphRef) -> Made {
+        let facts = Facts {
+            graph: graph.clone(),
+            subject: self.place(&triple.subject)?,
+            predicate: self.name(&triple.predicate)?,
+            object: self.place(&triple.object)?,
+        };
+        let variables = facts.variables();
+        Ok(self.operator(Kind::Facts(facts), variables, Some(triple.to_string())))
+    }
+
+    /// Joins parts: first one with few rows, then always one that shares variables with those before, if there is one.
+    fn ordered(&mut self, mut parts: Vec<Arc<Operator>>) -> Arc<Operator> {
+        let rows = |part: &Arc<Operator>| part.estimate;
+        // A path without a known end is best left until there is one.
+        let first = |part: &Arc<Operator>| (is_walked(part) && part.estimate > 1e3, part.estimate);
+        let first = least(&parts, |part| first(part)).unwrap_or_default();
+        let mut joined = parts.swap_remove(first);
+        while !parts.is_empty() {
+            let shares = |part: &Arc<Operator>| part.variables.iter().any(|own| joined.column(own).is_some());
+            let next = least(&parts, |part| (!shares(part), rows(part))).unwrap_or_default();
+            let part = parts.swap_remove(next);
+            joined = self.join(joined, part);
+        }
+        joined
+    }
+
+    fn join(&mut self, left: Arc<Operator>, right: Arc<Operator>) -> Arc<Operator> {
+        let variables = both(&left, &right);
+        let kind = match is_walked(&right) && shares(&left, &right) {
+            true => Kind::Lateral { nodes: self.nodes(&left, &right), left, right, optional: None },
+            false => Kind::Join { left, right },
+        };
+        self.operator(kind, variables, None)
+    }
+
+    /// The shared variables that are nodes of the default graph in every row of the left side.
+    fn nodes(&self, left: &Operator, right: &Operator) -> Vec<Variable> {
+        let shared = right.variables.iter().filter(|variable| left.column(variable).is_some());
+        shared.filter(|variable| self.is_node(left, variable)).cloned().collect()
+    }
+
+    fn is_node(&self, operator: &Operator, variable: &Variable) -> bool {
+        let Some(column) = operator.column(variable) else { return false };
+        match &operator.kind {
+            Kind::Leaf(number) => self.leaves[*number].nodes[column],
+            Kind::Facts(facts) => {
+                let ends = [&facts.subject, &facts.object];
+                matches!(facts.graph, GraphRef::Default) && ends.iter().any(|end| end.variable() == Some(variable))
+            }
+            Kind::Path(path) => {
+                let has_both = path.subject.variable().is_some() && path.object.variable().is_some();
+                matches!(path.graph, GraphRef::Default) && (has_both || !path.path.is_empty_possible())
+            }
+            Kind::Join { left, right } | Kind::Lateral { left, right, optional: None, .. } => {
+                self.is_node(left, variable) || self.is_node(right, variable)
+            }
+            Kind::Lateral { left, .. } | Kind::Optional { left, .. } | Kind::Minus { left, .. } => {
+                self.is_node(left, variable)
+            }
+            Kind::Filter { inner, .. }
+            | Kind::Extend { inner, .. }
+            | Kind::Project(inner)
+            | Kind::Distinct(inner)
+            | Kind::Slice { inner, .. }
+            | Kind::Sort { inner, .. } => self.is_node(inner, variable),
+            Kind::Union(inputs) => inputs.iter().all(|input| self.is_node(input, variable)),
+            Kind::Table(_) | Kind::InGraph { .. } | Kind::EachGraph { .. } | Kind::Group { .. } => false,
+        }
+    }
+
+    /// OPTIONAL.
+    pub(super) fn optional(
+        &mut self,
+        left: &GraphPattern,
+        right: &GraphPattern,
+        condition: Option<&algebra::Expression>,
+        graph: &GraphRef,
+    ) -> Made {
+        let (left, right) = (self.pattern(left, graph)?, self.pattern(right, graph)?);
+        let variables = both(&left, &right);
+        let conditions: Vec<Shared> = match condition {
+            Some(condition) => self.conditions(condition, &variables, graph)?,
+            None => Vec::new(),
+        };
+        let kind = match is_walked(&right) && shares(&left, &right) {
+            true => Kind::Lateral { nodes: self.nodes(&left, &right), left, right, optional: Some(conditions) },
+            false => Kind::Optional { left, right, conditions },
+        };
+        Ok(self.operator(kind, variables, condition.map(ToString::to_string)))
+    }
+}
+
+fn both(left: &Operator, right: &Operator) -> Vec<Variable> {
+    let more = right.variables.iter().filter(|variable| left.column(variable).is_none());
+    left.variables.iter().chain(more).cloned().collect()
+}
+
+fn shares(left: &Operator, right: &Operator) -> bool {
+    right.variables.iter().any(|variable| left.column(variable).is_some())
+}
+
+/// The place of the least part.
+fn least<K: PartialOrd>(parts: &[Arc<Operator>], key: impl Fn(&Arc<Operator>) -> K) -> Option<usize> {
+    let less = |one: &usize, other: &usize| {
+        key(&parts[*one]).partial_cmp(&key(&parts[*other])).unwrap_or(std::cmp::Ordering::Equal)
+    };
+    (0..parts.len()).min_by(less)
+}
+
+/// Is the operator found by walking from known values, so that values in place of variables make it cheap, and change
+/// nothing else about it?
+fn is_walked(operator: &Operator) -> bool {
+    match &operator.kind {
+        Kind::Facts(_) | Kind::Path(_) => true,
+        Kind::Join { left, right } | Kind::Lateral { left, right, optional: None, .. } => {
+            is_walked(left) && is_walked(right)
+        }
+        Kind::Union(inputs) => inputs.iter().all(|input| is_walked(input)),
+        Kind::Filter { inner, conditions } => {
+            let bound = certain(inner);
+            let sees_bound = |input: &Input| match input {
+                Input::Variable(_, column) => column.is_some_and(|column| bound[column]),
+                Input::Exists(_) => false,
+            };
+            is_walked(inner) && conditions.iter().all(|condition| lock(condition).inputs.iter().all(sees_bound))
+        }
+        _ => false,
+    }
+}
+
+/// For each column, whether every row binds it.
+fn certain(operator: &Operator) -> Vec<bool> {
+    let of = |input: &Operator, variable: &Variable| {
+        let bound = certain(input);
+        input.column(variable).is_some_and(|column| bound[column])
+    };
+    let is_certain = |variable: &Variable| match &operator.kind {
+        Kind::Facts(_) | Kind::Path(_) => true,
+        Kind::Join { left, right } | Kind::Lateral { left, right, optional: None, .. } => {
+            of(left, variable) || of(right, variable)
+        }
+        Kind::Union(inputs) => inputs.iter().all(|input| of(input, variable)),
+        Kind::Filter { inner, .. } => of(inner, variable),
+        Kind::Table(codes) => !codes.contains(&UNBOUND),
+        _ => false,
+    };
+    operator.variables.iter().map(is_certain).collect()
+}
