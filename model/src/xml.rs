@@ -27,8 +27,7 @@ pub fn is_name_start(c: char) -> bool {
 
 /// May a name without a prefix contain this character (`NameChar` without the colon)?
 pub fn is_name_char(c: char) -> bool {
-    is_name_start(c)
-        || matches!(c, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
+    is_name_start(c) || matches!(c, '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
 }
 
 /// A writer of XML that writes each carriage return as a reference, since readers take a plain one for a line feed.

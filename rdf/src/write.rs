@@ -88,9 +88,8 @@ impl<W: Write> Serializer<W> {
             return Err(Fault::new(Reason::Unsupported, message));
         }
         match self.format {
-            Format::RdfXml => {
-                xml::check(TripleRef::new(fact.subject, fact.predicate, fact.object)).map_err(|what| self.refused(&what))
-            }
+            Format::RdfXml => xml::check(TripleRef::new(fact.subject, fact.predicate, fact.object))
+                .map_err(|what| self.refused(&what)),
             Format::JsonLd if matches!(fact.object, TermRef::Triple(_)) => Err(self.refused("triple terms")),
             _ => Ok(()),
         }

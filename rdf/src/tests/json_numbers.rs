@@ -75,7 +75,8 @@ fn the_type_of_a_number_decides_its_form() {
 #[test]
 fn json_literals_are_canonical() {
     let json = "http://www.w3.org/1999/02/22-rdf-syntax-ns#JSON";
-    let document = r#"{"@id": "a:s", "a:p": {"@value": {"b": [1e20, -0, "1e20"], "a": 123456789012345678901}, "@type": "@json"}}"#;
+    let document =
+        r#"{"@id": "a:s", "a:p": {"@value": {"b": [1e20, -0, "1e20"], "a": 123456789012345678901}, "@type": "@json"}}"#;
     check(document, r#"{"a":123456789012345680000,"b":[100000000000000000000,0,"1e20"]}"#, json);
 }
 

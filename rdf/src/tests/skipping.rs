@@ -66,19 +66,9 @@ fn good(number: usize) -> String {
 }
 
 fn check(format: Format, start: &str, bad: &[u8]) {
-    let parts: [&[u8]; 9] = [
-        start.as_bytes(),
-        good(1).as_bytes(),
-        good(2).as_bytes(),
-        bad,
-        b"\n",
-        good(3).as_bytes(),
-        bad,
-        b"\n",
-        good(4).as_bytes(),
-    ]
-    .map(|part| part.to_vec().leak() as &[u8]);
-    let text = parts.concat();
+    let [one, two, three, four] = [1, 2, 3, 4].map(good);
+    let parts = [start, &one, &two].map(str::as_bytes);
+    let text = [&parts.concat()[..], bad, b"\n", three.as_bytes(), bad, b"\n", four.as_bytes()].concat();
     let shown = String::from_utf8_lossy(bad).into_owned();
     for trickle in [1, 3, 64, 100_000] {
         let parsed = skip(format, &text, trickle);
@@ -151,22 +141,14 @@ fn a_malformed_statement_does_not_move_facts_to_another_graph() {
             &["DEFAULT a:4", "a:g a:1", "a:g a:3"],
             1,
         ),
-        (
-            "GRAPH <a:g> { <a:1> \"p\" 1 . <a:2> <a:p> 2 } <a:h> { <a:3> <a:p> 3 }",
-            &["a:g a:2", "a:h a:3"],
-            1,
-        ),
+        ("GRAPH <a:g> { <a:1> \"p\" 1 . <a:2> <a:p> 2 } <a:h> { <a:3> <a:p> 3 }", &["a:g a:2", "a:h a:3"], 1),
         ("<a:g> { <a:1> <a:p> 1 . <a:2> \"p\" 2 } <a:3> <a:p> 3 .", &["DEFAULT a:3", "a:g a:1"], 1),
         // The graph of a malformed name is left out with it.
         ("nope:g { <a:1> <a:p> 1 . <a:2> <a:p> 2 } <a:3> <a:p> 3 .", &["DEFAULT a:3"], 1),
         ("<a:1> <a:p> { <a:2> <a:p> 2 } . <a:3> <a:p> 3 .", &["DEFAULT a:3"], 1),
         ("<a:1> <a:p> { <a:2> <a:p> 2 . <a:x> <a:p> 2 } . <a:3> <a:p> 3 .", &["DEFAULT a:3"], 1),
         // A graph that is not closed ends where the next one begins.
-        (
-            "<a:g> { <a:1> <a:p> 1 . <a:h> { <a:2> <a:p> 2 } <a:3> <a:p> 3 .",
-            &["DEFAULT a:3", "a:g a:1", "a:h a:2"],
-            1,
-        ),
+        ("<a:g> { <a:1> <a:p> 1 . <a:h> { <a:2> <a:p> 2 } <a:3> <a:p> 3 .", &["DEFAULT a:3", "a:g a:1", "a:h a:2"], 1),
         ("<a:g> { <a:1> <a:p> 1 . <a:2> <a:p> \"open .\n<a:3> <a:p> 3 . }", &["a:g a:1", "a:g a:3"], 1),
         ("<a:g> { <a:1> <a:p> 1 . <a:2> <a:p> 2 . ", &["a:g a:1", "a:g a:2"], 1),
     ];

@@ -111,10 +111,7 @@ fn xml_literals_are_canonical() {
             "<b z='1' y=\"2\" a:c='&quot;&#10;'>t</b >",
             "<b xmlns:a=\"http://a/\" y=\"2\" z=\"1\" a:c=\"&quot;&#xA;\">t</b>",
         ),
-        (
-            "<a:b><a:c/></a:b><a:d/>",
-            "<a:b xmlns:a=\"http://a/\"><a:c></a:c></a:b><a:d xmlns:a=\"http://a/\"></a:d>",
-        ),
+        ("<a:b><a:c/></a:b><a:d/>", "<a:b xmlns:a=\"http://a/\"><a:c></a:c></a:b><a:d xmlns:a=\"http://a/\"></a:d>"),
         (
             "<b xmlns='http://n/' xmlns:u='http://u/'><c xmlns=''><d xmlns='http://n/'/></c></b>",
             "<b xmlns=\"http://n/\"><c xmlns=\"\"><d xmlns=\"http://n/\"></d></c></b>",
@@ -135,6 +132,20 @@ fn xml_literals_are_canonical() {
     let several = "<a:p rdf:parseType='Literal'><b/></a:p><a:p rdf:parseType='Literal'>c</a:p><a:p>d</a:p>";
     assert_eq!(objects(several).len(), 3);
     assert_eq!(objects("<a:p rdf:parseType='Literal' rdf:ID='i' xml:base='http://b/'>x</a:p>").len(), 5);
+}
+
+#[test]
+fn nothing_else_says_what_the_content_is() {
+    for (bad, says) in
+        [("rdf:resource='a:o'", "rdf:resource"), ("a:q='x'", "a:q"), ("rdf:datatype='a:t'", "rdf:datatype")]
+    {
+        for kind in ["Literal", "Resource", "Collection"] {
+            let text = format!("<a:b {RDF}>\n<a:p rdf:parseType='{kind}' {bad}/></a:b>");
+            let fault = read(&text).expect_err(bad);
+            assert_eq!((fault.reason, fault.position.as_ref().map(|at| at.line)), (Reason::Syntax, Some(2)), "{fault}");
+            assert!(fault.message.contains(says), "{fault}");
+        }
+    }
 }
 
 #[test]

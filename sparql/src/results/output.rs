@@ -128,7 +128,8 @@ impl SolutionWriter {
             QueryResultsFormat::Tsv => direct(Form::Tsv),
             _ => {
                 let serializer = QueryResultsSerializer::from_format(format);
-                let serializer = serializer.serialize_solutions_to_writer(CarriageReturns::new(buffer.clone()), variables.clone());
+                let serializer =
+                    serializer.serialize_solutions_to_writer(CarriageReturns::new(buffer.clone()), variables.clone());
                 RowWriter::Xml(serializer.map_err(write_fault)?, variables)
             }
         };
@@ -178,7 +179,8 @@ fn xml_row<W: Write>(
     for (variable, term) in bound() {
         if let Some(bad) = invalid_in_xml(term.as_ref()) {
             let bad = u32::from(bad);
-            let message = format!("XML cannot hold the character U+{bad:04X}, which {variable} has; ask for JSON or TSV");
+            let message =
+                format!("XML cannot hold the character U+{bad:04X}, which {variable} has; ask for JSON or TSV");
             return Err(Fault::new(Reason::Unsupported, message));
         }
     }

@@ -66,7 +66,9 @@ pub(crate) fn replaced(text: &[u8]) -> (Cow<'_, [u8]>, StandIns) {
     for (start, token) in numbers(text) {
         let Some(forms) = mistaken(token) else { continue };
         let unused = |stand_in: &Forms| {
-            [&stand_in.integer, &stand_in.double, &stand_in.json].iter().all(|form| memmem::find(text, form.as_bytes()).is_none())
+            [&stand_in.integer, &stand_in.double, &stand_in.json]
+                .iter()
+                .all(|form| memmem::find(text, form.as_bytes()).is_none())
         };
         let Some(stand_in) = free.find(unused) else { break };
         new.extend_from_slice(&text[copied..start]);
@@ -197,7 +199,18 @@ mod tests {
             let forms = mistaken(token.as_bytes()).unwrap_or_else(|| panic!("{token}"));
             assert_eq!((&*forms.integer, &*forms.double), (integer, double), "{token}");
         }
-        for other in ["0", "1", "99999999999999999999", "1e19", "1e21", "100000000000000000000.5", "1E-20", "1e", "-", "1.2.3e19"] {
+        for other in [
+            "0",
+            "1",
+            "99999999999999999999",
+            "1e19",
+            "1e21",
+            "100000000000000000000.5",
+            "1E-20",
+            "1e",
+            "-",
+            "1.2.3e19",
+        ] {
             assert_eq!(mistaken(other.as_bytes()), None, "{other}");
         }
     }

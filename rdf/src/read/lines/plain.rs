@@ -12,8 +12,8 @@
 //!
 //! Invariant: a plain line is well-formed, and oxttl reads the same fact from it.
 
-use crate::format::Format;
 use crate::batch::plain::{Known, PlainFact, PlainTerm, TermPosition};
+use crate::format::Format;
 use memchr::{memchr2, memchr3};
 use oxrdf::vocab::rdf;
 use oxrdf::{BlankNodeRef, LiteralRef, NamedNodeRef};

@@ -4,6 +4,7 @@
 //! statements has to keep them apart, which is [`skip`].
 
 mod parser;
+mod place;
 mod scan;
 mod skip;
 

@@ -78,14 +78,12 @@ impl Statements {
     pub(crate) fn context(&self) -> Context {
         let owned = |(name, iri): (&str, &str)| (name.to_owned(), iri.to_owned());
         match &self.parser {
-            Parser::Turtle(parser) => Context {
-                base: parser.base_iri().map(str::to_owned),
-                prefixes: parser.prefixes().map(owned).collect(),
-            },
-            Parser::TriG(parser) => Context {
-                base: parser.base_iri().map(str::to_owned),
-                prefixes: parser.prefixes().map(owned).collect(),
-            },
+            Parser::Turtle(parser) => {
+                Context { base: parser.base_iri().map(str::to_owned), prefixes: parser.prefixes().map(owned).collect() }
+            }
+            Parser::TriG(parser) => {
+                Context { base: parser.base_iri().map(str::to_owned), prefixes: parser.prefixes().map(owned).collect() }
+            }
         }
     }
 

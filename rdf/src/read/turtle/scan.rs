@@ -230,7 +230,11 @@ impl Scan {
 
     /// Ends a token at the end of its line, and with it the statement, if the line looks like the end of one.
     fn break_token(&mut self, text: &[u8], line_end: usize, last: u8) {
-        let what = if last == b'>' { "an IRI without its > on this line" } else { "a string without its closing quote on this line" };
+        let what = if last == b'>' {
+            "an IRI without its > on this line"
+        } else {
+            "a string without its closing quote on this line"
+        };
         if let Some(recovery) = &mut self.recovery {
             recovery.broken.get_or_insert((self.token_start, what));
         }

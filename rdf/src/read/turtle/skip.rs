@@ -18,6 +18,7 @@ use crate::read::position::count_line_ends;
 use crate::read::relative::explained;
 use crate::read::source::Bytes;
 use crate::read::turtle::parser::{Context, Statements};
+use crate::read::turtle::place::{Origin, Place};
 use crate::read::turtle::scan::{Scan, Segment};
 use crate::read::turtle::{HELD_BYTES, graph_label, place_after, token_of};
 use entail_model::{Fault, Reason};
@@ -42,17 +43,6 @@ pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
     reader.outlet.finish()
 }
 
-/// The graph that the text is in.
-#[derive(Clone, Debug)]
-enum Place {
-    /// Outside of braces.
-    Outside,
-    /// In the graph that this text opens, whose name has this random label.
-    Graph { opening: Vec<u8>, label: Option<u128> },
-    /// In a graph whose name is malformed: its statements are left out with it.
-    Lost,
-}
-
 /// A statement that is passed to its parser in parts.
 struct Long {
     parser: Statements,
@@ -61,25 +51,6 @@ struct Long {
     failed: bool,
     /// The opening of the graph that it opens.
     opening: Option<Vec<u8>>,
-}
-
-/// The position in the file of what a parser read after its opening.
-#[derive(Clone, Copy)]
-struct Origin {
-    opening_lines: u64,
-    opening_bytes: u64,
-    line: u64,
-    column: u64,
-}
-
-impl Origin {
-    /// The position in the file, counted from zero.
-    fn place(self, line: u64, column: u64) -> (u64, u64) {
-        match line.saturating_sub(self.opening_lines) {
-            0 => (self.line, self.column + column),
-            lines => (self.line + lines, column),
-        }
-    }
 }
 
 struct Reader<'j, 'a> {
@@ -405,20 +376,5 @@ impl<'j, 'a> Reader<'j, 'a> {
         }
         self.context = long.parser.context();
         Ok(())
-    }
-}
-
-impl Place {
-    /// The text that brings a parser to this place; it ends with a line end.
-    fn replay(&self) -> Vec<u8> {
-        let Self::Graph { opening, label } = self else { return Vec::new() };
-        let text = opening.trim_ascii_start();
-        let is_keyword = text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"GRAPH"));
-        let name = if is_keyword { text[5..].trim_ascii_start() } else { text };
-        match label {
-            // The brackets would make another node.
-            Some(label) if name.starts_with(b"[") => format!("_:{label:x} {{\n").into_bytes(),
-            _ => opening.clone(),
-        }
     }
 }

@@ -145,7 +145,10 @@ pub(crate) fn check_characters(text: &[u8]) -> Result<(), (usize, Fault)> {
     }
     for bad in ["\u{fffe}", "\u{ffff}"] {
         if let Some(at) = memmem::find(text, bad.as_bytes()) {
-            let message = format!("the character U+{:04X}, which no XML document can contain", bad.chars().map(u32::from).sum::<u32>());
+            let message = format!(
+                "the character U+{:04X}, which no XML document can contain",
+                bad.chars().map(u32::from).sum::<u32>()
+            );
             return Err((at, Fault::new(Reason::Syntax, message)));
         }
     }

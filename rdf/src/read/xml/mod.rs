@@ -1,8 +1,10 @@
 //! RDF/XML: the parser behind a reader that enforces limits and mends what the parser does not read correctly. Reading ends at the first malformed place: an XML parser
 //! cannot continue after it.
 
+mod attributes;
 mod literal;
 mod markup;
+mod pieces;
 mod reader;
 mod scope;
 mod tag;
@@ -11,10 +13,11 @@ use crate::batch::blank::BlankNames;
 use crate::read::outlet::{Job, Outlet};
 use crate::read::relative::explained;
 use crate::read::source::Bytes;
+use attributes::NO_LANGUAGE;
 use entail_model::{Fault, Reason};
 use oxrdf::{Literal, Quad, Term};
 use oxrdfio::{RdfFormat, RdfParser};
-use reader::{CleanReader, NO_LANGUAGE, Seen};
+use reader::{CleanReader, Seen};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;

@@ -6,7 +6,7 @@
 //! ```
 //! What the parser does not read correctly, and gets in another form:
 //! - a comment or an instruction within a text, or a CDATA section: one run of text;
-//! - `xml:lang=""`: the tag [`NO_LANGUAGE`], which the caller removes from literals;
+//! - `xml:lang=""`: the tag [`NO_LANGUAGE`](super::attributes::NO_LANGUAGE), which the caller removes from literals;
 //! - a relative `xml:base`: the IRI that it stands for;
 //! - XML literals, and values of `rdf:parseType` that count as such: their canonical text with a datatype;
 //! - entities in single quotes, and line ends and tabs in attributes.
@@ -18,10 +18,12 @@
 use crate::batch::blank::random_label;
 use crate::read::outlet::Job;
 use crate::read::source::Bytes;
+use crate::read::xml::attributes::{RDF, as_literal, check_parse_type, declare, in_attribute, is_content, language};
 use crate::read::xml::literal::{Canonical, escape};
 use crate::read::xml::markup::{Entities, attribute_values, check_characters};
+use crate::read::xml::pieces::{Input, LineColumn, Markup, after, kind_of, markup_len, section};
 use crate::read::xml::scope::Scope;
-use crate::read::xml::tag::{Attribute, Tag, normalize_values, split_name};
+use crate::read::xml::tag::{Tag, normalize_values, split_name};
 use entail_model::{Fault, Reason};
 use std::cell::RefCell;
 use std::io::{self, Read};
@@ -30,9 +32,6 @@ use std::rc::Rc;
 /// The deepest nesting of elements: each level costs the parser some state, and nested triple terms are nested
 /// elements.
 const DEPTH_MAX: usize = 2_000;
-const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
-/// The language of text that has none, within an element that has one.
-pub(crate) const NO_LANGUAGE: &str = "x-entail-none";
 
 /// The state of the scan, shared between the reader and the caller of the parser.
 #[derive(Default)]
@@ -48,32 +47,9 @@ pub(crate) struct Seen {
     pub(crate) between_nodes: bool,
 }
 
-/// A position in the file, counted from one.
-type LineColumn = (u64, u64);
-
-/// The kinds of markup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Markup {
-    Comment,
-    Instruction,
-    CData,
-    DocumentType,
-    End,
-    Start,
-}
-
 pub(crate) struct CleanReader<'j, 'a, B> {
     job: &'j Job<'a>,
-    bytes: B,
-    held: Vec<u8>,
-    /// The current piece of the input, as a range of `held`.
-    start: usize,
-    end: usize,
-    /// The position after it.
-    line: u64,
-    column: u64,
-    /// Was the last byte of the input a carriage return, which was replaced?
-    after_return: bool,
+    input: Input<B>,
     /// The current piece for the parser, and how much of it was returned.
     out: Vec<u8>,
     given: usize,
@@ -89,7 +65,6 @@ pub(crate) struct CleanReader<'j, 'a, B> {
     literal: Option<Canonical>,
     scope: Scope,
     entities: Entities,
-    is_end: bool,
     seen: Rc<RefCell<Seen>>,
 }
 
@@ -97,13 +72,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     pub(crate) fn new(job: &'j Job<'a>, bytes: B, seen: Rc<RefCell<Seen>>) -> Self {
         Self {
             job,
-            bytes,
-            held: Vec::new(),
-            start: 0,
-            end: 0,
-            line: 1,
-            column: 1,
-            after_return: false,
+            input: Input::new(bytes, job.request.limits.term_bytes),
             out: Vec::new(),
             given: 0,
             run: Vec::new(),
@@ -115,7 +84,6 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
             literal: None,
             scope: Scope::new(job.request.base_iri.as_deref()),
             entities: Entities::default(),
-            is_end: false,
             seen,
         }
     }
@@ -132,7 +100,8 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
             if !is_markup {
                 return self.give_end();
             }
-            let place = (self.line, self.column - 1);
+            let (line, column) = self.input.place();
+            let place = (line, column - 1);
             let kind = self.take_markup(place)?;
             let is_given = match kind {
                 _ if self.literal.is_some() => self.add_to_literal(kind, place)?,
@@ -150,85 +119,38 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
 
     /// Takes text up to a `<` into the run, and the `<`; returns whether there is one.
     fn take_text(&mut self) -> Result<bool, Fault> {
-        let limit = self.job.request.limits.term_bytes;
-        let place = (self.line, self.column);
-        let found = self.find(|text, from| memchr::memchr(b'<', &text[from..]).map(|at| from + at + 1))?;
-        let Some(length) = found else { return Err(self.too_long(place, "text")) };
-        (self.start, self.end) = (self.end, self.end + length);
-        let piece = &self.held[self.start..self.end];
-        let is_markup = piece.ends_with(b"<");
-        let text = &piece[..length - usize::from(is_markup)];
+        let place = self.input.place();
+        if !self.input.take_text()? {
+            return Err(self.too_long(place, "text"));
+        }
+        let piece = self.input.piece();
+        let (text, is_markup) = piece.strip_suffix(b"<").map_or((piece, false), |text| (text, true));
         let blank = text.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         if blank < text.len() {
-            self.run_place.get_or_insert_with(|| after(&text[..blank], place.0, place.1));
+            self.run_place.get_or_insert_with(|| after(&text[..blank], place));
         }
-        check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], place.0, place.1)))?;
-        if self.run.len() + self.entities.expanded_len(text) > limit {
-            return Err(self.literal_too_long(place));
+        check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], place)))?;
+        if self.run.len() + self.entities.expanded_len(text) > self.job.request.limits.term_bytes {
+            return Err(self.too_long(place, "a literal"));
         }
         self.run.extend_from_slice(text);
-        (self.line, self.column) = after(piece, place.0, place.1);
         Ok(is_markup)
     }
 
     /// Takes the rest of the markup after a `<` at this position.
     fn take_markup(&mut self, place: LineColumn) -> Result<Markup, Fault> {
-        let Some(length) = self.find(markup_len)? else {
+        let start = self.input.place();
+        if !self.input.take_markup()? {
             return Err(self.too_long(place, "a tag, comment or declaration"));
-        };
-        (self.start, self.end) = (self.end, self.end + length);
-        let text = &self.held[self.start..self.end];
-        let is_whole = markup_len(text, 0).is_some();
-        let kind = kind_of(text);
-        check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], place.0, place.1 + 1)))?;
-        (self.line, self.column) = after(text, self.line, self.column);
-        if !is_whole {
+        }
+        let text = self.input.piece();
+        check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], start)))?;
+        if markup_len(text, 0).is_none() {
             let what = if self.depth > 0 { "an element" } else { "a tag" };
-            return Err(self.job.syntax(self.line, self.column, format!("the document ends inside {what}")));
+            let (line, column) = self.input.place();
+            return Err(self.job.syntax(line, column, format!("the document ends inside {what}")));
         }
-        Ok(kind)
-    }
-
-    /// The length that `find` finds at the end of the current piece, reading as much as necessary; at the end of the
-    /// input all that is left, and nothing for more than a term may have.
-    fn find(&mut self, find: impl Fn(&[u8], usize) -> Option<usize>) -> Result<Option<usize>, Fault> {
-        let limit = self.job.request.limits.term_bytes;
-        let mut from = 0;
-        loop {
-            let text = &self.held[self.end..];
-            if let Some(length) = find(text, from) {
-                return Ok(Some(length));
-            }
-            if text.len() > limit {
-                return Ok(None);
-            }
-            from = text.len();
-            self.held.drain(..self.end);
-            (self.start, self.end) = (0, 0);
-            if self.is_end || self.bytes.read_into(&mut self.held)? == 0 {
-                self.is_end = true;
-                return Ok(Some(self.held.len()));
-            }
-            self.normalize_line_ends(from);
-        }
-    }
-
-    /// Replaces each line end after an offset of the input by a line feed, as XML demands.
-    fn normalize_line_ends(&mut self, from: usize) {
-        if !self.after_return && memchr::memchr(b'\r', &self.held[from..]).is_none() {
-            return;
-        }
-        let mut to = from;
-        for at in from..self.held.len() {
-            let byte = self.held[at];
-            let is_second = byte == b'\n' && self.after_return;
-            self.after_return = byte == b'\r';
-            if !is_second {
-                self.held[to] = if byte == b'\r' { b'\n' } else { byte };
-                to += 1;
-            }
-        }
-        self.held.truncate(to);
+        Ok(kind_of(text))
     }
 
     fn placed(&self, fault: Fault, place: LineColumn) -> Fault {
@@ -238,10 +160,6 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     fn too_long(&self, place: LineColumn, what: &str) -> Fault {
         let limit = self.job.request.limits.term_bytes;
         self.job.limit(place.0, place.1, format!("{what} of more than {limit} bytes"))
-    }
-
-    fn literal_too_long(&self, place: LineColumn) -> Fault {
-        self.too_long(place, "a literal")
     }
 
     /// Makes a piece of the parser's text known as the last one.
@@ -262,7 +180,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     }
 
     fn give_end(&mut self) -> Result<(), Fault> {
-        let end = (self.line, self.column);
+        let end = self.input.place();
         let text_place = self.run_place.take().filter(|_| self.depth == 0);
         self.begin_piece(end);
         let (place, message) = match (text_place, self.depth, self.roots) {
@@ -276,28 +194,28 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
 
     /// Adds a CDATA section to the run.
     fn add_section(&mut self) -> bool {
-        let text = section(&self.held[self.start..self.end]);
+        let text = section(self.input.piece());
         escape(text, b"&<>", &mut self.run);
-        self.run_place.get_or_insert((self.line, self.column));
+        self.run_place.get_or_insert(self.input.place());
         false
     }
 
     /// Gives the XML declaration to the parser, which checks the encoding; other instructions have no meaning in RDF/XML.
     fn give_declaration(&mut self, place: LineColumn) -> bool {
-        let text = &self.held[self.start..self.end];
+        let text = self.input.piece();
         let is_declaration = text.starts_with(b"?xml") && text.get(4).is_some_and(u8::is_ascii_whitespace);
         if !is_declaration || self.roots > 0 {
             return false;
         }
         self.out.append(&mut self.run);
         self.out.push(b'<');
-        self.out.extend_from_slice(&self.held[self.start..self.end]);
+        self.out.extend_from_slice(self.input.piece());
         self.begin_piece(place);
         true
     }
 
     fn give_document_type(&mut self, place: LineColumn) -> Result<bool, Fault> {
-        let text = &self.held[self.start..self.end];
+        let text = self.input.piece();
         let declared = if is_doctype(text) { self.entities.declare(text) } else { Ok(text.to_vec()) };
         let text = declared.map_err(|fault| self.placed(fault, place))?;
         self.out.append(&mut self.run);
@@ -314,7 +232,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
         literal.text(&text);
         self.run.clear();
         if literal.len() > self.job.request.limits.term_bytes {
-            return Err(self.literal_too_long(place));
+            return Err(self.too_long(place, "a literal"));
         }
         if kind == Markup::End && literal.depth() == 0 {
             escape(&literal.finish(), b"&<>\r", &mut self.run);
@@ -326,8 +244,8 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     }
 
     fn extend_literal(&mut self, literal: &mut Canonical, kind: Markup) -> Result<(), Fault> {
-        normalize_values(&mut self.held[self.start..self.end]);
-        let text = &self.held[self.start..self.end];
+        normalize_values(self.input.piece_mut());
+        let text = self.input.piece();
         match kind {
             Markup::Comment | Markup::Instruction => literal.other(text),
             Markup::CData => literal.text(section(text)),
@@ -352,19 +270,19 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     /// Gives the current tag to the parser.
     fn give_tag(&mut self, place: LineColumn) -> Result<(), Fault> {
         self.begin_piece(place);
-        if self.held[self.start] != b'/' {
+        if self.input.piece().first() != Some(&b'/') {
             return self.give_start().map_err(|fault| self.placed(fault, place));
         }
         self.depth = self.depth.saturating_sub(1);
         self.scope.close(self.depth);
-        self.out.extend_from_slice(&self.held[self.start..self.end]);
+        self.out.extend_from_slice(self.input.piece());
         Ok(())
     }
 
     fn give_start(&mut self) -> Result<(), Fault> {
         self.check_start()?;
-        normalize_values(&mut self.held[self.start..self.end]);
-        let text = &self.held[self.start..self.end];
+        normalize_values(self.input.piece_mut());
+        let text = self.input.piece();
         let Some(tag) = Tag::read(text) else {
             // The parser reports what is malformed.
             self.depth += usize::from(!text.ends_with(b"/>"));
@@ -374,6 +292,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
         let depth = self.depth + 1;
         check_depth(depth)?;
         declare(&mut self.scope, depth, text, &tag, &self.entities)?;
+        check_parse_type(&self.scope, text, &tag)?;
         let mut is_literal = false;
         let mut copied = 0;
         for attribute in &tag.attributes {
@@ -409,7 +328,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     }
 
     fn check_start(&mut self) -> Result<(), Fault> {
-        let tag = &self.held[self.start..self.end];
+        let tag = self.input.piece();
         for label in attribute_values(tag, "odeID") {
             if label.contains(&b'&') {
                 return Err(Fault::new(Reason::Unsupported, "an rdf:nodeID with character references in it"));
@@ -438,59 +357,6 @@ fn check_depth(depth: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Declares the namespaces of a start tag.
-fn declare(scope: &mut Scope, depth: usize, text: &[u8], tag: &Tag, entities: &Entities) -> Result<(), Fault> {
-    for attribute in &tag.attributes {
-        let prefix = match split_name(&text[attribute.name.clone()]) {
-            (b"xmlns", prefix) => prefix,
-            (b"", b"xmlns") => b"",
-            _ => continue,
-        };
-        scope.declare(depth, prefix, entities.resolved(&text[attribute.value.clone()])?);
-    }
-    Ok(())
-}
-
-/// The language tag in place of an empty one.
-fn language(value: &[u8]) -> Result<Option<&'static [u8]>, Fault> {
-    if value.eq_ignore_ascii_case(NO_LANGUAGE.as_bytes()) {
-        return Err(Fault::new(Reason::Unsupported, format!("the language tag {NO_LANGUAGE}, which is reserved")));
-    }
-    Ok(value.is_empty().then_some(NO_LANGUAGE.as_bytes()))
-}
-
-/// An IRI as the value of an attribute in any quotes.
-fn in_attribute(iri: &str) -> Vec<u8> {
-    iri.replace('&', "&amp;").replace('\'', "&#39;").into_bytes()
-}
-
-/// Is the content of an element with this `rdf:parseType` an XML literal? Values that have no meaning count as `Literal`.
-fn is_content(parse_type: &[u8]) -> bool {
-    !matches!(parse_type, b"Resource" | b"Collection" | b"Triple")
-}
-
-/// The datatype of XML literals in place of a `rdf:parseType`, without the last quote.
-fn as_literal(prefix: &[u8], text: &[u8], parse_type: &Attribute) -> Vec<u8> {
-    let quote = &text[parse_type.value.start - 1..parse_type.value.start];
-    [prefix, b":datatype=", quote, RDF.as_bytes(), b"XMLLiteral"].concat()
-}
-
-/// The text of a CDATA section.
-fn section(markup: &[u8]) -> &[u8] {
-    markup.strip_prefix(b"![CDATA[").and_then(|text| text.strip_suffix(b"]]>")).unwrap_or_default()
-}
-
-fn kind_of(markup: &[u8]) -> Markup {
-    match markup {
-        [b'!', b'-', b'-', ..] => Markup::Comment,
-        [b'!', ..] if markup.starts_with(b"![CDATA[") => Markup::CData,
-        [b'!', ..] => Markup::DocumentType,
-        [b'?', ..] => Markup::Instruction,
-        [b'/', ..] => Markup::End,
-        _ => Markup::Start,
-    }
-}
-
 /// Is this the usual root, whose children are the node elements? Other documents are a single node element.
 fn is_rdf_root(tag: &[u8]) -> bool {
     tag.starts_with(b"rdf:RDF") && attribute_values(tag, "xmlns:rdf").any(|namespace| namespace == RDF.as_bytes())
@@ -498,66 +364,6 @@ fn is_rdf_root(tag: &[u8]) -> bool {
 
 fn is_doctype(markup: &[u8]) -> bool {
     markup.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"!DOCTYPE"))
-}
-
-/// The length of markup including the `>` that ends it, if that is buffered; nothing before `from` ends it.
-///
-/// `text` begins after the `<`. A `>` within quotes ends no tag, one within a comment ends no comment.
-fn markup_len(text: &[u8], from: usize) -> Option<usize> {
-    let terminated_by = |end: &[u8], start: usize| {
-        let start = start.max(from.saturating_sub(end.len())).min(text.len());
-        memchr::memmem::find(&text[start..], end).map(|at| start + at + end.len())
-    };
-    if text.starts_with(b"!--") {
-        terminated_by(b"-->", 3)
-    } else if text.starts_with(b"![CDATA[") {
-        terminated_by(b"]]>", 8)
-    } else if text.starts_with(b"?") {
-        terminated_by(b"?>", 1)
-    } else if text.len() < 9 && text.starts_with(b"!") && !text.contains(&b'>') {
-        None
-    } else if text.starts_with(b"!") {
-        doctype_len(text)
-    } else {
-        tag_len(text)
-    }
-}
-
-fn tag_len(text: &[u8]) -> Option<usize> {
-    let mut quote = None;
-    for (at, byte) in text.iter().enumerate() {
-        match (quote, byte) {
-            (None, b'>') => return Some(at + 1),
-            (None, b'"' | b'\'') => quote = Some(*byte),
-            (Some(open), byte) if open == *byte => quote = None,
-            _ => {}
-        }
-    }
-    None
-}
-
-fn doctype_len(text: &[u8]) -> Option<usize> {
-    // The parser counts angle brackets, so the reader does too.
-    let mut open = 1usize;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'<' => open += 1,
-            b'>' => open -= 1,
-            _ => {}
-        }
-        if open == 0 {
-            return Some(at + 1);
-        }
-    }
-    None
-}
-
-/// The position after `text` that begins at this position, both counted from one; columns count characters.
-fn after(text: &[u8], line: u64, column: u64) -> (u64, u64) {
-    let feeds = memchr::memchr_iter(b'\n', text).count() as u64;
-    let last_line = memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..]);
-    let characters = last_line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
-    if feeds == 0 { (line, column + characters) } else { (line + feeds, 1 + characters) }
 }
 
 impl<B: Bytes> Read for CleanReader<'_, '_, B> {

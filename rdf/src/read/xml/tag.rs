@@ -72,7 +72,9 @@ pub(crate) fn split_name(name: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn name_len(text: &[u8]) -> usize {
-    text.iter().position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'=' | b'"' | b'\'' | b'<')).unwrap_or(text.len())
+    text.iter()
+        .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'=' | b'"' | b'\'' | b'<'))
+        .unwrap_or(text.len())
 }
 
 fn blank_len(text: &[u8]) -> usize {
@@ -85,7 +87,8 @@ mod tests {
 
     fn read(tag: &str) -> Option<(String, Vec<(String, String)>, bool)> {
         let found = Tag::read(tag.as_bytes())?;
-        let pairs = found.attributes.iter().map(|it| (tag[it.name.clone()].to_owned(), tag[it.value.clone()].to_owned()));
+        let pairs =
+            found.attributes.iter().map(|it| (tag[it.name.clone()].to_owned(), tag[it.value.clone()].to_owned()));
         Some((tag[found.name.clone()].to_owned(), pairs.collect(), found.is_empty))
     }
 
