@@ -26,7 +26,9 @@ fn a_malformed_line_stops_a_load_with_its_place() {
     assert_eq!(done.code, Some(1));
     // The subject and the predicate stand there, the object does not.
     assert!(done.err.starts_with(&format!("error: {file}:25001:")), "{}", done.err);
-    assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    // The message, the line, and a caret.
+    assert_eq!(done.err.lines().count(), 3, "{}", done.err);
+    assert!(done.err.contains("  25001 | <urn:a> <urn:p> ."), "{}", done.err);
     let place: Vec<&str> = done.err.trim_end()[format!("error: {file}:").len()..].splitn(3, ':').collect();
     assert!(place[1].parse::<u64>().is_ok_and(|column| (17..=18).contains(&column)), "{}", done.err);
     assert!(place[2].len() > 5, "a reason: {}", done.err);
