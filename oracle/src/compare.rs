@@ -106,6 +106,23 @@ fn canonical(literal: &Literal) -> Literal {
     }
 }
 
+/// An answer whose numbers and booleans have their canonical forms, for answers that are compared by value.
+pub fn by_value(answer: &Answer) -> Answer {
+    let change = |term: &Term| if let Term::Literal(literal) = term { canonical(literal).into() } else { term.clone() };
+    match answer {
+        Answer::Boolean(value) => Answer::Boolean(*value),
+        Answer::Graph(triples) => {
+            let triple = |triple: &Triple| Triple { object: mapped(&triple.object, &change), ..triple.clone() };
+            Answer::Graph(triples.iter().map(triple).collect())
+        }
+        Answer::Solutions { variables, rows } => {
+            let cell = |cell: &Option<Term>| cell.as_ref().map(|term| mapped(term, &change));
+            let rows = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
+            Answer::Solutions { variables: variables.clone(), rows }
+        }
+    }
+}
+
 /// A term with other terms in the place of its blank nodes and literals.
 fn mapped(term: &Term, change: &dyn Fn(&Term) -> Term) -> Term {
     let Term::Triple(triple) = term else { return change(term) };

@@ -165,7 +165,7 @@ fn cast(datatype: &str, term: &Term) -> Result<Term, Fail> {
         return Err(undecided("a cast of a literal of an unknown datatype"));
     }
     match (datatype, value) {
-        (_, Value::Language(..)) => Err(undecided("a cast of a text with a language")),
+        (_, Value::Language(_)) => Err(undecided("a cast of a text with a language")),
         ("string", Value::Iri(text) | Value::Text(text)) => Ok(simple(text)),
         ("string", Value::Boolean(value)) => Ok(simple(value.to_string())),
         ("string", Value::Number(number)) => Ok(simple(number.plain()?)),

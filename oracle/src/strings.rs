@@ -17,10 +17,10 @@ impl Text {
     fn of(term: &Term) -> Result<Self, Fail> {
         match (Value::of(term)?, term) {
             (Value::Text(text), _) => Ok(Self { text: text.to_owned(), language: None }),
-            (Value::Language(text, _), Term::Literal(literal)) if literal.direction().is_none() => {
+            (Value::Language(text), Term::Literal(literal)) if literal.direction().is_none() => {
                 Ok(Self { text: text.to_owned(), language: literal.language().map(str::to_owned) })
             }
-            (Value::Language(..), _) => Err(undecided("a text with a direction")),
+            (Value::Language(_), _) => Err(undecided("a text with a direction")),
             _ => Err(Fail::Error),
         }
     }

@@ -48,8 +48,12 @@ impl Moment {
         let mut parts = time.split(':');
         let (hour, minute) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?);
         let nanoseconds = seconds(parts.next().filter(|_| parts.next().is_none())?)?;
-        let is_valid =
-            (1..=12).contains(&month) && (1..=days_of_month(year, month)).contains(&day) && hour < 24 && minute < 60;
+        // The end of a day is the begin of the next.
+        let is_end = hour == 24 && minute == 0 && nanoseconds == 0;
+        let is_valid = (1..=12).contains(&month)
+            && (1..=days_of_month(year, month)).contains(&day)
+            && (hour < 24 || is_end)
+            && minute < 60;
         is_valid.then_some(Self { year, month, day, hour, minute, nanoseconds, zone })
     }
 

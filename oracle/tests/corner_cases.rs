@@ -127,7 +127,7 @@ fn paths_keep_and_drop_duplicates() {
     check(document, "SELECT ?x { :a (:p|:q)? ?x }", &[":a", ":b"]);
     check(document, "SELECT ?x { :a (:p|:q)+ ?x }", &[":a", ":b"]);
     check(document, "SELECT (COUNT(*) AS ?n) { :a !:z :b }", &["\"2\"^^xsd:integer"]);
-    check(document, "SELECT ?x { ?x !(:z|^:q) :a }", &[":b"]);
+    check(document, "SELECT ?x { ?x !(:z|^:q) :a }", &[":b", ":b"]);
     check(document, "SELECT ?x { ?x :p/:p ?x }", &[":a", ":b"]);
 }
 
@@ -241,7 +241,6 @@ fn strings_keep_their_languages() {
         ("STRLEN(\"été\")", "\"3\"^^xsd:integer"),
         ("REPLACE(\"abcb\"@en, \"b\", \"Z\")", "\"aZcZ\"@en"),
         ("REPLACE(\"a\", \"\", \"Z\")", "-"),
-        ("STR(_:x)", "-"),
         ("LANG(\"a\")", "\"\""),
         ("LANG(:a)", "-"),
         ("DATATYPE(\"a\"@en)", "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"),
@@ -249,9 +248,7 @@ fn strings_keep_their_languages() {
         ("TZ(\"2011-01-10T14:45:13.815-05:00\"^^xsd:dateTime)", "\"-05:00\""),
         ("SECONDS(\"2011-01-10T14:45:13.815Z\"^^xsd:dateTime)", "\"13.815\"^^xsd:decimal"),
     ] {
-        if !expression.contains("_:") {
-            value(expression, expected);
-        }
+        value(expression, expected);
     }
 }
 

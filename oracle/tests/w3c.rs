@@ -7,7 +7,7 @@
 
 mod reading;
 
-use entail_oracle::compare::{difference, is_in_order};
+use entail_oracle::compare::{by_value, difference, is_in_order};
 use entail_oracle::{Answer, Dataset, Fail, evaluate};
 use oxrdf::vocab::rdf;
 use oxrdf::{Graph, NamedNode, NamedOrBlankNode, Term, TermRef, Triple};
@@ -161,7 +161,7 @@ impl Manifest {
             Ok(_) if is_lax => Some(Ok("REDUCED".to_owned())),
             // The variables of the suites' empty tables are not always written.
             Ok(Answer::Solutions { rows, .. }) if rows.is_empty() && is_empty(&expected) => None,
-            Ok(given) => match difference(&query, &given, &expected) {
+            Ok(given) => match difference(&query, &by_value(&given), &by_value(&expected)) {
                 Some(difference) => Some(Err(difference)),
                 None if is_in_order(&query, &expected) == Ok(false) => Some(Err("the expected order".to_owned())),
                 None => None,

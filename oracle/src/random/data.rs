@@ -67,10 +67,10 @@ pub fn literal(random: &mut Random<'_>) -> Literal {
             let (form, datatype) = *random.pick(&TYPED);
             typed(form, datatype)
         }
-        13..17 => Literal::new_simple_literal(*random.pick(&STRINGS)),
-        17 => Literal::new_typed_literal(*random.pick(&["x", "y"]), named("t")),
+        13..17 => Literal::new_simple_literal(random.word(&STRINGS)),
+        17 => Literal::new_typed_literal(random.word(&["x", "y"]), named("t")),
         _ => {
-            let (form, tag) = (*random.pick(&STRINGS), *random.pick(&LANGUAGES));
+            let (form, tag) = (random.word(&STRINGS), random.word(&LANGUAGES));
             Literal::new_language_tagged_literal_unchecked(form, tag)
         }
     }
@@ -81,16 +81,16 @@ pub fn predicate(random: &mut Random<'_>) -> NamedNode {
     match random.below(12) {
         0 | 1 => rdf::TYPE.into_owned(),
         2 => named("g0"),
-        _ => named(random.pick(&["p0", "p1", "p2"])),
+        _ => named(random.word(&["p0", "p1", "p2"])),
     }
 }
 
 pub fn graph(random: &mut Random<'_>) -> NamedNode {
-    named(random.pick(&["g0", "g1"]))
+    named(random.word(&["g0", "g1"]))
 }
 
 fn blank(random: &mut Random<'_>) -> BlankNode {
-    BlankNode::new_unchecked(*random.pick(&["b0", "b1"]))
+    BlankNode::new_unchecked(random.word(&["b0", "b1"]))
 }
 
 fn subject(random: &mut Random<'_>) -> NamedOrBlankNode {

@@ -93,13 +93,13 @@ impl Writer<'_, '_> {
     fn string_test(&mut self) -> Expression {
         let tests = [Function::Contains, Function::StrStarts, Function::StrEnds, Function::Regex];
         let text = self.text(1);
-        let part = simple(self.random.pick(&["a", "1", "b", "", "c"]));
+        let part = simple(self.random.word(&["a", "1", "b", "", "c"]));
         call(*self.random.pick(&tests), vec![text, part])
     }
 
     fn datatype(&mut self) -> Expression {
         Expression::Term(
-            typed("", self.random.pick(&["integer", "int", "string", "double"])).datatype().into_owned().into(),
+            typed("", self.random.word(&["integer", "int", "string", "double"])).datatype().into_owned().into(),
         )
     }
 
@@ -124,7 +124,7 @@ impl Writer<'_, '_> {
                 Function::Triple,
                 vec![self.variable_value(), Expression::Term(node(self.random).into()), self.value(depth - 1)],
             ),
-            20 => call(Function::Cast(self.random.pick(&CASTS)), vec![self.value(depth - 1)]),
+            20 => call(Function::Cast(self.random.word(&CASTS)), vec![self.value(depth - 1)]),
             21 => self.moment_part(),
             22 => call(Function::StrDt, vec![call(Function::Str, vec![self.variable_value()]), self.datatype()]),
             _ => {
@@ -183,9 +183,9 @@ impl Writer<'_, '_> {
             2 => call(Function::SubStr, vec![one, self.position()]),
             3 => call(Function::SubStr, vec![one, self.position(), self.position()]),
             4 => call(Function::Concat, vec![one, self.text(depth - 1)]),
-            5 => call(Function::StrBefore, vec![one, simple(self.random.pick(&["b", "", "z"]))]),
-            6 => call(Function::StrAfter, vec![one, simple(self.random.pick(&["a", "", "z"]))]),
-            7 => call(Function::Replace, vec![one, simple(self.random.pick(&["b", "1"])), simple("xy")]),
+            5 => call(Function::StrBefore, vec![one, simple(self.random.word(&["b", "", "z"]))]),
+            6 => call(Function::StrAfter, vec![one, simple(self.random.word(&["a", "", "z"]))]),
+            7 => call(Function::Replace, vec![one, simple(self.random.word(&["b", "1"])), simple("xy")]),
             8 => call(Function::Lang, vec![self.variable_value()]),
             9 => call(Function::EncodeForUri, vec![one]),
             10 => call(Function::StrLang, vec![one, simple("de")]),

@@ -29,6 +29,11 @@ impl Random<'_> {
         self.below(100) < percent
     }
 
+    /// One of several words.
+    pub fn word(&mut self, words: &[&'static str]) -> &'static str {
+        words[self.below(words.len() as u64) as usize]
+    }
+
     pub fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
         &things[self.below(things.len() as u64) as usize]
     }
@@ -42,7 +47,7 @@ fn named(name: &str) -> NamedNode {
 
 /// One of a few nodes.
 fn node(random: &mut Random<'_>) -> NamedNode {
-    named(random.pick(&["n0", "n1", "n2", "n3", "n4"]))
+    named(random.word(&["n0", "n1", "n2", "n3", "n4"]))
 }
 
 /// A case for the engine and the oracle.

@@ -67,7 +67,7 @@ impl<'w, 'n> Writer<'w, 'n> {
         if !self.names.is_empty() && self.random.chance(20) {
             return self.random.pick(&self.names).clone();
         }
-        (*self.random.pick(&VARIABLES)).to_owned()
+        (self.random.word(&VARIABLES)).to_owned()
     }
 
     fn template(&mut self) -> TriplePattern {

@@ -13,7 +13,7 @@ pub fn rules(random: &mut Random<'_>, count_max: u64) -> Vec<Rule> {
 }
 
 fn variable(random: &mut Random<'_>) -> Node {
-    Node::Variable((*random.pick(&["a", "b", "c"])).to_owned())
+    Node::Variable((random.word(&["a", "b", "c"])).to_owned())
 }
 
 fn atom(random: &mut Random<'_>) -> Element {
@@ -36,7 +36,7 @@ pub fn rule(random: &mut Random<'_>) -> Rule {
     let mut place = |random: &mut Random<'_>| Node::Variable(random.pick(&bound).clone());
     let head = |random: &mut Random<'_>, place: &mut dyn FnMut(&mut Random<'_>) -> Node| TriplePattern {
         subject: place(random),
-        predicate: Node::Term(named(random.pick(&["p0", "p1", "q0", "q1"])).into()),
+        predicate: Node::Term(named(random.word(&["p0", "p1", "q0", "q1"])).into()),
         object: if random.chance(15) { Node::Term(node(random).into()) } else { place(random) },
     };
     let heads = (0..=random.below(2)).map(|_| head(random, &mut place)).collect();

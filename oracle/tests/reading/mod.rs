@@ -155,10 +155,7 @@ impl Reader {
             }
             GraphPattern::Distinct { inner } => Select { duplicates: Duplicates::Removed, ..self.select(inner)? },
             GraphPattern::Reduced { inner } => Select { duplicates: Duplicates::Open, ..self.select(inner)? },
-            GraphPattern::Project { inner, variables } => {
-                let items = variables.iter().map(|variable| (None, variable.as_str().to_owned())).collect();
-                Select { projection: Projection::Items(items), ..self.select(inner)? }
-            }
+            GraphPattern::Project { inner, variables } => self.project(inner, variables)?,
             GraphPattern::OrderBy { inner, expression } => {
                 let key = |key: &OrderExpression| {
                     let (OrderExpression::Asc(inner) | OrderExpression::Desc(inner)) = key;
@@ -171,6 +168,34 @@ impl Reader {
             GraphPattern::Group { inner, variables, aggregates } => self.grouped(inner, variables, aggregates)?,
             other => Select::all(self.group(other)?),
         })
+    }
+
+    /// The expressions directly below are select expressions: their values are of one solution.
+    fn project(&self, inner: &GraphPattern, variables: &[spargebra::term::Variable]) -> Result<Select, Unsupported> {
+        let (order, mut below) = match inner {
+            GraphPattern::OrderBy { inner: below, .. } => (Some(inner), &**below),
+            other => (None, other),
+        };
+        let mut named = Vec::new();
+        while let GraphPattern::Extend { inner, variable, expression } = below {
+            if !variables.contains(variable) {
+                break;
+            }
+            named.insert(0, (Some(self.expression(expression)?), variable.as_str().to_owned()));
+            below = inner;
+        }
+        let mut select = match order {
+            Some(order) => Select { pattern: self.group(below)?, ..self.select(order)? },
+            None => self.select(below)?,
+        };
+        if matches!(select.projection, Projection::Items(_)) {
+            select = Select::all(Group(vec![Element::Select(Box::new(select))]));
+        }
+        let is_named = |name: &str| named.iter().any(|(_, own)| own == name);
+        let names = variables.iter().map(|variable| variable.as_str().to_owned());
+        let plain: Vec<_> = names.filter(|name| !is_named(name)).map(|name| (None, name)).collect();
+        select.projection = Projection::Items(plain.into_iter().chain(named).collect());
+        Ok(select)
     }
 
     fn grouped(
