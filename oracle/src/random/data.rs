@@ -118,7 +118,7 @@ fn fact(random: &mut Random<'_>) -> Triple {
 
 /// Facts of the default graph and of named graphs.
 pub fn facts(random: &mut Random<'_>) -> Vec<Quad> {
-    let count = 4 + random.below(14);
+    let count = 10 + random.below(30);
     (0..count).map(|_| quad(random)).collect()
 }
 

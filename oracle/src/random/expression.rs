@@ -40,6 +40,9 @@ impl Writer<'_, '_> {
     }
 
     fn constant(&mut self) -> Expression {
+        if let Some(term) = self.witness().filter(|term| !matches!(term, Term::Triple(_)) && self.random.chance(50)) {
+            return Expression::Term(term);
+        }
         let term = if self.random.chance(30) { node(self.random).into() } else { Term::from(literal(self.random)) };
         Expression::Term(term)
     }

@@ -4,7 +4,8 @@ use super::data::{graph, literal, predicate};
 use super::{Random, named, node};
 use crate::query::*;
 use crate::scope;
-use oxrdf::{NamedNode, Term};
+use oxrdf::{GraphName, NamedNode, Quad, Term, Triple};
+use std::collections::BTreeMap;
 
 /// Variables of patterns; few, so that they are shared.
 const VARIABLES: [&str; 4] = ["a", "b", "c", "d"];
@@ -13,9 +14,11 @@ pub fn reifies() -> NamedNode {
     NamedNode::new_unchecked("http://www.w3.org/1999/02/22-rdf-syntax-ns#reifies")
 }
 
-/// A random query.
-pub fn query(random: &mut Random<'_>) -> Query {
-    Writer::new(random).query()
+/// A random query over facts like these.
+pub fn query(random: &mut Random<'_>, facts: &[Quad]) -> Query {
+    let mut writer = Writer::new(random);
+    writer.facts = facts.to_vec();
+    writer.query()
 }
 
 pub struct Writer<'w, 'n> {
@@ -27,6 +30,11 @@ pub struct Writer<'w, 'n> {
     /// Inside of an EXISTS: what SPARQL 1.1 and 1.2 read in different ways is left out.
     in_exists: bool,
     pub has_bound: bool,
+    facts: Vec<Quad>,
+    /// A term for each variable: facts that hold of them become patterns, so that most patterns have matches.
+    witnesses: BTreeMap<String, Term>,
+    /// The graph that patterns are for.
+    graph: GraphName,
 }
 
 fn variable(name: &str) -> Node {
@@ -35,7 +43,12 @@ fn variable(name: &str) -> Node {
 
 impl<'w, 'n> Writer<'w, 'n> {
     pub fn new(random: &'w mut Random<'n>) -> Self {
-        Self { random, made: 0, names: Vec::new(), in_exists: false, has_bound: true }
+        Self { random, made: 0, names: Vec::new(), in_exists: false,
+            has_bound: true,
+            facts: Vec::new(),
+            witnesses: BTreeMap::new(),
+            graph: GraphName::DefaultGraph,
+        }
     }
 
     fn query(&mut self) -> Query {
@@ -183,10 +196,10 @@ impl<'w, 'n> Writer<'w, 'n> {
 
     fn group(&mut self, depth: u64) -> Group {
         let mut elements = self.triples();
-        if self.random.chance(25) {
+        if self.random.chance(15) {
             elements.clear();
         }
-        for _ in 0..=self.random.below(3) {
+        for _ in 0..self.random.below(3) {
             elements.extend(self.elements(depth));
         }
         Group(elements)
@@ -229,13 +242,20 @@ impl<'w, 'n> Writer<'w, 'n> {
     }
 
     fn graph(&mut self, depth: u64) -> Element {
-        let name = match self.random.below(6) {
-            0 | 1 => Node::Term(graph(self.random).into()),
-            2 => Node::Term(named("none").into()),
-            3 => variable(&self.variable()),
+        let name = match self.random.below(12) {
+            0..4 => Node::Term(graph(self.random).into()),
+            4 => Node::Term(named("none").into()),
+            5 => variable(&self.variable()),
             _ => variable("g"),
         };
-        Element::Graph(name, self.group(depth - 1))
+        let of_query = match &name {
+            Node::Term(Term::NamedNode(name)) => name.clone(),
+            _ => graph(self.random),
+        };
+        let outer = std::mem::replace(&mut self.graph, of_query.into());
+        let group = self.group(depth - 1);
+        self.graph = outer;
+        Element::Graph(name, group)
     }
 
     fn subquery(&mut self, depth: u64) -> Element {
@@ -257,6 +277,46 @@ impl<'w, 'n> Writer<'w, 'n> {
     }
 
     fn triple(&mut self) -> TriplePattern {
+        let facts: Vec<Triple> =
+            self.facts.iter().filter(|fact| fact.graph_name == self.graph).cloned().map(Triple::from).collect();
+        if facts.is_empty() || self.random.chance(8) {
+            return self.any_triple();
+        }
+        // A fact about a term that a variable stands for already, if there is one.
+        let is_known = |fact: &&Triple| self.witnesses.values().any(|term| *term == fact.subject.clone().into());
+        let known: Vec<Triple> = facts.iter().filter(is_known).cloned().collect();
+        let fact = if known.is_empty() || self.random.chance(15) { self.random.pick(&facts) } else { self.random.pick(&known) };
+        self.pattern_of(&fact.clone())
+    }
+
+    /// A pattern that matches a fact.
+    fn pattern_of(&mut self, fact: &Triple) -> TriplePattern {
+        TriplePattern {
+            subject: self.place_of(&fact.subject.clone().into(), 80),
+            predicate: self.place_of(&fact.predicate.clone().into(), 15),
+            object: self.place_of(&fact.object, 85),
+        }
+    }
+
+    fn place_of(&mut self, term: &Term, percent: u64) -> Node {
+        let is_blank = matches!(term, Term::BlankNode(_));
+        if !is_blank && !self.random.chance(percent) {
+            return match term {
+                Term::Triple(triple) => Node::Triple(Box::new(self.pattern_of(triple))),
+                term => Node::Term(term.clone()),
+            };
+        }
+        if self.random.chance(8) {
+            return Node::Blank(self.fresh("x"));
+        }
+        let of_term = self.witnesses.iter().find(|(_, witness)| *witness == term).map(|(name, _)| name.clone());
+        let free = VARIABLES.into_iter().find(|name| !self.witnesses.contains_key(*name)).map(str::to_owned);
+        let name = of_term.or(free).unwrap_or_else(|| self.variable());
+        self.witnesses.entry(name.clone()).or_insert_with(|| term.clone());
+        Node::Variable(name)
+    }
+
+    fn any_triple(&mut self) -> TriplePattern {
         if self.random.chance(6) {
             let reified = Node::Triple(Box::new(TriplePattern {
                 subject: self.subject(),
@@ -343,11 +403,20 @@ impl<'w, 'n> Writer<'w, 'n> {
             variables.push(second);
         }
         let width = variables.len();
-        let rows = (0..self.random.below(4)).map(|_| (0..width).map(|_| self.cell()).collect()).collect();
+        let rows = (0..1 + self.random.below(4)).map(|_| (0..width).map(|_| self.cell()).collect()).collect();
         Values { variables, rows }
     }
 
+    /// A term that a variable stands for, or another.
+    pub fn witness(&mut self) -> Option<Term> {
+        let terms: Vec<Term> = self.witnesses.values().filter(|term| !term.to_string().contains("_:")).cloned().collect();
+        (!terms.is_empty()).then(|| self.random.pick(&terms).clone())
+    }
+
     fn cell(&mut self) -> Option<Term> {
+        if let Some(term) = self.witness().filter(|_| self.random.chance(40)) {
+            return Some(term);
+        }
         match self.random.below(8) {
             0 => None,
             1..4 => Some(literal(self.random).into()),

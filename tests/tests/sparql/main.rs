@@ -5,6 +5,7 @@ mod ask;
 mod cyclic;
 mod folds;
 mod front;
+mod naive;
 mod oracle;
 mod order;
 mod profile;
