@@ -80,6 +80,7 @@ pub fn is_true(term: &Term) -> Result<bool, Fail> {
         Value::IllTyped if is_condition(term) => {
             Err(undecided("a condition that is ill-typed: false in 1.1, an error in 1.2"))
         }
+        Value::Language(_) => Err(undecided("a condition with a language: true in 1.1, an error in 1.2")),
         _ => Err(Fail::Error),
     }
 }

@@ -299,6 +299,7 @@ impl<'w, 'n> Writer<'w, 'n> {
     }
 
     fn place_of(&mut self, term: &Term, percent: u64) -> Node {
+        let is_predicate = percent < 50;
         let is_blank = matches!(term, Term::BlankNode(_));
         if !is_blank && !self.random.chance(percent) {
             return match term {
@@ -306,7 +307,7 @@ impl<'w, 'n> Writer<'w, 'n> {
                 term => Node::Term(term.clone()),
             };
         }
-        if self.random.chance(8) {
+        if !is_predicate && self.random.chance(8) {
             return Node::Blank(self.fresh("x"));
         }
         let of_term = self.witnesses.iter().find(|(_, witness)| *witness == term).map(|(name, _)| name.clone());
