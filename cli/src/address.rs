@@ -61,6 +61,10 @@ fn found(host: &str, port: u16) -> Result<SocketAddr, String> {
 pub fn advertised(text: &str) -> Result<String, String> {
     let place = text.trim().trim_start_matches("http://").trim_end_matches('/');
     match host_and_port(place) {
+        Some((host, Some(_))) if is_unspecified(host) => {
+            Err(format!("`{text}` is every network of a machine, and no other process can reach it by that"))
+        }
+        Some((host, Some(0))) if !host.is_empty() => Err(format!("`{text}` has port 0, which nobody can reach")),
         Some((host, Some(_))) if !host.is_empty() => Ok(place.to_owned()),
         Some((host, None)) if !host.is_empty() => Err(format!("`{text}` has no port, as in {host}:7401")),
         _ => Err(format!("`{text}` is not an address such as node-1:7401")),
@@ -83,6 +87,12 @@ fn url(text: &str, port_default: u16) -> Result<String, String> {
     }
 }
 
+/// Is the host the address that stands for all addresses of a machine?
+fn is_unspecified(host: &str) -> bool {
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    inside == "*" || inside.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+}
+
 /// Splits an address into host and port, each of which may be missing; `None` if the text is not an address.
 fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
     if let Ok(port) = place.parse() {
@@ -90,6 +100,10 @@ fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
     }
     if place.parse::<IpAddr>().is_ok() {
         return Some((place, None));
+    }
+    // A port that is too large is no host.
+    if !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
     // A colon inside of brackets belongs to an IPv6 address.
     let (host, port) = match place.rsplit_once(':') {
@@ -124,7 +138,7 @@ mod tests {
         }
         assert_eq!(coordinator("c").as_deref(), Ok("http://c:7401"));
         assert!(server("https://c").unwrap_err().contains("only http:// is supported"));
-        for bad in ["", "not a url", "ftp://c", "http://", "c:port", "c:99999", "a/b", "[::1"] {
+        for bad in ["", "not a url", "ftp://c", "http://", "c:port", "c:99999", "99999", ":99999", "a/b", "[::1"] {
             assert!(server(bad).unwrap_err().contains("is not the URL of a server such as http://"), "{bad}");
         }
     }
@@ -159,6 +173,8 @@ mod tests {
     fn what_others_are_told_has_a_port() {
         assert_eq!(advertised("http://node-1:7401").as_deref(), Ok("node-1:7401"));
         assert!(advertised("node-1").unwrap_err().contains("has no port, as in node-1:7401"));
-        assert!(advertised(":7401").is_err() && advertised("").is_err());
+        for bad in [":7401", "", "0.0.0.0:7401", "[::]:7401", "*:7401", "node-1:0", "7401"] {
+            assert!(advertised(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -160,7 +160,8 @@ impl Connection {
         let (origin, cause) = match &status {
             None => (Origin::Lost, "no answer".to_owned()),
             Some(status) => match Origin::of(status) {
-                Origin::Server => return status::to_fault(status),
+                Origin::Server if kind.is_decided_by(status) => return status::to_fault(status),
+                Origin::Server => (Origin::Lost, status.message().to_owned()),
                 origin => (origin, cause(status)),
             },
         };
@@ -191,6 +192,16 @@ pub(crate) enum Kind<'a> {
     Write {
         request_id: &'a str,
     },
+}
+
+impl Kind<'_> {
+    /// Does a status from the wire say what became of the call? What a proxy or a timer in front of the service ended may
+    /// have been applied.
+    fn is_decided_by(self, status: &Status) -> bool {
+        let is_cut =
+            || matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded | Code::Unavailable | Code::Internal);
+        matches!(self, Self::Read) || status::is_from_entail(status) || !is_cut()
+    }
 }
 
 /// One send of a call.

@@ -84,6 +84,8 @@ impl UpdateService for Server {
     async fn update(&self, request: Request<v1::UpdateRequest>) -> Result<Response<v1::UpdateResponse>, Status> {
         self.0.lock().unwrap().request_ids.push(request.into_inner().request_id);
         match self.next().1 {
+            Some(fault) if fault.message == "hang" => std::future::pending().await,
+            Some(fault) if fault.message == "proxy" => Err(Status::unavailable("by a proxy")),
             Some(fault) => Err(from_fault(&fault)),
             None => Ok(Response::new(v1::UpdateResponse::default())),
         }
@@ -163,6 +165,24 @@ async fn a_write_is_repeated_with_the_same_id() {
     client.update(v1::UpdateRequest::default()).await.unwrap();
     let ids = server.0.lock().unwrap().request_ids.clone();
     assert!(ids.len() == 3 && ids[0].len() == 32 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_change_that_was_sent_and_not_answered_may_have_been_made() {
+    for (answer, outcome) in [
+        (Fault::new(Reason::Internal, "hang"), Reason::OutcomeUnknown),
+        (Fault::new(Reason::Internal, "proxy"), Reason::OutcomeUnknown),
+        // The service itself says that the change was not made.
+        (Fault::new(Reason::DeadlineExceeded, "before it was begun"), Reason::DeadlineExceeded),
+    ] {
+        let (_server, client) = Server::start(vec![(vec![], Some(answer.clone())); 50]).await;
+        let client = client.with_timeout(Some(Duration::from_millis(300)));
+        let request = v1::UpdateRequest { request_id: "once".to_owned(), ..Default::default() };
+        let error = client.update(request).await.expect_err("no answer");
+        let fault = error.fault().expect("a fault");
+        assert_eq!(fault.reason, outcome, "{answer:?}: {fault:?}");
+        assert_eq!(fault.message.contains("request id once"), outcome == Reason::OutcomeUnknown, "{fault:?}");
+    }
 }
 
 #[tokio::test]

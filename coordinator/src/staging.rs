@@ -35,6 +35,8 @@ pub struct FactLoader {
     rdf_type: OnceCell<TermId>,
     /// Messages sent to each node.
     sent: BTreeMap<NodeId, AtomicU64>,
+    /// Facts of the batches of a load, those that were asserted before included.
+    received: AtomicU64,
     /// Facts staged, by relation; the compiler estimates sizes from them.
     relations: Mutex<HashMap<Relation, u64>>,
 }
@@ -50,12 +52,28 @@ impl FactLoader {
         let sent = holders.links.keys().map(|node| (*node, AtomicU64::new(0))).collect();
         let attempt = attempt.0;
         let (homes, rdf_type) = (Homes::of(&holders), OnceCell::new_with(rdf_type));
-        Self { holders, attempt, previous, key, shards, homes, rdf_type, sent, relations: Mutex::default() }
+        Self {
+            holders,
+            attempt,
+            previous,
+            key,
+            shards,
+            homes,
+            rdf_type,
+            sent,
+            received: AtomicU64::new(0),
+            relations: Mutex::default(),
+        }
     }
 
     /// Messages sent to each node.
     pub fn sent(&self) -> BTreeMap<NodeId, u64> {
         self.sent.iter().map(|(node, count)| (*node, count.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Facts of the batches so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     /// Facts staged so far, by relation.
@@ -81,6 +99,7 @@ impl FactLoader {
 
     /// Interns a batch's terms and stages its facts.
     pub async fn stage_batch(self: Arc<Self>, batch: Batch) -> Result<(), Fault> {
+        self.received.fetch_add(batch.facts.len() as u64, Ordering::Relaxed);
         self.rdf_type().await?;
         let ids = self.intern_at(batch.terms.hashes(), |index| batch.terms.bytes(index)).await?;
         let facts = batch.facts.iter().map(|fact| fact.resolve(&ids));

@@ -96,6 +96,11 @@ pub fn to_fault(status: &Status) -> Fault {
     fault
 }
 
+/// Did a service of Entail make the status? Others come from the transport, a timer or a proxy.
+pub fn is_from_entail(status: &Status) -> bool {
+    status.get_error_details().error_info().is_some_and(|info| info.domain == DOMAIN)
+}
+
 /// The reason for a status that the transport or a proxy created.
 fn foreign_reason(status: &Status) -> Reason {
     match status.code() {
@@ -126,6 +131,7 @@ mod tests {
         for reason in Reason::ALL {
             let plain = Fault::new(reason, "what happened");
             assert_eq!(to_fault(&from_fault(&plain)), plain);
+            assert!(is_from_entail(&from_fault(&plain)) && !is_from_entail(&Status::new(code(reason), "by a proxy")));
             let full = Fault::new(reason, "there").at(3, 14).in_file("a.nt").with_shards(vec![ShardId(2), ShardId(9)]);
             assert_eq!(to_fault(&from_fault(&full)), full);
         }

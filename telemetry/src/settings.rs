@@ -94,8 +94,10 @@ impl Wishes {
     /// Reads an environment. Settings that cannot be followed are left out and listed in `refused`.
     pub fn read(environment: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut reader = Reader { environment, refused: Vec::new() };
-        if reader.value(DISABLED).is_some_and(|text| text.eq_ignore_ascii_case("true")) {
-            return Self::default();
+        match reader.value(DISABLED) {
+            Some(text) if text.eq_ignore_ascii_case("true") => return Self::default(),
+            Some(text) if !text.eq_ignore_ascii_case("false") => reader.refuse(DISABLED, &text, "it is true or false"),
+            _ => {}
         }
         let settings = Some(reader.settings());
         Self { settings, unread: reader.unread(), refused: reader.refused }
@@ -176,10 +178,32 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let file = |names| self.either(names).map(|(_, path)| PathBuf::from(path));
-        let client = file(CLIENT_CERTIFICATES).zip(file(CLIENT_KEYS));
-        let tls = is_encrypted.then(|| Tls { authority: file(CERTIFICATES), client });
+        if address.split_once("://").is_some_and(|(_, place)| place.trim_start_matches('/').is_empty()) {
+            let (variable, address) = endpoint.expect("it is not empty");
+            self.refuse(variable, &address, "the address names no host");
+            return None;
+        }
+        let tls = is_encrypted.then(|| Tls {
+            authority: self.either(CERTIFICATES).map(|(_, path)| PathBuf::from(path)),
+            client: self.client_certificate(),
+        });
         Some(Otlp { protocol, tls })
+    }
+
+    /// The files of this process's certificate and of its key.
+    fn client_certificate(&mut self) -> Option<(PathBuf, PathBuf)> {
+        match (self.either(CLIENT_CERTIFICATES), self.either(CLIENT_KEYS)) {
+            (Some((_, certificate)), Some((_, key))) => Some((certificate.into(), key.into())),
+            (Some((variable, path)), None) => {
+                self.refuse(variable, &path, "a certificate needs its key as well");
+                None
+            }
+            (None, Some((variable, path))) => {
+                self.refuse(variable, &path, "a key needs its certificate as well");
+                None
+            }
+            (None, None) => None,
+        }
     }
 
     fn queue_max(&mut self) -> usize {
@@ -309,6 +333,7 @@ mod tests {
         let cases = [
             (vec![endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")], "OTEL_EXPORTER_OTLP_PROTOCOL=http/json"),
             (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "unix://socket")], "OTEL_EXPORTER_OTLP_ENDPOINT=unix://socket"),
+            (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "http://")], "OTEL_EXPORTER_OTLP_ENDPOINT=http://"),
             (vec![("OTEL_TRACES_EXPORTER", "zipkin")], "OTEL_TRACES_EXPORTER=zipkin"),
         ];
         for (variables, expected) in cases {
@@ -316,13 +341,16 @@ mod tests {
             assert!(wishes.refused.len() == 1 && wishes.refused[0].contains(expected), "{:?}", wishes.refused);
             assert!(wishes.settings.unwrap().otlp.is_none());
         }
+        let tls = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector:4317");
         let numbers = [
+            (vec![tls, ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/me.key")], "OTEL_EXPORTER_OTLP_CLIENT_KEY=/me.key"),
             (vec![("OTEL_TRACES_SAMPLER", "xray")], "OTEL_TRACES_SAMPLER=xray"),
             (
                 vec![("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "5%")],
                 "OTEL_TRACES_SAMPLER_ARG=5%",
             ),
             (vec![("OTEL_BSP_MAX_QUEUE_SIZE", "0")], "OTEL_BSP_MAX_QUEUE_SIZE=0"),
+            (vec![("OTEL_SDK_DISABLED", "yes")], "OTEL_SDK_DISABLED=yes"),
         ];
         for (variables, expected) in numbers {
             let wishes = read(&[&variables[..], &[endpoint]].concat());

@@ -6,6 +6,7 @@ use crate::output::lines::Lines;
 use crate::prefixes::Known;
 use crate::session::Session;
 use crate::units::counted;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use entail_client::v1::{DumpContent, DumpRequest, Prefix};
 use std::io::{self, BufWriter};
@@ -29,8 +30,8 @@ pub struct Arguments {
     content: Content,
 
     /// The graph [default: the default graph]
-    #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true, conflicts_with = "all_graphs")]
-    graph: String,
+    #[arg(long, value_name = "IRI", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "all_graphs")]
+    graph: Option<String>,
 
     /// Every graph
     #[arg(long)]
@@ -77,5 +78,12 @@ fn request(arguments: Arguments, prefixes: &Known) -> DumpRequest {
         Format::Turtle | Format::Trig => prefixes.all().iter().map(prefix).collect(),
         _ => Vec::new(),
     };
-    DumpRequest { format: format.name().to_owned(), content: content.into(), graph, all_graphs, epoch, prefixes }
+    DumpRequest {
+        format: format.name().to_owned(),
+        content: content.into(),
+        graph: graph.unwrap_or_default(),
+        all_graphs,
+        epoch,
+        prefixes,
+    }
 }

@@ -7,6 +7,7 @@ use crate::progress::Moving;
 use crate::session::Session;
 use crate::traced::Shown;
 use crate::units::{bytes, count, counted, rate, seconds};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use entail_client::Source;
 use entail_client::v1::{self, FileHeader, LoadSummary};
@@ -40,8 +41,8 @@ pub struct Arguments {
     compression: Option<Compression>,
 
     /// The graph for triples [default: the default graph]
-    #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
-    graph: String,
+    #[arg(long, value_name = "IRI", value_parser = NonEmptyStringValueParser::new())]
+    graph: Option<String>,
 
     /// The base IRI for relative IRIs
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
@@ -60,8 +61,8 @@ pub struct Arguments {
     commit_every: Option<u64>,
 
     /// Makes retries of this command safe: a load with this id is applied once [default: a random id]
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    request_id: String,
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    request_id: Option<String>,
 
     /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
@@ -185,12 +186,12 @@ fn header(arguments: &Arguments) -> FileHeader {
         name: String::new(),
         format: arguments.format.map_or("", Format::name).to_owned(),
         compression: compression.to_owned(),
-        graph: arguments.graph.clone(),
+        graph: arguments.graph.clone().unwrap_or_default(),
         base_iri: arguments.base.clone(),
         on_error: on_error.into(),
         skip_max: Some(arguments.skip_max),
         commit_every: arguments.commit_every,
-        request_id: arguments.request_id.clone(),
+        request_id: arguments.request_id.clone().unwrap_or_default(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::progress::Moving;
 use crate::session::Session;
 use crate::traced::Shown;
 use crate::units::{count, counted};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use entail_client::v1::{ApplyRulesRequest, DropRulesRequest, RuleSet};
 use entail_model::{Fault, Reason};
@@ -46,12 +47,12 @@ pub struct Apply {
     name: Option<String>,
 
     /// The graph that the rules read and write [default: the default graph]
-    #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
-    graph: String,
+    #[arg(long, value_name = "IRI", value_parser = NonEmptyStringValueParser::new())]
+    graph: Option<String>,
 
     /// Makes retries of this command safe: a change with this id is applied once [default: a random id]
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    request_id: String,
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    request_id: Option<String>,
 
     /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
@@ -90,8 +91,8 @@ pub struct Remove {
     name: String,
 
     /// Makes retries of this command safe: a change with this id is applied once [default: a random id]
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    request_id: String,
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    request_id: Option<String>,
 
     /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
@@ -122,6 +123,7 @@ async fn apply(arguments: Apply, session: &Session) -> Result<(), Failure> {
     let pipe = format!("entail rules apply - --name {name}");
     let text = Text::read(&arguments.file, &pipe)?.knowing(session.prefixes());
     let Apply { graph, request_id, output, .. } = arguments;
+    let (graph, request_id) = (graph.unwrap_or_default(), request_id.unwrap_or_default());
     let request = ApplyRulesRequest { name: name.clone(), text: text.whole(), graph, request_id };
     let wheel = Moving::wheel(session, "reasoning");
     let response = session.working()?.apply_rules(request).await;
@@ -179,6 +181,7 @@ fn table(sets: &[RuleSet], out: &mut dyn Write) -> io::Result<()> {
 
 async fn remove(arguments: Remove, session: &Session) -> Result<(), Failure> {
     let Remove { name, request_id, output, .. } = arguments;
+    let request_id = request_id.unwrap_or_default();
     let wheel = Moving::wheel(session, "reasoning");
     let response = session.working()?.drop_rules(DropRulesRequest { name, request_id }).await;
     drop(wheel);

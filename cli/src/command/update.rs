@@ -7,6 +7,7 @@ use crate::progress::Moving;
 use crate::session::Session;
 use crate::traced::Shown;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use entail_client::v1::UpdateRequest;
 use std::path::PathBuf;
 
@@ -33,8 +34,8 @@ pub struct Arguments {
     base: String,
 
     /// Makes retries of this command safe: a change with this id is applied once [default: a random id]
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    request_id: String,
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    request_id: Option<String>,
 
     /// Prints a trace to the standard error afterwards: the time spent in each process
     #[arg(long)]
@@ -52,6 +53,7 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
 
 async fn change(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let Arguments { update, file, base, request_id, output, .. } = arguments;
+    let request_id = request_id.unwrap_or_default();
     let text = Text::of(update, file.as_deref(), "update")?.knowing(session.prefixes());
     let request = UpdateRequest { update: text.whole(), request_id, base_iri: base };
     let wheel = Moving::wheel(session, "updating");

@@ -56,6 +56,7 @@ mod tests {
             seconds: 0.25,
             bytes_exchanged: 2048,
             rules: vec![rule("1:1", 1500), rule("2:1", 0)],
+            received: 0,
         };
         let expected = "epoch 7: 1 fact asserted, 1,500 facts derived in 3 rounds, 2.0 KiB exchanged, 250.0 ms";
         assert_eq!(line(&change), expected);

@@ -74,6 +74,33 @@ fn committed_parts_of_a_load_stay_and_are_told() {
     assert_eq!(cluster.dump("asserted"), good(12_000));
 }
 
+/// A load in parts that is sent again, as after a lost connection: what is committed is skipped, and nothing is committed
+/// twice. One part more than before is committed when the file has grown.
+#[test]
+fn a_load_in_parts_that_is_sent_again_goes_on_where_it_ended() {
+    let cluster = Cluster::of(Shape { nodes: 2, ..Shape::default() });
+    let file = cluster.file("long.nt", broken_after(12_000, &[9500]));
+    let load = ["load", &file, "--commit-every", "1000", "--request-id", "again", "--output", "json"];
+    let failed = cluster.run(&load);
+    assert_eq!(failed.code, Some(1), "{}", failed.err);
+    let epoch = |cluster: &Cluster| {
+        let status: Value = serde_json::from_str(&cluster.must(&["status", "--output", "json"])).unwrap();
+        status["epoch"].as_u64().expect("an epoch")
+    };
+    let before = epoch(&cluster);
+    let failed_again = cluster.run(&load);
+    assert_eq!((failed_again.code, &failed_again.err), (Some(1), &failed.err));
+    assert_eq!(epoch(&cluster), before);
+    cluster.file("long.nt", broken_after(12_000, &[]));
+    let done: Value = serde_json::from_str(&cluster.must(&load)).unwrap();
+    assert_eq!((&done["triples"], &done["asserted"]), (&12_000.into(), &12_000.into()), "{done}");
+    assert_eq!(cluster.dump("asserted"), good(12_000));
+    let repeated: Value = serde_json::from_str(&cluster.must(&load)).unwrap();
+    for name in ["triples", "asserted", "epoch", "epochs"] {
+        assert_eq!(repeated[name], done[name], "{name}: {repeated} {done}");
+    }
+}
+
 #[test]
 fn input_that_is_no_rdf_is_refused_and_leaves_nothing() {
     let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });

@@ -121,8 +121,12 @@ fn wrong_requests_are_told() {
     let rules = cluster.file("bad.srl", "RULE { ?s ex:p ?o } WHERE { ?s ?p ?o }");
     let unsafe_rule = cluster.file("unsafe.srl", "RULE { ?x <urn:q> ?y }\nWHERE { ?x <urn:p> ?z }");
     let good = cluster.file("good.nt", "<urn:a> <urn:p> <urn:b> .\n");
-    let cases: [Case<'_>; 13] = [
+    let cases: [Case<'_>; 16] = [
         (&["query", "ASK {}", "--rows-max", "many"], 2, "many"),
+        // As by an unset variable of a script.
+        (&["load", &good, "--graph", ""], 2, "--graph"),
+        (&["dump", "--graph", ""], 2, "--graph"),
+        (&["update", "INSERT DATA {}", "--request-id", ""], 2, "--request-id"),
         (&["load", &good, "--commit-every", "0"], 2, "--commit-every"),
         (&["query", "SELECT * {\n ?s ?p }"], 1, "error: query:2:"),
         // The declaration of a known prefix does not shift the position.

@@ -75,14 +75,21 @@ impl Coordinator {
         mut messages: Messages,
         responses: &PartSender<LoadResponse>,
     ) -> Result<LoadSummary, Fault> {
-        let (first, header) = call.cancel.race(upload::first(&mut messages)).await?;
+        let (first, header) = call.cancel.race(upload::first(&mut messages, self.options.load_idle_max)).await?;
         if header.commit_every == Some(0) {
             return Err(Fault::new(Reason::InvalidRequest, "commit_every must be at least 1"));
         }
         let every = header.commit_every.unwrap_or(0);
         let identity = self.load_identity(&header)?;
-        if let Some(change) = self.writer.answered(&identity)? {
-            return Ok(LoadSummary { change: Some(change), epochs: 1, ..LoadSummary::default() });
+        if every == 0
+            && let Some(change) = self.writer.answered(&identity)?
+        {
+            return Ok(LoadSummary {
+                triples: change.received,
+                change: Some(change),
+                epochs: 1,
+                ..LoadSummary::default()
+            });
         }
         let running = self.running.begin("load", &header.name, &call);
         let progress = Arc::new(Progress::default());
@@ -181,10 +188,23 @@ impl Commits<'_> {
         while !is_over.load(Ordering::Relaxed) {
             // Other writers do not wait until this client has sent its first batch.
             let ready = async { self.source.lock().await.ready().await };
-            self.cancel.race(ready).await.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
+            let has_more = self.cancel.race(ready).await;
+            let has_more = has_more.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
+            if !has_more && epochs > 0 {
+                break;
+            }
             let mut identity = self.identity.clone();
             if self.every > 0 {
                 identity.id.push_str(&format!("#{epochs}"));
+                // Of a load that is sent again, what an earlier send has committed.
+                if let Some(change) = self.coordinator.writer.answered(&identity)? {
+                    let skipped = async { self.source.lock().await.skip(change.received).await };
+                    self.cancel.race(skipped).await?;
+                    triples += change.received;
+                    add(&mut total, change);
+                    epochs += 1;
+                    continue;
+                }
             }
             self.watch.phase.store(0, Ordering::Relaxed);
             let staged = Arc::new(AtomicU64::new(0));
@@ -219,10 +239,13 @@ fn add(total: &mut ChangeSummary, change: ChangeSummary) {
     total.rounds += change.rounds;
     total.seconds += change.seconds;
     total.bytes_exchanged += change.bytes_exchanged;
-    if total.rules.is_empty() {
-        total.rules = change.rules;
-    } else {
-        total.rules.iter_mut().zip(change.rules).for_each(|(sum, rule)| sum.derived += rule.derived);
+    total.received += change.received;
+    // The response to a repeated request lacks the rules that derived nothing.
+    for rule in change.rules {
+        match total.rules.iter_mut().find(|sum| sum.rule == rule.rule) {
+            Some(sum) => sum.derived += rule.derived,
+            None => total.rules.push(rule),
+        }
     }
 }
 

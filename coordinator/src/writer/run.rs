@@ -331,6 +331,7 @@ impl<'a> Run<'a> {
             seconds: self.started.elapsed().as_secs_f64(),
             bytes_exchanged: stats.bytes,
             rules: rules.take(1000).collect(),
+            received: self.loader.as_ref().map_or(0, |loader| loader.received()),
         }
     }
 }

@@ -82,7 +82,10 @@ impl Step<'_> {
                 let groups: Vec<(TermId, Vec<u32>)> = if batch.is_bound(*slot) {
                     group_rows(&batch.columns[*slot], rows).into_iter().collect()
                 } else {
-                    self.graphs_of(predicate).into_iter().map(|graph| (graph, rows.clone())).collect()
+                    // One unbound variable for both: the graph has the name of the predicate.
+                    let is_same = self.atom.predicate == Arg::Slot(*slot);
+                    let graphs = self.graphs_of(predicate).into_iter();
+                    graphs.filter(|graph| !is_same || *graph == predicate).map(|graph| (graph, rows.clone())).collect()
                 };
                 let groups = groups.into_iter().filter(|(graph, _)| allowed(graph));
                 groups.map(|(graph, rows)| (Choice { predicate, graph: Some(graph) }, vec![graph], rows)).collect()

@@ -5,6 +5,7 @@ mod ask;
 mod cyclic;
 mod folds;
 mod front;
+mod letter;
 mod naive;
 mod oracle;
 mod order;

@@ -125,6 +125,72 @@ fn a_deadline_ends_the_work_on_all_nodes() {
     }
 }
 
+/// A text of which each character is doubled with each step, as an expression.
+fn doubled(steps: usize, text: &str) -> String {
+    (0..steps).fold(text.to_owned(), |inner, _| format!("REPLACE({inner}, \"(.)\", \"$1$1\")"))
+}
+
+/// The same as a chain of variables, whose text is short.
+fn doubled_by_variables(steps: usize) -> String {
+    let step = |n: usize| format!("BIND(CONCAT(?a{n}, ?a{n}) AS ?a{}) ", n + 1);
+    format!(
+        "SELECT (STRLEN(?a{steps}) AS ?n) {{ BIND(\"0123456789abcdef\" AS ?a0) {} }}",
+        (0..steps).map(step).collect::<String>()
+    )
+}
+
+/// Soon after the time that a query has, even on a busy machine.
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn texts_that_double_end_at_their_limit() {
+    let cluster = cluster();
+    let length = cluster.rows(&doubled_by_variables(10));
+    assert!(format!("{length:?}").contains("16384"), "{length:?}");
+    let started = Instant::now();
+    for query in [doubled_by_variables(40), doubled_by_variables(1_000)] {
+        let fault = cluster.query(&query, Default::default()).expect_err("no room for it");
+        assert_eq!(fault.reason, Reason::LimitExceeded, "{fault:?}");
+    }
+    let where_doubled = |steps| format!("{{ ?a <urn:p> ?b FILTER(STRLEN({}) > 3) }}", doubled(steps, "STR(?a)"));
+    assert_eq!(cluster.rows(&format!("SELECT * {}", where_doubled(3))).len(), 2_000);
+    let query = format!("SELECT * {}", where_doubled(40));
+    let rule = format!("RULE {{ ?a <urn:q> ?b }} WHERE {}", where_doubled(40));
+    let faults = [
+        cluster.query(&query, Default::default()).expect_err("no room for it"),
+        cluster.apply("doubled", &rule).expect_err("no room for it"),
+    ];
+    assert!(faults.iter().all(|fault| fault.reason == Reason::LimitExceeded), "{faults:?}");
+    assert!(started.elapsed() < SOON * 4, "{:?}", started.elapsed());
+    wait_until_idle(&cluster);
+}
+
+#[test]
+fn slow_expressions_end_with_their_query() {
+    let cluster = cluster();
+    let pattern = "?a <urn:p> ?b . ?c <urn:p> ?d . ?e <urn:p> ?f";
+    let slow = "REGEX(CONCAT(STR(?a), STR(?d), STR(?e), STR(?f)), \"^(([a-z]+:?)*[0-9]*)*!$\")";
+    for query in [
+        format!("SELECT * {{ {pattern} FILTER({slow}) }}"),
+        format!("SELECT (COUNT(?x) AS ?n) {{ {pattern} BIND({slow} AS ?x) }}"),
+        format!(
+            "SELECT (SUM(STRLEN(REPLACE(CONCAT(STR(?a), STR(?d)), \"([a-z]:)+\", \"$1$1\"))) AS ?n) {{ {pattern} }}"
+        ),
+        format!("SELECT * {{ {pattern} }} ORDER BY REPLACE(CONCAT(STR(?a), STR(?d)), \"([a-z]:)+\", \"$1$1\")"),
+    ] {
+        let started = Instant::now();
+        let text = query.clone();
+        let asked = cluster.with_client(|client| async move {
+            let client = client.with_timeout(Some(Duration::from_secs(1)));
+            client.query_all(request(&text), usize::MAX).await.map_err(fault)
+        });
+        let fault = asked.expect_err("there is no time for it");
+        assert!(matches!(fault.reason, Reason::DeadlineExceeded | Reason::LimitExceeded), "{query}: {fault:?}");
+        assert!(started.elapsed() < SOON, "{query}: {:?}", started.elapsed());
+        wait_until_idle(&cluster);
+    }
+}
+
 /// Regression: the last message of an answer waited for an acknowledgement that the receiver's system delays by 40 ms.
 #[test]
 fn small_answers_do_not_wait_for_acknowledgements() {

@@ -20,10 +20,25 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Completes when there is a batch, or when no more come.
-    pub async fn ready(&mut self) -> Result<(), Fault> {
+    /// Completes when there is a batch, or when no more come, and returns whether there is one.
+    pub async fn ready(&mut self) -> Result<bool, Fault> {
         if self.first.is_none() {
             self.first = self.waiting.recv().await.transpose()?;
+        }
+        Ok(self.first.is_some())
+    }
+
+    /// Takes as many facts as an earlier send of the load has committed.
+    pub async fn skip(&mut self, mut facts: u64) -> Result<(), Fault> {
+        while facts > 0 {
+            let Some(batch) = self.next().await else { break };
+            let mut batch = batch?;
+            let skipped = facts.min(batch.facts.len() as u64);
+            facts -= skipped;
+            if skipped < batch.facts.len() as u64 {
+                batch.facts.drain(..skipped as usize);
+                self.first = Some(batch);
+            }
         }
         Ok(())
     }

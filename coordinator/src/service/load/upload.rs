@@ -21,10 +21,11 @@ const LOOK: Duration = Duration::from_millis(250);
 /// The messages of a client, in order, and the fault that ended them, if any.
 pub type Messages = BoxStream<'static, Result<LoadRequest, Fault>>;
 
-/// The first message of a load, and its header.
-pub async fn first(messages: &mut Messages) -> Result<(LoadRequest, FileHeader), Fault> {
+/// The first message of a load, and its header. It has to come within `idle_max`.
+pub async fn first(messages: &mut Messages, idle_max: Duration) -> Result<(LoadRequest, FileHeader), Fault> {
     let invalid = |text| Fault::new(Reason::InvalidRequest, text);
-    let first = messages.next().await.ok_or_else(|| invalid("the load has no message"))??;
+    let first = timeout(idle_max, messages.next()).await.map_err(|_| silent(idle_max, ""))?;
+    let first = first.ok_or_else(|| invalid("the load has no message"))??;
     let header = first.file.clone();
     Ok((first, header.ok_or_else(|| invalid("the first message of a load has no file header"))?))
 }
@@ -85,9 +86,13 @@ impl Upload {
             (false, true) => " while other changes wait",
             (false, false) => return Ok(()),
         };
-        let text = format!("the load's client has sent nothing for {} s{while_others_wait}", silence.as_secs());
-        Err(Fault::new(Reason::DeadlineExceeded, text))
+        Err(silent(silence, while_others_wait))
     }
+}
+
+fn silent(silence: Duration, while_others_wait: &str) -> Fault {
+    let text = format!("the load's client has sent nothing for {} s{while_others_wait}", silence.as_secs());
+    Fault::new(Reason::DeadlineExceeded, text)
 }
 
 fn broken(fault: Fault) -> Fault {
