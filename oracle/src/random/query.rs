@@ -43,7 +43,11 @@ fn variable(name: &str) -> Node {
 
 impl<'w, 'n> Writer<'w, 'n> {
     pub fn new(random: &'w mut Random<'n>) -> Self {
-        Self { random, made: 0, names: Vec::new(), in_exists: false,
+        Self {
+            random,
+            made: 0,
+            names: Vec::new(),
+            in_exists: false,
             has_bound: true,
             facts: Vec::new(),
             witnesses: BTreeMap::new(),
@@ -285,7 +289,11 @@ impl<'w, 'n> Writer<'w, 'n> {
         // A fact about a term that a variable stands for already, if there is one.
         let is_known = |fact: &&Triple| self.witnesses.values().any(|term| *term == fact.subject.clone().into());
         let known: Vec<Triple> = facts.iter().filter(is_known).cloned().collect();
-        let fact = if known.is_empty() || self.random.chance(15) { self.random.pick(&facts) } else { self.random.pick(&known) };
+        let fact = if known.is_empty() || self.random.chance(15) {
+            self.random.pick(&facts)
+        } else {
+            self.random.pick(&known)
+        };
         self.pattern_of(&fact.clone())
     }
 
@@ -410,7 +418,8 @@ impl<'w, 'n> Writer<'w, 'n> {
 
     /// A term that a variable stands for, or another.
     pub fn witness(&mut self) -> Option<Term> {
-        let terms: Vec<Term> = self.witnesses.values().filter(|term| !term.to_string().contains("_:")).cloned().collect();
+        let terms: Vec<Term> =
+            self.witnesses.values().filter(|term| !term.to_string().contains("_:")).cloned().collect();
         (!terms.is_empty()).then(|| self.random.pick(&terms).clone())
     }
 
