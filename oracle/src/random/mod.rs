@@ -2,6 +2,7 @@
 
 mod data;
 mod expression;
+mod pattern;
 mod query;
 mod rule;
 
@@ -62,7 +63,7 @@ pub struct Case {
 impl Case {
     pub fn new(random: &mut Random<'_>) -> Self {
         let facts = facts(random);
-        let rules = rules(random, 2);
+        let rules = rules(random, 0..=2);
         let query = query(random, &facts);
         Self { facts, rules, query }
     }

@@ -6,10 +6,12 @@ use super::{Random, named, node};
 use crate::query::*;
 use crate::rules::Rule;
 use crate::scope;
+use std::ops::RangeInclusive;
 
-/// Between none and `count_max` rules.
-pub fn rules(random: &mut Random<'_>, count_max: u64) -> Vec<Rule> {
-    (0..random.below(count_max + 1)).map(|_| rule(random)).collect()
+/// As many rules as `counts` allows.
+pub fn rules(random: &mut Random<'_>, counts: RangeInclusive<u64>) -> Vec<Rule> {
+    let count = counts.start() + random.below(counts.end() - counts.start() + 1);
+    (0..count).map(|_| rule(random)).collect()
 }
 
 fn variable(random: &mut Random<'_>) -> Node {

@@ -13,8 +13,8 @@ use oxrdf::Quad;
 const SHAPES: [(usize, u32); 3] = [(1, 1), (3, 4), (4, 16)];
 
 /// Rule sets in the life of one cluster, with queries under each.
-const RULE_SETS: u64 = 10;
-const QUERIES: u64 = 6;
+const RULE_SETS: u64 = 20;
+const QUERIES: u64 = 3;
 
 /// Every fact of the default graph.
 fn everything() -> Query {
@@ -39,7 +39,7 @@ fn live(seed: u64, (nodes, shards): (usize, u32), wrong: &mut Vec<String>) -> u6
     cluster.load("facts.nq", listed(&facts));
     let mut judged = 0;
     for set in 0..RULE_SETS {
-        let rules = with_numbers(&mut random, |random| rules(random, 4));
+        let rules = with_numbers(&mut random, |random| rules(random, 1..=4));
         let queries: Vec<Query> =
             (0..QUERIES).map(|_| with_numbers(&mut random, |random| query(random, &facts))).collect();
         if dataset(&facts, &rules).is_err() {
