@@ -9,6 +9,7 @@ use crate::value::xsd_name;
 use crate::{Answer, Fail, Solution, evaluate, scope};
 use oxrdf::{BlankNode, Literal, NamedOrBlankNode, Term, Triple};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 type Row = Vec<Option<Term>>;
 
@@ -150,70 +151,99 @@ fn blank_nodes_of(term: &Term, found: &mut BTreeSet<String>) {
     }
 }
 
-/// A row with canonical numbers, and every blank node but one under the same name.
-fn masked(row: &Row, but: Option<&str>) -> String {
+/// The text of a row with canonical numbers and other names for blank nodes.
+fn named(row: &Row, name: &dyn Fn(&str) -> String) -> String {
     let change = |term: &Term| match term {
-        Term::BlankNode(node) if Some(node.as_str()) == but => BlankNode::new_unchecked("this").into(),
-        Term::BlankNode(_) => BlankNode::new_unchecked("any").into(),
+        Term::BlankNode(node) => BlankNode::new_unchecked(name(node.as_str())).into(),
         Term::Literal(literal) => canonical(literal).into(),
         other => other.clone(),
     };
     text(row, &|term| mapped(term, &change).to_string())
 }
 
-/// How a blank node is used.
-fn uses(rows: &[Row], node: &str) -> Vec<String> {
-    let is_used = |row: &&Row| blank_nodes(std::slice::from_ref(*row)).contains(node);
-    let mut uses: Vec<String> = rows.iter().filter(is_used).map(|row| masked(row, Some(node))).collect();
-    uses.sort();
-    uses
-}
-
 fn is_same_table(expected: &[Row], given: &[Row]) -> bool {
     let masks = |rows: &[Row]| {
-        let mut masks: Vec<String> = rows.iter().map(|row| masked(row, None)).collect();
+        let mut masks: Vec<String> = rows.iter().map(|row| named(row, &|_| "any".to_owned())).collect();
         masks.sort();
         masks
     };
-    if masks(expected) != masks(given) {
-        return false;
+    let colours = |rows: &[Row]| blank_nodes(rows).into_iter().map(|node| (node, 0)).collect();
+    masks(expected) == masks(given)
+        && Assignment { expected, given, tries: 0 }.search(colours(expected), colours(given))
+}
+
+/// The colour of each blank node: nodes that are used in different ways have different colours.
+type Colours = BTreeMap<String, u64>;
+
+fn hash(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Splits the classes of blank nodes with one colour by the rows that they are in, until no more are found.
+fn refined(rows: &[Row], mut colours: Colours) -> Colours {
+    let classes = |colours: &Colours| colours.values().collect::<BTreeSet<_>>().len();
+    loop {
+        let mut uses: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for row in rows {
+            for node in blank_nodes(std::slice::from_ref(row)) {
+                let name = |other: &str| if other == node { "this".to_owned() } else { colours[other].to_string() };
+                uses.entry(node.clone()).or_default().push(hash(named(row, &name)));
+            }
+        }
+        uses.values_mut().for_each(|uses| uses.sort_unstable());
+        let finer: Colours = uses
+            .into_iter()
+            .map(|(node, uses)| {
+                let colour = hash((colours[&node], uses));
+                (node, colour)
+            })
+            .collect();
+        let is_finest = classes(&finer) == classes(&colours);
+        colours = finer;
+        if is_finest {
+            return colours;
+        }
     }
-    let used = |rows: &[Row]| -> Vec<(String, Vec<String>)> {
-        blank_nodes(rows).into_iter().map(|node| (node.clone(), uses(rows, &node))).collect()
-    };
-    let mut assignment = Assignment { expected, given, own: used(expected), theirs: used(given), tries: 0 };
-    assignment.own.len() == assignment.theirs.len() && assignment.search(&mut BTreeMap::new())
 }
 
 /// The search for names of blank nodes under which two tables are the same.
 struct Assignment<'r> {
     expected: &'r [Row],
     given: &'r [Row],
-    own: Vec<(String, Vec<String>)>,
-    theirs: Vec<(String, Vec<String>)>,
     tries: usize,
 }
 
 impl Assignment<'_> {
-    /// `names` are the expected names by the given ones.
-    fn search(&mut self, names: &mut BTreeMap<String, String>) -> bool {
-        let Some((own, uses)) = self.own.get(names.len()).cloned() else {
-            self.tries += 1;
-            return has_the_rows(self.expected, self.given, names);
+    /// Nodes of one colour belong together. If there are several, one of them gets a colour of its own, in turns.
+    fn search(&mut self, own: Colours, theirs: Colours) -> bool {
+        self.tries += 1;
+        let (own, theirs) = (refined(self.expected, own), refined(self.given, theirs));
+        let sorted = |colours: &Colours| {
+            let mut colours: Vec<u64> = colours.values().copied().collect();
+            colours.sort_unstable();
+            colours
         };
-        let candidates = self.theirs.iter().filter(|(name, other)| *other == uses && !names.contains_key(name));
-        let candidates: Vec<String> = candidates.map(|(name, _)| name.clone()).collect();
-        for candidate in candidates {
-            names.insert(candidate.clone(), own.clone());
-            if self.search(names) {
-                return true;
-            }
-            names.remove(&candidate);
-            if self.tries > TRIES_MAX {
-                return false;
-            }
+        if self.tries > TRIES_MAX || sorted(&own) != sorted(&theirs) {
+            return false;
         }
-        false
+        let twin = sorted(&own).windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+        let Some(twin) = twin else {
+            let name = |colour: &u64| own.iter().find(|(_, other)| *other == colour).map(|(name, _)| name.clone());
+            let names = theirs.iter().filter_map(|(node, colour)| Some((node.clone(), name(colour)?))).collect();
+            return has_the_rows(self.expected, self.given, &names);
+        };
+        let single = |colours: &Colours, node: &String| {
+            let mut colours = colours.clone();
+            colours.insert(node.clone(), twin.wrapping_add(1));
+            colours
+        };
+        let of_twins = |colours: &Colours| -> Vec<String> {
+            colours.iter().filter(|(_, colour)| **colour == twin).map(|(node, _)| node.clone()).collect()
+        };
+        let one = &of_twins(&own)[0];
+        of_twins(&theirs).iter().any(|other| self.search(single(&own, one), single(&theirs, other)))
     }
 }
 

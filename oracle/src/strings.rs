@@ -1,5 +1,6 @@
 //! Functions on strings (17.4.3), by characters. Patterns are literal texts: other regular expressions are not judged.
 
+use crate::number::Number;
 use crate::query::Function;
 use crate::value::Value;
 use crate::{Fail, expression, undecided};
@@ -119,16 +120,24 @@ fn has_flag_i(flags: &[Term]) -> Result<bool, Fail> {
     }
 }
 
+/// SPARQL's arguments are integers, XPath's are numbers.
+fn position(term: &Term) -> Result<Number, Fail> {
+    match expression::number_of(term)? {
+        integer @ Number::Integer(_) => Ok(integer),
+        _ => Err(undecided("a position that is no integer")),
+    }
+}
+
 /// fn:substring: positions count from 1, and those outside of the text do not matter.
 fn part(text: &str, start: &Term, length: Option<&Term>) -> Result<String, Fail> {
-    let start = expression::number_of(start)?.rounded()?;
+    let start = position(start)?;
     let end = match length {
-        Some(length) => Some(start.plus(expression::number_of(length)?.rounded()?, 1)?),
+        Some(length) => Some(start.plus(position(length)?, 1)?),
         None => None,
     };
     let mut part = String::new();
     for (position, character) in (1..).zip(text.chars()) {
-        let position = crate::number::Number::Integer(position);
+        let position = Number::Integer(position);
         let is_after = position.compare(start)?.is_some_and(Ordering::is_ge);
         let is_before = match end {
             Some(end) => position.compare(end)?.is_some_and(Ordering::is_lt),

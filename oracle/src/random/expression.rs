@@ -197,13 +197,8 @@ impl Writer<'_, '_> {
     }
 
     fn position(&mut self) -> Expression {
-        let (form, datatype) = *self.random.pick(&[
-            ("1", "integer"),
-            ("2", "integer"),
-            ("0", "integer"),
-            ("-1", "integer"),
-            ("1.5", "decimal"),
-        ]);
+        let (form, datatype) =
+            *self.random.pick(&[("1", "integer"), ("2", "integer"), ("0", "integer"), ("-1", "integer")]);
         Expression::Term(typed(form, datatype).into())
     }
 }
