@@ -125,9 +125,9 @@ fn a_deadline_ends_the_work_on_all_nodes() {
     }
 }
 
-/// A text of which each character is doubled with each step, as an expression.
-fn doubled(steps: usize, text: &str) -> String {
-    (0..steps).fold(text.to_owned(), |inner, _| format!("REPLACE({inner}, \"(.)\", \"$1$1\")"))
+/// A text that becomes eight times as long with each step, as an expression.
+fn grown(steps: usize, text: &str) -> String {
+    (0..steps).fold(text.to_owned(), |inner, _| format!("REPLACE({inner}, \"(.)\", \"$1$1$1$1$1$1$1$1\")"))
 }
 
 /// The same as a chain of variables, whose text is short.
@@ -143,7 +143,7 @@ fn doubled_by_variables(steps: usize) -> String {
 const SOON: Duration = Duration::from_secs(5);
 
 #[test]
-fn texts_that_double_end_at_their_limit() {
+fn texts_that_grow_end_at_their_limit() {
     let cluster = cluster();
     let length = cluster.rows(&doubled_by_variables(10));
     assert!(format!("{length:?}").contains("16384"), "{length:?}");
@@ -152,13 +152,13 @@ fn texts_that_double_end_at_their_limit() {
         let fault = cluster.query(&query, Default::default()).expect_err("no room for it");
         assert_eq!(fault.reason, Reason::LimitExceeded, "{fault:?}");
     }
-    let where_doubled = |steps| format!("{{ ?a <urn:p> ?b FILTER(STRLEN({}) > 3) }}", doubled(steps, "STR(?a)"));
-    assert_eq!(cluster.rows(&format!("SELECT * {}", where_doubled(3))).len(), 2_000);
-    let query = format!("SELECT * {}", where_doubled(40));
-    let rule = format!("RULE {{ ?a <urn:q> ?b }} WHERE {}", where_doubled(40));
+    let where_grown = |steps| format!("{{ ?a <urn:p> ?b FILTER(STRLEN({}) > 3) }}", grown(steps, "STR(?a)"));
+    assert_eq!(cluster.rows(&format!("SELECT * {}", where_grown(2))).len(), 2_000);
+    let query = format!("SELECT * {}", where_grown(40));
+    let rule = format!("RULE {{ ?a <urn:q> ?b }} WHERE {}", where_grown(40));
     let faults = [
         cluster.query(&query, Default::default()).expect_err("no room for it"),
-        cluster.apply("doubled", &rule).expect_err("no room for it"),
+        cluster.apply("grown", &rule).expect_err("no room for it"),
     ];
     assert!(faults.iter().all(|fault| fault.reason == Reason::LimitExceeded), "{faults:?}");
     assert!(started.elapsed() < SOON * 4, "{:?}", started.elapsed());
