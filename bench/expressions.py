@@ -119,7 +119,7 @@ class Served:
     def ask(self, query):
         """The seconds of the command, and the sorted lines of the answer."""
         started = time.monotonic()
-        done = self.command("query", PREFIXES + query, "--format", "tsv", "--timeout", "120s")
+        done = self.command("query", PREFIXES + query, "--output", "tsv", "--timeout", "120s")
         seconds = time.monotonic() - started
         if done.returncode != 0:
             return seconds, done.stderr.decode().strip()

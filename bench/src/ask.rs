@@ -94,7 +94,8 @@ async fn ask(client: &Client, query: &str) -> Asked {
     let outcome = match client.query_all(request, ANSWER_BYTES_MAX).await {
         Ok(answer) => {
             let text = String::from_utf8_lossy(&answer.data);
-            let rows = text.split_once('\n').map_or("", |(_, rows)| rows);
+            // The answer of an ASK has no header.
+            let rows = text.split_once('\n').map_or(&*text, |(_, rows)| rows);
             Outcome::Answer { answer: rows.trim_end().to_owned(), epoch: answer.summary.epoch }
         }
         Err(error) => failure(&error),

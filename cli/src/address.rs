@@ -37,6 +37,9 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = place.parse::<u16>() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
+    if !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("`{text}` is not a port: ports go up to 65535"));
+    }
     match host_and_port(place).ok_or_else(|| format!("`{text}` is not an address such as 127.0.0.1:7400"))? {
         ("" | "*", Some(port)) => Err(format!(
             "`{text}` names no network: 127.0.0.1:{port} is this machine alone, 0.0.0.0:{port} every network"
@@ -159,6 +162,7 @@ mod tests {
             (":7500", "127.0.0.1:7500 is this machine alone, 0.0.0.0:7500 every network"),
             ("*:7500", "0.0.0.0:7500"),
             ("localhost", "has no port, as in localhost:7400"),
+            ("99999", "is not a port: ports go up to 65535"),
             ("127.0.0.1", "has no port, as in 127.0.0.1:7400"),
             ("no host", "is not an address such as 127.0.0.1:7400"),
             ("", "is not an address such as"),

@@ -10,6 +10,7 @@ use entail_client::Error;
 use entail_model::{Fault, Reason};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal};
+use std::path::Path;
 
 /// The reason why a command failed.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl Failure {
         match self {
             Self::Usage(message) => Some(format!("{message}\n\nFor more information, try '--help'.")),
             Self::Clap(error) => Some(error.to_string()),
-            Self::Fault(fault) => Some(described(fault)),
+            Self::Fault(fault) => Some(with_line(described(fault), fault)),
             Self::Text { fault, name, text } => Some(placed(fault, name, text)),
             Self::Input { name, error } => Some(format!("{name}: {}", said(error))),
             Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => None,
@@ -143,6 +144,18 @@ fn described(fault: &Fault) -> String {
         text.push_str("; safe to retry");
     }
     text + ")"
+}
+
+/// A message with the line of the local file that the fault is about, if there is one.
+fn with_line(message: String, fault: &Fault) -> String {
+    let shown = fault.position.as_ref().and_then(|position| {
+        let file = position.file.as_ref()?;
+        excerpt::of_file(Path::new(file), position.line, position.column)
+    });
+    match shown {
+        Some(line) => format!("{message}\n{line}"),
+        None => message,
+    }
 }
 
 /// A fault with the source line that it refers to.

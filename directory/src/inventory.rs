@@ -22,8 +22,8 @@
 
 use crate::{Directory, fault, publish, write_new};
 use crc32c::crc32c;
-use entail_model::Fault;
-use std::fs::File;
+use entail_model::{Fault, Reason};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -57,9 +57,31 @@ impl Inventory {
         last.map(|payload| Some(payload.to_vec())).ok_or_else(damaged)
     }
 
-    /// Replaces the inventory, durably, by one with this record.
+    /// Replaces the inventory, durably, by one with this record. What the directory holds must have been checked against
+    /// the one that is there: on a full disk that one stays, as its bound holds, and is appended to.
+    ///
+    /// # Errors
+    /// `DiskFull` where there is none yet.
     pub fn begin(directory: &Directory, payload: &[u8]) -> Result<Self, Fault> {
-        Self::begin_in(directory.path(), payload)
+        match Self::begin_in(directory.path(), payload) {
+            Err(fault) if fault.reason == Reason::DiskFull => Self::resume(directory)?.ok_or(fault),
+            begun => begun,
+        }
+    }
+
+    /// The inventory that is there, cut after its last whole record; `None` if there is none.
+    fn resume(directory: &Directory) -> Result<Option<Self>, Fault> {
+        let Some(bytes) = directory.read(INVENTORY)? else { return Ok(None) };
+        let Some(mut rest) = bytes.strip_prefix(&MAGIC) else { return Ok(None) };
+        while let Some((_, after)) = first_record(rest) {
+            rest = after;
+        }
+        let length = (bytes.len() - rest.len()) as u64;
+        let path = directory.path().to_owned();
+        let opened = OpenOptions::new().append(true).open(path.join(INVENTORY));
+        let file = opened.and_then(|file| file.set_len(length).map(|()| file));
+        let file = file.map_err(|error| fault(&path, &error))?;
+        Ok(Some(Self { directory: path, file, length }))
     }
 
     fn begin_in(directory: &Path, payload: &[u8]) -> Result<Self, Fault> {
@@ -129,7 +151,6 @@ fn first_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use entail_model::Reason;
     use std::fs;
 
     fn opened() -> (tempfile::TempDir, Directory) {
@@ -177,6 +198,21 @@ mod tests {
                 (found, whole) => panic!("cut at {cut}: {found:?}, {whole:?}"),
             }
         }
+    }
+
+    #[test]
+    fn one_that_is_resumed_goes_on_after_its_last_whole_record() {
+        let (place, directory) = opened();
+        assert!(Inventory::resume(&directory).expect("readable").is_none());
+        let mut inventory = Inventory::begin(&directory, b"first").expect("room");
+        inventory.append(b"second").expect("room");
+        let path = place.path().join(INVENTORY);
+        let bytes = fs::read(&path).expect("it is there");
+        fs::write(&path, &bytes[..bytes.len() - 1]).expect("room");
+        let mut resumed = Inventory::resume(&directory).expect("readable").expect("it is there");
+        assert_eq!(Inventory::read(&directory).expect("readable").as_deref(), Some(&b"first"[..]));
+        resumed.append(b"third").expect("room");
+        assert_eq!(Inventory::read(&directory).expect("readable").as_deref(), Some(&b"third"[..]));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod placement;
 pub mod random;
 pub mod secret;
 pub mod term;
+pub mod xml;
 
 pub use cancellation::{CancelOnDrop, Cancellation};
 pub use fact::{Direction, Fact, Mark, Relation};

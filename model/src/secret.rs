@@ -1,7 +1,7 @@
 //! Numbers that one process tells another, so that later messages prove that they come from a process that was told.
 //!
 //! A node's registration has one, and so has an attempt. Ids, addresses and the numbers of attempts can be guessed or are
-//! told to anybody, and prove nothing.
+//! told to any process, and prove nothing.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! The node's own connection to its coordinator, and what the coordinator has told over it.
 //!
-//! What a node believes of the cluster it learns here, by asking: anybody can send messages to its peer port, and the ids
+//! What a node believes of the cluster it learns here, by asking: any process can send messages to its peer port, and the ids
 //! in them prove nothing.
 
 use entail_logic::epoch::Begun;

@@ -47,13 +47,26 @@ impl Member {
     /// Registers and sends heartbeats until the task is dropped. The node is healthy while it is registered and its
     /// heartbeats are answered: then it learned all earlier outcomes when it registered, and learns later ones.
     ///
+    /// A node that was registered before waits for its coordinator even if another one answers at that address: that may be a
+    /// mistake of an hour, and an end of all nodes would be an outage.
+    ///
     /// # Errors
-    /// Only those that no retry resolves: another cluster, a damaged store.
+    /// Only those that no retry resolves: a damaged store, and before the first registration another cluster.
     pub async fn run(&self) -> Result<(), Fault> {
         let mut client = self.context.coordinator.client();
+        let mut was_registered = false;
         loop {
             self.presence.change(State::lose_touch).await;
-            let incarnation = self.register(&mut client).await?;
+            let incarnation = loop {
+                match self.register(&mut client).await {
+                    Err(fault) if was_registered && fault.reason == Reason::WrongCluster => {
+                        tracing::error!(coordinator = self.context.coordinator.url(), %fault, "waiting for this node's coordinator");
+                        tokio::time::sleep(RETRY_MAX).await;
+                    }
+                    registered => break registered?,
+                }
+            };
+            was_registered = true;
             self.presence.change(|state| state.registered(incarnation)).await;
             self.stay(&mut client, incarnation).await?;
         }

@@ -1,6 +1,6 @@
 //! The node's gRPC services: they decode requests, call the node's [`Operations`], and turn faults into status.
 //!
-//! Anybody can send to this port. A message that names an attempt is taken only if the coordinator says that the attempt
+//! Any process can send to this port. A message that names an attempt is taken only if the coordinator says that the attempt
 //! has begun ([`admission`](crate::admission)), and one that names a query only if the number is one of the coordinator's
 //! ([`coordinator`](crate::coordinator)).
 

@@ -57,8 +57,8 @@ impl ParseRequest {
 /// What to do about malformed input.
 ///
 /// The place where reading continues after a malformed place depends on the format: at the next line (N-Triples,
-/// N-Quads), after the statement (Turtle, TriG; facts of the statement before the error are kept), at the next node
-/// object (JSON-LD, unless it is malformed JSON). In RDF/XML it does not continue: see [`ParseReport::ended_early`].
+/// N-Quads), after the statement (Turtle, TriG; only of statements of more than 1 MiB are the facts before the error
+/// kept), at the next node object (JSON-LD, unless it is malformed JSON). In RDF/XML it does not continue: see [`ParseReport::ended_early`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
     /// The first malformed place ends the load.

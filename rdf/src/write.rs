@@ -1,22 +1,30 @@
 //! Streaming serializers: facts in, text out, in any of the formats.
 //!
 //! Every format writes a fact completely or refuses it: a format without graphs refuses a named graph, RDF/XML refuses
-//! what XML cannot represent, JSON-LD refuses triple terms. Nothing is dropped silently. Facts sorted by graph and
+//! what XML cannot represent (see [`xml`]), JSON-LD refuses triple terms. Nothing is dropped silently. Facts sorted by graph and
 //! subject give the most compact text, but any order is correct.
 
+mod xml;
+
 use crate::format::{Compression, Format};
+use entail_model::xml::CarriageReturns;
 use entail_model::{Fault, Reason};
 use flate2::write::GzEncoder;
-use oxrdf::vocab::rdf;
-use oxrdf::{GraphNameRef, LiteralRef, NamedNodeRef, NamedOrBlankNodeRef, QuadRef, TermRef, TripleRef};
+use oxrdf::{GraphNameRef, QuadRef, TermRef, TripleRef};
 use oxrdfio::{RdfSerializer, WriterQuadSerializer};
 use std::io::{self, ErrorKind, Write};
 
 /// Writes facts in one format.
 pub struct Serializer<W: Write> {
-    inner: WriterQuadSerializer<W>,
+    inner: Inner<W>,
     format: Format,
     facts: u64,
+}
+
+/// The serializer, and for XML the writer below it.
+enum Inner<W: Write> {
+    Xml(WriterQuadSerializer<CarriageReturns<W>>),
+    Other(WriterQuadSerializer<W>),
 }
 
 impl<W: Write> Serializer<W> {
@@ -33,7 +41,11 @@ impl<W: Write> Serializer<W> {
                 Fault::new(Reason::InvalidRequest, format!("the prefix {name}: <{iri}> is not an IRI: {error}"))
             })?;
         }
-        Ok(Self { inner: serializer.for_writer(writer), format, facts: 0 })
+        let inner = match format {
+            Format::RdfXml => Inner::Xml(serializer.for_writer(CarriageReturns::new(writer))),
+            _ => Inner::Other(serializer.for_writer(writer)),
+        };
+        Ok(Self { inner, format, facts: 0 })
     }
 
     /// The facts written so far.
@@ -48,7 +60,11 @@ impl<W: Write> Serializer<W> {
     /// for errors of the writer. After an error the document is incomplete.
     pub fn write(&mut self, fact: QuadRef<'_>) -> Result<(), Fault> {
         self.check(fact)?;
-        self.inner.serialize_quad(fact).map_err(|error| self.fault(error))?;
+        let written = match &mut self.inner {
+            Inner::Xml(serializer) => serializer.serialize_quad(fact),
+            Inner::Other(serializer) => serializer.serialize_quad(fact),
+        };
+        written.map_err(|error| self.fault(error))?;
         self.facts += 1;
         Ok(())
     }
@@ -58,7 +74,11 @@ impl<W: Write> Serializer<W> {
     /// # Errors
     /// Errors of the writer.
     pub fn finish(self) -> Result<W, Fault> {
-        self.inner.finish().map_err(write_fault)
+        let writer = match self.inner {
+            Inner::Xml(serializer) => serializer.finish().map(CarriageReturns::into_inner),
+            Inner::Other(serializer) => serializer.finish(),
+        };
+        writer.map_err(write_fault)
     }
 
     fn check(&self, fact: QuadRef<'_>) -> Result<(), Fault> {
@@ -68,9 +88,8 @@ impl<W: Write> Serializer<W> {
             return Err(Fault::new(Reason::Unsupported, message));
         }
         match self.format {
-            Format::RdfXml => {
-                check_xml(TripleRef::new(fact.subject, fact.predicate, fact.object)).map_err(|what| self.refused(&what))
-            }
+            Format::RdfXml => xml::check(TripleRef::new(fact.subject, fact.predicate, fact.object))
+                .map_err(|what| self.refused(&what)),
             Format::JsonLd if matches!(fact.object, TermRef::Triple(_)) => Err(self.refused("triple terms")),
             _ => Ok(()),
         }
@@ -102,47 +121,6 @@ fn write_fault(error: io::Error) -> Fault {
         _ => Reason::Internal,
     };
     Fault::new(reason, message)
-}
-
-/// Refuses facts whose document would be invalid XML, or would have another meaning.
-fn check_xml(triple: TripleRef<'_>) -> Result<(), String> {
-    if let NamedOrBlankNodeRef::BlankNode(node) = triple.subject {
-        check_xml_label(node.as_str())?;
-    }
-    check_xml_element(triple.predicate)?;
-    match triple.object {
-        TermRef::BlankNode(node) => check_xml_label(node.as_str()),
-        // A type becomes the name of an element.
-        TermRef::NamedNode(class) if triple.predicate == rdf::TYPE => check_xml_element(class),
-        TermRef::NamedNode(_) => Ok(()),
-        TermRef::Literal(literal) => check_xml_text(literal),
-        TermRef::Triple(inner) => check_xml(inner.as_ref()),
-    }
-}
-
-/// An element's name is the end of the IRI, which must begin with a letter.
-fn check_xml_element(iri: NamedNodeRef<'_>) -> Result<(), String> {
-    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.') || c as u32 >= 0x80;
-    let text = iri.as_str();
-    let last = text.rfind(|c| !is_name(c)).map_or(text, |at| &text[at..]);
-    let has_name = last.chars().any(|c| c.is_alphabetic() || c == '_');
-    if has_name && !text.starts_with("http://www.w3.org/2000/xmlns/") {
-        return Ok(());
-    }
-    Err(format!("{iri} as the name of an element"))
-}
-
-fn check_xml_label(label: &str) -> Result<(), String> {
-    if label.starts_with(|first: char| first.is_alphabetic() || first == '_') && !label.contains(':') {
-        return Ok(());
-    }
-    Err(format!("the blank node label {label}"))
-}
-
-fn check_xml_text(literal: LiteralRef<'_>) -> Result<(), String> {
-    // XML 1.0 cannot represent these, and readers replace a carriage return by a line feed.
-    let bad = literal.value().chars().find(|c| matches!(c, '\0'..='\x08' | '\x0b'..='\x1f' | '\u{fffe}' | '\u{ffff}'));
-    bad.map_or(Ok(()), |bad| Err(format!("the character U+{:04X}", u32::from(bad))))
 }
 
 /// A compressing writer; it must be finished to write the last bytes.
@@ -199,6 +177,7 @@ impl<W: Write> Write for Compressor<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oxrdf::vocab::rdf;
     use oxrdf::{BlankNode, Literal, NamedNode, Quad, Term, Triple};
 
     fn quad(predicate: &str, object: impl Into<Term>) -> Quad {
@@ -231,7 +210,11 @@ mod tests {
             (Format::RdfXml, quad("http://a/1", Literal::from("x"))),
             (Format::RdfXml, quad("http://a/p/", Literal::from("x"))),
             (Format::RdfXml, quad("http://a/p", Literal::from("a\u{b}"))),
-            (Format::RdfXml, quad("http://a/p", Literal::from("a\r"))),
+            (Format::RdfXml, quad("http://a/p", Literal::from("a\u{ffff}"))),
+            (Format::RdfXml, quad("http://a/p\u{d7}", Literal::from("x"))),
+            (Format::RdfXml, quad("http://a/\u{aa}", Literal::from("x"))),
+            (Format::RdfXml, quad("http://www.w3.org/2000/xmlns/x", Literal::from("x"))),
+            (Format::RdfXml, quad("http://a/p", BlankNode::new_unchecked("\u{aa}b"))),
             (Format::RdfXml, quad(rdf::TYPE.as_str(), NamedNode::new_unchecked("http://a/1"))),
             (Format::RdfXml, quad("http://a/p", BlankNode::new_unchecked("0"))),
             (Format::RdfXml, quad("http://www.w3.org/1999/02/22-rdf-syntax-ns#li", Literal::from("x"))),
@@ -241,6 +224,14 @@ mod tests {
             assert_eq!(fault.reason, Reason::Unsupported, "{quad}");
             assert!(fault.message.contains("nquads"), "{fault}");
         }
+    }
+
+    #[test]
+    fn carriage_returns_are_references_in_xml() {
+        let mut serializer = Serializer::new(Format::RdfXml, Vec::new(), &[]).expect("no prefixes");
+        serializer.write(quad("http://a/p", Literal::from("a\rb\r\n")).as_ref()).expect("a reference");
+        let text = String::from_utf8(serializer.finish().expect("to memory")).expect("UTF-8");
+        assert!(text.contains(">a&#xD;b&#xD;\n<"), "{text}");
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let input = place::local(&arguments.input, "entail convert - TO --from FORMAT")?;
+    check_files(&input, &arguments.output)?;
     let job = Job::new(&arguments, &input, session.prefixes().all())?;
     let target = Target::new(&arguments.output);
     let out = target.open()?;
@@ -99,6 +100,22 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
         "converted {triples}{skipped}: {read} of {from} to {written} of {to} in {}{fast}",
         seconds(took)
     ));
+    Ok(())
+}
+
+/// The input has to be there, and the output has to be another file.
+fn check_files(input: &Path, output: &Path) -> Result<(), Failure> {
+    if is_stream(input) {
+        return Ok(());
+    }
+    let metadata = std::fs::metadata(input).map_err(|error| Failure::input(input.display().to_string(), error))?;
+    if metadata.is_dir() {
+        return Err(Failure::input(input.display().to_string(), io::Error::other("is a directory")));
+    }
+    let is_same = || std::fs::canonicalize(input).ok() == std::fs::canonicalize(output).ok();
+    if metadata.is_file() && output.exists() && is_same() {
+        return Err(Failure::Usage(format!("{} is the input and the output", output.display())));
+    }
     Ok(())
 }
 
@@ -181,7 +198,10 @@ fn format_of(given: Option<Format>, name: &str, flag: &str) -> Result<entail_rdf
         return Ok(format.name().parse()?);
     }
     let unknown = || match name {
-        "-" => Failure::Usage(format!("the format of a stream is unknown: use {flag} FORMAT")),
+        "-" if flag == "--to" => {
+            Failure::Usage("the format of the standard output is unknown: use --to FORMAT, or name a file".to_owned())
+        }
+        "-" => Failure::Usage(format!("the format of the standard input is unknown: use {flag} FORMAT")),
         name => {
             let known = entail_rdf::Format::ALL.map(|format| format!(".{}", format.extension())).join(" ");
             Failure::Usage(format!("the name of {name} has no known extension: use {flag} FORMAT, or one of {known}"))

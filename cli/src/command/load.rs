@@ -134,14 +134,30 @@ async fn load(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let sources = sources(&arguments)?;
     let started = Instant::now();
     let bar = Moving::load(session, size(&arguments.files)?);
+    let mut left = Left { session, is_told: arguments.commit_every.is_some() };
     let result = session.working()?.load(sources, &mut |progress| bar.show(progress)).await;
     drop(bar);
+    left.is_told = false;
     let summary = result?;
     let wall = started.elapsed().as_secs_f64();
     for error in &summary.errors {
         session.note(format!("skipped: {error}"));
     }
     session.summarize(arguments.output, &told(&summary, wall), &json(&summary, wall))
+}
+
+/// Says what stays of a load in parts whose command is interrupted.
+struct Left<'s> {
+    session: &'s Session,
+    is_told: bool,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if self.is_told {
+            self.session.note("the parts that are committed stay; a load of the same files adds the rest");
+        }
+    }
 }
 
 /// The command that loads the standard input, for the error about a remote URL.
@@ -223,7 +239,11 @@ fn directory(path: &Path) -> String {
 fn told(summary: &LoadSummary, wall: f64) -> String {
     let fast = rate(summary.triples, wall, "triples").map_or_else(String::new, |rate| format!(" ({rate})"));
     let (triples, size) = (counted(summary.triples, "triple"), bytes(summary.bytes));
-    let mut lines = vec![format!("loaded {triples} from {size} in {}{fast}", seconds(wall))];
+    let first = match summary.bytes {
+        0 if summary.triples > 0 => format!("loaded {triples} before, by this request id"),
+        _ => format!("loaded {triples} from {size} in {}{fast}", seconds(wall)),
+    };
+    let mut lines = vec![first];
     if summary.skipped > 0 {
         lines.push(format!("skipped {} malformed", count(summary.skipped)));
     }

@@ -91,6 +91,9 @@ impl Text {
         match (text, file) {
             (_, Some(path)) => Self::read(path, &format!("entail {what} -")),
             (Some(text), None) if text == "-" => Self::read_input(),
+            (Some(name), None) if Path::new(&name).is_file() => {
+                Err(Failure::Usage(format!("{name} is a file: use --file {name}")))
+            }
             (Some(content), None) => Ok(Self { name: what.to_owned(), content, prologue: String::new() }),
             (None, None) => Err(Failure::Usage(format!("no {what} is given"))),
         }

@@ -119,6 +119,10 @@ pub async fn run(command: Command, session: &Session) -> Result<(), Failure> {
 }
 
 async fn apply(arguments: Apply, session: &Session) -> Result<(), Failure> {
+    if arguments.file.is_dir() {
+        let why = std::io::Error::other("is a directory; a rule set is a file");
+        return Err(Failure::input(arguments.file.display().to_string(), why));
+    }
     let name = name(arguments.name, &arguments.file)?;
     let pipe = format!("entail rules apply - --name {name}");
     let text = Text::read(&arguments.file, &pipe)?.knowing(session.prefixes());

@@ -3,6 +3,7 @@
 use crate::config::Concerns;
 use crate::failure::Failure;
 use crate::prefixes::Prefix;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 use oxrdf::NamedNode;
 use std::collections::BTreeSet;
@@ -116,13 +117,16 @@ fn check(arg: &Arg, text: &str) -> Result<(), String> {
     let alone = Arg::new("value").long("value").value_parser(arg.get_value_parser().clone());
     let parsed =
         Command::new("value").no_binary_name(true).arg(alone).try_get_matches_from([format!("--value={text}")]);
-    let error = match parsed {
-        Ok(_) => return Ok(()),
-        Err(error) => error.to_string(),
-    };
+    let Err(error) = parsed else { return Ok(()) };
+    if let Some(ContextValue::Strings(known)) = error.get(ContextKind::ValidValue)
+        && !known.is_empty()
+    {
+        return Err(format!("`{text}` is not one of {}", known.join(", ")));
+    }
+    let error = error.to_string();
     let first = error.lines().next().unwrap_or_default();
     // Keeps the text after the name of the flag, or all of it.
-    Err(first.split_once("<value>': ").map_or(first, |(_, why)| why).to_owned())
+    Err(first.split_once("<value>': ").map_or(first, |(_, why)| why).trim_start_matches("error: ").to_owned())
 }
 
 /// The error for an unknown key: a similar name, or the table that the key belongs to.

@@ -160,8 +160,8 @@ impl Tree {
                 "name": span.name,
                 "kind": span.kind,
                 "process": process,
-                "start": span.start as i64 - from as i64,
-                "duration": span.end.saturating_sub(span.start),
+                "start_seconds": (span.start as i64 - from as i64) as f64 / 1e9,
+                "duration_seconds": span.end.saturating_sub(span.start) as f64 / 1e9,
                 "error": span.error,
                 "attributes": attributes,
             }));

@@ -26,7 +26,9 @@ fn a_malformed_line_stops_a_load_with_its_place() {
     assert_eq!(done.code, Some(1));
     // The subject and the predicate stand there, the object does not.
     assert!(done.err.starts_with(&format!("error: {file}:25001:")), "{}", done.err);
-    assert_eq!(done.err.lines().count(), 1, "{}", done.err);
+    // The message, the line, and a caret.
+    assert_eq!(done.err.lines().count(), 3, "{}", done.err);
+    assert!(done.err.contains("  25001 | <urn:a> <urn:p> ."), "{}", done.err);
     let place: Vec<&str> = done.err.trim_end()[format!("error: {file}:").len()..].splitn(3, ':').collect();
     assert!(place[1].parse::<u64>().is_ok_and(|column| (17..=18).contains(&column)), "{}", done.err);
     assert!(place[2].len() > 5, "a reason: {}", done.err);
@@ -105,19 +107,25 @@ fn a_load_in_parts_that_is_sent_again_goes_on_where_it_ended() {
 fn input_that_is_no_rdf_is_refused_and_leaves_nothing() {
     let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
     cluster.load("empty.nt", "");
-    let cases: [(&str, &[u8], &str); 5] = [
-        ("data.csv", b"a,b,c\n", "INVALID_REQUEST"),
-        ("utf8.nt", b"<urn:a> <urn:p> \"\xff\" .\n", "utf8.nt:1:"),
-        ("cut.ttl", b"@prefix x: <urn:x:> .\nx:a x:b x:c", "cut.ttl:2:"),
-        ("cut.nt.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "cut.nt.gz"),
-        ("half.jsonld", b"{\"@id\": \"urn:a\", ", "half.jsonld"),
+    // The last number is that of lines: a place in a readable file is shown.
+    let cases: [(&str, &[u8], &str, usize); 10] = [
+        ("data.csv", b"a,b,c\n", "INVALID_REQUEST", 1),
+        ("utf8.nt", b"<urn:a> <urn:p> \"\xff\" .\n", "utf8.nt:1:", 3),
+        ("cut.ttl", b"@prefix x: <urn:x:> .\nx:a x:b x:c", "cut.ttl:2:", 3),
+        ("cut.nt.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "cut.nt.gz", 1),
+        ("half.jsonld", b"{\"@id\": \"urn:a\", ", "half.jsonld", 3),
+        ("page.ttl", b"<!DOCTYPE html>\n<html></html>\n", "web page", 3),
+        ("relative.ttl", b"<x> <urn:p> 1 .\n", "--base", 3),
+        ("empty.rdf", b"", "empty", 1),
+        ("empty.jsonld", b"", "empty", 1),
+        ("empty.nt.zst", b"", "empty", 1),
     ];
-    for (name, content, expected) in cases {
+    for (name, content, expected, lines) in cases {
         let file = cluster.file(name, content);
         let done = cluster.run(&["load", &file]);
         assert_eq!(done.code, Some(1), "{name}: {}", done.err);
         assert!(done.err.starts_with("error: ") && done.err.contains(expected), "{name}: {}", done.err);
-        assert_eq!(done.err.lines().count(), 1, "{name}: {}", done.err);
+        assert_eq!(done.err.lines().count(), lines, "{name}: {}", done.err);
     }
     assert_eq!(cluster.dump("all"), BTreeSet::new());
 }

@@ -37,6 +37,32 @@ fn a_drop_tells_what_is_gone() {
     assert!(said.contains("2 facts derived in") && said.contains("(4 fewer than before)"), "{said}");
 }
 
+/// The ready rules of RDF Schema: what they derive of each of their rules.
+#[test]
+fn the_rules_of_rdf_schema_apply() {
+    let cluster = Cluster::start(2);
+    let schema = "PREFIX : <urn:> PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>\n\
+                  :manages rdfs:subPropertyOf :knows ; rdfs:domain :Manager ; rdfs:range :Person . :age rdfs:range :Number .\n\
+                  :Manager rdfs:subClassOf :Employee . :Employee rdfs:subClassOf :Person .\n\
+                  :ann :manages :bob ; :age 40 .\n";
+    cluster.load("company.ttl", schema);
+    cluster.must(&["rules", "apply", concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/rdfs.srl")]);
+    let rdf_type = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>";
+    let below = "<http://www.w3.org/2000/01/rdf-schema#subClassOf>";
+    let mut expected: Vec<String> = ["Manager", "Employee", "Person"]
+        .iter()
+        .map(|class| format!("<urn:ann> {rdf_type} <urn:{class}> ."))
+        .chain([
+            format!("<urn:bob> {rdf_type} <urn:Person> ."),
+            "<urn:ann> <urn:knows> <urn:bob> .".to_owned(),
+            format!("<urn:Manager> {below} <urn:Person> ."),
+        ])
+        .collect();
+    expected.sort();
+    let derived = cluster.dump("derived");
+    assert_eq!(derived.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+}
+
 /// A request id belongs to one request: the same request again returns the first response, a different one is refused.
 #[test]
 fn a_request_id_is_of_one_request() {

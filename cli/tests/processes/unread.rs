@@ -88,7 +88,7 @@ fn unread_answers_do_not_stop_the_cluster() {
         }
     });
     assert_eq!(fault.reason.name(), "ANSWER_UNREAD", "{fault}");
-    assert!(fault.message.contains("nothing of the answer was read for 3 s"), "{fault}");
+    assert!(fault.message.contains("nothing of the answer was read for "), "{fault}");
     drop(dumps);
 }
 
@@ -118,7 +118,7 @@ fn unread_answers_do_not_hold_the_places_that_others_wait_for() {
 #[test]
 fn a_command_whose_output_is_not_read_says_why_it_ends() {
     let cluster = cluster("2s");
-    let mut command = cluster.command(&["query", ALL, "--format", "json", "--timeout", "1h"]);
+    let mut command = cluster.command(&["query", ALL, "--output", "json", "--timeout", "1h"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     sleep(Duration::from_secs(6));
     eventually("its place is free", || cluster.coordinator.metric("entail_queries_in_flight") == 0.0);
@@ -127,7 +127,7 @@ fn a_command_whose_output_is_not_read_says_why_it_ends() {
     let done = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(4), "{told}");
-    assert!(told.contains("nothing of the answer was read for 2 s") && told.contains("ANSWER_UNREAD"), "{told}");
+    assert!(told.contains("nothing of the answer was read for ") && told.contains("ANSWER_UNREAD"), "{told}");
 }
 
 /// A reader that takes a little now and then keeps its answer.

@@ -121,7 +121,8 @@ fn wrong_requests_are_told() {
     let rules = cluster.file("bad.srl", "RULE { ?s ex:p ?o } WHERE { ?s ?p ?o }");
     let unsafe_rule = cluster.file("unsafe.srl", "RULE { ?x <urn:q> ?y }\nWHERE { ?x <urn:p> ?z }");
     let good = cluster.file("good.nt", "<urn:a> <urn:p> <urn:b> .\n");
-    let cases: [Case<'_>; 16] = [
+    let cases: [Case<'_>; 17] = [
+        (&["query", &good], 2, "good.nt is a file: use --file "),
         (&["query", "ASK {}", "--rows-max", "many"], 2, "many"),
         // As by an unset variable of a script.
         (&["load", &good, "--graph", ""], 2, "--graph"),

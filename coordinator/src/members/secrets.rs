@@ -1,6 +1,6 @@
 //! The secrets that this coordinator tells its nodes, so that no message of another process is taken for its own.
 //!
-//! All are computed from one key, which is drawn when the process starts and told to nobody. They end with the process:
+//! All are computed from one key, which is drawn when the process starts and told to no process. They end with the process:
 //! nodes register again with the next one, and an attempt that was open is aborted.
 
 use crate::metalog::Incarnation;

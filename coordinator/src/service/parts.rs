@@ -67,7 +67,7 @@ impl<T> PartStream<T> {
 }
 
 impl<T: Send + 'static> PartStream<T> {
-    /// A large answer that is complete. It is watched, and given up when nobody reads it.
+    /// A large answer that is complete. It is watched, and given up when no client reads it.
     pub fn held(parts: Vec<T>, unread: &UnreadAnswers) -> Self {
         let untaken = Arc::new(Untaken::default());
         untaken.arrived();
@@ -75,7 +75,7 @@ impl<T: Send + 'static> PartStream<T> {
         Self(Source::Shared(Arc::new(Answer { coming, untaken }))).watched(unread)
     }
 
-    /// The same stream, watched: the answer is given up when nobody reads it.
+    /// The same stream, watched: the answer is given up when no client reads it.
     pub fn watched(self, unread: &UnreadAnswers) -> Self {
         if let Source::Shared(answer) = &self.0 {
             let answer: Weak<Answer<T>> = Arc::downgrade(answer);
@@ -199,7 +199,7 @@ impl<T> PartSender<T> {
     }
 }
 
-/// The fault for work whose answer nobody reads any more.
+/// The fault for work whose answer no client reads any more.
 fn gone() -> Fault {
     Fault::new(Reason::Cancelled, "the client cancelled the request or disconnected")
 }

@@ -1,4 +1,4 @@
-//! Answers that their clients do not read: after a while each is given up, so that nobody else has to wait for its
+//! Answers that their clients do not read: after a while each is given up, so that no other client waits for its
 //! reader.
 //!
 //! ```text
@@ -11,7 +11,7 @@
 //! While other queries wait for a permit, an answer that holds one is given up earlier, the longest unread first: as
 //! many as there are queries that wait.
 //!
-//! Invariant: only a part that is there and is not taken counts as unread. Work that takes long is nobody's fault.
+//! Invariant: only a part that is there and is not taken counts as unread. Work that takes long is no client's fault.
 
 use entail_model::{Fault, Reason};
 use std::cmp::Reverse;

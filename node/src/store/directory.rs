@@ -76,7 +76,9 @@ impl Directory {
     /// `DirectoryInUse` if another process has it, `WrongCluster` if it belongs to another role, `Unsupported` if
     /// another version wrote it, `InvalidRequest` if it holds the files of another program.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        let directory = entail_directory::Directory::open(path, |name| name == DATA || name.starts_with(INVENTORY))?;
+        let directory = entail_directory::Directory::open(path, |name| {
+            name == DATA || name.starts_with(INVENTORY) || name.starts_with(REGISTRATION)
+        })?;
         let identity = match directory.identity::<Identity>(ROLE)? {
             Some(identity) => identity,
             None => new_identity(&directory)?,

@@ -54,6 +54,19 @@ impl BlankNames {
         Self { keeps: true, ..Self::labelled(0) }
     }
 
+    /// The number of anonymous nodes so far, to return to.
+    pub(crate) fn mark(&self) -> u64 {
+        self.next
+    }
+
+    /// Forgets the anonymous nodes since `mark`, whose facts were dropped.
+    pub(crate) fn rollback(&mut self, mark: u64) {
+        if self.next > mark {
+            self.anonymous.retain(|_, number| *number <= mark);
+            self.next = mark;
+        }
+    }
+
     /// The document contains this label, which only looks random.
     pub(crate) fn declare(&mut self, label: u128) {
         self.declared.insert(label);

@@ -9,7 +9,9 @@ mod json;
 mod lines;
 mod log;
 mod outlet;
+mod page;
 mod position;
+mod relative;
 pub(crate) mod source;
 mod turtle;
 mod xml;
@@ -40,15 +42,16 @@ const STACK_BYTES: usize = 64 << 20;
 pub fn parse(request: ParseRequest, input: impl Input, sink: Sink<'_>) -> Result<ParseReport, Fault> {
     check_base(&request)?;
     let counts = Counts::default();
-    let source = Source::open(input, &request.file, request.compression, Arc::clone(&request.progress), &counts)?;
+    let mut source = Source::open(input, &request.file, request.compression, Arc::clone(&request.progress), &counts)?;
+    source.refuse_pages(request.format)?;
     let job = Job::new(request, sink);
     if job.request.format.is_line_based() {
-        lines::parse(&job, source);
+        lines::parse(&job, &mut source);
     } else {
-        parse_apart(&job, source);
+        parse_apart(&job, &mut source);
     }
     let (triples, ended_early) = (job.triples.load(Ordering::Relaxed), job.ended_early.load(Ordering::Relaxed));
-    let (skipped, errors) = job.log.finish()?;
+    let (skipped, errors) = job.log.finish().map_err(|fault| source.cause_of(fault))?;
     Ok(ParseReport {
         triples,
         bytes_read: counts.read.load(Ordering::Relaxed),
@@ -67,7 +70,7 @@ fn check_base(request: &ParseRequest) -> Result<(), Fault> {
 }
 
 /// Parses a format that cannot be divided: one thread parses, and another decompresses if the input is compressed.
-fn parse_apart(job: &Job<'_>, source: Source<'_>) {
+fn parse_apart(job: &Job<'_>, source: &mut Source<'_>) {
     thread::scope(|scope| {
         let mut bytes: Box<dyn Bytes + Send + '_> = if source.is_compressed() {
             let (sender, chunks) = sync_channel(AHEAD_CHUNKS);

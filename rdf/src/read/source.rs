@@ -3,9 +3,11 @@
 //! ```text
 //! input ──► count ──► gunzip | unzstd | as is ──► strip BOM ──► pieces
 //! ```
-//! Uncompressed input is passed on without a copy.
+//! Uncompressed input is passed on without a copy. The beginning of the text is looked at when a source is opened, so that
+//! a web page is not parsed as RDF.
 
-use crate::format::Compression;
+use crate::format::{Compression, Format};
+use crate::read::page::is_page;
 use crate::request::Progress;
 use bytes::{Buf, Bytes as Piece, BytesMut};
 use entail_model::{Fault, Reason};
@@ -18,6 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The largest chunk that is passed on.
 const PIECE_BYTES: usize = 256 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The largest beginning of a text that is searched for the start of a web page.
+const PAGE_BYTES_MAX: usize = 4 << 10;
+/// The largest rest of a compressed input that is decompressed only to find damage in it.
+const DAMAGE_BYTES_MAX: u64 = 256 << 20;
 
 /// The source of an input, piece by piece.
 pub trait Input: Send {
@@ -72,7 +78,11 @@ pub(crate) struct Source<'a> {
     compression: Compression,
     failure: Failure,
     decoded: Arc<AtomicU64>,
-    started: bool,
+    /// The beginning of the text, until it is taken.
+    first: Option<Piece>,
+    /// The error of the decompressor.
+    damage: Option<Fault>,
+    is_end: bool,
 }
 
 enum Decoder<'a> {
@@ -91,10 +101,10 @@ pub(crate) struct Counts {
 }
 
 impl<'a> Source<'a> {
-    /// Opens an input. Without a `compression`, the first bytes determine it.
+    /// Opens an input and decodes its beginning. Without a `compression`, the first bytes determine it.
     ///
     /// # Errors
-    /// Errors of the input when its first bytes are read.
+    /// Errors of the input when its first bytes are read, and `Corrupt` if they are not of that compression.
     pub(crate) fn open(
         input: impl Input + 'a,
         file: &str,
@@ -107,15 +117,55 @@ impl<'a> Source<'a> {
         let mut input = Counted { inner: input, progress, read, failure: of_input, current: Piece::new() };
         let peeked = input.gather(4);
         peeked.map_err(|error| taken(&failure).unwrap_or_else(|| read_fault(file, error)))?;
-        // An empty input is an empty file, whatever its name says.
-        let compression = if input.current.is_empty() {
-            Compression::None
-        } else {
-            compression.unwrap_or_else(|| Compression::from_content(&input.current))
-        };
+        let found = Compression::from_content(&input.current);
+        let compression = compression.unwrap_or(found);
+        if compression != found && compression != Compression::None {
+            let what = if input.current.is_empty() { "is empty" } else { "begins differently" };
+            let message = format!("this is not {compression} data: the file {what}");
+            return Err(Fault::corrupt(message).in_file(file));
+        }
         let decoder = decoder(input, compression).map_err(|error| read_fault(file, error))?;
-        let decoded = Arc::clone(&counts.decoded);
-        Ok(Self { decoder, file: file.to_owned(), compression, failure, decoded, started: false })
+        let (file, decoded) = (file.to_owned(), Arc::clone(&counts.decoded));
+        let mut source =
+            Self { decoder, file, compression, failure, decoded, first: None, damage: None, is_end: false };
+        source.first = Some(source.beginning()?);
+        Ok(source)
+    }
+
+    /// Refuses a web page, which servers send in place of a missing file.
+    ///
+    /// # Errors
+    /// `Syntax` for a text that begins as HTML.
+    pub(crate) fn refuse_pages(&self, format: Format) -> Result<(), Fault> {
+        if self.first.as_ref().and_then(|first| is_page(first)) != Some(true) {
+            return Ok(());
+        }
+        let message = format!("this is a web page (HTML), not {format}: was it downloaded from the wrong address?");
+        Err(Fault::new(Reason::Syntax, message).at(1, 1).in_file(&self.file))
+    }
+
+    /// The fault to report for a fault of the parser: if the compressed data is damaged, that is the cause.
+    pub(crate) fn cause_of(&mut self, fault: Fault) -> Fault {
+        if !matches!(fault.reason, Reason::Syntax | Reason::LimitExceeded) {
+            return fault;
+        }
+        let Some(mut damage) = self.find_damage() else { return fault };
+        if let Some(place) = fault.position.filter(|place| place.line > 0) {
+            damage.message += &format!("; the text is malformed from {}:{} on", place.line, place.column);
+        }
+        damage
+    }
+
+    /// Reads on, up to a limit, and returns the error of the decompressor.
+    fn find_damage(&mut self) -> Option<Fault> {
+        let start = self.decoded.load(Ordering::Relaxed);
+        while self.is_compressed() && self.damage.is_none() && !self.is_end {
+            let has_more = self.decode().is_ok_and(|piece| !piece.is_empty());
+            if !has_more || self.decoded.load(Ordering::Relaxed) - start > DAMAGE_BYTES_MAX {
+                break;
+            }
+        }
+        self.damage.clone()
     }
 
     pub(crate) fn is_compressed(&self) -> bool {
@@ -127,22 +177,42 @@ impl<'a> Source<'a> {
             Decoder::None(input) => input.next(PIECE_BYTES),
             Decoder::Some(reader) => reader.piece(),
         };
-        let piece = result.map_err(|error| self.fault(error))?;
+        let piece = result.map_err(|error| self.fault(&error))?;
+        self.is_end = piece.is_empty();
         self.decoded.fetch_add(piece.len() as u64, Ordering::Relaxed);
         Ok(piece)
     }
 
-    fn fault(&self, error: io::Error) -> Fault {
+    fn fault(&mut self, error: &io::Error) -> Fault {
+        self.is_end = true;
         if let Some(fault) = taken(&self.failure) {
             return fault;
         }
-        let message = match (error.kind(), self.compression) {
-            (ErrorKind::UnexpectedEof, compression) => {
-                format!("the {compression} data is truncated: it ends too early")
-            }
-            (_, compression) => format!("the {compression} data cannot be decompressed: {error}"),
+        let (compression, bytes) = (self.compression, self.decoded.load(Ordering::Relaxed));
+        let what = match error.kind() {
+            ErrorKind::UnexpectedEof => "is truncated: it ends too early".to_owned(),
+            _ => format!("is damaged: {error}"),
         };
-        Fault::corrupt(message).in_file(&self.file)
+        let message = format!("the {compression} data {what}; {bytes} bytes of text were read before");
+        let fault = Fault::corrupt(message).in_file(&self.file);
+        self.damage = Some(fault.clone());
+        fault
+    }
+
+    /// The first piece, without a byte order mark, and long enough to recognise a web page.
+    fn beginning(&mut self) -> Result<Piece, Fault> {
+        let mut first = self.decode()?;
+        while !self.is_end && BYTE_ORDER_MARK.starts_with(&first) && first.len() < BYTE_ORDER_MARK.len() {
+            first = joined(&first, &self.decode()?);
+        }
+        if first.starts_with(BYTE_ORDER_MARK) {
+            first.advance(BYTE_ORDER_MARK.len());
+        }
+        // An empty piece would be taken for the end.
+        while !self.is_end && (first.is_empty() || (is_page(&first).is_none() && first.len() < PAGE_BYTES_MAX)) {
+            first = joined(&first, &self.decode()?);
+        }
+        Ok(first)
     }
 }
 
@@ -156,25 +226,10 @@ fn decoder<'a>(input: Counted<impl Input + 'a>, compression: Compression) -> io:
 
 impl Bytes for Source<'_> {
     fn piece(&mut self) -> Result<Piece, Fault> {
-        if self.started {
-            return self.decode();
+        match self.first.take() {
+            Some(first) => Ok(first),
+            None => self.decode(),
         }
-        self.started = true;
-        let mut first = self.decode()?;
-        while first.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&first) {
-            let more = self.decode()?;
-            if more.is_empty() {
-                return Ok(first);
-            }
-            first = joined(&first, &more);
-        }
-        if first.starts_with(BYTE_ORDER_MARK) {
-            first.advance(BYTE_ORDER_MARK.len());
-            if first.is_empty() {
-                return self.decode();
-            }
-        }
-        Ok(first)
     }
 }
 
@@ -272,9 +327,9 @@ impl<I: Input> BufRead for Counted<I> {
 }
 
 /// Runs in a separate thread: decompresses ahead of the parser, up to the capacity of the channel.
-pub(crate) fn read_ahead(mut source: Source<'_>, chunks: &SyncSender<Result<Piece, Fault>>) {
+pub(crate) fn read_ahead(source: &mut Source<'_>, chunks: &SyncSender<Result<Piece, Fault>>) {
     loop {
-        let result = Bytes::piece(&mut source);
+        let result = Bytes::piece(source);
         let is_last = result.as_ref().map_or(true, Piece::is_empty);
         // The parser closes the channel when it has failed.
         if chunks.send(result).is_err() || is_last {

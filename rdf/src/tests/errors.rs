@@ -137,8 +137,84 @@ fn truncated_and_broken_archives_are_told() {
         let fault = parse_all(named, text.as_bytes()).expect_err("not compressed");
         assert_eq!(fault.reason, Reason::Corrupt, "{fault}");
 
-        let twice = [whole.clone(), whole].concat();
+        let twice = [whole.clone(), whole.clone()].concat();
         assert_eq!(parse_all(request(format), &twice[..]).expect("two members").report.triples, 60_000);
+        for more in [1, 2, 3, 5, 10, 20, whole.len() - 1] {
+            let cut = parse_all(request(format), &twice[..whole.len() + more]);
+            let fault = cut.err().unwrap_or_else(|| panic!("{more} bytes of a second {compression} member"));
+            assert_eq!(fault.reason, Reason::Corrupt, "{fault}");
+        }
+    }
+}
+
+#[test]
+fn damaged_archives_are_called_so_and_not_malformed() {
+    let text: String = (0..20_000).map(|n| format!("<a:s{}> <a:p> \"{n}\" .\n", n % 97)).collect();
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let whole = compressed(compression, text.as_bytes());
+        let mut refused = 0;
+        for at in (20..whole.len()).step_by(whole.len() / 40) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x10;
+            for (format, on_error) in [
+                (Format::NTriples, OnError::Stop),
+                (Format::NTriples, OnError::Skip { limit: 3 }),
+                (Format::Turtle, OnError::Stop),
+                (Format::Turtle, OnError::Skip { limit: 3 }),
+            ] {
+                // Data of zstd without a checksum may hide the damage.
+                let is_hidden = |fault: &Fault| compression == Compression::Zstd && fault.reason != Reason::Corrupt;
+                match parse_all(ParseRequest { on_error, ..request(format) }, &damaged[..]) {
+                    Err(fault) if !is_hidden(&fault) => {
+                        refused += 1;
+                        assert_eq!(fault.reason, Reason::Corrupt, "{compression} {at}: {fault:?}");
+                        assert!(fault.message.contains("bytes of text were read"), "{fault}");
+                    }
+                    other => assert_eq!(compression, Compression::Zstd, "{at}: {other:?}"),
+                }
+            }
+        }
+        assert!(refused > 20, "{compression}: {refused}");
+    }
+}
+
+#[test]
+fn web_pages_are_named() {
+    let page = "<!DOCTYPE html>\n<html><head><title>Not Found</title></head><body>x</body></html>\n";
+    for format in Format::ALL {
+        for text in [page, &page[16..]] {
+            for on_error in [OnError::Stop, OnError::Skip { limit: 1000 }] {
+                let request = ParseRequest { on_error, ..request(format) };
+                let fault = parse_all(request, Trickle(text.as_bytes(), 3)).expect_err("a web page");
+                assert_eq!((fault.reason, fault.position.as_ref().map(|at| at.line)), (Reason::Syntax, Some(1)));
+                assert!(fault.message.contains("web page") && fault.message.contains(format.name()), "{fault}");
+            }
+        }
+    }
+    let relative = ParseRequest { base_iri: Some("http://a/".to_owned()), ..request(Format::Turtle) };
+    assert_eq!(parse_all(relative, &b"<html> a <x> ."[..]).expect("a relative IRI").report.triples, 1);
+}
+
+#[test]
+fn relative_iris_are_named_with_the_remedy() {
+    let rdf = format!("{RDF}<rdf:Description rdf:about='x/y'><a:p/></rdf:Description></rdf:RDF>");
+    let cases: [(Format, &str, u64, &[&str]); 8] = [
+        (Format::Turtle, "<a:s> <a:p>\n <x/y> .", 2, &["<x/y>", "--base", "@base"]),
+        (Format::Turtle, "@prefix a: <x/y> .", 1, &["<x/y>", "--base"]),
+        (Format::TriG, "{ <a:s>\n\n <a:p> <x/y> . }", 3, &["<x/y>", "--base"]),
+        (Format::Turtle, "<x/y> <a:p> \"é\"^^<z> .", 1, &["<x/y>", "--base"]),
+        (Format::NTriples, "<a:s> <a:p> <x/y> .", 1, &["<x/y>", "absolute"]),
+        (Format::NQuads, "<a:s> <a:p> <a:o> <x/y> .", 1, &["<x/y>", "N-Quads"]),
+        (Format::RdfXml, &rdf, 1, &["<x/y>", "--base", "xml:base"]),
+        (Format::RdfXml, "<a:b xmlns:a='http://a/' xml:base='x/y'/>", 1, &["<x/y>", "--base"]),
+    ];
+    for (format, text, line, says) in cases {
+        for on_error in [OnError::Stop, OnError::Skip { limit: 0 }] {
+            let fault = parse_all(ParseRequest { on_error, ..request(format) }, text.as_bytes()).expect_err(text);
+            assert_eq!(fault.position.as_ref().map(|at| at.line), Some(line), "{fault}");
+            assert!(says.iter().all(|says| fault.message.contains(says)), "{format}: {fault}");
+            assert!(!fault.message.contains("No scheme"), "{fault}");
+        }
     }
 }
 

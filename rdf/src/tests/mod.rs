@@ -4,8 +4,11 @@ mod blank_nodes;
 mod errors;
 mod hostile;
 mod json_documents;
+mod json_numbers;
 mod round_trip;
+mod skipping;
 mod speed;
+mod xml_documents;
 
 use super::*;
 use entail_model::term::{self, HashKey};

@@ -26,6 +26,8 @@ fn literal() -> impl Strategy<Value = Literal> {
         "[ \t\n\"'\\\\<>&.#@{}é€😀-]{0,12}",
         Just("<<( x )>> _:b . \n \"\"\" ''' ".to_owned()),
         "[0-9]{1,3}",
+        "[\\x00-\\x20\\x7f\u{85}\u{2028}\u{feff}\u{fffd}\u{fffe}\u{ffff}\u{10ffff}]{0,6}",
+        "(\r|\n|\t| |a|]]>|&#13;|&amp;|<!--|-->){0,6}",
     ];
     let datatype = prop::sample::select(vec!["integer", "decimal", "boolean", "date", "double"])
         .prop_map(|name| NamedNode::new_unchecked(format!("http://www.w3.org/2001/XMLSchema#{name}")));
@@ -159,19 +161,35 @@ fn relative_iris_are_resolved_against_the_base() {
 }
 
 #[test]
-fn empty_files_are_fine() {
+fn files_without_facts_are_fine_where_the_grammar_says_so() {
     for format in Format::ALL {
         for text in ["", "\n", " \r\n ", "\u{feff}"] {
             for compression in Compression::ALL {
                 let input = compressed(compression, text.as_bytes());
-                let parsed = parse_all(request(format), &input[..]).unwrap_or_else(|fault| panic!("{format}: {fault}"));
+                let parsed = parse_all(request(format), &input[..]);
+                if matches!(format, Format::RdfXml | Format::JsonLd) {
+                    let fault = parsed.expect_err("no document");
+                    assert!(fault.reason == Reason::Syntax && fault.message.contains("empty"), "{format}: {fault}");
+                    assert!(fault.position.is_some_and(|at| at.line > 0), "{format}");
+                    continue;
+                }
+                let parsed = parsed.unwrap_or_else(|fault| panic!("{format}: {fault}"));
                 assert_eq!((parsed.report.triples, parsed.batches), (0, 0));
                 assert_eq!(parsed.report.bytes_decoded, text.len() as u64);
             }
-            let named_gz = ParseRequest { compression: Some(Compression::Gzip), ..request(format) };
-            assert_eq!(parse_all(named_gz, &b""[..]).expect("an empty file").report.triples, 0);
+        }
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let named = ParseRequest { compression: Some(compression), ..request(format) };
+            let fault = parse_all(named, &b""[..]).expect_err("an empty file");
+            assert_eq!(fault.reason, Reason::Corrupt);
+            assert!(fault.message.contains(compression.name()) && fault.message.contains("empty"), "{fault}");
         }
     }
+    for text in ["[]", "{}", "[ ]\n"] {
+        assert_eq!(parse_all(request(Format::JsonLd), text.as_bytes()).expect("a document").report.triples, 0);
+    }
+    let root = "<?xml version='1.0'?>\n<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/>\n";
+    assert_eq!(parse_all(request(Format::RdfXml), root.as_bytes()).expect("a document").report.triples, 0);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use crate::evaluate::cells::Cells;
 use crate::results::table::{Form, Table};
 use bytes::Bytes;
+use entail_model::xml::{CarriageReturns, invalid_char};
 use entail_model::{Fault, Reason};
-use oxrdf::{Triple, Variable};
+use oxrdf::{NamedOrBlankNodeRef, Term, TermRef, Triple, Variable};
 use oxttl::ntriples::WriterNTriplesSerializer;
 use oxttl::turtle::WriterTurtleSerializer;
 use oxttl::{NTriplesSerializer, TurtleSerializer};
@@ -110,7 +111,7 @@ pub struct SolutionWriter {
 #[allow(clippy::large_enum_variant, reason = "there is one for an answer")]
 enum RowWriter {
     Direct(Table),
-    Xml(WriterSolutionsSerializer<Buffer>, Vec<Variable>),
+    Xml(WriterSolutionsSerializer<CarriageReturns<Buffer>>, Vec<Variable>),
 }
 
 impl SolutionWriter {
@@ -127,7 +128,8 @@ impl SolutionWriter {
             QueryResultsFormat::Tsv => direct(Form::Tsv),
             _ => {
                 let serializer = QueryResultsSerializer::from_format(format);
-                let serializer = serializer.serialize_solutions_to_writer(buffer.clone(), variables.clone());
+                let serializer =
+                    serializer.serialize_solutions_to_writer(CarriageReturns::new(buffer.clone()), variables.clone());
                 RowWriter::Xml(serializer.map_err(write_fault)?, variables)
             }
         };
@@ -144,9 +146,7 @@ impl SolutionWriter {
                 }
                 RowWriter::Xml(serializer, variables) => {
                     let terms = cells_of_row.map(|cell| cells.term(cell)).collect::<Result<Vec<_>, _>>()?;
-                    let bound =
-                        variables.iter().zip(&terms).filter_map(|(variable, term)| Some((variable, term.as_ref()?)));
-                    serializer.serialize(bound).map_err(write_fault)?;
+                    xml_row(serializer, variables, &terms)?;
                 }
             }
             self.buffer.send(PART_BYTES_MAX / 2, output)?;
@@ -166,6 +166,44 @@ impl SolutionWriter {
             RowWriter::Xml(serializer, _) => _ = serializer.finish().map_err(write_fault)?,
         }
         self.buffer.send(1, output)
+    }
+}
+
+/// Writes a row in XML.
+fn xml_row<W: Write>(
+    serializer: &mut WriterSolutionsSerializer<W>,
+    variables: &[Variable],
+    terms: &[Option<Term>],
+) -> Result<(), Fault> {
+    let bound = || variables.iter().zip(terms).filter_map(|(variable, term)| Some((variable, term.as_ref()?)));
+    for (variable, term) in bound() {
+        if let Some(bad) = invalid_in_xml(term.as_ref()) {
+            let bad = u32::from(bad);
+            let message =
+                format!("XML cannot hold the character U+{bad:04X}, which {variable} has; ask for JSON or TSV");
+            return Err(Fault::new(Reason::Unsupported, message));
+        }
+    }
+    serializer.serialize(bound()).map_err(write_fault)
+}
+
+/// A character of the term that XML cannot represent.
+fn invalid_in_xml(term: TermRef<'_>) -> Option<char> {
+    match term {
+        TermRef::NamedNode(node) => invalid_char(node.as_str()),
+        TermRef::BlankNode(node) => invalid_char(node.as_str()),
+        TermRef::Literal(literal) => {
+            invalid_char(literal.value()).or_else(|| invalid_char(literal.datatype().as_str()))
+        }
+        TermRef::Triple(triple) => {
+            let subject = match triple.subject.as_ref() {
+                NamedOrBlankNodeRef::NamedNode(node) => invalid_char(node.as_str()),
+                NamedOrBlankNodeRef::BlankNode(node) => invalid_char(node.as_str()),
+            };
+            subject
+                .or_else(|| invalid_char(triple.predicate.as_str()))
+                .or_else(|| invalid_in_xml(triple.object.as_ref()))
+        }
     }
 }
 
@@ -233,3 +271,7 @@ impl GraphWriter {
 fn write_fault(error: io::Error) -> Fault {
     Fault::new(Reason::Unsupported, format!("the format cannot represent the answer: {error}"))
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -43,6 +43,9 @@ impl Parser<'_> {
     fn no_form(&self, spot: Spot) -> Fault {
         const UPDATES: [&str; 10] =
             ["INSERT", "DELETE", "WITH", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY"];
+        if matches!(self.peek().kind, Kind::End) {
+            return spot.syntax("there is no query: expected SELECT, CONSTRUCT, DESCRIBE or ASK");
+        }
         let Kind::Word(word) = self.peek().kind else {
             return self.unexpected("SELECT, CONSTRUCT, DESCRIBE, ASK, PREFIX, BASE or VERSION");
         };

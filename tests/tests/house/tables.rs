@@ -12,7 +12,7 @@ const fn room(name: &'static str, uses: &'static [&'static str], tests_use: &'st
     Room { name, uses, tests_use }
 }
 
-pub const ROOMS: [Room; 17] = [
+pub const ROOMS: [Room; 18] = [
     room("model", &[], &[]),
     room("directory", &["model"], &[]),
     room("syntax", &["model"], &[]),
@@ -29,6 +29,7 @@ pub const ROOMS: [Room; 17] = [
     room("cli", &["model", "directory", "rdf", "proto", "telemetry", "node", "coordinator", "client"], &["bench"]),
     room("bench", &["model", "client", "cli"], &["logic", "rdf", "node", "examples/debian"]),
     room("examples/debian", &["model"], &[]),
+    room("oracle", &[], &[]),
     room(
         "tests",
         &[
@@ -43,6 +44,7 @@ pub const ROOMS: [Room; 17] = [
             "node",
             "coordinator",
             "examples/debian",
+            "oracle",
         ],
         &[],
     ),
@@ -67,8 +69,8 @@ pub const PRODUCT: [&str; 14] = [
 ];
 
 /// Engines that Entail is compared with, and tools of tests: never part of a program of a cluster.
-pub const NOT_IN_THE_PRODUCT: [&str; 7] =
-    ["ascent", "criterion", "entail-bench", "proptest", "spareval", "spargebra", "sparopt"];
+pub const NOT_IN_THE_PRODUCT: [&str; 8] =
+    ["ascent", "criterion", "entail-bench", "entail-oracle", "proptest", "spareval", "spargebra", "sparopt"];
 
 /// Pure crates, without input or output: time, randomness and data come in as arguments.
 pub const PURE: [&str; 6] = ["model", "syntax", "expression", "logic", "rdf", "sparql"];

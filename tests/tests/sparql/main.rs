@@ -6,6 +6,7 @@ mod cyclic;
 mod folds;
 mod front;
 mod letter;
+mod naive;
 mod oracle;
 mod order;
 mod profile;

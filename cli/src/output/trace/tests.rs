@@ -132,9 +132,9 @@ fn programs_get_every_span() {
     let spans = json["spans"].as_array().unwrap();
     assert_eq!(spans.len(), 7);
     let execute = spans.iter().find(|span| span["name"] == "execute").unwrap();
-    assert_eq!((&execute["process"], &execute["start"]), (&Json::from("node-1"), &Json::from(2_600_000)));
+    assert_eq!((&execute["process"], &execute["start_seconds"]), (&Json::from("node-1"), &Json::from(0.0026)));
     assert_eq!(
-        (&execute["duration"], &execute["attributes"]["entail.rows"]),
-        (&Json::from(6_200_000), &Json::from(1234))
+        (&execute["duration_seconds"], &execute["attributes"]["entail.rows"]),
+        (&Json::from(0.0062), &Json::from(1234))
     );
 }

@@ -3,14 +3,17 @@
 //! A malformed document is parsed again part by part, so that the error has the position of its node object, and
 //! skipping drops only that object. Remote contexts are never fetched.
 
+mod number;
 mod split;
 mod text;
 
 use crate::batch::blank::{BlankNames, random_label_at};
 use crate::read::outlet::{Job, Outlet};
+use crate::read::relative::explained;
 use crate::read::source::Bytes;
 use entail_model::{Fault, Reason};
 use memchr::memmem;
+use number::StandIns;
 use oxrdfio::{JsonLdProfileSet, RdfFormat, RdfParser, RdfSyntaxError};
 use split::{Document, LineColumn, Part, Splitter};
 use std::sync::atomic::Ordering;
@@ -116,15 +119,18 @@ impl Reader<'_, '_> {
                 Refused::Fatal(Fault::new(Reason::InvalidRequest, format!("the base is not an absolute IRI: {error}")))
             })?;
         }
-        let quads = parser.for_slice(text).with_document_loader(move |iri| {
+        let (text, stand_ins) = number::replaced(text);
+        let quads = parser.for_slice(&text).with_document_loader(move |iri| {
             *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(iri.to_owned());
             Err("it is not fetched".into())
         });
         for result in quads {
             let quad = result.map_err(|error| {
                 let context = fetched.lock().unwrap_or_else(PoisonError::into_inner).take();
-                context.map_or_else(|| malformed(&error), |iri| Refused::Fatal(self.remote_context(&iri)))
+                let malformed = || self.malformed_text(&error, &stand_ins);
+                context.map_or_else(malformed, |iri| Refused::Fatal(self.remote_context(&iri)))
             })?;
+            let quad = stand_ins.restored(quad);
             self.outlet.push(quad.as_ref()).map_err(|fault| Refused::Fatal(fault.in_file(&self.job.request.file)))?;
             // If nothing is ever skipped, nothing is rolled back.
             if self.job.log.stops_at_first() {
@@ -134,19 +140,19 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    fn malformed_text(&self, error: &RdfSyntaxError, stand_ins: &StandIns) -> Refused {
+        let message = error.to_string();
+        // The parser's position is in the text, not in the file.
+        let message =
+            message.strip_prefix("Parser error ").and_then(|rest| rest.split_once(": ")).map_or(&*message, |it| it.1);
+        let offset = error.location().map(|location| stand_ins.offset_before(location.start.offset as usize));
+        Refused::Malformed { offset, message: explained(self.job.request.format, message, None) }
+    }
+
     fn remote_context(&self, iri: &str) -> Fault {
         let message = format!("contexts are not fetched: put the content of {iri} into the file's @context");
         Fault::new(Reason::Unsupported, message).in_file(&self.job.request.file)
     }
-}
-
-fn malformed(error: &RdfSyntaxError) -> Refused {
-    let message = error.to_string();
-    // The parser's position is in the text, not in the file.
-    let message =
-        message.strip_prefix("Parser error ").and_then(|rest| rest.split_once(": ")).map_or(&*message, |it| it.1);
-    let offset = error.location().map(|location| location.start.offset as usize);
-    Refused::Malformed { offset, message: message.to_owned() }
 }
 
 /// Declares the labels in a text that look random, including labels with escapes.

@@ -109,7 +109,7 @@ impl<'t, B: Bytes> Splitter<'t, B> {
     pub(crate) fn run(&mut self, take: Take<'_>) -> Result<(), Fault> {
         self.text.skip_space(None)?;
         let go_on = match self.text.peek()? {
-            None => return Ok(()),
+            None => return Err(self.text.syntax("the document is empty: JSON-LD is an object or an array")),
             Some(b'[') => self.root_array(take)?,
             Some(b'{') => self.object(Where::Root, None, take)?.is_some_and(|_| true),
             Some(_) => self.root_value(take)?,

@@ -121,7 +121,7 @@ fn first_line_end(text: &[u8]) -> usize {
 }
 
 /// Parses a line-based format on the threads that the request gives it.
-pub(crate) fn parse(job: &Job<'_>, source: Source<'_>) {
+pub(crate) fn parse(job: &Job<'_>, source: &mut Source<'_>) {
     let blocks = Mutex::new(Blocks::new(source));
     thread::scope(|scope| {
         let workers: Vec<_> = (0..job.request.threads.max(1)).map(|_| scope.spawn(|| work(job, &blocks))).collect();

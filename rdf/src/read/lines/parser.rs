@@ -8,6 +8,7 @@ use crate::batch::builder::TRIPLE_DEPTH_MAX;
 use crate::read::lines::plain::{self, LineFormat, PlainLine};
 use crate::read::outlet::Outlet;
 use crate::read::position::earlier;
+use crate::read::relative::explained;
 use entail_model::{Fault, Reason};
 use memchr::memmem;
 use oxrdf::{GraphName, Quad};
@@ -101,11 +102,12 @@ fn parse_line(line: &[u8], format: LineFormat) -> Result<Vec<Quad>, (u64, Fault)
         Ok(())
     });
     refused.map_or(Ok(quads), |error| {
+        let place = error.location();
         let message = match error.message() {
-            "Unexpected end of file" | "Unexpected end" => "the line ends in the middle of a statement",
-            other => other,
+            "Unexpected end of file" | "Unexpected end" => "the line ends in the middle of a statement".to_owned(),
+            other => explained(format.into(), other, line.get(place.start.offset as usize..place.end.offset as usize)),
         };
-        Err((error.location().start.column + 1, Fault::new(Reason::Syntax, message)))
+        Err((place.start.column + 1, Fault::new(Reason::Syntax, message)))
     })
 }
 

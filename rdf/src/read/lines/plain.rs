@@ -13,6 +13,7 @@
 //! Invariant: a plain line is well-formed, and oxttl reads the same fact from it.
 
 use crate::batch::plain::{Known, PlainFact, PlainTerm, TermPosition};
+use crate::format::Format;
 use memchr::{memchr2, memchr3};
 use oxrdf::vocab::rdf;
 use oxrdf::{BlankNodeRef, LiteralRef, NamedNodeRef};
@@ -22,6 +23,15 @@ use oxrdf::{BlankNodeRef, LiteralRef, NamedNodeRef};
 pub(crate) enum LineFormat {
     NTriples,
     NQuads,
+}
+
+impl From<LineFormat> for Format {
+    fn from(format: LineFormat) -> Self {
+        match format {
+            LineFormat::NTriples => Self::NTriples,
+            LineFormat::NQuads => Self::NQuads,
+        }
+    }
 }
 
 /// The content of a plain line.

@@ -1,17 +1,22 @@
 //! Turtle and TriG: the scan cuts the text into whole statements, from which the parser makes quads.
+//!
+//! A load that stops at its first error uses one parser from beginning to end; a load that leaves out malformed
+//! statements has to keep them apart, which is [`skip`].
 
+mod parser;
+mod place;
 mod scan;
+mod skip;
 
 use crate::batch::blank::{BlankNames, random_label};
-use crate::format::Format;
 use crate::read::outlet::{Job, Outlet};
-use crate::read::position::{count_line_ends, earlier};
+use crate::read::position::count_line_ends;
+use crate::read::relative::explained;
 use crate::read::source::Bytes;
 use entail_model::{Fault, Reason};
-use oxrdf::{GraphName, Quad};
-use oxttl::trig::LowLevelTriGParser;
-use oxttl::turtle::LowLevelTurtleParser;
-use oxttl::{TriGParser, TurtleParser, TurtleSyntaxError};
+use oxrdf::GraphName;
+use oxttl::TurtleSyntaxError;
+use parser::{Context, Statements};
 use scan::Scan;
 
 /// A statement longer than this is passed to the parser in parts.
@@ -22,6 +27,9 @@ const HELD_BYTES: usize = 1 << 20;
 /// # Errors
 /// Errors that cannot be skipped: a limit, an error of the input or the sink. Malformed places go to the job's log.
 pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
+    if !job.log.stops_at_first() {
+        return skip::parse(job, bytes);
+    }
     let mut reader = Reader::new(job)?;
     let mut is_end = false;
     while !is_end {
@@ -30,11 +38,8 @@ pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
         if !reader.feed_statements()? {
             return Ok(());
         }
-        if is_end {
-            reader.parser.end_after(&reader.held);
-            if !reader.drain()? {
-                return Ok(());
-            }
+        if is_end && !reader.end()? {
+            return Ok(());
         }
     }
     reader.outlet.finish()
@@ -45,15 +50,14 @@ struct Reader<'j, 'a> {
     outlet: Outlet<'j, 'a>,
     parser: Statements,
     scan: Scan,
-    /// Text that was read and not yet passed to the parser.
+    /// Text that was read and not yet parsed.
     held: Vec<u8>,
     /// The position of the first byte of `held`, counted from zero.
     line: u64,
     column: u64,
+    offset: u64,
     /// The label of the last quad's graph, if it looks random.
     graph: Option<u128>,
-    /// Is the text well-formed so far, so that the scan is reliable?
-    in_step: bool,
 }
 
 impl<'j, 'a> Reader<'j, 'a> {
@@ -61,13 +65,13 @@ impl<'j, 'a> Reader<'j, 'a> {
         Ok(Self {
             job,
             outlet: Outlet::new(job, BlankNames::with_anonymous(job.request.blank_scope)),
-            parser: Statements::new(job)?,
+            parser: Statements::in_context(job.request.format, &Context::of(&job.request))?,
             scan: Scan::new(job.request.limits.term_bytes),
             held: Vec::new(),
             line: 0,
             column: 0,
+            offset: 0,
             graph: None,
-            in_step: true,
         })
     }
 
@@ -85,9 +89,7 @@ impl<'j, 'a> Reader<'j, 'a> {
                 return Ok(false);
             }
             // No statement is open, so no anonymous node can be referenced again, except the name of an open graph.
-            if self.in_step {
-                self.outlet.names().forget_but(self.graph);
-            }
+            self.outlet.names().forget_but(self.graph);
         }
         if self.held.len() > HELD_BYTES && self.scan.token_end() > 0 {
             return self.feed(self.scan.token_end());
@@ -100,9 +102,20 @@ impl<'j, 'a> Reader<'j, 'a> {
             self.outlet.names().declare(label);
         }
         self.parser.extend(&self.held[..count]);
+        let go_on = self.drain()?;
         (self.line, self.column) = place_after(&self.held[..count], self.line, self.column);
+        self.offset += count as u64;
         self.held.drain(..count);
         self.scan.discard(count);
+        Ok(go_on)
+    }
+
+    /// Passes the rest of the text to the parser; returns whether it was well-formed.
+    fn end(&mut self) -> Result<bool, Fault> {
+        for label in self.scan.take_labels(self.held.len()) {
+            self.outlet.names().declare(label);
+        }
+        self.parser.end_after(&self.held);
         self.drain()
     }
 
@@ -119,20 +132,27 @@ impl<'j, 'a> Reader<'j, 'a> {
                 }
                 Err(error) => {
                     let start = error.location().start;
-                    self.job.syntax(start.line + 1, start.column + 1, error.message())
+                    let token = token_of(&error, &self.held, self.offset);
+                    let message = explained(self.job.request.format, error.message(), token);
+                    self.job.syntax(start.line + 1, start.column + 1, message)
                 }
             };
-            self.in_step = false;
             if fault.reason != Reason::Syntax {
                 return Err(fault);
             }
-            if !self.job.log.malformed(1, fault) {
-                return Ok(false);
-            }
+            self.job.log.malformed(1, fault);
+            return Ok(false);
         }
         self.outlet.settle()?;
         Ok(true)
     }
+}
+
+/// The token that an error is about, in a text that begins at this offset of what the parser read.
+fn token_of<'t>(error: &TurtleSyntaxError, text: &'t [u8], offset: u64) -> Option<&'t [u8]> {
+    let place = error.location();
+    let within = |at: u64| at.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
+    text.get(within(place.start.offset)?..within(place.end.offset)?)
 }
 
 fn graph_label(graph: &GraphName) -> Option<u128> {
@@ -149,78 +169,5 @@ fn place_after(text: &[u8], line: u64, column: u64) -> (u64, u64) {
     match count_line_ends(text) {
         0 => (line, column + characters),
         ends => (line + ends, characters),
-    }
-}
-
-/// The parser, fed piece by piece.
-struct Statements {
-    parser: Parser,
-    /// The item after an error, read ahead to compare its position.
-    ahead: Option<Result<Quad, TurtleSyntaxError>>,
-}
-
-/// The parser of either format.
-enum Parser {
-    Turtle(LowLevelTurtleParser),
-    TriG(LowLevelTriGParser),
-}
-
-impl Statements {
-    fn new(job: &Job<'_>) -> Result<Self, Fault> {
-        let base = job.request.base_iri.as_deref();
-        let bad_base = |error| Fault::new(Reason::InvalidRequest, format!("the base is not an absolute IRI: {error}"));
-        let parser = if job.request.format == Format::TriG {
-            let parser = TriGParser::new();
-            Parser::TriG(match base {
-                Some(base) => parser.with_base_iri(base).map_err(bad_base)?.low_level(),
-                None => parser.low_level(),
-            })
-        } else {
-            let parser = TurtleParser::new();
-            Parser::Turtle(match base {
-                Some(base) => parser.with_base_iri(base).map_err(bad_base)?.low_level(),
-                None => parser.low_level(),
-            })
-        };
-        Ok(Self { parser, ahead: None })
-    }
-
-    fn extend(&mut self, text: &[u8]) {
-        match &mut self.parser {
-            Parser::Turtle(parser) => parser.extend_from_slice(text),
-            Parser::TriG(parser) => parser.extend_from_slice(text),
-        }
-    }
-
-    fn end_after(&mut self, text: &[u8]) {
-        self.extend(text);
-        match &mut self.parser {
-            Parser::Turtle(parser) => parser.end(),
-            Parser::TriG(parser) => parser.end(),
-        }
-    }
-
-    /// The next quad or error, of which there is one per place.
-    fn next(&mut self) -> Option<Result<Quad, TurtleSyntaxError>> {
-        let mut error = match self.ahead.take().or_else(|| self.next_of_any()) {
-            Some(Err(error)) => error,
-            other => return other,
-        };
-        loop {
-            match self.next_of_any() {
-                Some(Err(next)) if next.location().start == error.location().start => error = earlier(error, next),
-                other => {
-                    self.ahead = other;
-                    return Some(Err(error));
-                }
-            }
-        }
-    }
-
-    fn next_of_any(&mut self) -> Option<Result<Quad, TurtleSyntaxError>> {
-        match &mut self.parser {
-            Parser::Turtle(parser) => Some(parser.parse_next()?.map(|triple| triple.in_graph(GraphName::DefaultGraph))),
-            Parser::TriG(parser) => parser.parse_next(),
-        }
     }
 }

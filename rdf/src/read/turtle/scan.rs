@@ -5,12 +5,17 @@
 //! length of a token, the depth of nesting.
 //!
 //! Invariant: on well-formed input, [`Scan::statement_end`] is the end of a statement. On malformed input it may be
-//! anywhere, and the reader stops relying on it.
+//! anywhere, and a reader that stops at the first error does not rely on it.
+//!
+//! A scan that [recovers](Scan::recovering) cuts malformed input into [segments](Segment) too, so that an error does not
+//! reach into the next statement: a string or an IRI ends at the end of its line, whatever brackets are open a dot before
+//! white space ends the statement, and so does a brace. None of this changes the cuts in well-formed input.
 
 use crate::batch::blank::random_label_at;
 use crate::batch::builder::{TRIPLE_DEPTH_MAX, too_deep};
 use entail_model::{Fault, Reason};
 use memchr::memchr2;
+use std::ops::Range;
 
 /// The deepest nesting of brackets: each level costs the parser some state.
 const NESTING_MAX: usize = 100_000;
@@ -28,6 +33,29 @@ enum Within {
     Short(u8),
     /// A string in three quotes.
     Long(u8),
+}
+
+/// A statement, or what should be one, of a text in recovery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// The offset after it; it begins at the end of the segment before.
+    pub(crate) end: usize,
+    /// The offset after the brace that opens a graph in it.
+    pub(crate) opens: Option<usize>,
+    /// Does it end with the brace that closes a graph?
+    pub(crate) closes: bool,
+    /// The offset of a token that does not end on its line, and what it is.
+    pub(crate) broken: Option<(usize, &'static str)>,
+}
+
+/// What a scan in recovery knows of the text.
+#[derive(Default)]
+struct Recovery {
+    segments: Vec<Segment>,
+    comments: Vec<Range<usize>>,
+    /// Of the segment that is not complete.
+    opens: Option<usize>,
+    broken: Option<(usize, &'static str)>,
 }
 
 /// The scan of a text that arrives piece by piece. Offsets are into the text that is still held.
@@ -48,6 +76,7 @@ pub(crate) struct Scan {
     /// Labels that only look random, and their offsets.
     labels: Vec<(usize, u128)>,
     term_bytes_max: usize,
+    recovery: Option<Recovery>,
 }
 
 impl Scan {
@@ -63,7 +92,34 @@ impl Scan {
             after_dot: false,
             labels: Vec::new(),
             term_bytes_max,
+            recovery: None,
         }
+    }
+
+    /// A scan that cuts malformed text into segments.
+    pub(crate) fn recovering(term_bytes_max: usize) -> Self {
+        Self { recovery: Some(Recovery::default()), ..Self::new(term_bytes_max) }
+    }
+
+    /// Removes and returns the complete segments.
+    pub(crate) fn take_segments(&mut self) -> Vec<Segment> {
+        self.recovery.as_mut().map_or_else(Vec::new, |recovery| std::mem::take(&mut recovery.segments))
+    }
+
+    /// The rest of the text as a segment, at the end of the text.
+    pub(crate) fn last_segment(&mut self, end: usize) -> Segment {
+        let recovery = self.recovery.get_or_insert_default();
+        Segment { end, opens: recovery.opens.take(), closes: false, broken: recovery.broken.take() }
+    }
+
+    /// The offset after the brace that opens a graph in the incomplete segment.
+    pub(crate) fn open_brace(&self) -> Option<usize> {
+        self.recovery.as_ref().and_then(|recovery| recovery.opens)
+    }
+
+    /// The comments of the text that is held.
+    pub(crate) fn comments(&self) -> &[Range<usize>] {
+        self.recovery.as_ref().map_or(&[], |recovery| &recovery.comments)
     }
 
     /// The offset after the last complete statement, or zero.
@@ -89,6 +145,14 @@ impl Scan {
         self.statement_end = self.statement_end.saturating_sub(count);
         self.token_end = self.token_end.saturating_sub(count);
         self.labels.iter_mut().for_each(|(at, _)| *at -= count);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.comments.retain_mut(|comment| {
+                *comment = comment.start.saturating_sub(count)..comment.end.saturating_sub(count);
+                comment.end > 0
+            });
+            recovery.opens = recovery.opens.map(|at| at.saturating_sub(count));
+            recovery.broken = recovery.broken.map(|(at, what)| (at.saturating_sub(count), what));
+        }
     }
 
     /// Continues the scan to the end of `text`, or nearly to the end if more text will follow.
@@ -100,9 +164,9 @@ impl Scan {
         while self.at < stop {
             match self.within {
                 Within::Plain => self.plain(text)?,
-                Within::Comment => self.skip_to(memchr2(b'\n', b'\r', &text[self.at..stop]), stop),
-                Within::Iri => self.iri(text, stop),
-                Within::Short(quote) => self.short_string(text, stop, quote),
+                Within::Comment => self.comment(text, stop, is_end),
+                Within::Iri => self.one_line(text, stop, b'>'),
+                Within::Short(quote) => self.one_line(text, stop, quote),
                 Within::Long(quote) => self.long_string(text, stop, quote),
             }
             // An escape at the end of the text may extend past it.
@@ -126,11 +190,15 @@ impl Scan {
         Err((self.token_start, Fault::new(Reason::LimitExceeded, message)))
     }
 
-    /// Skips to the end of a match, where plain text continues, or to `stop`.
-    fn skip_to(&mut self, found: Option<usize>, stop: usize) {
-        match found {
-            Some(distance) => self.back_to_plain(self.at + distance),
-            None => self.at = stop,
+    fn comment(&mut self, text: &[u8], stop: usize, is_end: bool) {
+        let found = memchr2(b'\n', b'\r', &text[self.at..stop]);
+        let end = found.map_or(stop, |distance| self.at + distance);
+        if let Some(recovery) = self.recovery.as_mut().filter(|_| found.is_some() || is_end) {
+            recovery.comments.push(self.token_start..end);
+        }
+        self.at = end;
+        if found.is_some() {
+            self.back_to_plain(end);
         }
     }
 
@@ -140,20 +208,38 @@ impl Scan {
         self.within = Within::Plain;
     }
 
-    fn iri(&mut self, text: &[u8], stop: usize) {
-        match memchr2(b'>', b'\\', &text[self.at..stop]) {
+    /// An IRI or a string that ends on its line, with its last character.
+    fn one_line(&mut self, text: &[u8], stop: usize, last: u8) {
+        let found = memchr2(last, b'\\', &text[self.at..stop]);
+        let end = found.map_or(stop, |distance| self.at + distance);
+        if self.recovery.is_some()
+            && let Some(distance) = memchr2(b'\n', b'\r', &text[self.at..end])
+        {
+            return self.break_token(text, self.at + distance, last);
+        }
+        match found {
             None => self.at = stop,
-            Some(distance) if text[self.at + distance] == b'\\' => self.at += distance + 2,
-            Some(distance) => self.back_to_plain(self.at + distance + 1),
+            // The line may end after a backslash.
+            Some(_) if text[end] == b'\\' && self.recovery.is_some() && is_line_end(text.get(end + 1)) => {
+                self.at = end + 1;
+            }
+            Some(_) if text[end] == b'\\' => self.at = end + 2,
+            Some(_) => self.back_to_plain(end + 1),
         }
     }
 
-    fn short_string(&mut self, text: &[u8], stop: usize, quote: u8) {
-        match memchr2(quote, b'\\', &text[self.at..stop]) {
-            None => self.at = stop,
-            Some(distance) if text[self.at + distance] == b'\\' => self.at += distance + 2,
-            Some(distance) => self.back_to_plain(self.at + distance + 1),
+    /// Ends a token at the end of its line, and with it the statement, if the line looks like the end of one.
+    fn break_token(&mut self, text: &[u8], line_end: usize, last: u8) {
+        let what = if last == b'>' {
+            "an IRI without its > on this line"
+        } else {
+            "a string without its closing quote on this line"
+        };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.broken.get_or_insert((self.token_start, what));
         }
+        self.after_dot = text[self.token_start..line_end].trim_ascii_end().ends_with(b".");
+        self.back_to_plain(line_end);
     }
 
     fn long_string(&mut self, text: &[u8], stop: usize, quote: u8) {
@@ -196,8 +282,16 @@ impl Scan {
             b')' | b']' => self.close(1),
             b'{' if rest.starts_with(b"{|") => self.open(2)?,
             b'|' if rest.starts_with(b"|}") => self.close(2),
+            b'{' if self.recovery.is_some() => {
+                self.end_token(false, 1);
+                self.recovery.get_or_insert_default().opens = Some(self.at + 1);
+                1
+            }
             b'}' => {
                 self.end_token(true, 1);
+                if let Some(last) = self.recovery.as_mut().and_then(|recovery| recovery.segments.last_mut()) {
+                    last.closes = true;
+                }
                 1
             }
             // An escaped character in a local name: it ends nothing.
@@ -220,7 +314,15 @@ impl Scan {
     fn end_token(&mut self, after_dot: bool, width: usize) {
         self.token_end = self.at + width;
         self.token_start = self.at + width;
-        if after_dot && self.brackets == 0 {
+        if !after_dot {
+            return;
+        }
+        if let Some(recovery) = &mut self.recovery {
+            (self.brackets, self.triples) = (0, 0);
+            let (opens, broken) = (recovery.opens.take(), recovery.broken.take());
+            recovery.segments.push(Segment { end: self.at + width, opens, closes: false, broken });
+        }
+        if self.brackets == 0 {
             self.statement_end = self.at + width;
         }
     }
@@ -250,6 +352,10 @@ impl Scan {
         self.brackets = self.brackets.saturating_sub(1);
         width
     }
+}
+
+fn is_line_end(byte: Option<&u8>) -> bool {
+    matches!(byte, Some(b'\n' | b'\r'))
 }
 
 /// The number of bytes at the start of `rest` that the scan can skip; at least one.
@@ -305,6 +411,37 @@ mod tests {
             assert_eq!((scan.statement_end() + dropped, scan.token_end() + dropped), whole, "{cut}");
             labels.extend(scan.take_labels(usize::MAX));
             assert_eq!(labels, [0xabcdef0123456789abcdef0123456789], "{cut}");
+        }
+    }
+
+    /// The segments of a text, each marked with what the scan knows of it.
+    fn segments(text: &str) -> Vec<String> {
+        let mut scan = Scan::recovering(1000);
+        scan.advance(text.as_bytes(), true).expect("within the limits");
+        let mut start = 0;
+        let marked = |segment: &Segment| {
+            let text = text[start..segment.end].trim();
+            start = segment.end;
+            let marks = [segment.opens.map_or("", |_| "{"), if segment.closes { "}" } else { "" }];
+            format!("{}{}{text}", marks.concat(), segment.broken.map_or("", |_| "!"))
+        };
+        scan.take_segments().iter().map(marked).collect()
+    }
+
+    #[test]
+    fn a_scan_in_recovery_ends_malformed_statements() {
+        let cases: [(&str, &[&str]); 8] = [
+            ("a b c . d e f .\n", &["a b c .", "d e f ."]),
+            ("a b \"open .\nd e f .\n", &["!a b \"open .", "d e f ."]),
+            ("a b \"open ;\n c d .\nd e f .\n", &["!a b \"open ;\n c d .", "d e f ."]),
+            ("a b <open .\nd e f .\n", &["!a b <open .", "d e f ."]),
+            ("a b [ c d .\nd ( e f .\n", &["a b [ c d .", "d ( e f ."]),
+            ("a b \"x\\\nc .\nd e f .\n", &["!a b \"x\\\nc .", "d e f ."]),
+            ("a { b c d . e f g } h { i j k . }\n", &["{a { b c d .", "}e f g }", "{h { i j k .", "}}"]),
+            ("a b 'x' {| c d |} . # no . \n g {}", &["a b 'x' {| c d |} .", "{}# no . \n g {}"]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(segments(text), expected, "{text}");
         }
     }
 

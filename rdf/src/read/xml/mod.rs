@@ -1,15 +1,23 @@
-//! RDF/XML: the parser behind a reader that enforces limits. Reading ends at the first malformed place: an XML parser
+//! RDF/XML: the parser behind a reader that enforces limits and mends what the parser does not read correctly. Reading ends at the first malformed place: an XML parser
 //! cannot continue after it.
 
-mod limits;
+mod attributes;
+mod literal;
 mod markup;
+mod pieces;
+mod reader;
+mod scope;
+mod tag;
 
 use crate::batch::blank::BlankNames;
 use crate::read::outlet::{Job, Outlet};
+use crate::read::relative::explained;
 use crate::read::source::Bytes;
+use attributes::NO_LANGUAGE;
 use entail_model::{Fault, Reason};
-use limits::{LimitedReader, Seen};
+use oxrdf::{Literal, Quad, Term};
 use oxrdfio::{RdfFormat, RdfParser};
+use reader::{CleanReader, Seen};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -27,11 +35,11 @@ pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
             .with_base_iri(base.as_str())
             .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the base is not an absolute IRI: {error}")))?;
     }
-    for result in parser.for_reader(LimitedReader::new(job, bytes, Rc::clone(&seen))) {
+    for result in parser.for_reader(CleanReader::new(job, bytes, Rc::clone(&seen))) {
         let result = result.map_err(|error| refusal(job, &seen.borrow(), &error.to_string()));
         let pushed = result.and_then(|quad| {
             declare_labels(&mut outlet, &mut seen.borrow_mut());
-            outlet.push(quad.as_ref()).map_err(|fault| fault.in_file(&job.request.file))
+            outlet.push(without_marker(quad).as_ref()).map_err(|fault| fault.in_file(&job.request.file))
         });
         if let Err(fault) = pushed {
             if fault.reason != Reason::Syntax {
@@ -48,9 +56,26 @@ pub(crate) fn parse(job: &Job<'_>, bytes: &mut dyn Bytes) -> Result<(), Fault> {
     outlet.finish()
 }
 
-/// The fault of the limiting reader, or else the parser's error at the reader's position.
+/// The quad with a plain string for a string of no language.
+fn without_marker(mut quad: Quad) -> Quad {
+    unmark(&mut quad.object);
+    quad
+}
+
+fn unmark(object: &mut Term) {
+    match object {
+        Term::Literal(literal) if literal.language() == Some(NO_LANGUAGE) => {
+            *literal = Literal::new_simple_literal(literal.value());
+        }
+        Term::Triple(triple) => unmark(&mut triple.object),
+        _ => {}
+    }
+}
+
+/// The fault of the reader, or else the parser's error at the reader's position.
 fn refusal(job: &Job<'_>, seen: &Seen, message: &str) -> Fault {
-    seen.fault.clone().unwrap_or_else(|| job.syntax(seen.line, seen.column, message))
+    let message = || explained(job.request.format, message, None);
+    seen.fault.clone().unwrap_or_else(|| job.syntax(seen.line, seen.column, message()))
 }
 
 fn declare_labels(outlet: &mut Outlet<'_, '_>, seen: &mut Seen) {

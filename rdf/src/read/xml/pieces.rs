@@ -1,0 +1,194 @@
+//! The input of an XML document, cut into text and markup, with positions.
+//!
+//! Invariant: every line end of the input is a line feed here, as XML demands.
+
+use crate::read::source::Bytes;
+use entail_model::Fault;
+
+/// A position in the file, counted from one.
+pub(crate) type LineColumn = (u64, u64);
+
+/// The kinds of markup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Markup {
+    Comment,
+    Instruction,
+    CData,
+    DocumentType,
+    End,
+    Start,
+}
+
+/// The input and the current piece of it.
+pub(crate) struct Input<B> {
+    bytes: B,
+    bytes_max: usize,
+    held: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// The position after the current piece.
+    place: LineColumn,
+    /// Was the last byte of the input a carriage return, which was replaced?
+    after_return: bool,
+    is_end: bool,
+}
+
+impl<B: Bytes> Input<B> {
+    /// An input whose pieces have at most so many bytes.
+    pub(crate) fn new(bytes: B, bytes_max: usize) -> Self {
+        let held = Vec::new();
+        Self { bytes, bytes_max, held, start: 0, end: 0, place: (1, 1), after_return: false, is_end: false }
+    }
+
+    /// The current piece.
+    pub(crate) fn piece(&self) -> &[u8] {
+        &self.held[self.start..self.end]
+    }
+
+    /// The current piece, to be changed in place.
+    pub(crate) fn piece_mut(&mut self) -> &mut [u8] {
+        &mut self.held[self.start..self.end]
+    }
+
+    /// The position after the current piece.
+    pub(crate) fn place(&self) -> LineColumn {
+        self.place
+    }
+
+    /// Takes text and the `<` after it; at the end of the input there is none. Returns whether the piece is not too long.
+    ///
+    /// # Errors
+    /// Errors of the input.
+    pub(crate) fn take_text(&mut self) -> Result<bool, Fault> {
+        self.take(|text, from| memchr::memchr(b'<', &text[from..]).map(|at| from + at + 1))
+    }
+
+    /// Takes markup after its `<`, or what there is of it at the end of the input. Returns whether the piece is not too
+    /// long.
+    ///
+    /// # Errors
+    /// Errors of the input.
+    pub(crate) fn take_markup(&mut self) -> Result<bool, Fault> {
+        self.take(markup_len)
+    }
+
+    /// Takes a piece of the length that `find` finds in the text, of which it knows the beginning.
+    fn take(&mut self, find: impl Fn(&[u8], usize) -> Option<usize>) -> Result<bool, Fault> {
+        let mut from = 0;
+        let length = loop {
+            let text = &self.held[self.end..];
+            if let Some(length) = find(text, from) {
+                break length;
+            }
+            if text.len() > self.bytes_max {
+                return Ok(false);
+            }
+            from = text.len();
+            self.held.drain(..self.end);
+            (self.start, self.end) = (0, 0);
+            if self.is_end || self.bytes.read_into(&mut self.held)? == 0 {
+                self.is_end = true;
+                break self.held.len();
+            }
+            self.normalize_line_ends(from);
+        };
+        (self.start, self.end) = (self.end, self.end + length);
+        self.place = after(self.piece(), self.place);
+        Ok(true)
+    }
+
+    /// Replaces each line end after an offset of the input by a line feed.
+    fn normalize_line_ends(&mut self, from: usize) {
+        if !self.after_return && memchr::memchr(b'\r', &self.held[from..]).is_none() {
+            return;
+        }
+        let mut to = from;
+        for at in from..self.held.len() {
+            let byte = self.held[at];
+            let is_second = byte == b'\n' && self.after_return;
+            self.after_return = byte == b'\r';
+            if !is_second {
+                self.held[to] = if byte == b'\r' { b'\n' } else { byte };
+                to += 1;
+            }
+        }
+        self.held.truncate(to);
+    }
+}
+
+/// The kind of a piece of markup.
+pub(crate) fn kind_of(markup: &[u8]) -> Markup {
+    match markup {
+        [b'!', b'-', b'-', ..] => Markup::Comment,
+        [b'!', ..] if markup.starts_with(b"![CDATA[") => Markup::CData,
+        [b'!', ..] => Markup::DocumentType,
+        [b'?', ..] => Markup::Instruction,
+        [b'/', ..] => Markup::End,
+        _ => Markup::Start,
+    }
+}
+
+/// The text of a CDATA section.
+pub(crate) fn section(markup: &[u8]) -> &[u8] {
+    markup.strip_prefix(b"![CDATA[").and_then(|text| text.strip_suffix(b"]]>")).unwrap_or_default()
+}
+
+/// The length of markup including the `>` that ends it, if that is buffered; nothing before `from` ends it.
+///
+/// `text` begins after the `<`. A `>` within quotes ends no tag, one within a comment ends no comment.
+pub(crate) fn markup_len(text: &[u8], from: usize) -> Option<usize> {
+    let terminated_by = |end: &[u8], start: usize| {
+        let start = start.max(from.saturating_sub(end.len())).min(text.len());
+        memchr::memmem::find(&text[start..], end).map(|at| start + at + end.len())
+    };
+    if text.starts_with(b"!--") {
+        terminated_by(b"-->", 3)
+    } else if text.starts_with(b"![CDATA[") {
+        terminated_by(b"]]>", 8)
+    } else if text.starts_with(b"?") {
+        terminated_by(b"?>", 1)
+    } else if text.len() < 9 && text.starts_with(b"!") && !text.contains(&b'>') {
+        None
+    } else if text.starts_with(b"!") {
+        doctype_len(text)
+    } else {
+        tag_len(text)
+    }
+}
+
+fn tag_len(text: &[u8]) -> Option<usize> {
+    let mut quote = None;
+    for (at, byte) in text.iter().enumerate() {
+        match (quote, byte) {
+            (None, b'>') => return Some(at + 1),
+            (None, b'"' | b'\'') => quote = Some(*byte),
+            (Some(open), byte) if open == *byte => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn doctype_len(text: &[u8]) -> Option<usize> {
+    // The parser counts angle brackets, so the reader does too.
+    let mut open = 1usize;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'<' => open += 1,
+            b'>' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
+/// The position after `text` that begins at this position; columns count characters.
+pub(crate) fn after(text: &[u8], (line, column): LineColumn) -> LineColumn {
+    let feeds = memchr::memchr_iter(b'\n', text).count() as u64;
+    let last_line = memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..]);
+    let characters = last_line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
+    if feeds == 0 { (line, column + characters) } else { (line + feeds, 1 + characters) }
+}
