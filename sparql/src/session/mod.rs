@@ -334,10 +334,9 @@ impl Session {
                 return Err(Fault::internal("not every term was decoded"));
             }
             let mut texts = lock(&self.texts);
-            let mut next = 0;
-            for (id, slot) in ids.iter().zip(&mut found).filter(|(_, slot)| slot.is_none()) {
+            let missing = ids.iter().zip(&mut found).filter(|(_, slot)| slot.is_none());
+            for (next, (id, slot)) in missing.enumerate() {
                 let text = Text::from(given.get(next));
-                next += 1;
                 texts.keep(*id, text.clone());
                 *slot = Some(text);
             }

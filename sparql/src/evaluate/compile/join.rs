@@ -4,7 +4,6 @@ use super::{Compiler, Made};
 use crate::evaluate::expression::Input;
 use crate::evaluate::operator::facts::{Facts, GraphRef};
 use crate::evaluate::operator::{Kind, Operator, Shared};
-use crate::session::code::UNBOUND;
 use crate::session::lock;
 use entail_syntax::algebra::{self, GraphPattern, TriplePattern};
 use oxrdf::Variable;
@@ -151,9 +150,8 @@ fn is_walked(operator: &Operator) -> bool {
         }
         Kind::Union(inputs) => inputs.iter().all(|input| is_walked(input)),
         Kind::Filter { inner, conditions } => {
-            let bound = certain(inner);
             let sees_bound = |input: &Input| match input {
-                Input::Variable(_, column) => column.is_some_and(|column| bound[column]),
+                Input::Variable(variable, column) => column.is_some() && is_certain(inner, variable),
                 Input::Exists(_) => false,
             };
             is_walked(inner) && conditions.iter().all(|condition| lock(condition).inputs.iter().all(sees_bound))
@@ -162,21 +160,16 @@ fn is_walked(operator: &Operator) -> bool {
     }
 }
 
-/// For each column, whether every row binds it.
-fn certain(operator: &Operator) -> Vec<bool> {
-    let of = |input: &Operator, variable: &Variable| {
-        let bound = certain(input);
-        input.column(variable).is_some_and(|column| bound[column])
-    };
-    let is_certain = |variable: &Variable| match &operator.kind {
+/// Does every row bind the variable?
+fn is_certain(operator: &Operator, variable: &Variable) -> bool {
+    let has = operator.column(variable).is_some();
+    has && match &operator.kind {
         Kind::Facts(_) | Kind::Path(_) => true,
         Kind::Join { left, right } | Kind::Lateral { left, right, optional: None, .. } => {
-            of(left, variable) || of(right, variable)
+            is_certain(left, variable) || is_certain(right, variable)
         }
-        Kind::Union(inputs) => inputs.iter().all(|input| of(input, variable)),
-        Kind::Filter { inner, .. } => of(inner, variable),
-        Kind::Table(codes) => !codes.contains(&UNBOUND),
+        Kind::Union(inputs) => inputs.iter().all(|input| is_certain(input, variable)),
+        Kind::Filter { inner, .. } => is_certain(inner, variable),
         _ => false,
-    };
-    operator.variables.iter().map(is_certain).collect()
+    }
 }

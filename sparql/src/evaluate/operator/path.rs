@@ -91,7 +91,7 @@ struct Walk<'r> {
 
 impl Walk<'_> {
     fn find(
-        &self,
+        &mut self,
         subject: Option<Code>,
         predicate: Option<Code>,
         object: Option<Code>,
@@ -100,14 +100,17 @@ impl Walk<'_> {
             return Ok(Vec::new());
         }
         let found = self.run.lookups.find(Lookup { subject, predicate, object, from: self.from })?;
+        let before = self.held.bytes();
         let mut facts = Vec::new();
         for fact in found {
             let fact = fact?;
             facts.push([fact.subject, fact.predicate, fact.object]);
             if facts.len() % (1 << 12) == 0 {
                 self.run.session.check()?;
+                self.held.set(before + facts.capacity() * size_of::<[Code; 3]>())?;
             }
         }
+        self.held.set(before)?;
         Ok(facts)
     }
 
@@ -229,7 +232,7 @@ impl Walk<'_> {
     }
 
     /// The nodes from which the path may lead anywhere.
-    fn starts(&self, path: &Path, starts: &mut HashSet<Code>) -> Result<(), Fault> {
+    fn starts(&mut self, path: &Path, starts: &mut HashSet<Code>) -> Result<(), Fault> {
         if path.is_empty_possible() {
             for [subject, _, object] in self.find(None, None, None)? {
                 starts.extend([subject, object]);
@@ -267,7 +270,7 @@ impl Walk<'_> {
     }
 
     /// The pairs of a path that is one step.
-    fn pairs(&self, path: &Path) -> Result<Option<Vec<(Code, Code)>>, Fault> {
+    fn pairs(&mut self, path: &Path) -> Result<Option<Vec<(Code, Code)>>, Fault> {
         let (facts, heading) = match path {
             Path::Step(predicate, heading) => (self.find(None, Some(*predicate), None)?, *heading),
             Path::Other(without, heading) => {
