@@ -223,3 +223,43 @@ proptest! {
         prop_assert_eq!(whole.report.errors, cut.report.errors);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn every_good_statement_is_read_and_every_bad_one_counted(
+        picks in prop::collection::vec(0usize..BAD.len() + BAD_TURTLE.len() + 20, 1..15),
+        trickle in 1usize..60,
+        graphs in 0usize..3,
+    ) {
+        let mut text = b"@prefix a: <http://a/> .\n".to_vec();
+        let (mut expected, mut bad_count) = (HashSet::new(), 0);
+        for graph in 0..=graphs {
+            if graph > 0 {
+                text.extend_from_slice(format!("<a:g{graph}> {{\n").as_bytes());
+            }
+            for (number, pick) in picks.iter().enumerate() {
+                match BAD.iter().chain(&BAD_TURTLE).nth(*pick) {
+                    Some(bad) => {
+                        bad_count += 1;
+                        text.extend_from_slice(bad);
+                        text.push(b'\n');
+                    }
+                    None => {
+                        text.extend_from_slice(good(number).as_bytes());
+                        let name = if graph > 0 { format!("<a:g{graph}>") } else { "DEFAULT".to_owned() };
+                        expected.insert(format!("{name} <a:good{number}>"));
+                    }
+                }
+            }
+            if graph > 0 {
+                text.extend_from_slice(b"}\n");
+            }
+        }
+        let parsed = skip(Format::TriG, &text, trickle);
+        let found: HashSet<String> =
+            parsed.quads.iter().map(|quad| format!("{} {}", quad.graph_name, quad.subject)).collect();
+        prop_assert_eq!(found, expected, "{}", String::from_utf8_lossy(&text));
+        prop_assert_eq!(parsed.report.skipped, bad_count, "{}", String::from_utf8_lossy(&text));
+    }
+}

@@ -273,5 +273,4 @@ fn write_fault(error: io::Error) -> Fault {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -139,6 +139,10 @@ fn unresolved(name: &[u8]) -> Fault {
 /// `Syntax`, and the offset.
 pub(crate) fn check_characters(text: &[u8]) -> Result<(), (usize, Fault)> {
     let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    // Most texts have none of these, and one pass over them is enough.
+    if !text.iter().any(|byte| is_control(byte) || matches!(byte, b'&' | 0xef)) {
+        return Ok(());
+    }
     if let Some(at) = text.iter().position(is_control) {
         let message = format!("the character U+{:04X}, which no XML document can contain", text[at]);
         return Err((at, Fault::new(Reason::Syntax, message)));
