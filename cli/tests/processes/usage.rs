@@ -27,14 +27,16 @@ fn check(server: &str, (arguments, code, expected): Case<'_>) {
 #[test]
 fn wrong_command_lines_are_told() {
     let nobody = format!("http://{}", free_address());
-    let cases: [Case<'_>; 35] = [
+    let cases: [Case<'_>; 37] = [
         (&["load", "/nowhere/data.nt"], 1, "/nowhere/data.nt: No such file or directory"),
         (&["load", "/"], 1, "/: is a directory; name the files in it: entail load /*"),
         (&["load", "https://e/x.ttl.gz"], 2, "curl -fsSL https://e/x.ttl.gz | entail load - --format turtle"),
         (&["load", "file:///nowhere/data.nt"], 1, "/nowhere/data.nt: No such file or directory"),
         (&["rules", "apply", "http://e/r.srl"], 2, "| entail rules apply - --name r"),
-        (&["convert", "/nowhere/a.ttl", "b.txt"], 2, "b.txt has no known extension: use --to FORMAT"),
-        (&["convert", "/nowhere/a.ttl", "/nowhere/b.nt"], 1, "/nowhere/b.nt: No such file or directory"),
+        (&["convert", "/dev/null", "b.txt"], 2, "b.txt has no known extension: use --to FORMAT"),
+        (&["convert", "/dev/null", "/nowhere/b.nt", "--from", "turtle"], 1, "/nowhere/b.nt: No such file or directory"),
+        (&["convert", "/nowhere/a.ttl", "b.txt"], 1, "/nowhere/a.ttl: No such file or directory"),
+        (&["convert", "/nowhere"], 1, "/nowhere: No such file or directory"),
         (&["load", "-"], 2, "use --format"),
         (&["rules", "apply", "/nowhere/r.srl"], 1, "/nowhere/r.srl: No such file or directory"),
         (&["query", "-f", "/nowhere/q.rq"], 1, "/nowhere/q.rq: No such file or directory"),
