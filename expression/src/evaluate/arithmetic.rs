@@ -1,7 +1,7 @@
 //! `+`, `-`, `*` and `/`: of numbers, and sums and differences of dates and durations (SEP-0002).
 
 use super::Run;
-use super::operand::Operand;
+use super::operand::{Operand, small_integer};
 use crate::Budget;
 use crate::column::Column;
 use crate::program::Index;
@@ -33,6 +33,11 @@ impl Run<'_> {
 }
 
 fn compute(operator: Arithmetic, one: View<'_>, other: View<'_>) -> Result<Value, Fault> {
+    if let (Some(one), Some(other)) = (small_integer(one), small_integer(other))
+        && let Some(result) = of_small_integers(operator, one, other)
+    {
+        return Ok(Value::integer(result.into()));
+    }
     let value = match (operator, one.typed()?, other.typed()?) {
         (_, Typed::Number(one), Typed::Number(other)) => one.compute(operator, other).map(Value::Number),
         (Arithmetic::Add, Typed::Instant(instant), Typed::Duration(duration))
@@ -52,6 +57,17 @@ fn compute(operator: Arithmetic, one: View<'_>, other: View<'_>) -> Result<Value
         _ => None,
     };
     Ok(value.unwrap_or(Value::Error))
+}
+
+/// Most numbers of most graphs. `None` where the general way is needed.
+#[inline]
+fn of_small_integers(operator: Arithmetic, one: i64, other: i64) -> Option<i64> {
+    match operator {
+        Arithmetic::Add => one.checked_add(other),
+        Arithmetic::Subtract => one.checked_sub(other),
+        Arithmetic::Multiply => one.checked_mul(other),
+        Arithmetic::Divide => None,
+    }
 }
 
 /// `+` or `-` before a number or a duration.

@@ -1,13 +1,12 @@
 //! Comparisons of two columns. Inline integers, most numbers of most graphs, are compared without making a value of them.
 
 use super::Run;
-use super::operand::Operand;
+use super::operand::{Operand, inline_integer, small_integer};
 use crate::Budget;
 use crate::column::{Source, Truth};
 use crate::compare;
 use crate::program::Index;
 use crate::value::{Value, View};
-use entail_model::term::{InlineValue, inline_value};
 use entail_model::{Fault, TermId};
 use entail_syntax::ast::Comparison;
 use std::cmp::Ordering;
@@ -23,7 +22,7 @@ impl Run<'_> {
     ) -> Result<Vec<Truth>, Fault> {
         let left = self.operand(left, rows, budget)?;
         let right = self.operand(right, rows, budget)?;
-        if let Some(number) = inline_integer(&right)
+        if let Some(number) = constant_integer(&right)
             && let Operand::Source(Source::Ids { ids, .. }, _) = &left
         {
             return with_integer(operator, ids, number, rows, |at| (left.view(at), right.view(at)));
@@ -31,6 +30,10 @@ impl Run<'_> {
         let mut truths = Vec::with_capacity(rows.len());
         for at in 0..rows.len() {
             let (one, other) = (left.view(at), right.view(at));
+            if let (Some(one), Some(other)) = (small_integer(one), small_integer(other)) {
+                truths.push(Truth::of(Some(holds(operator, one.cmp(&other)))));
+                continue;
+            }
             budget.work(one.bytes().min(other.bytes()))?;
             truths.push(Truth::of(compare::compare(operator, one, other)?));
         }
@@ -39,17 +42,9 @@ impl Run<'_> {
 }
 
 /// The integer that an operand is in all rows, if it is inline.
-fn inline_integer(operand: &Operand<'_>) -> Option<i64> {
+fn constant_integer(operand: &Operand<'_>) -> Option<i64> {
     match operand {
-        Operand::Constant(Value::Stored { id, text: None }, _) => integer(*id),
-        _ => None,
-    }
-}
-
-#[inline]
-fn integer(id: TermId) -> Option<i64> {
-    match inline_value(id)? {
-        InlineValue::Integer(number) => Some(number),
+        Operand::Constant(Value::Stored { id, text: None }, _) => inline_integer(*id),
         _ => None,
     }
 }
@@ -64,7 +59,7 @@ fn with_integer<'v>(
 ) -> Result<Vec<Truth>, Fault> {
     let mut truths = Vec::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
-        let truth = match integer(ids[*row as usize]) {
+        let truth = match inline_integer(ids[*row as usize]) {
             Some(value) => Some(holds(operator, value.cmp(&number))),
             None => {
                 let (one, other) = views(at);

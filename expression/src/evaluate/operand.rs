@@ -1,8 +1,29 @@
 //! What a step gives: a constant, rows of a column that is read, or a column that was computed.
 
 use crate::column::{Column, Source, Truth};
+use crate::value::number::Number;
 use crate::value::{Value, View};
-use entail_model::Fault;
+use entail_model::term::{InlineValue, inline_value};
+use entail_model::{Fault, TermId};
+
+/// The integer of a value that is an inline term or was computed, if it has 64 bits.
+#[inline]
+pub fn small_integer(view: View<'_>) -> Option<i64> {
+    match view {
+        View::Stored { id, .. } => inline_integer(id),
+        View::Number(Number::Integer(number)) => i64::try_from(number.get()).ok(),
+        _ => None,
+    }
+}
+
+/// The integer of an inline id.
+#[inline]
+pub fn inline_integer(id: TermId) -> Option<i64> {
+    match inline_value(id)? {
+        InlineValue::Integer(number) => Some(number),
+        _ => None,
+    }
+}
 
 pub enum Operand<'s> {
     /// The same value in so many rows.

@@ -54,8 +54,8 @@ pub(super) fn call(function: Function, arguments: &[View<'_>], call: &mut Call<'
         Function::StrLen => length(text, budget),
         Function::SubStr => substring(text, kind, &arguments[1..], budget),
         Function::StrBefore | Function::StrAfter => around(function, arguments, budget),
-        Function::UCase => mapped(text, kind, budget, |piece, result| result.push_str(&piece.to_uppercase())),
-        Function::LCase => mapped(text, kind, budget, |piece, result| result.push_str(&piece.to_lowercase())),
+        Function::UCase => mapped(text, kind, budget, upper),
+        Function::LCase => mapped(text, kind, budget, lower),
         _ => mapped(text, LiteralKind::String, budget, encode),
     }
 }
@@ -164,6 +164,22 @@ fn mapped(
     // It fails if there is too much by now.
     budget.build(result.len())?;
     Ok(kind.literal(&result))
+}
+
+fn upper(piece: &str, result: &mut String) {
+    if piece.is_ascii() {
+        result.extend(piece.bytes().map(|byte| char::from(byte.to_ascii_uppercase())));
+    } else {
+        result.push_str(&piece.to_uppercase());
+    }
+}
+
+fn lower(piece: &str, result: &mut String) {
+    if piece.is_ascii() {
+        result.extend(piece.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+    } else {
+        result.push_str(&piece.to_lowercase());
+    }
 }
 
 /// fn:encode-for-uri: all but the unreserved characters of RFC 3986.

@@ -8,12 +8,21 @@ use entail_expression::Value;
 use entail_expression::value::number::Number;
 use entail_expression::value::{Typed, View};
 use entail_model::Fault;
+use entail_model::term::{InlineValue, inline_value};
 use entail_syntax::ast::Arithmetic;
 
 /// The number that a term is.
 fn number(view: View<'_>) -> Option<Number> {
     match view.typed() {
         Ok(Typed::Number(number)) => Some(number),
+        _ => None,
+    }
+}
+
+/// The integer that an id carries.
+fn integer(code: Code) -> Option<Number> {
+    match inline_value(code)? {
+        InlineValue::Integer(number) => Some(Number::integer(number.into())),
         _ => None,
     }
 }
@@ -45,11 +54,16 @@ impl Accumulate for Sum {
     }
 
     fn learn(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
+        // Integers that their ids carry need no decoding.
+        if rows.column(self.cell).all(|code| code == UNBOUND || integer(code).is_some()) {
+            return Ok(());
+        }
         self.numbers.learn(rows, self.cell)
     }
 
     fn add(&mut self, group: usize, row: &[Code], _times: u64) {
-        let number = self.numbers.get(row[self.cell]).copied().flatten();
+        let cell = row[self.cell];
+        let number = integer(cell).or_else(|| self.numbers.get(cell).copied().flatten());
         let (sum, count) = &mut self.sums[group];
         *count += i64::from(row[self.cell] != UNBOUND);
         *sum = sum.zip(number).and_then(|(sum, number)| sum.compute(Arithmetic::Add, number));
