@@ -7,37 +7,45 @@
 //!                                                      another has, or none      ──► FENCED, and nothing has changed
 //! ```
 //! Invariant: nothing else makes an attempt known. So a message of an attempt that never began (one past the open one, or
-//! 2^63) closes no door to the attempts that follow. `entail-logic` has the judgement ([`BegunAttempts`]); this shell asks,
-//! one question at a time, and messages that wait for the same question share its answer.
+//! 2^63) closes no door to the attempts that follow. `entail-logic` has the judgement ([`BegunAttempts`]); this shell asks.
+//! Messages that wait to learn which attempt has begun share a [question](SharedQuestion). Questions for outcomes, of which
+//! each is about an attempt of its own, are limited in number, and no other message waits for them.
 //!
 //! Calls within the process are the coordinator's own, or those of nodes that work for it, and are believed.
+
+mod question;
 
 use crate::coordinator::Coordinator;
 use entail_logic::epoch::{Begun, BegunAttempts, Verdict};
 use entail_model::{Epoch, Fault, Reason};
-use std::sync::atomic::{AtomicU64, Ordering};
+use question::SharedQuestion;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Outcomes that are asked for at once. A coordinator sends one for each attempt, and a node knows most of these attempts;
+/// so more are made up.
+const OUTCOMES_ASKED_MAX: usize = 16;
 
 /// The attempts that the node has been told of.
 #[derive(Debug)]
 pub struct Admission {
     coordinator: Arc<Coordinator>,
-    begun: Mutex<BegunAttempts>,
-    /// Held while the coordinator is asked.
-    asking: tokio::sync::Mutex<()>,
-    /// Questions that were asked.
-    questions: AtomicU64,
+    begun: Arc<Mutex<BegunAttempts>>,
+    /// Which attempt has begun?
+    which: SharedQuestion,
+    /// Places for questions for outcomes.
+    outcomes: Semaphore,
 }
 
 impl Admission {
     /// Nothing has been told yet.
     pub fn new(coordinator: Arc<Coordinator>) -> Self {
-        let (begun, asking, questions) = (Mutex::default(), tokio::sync::Mutex::default(), AtomicU64::new(0));
-        Self { coordinator, begun, asking, questions }
+        let (which, outcomes) = (SharedQuestion::default(), Semaphore::new(OUTCOMES_ASKED_MAX));
+        Self { coordinator, begun: Arc::default(), which, outcomes }
     }
 
     fn lock(&self) -> MutexGuard<'_, BegunAttempts> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.begun)
     }
 
     /// May a message that claims to belong to an attempt be taken?
@@ -61,12 +69,14 @@ impl Admission {
     /// says.
     ///
     /// # Errors
-    /// `Fenced` if the attempt is not known and not decided, `NotReady` if the coordinator cannot be asked.
+    /// `Fenced` if the attempt is not known and not decided, `NotReady` if the coordinator cannot be asked, `Overloaded` while
+    /// it is asked for many outcomes.
     pub async fn outcome(&self, claimed: Begun, epoch: Option<Epoch>) -> Result<Option<Epoch>, Fault> {
         if self.judge(claimed) == Verdict::Admit {
             return Ok(epoch);
         }
-        let _one = self.asking.lock().await;
+        let busy = |_| Fault::new(Reason::Overloaded, format!("{OUTCOMES_ASKED_MAX} outcomes are being asked for"));
+        let _place = self.outcomes.try_acquire().map_err(busy)?;
         let told = self.coordinator.open_attempt(Some(claimed.attempt)).await?;
         self.lock().learn(told.open);
         let undecided = || format!("the coordinator has not decided attempt {}", claimed.attempt);
@@ -86,18 +96,16 @@ impl Admission {
         }
     }
 
-    /// Learns which attempt has begun. A question that was asked since the call has the answer.
+    /// Learns which attempt has begun.
     async fn ask(&self) -> Result<(), Fault> {
-        let before = self.questions.load(Ordering::SeqCst);
-        let _one = self.asking.lock().await;
-        if self.questions.load(Ordering::SeqCst) > before {
-            return Ok(());
-        }
-        self.questions.fetch_add(1, Ordering::SeqCst);
-        let told = self.coordinator.open_attempt(None).await?;
-        self.lock().learn(told.open);
-        Ok(())
+        let (coordinator, begun) = (Arc::clone(&self.coordinator), Arc::clone(&self.begun));
+        let question = async move { coordinator.open_attempt(None).await.map(|told| lock(&begun).learn(told.open)) };
+        self.which.ask(question).await
     }
+}
+
+fn lock(begun: &Mutex<BegunAttempts>) -> MutexGuard<'_, BegunAttempts> {
+    begun.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

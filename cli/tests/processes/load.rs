@@ -103,6 +103,49 @@ fn a_load_in_parts_that_is_sent_again_goes_on_where_it_ended() {
     }
 }
 
+/// What an earlier send has committed is named also when the file can no longer be read that far.
+#[test]
+fn a_load_that_fails_within_what_it_skips_names_what_stays() {
+    let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
+    let file = cluster.file("long.nt", broken_after(12_000, &[]));
+    let load = ["load", &file, "--commit-every", "5000", "--request-id", "again"];
+    cluster.must(&load);
+    for line in [1, 4000] {
+        cluster.file("long.nt", broken_after(12_000, &[line]));
+        let failed = cluster.run(&load);
+        assert_eq!(failed.code, Some(1), "{}", failed.err);
+        assert!(failed.err.starts_with(&format!("error: {file}:{}:", line + 1)), "{}", failed.err);
+        let told = failed.err.split("; the first ").nth(1).and_then(|rest| rest.split(' ').next());
+        let told: usize =
+            told.unwrap_or_else(|| panic!("nothing is said of what stays: {}", failed.err)).parse().unwrap();
+        assert!((5000..12_000).contains(&told), "{}", failed.err);
+    }
+    assert_eq!(cluster.dump("asserted"), good(12_000));
+}
+
+/// The parts of a load have ids of their own, and the load's id is that of one request.
+#[test]
+fn a_load_in_parts_has_one_request_id() {
+    let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });
+    let file = cluster.file("long.nt", broken_after(3_000, &[]));
+    let insert = "INSERT DATA { <urn:a> <urn:p> <urn:b> }";
+    cluster.must(&["load", &file, "--commit-every", "1000", "--request-id", "R"]);
+    for id in ["R#0", "R0", "other"] {
+        cluster.must(&["update", insert, "--request-id", id]);
+    }
+    for taken in [
+        &["update", insert, "--request-id", "R"][..],
+        &["load", &file, "--request-id", "R"],
+        &["load", &file, "--commit-every", "1000", "--request-id", "other"],
+    ] {
+        let done = cluster.run(taken);
+        assert_eq!(done.code, Some(1), "{taken:?}: {}", done.err);
+        assert!(done.err.contains("belongs to another request, which became epoch "), "{taken:?}: {}", done.err);
+    }
+    let refused = cluster.run(&["update", insert, "--request-id", "R\u{1f}0"]);
+    assert!(refused.err.contains("the request id has control characters"), "{}", refused.err);
+}
+
 #[test]
 fn input_that_is_no_rdf_is_refused_and_leaves_nothing() {
     let cluster = Cluster::of(Shape { nodes: 1, ..Shape::default() });

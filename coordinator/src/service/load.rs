@@ -8,6 +8,7 @@
 //! only: an attempt begins with the first batch, and fails when the client has sent nothing for `load_idle_max`. A failure
 //! in any part aborts the open attempt; epochs that `commit_every` has committed stay.
 
+mod committed;
 mod epoch_part;
 mod upload;
 
@@ -17,12 +18,11 @@ use super::parts::{PartSender, PartStream};
 use super::running::Running;
 use crate::writer::{Change, ChangeProgress, Identity, Request};
 use bytes::Bytes;
+use committed::Committed;
 use entail_model::term::HashKey;
 use entail_model::{Cancellation, Fault, Reason};
 use entail_proto::v1::load_response::Part;
-use entail_proto::v1::{
-    ChangeSummary, FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
-};
+use entail_proto::v1::{FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError};
 use entail_rdf::{Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
 use entail_telemetry::count;
 use epoch_part::{Batches, EpochPart, Source, stage};
@@ -98,7 +98,7 @@ impl Coordinator {
         let intake = Intake {
             key: self.shared.key,
             every,
-            scope: self.shared.key.hash(identity.id.as_bytes()).0,
+            scope: self.shared.key.hash(identity.id().as_bytes()).0,
             progress: Arc::clone(&progress),
             batches,
         };
@@ -117,18 +117,18 @@ impl Coordinator {
         let cancel = call.cancel;
         let commits = Commits { coordinator: self, identity, cancel, watch, source, every, has_turn, running };
         // A parser's fault comes in its batches and is more specific than their end.
-        let (changes, epochs) = commits.run().await?;
-        let report =
-            (&mut intake.0).await.map_err(|error| Fault::internal(format!("reading the load failed: {error}")))??;
+        let done = commits.run().await?;
+        let lost = |error: tokio::task::JoinError| Err(Fault::internal(format!("reading the load failed: {error}")));
+        let report = (&mut intake.0).await.unwrap_or_else(lost).map_err(|fault| done.fault(fault))?;
         count(&parsing, "entail.triples", report.triples);
         count(&parsing, "entail.bytes", report.bytes_read);
         Ok(LoadSummary {
-            change: Some(changes),
+            change: Some(done.total),
             triples: report.triples,
             bytes: report.bytes_read,
             skipped: report.skipped,
             errors: report.errors.iter().take(ERRORS_LISTED).map(ToString::to_string).collect(),
-            epochs,
+            epochs: done.epochs,
         })
     }
 
@@ -181,29 +181,26 @@ struct Commits<'a> {
 }
 
 impl Commits<'_> {
-    async fn run(&self) -> Result<(ChangeSummary, u32), Fault> {
-        let mut total = ChangeSummary::default();
-        let (mut epochs, mut triples) = (0, 0);
+    /// Commits everything. A fault names what is committed nevertheless.
+    async fn run(&self) -> Result<Committed, Fault> {
+        let mut done = Committed::default();
+        match self.commit_all(&mut done).await {
+            Ok(()) => Ok(done),
+            Err(fault) => Err(done.fault(fault)),
+        }
+    }
+
+    async fn commit_all(&self, done: &mut Committed) -> Result<(), Fault> {
         let is_over = Arc::new(AtomicBool::new(false));
         while !is_over.load(Ordering::Relaxed) {
+            let identity = if self.every > 0 { self.identity.part(done.epochs) } else { self.identity.clone() };
+            if self.every > 0 && self.skip(&identity, done).await? {
+                continue;
+            }
             // Other writers do not wait until this client has sent its first batch.
             let ready = async { self.source.lock().await.ready().await };
-            let has_more = self.cancel.race(ready).await;
-            let has_more = has_more.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
-            if !has_more && epochs > 0 {
+            if !self.cancel.race(ready).await? && done.epochs > 0 {
                 break;
-            }
-            let mut identity = self.identity.clone();
-            if self.every > 0 {
-                identity.id.push_str(&format!("#{epochs}"));
-                // Of a load that is sent again, what an earlier send has committed.
-                if let Some(change) = self.coordinator.writer.answered(&identity)? {
-                    self.skip(change.received).await?;
-                    triples += change.received;
-                    add(&mut total, change);
-                    epochs += 1;
-                    continue;
-                }
             }
             self.watch.phase.store(0, Ordering::Relaxed);
             let staged = Arc::new(AtomicU64::new(0));
@@ -217,54 +214,34 @@ impl Commits<'_> {
             };
             let change = Change::Facts(stage(Arc::clone(&self.source), part));
             let request = Request { identity, change, cancel: self.cancel.clone(), watch: Arc::clone(&self.watch) };
-            let change = self.coordinator.writer.commit(request).await;
-            let change = change.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
-            let taken = staged.load(Ordering::Relaxed);
-            if taken == 0 && change.received > 0 {
+            let change = self.coordinator.writer.commit(request).await?;
+            let (taken, received) = (staged.load(Ordering::Relaxed), change.received);
+            done.add(received, change);
+            if taken == 0 && received > 0 {
                 // An earlier send of this load committed the part while this one waited for its turn: nothing was taken.
-                let skipped = self.skip(change.received).await;
-                skipped.map_err(|fault| after_commits(fault, triples, epochs, total.epoch))?;
+                self.pass_over(received).await?;
             }
-            triples += change.received;
-            add(&mut total, change);
-            epochs += 1;
             if self.every == 0 {
                 break;
             }
         }
-        Ok((total, epochs))
+        Ok(())
     }
 
-    /// Passes over facts that are committed already.
-    async fn skip(&self, facts: u64) -> Result<(), Fault> {
+    /// Skips the facts of a part that an earlier send of the load has committed; returns whether it has.
+    async fn skip(&self, part: &Identity, done: &mut Committed) -> Result<bool, Fault> {
+        let Some(change) = self.coordinator.writer.answered(part)? else { return Ok(false) };
+        let received = change.received;
+        // Before the reading, which may fail: the part is committed in any case.
+        done.add(received, change);
+        self.pass_over(received).await?;
+        Ok(true)
+    }
+
+    /// Takes facts that are committed already, and drops them.
+    async fn pass_over(&self, facts: u64) -> Result<(), Fault> {
         self.cancel.race(async { self.source.lock().await.skip(facts).await }).await
     }
-}
-
-fn add(total: &mut ChangeSummary, change: ChangeSummary) {
-    total.epoch = change.epoch;
-    total.asserted += change.asserted;
-    total.derived += change.derived;
-    total.derived_net += change.derived_net;
-    total.rounds += change.rounds;
-    total.seconds += change.seconds;
-    total.bytes_exchanged += change.bytes_exchanged;
-    total.received += change.received;
-    // The response to a repeated request lacks the rules that derived nothing.
-    for rule in change.rules {
-        match total.rules.iter_mut().find(|sum| sum.rule == rule.rule) {
-            Some(sum) => sum.derived += rule.derived,
-            None => total.rules.push(rule),
-        }
-    }
-}
-
-/// The fault of a load of which a part is committed; the message names that part.
-fn after_commits(mut fault: Fault, triples: u64, epochs: u32, epoch: u64) -> Fault {
-    if epochs > 0 {
-        fault.message.push_str(&format!("; the first {triples} triples stay committed, as of epoch {epoch}"));
-    }
-    fault
 }
 
 /// Reads the client's stream and parses its files, one after the other.

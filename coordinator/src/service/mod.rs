@@ -168,10 +168,6 @@ impl Coordinator {
 
     /// The identity of a request with the fingerprint of `parts`; a client without a request id gets a generated one.
     fn identity(&self, id: String, parts: &[&[u8]]) -> Result<Identity, Fault> {
-        const LENGTH_MAX: usize = 200;
-        if id.len() > LENGTH_MAX {
-            return Err(Fault::new(Reason::InvalidRequest, format!("a request id has at most {LENGTH_MAX} bytes")));
-        }
         let id = match id.is_empty() {
             true => format!("server-{:032x}", crate::random::<16>().map(u128::from_le_bytes)?),
             false => id,
@@ -181,7 +177,7 @@ impl Coordinator {
             text.extend_from_slice(&(part.len() as u64).to_le_bytes());
             text.extend_from_slice(part);
         }
-        Ok(Identity { id, fingerprint: self.shared.key.hash(&text).0 as u64 })
+        Identity::new(id, self.shared.key.hash(&text).0 as u64)
     }
 }
 

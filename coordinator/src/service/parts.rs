@@ -278,6 +278,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_reader_that_does_not_come_back_counts_before_the_next_part_is_there() {
+        let (cancel, sender, stream) = running();
+        let unread = impatient();
+        let mut stream = stream.watched(&unread);
+        sender.parts.send(1).await.unwrap();
+        assert_eq!(stream.next().await, Some(Ok(1)));
+        assert_eq!(unread.give_up(Instant::now(), 0), 1);
+        assert!(cancel.is_cancelled());
+    }
+
+    #[tokio::test]
     async fn a_whole_answer_that_nobody_reads_is_dropped() {
         let unread = impatient();
         let part = Arc::new(());

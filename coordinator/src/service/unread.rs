@@ -11,7 +11,11 @@
 //! While other queries wait for a permit, an answer that holds one is given up earlier, the longest unread first: as
 //! many as there are queries that wait.
 //!
-//! Invariant: only a part that is there and is not taken counts as unread. Work that takes long is no client's fault.
+//! An edge that has taken a part comes back for the next as soon as its connection has room again. So an answer is unread
+//! since a part has been there that its edge has not come for, or since the edge has taken the last one without coming
+//! back, whether another part is there or not: the client has not read what is on its way to it.
+//!
+//! Invariant: while the edge waits for a part, nothing counts. Work that takes long is no client's fault.
 
 use entail_model::{Fault, Reason};
 use std::cmp::Reverse;
@@ -26,7 +30,8 @@ pub const LOOK: Duration = Duration::from_millis(250);
 
 /// An answer as it is watched.
 pub trait Unread: Send + Sync {
-    /// Since when a part has been there that is not taken; `None` while the reader waits for the work.
+    /// Since when the reader has not come for a part that is there, or not come back for the next; `None` while it waits for
+    /// the work.
     fn since(&self) -> Option<Instant>;
 
     /// Is the work for the answer going on?
@@ -94,7 +99,7 @@ fn fault(unread: Duration) -> Fault {
     Fault::new(Reason::AnswerUnread, text)
 }
 
-/// Since when a part has been waiting for the reader of its answer.
+/// Since when an answer has been waiting for its reader: to come for a part, or to come back after one.
 #[derive(Debug, Default)]
 pub struct Untaken(Mutex<Option<Instant>>);
 
@@ -108,7 +113,7 @@ impl Untaken {
         self.lock().get_or_insert_with(Instant::now);
     }
 
-    /// The reader has taken a part, and has to come back for the next.
+    /// The reader has taken a part, and has to come back for the next: until then its connection has no room.
     pub fn taken(&self) {
         *self.lock() = Some(Instant::now());
     }
@@ -118,7 +123,7 @@ impl Untaken {
         *self.lock() = None;
     }
 
-    /// Since when a part has been there.
+    /// Since when the answer has been waiting; `None` while its reader waits.
     pub fn since(&self) -> Option<Instant> {
         *self.lock()
     }

@@ -4,10 +4,10 @@
 //! Changes wait for the writer's lock; when too many wait, more are refused.
 
 mod cached_response;
+mod identity;
 mod run;
 
 use crate::members::Members;
-use crate::metalog::RequestId;
 use crate::reader::Shared;
 use crate::rules::{Ids, ParsedSet, RuleBook};
 use crate::staging::FactLoader;
@@ -15,6 +15,7 @@ use cached_response::CachedResponse;
 use entail_model::{Cancellation, Fault, Reason};
 use entail_proto::v1::ChangeSummary;
 use futures::future::BoxFuture;
+pub use identity::Identity;
 use run::{Compiled, Run, Sizes};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,15 +55,6 @@ pub struct ChangeProgress {
     pub round: AtomicU32,
     /// 0 before staging has ended, 1 while reasoning, 2 while committing.
     pub phase: AtomicU32,
-}
-
-/// The identity of a request: recognises retries.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The client's id of the request, the same on every retry.
-    pub id: String,
-    /// A hash of the request's content, so that another request under the same id is not taken for a retry.
-    pub fingerprint: u64,
 }
 
 /// A change requested by a client.
@@ -121,11 +113,13 @@ impl Writer {
     /// # Errors
     /// `AlreadyExists` if another request had this id.
     pub fn answered(&self, identity: &Identity) -> Result<Option<ChangeSummary>, Fault> {
-        let id = RequestId(identity.id.clone());
-        let Some(answer) = self.members.log.read(|state| state.answer(&id).cloned()) else { return Ok(None) };
+        let (id, rival) = (identity.logged(), identity.rival());
+        let answer = self.members.log.read(|state| state.answer(&id).or(state.answer(&rival)).cloned());
+        let Some(answer) = answer else { return Ok(None) };
         let CachedResponse { summary, fingerprint } = CachedResponse::decode(&answer.result)?;
         if fingerprint != identity.fingerprint {
-            let text = format!("the request id {id} belongs to another request, which became epoch {}", answer.epoch);
+            let (id, epoch) = (identity.id(), answer.epoch);
+            let text = format!("the request id {id} belongs to another request, which became epoch {epoch}");
             return Err(Fault::new(Reason::AlreadyExists, text));
         }
         Ok(Some(summary))

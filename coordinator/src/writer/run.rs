@@ -7,7 +7,7 @@ mod round_stats;
 
 use super::cached_response::CachedResponse;
 use super::{Cached, Change, ChangeProgress, Identity, Request, Writer};
-use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RequestId, RuleSets, Seal};
+use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RuleSets, Seal};
 use crate::nodes::Holders;
 use crate::staging::FactLoader;
 use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome};
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
         let entry = Entry::BeginEpoch {
             previous: self.previous,
             kind,
-            request: RequestId(self.identity.id.clone()),
+            request: self.identity.logged(),
             rules: self.rules_version,
         };
         let members = &self.writer.members;

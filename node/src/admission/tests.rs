@@ -11,12 +11,15 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// The open attempt, the one that was committed before, and how often the coordinator was asked.
+/// The open attempt, the one that was committed before, and how often the coordinator was asked and has answered.
 #[derive(Default)]
 struct Known {
     open: u64,
     committed: u64,
+    asked: u64,
     questions: u64,
+    /// Is the next question refused?
+    is_failing: bool,
 }
 
 #[derive(Clone, Default)]
@@ -40,12 +43,16 @@ impl ClusterService for Oracle {
         &self,
         request: Request<OpenAttemptRequest>,
     ) -> Result<Response<OpenAttemptResponse>, Status> {
+        self.0.lock().expect("nobody has panicked").asked += 1;
         // Long enough for others to wait for the same question.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let OpenAttemptRequest { node, incarnation, secret, decided, .. } = request.into_inner();
         assert_eq!((node, incarnation, secret), (1, 3, 5), "the node says who it is");
         let mut known = self.0.lock().expect("nobody has panicked");
         known.questions += 1;
+        if std::mem::take(&mut known.is_failing) {
+            return Err(Status::unavailable("on purpose"));
+        }
         let (attempt, epoch) = (known.open, 2);
         let decision = (decided == known.committed).then_some(Decision { attempt: decided, epoch });
         Ok(Response::new(OpenAttemptResponse { attempt, secret: attempt * 10, decision }))
@@ -65,7 +72,7 @@ async fn admission(oracle: &Oracle, registration: Option<Registration>) -> Arc<A
 }
 
 fn oracle(open: u64) -> Oracle {
-    Oracle(Arc::new(Mutex::new(Known { open, committed: 4, questions: 0 })))
+    Oracle(Arc::new(Mutex::new(Known { open, committed: 4, ..Known::default() })))
 }
 
 fn begun(attempt: u64, secret: u64) -> Begun {
@@ -74,6 +81,13 @@ fn begun(attempt: u64, secret: u64) -> Begun {
 
 fn questions(oracle: &Oracle) -> u64 {
     oracle.0.lock().expect("nobody has panicked").questions
+}
+
+/// Waits until the coordinator is in this state.
+async fn until(oracle: &Oracle, is_so: impl Fn(&Known) -> bool) {
+    while !is_so(&oracle.0.lock().expect("nobody has panicked")) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn admitted(admission: &Admission, claimed: Begun) -> Result<(), Reason> {
@@ -114,6 +128,72 @@ async fn messages_that_wait_share_a_question() {
     }
     assert_eq!(taken, 50);
     assert!(questions(&oracle) <= 3, "{}", questions(&oracle));
+}
+
+type Admitted = tokio::task::JoinHandle<Result<(), Reason>>;
+
+/// Attempt 7 begins after the coordinator was asked: two of its messages wait for the next question, which the first of
+/// them has asked when this returns.
+async fn two_that_wait(oracle: &Oracle, admission: &Arc<Admission>) -> [Admitted; 2] {
+    let message = || {
+        let admission = Arc::clone(admission);
+        tokio::spawn(async move { admitted(&admission, begun(7, 70)).await })
+    };
+    let early = message();
+    until(oracle, |known| known.asked == 1).await;
+    let waiting = [message(), message()];
+    until(oracle, |known| known.questions == 1).await;
+    oracle.0.lock().expect("nobody has panicked").open = 7;
+    assert_eq!(early.await.expect("no panic"), Err(Reason::Fenced), "it had not begun");
+    until(oracle, |known| known.asked == 2).await;
+    waiting
+}
+
+#[tokio::test]
+async fn a_question_is_answered_although_its_message_is_cancelled() {
+    let oracle = oracle(6);
+    let admission = admission(&oracle, Some(REGISTRATION)).await;
+    let [first, second] = two_that_wait(&oracle, &admission).await;
+    first.abort();
+    assert_eq!(second.await.expect("no panic"), Ok(()), "it learns the answer");
+    assert_eq!(questions(&oracle), 2, "nothing is asked again");
+}
+
+#[tokio::test]
+async fn a_question_that_fails_refuses_no_attempt() {
+    let oracle = oracle(6);
+    let admission = admission(&oracle, Some(REGISTRATION)).await;
+    let waiting = two_that_wait(&oracle, &admission).await;
+    oracle.0.lock().expect("nobody has panicked").is_failing = true;
+    for one in waiting {
+        let refused = one.await.expect("no panic").expect_err("nobody knows whether it has begun");
+        assert_ne!(refused, Reason::Fenced);
+    }
+    assert_eq!(admitted(&admission, begun(7, 70)).await, Ok(()), "the next question is asked");
+}
+
+#[tokio::test]
+async fn outcomes_that_are_made_up_keep_no_message_waiting() {
+    let oracle = oracle(7);
+    let admission = admission(&oracle, Some(REGISTRATION)).await;
+    let forged: Vec<_> = (0..100)
+        .map(|number| {
+            let (admission, claimed) = (Arc::clone(&admission), begun(1 << 40 | number, 0));
+            tokio::spawn(async move { admission.outcome(claimed, None).await.map_err(|fault| fault.reason) })
+        })
+        .collect();
+    until(&oracle, |known| known.asked > 0).await;
+    assert_eq!(admitted(&admission, begun(7, 70)).await, Ok(()));
+    let asked = questions(&oracle) as usize;
+    assert!(asked <= OUTCOMES_ASKED_MAX + 1, "{asked} were asked before it");
+    let mut refused = 0;
+    for one in forged {
+        match one.await.expect("no panic").expect_err("it never began") {
+            Reason::Overloaded => refused += 1,
+            other => assert_eq!(other, Reason::Fenced),
+        }
+    }
+    assert_eq!(refused, 100 - OUTCOMES_ASKED_MAX);
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! The life of an attempt in the store: terms, seal, outcome.
 //!
 //! A commit is one small batch: deleting the [`SealRecord`] makes the runs that were written with it visible, without
-//! moving data. It need not be synced: the log knows the outcome, and a node that lost it asks again.
+//! moving data. It need not be synced: the log knows the outcome, and a node that lost it asks again. An abort is one
+//! small batch as well.
+//!
+//! Invariant: the batch that deletes a seal also says that the attempt is decided ([`Committed::attempt`]). So an attempt
+//! that was sealed once is found sealed or decided, whatever a crash has kept of the batches.
 
 use super::Store;
 use super::catalog::{Catalog, StoredRun};
@@ -224,16 +228,26 @@ impl Store {
 
     fn abort(&self, attempt: Attempt, sealed: &mut Option<SealedAttempt>) -> Result<(), Fault> {
         if let Some(ready) = sealed.as_ref().filter(|sealed| sealed.attempt == attempt) {
-            let mut batch = Batch::default();
-            batch.delete(Key::Sealed(attempt));
-            ready.runs.iter().for_each(|stored| drop_run(stored, &mut batch));
-            // Before: a process that is killed after the batch has no seal any more.
-            self.note(&self.catalog(), None);
-            self.table.commit(batch, Durability::Later)?;
-            ready.runs.iter().for_each(StoredRun::mark_deleted);
+            self.delete_sealed(ready)?;
         }
         self.end(attempt)?;
         sealed.take_if(|sealed| sealed.attempt == attempt);
+        Ok(())
+    }
+
+    /// Deletes the runs and the seal of an attempt that is aborted, and says that it is decided: an inventory that a crash
+    /// or a full disk has left behind may still name it as sealed.
+    fn delete_sealed(&self, ready: &SealedAttempt) -> Result<(), Fault> {
+        let mut catalog = self.catalog();
+        let committed = Committed { attempt: Some(ready.attempt), ..catalog.committed.clone() };
+        let mut batch = Batch::default();
+        batch.delete(Key::Sealed(ready.attempt));
+        batch.put(Key::Committed, encode_value(&committed));
+        ready.runs.iter().for_each(|stored| drop_run(stored, &mut batch));
+        self.table.commit(batch, Durability::Later)?;
+        catalog.committed = committed;
+        ready.runs.iter().for_each(StoredRun::mark_deleted);
+        self.note(&catalog, None);
         Ok(())
     }
 

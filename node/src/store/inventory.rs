@@ -3,16 +3,18 @@
 //! ```text
 //! seal:     chunks, texts ──► [synced batch: runs, seal] ──► inventory: files, sealed ──► answer to the coordinator
 //! commit:   [batch: the seal goes, the epoch is there] ────► inventory: epoch, counts
-//! abort:    inventory: nothing is sealed ──► [batch: the seal and its runs go]
+//! abort:    [batch: the seal and its runs go, the attempt is decided] ──► inventory: nothing is sealed
 //! rest:     manifest of the database has grown ──► inventory: files ──► files without use are deleted
 //! opening:  inventory ──► files ──► database, read only ──► counts │ refused, or: opened for writing ──► new inventory
 //! ```
 //!
 //! A record names, as a lower bound, what is durable: the extents of the database's logs and manifest (a sum over their
-//! bytes, so over everything that was ever written to them), the epoch, and what the epoch holds by count. It comes *after*
-//! what makes the bound higher, and *before* what makes it lower. It is appended without a sync of its own
-//! (`entail_directory::Inventory`), so it costs no second wait for the disk. Every moment at which the process may be
-//! killed, or the machine may lose its power, then leaves a record that the store keeps:
+//! bytes, so over everything that was ever written to them), the epoch, what the epoch holds by count, and an attempt that
+//! must be found sealed *or decided*. Nothing makes such a bound lower: the batch that deletes a seal says in the database
+//! that the attempt is decided ([`decide`](super::decide)). A record comes *after* what makes the bound higher, and may come
+//! late, or never. So it is appended without a sync of its own (`entail_directory::Inventory`) and costs no second wait for
+//! the disk, and on a full disk attempts are aborted without it. Every moment at which the process may be killed, or the
+//! machine may lose its power, then leaves a record that the store keeps:
 //!
 //! | what happens | the store | the last record |
 //! |---|---|---|
@@ -21,12 +23,13 @@
 //! | killed within the record | has the seal | the one before, as a torn one does not count |
 //! | killed between a commit's batch and its record | has the epoch | of the epoch before, with this attempt sealed |
 //! | power lost after a commit's batch, which is not synced | may have lost the batch; the seal is there | of the epoch: allowed, as the attempt that made it is sealed; the coordinator tells its outcome again |
-//! | killed between an abort's record and its batch | has the seal | says that nothing needs to be sealed |
+//! | killed between an abort's batch and its record | has no seal, and the attempt as decided | of the state before, with this attempt sealed: allowed, as it is decided |
+//! | power lost after an abort's batch, which is not synced | has the seal, or the attempt as decided | with this attempt sealed: allowed in both cases; or that nothing is sealed: less than there is |
 //! | killed within a merge, or a sweep of chunks | has a prefix of its batches | is not changed by either: they change no count |
 //! | killed while the database opens | has new logs and a new manifest | the older ones: a later manifest is taken, and a log may be gone if that has no use for it |
 //! | killed between opening and the new record | the same | the same |
-//! | power lost before the system wrote the record | has everything that was synced | an older one: a weaker bound. What the coordinator's log says of the node's last seal is the closer one |
-//! | no room for the record | has everything | an older one |
+//! | power lost before the system wrote the record | has everything that was synced, also what was synced after it | an older one: a weaker bound. An attempt that it names as sealed is decided, if its seal is gone. What the coordinator's log says of the node's last seal is the closer bound |
+//! | no room for the record of a seal, a commit or an abort | has everything | an older one: as in the line before |
 //!
 //! So the check refuses nothing that a crash leaves. What it does not see by itself is a copy of the whole directory of an
 //! earlier time: that is for the coordinator to tell (`coordinator/src/members`).
@@ -60,9 +63,9 @@ pub struct Record {
     /// Whose directory it is.
     pub node: NodeId,
     pub epoch: Epoch,
-    /// The last attempt that was committed.
+    /// The last attempt that was sealed and is decided.
     pub attempt: Option<Attempt>,
-    /// The attempt that is sealed and not decided.
+    /// An attempt that was sealed and not decided: from then on it is one of the two.
     pub sealed: Option<Attempt>,
     pub tally: Tally,
     /// A sum over the shards of what each has.
@@ -218,7 +221,7 @@ impl Keeper {
 }
 
 impl Store {
-    /// Notes what the store holds: after it has come to hold more, before it holds less.
+    /// Notes what the store holds: after it has come to hold that.
     pub(super) fn note(&self, catalog: &Catalog, sealed: Option<Attempt>) {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let files = self.table.durable();
@@ -247,5 +250,48 @@ impl Store {
     pub(super) fn sync_inventory(&self) -> Result<(), Fault> {
         self.keep_inventory();
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner).inventory.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::MemoryTable;
+    use super::super::recover;
+    use super::super::schema::{Committed, Key, SealRecord};
+    use super::super::table::{Batch, Durability, Table};
+    use super::*;
+    use entail_model::Reason;
+
+    /// A manifest without facts, with its last decided attempt and the one that is sealed.
+    fn manifest(decided: u64, sealed: Option<u64>) -> Manifest {
+        let table = MemoryTable::default();
+        let committed = Committed { attempt: Some(Attempt(decided)), ..Committed::default() };
+        let mut batch = Batch::default();
+        batch.put(Key::Committed, encode_value(&committed));
+        if let Some(sealed) = sealed {
+            batch.put(Key::Sealed(Attempt(sealed)), encode_value(&SealRecord::default()));
+        }
+        table.commit(batch, Durability::Later).expect("memory");
+        recover::read(&table).expect("our own records")
+    }
+
+    #[test]
+    fn an_attempt_that_was_sealed_is_sealed_or_decided() {
+        let record = Record {
+            node: NodeId(1),
+            epoch: Epoch::default(),
+            attempt: Some(Attempt(6)),
+            sealed: Some(Attempt(7)),
+            tally: Tally::default(),
+            shards: 0,
+            files: DurableFiles::default(),
+        };
+        for (decided, sealed) in [(6, Some(7)), (7, None), (7, Some(8)), (8, None)] {
+            assert_eq!(record.check(&manifest(decided, sealed)), Ok(()), "{decided} {sealed:?}");
+        }
+        for (decided, sealed) in [(6, None), (6, Some(8)), (5, None)] {
+            let lost = record.check(&manifest(decided, sealed)).expect_err("neither sealed nor decided");
+            assert_eq!(lost.reason, Reason::Corrupt, "{lost}");
+        }
     }
 }

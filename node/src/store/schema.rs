@@ -81,7 +81,7 @@ pub enum Key {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Committed {
     pub epoch: Epoch,
-    /// The last decided attempt, committed or aborted.
+    /// The last attempt that was sealed at this node and is decided, committed or aborted.
     pub attempt: Option<Attempt>,
     /// Chunks below this key are referred to by a `Run` or `Garbage`, or deleted: only later ones can be leftovers.
     pub chunk_floor: u64,

@@ -1,5 +1,6 @@
 //! The store as a whole: against a plain model, across crashes, and against damage.
 
+mod abort;
 mod damage;
 mod loss;
 mod model;
