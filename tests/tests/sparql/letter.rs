@@ -227,7 +227,7 @@ fn repeated_paths_count_ends_once() {
         (data, "SELECT * { :b (:p?/^:p)+ ?y FILTER(?y != :a) }", ":b|:c|:d"),
         (data, "SELECT (COUNT(*) AS ?n) { ?x ((:p+)/(:p*))+ ?y }", "16"),
         (data, "ASK { :a (:p/(:p|:q)*)* :d }", "true"),
-        (data, "ASK { :a (:p/(:q|:p/:q)*)+ :d }", "false"),
+        (data, "ASK { :a (:p/(:q|:p/:q)+)+ :d }", "false"),
     ]);
 }
 
