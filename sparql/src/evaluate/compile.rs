@@ -38,7 +38,7 @@ pub struct Compiled {
 /// # Errors
 /// `Unsupported` for services and unknown functions; errors of the cluster.
 pub fn compile(session: &Session, leaves: &[LeafPlan], pattern: &GraphPattern) -> Result<Compiled, Fault> {
-    let mut compiler = Compiler { session, leaves, operators: 0, fresh: 0, outer: BTreeSet::new() };
+    let mut compiler = Compiler { session, leaves, operators: 0, patterns: 0, fresh: 0, outer: BTreeSet::new() };
     let root = compiler.pattern(pattern, &GraphRef::Default)?;
     root.allow_forgetting();
     Ok(Compiled { root, operators: compiler.operators })
@@ -48,6 +48,8 @@ struct Compiler<'c> {
     session: &'c Session,
     leaves: &'c [LeafPlan],
     operators: usize,
+    /// Triple patterns so far. Joins nest, and no token of a text need stand between two of them.
+    patterns: usize,
     fresh: usize,
     /// The variables outside of the EXISTS that is compiled.
     outer: BTreeSet<Variable>,

@@ -52,6 +52,10 @@ impl Catalog for Session {
         rows(self, body)
     }
 
+    fn check(&self) -> Result<(), Fault> {
+        Session::check(self)
+    }
+
     fn tuning(&self) -> Tuning {
         self.tuning
     }

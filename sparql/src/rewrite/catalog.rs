@@ -11,6 +11,12 @@ pub(crate) trait Catalog {
     /// The expected number of rows of a body.
     fn rows(&self, body: &Body) -> f64;
 
+    /// Fails if the query has to stop.
+    ///
+    /// # Errors
+    /// `Cancelled` and its kin.
+    fn check(&self) -> Result<(), Fault>;
+
     /// The thresholds of the rewriting.
     fn tuning(&self) -> Tuning;
 
@@ -55,4 +61,61 @@ pub(crate) fn reduce(catalog: &dyn Catalog, right: &[Body], certain: &Body) -> O
     let joined = certain.clone().join(right.clone())?;
     let expected = catalog.rows(&joined);
     (expected * tuning.reduce_factor <= whole).then_some((joined, expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rewrite::Rewriter;
+    use crate::rewrite::body::Graph;
+    use entail_model::Reason;
+    use entail_syntax::algebra::{Expression, GraphPattern};
+    use oxrdf::Variable;
+    use std::cell::Cell;
+
+    /// Stops the query at one of the looks at its cancellation.
+    struct Stopping(Cell<usize>);
+
+    impl Catalog for Stopping {
+        fn rows(&self, _: &Body) -> f64 {
+            1.0
+        }
+
+        fn check(&self) -> Result<(), Fault> {
+            let left = self.0.get().checked_sub(1);
+            left.map(|left| self.0.set(left)).ok_or_else(|| Fault::new(Reason::Cancelled, "stopped"))
+        }
+
+        fn tuning(&self) -> Tuning {
+            Tuning::default()
+        }
+
+        fn named_graphs(&self) -> Result<Vec<TermId>, Fault> {
+            Ok(Vec::new())
+        }
+
+        fn graph_node(&self, _: TermId) -> Result<NamedNode, Fault> {
+            Err(Fault::internal("no graphs"))
+        }
+    }
+
+    fn table() -> Box<GraphPattern> {
+        Box::new(GraphPattern::Values { variables: vec![Variable::new_unchecked("x")], bindings: vec![vec![None]] })
+    }
+
+    #[test]
+    fn planning_stops_at_a_filter_and_at_a_pattern() {
+        let bound = Expression::Bound(Variable::new_unchecked("x"));
+        let conditions = (0..100).fold(bound.clone(), |all, _| Expression::And(all.into(), bound.clone().into()));
+        let filters = GraphPattern::Filter { expr: conditions, inner: table() };
+        let joins = (0..100).fold(*table(), |left, _| GraphPattern::Join { left: Box::new(left), right: table() });
+        for pattern in [filters, joins] {
+            let planned = |looks| {
+                let catalog = Stopping(Cell::new(looks));
+                Rewriter::new(&catalog).rewrite(pattern.clone(), &Graph::Default).map(|_| ())
+            };
+            assert_eq!(planned(90).expect_err("a query that stops").reason, Reason::Cancelled);
+            assert!(planned(1_000).is_ok());
+        }
+    }
 }

@@ -16,10 +16,16 @@ impl Rewriter<'_> {
     pub(crate) fn filter(&mut self, condition: Expression, inner: GraphPattern, graph: &Graph) -> Rewritten {
         let mut parts = Vec::new();
         expression::conjuncts(condition, &mut parts);
-        let (inner, parts) = pushdown::push_down(inner, parts);
+        let (mut inner, mut above) = (inner, Vec::new());
+        for part in parts {
+            self.catalog.check()?;
+            let (pushed, stay) = pushdown::push_down(inner, vec![part]);
+            inner = pushed;
+            above.extend(stay);
+        }
         let mut form = self.rewrite(inner, graph)?;
         let mut left = Vec::new();
-        for part in parts {
+        for part in above {
             form = match form {
                 Form::Bodies(bodies) => match push_filter(bodies, &part) {
                     Ok(bodies) => Form::Bodies(bodies),

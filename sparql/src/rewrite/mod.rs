@@ -74,6 +74,7 @@ impl<'c> Rewriter<'c> {
 
     /// Rewrites a pattern that is evaluated in `graph`.
     pub fn rewrite(&mut self, pattern: GraphPattern, graph: &Graph) -> Rewritten {
+        self.catalog.check()?;
         match pattern {
             GraphPattern::Bgp { patterns } => self.basic(patterns, graph),
             GraphPattern::Path { subject, path, object } => self.path(subject, path, object, graph),
@@ -179,6 +180,10 @@ impl<'c> Rewriter<'c> {
                 Graph::Default => Form::Bodies(vec![Body::default()]),
                 _ => Form::Residual(graph.wrap(GraphPattern::Bgp { patterns }), None),
             });
+        }
+        if patterns.len() > PATTERNS_MAX {
+            let message = format!("more than {PATTERNS_MAX} triple patterns, written out, in one group");
+            return Err(Fault::new(Reason::LimitExceeded, message));
         }
         let patterns = patterns.iter().map(|triple| Pattern::new(triple, graph)).collect::<Option<Vec<_>>>();
         let patterns = patterns.ok_or_else(|| Fault::internal("a triple term with variables was not unfolded"))?;

@@ -100,6 +100,10 @@ impl Catalog for NoCatalog {
         1.0
     }
 
+    fn check(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn tuning(&self) -> Tuning {
         Tuning::default()
     }

@@ -30,80 +30,130 @@ pub fn push_down(mut pattern: GraphPattern, filters: Vec<Expression>) -> (GraphP
 /// The pattern with the filter somewhere below its operator; the pattern as it was if it must stay above.
 #[allow(clippy::result_large_err, reason = "it is the same pattern either way, not a rare failure")]
 fn below(pattern: GraphPattern, filter: &Expression) -> Result<GraphPattern, GraphPattern> {
-    let variables = expression::variables(filter);
-    let under = |inner: Box<GraphPattern>| Box::new(under(*inner, filter));
-    let is_bound = |pattern: &GraphPattern| {
-        let certain = certain(pattern);
-        variables.iter().all(|variable| certain.contains(variable))
+    match route(&pattern, &expression::variables(filter)).0 {
+        Route::Above => Err(pattern),
+        route => Ok(placed(pattern, route, filter)),
+    }
+}
+
+/// Where a filter moves.
+enum Route {
+    /// It stays above the pattern.
+    Above,
+    /// Into the only or the left input.
+    Left(Box<Self>),
+    Right(Box<Self>),
+    Both(Box<Self>, Box<Self>),
+}
+
+/// Where a filter over `variables` moves, and which of them every solution of the pattern binds: both in one pass, from the
+/// innermost patterns outwards.
+fn route(pattern: &GraphPattern, variables: &BTreeSet<Variable>) -> (Route, BTreeSet<Variable>) {
+    let of = |inner: &GraphPattern| {
+        let (route, certain) = route(inner, variables);
+        (Box::new(route), certain)
     };
-    Ok(match pattern {
-        GraphPattern::Join { left, right } if is_bound(&left) => GraphPattern::Join { left: under(left), right },
-        GraphPattern::Join { left, right } if is_bound(&right) => GraphPattern::Join { left, right: under(right) },
-        GraphPattern::LeftJoin { left, right, expression } if is_bound(&left) => {
-            GraphPattern::LeftJoin { left: under(left), right, expression }
+    let own = |found: Vec<Variable>| found.into_iter().filter(|variable| variables.contains(variable)).collect();
+    match pattern {
+        GraphPattern::Bgp { patterns } => (Route::Above, own(patterns.iter().flat_map(of_triple).collect())),
+        GraphPattern::Path { subject, object, .. } => {
+            (Route::Above, own(of_term(subject).into_iter().chain(of_term(object)).collect()))
         }
-        GraphPattern::Union { left, right } => GraphPattern::Union { left: under(left), right: under(right) },
-        GraphPattern::Minus { left, right } => GraphPattern::Minus { left: under(left), right },
-        GraphPattern::Extend { inner, variable, expression } if !variables.contains(&variable) => {
-            GraphPattern::Extend { inner: under(inner), variable, expression }
+        GraphPattern::Join { left, right } => {
+            let ((left, mut certain), (right, mut others)) = (of(left), of(right));
+            let route = match () {
+                () if certain.len() == variables.len() => Route::Left(left),
+                () if others.len() == variables.len() => Route::Right(right),
+                () => Route::Above,
+            };
+            certain.append(&mut others);
+            (route, certain)
         }
+        GraphPattern::LeftJoin { left, .. } => {
+            let (left, certain) = of(left);
+            let is_bound = certain.len() == variables.len();
+            (if is_bound { Route::Left(left) } else { Route::Above }, certain)
+        }
+        GraphPattern::Union { left, right } => {
+            let ((left, mut certain), (right, others)) = (of(left), of(right));
+            certain.retain(|variable| others.contains(variable));
+            (Route::Both(left, right), certain)
+        }
+        GraphPattern::Graph { name: NamedNodePattern::Variable(graph), inner } if variables.contains(graph) => {
+            let mut certain = of(inner).1;
+            certain.insert(graph.clone());
+            (Route::Above, certain)
+        }
+        GraphPattern::Extend { inner, variable, .. } if variables.contains(variable) => (Route::Above, of(inner).1),
         // Past another filter only if it then moves further: two filters that cannot move would pass each other for
         // ever.
-        GraphPattern::Filter { inner, expr } => match below(*inner, filter) {
-            Ok(moved) => GraphPattern::Filter { inner: Box::new(moved), expr },
-            Err(same) => return Err(GraphPattern::Filter { inner: Box::new(same), expr }),
-        },
-        GraphPattern::Distinct { inner } => GraphPattern::Distinct { inner: under(inner) },
-        GraphPattern::Reduced { inner } => GraphPattern::Reduced { inner: under(inner) },
-        GraphPattern::Project { inner, variables: shown }
-            if variables.iter().all(|variable| shown.contains(variable)) =>
-        {
-            GraphPattern::Project { inner: under(inner), variables: shown }
+        GraphPattern::Filter { inner, .. } => {
+            let (inner, certain) = of(inner);
+            (if matches!(*inner, Route::Above) { Route::Above } else { Route::Left(inner) }, certain)
         }
-        GraphPattern::Graph { name, inner } if !matches!(&name, NamedNodePattern::Variable(graph) if variables.contains(graph)) => {
-            GraphPattern::Graph { name, inner: under(inner) }
+        GraphPattern::Minus { left: inner, .. }
+        | GraphPattern::Extend { inner, .. }
+        | GraphPattern::Graph { inner, .. }
+        | GraphPattern::Distinct { inner }
+        | GraphPattern::Reduced { inner } => {
+            let (inner, certain) = of(inner);
+            (Route::Left(inner), certain)
         }
-        other => return Err(other),
-    })
-}
-
-/// The pattern under the filter, moved as far down as possible.
-fn under(pattern: GraphPattern, filter: &Expression) -> GraphPattern {
-    below(pattern, filter)
-        .unwrap_or_else(|pattern| GraphPattern::Filter { inner: Box::new(pattern), expr: filter.clone() })
-}
-
-/// Variables that every solution of the pattern binds.
-pub fn certain(pattern: &GraphPattern) -> BTreeSet<Variable> {
-    match pattern {
-        GraphPattern::Bgp { patterns } => patterns.iter().flat_map(of_triple).collect(),
-        GraphPattern::Path { subject, object, .. } => of_term(subject).into_iter().chain(of_term(object)).collect(),
-        GraphPattern::Join { left, right } => certain(left).into_iter().chain(certain(right)).collect(),
-        GraphPattern::LeftJoin { left, .. } | GraphPattern::Minus { left, .. } => certain(left),
-        GraphPattern::Union { left, right } => certain(left).intersection(&certain(right)).cloned().collect(),
-        GraphPattern::Graph { name, inner } => {
-            let name = if let NamedNodePattern::Variable(variable) = name { Some(variable.clone()) } else { None };
-            certain(inner).into_iter().chain(name).collect()
+        GraphPattern::Project { inner, variables: shown } => {
+            let (inner, mut certain) = of(inner);
+            certain.retain(|variable| shown.contains(variable));
+            let is_shown = variables.iter().all(|variable| shown.contains(variable));
+            (if is_shown { Route::Left(inner) } else { Route::Above }, certain)
         }
-        GraphPattern::Values { variables, bindings } => {
+        GraphPattern::Group { inner, variables: by, .. } => {
+            let mut certain = of(inner).1;
+            certain.retain(|variable| by.contains(variable));
+            (Route::Above, certain)
+        }
+        GraphPattern::Values { variables: columns, bindings } => {
             let is_bound = |column: usize| bindings.iter().all(|row| row[column].is_some());
-            variables
-                .iter()
-                .enumerate()
-                .filter(|(column, _)| is_bound(*column))
-                .map(|(_, variable)| variable.clone())
-                .collect()
+            let bound = columns.iter().enumerate().filter(|(column, _)| is_bound(*column));
+            (Route::Above, own(bound.map(|(_, variable)| variable.clone()).collect()))
         }
-        GraphPattern::Project { inner, variables } | GraphPattern::Group { inner, variables, .. } => {
-            certain(inner).into_iter().filter(|variable| variables.contains(variable)).collect()
+        GraphPattern::OrderBy { .. } | GraphPattern::Slice { .. } => {
+            (Route::Above, children(pattern).into_iter().flat_map(|inner| of(inner).1).collect())
         }
-        GraphPattern::Service { .. } | GraphPattern::Leaf { .. } => BTreeSet::new(),
-        GraphPattern::Filter { .. }
-        | GraphPattern::Extend { .. }
-        | GraphPattern::OrderBy { .. }
-        | GraphPattern::Distinct { .. }
-        | GraphPattern::Reduced { .. }
-        | GraphPattern::Slice { .. } => children(pattern).into_iter().flat_map(certain).collect(),
+        GraphPattern::Service { .. } | GraphPattern::Leaf { .. } => (Route::Above, BTreeSet::new()),
+    }
+}
+
+/// The pattern with the filter at the end of its route.
+fn placed(pattern: GraphPattern, route: Route, filter: &Expression) -> GraphPattern {
+    let on = |inner: Box<GraphPattern>, route: Box<Route>| Box::new(placed(*inner, *route, filter));
+    match (pattern, route) {
+        (GraphPattern::Join { left, right }, Route::Left(route)) => GraphPattern::Join { left: on(left, route), right },
+        (GraphPattern::Join { left, right }, Route::Right(route)) => {
+            GraphPattern::Join { left, right: on(right, route) }
+        }
+        (GraphPattern::LeftJoin { left, right, expression }, Route::Left(route)) => {
+            GraphPattern::LeftJoin { left: on(left, route), right, expression }
+        }
+        (GraphPattern::Union { left, right }, Route::Both(one, other)) => {
+            GraphPattern::Union { left: on(left, one), right: on(right, other) }
+        }
+        (GraphPattern::Minus { left, right }, Route::Left(route)) => {
+            GraphPattern::Minus { left: on(left, route), right }
+        }
+        (GraphPattern::Extend { inner, variable, expression }, Route::Left(route)) => {
+            GraphPattern::Extend { inner: on(inner, route), variable, expression }
+        }
+        (GraphPattern::Filter { inner, expr }, Route::Left(route)) => {
+            GraphPattern::Filter { inner: on(inner, route), expr }
+        }
+        (GraphPattern::Distinct { inner }, Route::Left(route)) => GraphPattern::Distinct { inner: on(inner, route) },
+        (GraphPattern::Reduced { inner }, Route::Left(route)) => GraphPattern::Reduced { inner: on(inner, route) },
+        (GraphPattern::Project { inner, variables }, Route::Left(route)) => {
+            GraphPattern::Project { inner: on(inner, route), variables }
+        }
+        (GraphPattern::Graph { name, inner }, Route::Left(route)) => {
+            GraphPattern::Graph { name, inner: on(inner, route) }
+        }
+        (pattern, _) => GraphPattern::Filter { inner: Box::new(pattern), expr: filter.clone() },
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! Work on an ordinary text runs on the stack of its thread. For a text that nests deeper a segment is allocated, as
 //! large as its nesting may need, and freed afterwards; only pages that are touched take memory. A text with as many
-//! levels, operators and tokens as the limits allow gets a segment of 303 MiB. The test `query/tests/stack` runs the
+//! levels, operators and tokens as the limits allow gets a segment of 304 MiB. The test `query/tests/stack` runs the
 //! deepest texts of each kind from a thread with 2 MiB.
 
+use crate::rewrite::PATTERNS_MAX;
 use entail_model::Fault;
 use entail_syntax::Nesting;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Stack for a text without nesting, including calls of the cluster.
-const BASE_BYTES: usize = 256 << 10;
+const BASE_BYTES: usize = (256 << 10) + PATTERNS_MAX * LINK_BYTES;
 /// Stack for a level of brackets.
 const LEVEL_BYTES: usize = 64 << 10;
 /// Stack for an operator of a chain such as `1 + 1 + 1`.

@@ -150,6 +150,46 @@ fn answers_are_bounded_and_cut() {
     assert!(parts.len() >= 5 && parts.iter().all(|part| part.len() <= 1 << 20));
 }
 
+/// Every node leads to every node.
+fn complete(nodes: usize) -> Vec<Quad> {
+    let pairs = (0..nodes).flat_map(|from| (0..nodes).map(move |to| (from, to)));
+    pairs.map(|(from, to)| fact(&format!("n{from}"), "next", node(&format!("n{to}")))).collect()
+}
+
+#[test]
+fn steps_within_a_closure_do_not_multiply() {
+    let cluster = cluster(complete(40));
+    let next = "<http://e/next>";
+    let five = [next; 5].join("/");
+    for text in [format!("SELECT * {{ ?x ({five})+ ?y }}"), format!("SELECT * {{ ?x ({five})? ?y }}")] {
+        let cancel = Cancellation::until(Instant::now() + Duration::from_secs(60));
+        let answer = ask::answer(Request { cancel, held_bytes_max: 1 << 20, ..request(&text) }, cluster.clone());
+        assert_eq!(count(&answer.expect("an answer in time")), 1_600, "{text}");
+    }
+}
+
+#[test]
+fn ways_along_a_path_are_counted_memory() {
+    let four = ["<http://e/next>"; 4].join("/");
+    // An alternative counts ways: 40 ^ 4 of them.
+    let text = format!("ASK {{ FILTER EXISTS {{ <http://e/n1> ({four}|<http://e/none>*) ?y }} }}");
+    let little = Request { held_bytes_max: 1 << 20, ..request(&text) };
+    let refused = ask::answer(little, cluster(complete(40))).expect_err("too many ways");
+    assert_eq!(refused.reason, Reason::LimitExceeded);
+    assert_eq!(count(&ask::answer(request(&text), cluster(complete(5))).expect("an answer")), 1);
+}
+
+#[test]
+fn triples_in_exists_are_limited() {
+    let numbers = (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    for text in [
+        format!("SELECT * {{ ?s ?p ?o FILTER EXISTS {{ <urn:a> <urn:b> {numbers} }} }}"),
+        format!("SELECT * {{ ?s ?p ?o BIND(EXISTS {{ <urn:a> <urn:b> {numbers} }} AS ?e) }}"),
+    ] {
+        assert_eq!(fault(&text).reason, Reason::LimitExceeded, "{text:.60}");
+    }
+}
+
 #[test]
 fn formats_fit_the_kind_of_answer() {
     let bytes = |text: &str, format: Format| {

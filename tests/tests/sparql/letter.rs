@@ -180,6 +180,57 @@ fn paths_of_length_zero_hold_for_written_terms() {
     ]);
 }
 
+/// 18.4, 18.6: within EXISTS too, a path starts at a term of the row as at a written one, and at a variable only at nodes.
+#[test]
+fn paths_within_exists_start_at_terms_of_the_row() {
+    let data = ":a :p :b . :b :q :c .";
+    check(&[
+        (data, "ASK { VALUES ?x { :new } FILTER EXISTS { ?x :p* ?y . ?y :q* ?z } }", "false"),
+        (data, "ASK { VALUES ?x { :a } FILTER EXISTS { ?x :p* ?y . ?y :q* ?z } }", "true"),
+        (data, "ASK { VALUES ?x { :new } FILTER EXISTS { ?x :p* ?y . ?x :q* ?z } }", "true"),
+        (data, "ASK { VALUES ?x { :new } FILTER EXISTS { ?y :p* ?x . ?z :q* ?y } }", "false"),
+        (data, "ASK { VALUES ?x { :new } FILTER EXISTS { ?x (:p*/:q*|:r) ?x } }", "true"),
+        (data, "ASK { VALUES ?x { :new } FILTER EXISTS { ?x (:p*/:q*/:p*|:r) ?x } }", "false"),
+        (data, "ASK { VALUES ?x { :new } FILTER EXISTS { ?x (:p*/:q*|:r) ?y } }", "false"),
+        (data, "ASK { VALUES ?x { :new } FILTER EXISTS { ?x (:p*/:q*)+ ?x } }", "false"),
+        (data, "ASK { VALUES ?x { :new } FILTER EXISTS { ?x (:p*/:q*)* ?x } }", "true"),
+        (data, "ASK { VALUES ?x { :a } FILTER EXISTS { ?x (:p*/:q*|:r) :c } }", "true"),
+        (data, "ASK { VALUES ?x { :a } FILTER EXISTS { ?x (:p*/:q*|:r) :d } }", "false"),
+    ]);
+}
+
+/// 18.6: the variable of GRAPH has one value, also at an end of a path.
+#[test]
+fn a_path_may_end_at_its_graph() {
+    let data = ":g { :a :p :b } :h { :h :p :b . :b :p :c . :a :p :b } :i { :a :p :b . :b :p :i }";
+    check(&[
+        (data, "SELECT * { GRAPH ?g { ?g :p+ ?x } }", ":h :b|:h :c"),
+        (data, "SELECT * { GRAPH ?g { ?x :p+ ?g } }", ":i :a|:i :b"),
+        (data, "SELECT * { GRAPH ?g { ?g :p* ?x } }", ":h :b|:h :c|:h :h|:i :i"),
+        (data, "SELECT * { GRAPH ?g { ?g :p* ?g } }", ":h|:i"),
+        (data, "SELECT * { GRAPH ?g { :a :p+ ?g } }", ":i"),
+        (data, "SELECT * { VALUES ?g { :g :h } GRAPH ?g { ?g :p+ ?x } }", ":h :b|:h :c"),
+        (data, "SELECT * { GRAPH ?g { ?g !:q ?x } }", ":h :b"),
+    ]);
+}
+
+/// 18.4: an alternative counts each way, `*`, `+` and `?` count each end once, whatever they repeat.
+#[test]
+fn repeated_paths_count_ends_once() {
+    let data = ":a :p :b , :c . :b :p :d . :c :p :d . :d :p :a .";
+    check(&[
+        (data, "SELECT (COUNT(*) AS ?n) { :a (:p/:p|:q*/:r) ?y }", "2"),
+        (data, "SELECT * { :a (:p/:p)+ ?y }", ":a|:b|:c|:d"),
+        (data, "SELECT * { :a (:p/:p)? ?y }", ":a|:d"),
+        (data, "SELECT * { :d (:p/:p)+ ?y }", ":a|:b|:c|:d"),
+        (data, "SELECT * { ?x (:p/:p/:p)+ ?y }", ":a :a|:b :b|:b :c|:c :b|:c :c|:d :d"),
+        (data, "SELECT * { :b (:p?/^:p)+ ?y FILTER(?y != :a) }", ":b|:c|:d"),
+        (data, "SELECT (COUNT(*) AS ?n) { ?x ((:p+)/(:p*))+ ?y }", "16"),
+        (data, "ASK { :a (:p/(:p|:q)*)* :d }", "true"),
+        (data, "ASK { :a (:p/(:q|:p/:q)+)+ :d }", "false"),
+    ]);
+}
+
 /// 17.4.2.9: a label of BNODE belongs to one solution, and no stored node has it.
 #[test]
 fn new_blank_nodes_are_new() {

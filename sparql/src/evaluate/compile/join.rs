@@ -2,11 +2,14 @@
 
 use super::{Compiler, Made};
 use crate::evaluate::expression::Input;
-use crate::evaluate::operator::facts::{Facts, GraphRef};
+use crate::evaluate::operator::facts::{Facts, GraphRef, Place};
 use crate::evaluate::operator::{Kind, Operator, Shared};
+use crate::rewrite::PATTERNS_MAX;
 use crate::session::lock;
+use entail_model::{Fault, Reason};
 use entail_syntax::algebra::{self, GraphPattern, TriplePattern};
 use oxrdf::Variable;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Compiler<'_> {
@@ -27,10 +30,15 @@ impl Compiler<'_> {
         if parts.is_empty() {
             return Ok(self.unit());
         }
-        Ok(self.ordered(parts))
+        self.ordered(parts)
     }
 
     fn facts(&mut self, triple: &TriplePattern, graph: &GraphRef) -> Made {
+        self.patterns += 1;
+        if self.patterns > PATTERNS_MAX {
+            let message = format!("more than {PATTERNS_MAX} triple patterns, written out, in EXISTS");
+            return Err(Fault::new(Reason::LimitExceeded, message));
+        }
         let facts = Facts {
             graph: graph.clone(),
             subject: self.place(&triple.subject)?,
@@ -42,19 +50,22 @@ impl Compiler<'_> {
     }
 
     /// Joins parts: first one with few rows, then always one that shares variables with those before, if there is one.
-    fn ordered(&mut self, mut parts: Vec<Arc<Operator>>) -> Arc<Operator> {
+    fn ordered(&mut self, mut parts: Vec<Arc<Operator>>) -> Made {
         let rows = |part: &Arc<Operator>| part.estimate;
         // A path without a known end is best left until there is one.
         let first = |part: &Arc<Operator>| (is_walked(part) && part.estimate > 1e3, part.estimate);
         let first = least(&parts, |part| first(part)).unwrap_or_default();
         let mut joined = parts.swap_remove(first);
+        let mut bound: HashSet<Variable> = joined.variables.iter().cloned().collect();
         while !parts.is_empty() {
-            let shares = |part: &Arc<Operator>| part.variables.iter().any(|own| joined.column(own).is_some());
+            self.session.check()?;
+            let shares = |part: &Arc<Operator>| part.variables.iter().any(|own| bound.contains(own));
             let next = least(&parts, |part| (!shares(part), rows(part))).unwrap_or_default();
             let part = parts.swap_remove(next);
+            bound.extend(part.variables.iter().cloned());
             joined = self.join(joined, part);
         }
-        joined
+        Ok(joined)
     }
 
     fn join(&mut self, left: Arc<Operator>, right: Arc<Operator>) -> Arc<Operator> {
@@ -81,7 +92,9 @@ impl Compiler<'_> {
                 matches!(facts.graph, GraphRef::Default) && ends.iter().any(|end| end.variable() == Some(variable))
             }
             Kind::Path(path) => {
-                let has_both = path.subject.variable().is_some() && path.object.variable().is_some();
+                // A path of length zero starts at any term in place of a variable outside of the EXISTS around.
+                let is_open = |place: &Place| place.variable().is_some_and(|end| !self.outer.contains(end));
+                let has_both = is_open(&path.subject) && is_open(&path.object);
                 matches!(path.graph, GraphRef::Default) && (has_both || !path.path.is_empty_possible())
             }
             Kind::Join { left, right } | Kind::Lateral { left, right, optional: None, .. } => {

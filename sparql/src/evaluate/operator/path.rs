@@ -4,16 +4,18 @@
 //! at. `*`, `+` and `?` give each end once; a negated set gives one for each triple. A path of length zero leads from any
 //! term to itself, also from one that is in no triple.
 
+mod walk;
+
+use self::walk::{FACTS_BETWEEN_CHECKS, Nodes, Walk};
 use super::facts::{GraphRef, Place};
 use super::{Operator, Stream};
 use crate::evaluate::batch::{Batch, Growth};
-use crate::evaluate::lookups::{From, Lookup};
+use crate::evaluate::lookups::From;
 use crate::evaluate::run::{Env, Origin, Run};
-use crate::session::code::{Code, is_computed};
+use crate::session::code::{Code, UNBOUND};
 use crate::session::reservation::Reservation;
 use entail_model::Fault;
 use oxrdf::Variable;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A path between two positions, and the same path backwards.
@@ -53,9 +55,52 @@ impl Heading {
             Self::Backwards => Self::Forwards,
         }
     }
+
+    /// From start and end to subject and object, or from these to those.
+    fn turn<T>(self, one: T, other: T) -> (T, T) {
+        match self {
+            Self::Forwards => (one, other),
+            Self::Backwards => (other, one),
+        }
+    }
+}
+
+/// The facts of one step.
+#[derive(Clone, Copy)]
+struct Step<'p> {
+    predicate: Option<Code>,
+    without: &'p [Code],
+    heading: Heading,
+}
+
+impl Step<'_> {
+    const ANY: Self = Self { predicate: None, without: &[], heading: Heading::Forwards };
 }
 
 impl Path {
+    /// The path as a step, if it is one.
+    fn step(&self) -> Option<Step<'_>> {
+        match self {
+            Self::Step(code, heading) => Some(Step { predicate: Some(*code), without: &[], heading: *heading }),
+            Self::Other(codes, heading) => Some(Step { predicate: None, without: codes, heading: *heading }),
+            _ => None,
+        }
+    }
+
+    /// How often the path leads from a term that is in no triple to itself. `is_written`: is its start, and its end, a term of
+    /// the query? The parts of a sequence meet in a variable, and no part leads from a variable to a variable there.
+    fn times_nowhere(&self, is_written: [bool; 2]) -> usize {
+        let [start, end] = is_written;
+        match self {
+            Self::Step(..) | Self::Other(..) => 0,
+            Self::ZeroOrOne(_) | Self::ZeroOrMore(_) => usize::from(start || end),
+            // Repetitions are walked from the written end to a variable.
+            Self::OneOrMore(inner) => inner.times_nowhere([start, end && !start]).min(1),
+            Self::Sequence(left, right) => left.times_nowhere([start, false]) * right.times_nowhere([false, end]),
+            Self::Alternative(left, right) => left.times_nowhere(is_written) + right.times_nowhere(is_written),
+        }
+    }
+
     /// The same path from its end to its start.
     pub fn reversed(&self) -> Self {
         let boxed = |path: &Self| Box::new(path.reversed());
@@ -82,212 +127,6 @@ impl Path {
     }
 }
 
-/// Walks in one graph.
-struct Walk<'r> {
-    run: &'r Run,
-    from: From,
-    held: Reservation,
-}
-
-impl Walk<'_> {
-    fn find(
-        &mut self,
-        subject: Option<Code>,
-        predicate: Option<Code>,
-        object: Option<Code>,
-    ) -> Result<Vec<[Code; 3]>, Fault> {
-        if [subject, predicate, object].into_iter().flatten().any(is_computed) {
-            return Ok(Vec::new());
-        }
-        let found = self.run.lookups.find(Lookup { subject, predicate, object, from: self.from })?;
-        let before = self.held.bytes();
-        let mut facts = Vec::new();
-        for fact in found {
-            let fact = fact?;
-            facts.push([fact.subject, fact.predicate, fact.object]);
-            if facts.len() % (1 << 12) == 0 {
-                self.run.session.check()?;
-                self.held.set(before + facts.capacity() * size_of::<[Code; 3]>())?;
-            }
-        }
-        self.held.set(before)?;
-        Ok(facts)
-    }
-
-    /// Is the term a subject or an object in the graph?
-    fn is_node(&self, node: Code) -> Result<bool, Fault> {
-        if is_computed(node) {
-            return Ok(false);
-        }
-        let any = Lookup { subject: None, predicate: None, object: None, from: self.from };
-        let found = self.run.lookups.find(Lookup { subject: Some(node), ..any })?.next().transpose()?;
-        if found.is_some() {
-            return Ok(true);
-        }
-        Ok(self.run.lookups.find(Lookup { object: Some(node), ..any })?.next().transpose()?.is_some())
-    }
-
-    /// Adds the ends of the path from `start`, as often as there are.
-    fn ends(&mut self, path: &Path, start: Code, ends: &mut Vec<Code>) -> Result<(), Fault> {
-        match path {
-            Path::Step(predicate, Heading::Forwards) => {
-                ends.extend(self.find(Some(start), Some(*predicate), None)?.into_iter().map(|[_, _, object]| object));
-            }
-            Path::Step(predicate, Heading::Backwards) => {
-                ends.extend(self.find(None, Some(*predicate), Some(start))?.into_iter().map(|[subject, ..]| subject));
-            }
-            Path::Other(without, Heading::Forwards) => {
-                let facts = self.find(Some(start), None, None)?.into_iter();
-                ends.extend(facts.filter(|[_, step, _]| !without.contains(step)).map(|[_, _, object]| object));
-            }
-            Path::Other(without, Heading::Backwards) => {
-                let facts = self.find(None, None, Some(start))?.into_iter();
-                ends.extend(facts.filter(|[_, step, _]| !without.contains(step)).map(|[subject, ..]| subject));
-            }
-            Path::Sequence(left, right) => {
-                let mut middle = Vec::new();
-                self.ends(left, start, &mut middle)?;
-                // The second part starts at a node of the graph.
-                if right.is_empty_possible() && middle.contains(&start) && !self.is_node(start)? {
-                    middle.retain(|node| *node != start);
-                }
-                for node in middle {
-                    self.ends(right, node, ends)?;
-                }
-            }
-            Path::Alternative(left, right) => {
-                self.ends(left, start, ends)?;
-                self.ends(right, start, ends)?;
-            }
-            Path::ZeroOrOne(inner) => {
-                let mut found = vec![start];
-                self.ends(inner, start, &mut found)?;
-                let mut seen = HashSet::new();
-                ends.extend(found.into_iter().filter(|node| seen.insert(*node)));
-            }
-            Path::ZeroOrMore(inner) => _ = self.reach(inner, start, true, None, ends)?,
-            Path::OneOrMore(inner) => _ = self.reach(inner, start, false, None, ends)?,
-        }
-        Ok(())
-    }
-
-    /// Adds all nodes that repetitions of the path lead to, each once; the start itself if `with_start` or if a repetition
-    /// leads back to it. Stops at `goal`, and returns whether it was reached.
-    fn reach(
-        &mut self,
-        path: &Path,
-        start: Code,
-        with_start: bool,
-        goal: Option<Code>,
-        ends: &mut Vec<Code>,
-    ) -> Result<bool, Fault> {
-        let mut seen = HashSet::new();
-        if with_start {
-            seen.insert(start);
-            ends.push(start);
-        }
-        let (mut next, mut found) = (vec![start], Vec::new());
-        if goal == Some(start) && with_start {
-            return Ok(true);
-        }
-        let before = self.held.bytes();
-        while let Some(node) = next.pop() {
-            self.run.session.check()?;
-            found.clear();
-            self.ends(path, node, &mut found)?;
-            for node in found.drain(..) {
-                if seen.insert(node) {
-                    ends.push(node);
-                    next.push(node);
-                    if goal == Some(node) {
-                        self.held.set(before)?;
-                        return Ok(true);
-                    }
-                }
-            }
-            self.held.set(before + (seen.capacity() + next.capacity() + ends.capacity()) * 2 * size_of::<Code>())?;
-        }
-        self.held.set(before)?;
-        Ok(false)
-    }
-
-    /// How often the path leads from `start` to `end`.
-    fn times(&mut self, path: &Path, start: Code, end: Code) -> Result<usize, Fault> {
-        Ok(match path {
-            Path::Step(predicate, Heading::Forwards) => self.find(Some(start), Some(*predicate), Some(end))?.len(),
-            Path::Step(predicate, Heading::Backwards) => self.find(Some(end), Some(*predicate), Some(start))?.len(),
-            Path::Other(without, heading) => {
-                let (subject, object) = if *heading == Heading::Forwards { (start, end) } else { (end, start) };
-                let facts = self.find(Some(subject), None, Some(object))?.into_iter();
-                facts.filter(|[_, step, _]| !without.contains(step)).count()
-            }
-            Path::ZeroOrMore(inner) => usize::from(self.reach(inner, start, true, Some(end), &mut Vec::new())?),
-            Path::OneOrMore(inner) => usize::from(self.reach(inner, start, false, Some(end), &mut Vec::new())?),
-            _ => {
-                let mut ends = Vec::new();
-                self.ends(path, start, &mut ends)?;
-                ends.into_iter().filter(|node| *node == end).count()
-            }
-        })
-    }
-
-    /// The nodes from which the path may lead anywhere.
-    fn starts(&mut self, path: &Path, starts: &mut HashSet<Code>) -> Result<(), Fault> {
-        if path.is_empty_possible() {
-            for [subject, _, object] in self.find(None, None, None)? {
-                starts.extend([subject, object]);
-            }
-            return Ok(());
-        }
-        match path {
-            Path::Step(predicate, heading) => {
-                let facts = self.find(None, Some(*predicate), None)?.into_iter();
-                starts.extend(facts.map(|[subject, _, object]| match heading {
-                    Heading::Forwards => subject,
-                    Heading::Backwards => object,
-                }));
-            }
-            Path::Other(_, heading) => {
-                let facts = self.find(None, None, None)?.into_iter();
-                starts.extend(facts.map(|[subject, _, object]| match heading {
-                    Heading::Forwards => subject,
-                    Heading::Backwards => object,
-                }));
-            }
-            Path::Sequence(left, right) => {
-                self.starts(left, starts)?;
-                if left.is_empty_possible() {
-                    self.starts(right, starts)?;
-                }
-            }
-            Path::Alternative(left, right) => {
-                self.starts(left, starts)?;
-                self.starts(right, starts)?;
-            }
-            Path::OneOrMore(inner) | Path::ZeroOrOne(inner) | Path::ZeroOrMore(inner) => self.starts(inner, starts)?,
-        }
-        Ok(())
-    }
-
-    /// The pairs of a path that is one step.
-    fn pairs(&mut self, path: &Path) -> Result<Option<Vec<(Code, Code)>>, Fault> {
-        let (facts, heading) = match path {
-            Path::Step(predicate, heading) => (self.find(None, Some(*predicate), None)?, *heading),
-            Path::Other(without, heading) => {
-                let mut facts = self.find(None, None, None)?;
-                facts.retain(|[_, step, _]| !without.contains(step));
-                (facts, *heading)
-            }
-            _ => return Ok(None),
-        };
-        let pair = |[subject, _, object]: [Code; 3]| match heading {
-            Heading::Forwards => (subject, object),
-            Heading::Backwards => (object, subject),
-        };
-        Ok(Some(facts.into_iter().map(pair).collect()))
-    }
-}
-
 /// The rows of a path pattern.
 pub struct PathRows {
     operator: Arc<Operator>,
@@ -297,10 +136,49 @@ pub struct PathRows {
     graph: Option<Code>,
     /// The starts in this graph from which the path is still to be walked.
     starts: std::vec::IntoIter<Code>,
-    /// Pairs that were found.
-    found: std::vec::IntoIter<(Code, Code)>,
+    found: Found,
     growth: Growth,
     held: Reservation,
+}
+
+/// Starts and ends that were found.
+enum Found {
+    Pairs(std::vec::IntoIter<(Code, Code)>),
+    Ends(Code, std::vec::IntoIter<Code>),
+    Starts(std::vec::IntoIter<Code>, Code),
+    Times(usize, (Code, Code)),
+}
+
+impl Found {
+    const NONE: Self = Self::Times(0, (UNBOUND, UNBOUND));
+
+    fn ends(start: Code, ends: Nodes) -> Self {
+        Self::Ends(start, ends.into_list().into_iter())
+    }
+
+    fn starts(starts: Nodes, end: Code) -> Self {
+        Self::Starts(starts.into_list().into_iter(), end)
+    }
+
+    fn next(&mut self) -> Option<(Code, Code)> {
+        match self {
+            Self::Pairs(pairs) => pairs.next(),
+            Self::Ends(start, ends) => ends.next().map(|end| (*start, end)),
+            Self::Starts(starts, end) => starts.next().map(|start| (start, *end)),
+            Self::Times(times, pair) => {
+                *times = times.checked_sub(1)?;
+                Some(*pair)
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Pairs(pairs) => size_of_val(pairs.as_slice()),
+            Self::Ends(_, list) | Self::Starts(list, _) => size_of_val(list.as_slice()),
+            Self::Times(..) => 0,
+        }
+    }
 }
 
 impl PathPattern {
@@ -331,7 +209,7 @@ impl PathPattern {
             graphs: graphs.into_iter(),
             graph: None,
             starts: Vec::new().into_iter(),
-            found: Vec::new().into_iter(),
+            found: Found::NONE,
             growth: Growth::default(),
             held: env.run.session.reservation(),
         })
@@ -339,19 +217,24 @@ impl PathPattern {
 }
 
 impl PathRows {
-    fn walk<'r>(&self, pattern: &PathPattern, run: &'r Run) -> Walk<'r> {
+    /// A walk from `start`, or from any node of the graph.
+    fn walk<'r>(&self, pattern: &PathPattern, run: &'r Run, start: Option<Code>) -> Walk<'r> {
         let from = self.graph.map_or_else(|| pattern.graph.from(&self.env), From::Named);
-        Walk { run, from, held: run.session.reservation() }
+        Walk::new(run, from, start)
+    }
+
+    /// Where the values of the ends come from, as far as they are known.
+    fn origins(&self, pattern: &PathPattern) -> [Option<Origin>; 2] {
+        [&pattern.subject, &pattern.object].map(|place| match place {
+            Place::Code(_) => Some(Origin::Written),
+            Place::Variable(variable) => self.env.origin(variable),
+        })
     }
 
     /// May the ends be a term that is in no triple of the graph, or is it known that they are in one?
     fn may_be_apart(&self, pattern: &PathPattern) -> bool {
         let is_default = matches!(pattern.graph, GraphRef::Default);
-        let end = |place: &Place| match place {
-            Place::Code(_) => Some(Origin::Written),
-            Place::Variable(variable) => self.env.origin(variable),
-        };
-        let ends = [end(&pattern.subject), end(&pattern.object)];
+        let ends = self.origins(pattern);
         ends.contains(&Some(Origin::Written))
             || ends.into_iter().flatten().all(|origin| origin == Origin::Node && is_default)
     }
@@ -359,8 +242,8 @@ impl PathRows {
     /// Finds pairs in the next graph, or the starts there.
     fn enter(&mut self, pattern: &PathPattern) -> Result<(), Fault> {
         let run = Arc::clone(&self.env.run);
-        let mut walk = self.walk(pattern, &run);
         let (subject, object) = (pattern.subject.value(&self.env), pattern.object.value(&self.env));
+        let mut walk = self.walk(pattern, &run, subject.or(object));
         if pattern.path.is_empty_possible() && !self.may_be_apart(pattern) {
             for node in [subject, object].into_iter().flatten() {
                 if !walk.is_node(node)? {
@@ -368,41 +251,52 @@ impl PathRows {
                 }
             }
         }
-        let found = match (subject, object) {
-            (Some(start), Some(end)) => vec![(start, end); walk.times(&pattern.path, start, end)?],
+        self.found = match (subject, object) {
+            (Some(start), Some(end)) => {
+                let is_written = self.origins(pattern).map(|origin| origin == Some(Origin::Written));
+                Found::Times(walk.times(&pattern.path, end, is_written)?, (start, end))
+            }
             (Some(start), None) => {
-                let mut ends = Vec::new();
+                let mut ends = walk.bag();
                 walk.ends(&pattern.path, start, &mut ends)?;
-                ends.into_iter().map(|end| (start, end)).collect()
+                Found::ends(start, ends)
             }
             (None, Some(end)) => {
-                let mut starts = Vec::new();
+                let mut starts = walk.bag();
                 walk.ends(&pattern.reversed, end, &mut starts)?;
-                starts.into_iter().map(|start| (start, end)).collect()
+                Found::starts(starts, end)
             }
             (None, None) => match walk.pairs(&pattern.path)? {
-                Some(pairs) => pairs,
+                Some(pairs) => Found::Pairs(pairs.into_iter()),
                 None => {
-                    let mut starts = HashSet::new();
+                    let mut starts = walk.set();
                     walk.starts(&pattern.path, &mut starts)?;
-                    let mut starts: Vec<Code> = starts.into_iter().collect();
+                    let mut starts = starts.into_list();
+                    if is_graph(pattern, &pattern.subject) {
+                        starts.retain(|start| Some(*start) == self.graph);
+                    }
                     starts.sort_unstable();
                     self.starts = starts.into_iter();
-                    Vec::new()
+                    Found::NONE
                 }
             },
         };
-        self.found = found.into_iter();
-        self.held.set(self.starts.len() * size_of::<Code>() + self.found.len() * size_of::<(Code, Code)>())
+        self.hold()
+    }
+
+    fn hold(&mut self) -> Result<(), Fault> {
+        self.held.set(size_of_val(self.starts.as_slice()) + self.found.bytes())
     }
 
     /// Finds more pairs; false at the end.
     fn advance(&mut self, pattern: &PathPattern) -> Result<bool, Fault> {
         if let Some(start) = self.starts.next() {
             let run = Arc::clone(&self.env.run);
-            let mut ends = Vec::new();
-            self.walk(pattern, &run).ends(&pattern.path, start, &mut ends)?;
-            self.found = ends.into_iter().map(|end| (start, end)).collect::<Vec<_>>().into_iter();
+            let mut walk = self.walk(pattern, &run, None);
+            let mut ends = walk.bag();
+            walk.ends(&pattern.path, start, &mut ends)?;
+            self.found = Found::ends(start, ends);
+            self.hold()?;
             return Ok(true);
         }
         let Some(graph) = self.graphs.next() else { return Ok(false) };
@@ -412,12 +306,19 @@ impl PathRows {
     }
 }
 
+/// Is the place the variable of the GRAPH around?
+fn is_graph(pattern: &PathPattern, place: &Place) -> bool {
+    place.variable().is_some() && place.variable() == pattern.graph.variable()
+}
+
 impl Stream for PathRows {
     fn next(&mut self) -> Result<Option<Batch>, Fault> {
         let operator = Arc::clone(&self.operator);
         let super::Kind::Path(pattern) = &operator.kind else { return Err(Fault::internal("no path")) };
         let mut batch = Batch::new(operator.variables.len());
         let is_loop = pattern.subject.variable().is_some() && pattern.subject.variable() == pattern.object.variable();
+        let [from_graph, to_graph] = [&pattern.subject, &pattern.object].map(|place| is_graph(pattern, place));
+        let mut left_out = 0_usize;
         while batch.rows < self.growth.rows() {
             let Some((start, end)) = self.found.next() else {
                 self.env.run.session.check()?;
@@ -426,7 +327,13 @@ impl Stream for PathRows {
                 }
                 break;
             };
-            if is_loop && start != end {
+            // The graph's variable has one value, also where it is an end of the path.
+            let is_elsewhere = |node| self.graph.is_some_and(|graph| graph != node);
+            if is_loop && start != end || from_graph && is_elsewhere(start) || to_graph && is_elsewhere(end) {
+                left_out += 1;
+                if left_out.is_multiple_of(FACTS_BETWEEN_CHECKS) {
+                    self.env.run.session.check()?;
+                }
                 continue;
             }
             batch.push(operator.variables.iter().map(|variable| {

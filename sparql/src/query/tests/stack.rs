@@ -2,6 +2,7 @@
 
 use super::{NoRows, request};
 use crate::query::run::{Mode, run};
+use crate::rewrite::PATTERNS_MAX;
 use crate::text::parse;
 use crate::text::stack::stack_bytes;
 use entail_syntax::limits::{OPERATORS_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
@@ -54,6 +55,8 @@ fn chains() -> Vec<String> {
         format!("SELECT * {{ {} }}", "VALUES ?x { 1 }".repeat(fit(4, 15))),
         // Fewer than the limits allow: the time to join that many paths grows faster than their number.
         format!("SELECT * {{ {} }}", "?s <a:p>? ?o .".repeat(300)),
+        // For each filter, the joins are walked once.
+        format!("ASK {{ {} {} }}", "VALUES ?x { UNDEF }".repeat(2_000), "FILTER(?x != 5)".repeat(300)),
         format!("SELECT {} {{ ?s ?p ?o }}", numbered(fit(5, 15), &|n| format!("(1 AS ?x{n})"))),
         format!("SELECT * {{ ?s ?p ?o }} ORDER BY {}", "?s".repeat(lists)),
         format!("SELECT ?s {{ ?s ?p ?o }} GROUP BY {}", "?s".repeat(lists)),
@@ -67,6 +70,43 @@ fn answer(text: &str) -> Option<String> {
     // The second time from the cache, if it is there.
     let answer = || run(request(text, Some(&plans), Mode::Run), cluster.clone(), &mut |_| Ok(())).err();
     answer().or_else(answer).map(|fault| fault.to_string())
+}
+
+fn list(numbers: usize) -> String {
+    (0..numbers).map(|n| n.to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// What a thread with little stack answers.
+fn answer_on_a_small_stack(text: String) -> Option<String> {
+    let thread = std::thread::Builder::new().stack_size(512 << 10).spawn(move || answer(&text));
+    thread.expect("a thread").join().expect("no panic")
+}
+
+/// Lists have no token between two triples that counts as a link of a chain.
+#[test]
+fn lists_of_triples_are_limited_where_they_nest() {
+    let most = list(PATTERNS_MAX);
+    let half = list(PATTERNS_MAX / 2);
+    for text in [
+        format!("SELECT * {{ ?s ?p ?o BIND(EXISTS {{ <a:a> <a:b> {most} }} AS ?e) }}"),
+        format!("SELECT * {{ BIND(EXISTS {{ <a:a> <a:b> {half} OPTIONAL {{ <a:a> <a:b> {half} }} }} AS ?e) }}"),
+        format!("SELECT * {{ <a:a> <a:b> {most} }}"),
+    ] {
+        assert_eq!(answer_on_a_small_stack(text), None);
+    }
+    let numbers = list(20_000);
+    let elements = numbers.replace(',', " ");
+    let more = list(PATTERNS_MAX + 1);
+    for text in [
+        format!("SELECT * {{ ?s ?p ?o FILTER EXISTS {{ <a:a> <a:b> {numbers} }} }}"),
+        format!("SELECT * {{ ?s ?p ?o FILTER EXISTS {{ <a:a> <a:b> ({elements}) }} }}"),
+        format!("SELECT * {{ ?s ?p ?o BIND(EXISTS {{ <a:a> <a:b> {numbers} }} AS ?e) }}"),
+        format!("SELECT * {{ BIND(EXISTS {{ <a:a> <a:b> {most} {{ SELECT * {{ <a:a> <a:b> 1 }} }} }} AS ?e) }}"),
+        format!("SELECT * {{ <a:a> <a:b> {more} }}"),
+    ] {
+        let error = answer_on_a_small_stack(text).unwrap_or_default();
+        assert!(error.contains("more than 512 triple patterns"), "{error}");
+    }
 }
 
 #[test]
