@@ -73,12 +73,18 @@ impl Expression {
         self.inputs.iter().any(|input| matches!(input, Input::Exists(_)))
     }
 
-    /// The rows for which the effective boolean value is true.
-    pub fn keep(&mut self, batch: &Batch, env: &Env, seeds: &Seeds) -> Result<Vec<u32>, Fault> {
+    /// The rows for which the effective boolean value is true. `number` tells apart the expressions over the same rows.
+    pub fn keep(&mut self, batch: &Batch, env: &Env, seeds: &Seeds, number: usize) -> Result<Vec<u32>, Fault> {
         let loaded = self.load(batch, env)?;
         let (columns, session) = (columns(batch, &loaded), &*env.run.session);
         let check = || session.check();
-        self.evaluator.keep(&columns, &seeds.context(session, 0), &mut Budget::new(strings_max(session), &check))
+        self.evaluator.keep(&columns, &seeds.context(session, number), &mut Budget::new(strings_max(session), &check))
+    }
+
+    /// May two evaluations over the same row differ?
+    pub fn is_random(&self) -> bool {
+        let is_random = |input: &Input| matches!(input, Input::Exists(exists) if exists.is_random());
+        self.evaluator.program().is_random() || self.inputs.iter().any(is_random)
     }
 
     /// The value in each row. `number` tells apart the expressions over the same rows.
