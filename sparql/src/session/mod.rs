@@ -57,7 +57,7 @@ pub struct Session {
     /// Can a computed term meet an id, so that each must be looked up?
     pub compares_computed: bool,
     cancel: Cancellation,
-    /// Bytes that the coordinator's operators hold, and their limit.
+    /// Bytes that the coordinator's operators and the interner hold, and their limit.
     held: AtomicU64,
     held_max: u64,
     ids: Mutex<HashMap<Term, Option<TermId>>>,
@@ -204,7 +204,17 @@ impl Session {
         }
         let mut text = Vec::new();
         model_term::encode(term.as_ref(), &mut text);
-        Ok(lock(&self.interner).add(text.into(), None))
+        Ok(self.intern(|interner| interner.add(text.into(), None)))
+    }
+
+    /// Changes the interner, and counts the change among the bytes that the query holds.
+    fn intern<T>(&self, change: impl FnOnce(&mut Interner) -> T) -> T {
+        let mut interner = lock(&self.interner);
+        let before = interner.bytes() as u64;
+        let result = change(&mut interner);
+        // Adds a difference, perhaps a negative one.
+        self.held.fetch_add((interner.bytes() as u64).wrapping_sub(before), Ordering::Relaxed);
+        result
     }
 
     /// The codes of values; those of computed terms are looked up if they can meet ids.
@@ -244,13 +254,12 @@ impl Session {
         if is_looked_up {
             self.look_up(texts.iter().map(|(_, text)| text))?;
         }
-        let mut interner = lock(&self.interner);
-        for (at, text) in texts {
-            codes[at] = interner.add(text, None);
-        }
-        let bytes = interner.bytes() as u64;
-        drop(interner);
-        if self.held.load(Ordering::Relaxed).saturating_add(bytes) > self.held_max {
+        self.intern(|interner| {
+            for (at, text) in texts {
+                codes[at] = interner.add(text, None);
+            }
+        });
+        if self.held.load(Ordering::Relaxed) > self.held_max {
             return Err(reservation::exceeded(self.held_max));
         }
         Ok(codes)
@@ -268,8 +277,7 @@ impl Session {
         unknown.sort_unstable();
         unknown.dedup();
         let ids = self.cluster.lookup(&unknown)?;
-        let mut interner = lock(&self.interner);
-        unknown.into_iter().zip(ids).for_each(|(text, id)| _ = interner.add(text.into(), id));
+        self.intern(|interner| unknown.into_iter().zip(ids).for_each(|(text, id)| _ = interner.add(text.into(), id)));
         Ok(())
     }
 
@@ -278,7 +286,7 @@ impl Session {
         let id = self.id_of(term)?;
         let mut text = Vec::new();
         model_term::encode(term.as_ref(), &mut text);
-        lock(&self.interner).add(text.into(), id);
+        self.intern(|interner| interner.add(text.into(), id));
         Ok(())
     }
 
@@ -289,7 +297,7 @@ impl Session {
 
     /// Forgets the computed terms of rows: none of these rows is left.
     pub fn release(&self) {
-        lock(&self.interner).release();
+        self.intern(Interner::release);
     }
 
     /// The text of a computed term.
@@ -376,9 +384,19 @@ impl Texts {
 /// The id of a term that carries it: an inline value, or an internal IRI of a graph.
 fn own_id(term: &Term) -> Option<TermId> {
     match term {
-        Term::NamedNode(node) => node.as_str().strip_prefix(INTERNAL)?.strip_prefix("id:")?.parse().ok().map(TermId),
+        Term::NamedNode(node) => internal(node.as_str()),
         _ => model_term::inline_id(term.as_ref()),
     }
+}
+
+/// The graph with a blank name for which an IRI of this crate stands.
+fn internal(iri: &str) -> Option<TermId> {
+    iri.strip_prefix(INTERNAL)?.strip_prefix("id:")?.parse().ok().map(TermId)
+}
+
+/// The graph with a blank name for which the canonical bytes of an IRI stand.
+pub fn internal_id(text: &[u8]) -> Option<TermId> {
+    internal(std::str::from_utf8(text.strip_prefix(b"I")?).ok()?)
 }
 
 /// Locks a mutex, also after a panic: no panic can leave its data half changed.

@@ -1,4 +1,4 @@
-//! Memory reservations: the bytes that the operators of one query hold, under a common limit.
+//! Memory reservations: the bytes that the operators of one query hold, under a common limit, which computed terms share.
 
 use crate::session::Session;
 use entail_model::{Fault, Reason};
@@ -51,5 +51,25 @@ pub fn exceeded(max: u64) -> Fault {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.session.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::tests::session;
+    use entail_expression::Value;
+
+    #[test]
+    fn rows_and_computed_terms_share_one_limit() {
+        let session = session(100_000);
+        session.codes(&[Value::string(&"a".repeat(60_000))]).expect("within the limit");
+        let mut held = session.reservation();
+        assert_eq!(held.set(50_000).unwrap_err().reason, Reason::LimitExceeded);
+        assert_eq!(held.set(30_000), Ok(()));
+        let more = session.codes(&[Value::string(&"b".repeat(20_000))]);
+        assert_eq!(more.unwrap_err().reason, Reason::LimitExceeded);
+        session.release();
+        assert_eq!(held.set(99_000), Ok(()), "forgotten terms are not held");
     }
 }
