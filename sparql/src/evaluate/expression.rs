@@ -89,11 +89,23 @@ impl Expression {
 
     /// The value in each row. `number` tells apart the expressions over the same rows.
     pub fn evaluate(&mut self, batch: &Batch, env: &Env, seeds: &Seeds, number: usize) -> Result<Column, Fault> {
-        let loaded = self.load(batch, env)?;
-        let (columns, session) = (columns(batch, &loaded), &*env.run.session);
+        let session = &*env.run.session;
         let check = || session.check();
-        let mut budget = Budget::new(strings_max(session), &check);
-        self.evaluator.evaluate(&columns, &seeds.context(session, number), &mut budget)
+        self.evaluate_within(batch, env, seeds, number, &mut Budget::new(strings_max(session), &check))
+    }
+
+    /// The value in each row, as [`Self::evaluate`] gives it, within a budget that several expressions share.
+    pub fn evaluate_within(
+        &mut self,
+        batch: &Batch,
+        env: &Env,
+        seeds: &Seeds,
+        number: usize,
+        budget: &mut Budget<'_>,
+    ) -> Result<Column, Fault> {
+        let loaded = self.load(batch, env)?;
+        let columns = columns(batch, &loaded);
+        self.evaluator.evaluate(&columns, &seeds.context(&env.run.session, number), budget)
     }
 
     fn load(&mut self, batch: &Batch, env: &Env) -> Result<Vec<Loaded>, Fault> {
@@ -115,7 +127,8 @@ impl Expression {
     }
 }
 
-fn strings_max(session: &Session) -> u64 {
+/// Bytes of the strings that expressions may build over one batch.
+pub fn strings_max(session: &Session) -> u64 {
     (session.held_max() / 4).max(STRINGS_BYTES_LEAST)
 }
 

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of decoded terms that a query keeps for its expressions.
+/// Bytes of decoded terms that a query keeps for its expressions. They are part of what it holds, and make room for rows.
 const TEXTS_BYTES_MAX: usize = 64 << 20;
 
 /// The graphs of the query's dataset.
@@ -57,7 +57,7 @@ pub struct Session {
     /// Can a computed term meet an id, so that each must be looked up?
     pub compares_computed: bool,
     cancel: Cancellation,
-    /// Bytes that the coordinator's operators and the interner hold, and their limit.
+    /// Bytes that the coordinator's operators, the interner and the decoded terms hold, and their limit.
     held: AtomicU64,
     held_max: u64,
     ids: Mutex<HashMap<Term, Option<TermId>>>,
@@ -259,7 +259,7 @@ impl Session {
                 codes[at] = interner.add(text, None);
             }
         });
-        if self.held.load(Ordering::Relaxed) > self.held_max {
+        if self.held.load(Ordering::Relaxed) > self.held_max && !self.make_room() {
             return Err(reservation::exceeded(self.held_max));
         }
         Ok(codes)
@@ -341,15 +341,29 @@ impl Session {
             if given.len() != missing.len() {
                 return Err(Fault::internal("not every term was decoded"));
             }
-            let mut texts = lock(&self.texts);
             let missing = ids.iter().zip(&mut found).filter(|(_, slot)| slot.is_none());
-            for (next, (id, slot)) in missing.enumerate() {
+            self.keep(missing.enumerate().map(|(next, (id, slot))| {
                 let text = Text::from(given.get(next));
-                texts.keep(*id, text.clone());
-                *slot = Some(text);
-            }
+                *slot = Some(text.clone());
+                (*id, text)
+            }));
         }
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Keeps texts for later batches.
+    fn keep(&self, given: impl Iterator<Item = (TermId, Text)>) {
+        let mut texts = lock(&self.texts);
+        let before = texts.bytes as u64;
+        given.for_each(|(id, text)| texts.keep(id, text));
+        self.held.fetch_add((texts.bytes as u64).wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// Forgets decoded terms, which can be looked up again. Is what the query holds within its limit then?
+    fn make_room(&self) -> bool {
+        let mut texts = lock(&self.texts);
+        let freed = std::mem::take(&mut *texts).bytes as u64;
+        self.held.fetch_sub(freed, Ordering::Relaxed) - freed <= self.held_max
     }
 
     /// The term of a code that is not unbound.

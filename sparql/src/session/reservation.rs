@@ -32,7 +32,7 @@ impl Reservation {
         let (held, max) = (&self.session.held, self.session.held_max);
         // Adds a difference, perhaps a negative one.
         let difference = bytes.wrapping_sub(before);
-        if held.fetch_add(difference, Ordering::Relaxed).wrapping_add(difference) <= max {
+        if held.fetch_add(difference, Ordering::Relaxed).wrapping_add(difference) <= max || self.session.make_room() {
             return Ok(());
         }
         Err(exceeded(max))
@@ -59,6 +59,7 @@ mod tests {
     use super::*;
     use crate::query::tests::session;
     use entail_expression::Value;
+    use entail_model::{ShardId, TermId, TermKind};
 
     #[test]
     fn rows_and_computed_terms_share_one_limit() {
@@ -71,5 +72,17 @@ mod tests {
         assert_eq!(more.unwrap_err().reason, Reason::LimitExceeded);
         session.release();
         assert_eq!(held.set(99_000), Ok(()), "forgotten terms are not held");
+    }
+
+    #[test]
+    fn decoded_terms_are_held_until_rows_need_the_room() {
+        let session = session(100_000);
+        let id = TermId::dictionary(ShardId(0), 1, TermKind::Literal);
+        session.keep([(id, vec![b'S'; 50_000].into())].into_iter());
+        assert!(session.held.load(Ordering::Relaxed) > 50_000);
+        let mut held = session.reservation();
+        assert_eq!(held.set(90_000), Ok(()));
+        assert_eq!(session.held.load(Ordering::Relaxed), 90_000);
+        assert_eq!(held.set(100_001).unwrap_err().reason, Reason::LimitExceeded);
     }
 }
