@@ -1,10 +1,9 @@
-//! How values compare: `=`, `<`, and the total order of ORDER BY.
+//! How values compare: `=` and `<`.
 //!
 //! Equality and order are those of the operator mapping (17.3) over values, and RDFterm-equal over terms whose values are
-//! not known. The total order (15.1) puts what has no value first, then blank nodes, IRIs, literals and triple terms; it
-//! extends `<`, and terms that `<` does not order have an order nevertheless, the same at every run.
+//! not known. The order is partial.
 
-use crate::value::{Lexical, LiteralKind, Typed, View};
+use crate::value::{Typed, View};
 use entail_model::{Fault, TermId, TermKind};
 use entail_syntax::ast::Comparison;
 use oxrdf::{Term, Triple};
@@ -121,80 +120,6 @@ fn order(one: View<'_>, other: View<'_>) -> Result<Option<Option<Ordering>>, Fau
     })
 }
 
-/// The order of ORDER BY.
-///
-/// # Errors
-/// `Internal` if only the id of one is known, `Corrupt` for bytes that are no term.
-pub fn total(one: View<'_>, other: View<'_>) -> Result<Ordering, Fault> {
-    let (left, right) = (one.typed()?, other.typed()?);
-    let order = match (left, right) {
-        (Typed::Number(one), Typed::Number(other)) => one.compare_exactly(other),
-        (Typed::Boolean(one), Typed::Boolean(other)) => one.cmp(&other),
-        (Typed::String(one), Typed::String(other)) => one.cmp(other),
-        (Typed::Instant(one), Typed::Instant(other)) if one.kind == other.kind => one.compare_totally(other),
-        (Typed::Duration(one), Typed::Duration(other)) => one.compare_totally(other),
-        (Typed::Iri(one), Typed::Iri(other)) | (Typed::Blank(one), Typed::Blank(other)) => one.cmp(other),
-        (Typed::Triple(one), Typed::Triple(other)) => return triples_total(one, other),
-        _ => rank(left).cmp(&rank(right)),
-    };
-    if order.is_ne() || matches!(left, Typed::Error) { Ok(order) } else { by_form(one, other) }
-}
-
-/// Terms of one rank are compared with each other.
-fn rank(value: Typed<'_>) -> u8 {
-    use crate::value::instant::InstantKind;
-    match value {
-        Typed::Error => 0,
-        Typed::Blank(_) => 1,
-        Typed::Iri(_) => 2,
-        Typed::Number(_) => 3,
-        Typed::Boolean(_) => 4,
-        Typed::String(_) => 5,
-        Typed::Language { .. } => 6,
-        Typed::Instant(instant) => match instant.kind {
-            InstantKind::DateTime => 7,
-            InstantKind::Date => 8,
-            InstantKind::Time => 9,
-        },
-        Typed::Duration(_) => 10,
-        Typed::Unknown | Typed::Invalid | Typed::InvalidCondition | Typed::TooLarge => 11,
-        Typed::Triple(_) => 12,
-    }
-}
-
-/// Literals with equal values, or without values: by form, datatype, language and direction.
-fn by_form(one: View<'_>, other: View<'_>) -> Result<Ordering, Fault> {
-    let parts = |view: View<'_>| -> Result<_, Fault> {
-        Ok(match view.lexical()? {
-            Lexical::Literal { form, kind } => {
-                let (tag, direction) = match kind {
-                    LiteralKind::Language(tag, direction) => (tag, direction),
-                    LiteralKind::String | LiteralKind::Typed(_) => ("", ""),
-                };
-                Some((form.into_owned(), kind.datatype().to_owned(), tag.to_owned(), direction.to_owned()))
-            }
-            _ => None,
-        })
-    };
-    Ok(parts(one)?.cmp(&parts(other)?))
-}
-
-fn triples_total(one: &str, other: &str) -> Result<Ordering, Fault> {
-    if one == other {
-        return Ok(Ordering::Equal);
-    }
-    let (one, other) = (parse(one)?, parse(other)?);
-    let terms = |triple: Triple| [triple.subject.into(), triple.predicate.into(), triple.object];
-    for (one, other) in terms(one).iter().zip(&terms(other)) {
-        let (one, other) = (crate::Value::of(one.as_ref()), crate::Value::of(other.as_ref()));
-        let order = total(one.view(), other.view())?;
-        if order.is_ne() {
-            return Ok(order);
-        }
-    }
-    Ok(Ordering::Equal)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,48 +181,5 @@ mod tests {
         assert_eq!(less(&literal("false", "boolean"), &literal("1", "boolean")), Some(true));
         assert_eq!(less(&value("\"a\""), &literal("1", "integer")), None);
         assert_eq!(less(&value("\"Z\""), &value("\"a\"")), Some(true));
-    }
-
-    #[test]
-    fn the_total_order_is_one() {
-        let ascending = [
-            Value::Error,
-            value("_:a"),
-            value("_:b"),
-            value("<urn:a>"),
-            value("<urn:b>"),
-            literal("NaN", "double"),
-            literal("-1", "integer"),
-            literal("007", "integer"),
-            literal("7.0", "decimal"),
-            literal("7.0", "double"),
-            literal("8", "integer"),
-            literal("0", "boolean"),
-            literal("false", "boolean"),
-            literal("true", "boolean"),
-            value("\"Z\""),
-            value("\"a\""),
-            value("\"a\"@de"),
-            value("\"a\"@en"),
-            literal("2000-01-01T00:00:00Z", "dateTime"),
-            literal("2000-01-01T12:00:00", "dateTime"),
-            literal("2000-01-02T12:00:00Z", "dateTime"),
-            literal("2000-01-01", "date"),
-            literal("P1M", "duration"),
-            literal("P2M", "yearMonthDuration"),
-            value("\"a\"^^<urn:t>"),
-            literal("x", "integer"),
-            value("<<( <urn:a> <urn:b> <urn:c> )>>"),
-            value("<<( <urn:a> <urn:b> \"c\" )>>"),
-        ];
-        for (i, one) in ascending.iter().enumerate() {
-            for (j, other) in ascending.iter().enumerate() {
-                let expected = i.cmp(&j);
-                assert_eq!(total(one.view(), other.view()).unwrap(), expected, "{one:?} {other:?}");
-                if compare(Comparison::Less, one.view(), other.view()).unwrap() == Some(true) {
-                    assert_eq!(expected, Ordering::Less, "{one:?} {other:?}");
-                }
-            }
-        }
     }
 }

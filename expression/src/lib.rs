@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - `value`: terms as they are stored, with their parsed value: numbers, dates, durations.
-//! - `compare`: `=`, `<`, and the order of ORDER BY.
+//! - `compare`: `=` and `<`.
 //! - `regex`: the regular expressions and replacements of XPath.
 //! - `function`: every function of SPARQL that needs no network, one row at a time.
 //! - `program`: expressions over slots, in the form that travels.

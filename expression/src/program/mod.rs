@@ -141,6 +141,29 @@ impl Program {
         self.steps.iter().any(|step| matches!(step, Step::Call(function, _) if function.is_volatile()))
     }
 
+    /// May two evaluations over the same rows differ within one query?
+    pub fn is_random(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Call(function, _) if function.is_random()))
+    }
+
+    /// Replaces constants, which are the canonical bytes of terms, where `other` gives the bytes of another term.
+    ///
+    /// # Errors
+    /// What `other` says.
+    pub fn replace_constants(
+        &mut self,
+        other: &mut dyn FnMut(&[u8]) -> Result<Option<Box<[u8]>>, Fault>,
+    ) -> Result<(), Fault> {
+        for step in &mut self.steps {
+            if let Step::Constant(bytes) = step
+                && let Some(replaced) = other(bytes)?
+            {
+                *bytes = replaced;
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes that the program takes, roughly.
     pub fn weight(&self) -> usize {
         let step = |step: &Step| match step {

@@ -74,7 +74,8 @@ impl Instant {
         Self::new(kind, days * DAY + time, zone)
     }
 
-    fn utc_units(self) -> i128 {
+    /// The place on the time line of its kind, in units of [`SECOND`]; without a timezone as if in UTC.
+    pub fn utc_units(self) -> i128 {
         self.local.get() - i128::from(self.zone.unwrap_or(0)) * MINUTE
     }
 
@@ -88,11 +89,6 @@ impl Instant {
         } else {
             None
         }
-    }
-
-    /// A total order of instants of one kind, which extends [`Self::compare`].
-    pub fn compare_totally(self, other: Self) -> Ordering {
-        self.utc_units().cmp(&other.utc_units()).then_with(|| self.zone.cmp(&other.zone))
     }
 
     pub fn day(self) -> Day {

@@ -110,18 +110,6 @@ impl Number {
         }
     }
 
-    /// A total order that extends [`Self::compare`]: by exact values, NaN first.
-    ///
-    /// Promotion alone gives none: two integers that differ may both be equal to one double.
-    pub fn compare_exactly(self, other: Self) -> Ordering {
-        match (self.exact(), other.exact()) {
-            (Some(left), Some(right)) => left.cmp(&right),
-            (Some(left), None) => exact_with_double(left, other.to_double()),
-            (None, Some(right)) => exact_with_double(right, self.to_double()).reverse(),
-            (None, None) => doubles(self.to_double(), other.to_double()),
-        }
-    }
-
     pub fn checked_neg(self) -> Option<Self> {
         Some(match self {
             Self::Integer(number) => Self::integer(number.get().checked_neg()?),
@@ -248,41 +236,6 @@ fn round(number: f64) -> f64 {
     rounded.copysign(number)
 }
 
-/// NaN first.
-fn doubles(left: f64, right: f64) -> Ordering {
-    left.partial_cmp(&right).unwrap_or_else(|| right.is_nan().cmp(&left.is_nan()))
-}
-
-fn exact_with_double(left: Decimal, right: f64) -> Ordering {
-    match left.to_double().partial_cmp(&right) {
-        None => Ordering::Greater,
-        Some(Ordering::Equal) => match Decimal::parse(&exact_digits(right)) {
-            Ok(exact) => left.cmp(&exact),
-            // More digits after the point than a decimal has: they decide only when all others are equal.
-            Err(_) => exact_by_text(left, right),
-        },
-        Some(order) => order,
-    }
-}
-
-/// All digits of a finite double.
-fn exact_digits(number: f64) -> String {
-    let digits = format!("{number:.1080}");
-    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// By the decimal digits. Both have the same sign, or are zero, since they are equal as doubles.
-fn exact_by_text(left: Decimal, right: f64) -> Ordering {
-    let (one, other) = (left.to_string(), exact_digits(right));
-    let parts = |text: &str| {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        (whole.trim_start_matches('-').to_owned(), fraction.to_owned())
-    };
-    let (one, other) = (parts(&one), parts(&other));
-    let order = one.0.len().cmp(&other.0.len()).then_with(|| one.cmp(&other));
-    if right < 0.0 { order.reverse() } else { order }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,33 +267,5 @@ mod tests {
             assert_eq!(result.to_bits(), f64::to_bits(rounded), "{number}");
         }
         assert!(Number::Double(f64::NAN).round().is_nan());
-    }
-
-    #[test]
-    fn the_exact_order_is_total() {
-        let big = 1i128 << 53;
-        let ascending = [
-            Number::Double(f64::NAN),
-            Number::Double(f64::NEG_INFINITY),
-            Number::integer(-big - 1),
-            Number::Double(-(big as f64)),
-            decimal("-0.5"),
-            Number::integer(0),
-            decimal("0.1"),
-            Number::Double(0.1),
-            Number::Float(0.1),
-            Number::integer(big - 1),
-            Number::Double(big as f64),
-            Number::integer(big + 1),
-            Number::Double(f64::INFINITY),
-        ];
-        for (i, one) in ascending.iter().enumerate() {
-            for (j, other) in ascending.iter().enumerate() {
-                assert_eq!(one.compare_exactly(*other), i.cmp(&j), "{one:?} {other:?}");
-                if one.compare(*other) == Some(Ordering::Less) {
-                    assert!(i < j, "{one:?} is before {other:?}");
-                }
-            }
-        }
     }
 }

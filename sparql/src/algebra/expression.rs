@@ -26,6 +26,11 @@ pub fn is_pushable(expression: &Expression) -> bool {
     !any(expression, &mut is_tied_to_place) && Program::of_algebra(expression, &mut |_| Some(0)).is_ok()
 }
 
+/// May two evaluations of the expression over the same solution differ? Patterns of EXISTS are not looked into.
+pub fn is_random(expression: &Expression) -> bool {
+    any(expression, &mut |part| matches!(part, Expression::FunctionCall(function, _) if function.is_random()))
+}
+
 /// Does the expression need the whole query, its time or its evaluator? Relative IRIs need the base.
 fn is_tied_to_place(expression: &Expression) -> bool {
     match expression {

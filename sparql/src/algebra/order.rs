@@ -13,19 +13,18 @@
 //! | strings with and without language | by text, then language, then direction |
 //! | booleans | false before true |
 //! | dateTime, date, time, gYear... (each its own kind) | on the time line, without a zone as UTC |
-//! | durations of all types | by their end after 1969-09-01, one of the four dates of XML Schema |
+//! | durations of all types | by their end after 1696-09-01, one of the four dates of XML Schema, then months and seconds |
 //! | other literals | by text, then datatype |
 //! | triples | by subject, predicate, object |
 
 use entail_expression::Value;
+use entail_expression::value::duration::Duration;
+use entail_expression::value::instant::{Instant, InstantKind};
 use entail_expression::value::number::Number;
 use entail_expression::value::{Lexical, LiteralKind, Typed, View};
 use oxrdf::vocab::xsd;
 use oxrdf::{NamedNodeRef, Term, Triple};
-use oxsdatatypes::{
-    Date, DateTime, DayTimeDuration, Decimal, Double, Duration, GDay, GMonth, GMonthDay, GYear, GYearMonth, Time,
-    YearMonthDuration,
-};
+use oxsdatatypes::{Double, GDay, GMonth, GMonthDay, GYear, GYearMonth};
 use std::str::FromStr;
 
 /// The sort key of a term: keys have the order of the terms.
@@ -60,25 +59,22 @@ fn key_of(term: &Term) -> String {
 }
 
 fn typed(view: View<'_>, form: &str, datatype: &str) -> String {
-    if let Ok(Typed::Boolean(value)) = view.typed() {
-        return format!("f{}", u8::from(value));
-    }
+    let is_too_large = match view.typed() {
+        Ok(Typed::Boolean(value)) => return format!("f{}", u8::from(value)),
+        Ok(Typed::Instant(value)) => return instant(value),
+        Ok(Typed::Duration(value)) => return duration(value),
+        Ok(Typed::TooLarge) => true,
+        _ => false,
+    };
+    // Types that have no values in expressions.
     let key = match NamedNodeRef::new_unchecked(datatype) {
-        xsd::DATE_TIME | xsd::DATE_TIME_STAMP => read(form).map(|value: DateTime| moment("g", value.to_be_bytes())),
-        xsd::DATE => read(form).map(|value: Date| moment("h", value.to_be_bytes())),
-        xsd::TIME => read(form).map(|value: Time| moment("i", value.to_be_bytes())),
-        xsd::DURATION => read(form).map(duration),
-        xsd::YEAR_MONTH_DURATION => read(form).map(|value: YearMonthDuration| duration(value.into())),
-        xsd::DAY_TIME_DURATION => read(form).map(|value: DayTimeDuration| duration(value.into())),
         xsd::G_YEAR => read(form).map(|value: GYear| moment("j0", value.to_be_bytes())),
         xsd::G_YEAR_MONTH => read(form).map(|value: GYearMonth| moment("j1", value.to_be_bytes())),
         xsd::G_MONTH => read(form).map(|value: GMonth| moment("j2", value.to_be_bytes())),
         xsd::G_MONTH_DAY => read(form).map(|value: GMonthDay| moment("j3", value.to_be_bytes())),
         xsd::G_DAY => read(form).map(|value: GDay| moment("j4", value.to_be_bytes())),
         // A number with more digits than arithmetic has.
-        _ if matches!(view.typed(), Ok(Typed::TooLarge)) => {
-            read(form).map(|value: Double| number(Number::Double(value.into())))
-        }
+        _ if is_too_large => read(form).map(|value: Double| number(Number::Double(value.into()))),
         _ => None,
     };
     key.unwrap_or_else(|| format!("l{form}\0{datatype}"))
@@ -126,22 +122,26 @@ fn digits(text: &str) -> String {
 fn moment(kind: &str, bytes: [u8; 18]) -> String {
     let mut seconds = [0; 16];
     seconds.copy_from_slice(&bytes[..16]);
-    format!("{kind}{}", signed(seconds))
+    format!("{kind}{}", signed(i128::from_be_bytes(seconds)))
+}
+
+fn instant(instant: Instant) -> String {
+    let kind = match instant.kind {
+        InstantKind::DateTime => 'g',
+        InstantKind::Date => 'h',
+        InstantKind::Time => 'i',
+    };
+    format!("{kind}{}", signed(instant.utc_units()))
 }
 
 fn duration(duration: Duration) -> String {
-    let start = "1969-09-01T00:00:00".parse::<DateTime>().ok();
-    match start.and_then(|start| start.checked_add_duration(duration)) {
-        Some(end) => moment("k", end.to_be_bytes()),
-        // Out of the time line's range: before or after everything.
-        None if duration.months() < 0 || duration.seconds() < Decimal::from(0) => "k!".to_owned(),
-        None => "k~".to_owned(),
-    }
+    let [end, months, units] = duration.order_key().map(signed);
+    format!("k{end}{months}{units}")
 }
 
-/// A two's complement number as text in the order of the numbers.
-fn signed(bytes: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(bytes) ^ 1 << 127)
+/// A number as text in the order of the numbers.
+fn signed(number: i128) -> String {
+    format!("{:032x}", number.cast_unsigned() ^ 1 << 127)
 }
 
 #[cfg(test)]
@@ -198,20 +198,33 @@ mod tests {
             one(typed("-0044-03-15T00:00:00Z", "dateTime")),
             vec![typed("2026-01-01T00:00:00Z", "dateTime"), typed("2026-01-01T00:00:00", "dateTime")],
             one(typed("2026-01-01T02:00:00+01:00", "dateTime")),
+            one(typed("2026-01-01T02:00:00.000000000000000001", "dateTime")),
+            one(typed("2026-01-01T02:00:00.000000000000000002Z", "dateTimeStamp")),
+            one(typed("999999999-12-31T23:59:59.999999999999999998Z", "dateTime")),
+            one(typed("999999999-12-31T23:59:59.999999999999999999Z", "dateTime")),
+            one(typed("-999999999-01-01", "date")),
             one(typed("2025-12-31", "date")),
             one(typed("2026-01-01", "date")),
+            one(typed("20260-01-01", "date")),
+            one(typed("999999999-01-01", "date")),
             one(typed("01:00:00", "time")),
             one(typed("12:00:00", "time")),
             one(typed("-0044", "gYear")),
             one(typed("2026", "gYear")),
             one(typed("12026", "gYear")),
             one(typed("2026-02", "gYearMonth")),
+            one(typed("-P99999999999999Y", "yearMonthDuration")),
+            one(typed("-P300000000000D", "dayTimeDuration")),
             one(typed("-P1Y", "yearMonthDuration")),
             vec![typed("PT0S", "dayTimeDuration"), typed("P0M", "yearMonthDuration"), typed("P0D", "duration")],
             one(typed("PT36H", "dayTimeDuration")),
             one(typed("P2D", "duration")),
             one(typed("P1M", "yearMonthDuration")),
             one(typed("P1M1D", "duration")),
+            one(typed("P300000000000D", "duration")),
+            one(typed("P300000000000DT0.000000000000000001S", "dayTimeDuration")),
+            one(typed("P99999999999999Y", "yearMonthDuration")),
+            one(typed("P999999999999999Y", "duration")),
             one(literal("a", "http://example.org/type")),
             one(typed("a", "integer")),
             one(literal("b", "http://example.org/type")),

@@ -73,21 +73,39 @@ impl Expression {
         self.inputs.iter().any(|input| matches!(input, Input::Exists(_)))
     }
 
-    /// The rows for which the effective boolean value is true.
-    pub fn keep(&mut self, batch: &Batch, env: &Env, seeds: &Seeds) -> Result<Vec<u32>, Fault> {
+    /// The rows for which the effective boolean value is true. `number` tells apart the expressions over the same rows.
+    pub fn keep(&mut self, batch: &Batch, env: &Env, seeds: &Seeds, number: usize) -> Result<Vec<u32>, Fault> {
         let loaded = self.load(batch, env)?;
         let (columns, session) = (columns(batch, &loaded), &*env.run.session);
         let check = || session.check();
-        self.evaluator.keep(&columns, &seeds.context(session, 0), &mut Budget::new(strings_max(session), &check))
+        self.evaluator.keep(&columns, &seeds.context(session, number), &mut Budget::new(strings_max(session), &check))
+    }
+
+    /// May two evaluations over the same row differ?
+    pub fn is_random(&self) -> bool {
+        let is_random = |input: &Input| matches!(input, Input::Exists(exists) if exists.is_random());
+        self.evaluator.program().is_random() || self.inputs.iter().any(is_random)
     }
 
     /// The value in each row. `number` tells apart the expressions over the same rows.
     pub fn evaluate(&mut self, batch: &Batch, env: &Env, seeds: &Seeds, number: usize) -> Result<Column, Fault> {
-        let loaded = self.load(batch, env)?;
-        let (columns, session) = (columns(batch, &loaded), &*env.run.session);
+        let session = &*env.run.session;
         let check = || session.check();
-        let mut budget = Budget::new(strings_max(session), &check);
-        self.evaluator.evaluate(&columns, &seeds.context(session, number), &mut budget)
+        self.evaluate_within(batch, env, seeds, number, &mut Budget::new(strings_max(session), &check))
+    }
+
+    /// The value in each row, as [`Self::evaluate`] gives it, within a budget that several expressions share.
+    pub fn evaluate_within(
+        &mut self,
+        batch: &Batch,
+        env: &Env,
+        seeds: &Seeds,
+        number: usize,
+        budget: &mut Budget<'_>,
+    ) -> Result<Column, Fault> {
+        let loaded = self.load(batch, env)?;
+        let columns = columns(batch, &loaded);
+        self.evaluator.evaluate(&columns, &seeds.context(&env.run.session, number), budget)
     }
 
     fn load(&mut self, batch: &Batch, env: &Env) -> Result<Vec<Loaded>, Fault> {
@@ -109,7 +127,8 @@ impl Expression {
     }
 }
 
-fn strings_max(session: &Session) -> u64 {
+/// Bytes of the strings that expressions may build over one batch.
+pub fn strings_max(session: &Session) -> u64 {
     (session.held_max() / 4).max(STRINGS_BYTES_LEAST)
 }
 

@@ -11,6 +11,7 @@ use crate::session::reservation::Reservation;
 use entail_model::{Fault, Reason};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Shared variables that a mask has bits for.
@@ -19,6 +20,8 @@ const SHARED_MAX: usize = 128;
 const END: u32 = u32::MAX;
 /// Rows that are put into an index between two checks.
 const ROWS_BETWEEN_CHECKS: usize = 1 << 13;
+/// Groups that are looked into between two checks.
+const GROUPS_BETWEEN_CHECKS: u32 = 1 << 12;
 
 /// Which of the shared variables are bound, or have to agree.
 type Mask = u128;
@@ -33,6 +36,12 @@ pub struct Table {
     /// The columns of the shared variables.
     shared: Vec<usize>,
     groups: Vec<Group>,
+    /// The group of each mask.
+    by_mask: HashMap<Mask, usize>,
+    /// Bytes of the rows and indexes of all groups.
+    groups_bytes: usize,
+    /// Groups that were looked into since the last check.
+    unchecked: u32,
     held: Reservation,
 }
 
@@ -70,7 +79,18 @@ impl Table {
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
         let (session, held) = (Arc::clone(session), session.reservation());
-        Ok(Self { session, width, codes: Vec::new(), rows: 0, shared, groups: Vec::new(), held })
+        Ok(Self {
+            session,
+            width,
+            codes: Vec::new(),
+            rows: 0,
+            shared,
+            groups: Vec::new(),
+            by_mask: HashMap::new(),
+            groups_bytes: 0,
+            unchecked: 0,
+            held,
+        })
     }
 
     /// The number of rows.
@@ -88,25 +108,48 @@ impl Table {
     /// # Errors
     /// `LimitExceeded` if they need too much memory.
     pub fn extend(&mut self, batch: &super::batch::Batch) -> Result<(), Fault> {
+        let mut last = None;
         for row in 0..batch.rows {
             let mask = mask(self.shared.iter().map(|column| batch.columns[*column][row]));
             let number = u32::try_from(self.rows).ok().filter(|row| *row != END);
             let number = number.ok_or_else(|| Fault::new(Reason::LimitExceeded, "a join with more than 2^32 rows"))?;
             self.codes.extend(batch.columns.iter().map(|column| column[row]));
             self.rows += 1;
-            match self.groups.iter_mut().find(|group| group.mask == mask) {
-                Some(group) => group.rows.push(number),
-                None => self.groups.push(Group { mask, rows: vec![number], indexes: Vec::new() }),
-            }
+            let group = match last {
+                Some((known, group)) if known == mask => group,
+                _ => self.group(mask),
+            };
+            last = Some((mask, group));
+            let rows = &mut self.groups[group].rows;
+            let before = rows.capacity();
+            rows.push(number);
+            self.groups_bytes += (rows.capacity() - before) * size_of::<u32>();
         }
         self.hold()
     }
 
+    /// The group of a mask.
+    fn group(&mut self, mask: Mask) -> usize {
+        *self.by_mask.entry(mask).or_insert_with(|| {
+            self.groups.push(Group { mask, rows: Vec::new(), indexes: Vec::new() });
+            // With its entry in the map.
+            self.groups_bytes += size_of::<Group>() + 2 * size_of::<(Mask, usize)>();
+            self.groups.len() - 1
+        })
+    }
+
     fn hold(&mut self) -> Result<(), Fault> {
-        let index = |(_, index): &(Mask, Index)| index.heads.allocation_size() + index.next.capacity() * 4;
-        let group = |group: &Group| group.rows.capacity() * 4 + group.indexes.iter().map(index).sum::<usize>();
-        let bytes = self.codes.capacity() * size_of::<Code>() + self.groups.iter().map(group).sum::<usize>();
-        self.held.set(bytes)
+        self.held.set(self.codes.capacity() * size_of::<Code>() + self.groups_bytes)
+    }
+
+    /// To be called for each group that is looked into.
+    fn look(&mut self) -> Result<(), Fault> {
+        self.unchecked += 1;
+        if self.unchecked < GROUPS_BETWEEN_CHECKS {
+            return Ok(());
+        }
+        self.unchecked = 0;
+        self.session.check()
     }
 
     /// Begins the search for the rows that are compatible with a row, of which `key` are the shared variables.
@@ -122,7 +165,10 @@ impl Table {
         while search.group < self.groups.len() {
             let at = match search.at {
                 Some(at) => at,
-                None => self.first(search.group, search.mask, key)?,
+                None => {
+                    self.look()?;
+                    self.first(search.group, search.mask, key)?
+                }
             };
             if at == END {
                 search.group += 1;
@@ -147,6 +193,7 @@ impl Table {
         let counted: Mask = counted.fold(0, |mask, bit: Mask| mask | bit);
         let own = mask(key.iter().copied());
         for group in 0..self.groups.len() {
+            self.look()?;
             if self.groups[group].mask & own & counted != 0 && self.first(group, own, key)? != END {
                 return Ok(true);
             }
@@ -159,6 +206,7 @@ impl Table {
         let mask = self.groups[group].mask & own;
         if self.groups[group].indexes.iter().all(|(known, _)| *known != mask) {
             let index = self.index(group, mask)?;
+            self.groups_bytes += index.heads.allocation_size() + index.next.capacity() * size_of::<u32>();
             self.groups[group].indexes.push((mask, index));
             self.hold()?;
         }

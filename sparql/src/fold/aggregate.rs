@@ -63,6 +63,14 @@ pub trait Accumulate {
     /// Adds a row to a group, `times` times; more than once only if the aggregate [counts](Aggregate::counts).
     fn add(&mut self, group: usize, row: &[Code], times: u64);
 
+    /// To be called after the rows of a batch were added.
+    ///
+    /// # Errors
+    /// `LimitExceeded` if a value is too large.
+    fn check(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Bytes in memory.
     fn bytes(&self) -> usize;
 
@@ -126,6 +134,10 @@ impl<A: Accumulate> Accumulate for Distinct<A> {
         if self.seen.is_new(&self.row) {
             self.inner.add(group, row, 1);
         }
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        self.inner.check()
     }
 
     fn bytes(&self) -> usize {

@@ -69,7 +69,7 @@ impl Groups {
     /// Adds rows.
     ///
     /// # Errors
-    /// Errors of the cluster.
+    /// Errors of the cluster; `LimitExceeded` if a value is too large.
     pub fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
         self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.learn(rows))?;
         let mut key = Vec::with_capacity(self.by.len());
@@ -88,7 +88,7 @@ impl Groups {
             last = Some(group);
             self.accumulators.iter_mut().for_each(|accumulator| accumulator.add(group, row, times));
         }
-        Ok(())
+        self.accumulators.iter().try_for_each(|accumulator| accumulator.check())
     }
 
     /// The groups, in the order of their cells: not in the order of arrival, which differs from run to run. So a sort above

@@ -11,13 +11,14 @@ use crate::cluster::{Interrupt, NodeProfile, Rows, Wanted};
 use crate::plan::codes::{Codes, RowSet};
 use crate::rewrite::body::{Body, Pattern, Position};
 use crate::rewrite::fold::Repetitions;
-use crate::session::Session;
 use crate::session::code::Code;
 use crate::session::reservation::Reservation;
+use crate::session::{Session, internal_id};
 use entail_logic::eval::Batch;
 use entail_logic::plan::lower::{self, Lowering, Terms};
-use entail_logic::plan::{Arg, Atom, Plan, Slot, compile};
+use entail_logic::plan::{Arg, Atom, Condition, Plan, Slot, compile};
 use entail_model::{Fault, TermId};
+use entail_syntax::algebra::Expression;
 use oxrdf::{Term, Variable};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -125,7 +126,7 @@ impl<'s> BodyLowering<'s> {
             lowered.atoms.push(atom);
         }
         for filter in &body.filters {
-            lowered.conditions.push(self.lowering.condition(filter)?);
+            lowered.conditions.push(self.condition(filter)?);
         }
         lowered.width = self.lowering.slots.width();
         let cells = variables.iter().map(|variable| self.cell(body, variable)).collect::<Result<Vec<_>, _>>()?;
@@ -143,6 +144,18 @@ impl<'s> BodyLowering<'s> {
         let plan = (!is_one_row).then(|| Arc::new(compile(&self.session.context, &lowered, output)));
         let Lowering { terms, slots } = self.lowering;
         Ok(Some(Branch { plan, cells, times, names: slots.into_names(), constants: terms.met }))
+    }
+
+    /// A filter as a condition. Where a graph with a blank name was put in place of its variable, it sees the blank node.
+    fn condition(&mut self, filter: &Expression) -> Result<Condition, Fault> {
+        let mut condition = self.lowering.condition(filter)?;
+        let session = self.session;
+        condition.program.replace_constants(&mut |bytes| {
+            let Some(id) = internal_id(bytes) else { return Ok(None) };
+            let text = session.texts(&[id])?.pop().flatten();
+            Ok(text.map(|text| text.to_vec().into()))
+        })?;
+        Ok(condition)
     }
 
     fn cell(&self, body: &Body, variable: &Variable) -> Result<Cell, Interrupt> {

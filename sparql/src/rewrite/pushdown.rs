@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 pub fn push_down(mut pattern: GraphPattern, filters: Vec<Expression>) -> (GraphPattern, Vec<Expression>) {
     let mut stay = Vec::new();
     for filter in filters {
-        let is_movable = expression::exists_patterns(&filter).is_empty();
+        // A random filter decides once for each solution where it is written; below DISTINCT there are more of them.
+        let is_movable = expression::exists_patterns(&filter).is_empty() && !expression::is_random(&filter);
         match if is_movable { below(pattern, &filter) } else { Err(pattern) } {
             Ok(moved) => pattern = moved,
             Err(same) => {

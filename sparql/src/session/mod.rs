@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of decoded terms that a query keeps for its expressions.
+/// Bytes of decoded terms that a query keeps for its expressions. They are part of what it holds, and make room for rows.
 const TEXTS_BYTES_MAX: usize = 64 << 20;
 
 /// The graphs of the query's dataset.
@@ -57,7 +57,7 @@ pub struct Session {
     /// Can a computed term meet an id, so that each must be looked up?
     pub compares_computed: bool,
     cancel: Cancellation,
-    /// Bytes that the coordinator's operators hold, and their limit.
+    /// Bytes that the coordinator's operators, the interner and the decoded terms hold, and their limit.
     held: AtomicU64,
     held_max: u64,
     ids: Mutex<HashMap<Term, Option<TermId>>>,
@@ -204,7 +204,17 @@ impl Session {
         }
         let mut text = Vec::new();
         model_term::encode(term.as_ref(), &mut text);
-        Ok(lock(&self.interner).add(text.into(), None))
+        Ok(self.intern(|interner| interner.add(text.into(), None)))
+    }
+
+    /// Changes the interner, and counts the change among the bytes that the query holds.
+    fn intern<T>(&self, change: impl FnOnce(&mut Interner) -> T) -> T {
+        let mut interner = lock(&self.interner);
+        let before = interner.bytes() as u64;
+        let result = change(&mut interner);
+        // Adds a difference, perhaps a negative one.
+        self.held.fetch_add((interner.bytes() as u64).wrapping_sub(before), Ordering::Relaxed);
+        result
     }
 
     /// The codes of values; those of computed terms are looked up if they can meet ids.
@@ -244,13 +254,12 @@ impl Session {
         if is_looked_up {
             self.look_up(texts.iter().map(|(_, text)| text))?;
         }
-        let mut interner = lock(&self.interner);
-        for (at, text) in texts {
-            codes[at] = interner.add(text, None);
-        }
-        let bytes = interner.bytes() as u64;
-        drop(interner);
-        if self.held.load(Ordering::Relaxed).saturating_add(bytes) > self.held_max {
+        self.intern(|interner| {
+            for (at, text) in texts {
+                codes[at] = interner.add(text, None);
+            }
+        });
+        if self.held.load(Ordering::Relaxed) > self.held_max && !self.make_room() {
             return Err(reservation::exceeded(self.held_max));
         }
         Ok(codes)
@@ -268,8 +277,7 @@ impl Session {
         unknown.sort_unstable();
         unknown.dedup();
         let ids = self.cluster.lookup(&unknown)?;
-        let mut interner = lock(&self.interner);
-        unknown.into_iter().zip(ids).for_each(|(text, id)| _ = interner.add(text.into(), id));
+        self.intern(|interner| unknown.into_iter().zip(ids).for_each(|(text, id)| _ = interner.add(text.into(), id)));
         Ok(())
     }
 
@@ -278,7 +286,7 @@ impl Session {
         let id = self.id_of(term)?;
         let mut text = Vec::new();
         model_term::encode(term.as_ref(), &mut text);
-        lock(&self.interner).add(text.into(), id);
+        self.intern(|interner| interner.add(text.into(), id));
         Ok(())
     }
 
@@ -289,7 +297,7 @@ impl Session {
 
     /// Forgets the computed terms of rows: none of these rows is left.
     pub fn release(&self) {
-        lock(&self.interner).release();
+        self.intern(Interner::release);
     }
 
     /// The text of a computed term.
@@ -333,15 +341,29 @@ impl Session {
             if given.len() != missing.len() {
                 return Err(Fault::internal("not every term was decoded"));
             }
-            let mut texts = lock(&self.texts);
             let missing = ids.iter().zip(&mut found).filter(|(_, slot)| slot.is_none());
-            for (next, (id, slot)) in missing.enumerate() {
+            self.keep(missing.enumerate().map(|(next, (id, slot))| {
                 let text = Text::from(given.get(next));
-                texts.keep(*id, text.clone());
-                *slot = Some(text);
-            }
+                *slot = Some(text.clone());
+                (*id, text)
+            }));
         }
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Keeps texts for later batches.
+    fn keep(&self, given: impl Iterator<Item = (TermId, Text)>) {
+        let mut texts = lock(&self.texts);
+        let before = texts.bytes as u64;
+        given.for_each(|(id, text)| texts.keep(id, text));
+        self.held.fetch_add((texts.bytes as u64).wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// Forgets decoded terms, which can be looked up again. Is what the query holds within its limit then?
+    fn make_room(&self) -> bool {
+        let mut texts = lock(&self.texts);
+        let freed = std::mem::take(&mut *texts).bytes as u64;
+        self.held.fetch_sub(freed, Ordering::Relaxed) - freed <= self.held_max
     }
 
     /// The term of a code that is not unbound.
@@ -376,9 +398,19 @@ impl Texts {
 /// The id of a term that carries it: an inline value, or an internal IRI of a graph.
 fn own_id(term: &Term) -> Option<TermId> {
     match term {
-        Term::NamedNode(node) => node.as_str().strip_prefix(INTERNAL)?.strip_prefix("id:")?.parse().ok().map(TermId),
+        Term::NamedNode(node) => internal(node.as_str()),
         _ => model_term::inline_id(term.as_ref()),
     }
+}
+
+/// The graph with a blank name for which an IRI of this crate stands.
+fn internal(iri: &str) -> Option<TermId> {
+    iri.strip_prefix(INTERNAL)?.strip_prefix("id:")?.parse().ok().map(TermId)
+}
+
+/// The graph with a blank name for which the canonical bytes of an IRI stand.
+pub fn internal_id(text: &[u8]) -> Option<TermId> {
+    internal(std::str::from_utf8(text.strip_prefix(b"I")?).ok()?)
 }
 
 /// Locks a mutex, also after a panic: no panic can leave its data half changed.

@@ -200,6 +200,11 @@ impl Function {
         self.signature().is_volatile
     }
 
+    /// May its value differ between two calls with the same arguments in one query? NOW has one value for a query.
+    pub fn is_random(self) -> bool {
+        self.is_volatile() && self != Self::Now
+    }
+
     /// Does it resolve relative IRIs against the base?
     pub fn needs_base(self) -> bool {
         self.signature().needs_base

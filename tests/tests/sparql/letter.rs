@@ -318,3 +318,82 @@ fn exists_sees_the_row() {
         (data, "SELECT ?s { ?s :p ?x OPTIONAL { ?s :q ?y FILTER(?y = ?x + 1) } FILTER(BOUND(?y)) }", ":a"),
     ]);
 }
+
+/// `subjects` subjects of `:p`, each with `objects` numbers.
+fn many(subjects: u32, objects: u32) -> &'static str {
+    let facts = (0..subjects).flat_map(|subject| (0..objects).map(move |object| format!(":s{subject} :p {object} . ")));
+    Box::leak(facts.collect::<String>().into_boxed_str())
+}
+
+/// 17.4.4.1: a random number is drawn for each solution and each call, where the call is written. A wrong plan makes the
+/// counts 0 or all; by chance that is less likely than one in 10^10.
+#[test]
+fn random_numbers_are_drawn_for_each_solution_and_call() {
+    let data = many(200, 1);
+    check(&[
+        (
+            many(20, 50),
+            "ASK { { SELECT (COUNT(*) AS ?n) { { SELECT DISTINCT ?x { ?x :p ?y } } FILTER(RAND() < 0.3) } } \
+             FILTER(?n < 20) }",
+            "true",
+        ),
+        (
+            data,
+            "ASK { { SELECT (COUNT(*) AS ?n) { ?x :p ?y FILTER(RAND() < 0.5) FILTER(RAND() >= 0.5) } } \
+             FILTER(?n > 0 && ?n < 200) }",
+            "true",
+        ),
+        (
+            data,
+            "ASK { { SELECT (COUNT(?z) AS ?n) { ?x :p ?y \
+             OPTIONAL { ?x :p ?z FILTER(RAND() < 0.5) FILTER(RAND() >= 0.5) } } } FILTER(?n > 0 && ?n < 200) }",
+            "true",
+        ),
+        (
+            data,
+            "ASK { { SELECT (COUNT(*) AS ?n) { ?x :p ?y FILTER EXISTS { FILTER(RAND() < 0.5) } } } \
+             FILTER(?n > 0 && ?n < 200) }",
+            "true",
+        ),
+        (
+            data,
+            "ASK { { SELECT (COUNT(*) AS ?n) { ?x :p ?y FILTER NOT EXISTS { BIND(RAND() AS ?r) FILTER(?r < 0.5) } } } \
+             FILTER(?n > 0 && ?n < 200) }",
+            "true",
+        ),
+        (data, "SELECT (COUNT(*) AS ?n) { ?x :p ?y FILTER EXISTS { FILTER(NOW() = NOW()) } }", "200"),
+        (
+            ":a :p 1 , 2 , 3 .",
+            "SELECT ?v { VALUES ?v { 1 2 3 } FILTER EXISTS { ?s :p ?o BIND(BNODE(\"k\") AS ?b) BIND(?o AS ?v) \
+             BIND(BNODE(\"k\") AS ?c) FILTER(sameTerm(?b, ?c)) } }",
+            "1|2|3",
+        ),
+    ]);
+}
+
+/// 13.3: a graph with a blank name is a blank node for filters.
+#[test]
+fn names_of_graphs_are_the_terms_that_they_are() {
+    let data = "_:g { :a :p _:g . :a :q :h } :h { :b :p :h . :b :q 1 }";
+    check(&[
+        (data, "SELECT ?s { GRAPH ?g { ?s :p ?o FILTER(!BOUND(?g)) } FILTER(isIRI(?g)) }", ":b"),
+        (data, "SELECT ?s { GRAPH ?g { ?s :p ?o FILTER(!BOUND(?g)) } FILTER(isBlank(?g)) }", ":a"),
+        (data, "SELECT ?s { GRAPH ?g { ?s :p ?o FILTER(!BOUND(?g)) } FILTER(?g = ?o) }", ":a|:b"),
+        (data, "SELECT ?s { GRAPH ?g { ?s :q ?o FILTER(!BOUND(?g)) } FILTER(?g = ?o) }", ""),
+        (data, "SELECT ?s { GRAPH ?g { ?s :p ?g FILTER(isIRI(?g)) } }", ":b"),
+        (data, "SELECT ?s { GRAPH ?g { ?s :p ?g FILTER(isBlank(?g)) } }", ":a"),
+        (data, "SELECT ?s { GRAPH ?g { ?s :p ?o FILTER(!BOUND(?g)) } FILTER(STR(?g) = \"http://e/h\") }", ":b"),
+    ]);
+}
+
+/// 15.1: the order of ORDER BY, MIN and MAX extends `<` for all values that `<` knows.
+#[test]
+fn dates_far_away_are_in_order() {
+    let data = ":a :p \"999999999-01-01\"^^xsd:date , \"2000-01-01\"^^xsd:date , \"-999999999-01-01\"^^xsd:date .";
+    check(&[
+        (data, "SELECT (STR(MAX(?d)) AS ?m) { ?s :p ?d }", "\"999999999-01-01\""),
+        (data, "SELECT (STR(MIN(?d)) AS ?m) { ?s :p ?d }", "\"-999999999-01-01\""),
+        (data, "SELECT (STR(?d) AS ?m) { ?s :p ?d } ORDER BY ?d LIMIT 1", "\"-999999999-01-01\""),
+        (data, "SELECT (STR(?d) AS ?m) { ?s :p ?d } ORDER BY DESC(?d) LIMIT 1", "\"999999999-01-01\""),
+    ]);
+}

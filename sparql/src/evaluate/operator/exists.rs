@@ -1,7 +1,8 @@
 //! EXISTS by the standard's substitution (SPARQL 1.1, 18.6): the pattern is evaluated with the values of a row in place of
 //! its variables, up to its first solution.
 //!
-//! Rows with the same values of the variables that the pattern mentions are evaluated once.
+//! Rows with the same values of the variables that the pattern mentions are evaluated once, unless the pattern draws random
+//! numbers.
 
 use super::{Operator, open};
 use crate::evaluate::batch::Batch;
@@ -20,13 +21,20 @@ pub struct Exists {
     pub inner: Arc<Operator>,
     /// The variables that the pattern mentions, with their columns outside.
     pub correlated: Vec<(Variable, Option<usize>)>,
-    known: HashMap<Vec<Code>, bool>,
+    /// Answers so far; `None` if they may differ for the same values.
+    known: Option<HashMap<Vec<Code>, bool>>,
 }
 
 impl Exists {
     /// An EXISTS without answers yet.
     pub fn new(inner: Arc<Operator>, correlated: Vec<(Variable, Option<usize>)>) -> Self {
-        Self { inner, correlated, known: HashMap::new() }
+        let known = (!inner.is_random()).then(HashMap::new);
+        Self { inner, correlated, known }
+    }
+
+    /// May two evaluations with the same values differ?
+    pub fn is_random(&self) -> bool {
+        self.known.is_none()
     }
 
     /// Whether there is a solution, for each row.
@@ -40,20 +48,25 @@ impl Exists {
             key.extend(self.correlated.iter().zip(&given).map(|((_, column), given)| {
                 given.or_else(|| column.map(|column| batch.columns[column][row])).unwrap_or(UNBOUND)
             }));
-            let is_found = match self.known.get(&key) {
+            let is_found = match self.known.as_ref().and_then(|known| known.get(&key)) {
                 Some(known) => *known,
                 None => {
                     let is_found = self.is_found(&key[1..], env)?;
-                    if self.known.len() >= KNOWN_MAX {
-                        self.known.clear();
-                    }
-                    self.known.insert(key.clone(), is_found);
+                    self.remember(&key, is_found);
                     is_found
                 }
             };
             values.push(Value::Boolean(is_found));
         }
         Ok(values)
+    }
+
+    fn remember(&mut self, key: &[Code], is_found: bool) {
+        let Some(known) = &mut self.known else { return };
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(key.to_vec(), is_found);
     }
 
     fn is_found(&self, values: &[Code], env: &Env) -> Result<bool, Fault> {

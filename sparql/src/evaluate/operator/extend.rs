@@ -28,21 +28,25 @@ impl Extend {
     fn extended(&mut self, mut batch: Batch) -> Result<Batch, Fault> {
         let Kind::Extend { made, .. } = &self.operator.kind else { return Err(Fault::internal("no new columns")) };
         let session = &self.env.run.session;
-        let rows = batch.rows;
+        let mut is_dropped = vec![false; batch.rows];
         for (number, expression) in made.iter().enumerate() {
             let column = lock(expression).evaluate(&batch, &self.env, &self.seeds, number)?;
             let codes = session.codes(&column.into_values())?;
             let variable = &self.operator.variables[batch.columns.len()];
             batch.columns.push(codes);
             if let Some(given) = self.env.get(variable) {
-                let is_same = |code| code == given || code == UNBOUND;
-                let column = batch.columns.last().into_iter().flatten().enumerate();
-                let kept: Vec<u32> = column.filter(|(_, code)| is_same(**code)).map(|(row, _)| row as u32).collect();
-                batch = batch.gather(&kept);
+                let column = batch.columns.last().into_iter().flatten();
+                let is_other = column.map(|code| *code != given && *code != UNBOUND);
+                is_dropped.iter_mut().zip(is_other).for_each(|(dropped, other)| *dropped |= other);
             }
         }
-        self.seeds.pass(rows);
-        Ok(batch)
+        self.seeds.pass(batch.rows);
+        // Only now: labels of BNODE belong to the numbers of rows, which are the same for all expressions.
+        if !is_dropped.contains(&true) {
+            return Ok(batch);
+        }
+        let kept = is_dropped.iter().enumerate().filter(|(_, dropped)| !**dropped).map(|(row, _)| row as u32);
+        Ok(batch.gather(&kept.collect::<Vec<_>>()))
     }
 }
 

@@ -36,14 +36,14 @@ impl Stream for Filter {
     }
 }
 
-/// The rows for which all conditions are true.
+/// The rows for which all conditions are true. Each condition has its own random numbers.
 pub fn kept(conditions: &[Shared], batch: Batch, env: &Env, seeds: &Seeds) -> Result<Batch, Fault> {
     let mut batch = batch;
-    for condition in conditions {
+    for (number, condition) in conditions.iter().enumerate() {
         if batch.rows == 0 {
             break;
         }
-        let rows = lock(condition).keep(&batch, env, seeds)?;
+        let rows = lock(condition).keep(&batch, env, seeds, number)?;
         if rows.len() < batch.rows {
             batch = batch.gather(&rows);
         }

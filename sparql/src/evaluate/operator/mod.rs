@@ -226,6 +226,21 @@ impl Operator {
         own && self.inputs().into_iter().all(|input| input.passes_on())
     }
 
+    /// May two evaluations with the same values differ?
+    pub fn is_random(&self) -> bool {
+        let any = |expressions: &[Shared]| expressions.iter().any(|one| crate::session::lock(one).is_random());
+        let own = match &self.kind {
+            Kind::Lateral { optional: Some(expressions), .. }
+            | Kind::Optional { conditions: expressions, .. }
+            | Kind::Filter { conditions: expressions, .. }
+            | Kind::Extend { made: expressions, .. } => any(expressions),
+            // Their order decides what LIMIT takes.
+            Kind::Sort { keys, .. } => keys.iter().any(|(key, _)| crate::session::lock(key).is_random()),
+            _ => false,
+        };
+        own || self.inputs().into_iter().any(|input| input.is_random())
+    }
+
     /// Allows a group, if nothing but this spine of operators keeps rows, to forget the computed terms of its input.
     pub fn allow_forgetting(&self) {
         match &self.kind {

@@ -3,11 +3,12 @@
 use super::{Kind, Operator, Stream, open};
 use crate::algebra::order::sort_key;
 use crate::evaluate::batch::{Batch, ROWS_MAX};
-use crate::evaluate::expression::Seeds;
+use crate::evaluate::expression::{Seeds, strings_max};
 use crate::evaluate::run::Env;
 use crate::session::code::Code;
 use crate::session::lock;
 use crate::session::reservation::Reservation;
+use entail_expression::Budget;
 use entail_expression::value::View;
 use entail_model::Fault;
 use std::cmp::Ordering;
@@ -42,11 +43,16 @@ impl Sort {
         let session = &self.env.run.session;
         let (mut rows, mut seeds, mut held) = (open(inner, &self.env)?, Seeds::new(session), session.reservation());
         let (mut codes, mut keys, mut texts): (Vec<Code>, Vec<Key>, usize) = (Vec::new(), Vec::new(), 0);
-        let mut count = 0;
+        let (mut count, mut held_before) = (0, 0);
+        let check = || session.check();
         while let Some(batch) = rows.next()? {
             let mut columns = Vec::with_capacity(by.len());
+            // The columns of all keys are held together.
+            let mut budget = Budget::new(strings_max(session), &check);
             for (number, (expression, _)) in by.iter().enumerate() {
-                columns.push(lock(expression).evaluate(&batch, &self.env, &seeds, number)?);
+                let mut expression = lock(expression);
+                columns.push(expression.evaluate_within(&batch, &self.env, &seeds, number, &mut budget)?);
+                held.set(held_before + budget.bytes_built as usize)?;
             }
             seeds.pass(batch.rows);
             session.check()?;
@@ -62,7 +68,8 @@ impl Sort {
                 }
             }
             count += batch.rows;
-            held.set(codes.capacity() * size_of::<Code>() + keys.capacity() * size_of::<Key>() + texts + 8 * count)?;
+            held_before = codes.capacity() * size_of::<Code>() + keys.capacity() * size_of::<Key>() + texts + 8 * count;
+            held.set(held_before)?;
         }
         let width = by.len();
         let compare = |one: u32, other: u32| {
