@@ -146,22 +146,9 @@ impl Program {
         self.steps.iter().any(|step| matches!(step, Step::Call(function, _) if function.is_random()))
     }
 
-    /// Replaces constants, which are the canonical bytes of terms, where `other` gives the bytes of another term.
-    ///
-    /// # Errors
-    /// What `other` says.
-    pub fn replace_constants(
-        &mut self,
-        other: &mut dyn FnMut(&[u8]) -> Result<Option<Box<[u8]>>, Fault>,
-    ) -> Result<(), Fault> {
-        for step in &mut self.steps {
-            if let Step::Constant(bytes) = step
-                && let Some(replaced) = other(bytes)?
-            {
-                *bytes = replaced;
-            }
-        }
-        Ok(())
+    /// The constants: the canonical bytes of terms.
+    pub fn constants_mut(&mut self) -> impl Iterator<Item = &mut Box<[u8]>> {
+        self.steps.iter_mut().filter_map(|step| if let Step::Constant(bytes) = step { Some(bytes) } else { None })
     }
 
     /// Bytes that the program takes, roughly.

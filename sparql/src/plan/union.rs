@@ -149,12 +149,13 @@ impl<'s> BodyLowering<'s> {
     /// A filter as a condition. Where a graph with a blank name was put in place of its variable, it sees the blank node.
     fn condition(&mut self, filter: &Expression) -> Result<Condition, Fault> {
         let mut condition = self.lowering.condition(filter)?;
-        let session = self.session;
-        condition.program.replace_constants(&mut |bytes| {
-            let Some(id) = internal_id(bytes) else { return Ok(None) };
-            let text = session.texts(&[id])?.pop().flatten();
-            Ok(text.map(|text| text.to_vec().into()))
-        })?;
+        for bytes in condition.program.constants_mut() {
+            if let Some(id) = internal_id(bytes)
+                && let Some(text) = self.session.texts(&[id])?.pop().flatten()
+            {
+                *bytes = text.to_vec().into();
+            }
+        }
         Ok(condition)
     }
 
