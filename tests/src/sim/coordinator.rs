@@ -157,12 +157,12 @@ impl Coordinator {
                 let decisions = self.decisions(&undecided, out);
                 send(from, Wire::Told { incarnation, open: None, decisions }, out);
             }
-            (Process::Node(node), Wire::OpenAttempt { incarnation, decided }) => {
-                if self.incarnation(node) == Some(incarnation) {
-                    let open = self.log.state().open().map(|open| begun(open.attempt));
-                    let decisions = decided.and_then(|attempt| self.outcome(attempt)).into_iter().collect();
-                    send(from, Wire::Told { incarnation, open, decisions }, out);
-                }
+            (Process::Node(node), Wire::OpenAttempt { incarnation, decided })
+                if self.incarnation(node) == Some(incarnation) =>
+            {
+                let open = self.log.state().open().map(|open| begun(open.attempt));
+                let decisions = decided.and_then(|attempt| self.outcome(attempt)).into_iter().collect();
+                send(from, Wire::Told { incarnation, open, decisions }, out);
             }
             (Process::Node(node), Wire::Staged { attempt, sequence }) => self.staged(node, attempt, sequence, out),
             (Process::Node(node), Wire::Closed { attempt, report }) => {

@@ -102,7 +102,8 @@ impl Node {
             | Wire::Seal { begun }
             | Wire::Decide { begun, .. }
             | Wire::Exchange { begun, .. } => {
-                if self.takes_part(from, begun, matches!(wire, Wire::Decide { .. }), out) {
+                let takes_part = self.takes_part(from, begun, matches!(wire, Wire::Decide { .. }), out);
+                if takes_part {
                     self.work(from, wire, out);
                 }
             }

@@ -31,7 +31,7 @@ fn shown(term: &Option<Term>) -> String {
             let text = text.replace("^^<http://www.w3.org/2001/XMLSchema#", "^^<xsd:").replace("<http://e/", "<:");
             match text.strip_suffix("^^<xsd:integer>").map(|digits| digits.trim_matches('"')) {
                 Some(digits) if digits.parse::<i64>().is_ok_and(|n| n.to_string() == digits) => digits.to_owned(),
-                _ => text.replace('<', "").replace('>', ""),
+                _ => text.replace(['<', '>'], ""),
             }
         }
     }
