@@ -37,7 +37,7 @@ impl<'b> Budget<'b> {
         if self.unchecked < WORK_BETWEEN_CHECKS { Ok(()) } else { self.look() }
     }
 
-    /// Counts `bytes` bytes of work that cost as much as [`WORK_BETWEEN_CHECKS`] for every `stride` of them.
+    /// Counts `bytes` bytes of work that cost as much as a whole interval between checks for every `stride` of them.
     ///
     /// # Errors
     /// What the caller's check says.

@@ -9,7 +9,7 @@
 //! language is an error of the expression.
 //!
 //! Two engines run it. The one of `regex-automata` is fast, but cannot be stopped; it searches texts so short, for the size of
-//! the automaton, that this takes about a millisecond at most. Longer ones are searched step by step ([`stepwise`]), and the
+//! the automaton, that this takes about a millisecond at most. Longer ones are searched step by step (`stepwise`), and the
 //! budget is asked between the steps.
 
 mod blocks;

@@ -27,7 +27,7 @@ fn words(epoch: u64) -> Vec<String> {
 
 fn pairs(epoch: u64) -> Vec<Pair> {
     let id = |shard: u64, local| TermId::dictionary(ShardId(shard as u16), local, TermKind::Iri);
-    (0..FACTS).map(|n| (id(n * 4 / FACTS, n), id(0, epoch << 20 | n * 7 % FACTS))).collect()
+    (0..FACTS).map(|n| (id(n * 4 / FACTS, n), id(0, (epoch << 20) | (n * 7 % FACTS)))).collect()
 }
 
 fn commit(store: &Store, epoch: u64) {
