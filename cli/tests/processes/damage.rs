@@ -46,7 +46,7 @@ impl Serve {
     fn start(&mut self) -> Start {
         self.process.start();
         let until = Instant::now() + PATIENCE;
-        while !self.process.http("/readyz").is_some_and(|(status, _)| status == 200) {
+        while self.process.http("/readyz").is_none_or(|(status, _)| status != 200) {
             if !self.process.is_running() {
                 assert_eq!(self.process.ended().code(), Some(1), "{}", self.process.log());
                 return Start::Ended(self.process.log().lines().last().unwrap_or_default().to_owned());
