@@ -87,7 +87,7 @@ mod tests {
     fn a_file_that_grows_keeps_its_extent_and_no_other_does() {
         let place = tempfile::tempdir().expect("a temporary directory");
         let path = place.path().join("file");
-        let bytes: Vec<u8> = (0..3 * PIECE + 17).map(|n| (n * n >> 5) as u8).collect();
+        let bytes: Vec<u8> = (0..3 * PIECE + 17).map(|n| ((n * n) >> 5) as u8).collect();
         fs::write(&path, &bytes).expect("room");
         let mut extent = Extent::of(&bytes[..100]);
         extent.grow(&File::open(&path).expect("it is there"), bytes.len() as u64 - 5).expect("readable");
