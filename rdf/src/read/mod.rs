@@ -36,9 +36,9 @@ const STACK_BYTES: usize = 64 << 20;
 ///
 /// # Errors
 /// `Syntax` for malformed input, with file, line and column (counted from one; columns in characters); `LimitExceeded`
-/// for input that is longer or deeper than the limits, or too many skipped places; `Corrupt` for data that does not
-/// decompress; `Unsupported` for a JSON-LD context that would have to be fetched; `InvalidRequest` for a base that is
-/// not an absolute IRI; and any fault of the input (wrapped in an `io::Error`) or the sink.
+/// for input that is longer or deeper than the limits, or too many skipped places; `Unsupported` for a JSON-LD context that
+/// would have to be fetched; `InvalidRequest` for data that does not decompress, and for a base that is not an absolute
+/// IRI; and any fault of the input (wrapped in an `io::Error`) or the sink.
 pub fn parse(request: ParseRequest, input: impl Input, sink: Sink<'_>) -> Result<ParseReport, Fault> {
     check_base(&request)?;
     let counts = Counts::default();

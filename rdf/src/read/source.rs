@@ -57,7 +57,7 @@ pub(crate) trait Bytes {
     /// The next bytes, a limited number at a time; none at the end.
     ///
     /// # Errors
-    /// Errors of the input, or `Corrupt` for data that does not decompress.
+    /// Errors of the input, or `InvalidRequest` for data that does not decompress.
     fn piece(&mut self) -> Result<Piece, Fault>;
 
     /// Appends the next bytes to `buffer` and returns their number; zero is the end.
@@ -104,7 +104,7 @@ impl<'a> Source<'a> {
     /// Opens an input and decodes its beginning. Without a `compression`, the first bytes determine it.
     ///
     /// # Errors
-    /// Errors of the input when its first bytes are read, and `Corrupt` if they are not of that compression.
+    /// Errors of the input when its first bytes are read, and `InvalidRequest` if they are not of that compression.
     pub(crate) fn open(
         input: impl Input + 'a,
         file: &str,
@@ -122,7 +122,7 @@ impl<'a> Source<'a> {
         if compression != found && compression != Compression::None {
             let what = if input.current.is_empty() { "is empty" } else { "begins differently" };
             let message = format!("this is not {compression} data: the file {what}");
-            return Err(Fault::corrupt(message).in_file(file));
+            return Err(Fault::new(Reason::InvalidRequest, message).in_file(file));
         }
         let decoder = decoder(input, compression).map_err(|error| read_fault(file, error))?;
         let (file, decoded) = (file.to_owned(), Arc::clone(&counts.decoded));
@@ -194,7 +194,8 @@ impl<'a> Source<'a> {
             _ => format!("is damaged: {error}"),
         };
         let message = format!("the {compression} data {what}; {bytes} bytes of text were read before");
-        let fault = Fault::corrupt(message).in_file(&self.file);
+        // Data of a caller, which says nothing of what Entail stores.
+        let fault = Fault::new(Reason::InvalidRequest, message).in_file(&self.file);
         self.damage = Some(fault.clone());
         fault
     }

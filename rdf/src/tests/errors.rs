@@ -129,20 +129,20 @@ fn truncated_and_broken_archives_are_told() {
         let whole = compressed(compression, text.as_bytes());
         for keep in [whole.len() - 1, whole.len() / 2, 12] {
             let fault = parse_all(request(format), &whole[..keep]).expect_err("truncated");
-            assert_eq!(fault.reason, Reason::Corrupt, "{fault}");
+            assert_eq!(fault.reason, Reason::InvalidRequest, "{fault}");
             assert!(fault.message.contains("truncated") && fault.message.contains(compression.name()), "{fault}");
             assert_eq!(fault.position.and_then(|position| position.file).as_deref(), Some("file"));
         }
         let named = ParseRequest { compression: Some(compression), ..request(format) };
         let fault = parse_all(named, text.as_bytes()).expect_err("not compressed");
-        assert_eq!(fault.reason, Reason::Corrupt, "{fault}");
+        assert_eq!(fault.reason, Reason::InvalidRequest, "{fault}");
 
         let twice = [whole.clone(), whole.clone()].concat();
         assert_eq!(parse_all(request(format), &twice[..]).expect("two members").report.triples, 60_000);
         for more in [1, 2, 3, 5, 10, 20, whole.len() - 1] {
             let cut = parse_all(request(format), &twice[..whole.len() + more]);
             let fault = cut.err().unwrap_or_else(|| panic!("{more} bytes of a second {compression} member"));
-            assert_eq!(fault.reason, Reason::Corrupt, "{fault}");
+            assert_eq!(fault.reason, Reason::InvalidRequest, "{fault}");
         }
     }
 }
@@ -163,11 +163,11 @@ fn damaged_archives_are_called_so_and_not_malformed() {
                 (Format::Turtle, OnError::Skip { limit: 3 }),
             ] {
                 // Data of zstd without a checksum may hide the damage.
-                let is_hidden = |fault: &Fault| compression == Compression::Zstd && fault.reason != Reason::Corrupt;
+                let is_hidden = |fault: &Fault| compression == Compression::Zstd && fault.reason != Reason::InvalidRequest;
                 match parse_all(ParseRequest { on_error, ..request(format) }, &damaged[..]) {
                     Err(fault) if !is_hidden(&fault) => {
                         refused += 1;
-                        assert_eq!(fault.reason, Reason::Corrupt, "{compression} {at}: {fault:?}");
+                        assert_eq!(fault.reason, Reason::InvalidRequest, "{compression} {at}: {fault:?}");
                         assert!(fault.message.contains("bytes of text were read"), "{fault}");
                     }
                     other => assert_eq!(compression, Compression::Zstd, "{at}: {other:?}"),

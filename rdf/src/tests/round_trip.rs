@@ -181,7 +181,7 @@ fn files_without_facts_are_fine_where_the_grammar_says_so() {
         for compression in [Compression::Gzip, Compression::Zstd] {
             let named = ParseRequest { compression: Some(compression), ..request(format) };
             let fault = parse_all(named, &b""[..]).expect_err("an empty file");
-            assert_eq!(fault.reason, Reason::Corrupt);
+            assert_eq!(fault.reason, Reason::InvalidRequest);
             assert!(fault.message.contains(compression.name()) && fault.message.contains("empty"), "{fault}");
         }
     }

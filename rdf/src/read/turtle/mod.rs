@@ -5,6 +5,7 @@
 
 mod parser;
 mod place;
+mod recovery;
 mod scan;
 mod skip;
 

@@ -7,12 +7,11 @@
 //! Invariant: on well-formed input, [`Scan::statement_end`] is the end of a statement. On malformed input it may be
 //! anywhere, and a reader that stops at the first error does not rely on it.
 //!
-//! A scan that [recovers](Scan::recovering) cuts malformed input into [segments](Segment) too, so that an error does not
-//! reach into the next statement: a string or an IRI ends at the end of its line, whatever brackets are open a dot before
-//! white space ends the statement, and so does a brace. None of this changes the cuts in well-formed input.
+//! A scan that [recovers](Scan::recovering) cuts malformed input into [segments](super::recovery) too.
 
 use crate::batch::blank::random_label_at;
 use crate::batch::builder::{TRIPLE_DEPTH_MAX, too_deep};
+use crate::read::turtle::recovery::{Recovery, Segment};
 use entail_model::{Fault, Reason};
 use memchr::memchr2;
 use std::ops::Range;
@@ -33,29 +32,6 @@ enum Within {
     Short(u8),
     /// A string in three quotes.
     Long(u8),
-}
-
-/// A statement, or what should be one, of a text in recovery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Segment {
-    /// The offset after it; it begins at the end of the segment before.
-    pub(crate) end: usize,
-    /// The offset after the brace that opens a graph in it.
-    pub(crate) opens: Option<usize>,
-    /// Does it end with the brace that closes a graph?
-    pub(crate) closes: bool,
-    /// The offset of a token that does not end on its line, and what it is.
-    pub(crate) broken: Option<(usize, &'static str)>,
-}
-
-/// What a scan in recovery knows of the text.
-#[derive(Default)]
-struct Recovery {
-    segments: Vec<Segment>,
-    comments: Vec<Range<usize>>,
-    /// Of the segment that is not complete.
-    opens: Option<usize>,
-    broken: Option<(usize, &'static str)>,
 }
 
 /// The scan of a text that arrives piece by piece. Offsets are into the text that is still held.
@@ -108,8 +84,7 @@ impl Scan {
 
     /// The rest of the text as a segment, at the end of the text.
     pub(crate) fn last_segment(&mut self, end: usize) -> Segment {
-        let recovery = self.recovery.get_or_insert_default();
-        Segment { end, opens: recovery.opens.take(), closes: false, broken: recovery.broken.take() }
+        self.recovery.get_or_insert_default().segment(end)
     }
 
     /// The offset after the brace that opens a graph in the incomplete segment.
@@ -146,12 +121,7 @@ impl Scan {
         self.token_end = self.token_end.saturating_sub(count);
         self.labels.iter_mut().for_each(|(at, _)| *at -= count);
         if let Some(recovery) = &mut self.recovery {
-            recovery.comments.retain_mut(|comment| {
-                *comment = comment.start.saturating_sub(count)..comment.end.saturating_sub(count);
-                comment.end > 0
-            });
-            recovery.opens = recovery.opens.map(|at| at.saturating_sub(count));
-            recovery.broken = recovery.broken.map(|(at, what)| (at.saturating_sub(count), what));
+            recovery.discard(count);
         }
     }
 
@@ -319,8 +289,8 @@ impl Scan {
         }
         if let Some(recovery) = &mut self.recovery {
             (self.brackets, self.triples) = (0, 0);
-            let (opens, broken) = (recovery.opens.take(), recovery.broken.take());
-            recovery.segments.push(Segment { end: self.at + width, opens, closes: false, broken });
+            let segment = recovery.segment(self.at + width);
+            recovery.segments.push(segment);
         }
         if self.brackets == 0 {
             self.statement_end = self.at + width;
@@ -365,96 +335,4 @@ fn plain_run(rest: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ends(text: &str) -> (usize, usize) {
-        let mut scan = Scan::new(1000);
-        scan.advance(text.as_bytes(), true).expect("within the limits");
-        (scan.statement_end(), scan.token_end())
-    }
-
-    #[test]
-    fn statements_end_at_dots_outside_of_everything() {
-        let complete = [
-            "<a:b> <a:b> 1.5 . ",
-            "ex:a.b ex:c ex:d.\n",
-            "ex:a ex:b \"x . \\\" . \" .\n",
-            "ex:a ex:b '''x ' '' . \n . ''' .\n",
-            "ex:a ex:b [ ex:c ex:d . ] . # . \n",
-            "ex:a ex:b \"\" . # a comment . \" \n",
-            "ex:a ex:b ex:c\\. . ",
-            "<a:. > ex:b 1. ",
-            "ex:g { ex:a ex:b ex:c }",
-            "ex:a ex:b <<( ex:c ex:d ( 1 . 2 ) )>> {| ex:e ex:f |} . ",
-        ];
-        for text in complete {
-            let end = text.find(" #").map_or(text.len(), |at| at + 1);
-            assert_eq!(ends(text).0, end, "{text}");
-            let followed = format!("{text}ex:a ( ex:b . \"");
-            assert_eq!(ends(&followed).0, end, "{followed}");
-        }
-    }
-
-    #[test]
-    fn the_scan_does_not_depend_on_how_the_text_is_cut() {
-        let text = "ex:a ex:b \"\"\"long \\\"\"\" and . \"\"\", 'short', <a:b> . # comment\n\
-                    _:abcdef0123456789abcdef0123456789 a [ <<( ex:a ex:b \"\" )>> ex:c ] .\n ex:a ex:b ex:c";
-        let whole = ends(text);
-        for cut in 0..text.len() {
-            let mut scan = Scan::new(1000);
-            scan.advance(&text.as_bytes()[..cut], false).expect("within the limits");
-            let dropped = scan.statement_end();
-            let mut labels: Vec<u128> = scan.take_labels(dropped).collect();
-            scan.discard(dropped);
-            scan.advance(&text.as_bytes()[dropped..], true).expect("within the limits");
-            assert_eq!((scan.statement_end() + dropped, scan.token_end() + dropped), whole, "{cut}");
-            labels.extend(scan.take_labels(usize::MAX));
-            assert_eq!(labels, [0xabcdef0123456789abcdef0123456789], "{cut}");
-        }
-    }
-
-    /// The segments of a text, each marked with what the scan knows of it.
-    fn segments(text: &str) -> Vec<String> {
-        let mut scan = Scan::recovering(1000);
-        scan.advance(text.as_bytes(), true).expect("within the limits");
-        let mut start = 0;
-        let marked = |segment: &Segment| {
-            let text = text[start..segment.end].trim();
-            start = segment.end;
-            let marks = [segment.opens.map_or("", |_| "{"), if segment.closes { "}" } else { "" }];
-            format!("{}{}{text}", marks.concat(), segment.broken.map_or("", |_| "!"))
-        };
-        scan.take_segments().iter().map(marked).collect()
-    }
-
-    #[test]
-    fn a_scan_in_recovery_ends_malformed_statements() {
-        let cases: [(&str, &[&str]); 8] = [
-            ("a b c . d e f .\n", &["a b c .", "d e f ."]),
-            ("a b \"open .\nd e f .\n", &["!a b \"open .", "d e f ."]),
-            ("a b \"open ;\n c d .\nd e f .\n", &["!a b \"open ;\n c d .", "d e f ."]),
-            ("a b <open .\nd e f .\n", &["!a b <open .", "d e f ."]),
-            ("a b [ c d .\nd ( e f .\n", &["a b [ c d .", "d ( e f ."]),
-            ("a b \"x\\\nc .\nd e f .\n", &["!a b \"x\\\nc .", "d e f ."]),
-            ("a { b c d . e f g } h { i j k . }\n", &["{a { b c d .", "}e f g }", "{h { i j k .", "}}"]),
-            ("a b 'x' {| c d |} . # no . \n g {}", &["a b 'x' {| c d |} .", "{}# no . \n g {}"]),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(segments(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn limits_are_kept() {
-        let long = [format!("a \"{}", "x".repeat(2000)), format!("a #{}", "x".repeat(2000)), "x".repeat(2000)];
-        for (text, start) in long.iter().zip([2, 2, 0]) {
-            let (at, fault) = Scan::new(1000).advance(text.as_bytes(), true).expect_err("too long");
-            assert_eq!((at, fault.reason), (start, Reason::LimitExceeded));
-        }
-        let spaced = "( ".repeat(NESTING_MAX + 1);
-        let (at, _) = Scan::new(1000).advance(spaced.as_bytes(), true).expect_err("too deep");
-        assert_eq!(at, 2 * NESTING_MAX);
-        assert!(Scan::new(1000).advance("<<( ".repeat(65).as_bytes(), true).is_err());
-    }
-}
+mod tests;
