@@ -12,7 +12,7 @@ use oxrdf::NamedNodeRef;
 use oxrdf::vocab::xsd;
 use serde::{Deserialize, Serialize};
 
-const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
+pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
 
 /// A datatype whose values are known. `xsd:string` and language-tagged strings are not here: all their forms are values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

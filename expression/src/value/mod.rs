@@ -14,6 +14,7 @@ pub mod datatype;
 pub mod decimal;
 pub mod duration;
 pub mod float;
+pub mod gregorian;
 pub mod instant;
 mod lexical;
 pub mod number;

@@ -19,12 +19,12 @@
 
 use entail_expression::Value;
 use entail_expression::value::duration::Duration;
+use entail_expression::value::float;
+use entail_expression::value::gregorian::Gregorian;
 use entail_expression::value::instant::{Instant, InstantKind};
 use entail_expression::value::number::Number;
 use entail_expression::value::{Lexical, LiteralKind, Typed, View};
-use oxrdf::vocab::xsd;
-use oxrdf::{NamedNodeRef, Term, Triple};
-use oxsdatatypes::{Double, GDay, GMonth, GMonthDay, GYear, GYearMonth};
+use oxrdf::{Term, Triple};
 use std::str::FromStr;
 
 /// The sort key of a term: keys have the order of the terms.
@@ -66,22 +66,13 @@ fn typed(view: View<'_>, form: &str, datatype: &str) -> String {
         Ok(Typed::TooLarge) => true,
         _ => false,
     };
-    // Types that have no values in expressions.
-    let key = match NamedNodeRef::new_unchecked(datatype) {
-        xsd::G_YEAR => read(form).map(|value: GYear| moment("j0", value.to_be_bytes())),
-        xsd::G_YEAR_MONTH => read(form).map(|value: GYearMonth| moment("j1", value.to_be_bytes())),
-        xsd::G_MONTH => read(form).map(|value: GMonth| moment("j2", value.to_be_bytes())),
-        xsd::G_MONTH_DAY => read(form).map(|value: GMonthDay| moment("j3", value.to_be_bytes())),
-        xsd::G_DAY => read(form).map(|value: GDay| moment("j4", value.to_be_bytes())),
+    let key = match Gregorian::of(datatype) {
+        Some(kind) => kind.first_day(form).map(|day| format!("j{}{}", kind as u8, signed(day.utc_units()))),
         // A number with more digits than arithmetic has.
-        _ if is_too_large => read(form).map(|value: Double| number(Number::Double(value.into()))),
-        _ => None,
+        None if is_too_large => float::parse(form).map(|value| number(Number::Double(value))),
+        None => None,
     };
     key.unwrap_or_else(|| format!("l{form}\0{datatype}"))
-}
-
-fn read<T: FromStr>(form: &str) -> Option<T> {
-    form.parse().ok()
 }
 
 /// By the nearest double, then, as several exact numbers have the same one, by the digits.
@@ -116,13 +107,6 @@ fn digits(text: &str) -> String {
     }
     let complement = |c: char| c.to_digit(10).and_then(|digit| char::from_digit(9 - digit, 10)).unwrap_or(c);
     key.chars().map(complement).collect::<String>() + "~"
-}
-
-/// Seconds on the time line; the two bytes of the zone do not count.
-fn moment(kind: &str, bytes: [u8; 18]) -> String {
-    let mut seconds = [0; 16];
-    seconds.copy_from_slice(&bytes[..16]);
-    format!("{kind}{}", signed(i128::from_be_bytes(seconds)))
 }
 
 fn instant(instant: Instant) -> String {
@@ -210,9 +194,19 @@ mod tests {
             one(typed("01:00:00", "time")),
             one(typed("12:00:00", "time")),
             one(typed("-0044", "gYear")),
-            one(typed("2026", "gYear")),
+            one(typed("2026+01:00", "gYear")),
+            vec![typed("2026", "gYear"), typed("2026Z", "gYear")],
+            one(typed("2026-01:00", "gYear")),
             one(typed("12026", "gYear")),
+            one(typed("999999999", "gYear")),
             one(typed("2026-02", "gYearMonth")),
+            one(typed("12026-01", "gYearMonth")),
+            one(typed("--02", "gMonth")),
+            one(typed("--12", "gMonth")),
+            one(typed("--02-29", "gMonthDay")),
+            one(typed("--03-01", "gMonthDay")),
+            one(typed("---09", "gDay")),
+            one(typed("---31", "gDay")),
             one(typed("-P99999999999999Y", "yearMonthDuration")),
             one(typed("-P300000000000D", "dayTimeDuration")),
             one(typed("-P1Y", "yearMonthDuration")),
