@@ -16,8 +16,8 @@ pub type Files = BTreeMap<PathBuf, Vec<u8>>;
 const SMALL_CUT: u64 = 40;
 
 /// What happens to files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
     Flip,
     Cut,
     Delete,
@@ -28,6 +28,10 @@ enum Kind {
     AllStale,
 }
 
+/// Every kind.
+pub const ALL_KINDS: [Kind; 6] = [Kind::Flip, Kind::Cut, Kind::Delete, Kind::Swap, Kind::Stale, Kind::AllStale];
+
+/// The kinds as often as they are drawn.
 const KINDS: [Kind; 10] = [
     Kind::Flip,
     Kind::Flip,
@@ -44,6 +48,7 @@ const KINDS: [Kind; 10] = [
 /// A damage that was done.
 #[derive(Clone, Debug)]
 pub struct Damaged {
+    pub kind: Kind,
     /// What was done, for a person.
     pub what: String,
     /// The file that it was done to; none if all are of the earlier time.
@@ -78,52 +83,64 @@ pub fn write(directory: &Path, files: &Files) -> io::Result<()> {
     Ok(())
 }
 
-/// Does one damage to files that are `newest`, and were `older` at an earlier time.
+/// The sort of a file by its name: what is left of it without numbers.
+pub fn sort_of(name: &Path) -> String {
+    let name = name.file_name().unwrap_or(name.as_os_str()).to_string_lossy();
+    name.chars().filter(|character| !character.is_ascii_digit()).collect()
+}
+
+/// Does one damage to files that are `newest`, and were `older` at an earlier time. Files of each [sort](sort_of) are damaged
+/// equally often, however many there are.
 ///
 /// # Panics
 /// If there are no files.
 pub fn damage(random: &mut Random, newest: &Files, older: &Files) -> Damaged {
-    let names: Vec<&PathBuf> = newest.keys().collect();
-    let any = |random: &mut Random| names[random.below(names.len() as u64) as usize];
+    let mut sorts: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();
+    newest.keys().for_each(|name| sorts.entry(sort_of(name)).or_default().push(name));
+    let sorts: Vec<Vec<&PathBuf>> = sorts.into_values().collect();
+    let any = |random: &mut Random| {
+        let sort = &sorts[random.below(sorts.len() as u64) as usize];
+        sort[random.below(sort.len() as u64) as usize]
+    };
     let name = any(random);
     let (shown, length) = (name.display(), newest[name].len() as u64);
     let mut files = newest.clone();
     let mut put = |name: &PathBuf, bytes: &[u8]| _ = files.insert(name.clone(), bytes.to_vec());
     let kind = KINDS[random.below(KINDS.len() as u64) as usize];
-    let what = match kind {
+    let (kind, what) = match kind {
         Kind::Flip if length > 0 => {
             let bit = random.below(length * 8);
             let mut bytes = newest[name].clone();
             bytes[bit as usize / 8] ^= 1 << (bit % 8);
             put(name, &bytes);
-            format!("bit {bit} of {shown} flipped")
+            (kind, format!("bit {bit} of {shown} flipped"))
         }
         Kind::Cut if length > 0 => {
             let most = if random.below(2) == 0 { length.min(SMALL_CUT) } else { length };
             let cut = 1 + random.below(most);
             put(name, &newest[name][..(length - cut) as usize]);
-            format!("{shown} cut by {cut} of {length} bytes")
+            (kind, format!("{shown} cut by {cut} of {length} bytes"))
         }
         Kind::Swap => {
             let other = any(random);
             put(name, &newest[other]);
             put(other, &newest[name]);
-            format!("{shown} swapped with {}", other.display())
+            (kind, format!("{shown} swapped with {}", other.display()))
         }
         Kind::Stale if older.contains_key(name) => {
             put(name, &older[name]);
-            format!("{shown} as it was earlier")
+            (kind, format!("{shown} as it was earlier"))
         }
         Kind::AllStale => {
             files.clone_from(older);
-            return Damaged { what: "all files as they were earlier".to_owned(), file: None, files };
+            return Damaged { kind, what: "all files as they were earlier".to_owned(), file: None, files };
         }
         Kind::Flip | Kind::Cut | Kind::Stale | Kind::Delete => {
             files.remove(name);
-            format!("{shown} deleted")
+            (Kind::Delete, format!("{shown} deleted"))
         }
     };
-    Damaged { what, file: Some(name.clone()), files }
+    Damaged { kind, what, file: Some(name.clone()), files }
 }
 
 #[cfg(test)]
@@ -136,15 +153,13 @@ mod tests {
             |bytes: &[u8]| Files::from([("a/b".into(), bytes.to_vec()), ("c".into(), vec![]), ("d".into(), vec![7])]);
         let (newest, older) = (files(b"newest"), files(b"older"));
         let at = |seed| damage(&mut Random::new(seed), &newest, &older);
-        let mut kinds = BTreeMap::<&str, u32>::new();
+        let mut kinds = BTreeMap::<Kind, u32>::new();
         for seed in 0..500 {
             let damaged = at(seed);
             assert_eq!((&damaged.what, &damaged.files), (&at(seed).what, &at(seed).files));
-            let words = ["flipped", "cut", "deleted", "swapped", "it was", "they were"];
-            *kinds.entry(words.iter().find(|word| damaged.what.contains(**word)).expect("one of them")).or_default() +=
-                1;
+            *kinds.entry(damaged.kind).or_default() += 1;
         }
-        assert_eq!(kinds.len(), 6, "{kinds:?}");
+        assert!(kinds.keys().eq(&ALL_KINDS), "{kinds:?}");
         assert!(kinds.values().all(|count| *count > 10), "{kinds:?}");
     }
 

@@ -5,6 +5,7 @@ use super::tests::fill;
 use super::*;
 use entail_directory::damage::{self, Files};
 use entail_model::random::Random;
+use std::collections::BTreeSet;
 
 /// A number that can be set, to replay a damage or to try more.
 fn setting(name: &str, default: u64) -> u64 {
@@ -32,9 +33,10 @@ fn original() -> [(Files, State); 2] {
 
 #[test]
 fn a_damaged_file_is_no_other_state() {
-    let (count, seed) = (setting("ENTAIL_DAMAGES", 100), setting("ENTAIL_DAMAGE_SEED", 1));
+    let (count, seed) = (setting("ENTAIL_DAMAGES", 200), setting("ENTAIL_DAMAGE_SEED", 1));
     let [(newest, state), (older, state_then)] = original();
     let (mut same, mut refused, mut earlier) = (0, 0, 0);
+    let (mut kinds, mut sorts) = (BTreeSet::new(), BTreeSet::new());
     for seed in seed..seed + count {
         let damaged = damage::damage(&mut Random::new(seed), &newest, &older);
         println!("ENTAIL_DAMAGE_SEED={seed} ENTAIL_DAMAGES=1: {}", damaged.what);
@@ -54,7 +56,14 @@ fn a_damaged_file_is_no_other_state() {
                 refused += 1;
             }
         }
+        kinds.insert(damaged.kind);
+        sorts.extend(damaged.file.as_deref().map(damage::sort_of));
     }
-    println!("{same} the same, {refused} refused, {earlier} of the earlier time");
-    assert!(count < 100 || (same > 0 && refused > 0 && earlier > 0));
+    println!("{same} the same, {refused} refused, {earlier} of the earlier time, {sorts:?}");
+    if count >= 200 {
+        assert!(same > 0 && refused > 0 && earlier > 0);
+        assert!(kinds.iter().eq(&damage::ALL_KINDS), "{kinds:?}");
+        let present: BTreeSet<String> = newest.keys().map(|name| damage::sort_of(name)).collect();
+        assert_eq!(sorts, present, "a file of each sort was damaged");
+    }
 }

@@ -7,7 +7,7 @@ use entail_directory::damage::{self, Files};
 use entail_logic::columns::{Pair, Run};
 use entail_model::random::Random;
 use entail_model::{Attempt, Direction, Epoch, Fault, Mark, Reason, Relation, ShardId, TermId, TermKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const RELATION: Relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
@@ -182,13 +182,14 @@ fn shards() -> entail_model::ShardCount {
 
 #[test]
 fn a_damaged_file_is_no_wrong_answer() {
-    let (count, seed) = (setting("ENTAIL_DAMAGES", 100), setting("ENTAIL_DAMAGE_SEED", 1));
+    let (count, seed) = (setting("ENTAIL_DAMAGES", 200), setting("ENTAIL_DAMAGE_SEED", 1));
     let original = original();
     assert!(
         original.newest.keys().any(|name| name.extension().is_some_and(|found| found == "sst")),
         "there are tables"
     );
     let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let (mut kinds, mut sorts) = (BTreeSet::new(), BTreeSet::new());
     for seed in seed..seed + count {
         let damaged = damage::damage(&mut Random::new(seed), &original.newest, &original.older);
         println!("ENTAIL_DAMAGE_SEED={seed} ENTAIL_DAMAGES=1: {}", damaged.what);
@@ -196,10 +197,17 @@ fn a_damaged_file_is_no_wrong_answer() {
         println!("  {found:?}");
         assert!(found != Outcome::Older || damaged.file.is_none(), "one file has brought an earlier state back");
         *outcomes.entry(found).or_default() += 1;
+        kinds.insert(damaged.kind);
+        sorts.extend(damaged.file.as_deref().map(damage::sort_of));
     }
-    println!("{outcomes:?}");
-    let all = [Outcome::Right, Outcome::Refused, Outcome::Older];
-    assert!(count < 100 || all.iter().all(|outcome| outcomes.contains_key(outcome)), "{outcomes:?}");
+    println!("{outcomes:?} of {sorts:?}");
+    if count >= 200 {
+        let all = [Outcome::Right, Outcome::Refused, Outcome::Older];
+        assert!(all.iter().all(|outcome| outcomes.contains_key(outcome)), "{outcomes:?}");
+        assert!(kinds.iter().eq(&damage::ALL_KINDS), "{kinds:?}");
+        let present: BTreeSet<String> = original.newest.keys().map(|name| damage::sort_of(name)).collect();
+        assert_eq!(sorts, present, "a file of each sort was damaged");
+    }
 }
 
 /// The damage that was found first: RocksDB takes a manifest that ends early for one that a crash has torn, and deletes the
