@@ -126,8 +126,9 @@ impl Reader {
         Ok(ids)
     }
 
-    /// The canonical bytes of dictionary ids.
-    pub async fn fetch_texts(&self, ids: &[TermId]) -> Result<HashMap<TermId, Bytes>, Fault> {
+    /// The canonical bytes of dictionary ids: of each node's ids in order up to the one with which they have more than
+    /// `bytes_max` bytes.
+    async fn fetch_texts(&self, ids: &[TermId], bytes_max: u64) -> Result<HashMap<TermId, Bytes>, Fault> {
         let mut texts = HashMap::with_capacity(ids.len());
         let mut by_node: BTreeMap<NodeId, Vec<TermId>> = BTreeMap::new();
         for id in ids {
@@ -145,14 +146,15 @@ impl Reader {
         let span = info_span!("decode", "entail.terms" = missing as i64);
         let calls = by_node.into_iter().map(|(node, ids)| {
             let (holders, until) = (Arc::clone(&self.holders), self.cancel.deadline());
-            async move { decode(&holders.links[&node], ids, until).await }
+            async move { decode(&holders.links[&node], ids, bytes_max, until).await }
         });
         let found = match missing < TERMS_APART_MIN {
             true => try_join_all(calls).instrument(span).await?,
             false => self.apart(calls, &span).await?,
         };
         for (ids, found) in found {
-            if ids.len() != found.len() {
+            let bytes: u64 = found.iter().map(|text| text.len() as u64).sum();
+            if found.len() > ids.len() || found.len() < ids.len() && bytes <= bytes_max {
                 return Err(Fault::corrupt("a node gave texts of other terms"));
             }
             for (id, text) in ids.into_iter().zip(found) {
@@ -190,14 +192,19 @@ impl Reader {
     }
 }
 
-/// The canonical bytes of dictionary ids of one node, with their ids, in their order.
-async fn decode(link: &Link, mut ids: Vec<TermId>, until: Option<Instant>) -> Result<(Vec<TermId>, Vec<Bytes>), Fault> {
+/// The canonical bytes of the first dictionary ids of one node, with the ids, in their order.
+async fn decode(
+    link: &Link,
+    mut ids: Vec<TermId>,
+    bytes_max: u64,
+    until: Option<Instant>,
+) -> Result<(Vec<TermId>, Vec<Bytes>), Fault> {
     ids.sort_unstable();
     ids.dedup();
     let mut found = Vec::with_capacity(ids.len());
     // A copy: the received buffer holds the whole answer.
     let mut keep = |text: &[u8]| found.push(Bytes::copy_from_slice(text));
-    link.call(until, |node, call| node.texts(call, &ids, &mut keep)).await?;
+    link.call(until, |node, call| node.texts(call, &ids, bytes_max, &mut keep)).await?;
     Ok((ids, found))
 }
 
@@ -213,16 +220,24 @@ impl Cluster for Reader {
         }
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
+    fn texts(&self, ids: &[TermId], bytes_max: u64) -> Result<Texts, Interrupt> {
         if let Some(local) = self.local() {
-            return local.all_texts(ids);
+            return local.first_texts(ids, bytes_max);
         }
-        let found = self.block(self.fetch_texts(ids))?;
+        let found = self.block(self.fetch_texts(ids, bytes_max))?;
         let mut texts = Texts::new();
         for id in ids {
-            texts.push(found.get(id).ok_or_else(|| Fault::internal(format!("{id:?} has no text")))?);
+            // Each node's texts end somewhere, but none before its first.
+            let Some(text) = found.get(id) else { break };
+            texts.push(text);
+            if texts.bytes() as u64 > bytes_max {
+                break;
+            }
         }
-        Ok(texts)
+        match texts.is_empty() && !ids.is_empty() {
+            true => Err(Fault::internal(format!("{:?} has no text", ids[0])).into()),
+            false => Ok(texts),
+        }
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {

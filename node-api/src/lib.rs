@@ -70,11 +70,12 @@ pub trait NodeApi: Send + Sync + Debug {
     /// The ids of committed terms, given as canonical bytes.
     async fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault>;
 
-    /// Calls `show` with the canonical bytes of each dictionary id, in order; sorted ids cost least.
+    /// Calls `show` with the canonical bytes of dictionary ids, in order, up to the text with which they have more than
+    /// `bytes_max` bytes; sorted ids cost least.
     ///
     /// # Errors
     /// `Corrupt` for an id that the node did not give.
-    async fn texts(&self, call: Call, ids: &[TermId], show: Show<'_>) -> Result<(), Fault>;
+    async fn texts(&self, call: Call, ids: &[TermId], bytes_max: u64, show: Show<'_>) -> Result<(), Fault>;
 
     /// Stages asserted facts for an attempt.
     async fn stage(&self, call: Call, staged: Staged) -> Result<(), Fault>;
@@ -118,6 +119,6 @@ pub trait AtOnce {
     /// The ids of committed terms, as [`NodeApi::lookup`] gives them.
     fn lookup(&self, call: Call, terms: &[&[u8]]) -> Result<Vec<Option<TermId>>, Fault>;
 
-    /// Calls `show` with the canonical bytes of each id, as [`NodeApi::texts`] does.
-    fn texts(&self, call: Call, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault>;
+    /// Calls `show` with the canonical bytes of ids, as [`NodeApi::texts`] does.
+    fn texts(&self, call: Call, ids: &[TermId], bytes_max: u64, show: &mut dyn FnMut(&[u8])) -> Result<(), Fault>;
 }

@@ -122,8 +122,8 @@ impl NodeApi for Remote {
         Ok(ids.into_iter().map(|id| Some(id).filter(|id| *id != TermId::MAX)).collect())
     }
 
-    async fn texts(&self, call: Call, ids: &[TermId], show: Show<'_>) -> Result<(), Fault> {
-        let request = DecodeRequest { cluster: call.cluster.0, ids: convert::ids_to_bytes(ids) };
+    async fn texts(&self, call: Call, ids: &[TermId], bytes_max: u64, show: Show<'_>) -> Result<(), Fault> {
+        let request = DecodeRequest { cluster: call.cluster.0, ids: convert::ids_to_bytes(ids), bytes_max };
         let response = answer(self.client().decode(self.request(call, Some(SHORT), request)).await)?;
         convert::term_refs(&response.terms.unwrap_or_default())?.into_iter().for_each(show);
         Ok(())

@@ -119,8 +119,8 @@ impl NodeApi for Local {
         self.call(call, "entail.internal.v1.NodeService/Lookup", work).await
     }
 
-    async fn texts(&self, call: Call, ids: &[TermId], show: Show<'_>) -> Result<(), Fault> {
-        let work = async { here(|| self.node.context.store.show_texts(ids, show)) };
+    async fn texts(&self, call: Call, ids: &[TermId], bytes_max: u64, show: Show<'_>) -> Result<(), Fault> {
+        let work = async { here(|| self.node.context.store.show_texts(ids, bytes_max, show)) };
         self.call(call, "entail.internal.v1.NodeService/Decode", work).await
     }
 
@@ -232,9 +232,9 @@ impl AtOnce for Local {
         caught("call", || self.node.context.store.lookup(terms))
     }
 
-    fn texts(&self, call: Call, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+    fn texts(&self, call: Call, ids: &[TermId], bytes_max: u64, show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
         self.node.context.check_cluster(call.cluster.0)?;
-        caught("call", || self.node.context.store.show_texts(ids, show))
+        caught("call", || self.node.context.store.show_texts(ids, bytes_max, show))
     }
 }
 

@@ -97,7 +97,10 @@ impl NodeService for Services {
     async fn decode(&self, request: Request<DecodeRequest>) -> Reply<DecodeResponse> {
         let request = request.into_inner();
         let decode = move |node: &Operations| {
-            let texts = node.context.store.texts(&convert::ids_from_bytes(&request.ids)?)?;
+            let ids = convert::ids_from_bytes(&request.ids)?;
+            let bytes_max = if request.bytes_max == 0 { u64::MAX } else { request.bytes_max };
+            let mut texts: Vec<Vec<u8>> = Vec::with_capacity(ids.len());
+            node.context.store.show_texts(&ids, bytes_max, &mut |text| texts.push(text.to_vec()))?;
             Ok(DecodeResponse { terms: Some(convert::terms(texts.iter().map(|text| &**text))) })
         };
         self.reply(request.cluster, decode).await

@@ -10,6 +10,9 @@ use entail_model::{Fault, NodeId, TermId, term};
 use oxrdf::Term;
 use std::sync::Arc;
 
+/// Bytes of texts that are decoded at a time.
+const DECODED_BYTES_MAX: u64 = 16 << 20;
+
 /// The cluster at one epoch.
 pub trait Cluster: Send + Sync {
     /// Placement facts and statistics of the epoch, for the compiler.
@@ -20,25 +23,31 @@ pub trait Cluster: Send + Sync {
     /// Callers pass no terms with an inline id.
     fn lookup(&self, terms: &[Vec<u8>]) -> Result<Vec<Option<TermId>>, Interrupt>;
 
-    /// The canonical bytes of dictionary ids, in order. Sorted ids without repetitions cost least.
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt>;
+    /// The canonical bytes of the first of some dictionary ids, in order: up to the one with which they have more than
+    /// `bytes_max` bytes, or of all of them. The ids are sorted and differ.
+    fn texts(&self, ids: &[TermId], bytes_max: u64) -> Result<Texts, Interrupt>;
 
-    /// The terms of dictionary and inline ids, in order.
+    /// The terms of dictionary and inline ids, in order. The ids are sorted and differ.
     fn decode(&self, ids: &[TermId]) -> Result<Vec<Term>, Interrupt> {
-        let asked: Vec<TermId> = ids.iter().copied().filter(|id| term::inline_term(*id).is_none()).collect();
-        let texts = self.texts(&asked)?;
-        if texts.len() != asked.len() {
-            return Err(Fault::internal("not every term was decoded").into());
-        }
-        let mut next = 0;
-        let mut decode = |id: &TermId| match term::inline_term(*id) {
-            Some(term) => Ok(term),
-            None => {
-                next += 1;
-                term::decode(texts.get(next - 1))
+        let mut terms = Vec::with_capacity(ids.len());
+        let mut texts = (Texts::new(), 0);
+        for (at, id) in ids.iter().enumerate() {
+            if let Some(term) = term::inline_term(*id) {
+                terms.push(term);
+                continue;
             }
-        };
-        Ok(ids.iter().map(&mut decode).collect::<Result<_, Fault>>()?)
+            if texts.1 == texts.0.len() {
+                let rest: Vec<TermId> =
+                    ids[at..].iter().copied().filter(|id| term::inline_term(*id).is_none()).collect();
+                texts = (self.texts(&rest, DECODED_BYTES_MAX)?, 0);
+                if texts.0.is_empty() {
+                    return Err(Fault::internal("not every term was decoded").into());
+                }
+            }
+            terms.push(term::decode(texts.0.get(texts.1))?);
+            texts.1 += 1;
+        }
+        Ok(terms)
     }
 
     /// Starts a plan on all nodes.
@@ -104,6 +113,11 @@ impl Texts {
     /// Is there no text?
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// Bytes of all texts.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Adds the canonical bytes of a term.

@@ -166,9 +166,15 @@ impl Cluster for MemoryCluster {
         Ok(terms.iter().map(|term| self.dictionary.ids.get(term).copied()).collect())
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<AnswerTexts, Interrupt> {
-        let mut texts = AnswerTexts::new();
-        self.dictionary.texts(ids)?.iter().for_each(|text| texts.push(text));
+    fn texts(&self, ids: &[TermId], bytes_max: u64) -> Result<AnswerTexts, Interrupt> {
+        let (mut texts, mut bytes) = (AnswerTexts::new(), 0);
+        for text in self.dictionary.texts(ids)? {
+            texts.push(&text);
+            bytes += text.len() as u64;
+            if bytes > bytes_max {
+                break;
+            }
+        }
         Ok(texts)
     }
 

@@ -72,15 +72,15 @@ impl LocalSnapshot {
         Placement { version: map.version, holders: map.holders.iter().map(|node| NodeId(*node)).collect() }
     }
 
-    /// The texts of terms.
-    pub fn all_texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
+    /// The texts of the first terms, as [`Cluster::texts`] gives them.
+    pub fn first_texts(&self, ids: &[TermId], bytes_max: u64) -> Result<Texts, Interrupt> {
         let mut texts = Texts::new();
         if !ids.is_empty() {
             let span = info_span!("decode", "entail.terms" = ids.len() as i64);
             let mut push = |text: &[u8]| texts.push(text);
-            span.in_scope(|| self.ask(|node, call| node.texts(call, ids, &mut push)))?;
+            span.in_scope(|| self.ask(|node, call| node.texts(call, ids, bytes_max, &mut push)))?;
         }
-        match texts.len() == ids.len() {
+        match texts.len() == ids.len() || texts.bytes() as u64 > bytes_max {
             true => Ok(texts),
             false => Err(Fault::new(Reason::Internal, "a node gave texts of other terms").into()),
         }
@@ -109,12 +109,12 @@ impl Cluster for LocalSnapshot {
         Ok(ids)
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
+    fn texts(&self, ids: &[TermId], bytes_max: u64) -> Result<Texts, Interrupt> {
         // The text of a triple term is decoded recursively, as deep as it nests, so not on a thread of the async runtime.
         if ids.iter().any(|id| id.kind() == TermKind::Triple) {
             return Err(Interrupt::Fallback);
         }
-        self.all_texts(ids)
+        self.first_texts(ids, bytes_max)
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {

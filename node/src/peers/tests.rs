@@ -39,7 +39,7 @@ impl NodeApi for Peer {
         unreachable!("{ONLY_EXCHANGE}")
     }
 
-    async fn texts(&self, _: Call, _: &[TermId], _: Show<'_>) -> Result<(), Fault> {
+    async fn texts(&self, _: Call, _: &[TermId], _: u64, _: Show<'_>) -> Result<(), Fault> {
         unreachable!("{ONLY_EXCHANGE}")
     }
 

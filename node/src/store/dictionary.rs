@@ -224,12 +224,19 @@ impl Dictionary {
         Ok(texts)
     }
 
-    /// Shows the texts of terms in the order of `ids`, from the blocks that hold them.
+    /// Shows the texts of terms in the order of `ids`, from the blocks that hold them, up to the one with which they have more than
+    /// `bytes_max` bytes.
     ///
     /// # Errors
     /// `Corrupt` for an id that this dictionary did not give.
-    pub fn show_texts(&self, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+    pub fn show_texts(&self, ids: &[TermId], bytes_max: u64, show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
         let mut last: Option<(ShardId, u64, Arc<Texts>)> = None;
+        let mut bytes = 0;
+        let mut counted = |text: &[u8]| {
+            bytes += text.len() as u64;
+            show(text);
+            bytes > bytes_max
+        };
         for id in ids {
             let (shard, local) = id.home().zip(id.local()).ok_or_else(|| unknown(*id))?;
             let (slot, index) = (local / BLOCK_TERMS as u64, index_in_slot(local));
@@ -237,9 +244,12 @@ impl Dictionary {
                 Some((of, at, block)) if (of, at) == (shard, slot) && block.len() > index => block,
                 _ => self.slot(shard, local)?,
             };
-            match block.get(index) {
-                Some(text) if !text.is_empty() && term::kind_of(text)? == id.kind() => show(text),
-                _ => show(&self.text(*id, shard, local, &block)?),
+            let is_enough = match block.get(index) {
+                Some(text) if !text.is_empty() && term::kind_of(text)? == id.kind() => counted(text),
+                _ => counted(&self.text(*id, shard, local, &block)?),
+            };
+            if is_enough {
+                break;
             }
             last = Some((shard, slot, block));
         }

@@ -272,12 +272,13 @@ impl Store {
         self.dictionary()?.texts(ids)
     }
 
-    /// Shows the canonical bytes of terms, in the order of `ids`, without a copy; sorted ids cost least.
+    /// Shows the canonical bytes of terms, in the order of `ids`, without a copy, up to the one with which they have more than
+    /// `bytes_max` bytes; sorted ids cost least.
     ///
     /// # Errors
     /// `Corrupt` for an id that this store did not give.
-    pub fn show_texts(&self, ids: &[TermId], show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
-        self.dictionary()?.show_texts(ids, show)
+    pub fn show_texts(&self, ids: &[TermId], bytes_max: u64, show: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+        self.dictionary()?.show_texts(ids, bytes_max, show)
     }
 
     /// A store for the chunks of new runs. Chunks of sealed runs are kept; the others are deleted when the last reference to

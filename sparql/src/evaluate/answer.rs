@@ -5,7 +5,6 @@
 //! time.
 
 use crate::cluster::Interrupt;
-use crate::evaluate::cells::Cells;
 use crate::evaluate::operator::{self, Operator};
 use crate::evaluate::run::{Env, Run};
 use crate::plan::codes::{Codes, RowSet};
@@ -14,8 +13,6 @@ use crate::plan::profile::Profiles;
 use crate::plan::union::{UnionPlan, UnionRows};
 use crate::session::code::Code;
 use crate::session::{Session, lock};
-use entail_model::Fault;
-use oxrdf::Term;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
@@ -157,7 +154,8 @@ impl Operators {
                 batch.read(row, &mut codes);
                 blocks.add(&codes);
             }
-            if blocks.is_full() {
+            let is_large = || forgets && run.session.computed_bytes() > run.session.texts_max();
+            if blocks.is_full() || is_large() {
                 if blocks.flush()?.is_break() {
                     return Ok(());
                 }
@@ -168,10 +166,4 @@ impl Operators {
         }
         blocks.flush().map(|_| ())
     }
-}
-
-/// The terms of a block.
-pub fn decode(session: &Session, block: &Block) -> Result<Vec<Option<Term>>, Fault> {
-    let cells = Cells::of(session, block)?;
-    (0..block.cells.len()).map(|cell| cells.term(cell)).collect()
 }

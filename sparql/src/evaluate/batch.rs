@@ -1,6 +1,7 @@
 //! Batches: rows of codes, by columns.
 
 use crate::session::code::{Code, UNBOUND};
+use std::borrow::Cow;
 
 /// Rows of a first batch, which is small so that the first rows arrive early, and of later ones.
 const ROWS_FIRST: usize = 64;
@@ -38,6 +39,11 @@ impl Batch {
     pub fn gather(&self, rows: &[u32]) -> Self {
         let column = |column: &Vec<Code>| rows.iter().map(|row| column[*row as usize]).collect();
         Self { rows: rows.len(), columns: self.columns.iter().map(column).collect() }
+    }
+
+    /// The rows from `start`, at most `length`; the batch itself if these are all.
+    pub fn piece(&self, start: usize, length: usize) -> Cow<'_, Self> {
+        if start == 0 && length >= self.rows { Cow::Borrowed(self) } else { Cow::Owned(self.slice(start, length)) }
     }
 
     /// The rows from `start`, at most `length`.

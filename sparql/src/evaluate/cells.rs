@@ -1,27 +1,55 @@
-//! The cells of a block of rows as the canonical bytes of their terms.
+//! The cells of a block of rows as the canonical bytes of their terms, as many rows at a time as the memory for texts has room
+//! for.
 
 use crate::cluster::{Interrupt, Texts};
 use crate::evaluate::answer::Block;
 use crate::session::Session;
-use crate::session::code::{UNBOUND, is_computed, is_stored};
+use crate::session::code::{Code, UNBOUND, is_computed, is_stored};
+use crate::session::texts::Fit;
 use entail_model::{Fault, TermId, term};
 use oxrdf::Term;
+use std::ops::ControlFlow;
 
-/// The texts of a block's cells, row after row.
+/// The texts of some cells, row after row.
 pub struct Cells {
     texts: Texts,
     /// Each cell's text.
     at: Vec<Option<u32>>,
 }
 
+/// Receives rows of a block with their cells; returns whether to continue.
+pub type Receiver<'r> = &'r mut dyn FnMut(usize, &Cells) -> Result<ControlFlow<()>, Interrupt>;
+
 impl Cells {
-    /// Looks up the texts of the block's cells, each term once.
-    pub fn of(session: &Session, block: &Block) -> Result<Self, Interrupt> {
+    /// Passes the rows of a block to `receive`, with the texts of their cells.
+    pub fn of_block(session: &Session, block: &Block, receive: Receiver<'_>) -> Result<ControlFlow<()>, Interrupt> {
+        let (mut row, mut at_once, mut held) = (0, block.rows, session.reservation());
+        while row < block.rows {
+            at_once = at_once.min(block.rows - row);
+            let cells = &block.cells[row * block.width..(row + at_once) * block.width];
+            match Self::of(session, cells, at_once)? {
+                Fit::Rows(fewer) => at_once = fewer,
+                Fit::Whole(cells) => {
+                    held.set(cells.texts.bytes())?;
+                    if receive(at_once, &cells)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    row += at_once;
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Looks up the texts of the cells of some rows, each term once. Those of one row always fit.
+    fn of(session: &Session, cells: &[Code], rows: usize) -> Result<Fit<Self>, Interrupt> {
         session.check()?;
-        let mut at = vec![None; block.cells.len()];
+        let bytes_max = session.texts_max();
+        let is_over = |texts: &Texts| rows > 1 && texts.bytes() as u64 > bytes_max;
+        let mut at = vec![None; cells.len()];
         let mut known = Texts::new();
-        let mut ids: Vec<(TermId, u32)> = Vec::with_capacity(block.cells.len());
-        for (place, cell) in block.cells.iter().enumerate() {
+        let mut ids: Vec<(TermId, u32)> = Vec::with_capacity(cells.len());
+        for (place, cell) in cells.iter().enumerate() {
             if *cell == UNBOUND {
                 continue;
             }
@@ -29,13 +57,9 @@ impl Cells {
                 ids.push((*cell, place as u32));
                 continue;
             }
-            match term::inline_term(*cell) {
-                Some(term) => known.push_term(&term),
-                None if is_computed(*cell) => match session.computed(*cell) {
-                    Some(text) => known.push(&text),
-                    None => return Err(Fault::internal("a computed term that the query does not know").into()),
-                },
-                None => return Err(Fault::corrupt("an id that is no term").into()),
+            push_text(session, *cell, &mut known)?;
+            if is_over(&known) {
+                return Ok(Fit::fewer(rows, place as f64 / cells.len() as f64));
             }
             at[place] = Some(known.len() as u32 - 1);
         }
@@ -44,9 +68,19 @@ impl Cells {
         }
         let mut distinct: Vec<TermId> = ids.iter().map(|(id, _)| *id).collect();
         distinct.dedup();
-        let mut texts = session.cluster.texts(&distinct)?;
-        if texts.len() != distinct.len() {
-            return Err(Fault::internal("not every term was decoded").into());
+        let mut texts = Texts::new();
+        while texts.len() < distinct.len() {
+            let more = session.cluster.texts(&distinct[texts.len()..], bytes_max)?;
+            if more.is_empty() {
+                return Err(Fault::internal("not every term was decoded").into());
+            }
+            match texts.is_empty() {
+                true => texts = more,
+                false => texts.append(&more),
+            }
+            if is_over(&texts) {
+                return Ok(Fit::fewer(rows, texts.len() as f64 / distinct.len() as f64));
+            }
         }
         let mut number = 0;
         for (id, place) in ids {
@@ -59,10 +93,10 @@ impl Cells {
             // Texts that needed no lookup come after those that did.
             let first = texts.len() as u32;
             texts.append(&known);
-            let moved = block.cells.iter().zip(&mut at).filter(|(cell, _)| !is_stored(**cell));
+            let moved = cells.iter().zip(&mut at).filter(|(cell, _)| !is_stored(**cell));
             moved.for_each(|(_, at)| *at = at.map(|number| number + first));
         }
-        Ok(Self { texts, at })
+        Ok(Fit::Whole(Self { texts, at }))
     }
 
     /// The text of a cell, by its index over all rows; `None` if it is unbound.
@@ -74,4 +108,22 @@ impl Cells {
     pub fn term(&self, cell: usize) -> Result<Option<Term>, Fault> {
         self.get(cell).map(term::decode).transpose()
     }
+
+    /// The terms of all cells.
+    pub fn terms(&self) -> Result<Vec<Option<Term>>, Fault> {
+        (0..self.at.len()).map(|cell| self.term(cell)).collect()
+    }
+}
+
+/// Adds the text of a term that the dictionary does not have.
+fn push_text(session: &Session, cell: Code, texts: &mut Texts) -> Result<(), Fault> {
+    match term::inline_term(cell) {
+        Some(term) => texts.push_term(&term),
+        None if is_computed(cell) => match session.computed(cell) {
+            Some(text) => texts.push(&text),
+            None => return Err(Fault::internal("a computed term that the query does not know")),
+        },
+        None => return Err(Fault::corrupt("an id that is no term")),
+    }
+    Ok(())
 }

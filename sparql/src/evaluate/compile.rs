@@ -4,27 +4,25 @@
 //! patterns that share variables with what is there are walked row by row.
 
 mod estimate;
+mod expression;
 mod join;
 
-use crate::evaluate::expression::{Expression, Input};
-use crate::evaluate::operator::exists::Exists;
 use crate::evaluate::operator::facts::{GraphRef, Place};
 use crate::evaluate::operator::path::{Heading, Path, PathPattern};
-use crate::evaluate::operator::{Kind, Operator, Shared};
+use crate::evaluate::operator::{Kind, Operator};
 use crate::plan::leaf::LeafPlan;
 use crate::rewrite::body::blank_variable;
 use crate::rewrite::fold::{Aggregate, Group, SortOrder};
 use crate::session::Session;
 use crate::session::code::{Code, UNBOUND};
-use entail_expression::{Evaluator, Program};
 use entail_model::{Fault, Reason};
 use entail_syntax::algebra::{
     self, AggregateExpression, GraphPattern, NamedNodePattern, OrderExpression, PropertyPathExpression, TermPattern,
 };
 use oxrdf::{Term, Variable};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
 /// A compiled pattern.
 pub struct Compiled {
@@ -95,11 +93,13 @@ impl Compiler<'_> {
             GraphPattern::Reduced { inner } => self.pattern(inner, graph),
             GraphPattern::Slice { inner, start, length } => {
                 let inner = self.pattern(inner, graph)?;
-                let (variables, detail) = (inner.variables.clone(), format!("from {start}, {length:?}"));
+                let (variables, detail) = (inner.variables.clone(), range(*start, *length));
                 let kind = Kind::Slice { inner, start: *start, length: *length };
                 Ok(self.operator(kind, variables, Some(detail)))
             }
             GraphPattern::Group { inner, variables, aggregates } => self.group(inner, variables, aggregates, graph),
+            // A silent service that fails gives one solution that binds nothing.
+            GraphPattern::Service { silent: true, .. } => Ok(self.unit()),
             GraphPattern::Service { name, .. } => {
                 let message = format!("SERVICE {name}: queries to other endpoints are not supported yet");
                 Err(Fault::new(Reason::Unsupported, message))
@@ -113,7 +113,7 @@ impl Compiler<'_> {
 
     /// One solution that binds nothing.
     fn unit(&mut self) -> Arc<Operator> {
-        self.operator(Kind::Table(vec![UNBOUND]), Vec::new(), Some("1 rows".to_owned()))
+        self.operator(Kind::Table(vec![UNBOUND]), Vec::new(), Some("1 row".to_owned()))
     }
 
     fn table(&mut self, variables: &[Variable], bindings: &[Vec<Option<Term>>]) -> Made {
@@ -129,7 +129,7 @@ impl Compiler<'_> {
                 codes.push(UNBOUND);
             }
         }
-        let detail = format!("{} rows", bindings.len());
+        let detail = if bindings.len() == 1 { "1 row".to_owned() } else { format!("{} rows", bindings.len()) };
         Ok(self.operator(Kind::Table(codes), variables.to_vec(), Some(detail)))
     }
 
@@ -193,19 +193,6 @@ impl Compiler<'_> {
         let variables = inner.variables.clone();
         let conditions = self.conditions(condition, &variables, graph)?;
         Ok(self.operator(Kind::Filter { inner, conditions }, variables, Some(condition.to_string())))
-    }
-
-    /// The parts of a condition, those with EXISTS last.
-    fn conditions(
-        &mut self,
-        condition: &algebra::Expression,
-        variables: &[Variable],
-        graph: &GraphRef,
-    ) -> Result<Vec<Shared>, Fault> {
-        let mut parts = Vec::new();
-        crate::algebra::expression::conjuncts(condition.clone(), &mut parts);
-        parts.sort_by_key(|part| !algebra::exists_patterns(part).is_empty());
-        parts.iter().map(|part| self.expression(part, variables, graph)).collect()
     }
 
     fn union(&mut self, pattern: &GraphPattern, graph: &GraphRef) -> Made {
@@ -329,82 +316,16 @@ impl Compiler<'_> {
         let group = Group { by, aggregates: found };
         Ok(self.operator(Kind::Group { inner, group, forgets: AtomicBool::new(false) }, variables, Some(detail)))
     }
-
-    /// An expression over columns.
-    fn expression(
-        &mut self,
-        expression: &algebra::Expression,
-        columns: &[Variable],
-        graph: &GraphRef,
-    ) -> Result<Shared, Fault> {
-        let mut inputs: Vec<Input> = Vec::new();
-        let mut exists = Vec::new();
-        let plain = algebra::map(expression.clone(), &mut |part| match part {
-            algebra::Expression::Exists(pattern) => {
-                exists.push(*pattern);
-                Variable::new_unchecked(format!("_:exists:{}", exists.len() - 1)).into()
-            }
-            other => other,
-        });
-        for pattern in &exists {
-            inputs.push(Input::Exists(self.exists(pattern, columns, graph)?));
-        }
-        let mut names: Vec<Variable> =
-            (0..exists.len()).map(|number| Variable::new_unchecked(format!("_:exists:{number}"))).collect();
-        let program = Program::of_algebra(&plain, &mut |variable| {
-            let place = names.iter().position(|name| name == variable).unwrap_or_else(|| {
-                let column = columns.iter().position(|column| column == variable);
-                names.push(variable.clone());
-                inputs.push(Input::Variable(variable.clone(), column));
-                names.len() - 1
-            });
-            u32::try_from(place).ok()
-        })?;
-        let reads_ids = program.is_decided_by_ids();
-        let evaluator = Evaluator::new(program)?;
-        Ok(Arc::new(Mutex::new(Expression { evaluator, inputs, reads_ids })))
-    }
-
-    fn exists(&mut self, pattern: &GraphPattern, columns: &[Variable], graph: &GraphRef) -> Result<Exists, Fault> {
-        let before = self.outer.clone();
-        self.outer.extend(columns.iter().cloned());
-        let inner = self.pattern(pattern, graph);
-        let outer = std::mem::replace(&mut self.outer, before);
-        let mut mentioned = BTreeSet::new();
-        mention(pattern, &mut mentioned);
-        let correlated = mentioned.into_iter().filter(|variable| outer.contains(variable));
-        let correlated = correlated.map(|variable| {
-            let column = columns.iter().position(|column| *column == variable);
-            (variable, column)
-        });
-        Ok(Exists::new(inner?, correlated.collect()))
-    }
-}
-
-/// All variables in a pattern, those of its expressions included.
-fn mention(pattern: &GraphPattern, found: &mut BTreeSet<Variable>) {
-    match pattern {
-        GraphPattern::Bgp { .. }
-        | GraphPattern::Path { .. }
-        | GraphPattern::Values { .. }
-        | GraphPattern::Leaf { .. }
-        | GraphPattern::Project { .. }
-        | GraphPattern::Group { .. } => {
-            pattern.on_in_scope_variable(&mut |variable| _ = found.insert(variable.clone()))
-        }
-        GraphPattern::Graph { name: NamedNodePattern::Variable(variable), .. }
-        | GraphPattern::Extend { variable, .. } => _ = found.insert(variable.clone()),
-        _ => {}
-    }
-    for expression in algebra::expressions(pattern) {
-        found.extend(algebra::variables(expression));
-        algebra::exists_patterns(expression).into_iter().for_each(|pattern| mention(pattern, found));
-    }
-    algebra::children(pattern).into_iter().for_each(|child| mention(child, found));
 }
 
 fn words(variables: &[Variable]) -> String {
     variables.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn range(start: usize, length: Option<usize>) -> String {
+    let start = (start > 0).then(|| format!("without the first {start}"));
+    let length = length.map(|length| format!("{length} at most"));
+    start.into_iter().chain(length).collect::<Vec<_>>().join(", ")
 }
 
 fn text(aggregate: &AggregateExpression) -> String {

@@ -1,14 +1,16 @@
-//! Single patterns, looked up while the coordinator evaluates: for property paths, EXISTS and DESCRIBE.
+//! Single patterns, looked up while the coordinator evaluates: for property paths, EXISTS, GRAPH and DESCRIBE.
 //!
-//! Each lookup is a plan of one atom. Answers are cached for the query, up to a limit; a small relation that is looked
-//! up often is fetched once and answered from memory.
+//! Each lookup is a plan of one atom. Answers are cached for the query, up to a limit; a small relation that is looked up often
+//! is fetched once and answered from memory. The cache counts as memory of the query, and is emptied when rows need the room.
 
 use crate::cluster::Wanted;
+use crate::session::memory::{Cache, Reservation};
 use crate::session::{Session, lock};
 use entail_logic::eval::Batch;
 use entail_logic::plan::{Arg, Atom, GraphScope, Plan, Slot, compile};
-use entail_model::{Fault, TermId};
+use entail_model::{Fault, Relation, TermId};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// Bytes of kept answers and relations.
@@ -17,6 +19,10 @@ const KEPT_BYTES_MAX: usize = 256 << 20;
 const FETCH_AFTER: u32 = 32;
 /// Facts of a relation that may be fetched whole.
 const FETCH_FACTS_MAX: u64 = 4_000_000;
+/// Bytes of an answer beside its facts: its key and its place in the cache.
+const ANSWER_BYTES: usize = 192;
+/// Facts after which the memory of an answer that is being cached is counted again.
+const COUNTED_AFTER: usize = 1 << 10;
 
 /// Which graph a lookup reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,21 +55,50 @@ pub struct Found {
 /// The lookups of one query.
 pub struct Lookups {
     session: Arc<Session>,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<KeptFacts>,
 }
+
+/// The cache. What it gives out is counted until no operator reads it.
+#[derive(Default)]
+struct KeptFacts(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    answers: HashMap<Lookup, Arc<Vec<Found>>>,
+    answers: HashMap<Lookup, Arc<Facts>>,
+    /// How often a relation was looked up; kept when the rest is forgotten, so that no relation is fetched again and again.
     asked: HashMap<(From, TermId), u32>,
     relations: HashMap<(From, TermId), Arc<Pairs>>,
     bytes: usize,
+}
+
+/// The facts of an answer.
+struct Facts {
+    found: Vec<Found>,
+    _held: Reservation,
 }
 
 /// A relation in memory, sorted both ways.
 struct Pairs {
     out: Vec<(TermId, TermId)>,
     back: Vec<(TermId, TermId)>,
+    _held: Reservation,
+}
+
+impl Cache for KeptFacts {
+    fn clear(&self) {
+        let mut kept = lock(&self.0);
+        kept.bytes = 0;
+        let forgotten = (std::mem::take(&mut kept.answers), std::mem::take(&mut kept.relations));
+        drop(kept);
+        drop(forgotten);
+    }
+}
+
+impl KeptFacts {
+    /// Is there room for more?
+    fn has_room(&self, bytes: usize) -> bool {
+        lock(&self.0).bytes + bytes <= KEPT_BYTES_MAX
+    }
 }
 
 /// A stream of facts.
@@ -72,7 +107,10 @@ pub type Answer = Box<dyn Iterator<Item = Result<Found, Fault>>>;
 impl Lookups {
     /// Lookups with an empty cache.
     pub fn new(session: Arc<Session>) -> Self {
-        Self { session, kept: Arc::default() }
+        let kept = Arc::new(KeptFacts::default());
+        let cache: Arc<dyn Cache> = Arc::clone(&kept) as _;
+        session.memory.add_cache(Arc::downgrade(&cache));
+        Self { session, kept }
     }
 
     /// The facts that match.
@@ -81,23 +119,29 @@ impl Lookups {
         if let Some(predicate) = lookup.predicate
             && let Some(pairs) = self.relation(lookup, predicate)?
         {
-            return Ok(Box::new(pairs.find(lookup, predicate).into_iter().map(Ok)));
+            return Ok(Box::new(pairs.find(lookup, predicate)));
         }
-        if let Some(answer) = lock(&self.kept).answers.get(&lookup).cloned() {
-            return Ok(Box::new((0..answer.len()).map(move |index| Ok(answer[index]))));
+        if let Some(answer) = lock(&self.kept.0).answers.get(&lookup).cloned() {
+            return Ok(Box::new((0..answer.found.len()).map(move |index| Ok(answer.found[index]))));
         }
-        let Some((plan, shape)) = self.plan(lookup) else { return Ok(Box::new(std::iter::empty())) };
+        let Some(stream) = self.stream(lookup)? else { return Ok(Box::new(std::iter::empty())) };
+        let (found, held) = (Some(Vec::new()), self.session.reservation());
+        Ok(Box::new(Recorder { stream, lookup, found, held, kept: Arc::clone(&self.kept) }))
+    }
+
+    /// The facts from the cluster; `None` if the dataset has no such graph.
+    fn stream(&self, lookup: Lookup) -> Result<Option<Stream>, Fault> {
+        let Some((plan, shape)) = self.plan(lookup) else { return Ok(None) };
         let rows = self.session.cluster.execute(Arc::new(plan), Wanted::default())?;
-        let stream =
-            Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
-        Ok(Box::new(Recorder { stream, lookup, found: Some(Vec::new()), kept: Arc::clone(&self.kept) }))
+        let session = Arc::clone(&self.session);
+        Ok(Some(Stream { session, rows, shape, batch: Batch::default(), at: 0, is_over: false }))
     }
 
     /// The relation in memory, if it is cached or worth fetching now.
     fn relation(&self, lookup: Lookup, predicate: TermId) -> Result<Option<Arc<Pairs>>, Fault> {
         let key = (lookup.from, predicate);
         {
-            let mut kept = lock(&self.kept);
+            let mut kept = lock(&self.kept.0);
             if let Some(pairs) = kept.relations.get(&key) {
                 return Ok(Some(Arc::clone(pairs)));
             }
@@ -107,27 +151,38 @@ impl Lookups {
                 return Ok(None);
             }
         }
-        let whole = Lookup { subject: None, object: None, ..lookup };
-        let facts = self.session.context.stats.iter().filter(|(relation, _)| relation.predicate == predicate);
-        let facts: u64 = facts.map(|(_, stats)| stats.facts).sum();
-        let bytes = facts as usize * 2 * size_of::<(TermId, TermId)>();
-        if facts > FETCH_FACTS_MAX || lock(&self.kept).bytes + bytes > KEPT_BYTES_MAX {
+        let facts = self.facts(lookup.from, predicate);
+        let bytes = |facts: usize| facts * 2 * size_of::<(TermId, TermId)>();
+        let mut held = self.session.reservation();
+        let is_small = facts <= FETCH_FACTS_MAX && self.kept.has_room(bytes(facts as usize));
+        if !is_small || held.set(bytes(facts as usize)).is_err() {
             return Ok(None);
         }
-        let Some((plan, shape)) = self.plan(whole) else { return Ok(None) };
-        let rows = self.session.cluster.execute(Arc::new(plan), Wanted::default())?;
-        let stream =
-            Stream { session: Arc::clone(&self.session), rows, shape, batch: Batch::default(), at: 0, is_over: false };
+        let Some(stream) = self.stream(Lookup { subject: None, object: None, ..lookup })? else { return Ok(None) };
         let mut out =
             stream.map(|found| found.map(|found| (found.subject, found.object))).collect::<Result<Vec<_>, _>>()?;
         out.sort_unstable();
         let mut back: Vec<_> = out.iter().map(|(subject, object)| (*object, *subject)).collect();
         back.sort_unstable();
-        let pairs = Arc::new(Pairs { out, back });
-        let mut kept = lock(&self.kept);
+        let bytes = bytes(out.capacity());
+        held.set(bytes)?;
+        let pairs = Arc::new(Pairs { out, back, _held: held });
+        let mut kept = lock(&self.kept.0);
         kept.bytes += bytes;
         kept.relations.insert(key, Arc::clone(&pairs));
         Ok(Some(pairs))
+    }
+
+    /// How many facts the relation has, at most.
+    fn facts(&self, from: From, predicate: TermId) -> u64 {
+        let only = match (from, &self.session.dataset.default) {
+            (From::Named(graph), _) => Some(graph),
+            (From::Default, Some(GraphScope::One(graph))) => Some(*graph),
+            _ => None,
+        };
+        let of =
+            |relation: &Relation| relation.predicate == predicate && only.is_none_or(|graph| graph == relation.graph);
+        self.session.context.stats.iter().filter(|(relation, _)| of(relation)).map(|(_, stats)| stats.facts).sum()
     }
 
     /// The plan of a lookup, and the positions of its values; `None` if the dataset has no such graph.
@@ -169,22 +224,32 @@ fn is_value(arg: Arg) -> bool {
 }
 
 impl Pairs {
-    fn find(&self, lookup: Lookup, predicate: TermId) -> Vec<Found> {
-        let found = |(subject, object)| Found { subject, predicate, object, graph: None };
+    /// The facts that match.
+    fn find(self: Arc<Self>, lookup: Lookup, predicate: TermId) -> impl Iterator<Item = Result<Found, Fault>> {
+        let (places, is_back) = self.places(lookup);
+        places.map(move |at| {
+            let (subject, object) = match is_back {
+                false => self.out[at],
+                true => (self.back[at].1, self.back[at].0),
+            };
+            Ok(Found { subject, predicate, object, graph: None })
+        })
+    }
+
+    /// Where the matching pairs are, and whether these are places among the pairs by object.
+    fn places(&self, lookup: Lookup) -> (Range<usize>, bool) {
         let range = |pairs: &[(TermId, TermId)], key: TermId| {
             let start = pairs.partition_point(|pair| pair.0 < key);
             start..start + pairs[start..].partition_point(|pair| pair.0 == key)
         };
         match (lookup.subject, lookup.object) {
-            (Some(subject), Some(object)) => {
-                self.out.binary_search(&(subject, object)).map(|_| found((subject, object))).into_iter().collect()
-            }
-            (Some(subject), None) => self.out[range(&self.out, subject)].iter().copied().map(found).collect(),
-            (None, Some(object)) => self.back[range(&self.back, object)]
-                .iter()
-                .map(|(object, subject)| found((*subject, *object)))
-                .collect(),
-            (None, None) => self.out.iter().copied().map(found).collect(),
+            (Some(subject), Some(object)) => match self.out.binary_search(&(subject, object)) {
+                Ok(at) => (at..at + 1, false),
+                Err(at) => (at..at, false),
+            },
+            (Some(subject), None) => (range(&self.out, subject), false),
+            (None, Some(object)) => (range(&self.back, object), true),
+            (None, None) => (0..self.out.len(), false),
         }
     }
 }
@@ -246,7 +311,8 @@ struct Recorder {
     lookup: Lookup,
     /// `None` once there are too many facts to cache.
     found: Option<Vec<Found>>,
-    kept: Arc<Mutex<Kept>>,
+    held: Reservation,
+    kept: Arc<KeptFacts>,
 }
 
 impl Iterator for Recorder {
@@ -258,9 +324,9 @@ impl Iterator for Recorder {
             Some(Ok(one)) => {
                 if let Some(found) = &mut self.found {
                     found.push(*one);
-                }
-                if self.found.as_ref().is_some_and(|found| size_of_val(&found[..]) > KEPT_BYTES_MAX / 4) {
-                    self.found = None;
+                    if found.len().is_multiple_of(COUNTED_AFTER) {
+                        self.count();
+                    }
                 }
             }
             Some(Err(_)) => self.found = None,
@@ -271,13 +337,32 @@ impl Iterator for Recorder {
 }
 
 impl Recorder {
+    /// Counts the facts so far. If there is no room for them, they are not cached.
+    fn count(&mut self) {
+        let Some(found) = &self.found else { return };
+        let bytes = found.capacity() * size_of::<Found>() + ANSWER_BYTES;
+        if bytes > KEPT_BYTES_MAX / 4 || self.held.set(bytes).is_err() {
+            self.found = None;
+            // Nothing is held, which is never too much of this answer.
+            _ = self.held.set(0);
+        }
+    }
+
     fn keep(&mut self) {
+        if let Some(found) = &mut self.found {
+            found.shrink_to_fit();
+        }
+        self.count();
         let Some(found) = self.found.take() else { return };
-        let bytes = size_of_val(&found[..]) + 128;
-        let mut kept = lock(&self.kept);
+        let bytes = self.held.bytes();
+        let held = std::mem::replace(&mut self.held, self.stream.session.reservation());
+        let mut kept = lock(&self.kept.0);
         if kept.bytes + bytes <= KEPT_BYTES_MAX {
             kept.bytes += bytes;
-            kept.answers.insert(self.lookup, Arc::new(found));
+            kept.answers.insert(self.lookup, Arc::new(Facts { found, _held: held }));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 use crate::plan::codes::hash_each;
 use crate::session::Session;
 use crate::session::code::{Code, UNBOUND};
-use crate::session::reservation::Reservation;
+use crate::session::memory::Reservation;
 use entail_model::{Fault, Reason};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;

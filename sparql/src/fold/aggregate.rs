@@ -10,6 +10,7 @@ use super::{Made, Rows, places};
 use crate::plan::codes::RowSet;
 use crate::rewrite::fold::Aggregate;
 use crate::session::code::{Code, UNBOUND};
+use crate::session::texts::Fit;
 use entail_expression::Value;
 use entail_model::{Fault, TermId};
 use entail_syntax::algebra::AggregateFunction;
@@ -52,12 +53,12 @@ pub trait Accumulate {
     /// Begins the next group; groups are numbered from zero.
     fn begin(&mut self);
 
-    /// Decodes the terms of rows before they are added.
+    /// Decodes the terms of rows before they are added, if their texts fit.
     ///
     /// # Errors
     /// Errors of the cluster.
-    fn learn(&mut self, _rows: &Rows<'_>) -> Result<(), Fault> {
-        Ok(())
+    fn learn(&mut self, _rows: &Rows<'_>) -> Result<Fit<()>, Fault> {
+        Ok(Fit::Whole(()))
     }
 
     /// Adds a row to a group, `times` times; more than once only if the aggregate [counts](Aggregate::counts).
@@ -123,7 +124,7 @@ impl<A: Accumulate> Accumulate for Distinct<A> {
         self.inner.begin();
     }
 
-    fn learn(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
+    fn learn(&mut self, rows: &Rows<'_>) -> Result<Fit<()>, Fault> {
         self.inner.learn(rows)
     }
 

@@ -3,6 +3,7 @@
 use super::Rows;
 use crate::plan::codes::hash;
 use crate::session::code::{Code, UNBOUND};
+use crate::session::texts::Fit;
 use entail_expression::value::View;
 use entail_model::Fault;
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 /// Entries of the cache, and bytes of text in them, after which it is cleared.
 const KNOWN_MAX: usize = 1 << 16;
-const BYTES_MAX: usize = 4 << 20;
+const BYTES_MAX: u64 = 4 << 20;
 
 /// Hashes codes.
 #[derive(Clone, Copy, Default)]
@@ -45,9 +46,10 @@ impl<T> Decoded<T> {
         Self { known: HashMap::default(), make, text, texts: 0 }
     }
 
-    /// Computes the values of a column of rows, with one lookup for all texts.
-    pub fn learn(&mut self, rows: &Rows<'_>, cell: usize) -> Result<(), Fault> {
-        if self.known.len() > KNOWN_MAX || self.texts > BYTES_MAX {
+    /// Computes the values of a column of rows, with one lookup for all texts, if these fit.
+    pub fn learn(&mut self, rows: &Rows<'_>, cell: usize) -> Result<Fit<()>, Fault> {
+        let texts_max = rows.session.texts_max().min(BYTES_MAX);
+        if self.known.len() > KNOWN_MAX || self.texts as u64 > texts_max {
             self.known.clear();
             self.texts = 0;
         }
@@ -62,13 +64,23 @@ impl<T> Decoded<T> {
         }
         codes.sort_unstable();
         codes.dedup();
-        let texts = rows.session.texts(&codes)?;
+        let bytes_max = if rows.times.len() == 1 { u64::MAX } else { rows.session.texts_max() };
+        let texts = match rows.session.texts_within(&codes, bytes_max)? {
+            Fit::Whole((texts, _)) => texts,
+            Fit::Rows(fewer) => return Ok(Fit::fewer(rows.times.len(), fewer as f64 / codes.len() as f64)),
+        };
         for (code, text) in codes.into_iter().zip(texts) {
             let made = (self.make)(View::Stored { id: code, text: text.as_deref() });
-            self.texts += (self.text)(&made);
+            // What is made of a value that its id carries is as small as the row.
+            self.texts += if text.is_some() { (self.text)(&made) } else { 0 };
             self.known.insert(code, made);
         }
-        Ok(())
+        Ok(Fit::Whole(()))
+    }
+
+    /// Bytes of text in memory.
+    pub fn bytes(&self) -> usize {
+        self.texts
     }
 
     /// The value of a bound cell of the rows that were computed last.

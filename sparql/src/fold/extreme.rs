@@ -6,6 +6,7 @@ use super::decoded::Decoded;
 use super::{Made, Rows};
 use crate::algebra::order::sort_key;
 use crate::session::code::{Code, UNBOUND};
+use crate::session::texts::Fit;
 use entail_model::Fault;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ impl Accumulate for Extreme {
         self.best.push(Best::None);
     }
 
-    fn learn(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
+    fn learn(&mut self, rows: &Rows<'_>) -> Result<Fit<()>, Fault> {
         self.keys.learn(rows, self.cell)
     }
 
@@ -74,14 +75,14 @@ impl Accumulate for Extreme {
             if let Best::Some(_, old) = best {
                 self.bytes -= old.len();
             }
-            // Keys are shared with the decoded terms, which are dropped before the groups are.
+            // Keys are shared with the decoded terms, which are forgotten before the groups are.
             self.bytes += key.len();
             *best = Best::Some(code, Arc::clone(key));
         }
     }
 
     fn bytes(&self) -> usize {
-        self.best.capacity() * size_of::<Best>() + self.bytes
+        self.best.capacity() * size_of::<Best>() + self.bytes + self.keys.bytes()
     }
 
     fn finish(&self, group: usize) -> Made {

@@ -7,6 +7,7 @@ use crate::plan::union::UnionRows;
 use crate::rewrite::fold::Group;
 use crate::session::Session;
 use crate::session::code::Code;
+use crate::session::texts::Fit;
 use entail_model::Fault;
 use oxrdf::Variable;
 use std::sync::Arc;
@@ -24,8 +25,9 @@ pub fn run(
     let mut held = session.reservation();
     while let Some(columns) = input.next()? {
         rows.each_of(&columns, &names, input, |rows| {
-            groups.add(rows)?;
-            held.set(groups.bytes())
+            let added = groups.add(rows)?;
+            held.set(groups.bytes())?;
+            Ok(added)
         })?;
     }
     let rows = groups.order().into_iter().map(move |group| {
@@ -66,12 +68,16 @@ impl Groups {
         group
     }
 
-    /// Adds rows.
+    /// Adds rows, if the texts that the aggregates read fit.
     ///
     /// # Errors
     /// Errors of the cluster; `LimitExceeded` if a value is too large.
-    pub fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
-        self.accumulators.iter_mut().try_for_each(|accumulator| accumulator.learn(rows))?;
+    pub fn add(&mut self, rows: &Rows<'_>) -> Result<Fit<()>, Fault> {
+        for accumulator in &mut self.accumulators {
+            if let Fit::Rows(fewer) = accumulator.learn(rows)? {
+                return Ok(Fit::Rows(fewer));
+            }
+        }
         let mut key = Vec::with_capacity(self.by.len());
         // Rows often arrive in the order of a cell.
         let mut last = None;
@@ -88,7 +94,8 @@ impl Groups {
             last = Some(group);
             self.accumulators.iter_mut().for_each(|accumulator| accumulator.add(group, row, times));
         }
-        self.accumulators.iter().try_for_each(|accumulator| accumulator.check())
+        self.accumulators.iter().try_for_each(|accumulator| accumulator.check())?;
+        Ok(Fit::Whole(()))
     }
 
     /// The groups, in the order of their cells: not in the order of arrival, which differs from run to run. So a sort above

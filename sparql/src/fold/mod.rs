@@ -22,6 +22,7 @@ use crate::plan::union::{Columns, UnionRows};
 use crate::rewrite::fold::{Fold, Repetitions};
 use crate::session::Session;
 use crate::session::code::{Code, UNBOUND};
+use crate::session::texts::Fit;
 use entail_expression::Value;
 use entail_model::Fault;
 use oxrdf::Variable;
@@ -73,26 +74,30 @@ impl<'r> Rows<'r> {
         Self { session, width, codes: Vec::new(), times: Vec::new() }
     }
 
-    /// Passes all rows of a batch to `give`, some at a time; as one row with a count, if they are equal and only
-    /// counted.
+    /// Passes all rows of a batch to `give`, as many at a time as it has room for; as one row with a count, if they are equal and
+    /// only counted.
     fn each_of(
         &mut self,
         columns: &Columns,
         names: &Codes,
         input: &UnionRows,
-        mut give: impl FnMut(&Self) -> Result<(), Fault>,
+        mut give: impl FnMut(&Self) -> Result<Fit<()>, Fault>,
     ) -> Result<(), Fault> {
         let all = columns.batch.rows;
         let is_number = columns.batch.columns.iter().all(Vec::is_empty);
         if is_number && all > 0 && input.plan().repetitions == Repetitions::Counted {
             self.take(columns, names, input, 0..1);
             self.times[0] = self.times[0].saturating_mul(all as u64);
-            return give(self);
+            return give(self).map(|_| ());
         }
-        for start in (0..all).step_by(ROWS) {
+        let (mut start, mut rows) = (0, ROWS);
+        while start < all {
             self.session.check()?;
-            self.take(columns, names, input, start..all.min(start + ROWS));
-            give(self)?;
+            self.take(columns, names, input, start..all.min(start + rows));
+            match give(self)? {
+                Fit::Whole(()) => start += self.times.len(),
+                Fit::Rows(fewer) => rows = fewer,
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::aggregate::Accumulate;
 use super::decoded::Decoded;
 use super::{Made, Rows};
 use crate::session::code::{Code, UNBOUND};
+use crate::session::texts::Fit;
 use entail_expression::Value;
 use entail_expression::value::number::Number;
 use entail_expression::value::{Typed, View};
@@ -53,10 +54,10 @@ impl Accumulate for Sum {
         self.sums.push((Some(Number::integer(0)), 0));
     }
 
-    fn learn(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
+    fn learn(&mut self, rows: &Rows<'_>) -> Result<Fit<()>, Fault> {
         // Integers that their ids carry need no decoding.
         if rows.column(self.cell).all(|code| code == UNBOUND || integer(code).is_some()) {
-            return Ok(());
+            return Ok(Fit::Whole(()));
         }
         self.numbers.learn(rows, self.cell)
     }

@@ -11,6 +11,7 @@ use crate::plan::union::UnionRows;
 use crate::rewrite::fold::{SortOrder, Top};
 use crate::session::Session;
 use crate::session::code::{Code, UNBOUND};
+use crate::session::texts::Fit;
 use entail_model::Fault;
 use oxrdf::Variable;
 use std::cmp::Ordering;
@@ -63,8 +64,9 @@ pub fn run(
         && let Some(columns) = input.next()?
     {
         rows.each_of(&columns, &names, input, |rows| {
-            first.add(rows)?;
-            held.set(first.bytes)
+            let added = first.add(rows)?;
+            held.set(first.bytes())?;
+            Ok(added)
         })?;
     }
     let shown = places(inputs, &top.shown);
@@ -106,12 +108,20 @@ impl First {
         }
     }
 
-    fn add(&mut self, rows: &Rows<'_>) -> Result<(), Fault> {
+    /// Adds rows, if the texts that the order reads fit.
+    fn add(&mut self, rows: &Rows<'_>) -> Result<Fit<()>, Fault> {
         for ((cell, _), keys) in self.by.iter().zip(&mut self.keys) {
-            keys.learn(rows, *cell)?;
+            if let Fit::Rows(fewer) = keys.learn(rows, *cell)? {
+                return Ok(Fit::Rows(fewer));
+            }
         }
         rows.each().for_each(|(row, _)| self.add_row(row));
-        Ok(())
+        Ok(Fit::Whole(()))
+    }
+
+    /// Bytes in memory.
+    fn bytes(&self) -> usize {
+        self.bytes + self.keys.iter().map(Decoded::bytes).sum::<usize>()
     }
 
     fn add_row(&mut self, row: &[Code]) {

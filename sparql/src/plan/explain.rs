@@ -9,7 +9,7 @@ use crate::plan::union::{Branch, Cell, UnionPlan};
 use crate::rewrite::fold::Repetitions;
 use crate::session::Session;
 use entail_logic::plan::{Arg, Atom, GraphScope, Op, Route};
-use entail_model::{Direction, TermId, term};
+use entail_model::{Direction, TermId};
 use serde_json::{Value, json};
 
 /// A leaf: its branches, with their measured work if there is any.
@@ -28,15 +28,12 @@ fn branch(session: &Session, leaf: usize, index: usize, branch: &Branch, profile
     let Some(plan) = &branch.plan else { return json!({ "stages": [], "estimate": 1.0 }) };
     let estimates = estimate::of_plan(&session.context, plan);
     let measured = |place| profiles.map(|profiles| profiles.of_operator((leaf, index), place));
+    let words = Words { session, branch };
     let stages = plan.stages.iter().zip(&estimates).enumerate().map(|(number, (stage, rows))| {
         let ops = stage.ops.iter().zip(rows).enumerate().map(|(position, (op, rows))| {
-            with(
-                json!({ "op": words_of(branch, op), "estimate": rounded(*rows) }),
-                "measured",
-                measured((number, position)),
-            )
+            with(json!({ "op": words.op(op), "estimate": rounded(*rows) }), "measured", measured((number, position)))
         });
-        let value = json!({ "route": words_of_route(branch, &stage.route), "ops": ops.collect::<Vec<_>>() });
+        let value = json!({ "route": words.route(&stage.route), "ops": ops.collect::<Vec<_>>() });
         with(value, "handed_on", measured((number, stage.ops.len())))
     });
     let fixed = branch.cells.iter().filter(|cell| matches!(cell, Cell::Fixed(_))).count();
@@ -58,59 +55,65 @@ fn rounded(rows: f64) -> f64 {
     if rows >= 10.0 { rows.round() } else { (rows * 100.0).round() / 100.0 }
 }
 
-fn words_of(branch: &Branch, op: &Op) -> String {
-    match op {
-        Op::Match { atom, copy, .. } => words_of_atom(branch, atom, *copy),
-        Op::Intersect { slot, sides } => {
-            let sides: Vec<String> = sides.iter().map(|side| words_of_atom(branch, &side.atom, side.copy)).collect();
-            format!("intersect for {}: {}", name(branch, *slot), sides.join("; "))
-        }
-        Op::Resolve { slot } => format!("read the texts of {}", name(branch, *slot)),
-        Op::Filter(condition) => {
-            format!("keep if {}", condition.program.text(&|slot| name(branch, slot as usize)))
+/// The words for the parts of a branch: names as the query has them, and no ids.
+struct Words<'w> {
+    session: &'w Session,
+    branch: &'w Branch,
+}
+
+impl Words<'_> {
+    fn op(&self, op: &Op) -> String {
+        match op {
+            Op::Match { atom, copy, .. } => self.atom(atom, *copy),
+            Op::Intersect { slot, sides } => {
+                let sides: Vec<String> = sides.iter().map(|side| self.atom(&side.atom, side.copy)).collect();
+                format!("intersect for {}: {}", self.name(*slot), sides.join("; "))
+            }
+            Op::Resolve { slot } => format!("read the texts of {}", self.name(*slot)),
+            Op::Filter(condition) => format!("keep if {}", condition.program.text(&|slot| self.name(slot as usize))),
         }
     }
-}
 
-fn words_of_atom(branch: &Branch, atom: &Atom, copy: Direction) -> String {
-    let [subject, predicate, object] = [atom.subject, atom.predicate, atom.object].map(|arg| words_of_arg(branch, arg));
-    let graph = match &atom.graph {
-        GraphScope::One(TermId::DEFAULT_GRAPH) => "the default graph".to_owned(),
-        GraphScope::One(graph) => format!("graph {}", words_of_arg(branch, Arg::Const(*graph))),
-        GraphScope::Union(graphs) => format!("the merge of {} graphs", graphs.len()),
-        GraphScope::UnionOfAll => "the merge of all graphs".to_owned(),
-        GraphScope::Each(slot, None) => format!("each graph {}", name(branch, *slot)),
-        GraphScope::Each(slot, Some(graphs)) => format!("each graph {} of {}", name(branch, *slot), graphs.len()),
-    };
-    let by = match copy {
-        Direction::Forward => "by subject",
-        Direction::Inverse => "by object",
-    };
-    format!("match {subject} {predicate} {object} in {graph}, {by}")
-}
-
-fn words_of_arg(branch: &Branch, arg: Arg) -> String {
-    match arg {
-        Arg::Slot(slot) => name(branch, slot),
-        Arg::Const(id) => match branch.constants.get(&id).cloned().or_else(|| term::inline_term(id)) {
-            Some(term) => term.to_string(),
-            None => format!("{id:?}"),
-        },
+    fn atom(&self, atom: &Atom, copy: Direction) -> String {
+        let [subject, predicate, object] = [atom.subject, atom.predicate, atom.object].map(|arg| self.arg(arg));
+        let graph = match &atom.graph {
+            GraphScope::One(TermId::DEFAULT_GRAPH) => "the default graph".to_owned(),
+            GraphScope::One(graph) => format!("graph {}", self.arg(Arg::Const(*graph))),
+            GraphScope::Union(graphs) => format!("the merge of {} graphs", graphs.len()),
+            GraphScope::UnionOfAll => "the merge of all graphs".to_owned(),
+            GraphScope::Each(slot, None) => format!("each graph {}", self.name(*slot)),
+            GraphScope::Each(slot, Some(graphs)) => format!("each graph {} of {}", self.name(*slot), graphs.len()),
+        };
+        let by = match copy {
+            Direction::Forward => "by subject",
+            Direction::Inverse => "by object",
+        };
+        format!("match {subject} {predicate} {object} in {graph}, {by}")
     }
-}
 
-fn name(branch: &Branch, slot: usize) -> String {
-    branch.names.get(slot).map_or_else(|| format!("?#{slot}"), ToString::to_string)
-}
+    fn arg(&self, arg: Arg) -> String {
+        match arg {
+            Arg::Slot(slot) => self.name(slot),
+            Arg::Const(id) => match self.branch.constants.get(&id) {
+                Some(term) => term.to_string(),
+                None => self.session.term(id).map_or_else(|_| "a term".to_owned(), |term| term.to_string()),
+            },
+        }
+    }
 
-fn words_of_route(branch: &Branch, route: &Route) -> String {
-    match route {
-        Route::Everywhere => "start at every node".to_owned(),
-        Route::Shard(shard) => format!("start at shard {shard}"),
-        Route::Subject(slot) => format!("to the home of subject {}", name(branch, *slot)),
-        Route::Object(slot) => format!("to the home of object {}", name(branch, *slot)),
-        Route::Texts(slot) => format!("to the texts of {}", name(branch, *slot)),
-        Route::Broadcast => "to every node".to_owned(),
+    fn name(&self, slot: usize) -> String {
+        self.branch.names.get(slot).map_or_else(|| format!("?#{slot}"), ToString::to_string)
+    }
+
+    fn route(&self, route: &Route) -> String {
+        match route {
+            Route::Everywhere => "start at every node".to_owned(),
+            Route::Shard(shard) => format!("start at shard {shard}"),
+            Route::Subject(slot) => format!("to the home of subject {}", self.name(*slot)),
+            Route::Object(slot) => format!("to the home of object {}", self.name(*slot)),
+            Route::Texts(slot) => format!("to the texts of {}", self.name(*slot)),
+            Route::Broadcast => "to every node".to_owned(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::plan::codes::{Codes, RowSet};
 use crate::rewrite::body::{Body, Pattern, Position};
 use crate::rewrite::fold::Repetitions;
 use crate::session::code::Code;
-use crate::session::reservation::Reservation;
+use crate::session::memory::Reservation;
 use crate::session::{Session, internal_id};
 use entail_logic::eval::Batch;
 use entail_logic::plan::lower::{self, Lowering, Terms};

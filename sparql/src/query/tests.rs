@@ -36,7 +36,7 @@ impl Cluster for NoRows {
         terms.iter().map(&mut id).collect::<Result<_, Fault>>().map_err(Into::into)
     }
 
-    fn texts(&self, _: &[TermId]) -> Result<Texts, Interrupt> {
+    fn texts(&self, _: &[TermId], _: u64) -> Result<Texts, Interrupt> {
         Ok(Texts::new())
     }
 

@@ -6,7 +6,7 @@
 
 use crate::algebra::template::{self, Filling};
 use crate::cluster::Cluster;
-use crate::evaluate::answer;
+use crate::evaluate::cells::Cells;
 use crate::query::prepare::plan_pattern;
 use crate::session::Session;
 use crate::text::stack::with_stack;
@@ -128,18 +128,19 @@ impl Insertion {
         let plan = plan_pattern(session, self.pattern, self.base, template::quad_variables(&self.insert))?;
         let mut quads = Vec::new();
         plan.solutions(&mut |block| {
-            let (width, rows) = (block.width, block.rows);
-            let cells = answer::decode(&plan.session, &block)?;
-            for row in 0..rows {
-                let mut filling = Filling::new(&plan.variables, &cells[row * width..(row + 1) * width]);
-                quads.extend(self.insert.iter().filter_map(|pattern| filling.quad(pattern)));
-            }
-            if quads.len() > QUADS_MAX {
-                return Err(
-                    Fault::new(Reason::LimitExceeded, format!("an update of more than {QUADS_MAX} quads")).into()
-                );
-            }
-            Ok(ControlFlow::Continue(()))
+            let width = block.width;
+            Cells::of_block(&plan.session, &block, &mut |rows, cells| {
+                let cells = cells.terms()?;
+                for row in 0..rows {
+                    let mut filling = Filling::new(&plan.variables, &cells[row * width..(row + 1) * width]);
+                    quads.extend(self.insert.iter().filter_map(|pattern| filling.quad(pattern)));
+                }
+                if quads.len() > QUADS_MAX {
+                    let message = format!("an update of more than {QUADS_MAX} quads");
+                    return Err(Fault::new(Reason::LimitExceeded, message).into());
+                }
+                Ok(ControlFlow::Continue(()))
+            })
         })?;
         Ok(quads)
     }

@@ -2,7 +2,7 @@
 
 use crate::algebra::template::Filling;
 use crate::cluster::Interrupt;
-use crate::evaluate::answer::{self, Block};
+use crate::evaluate::answer::Block;
 use crate::evaluate::cells::Cells;
 use crate::evaluate::describe::Describer;
 use crate::query::prepare::{Kind, QueryPlan};
@@ -37,11 +37,14 @@ impl QueryPlan {
         let is_waited_for = !self.session.cluster.is_local();
         self.solutions(&mut |block| {
             rows.add(block.rows)?;
-            writer.write(block.rows, &Cells::of(&self.session, &block)?, output)?;
+            let written = Cells::of_block(&self.session, &block, &mut |rows, cells| {
+                writer.write(rows, cells, output)?;
+                Ok(ControlFlow::Continue(()))
+            })?;
             if is_waited_for {
                 writer.flush(output)?;
             }
-            Ok(ControlFlow::Continue(()))
+            Ok(written)
         })?;
         self.session.check()?;
         writer.finish(output)?;
@@ -68,17 +71,18 @@ impl QueryPlan {
         let mut writer = GraphWriter::new(format, output)?;
         let mut given = Given::default();
         self.solutions(&mut |block| {
-            let cells = answer::decode(&self.session, &block)?;
-            let (width, mut triples) = (block.width, Vec::new());
-            for row in 0..block.rows {
-                let mut filling = Filling::new(&self.variables, &cells[row * width..(row + 1) * width]);
-                triples.extend(
-                    template.iter().filter_map(|pattern| filling.triple(pattern)).filter(|triple| given.is_new(triple)),
-                );
-            }
-            rows.add(triples.len())?;
-            writer.write(&triples, output)?;
-            Ok(ControlFlow::Continue(()))
+            let width = block.width;
+            Cells::of_block(&self.session, &block, &mut |count, cells| {
+                let (cells, mut triples) = (cells.terms()?, Vec::new());
+                for row in 0..count {
+                    let mut filling = Filling::new(&self.variables, &cells[row * width..(row + 1) * width]);
+                    let filled = template.iter().filter_map(|pattern| filling.triple(pattern));
+                    triples.extend(filled.filter(|triple| given.is_new(triple)));
+                }
+                rows.add(triples.len())?;
+                writer.write(&triples, output)?;
+                Ok(ControlFlow::Continue(()))
+            })
         })?;
         self.session.check()?;
         writer.finish(output)?;

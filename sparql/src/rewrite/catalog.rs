@@ -40,11 +40,13 @@ pub struct Tuning {
     pub reduce_rows_min: f64,
     /// How many times smaller the join must be expected to be.
     pub reduce_factor: f64,
+    /// A pattern that cannot run over all graphs at once is planned for each graph, unless there are more of them.
+    pub graphs_planned_max: usize,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { reduce_rows_min: 1_000.0, reduce_factor: 4.0 }
+        Self { reduce_rows_min: 1_000.0, reduce_factor: 4.0, graphs_planned_max: 64 }
     }
 }
 

@@ -1,18 +1,15 @@
 //! GRAPH: a pattern in one named graph, or in each of them.
 //!
 //! With a variable the pattern runs over all graphs at once and binds the variable, if that is equivalent to evaluating
-//! the graphs one by one; otherwise it is expanded into a union.
+//! the graphs one by one. Otherwise a few graphs become a union, whose parts are planned for the cluster, and the evaluator
+//! goes through many graphs one by one.
 
 use crate::algebra::expression;
 use crate::rewrite::body::Graph;
 use crate::rewrite::{Form, Rewriter, Rewritten, table};
-use entail_model::{Fault, Reason};
 use entail_syntax::algebra::NamedNodePattern;
 use entail_syntax::algebra::{Expression, GraphPattern, PropertyPathExpression};
 use oxrdf::Variable;
-
-/// The largest number of graphs to which GRAPH with a variable is expanded if its pattern cannot run over all at once.
-const GRAPHS_MAX: usize = 1_000;
 
 impl Rewriter<'_> {
     pub(crate) fn graph(&mut self, name: NamedNodePattern, inner: GraphPattern) -> Rewritten {
@@ -29,19 +26,16 @@ impl Rewriter<'_> {
                 let form = self.rewrite(inner, &graph)?;
                 Ok(if is_read { form } else { self.join(self::exists(&graph), form) })
             }
-            NamedNodePattern::Variable(variable) => self.each_graph(&variable, &inner),
+            NamedNodePattern::Variable(variable) => self.each_graph(variable, inner),
         }
     }
 
-    /// GRAPH with a variable, expanded: the union over all graphs of the pattern in that graph.
-    fn each_graph(&mut self, variable: &Variable, inner: &GraphPattern) -> Rewritten {
+    /// GRAPH with a variable, graph by graph.
+    fn each_graph(&mut self, variable: Variable, inner: GraphPattern) -> Rewritten {
         let graphs = self.catalog.named_graphs()?;
-        if graphs.len() > GRAPHS_MAX {
-            let message = format!(
-                "GRAPH {variable} over {} graphs with a subquery, MINUS or aggregate in it; at most {GRAPHS_MAX}",
-                graphs.len()
-            );
-            return Err(Fault::new(Reason::LimitExceeded, message));
+        if graphs.len() > self.catalog.tuning().graphs_planned_max {
+            let name = NamedNodePattern::Variable(variable);
+            return Ok(Form::Residual(GraphPattern::Graph { name, inner: Box::new(inner) }, None));
         }
         let mut union = Vec::new();
         for graph in graphs {

@@ -182,7 +182,10 @@ impl<'c> Rewriter<'c> {
             });
         }
         if patterns.len() > PATTERNS_MAX {
-            let message = format!("more than {PATTERNS_MAX} triple patterns, written out, in one group");
+            let message = format!(
+                "more than {PATTERNS_MAX} triple patterns, written out, in one group; split the group with braces, or put \
+                 values into VALUES"
+            );
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
         let patterns = patterns.iter().map(|triple| Pattern::new(triple, graph)).collect::<Option<Vec<_>>>();

@@ -104,6 +104,11 @@ impl Interner {
     pub fn bytes(&self) -> usize {
         self.constants.bytes + self.passing.bytes
     }
+
+    /// Bytes of the terms of rows.
+    pub fn passing_bytes(&self) -> usize {
+        self.passing.bytes
+    }
 }
 
 /// The id of canonical bytes whose value an id can carry.

@@ -2,11 +2,13 @@
 //! memory limits, and the conditions to stop.
 
 pub(crate) mod code;
-pub(crate) mod reservation;
+pub(crate) mod memory;
 mod seed;
+pub(crate) mod texts;
 
 use self::code::{Code, Interner, UNBOUND};
-use self::reservation::Reservation;
+use self::memory::{Memory, Reservation};
+use self::texts::KeptTexts;
 use crate::algebra::INTERNAL;
 use crate::cluster::{Cluster, Interrupt};
 use crate::rewrite::body::Graph;
@@ -21,11 +23,8 @@ use entail_model::{Cancellation, Fault, TermId, term as model_term};
 use oxiri::Iri;
 use oxrdf::{NamedNode, Term};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Bytes of decoded terms that a query keeps for its expressions. They are part of what it holds, and make room for rows.
-const TEXTS_BYTES_MAX: usize = 64 << 20;
 
 /// The graphs of the query's dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,18 +56,10 @@ pub struct Session {
     /// Can a computed term meet an id, so that each must be looked up?
     pub compares_computed: bool,
     cancel: Cancellation,
-    /// Bytes that the coordinator's operators, the interner and the decoded terms hold, and their limit.
-    held: AtomicU64,
-    held_max: u64,
+    pub memory: Arc<Memory>,
     ids: Mutex<HashMap<Term, Option<TermId>>>,
-    texts: Mutex<Texts>,
+    texts: Arc<KeptTexts>,
     interner: Mutex<Interner>,
-}
-
-#[derive(Default)]
-struct Texts {
-    known: HashMap<TermId, Text>,
-    bytes: usize,
 }
 
 impl Session {
@@ -79,6 +70,7 @@ impl Session {
         cancel: Cancellation,
         held_max: u64,
     ) -> Result<Self, Interrupt> {
+        let memory = Memory::new(held_max);
         let mut session = Self {
             context: cluster.context()?,
             cluster,
@@ -92,10 +84,9 @@ impl Session {
             evaluations: AtomicU64::new(0),
             compares_computed: false,
             cancel,
-            held: AtomicU64::new(0),
-            held_max,
+            texts: KeptTexts::new(&memory),
+            memory,
             ids: Mutex::default(),
-            texts: Mutex::default(),
             interner: Mutex::default(),
         };
         session.dataset = session.resolve(dataset)?;
@@ -156,12 +147,12 @@ impl Session {
 
     /// Bytes that the query may hold.
     pub fn held_max(&self) -> u64 {
-        self.held_max
+        self.memory.max()
     }
 
     /// A reservation of memory for one operator.
-    pub fn reservation(self: &Arc<Self>) -> Reservation {
-        Reservation::new(Arc::clone(self))
+    pub fn reservation(&self) -> Reservation {
+        Reservation::new(Arc::clone(&self.memory))
     }
 
     /// Looks up all `terms` in one call, for [`Session::id_of`].
@@ -212,8 +203,7 @@ impl Session {
         let mut interner = lock(&self.interner);
         let before = interner.bytes() as u64;
         let result = change(&mut interner);
-        // Adds a difference, perhaps a negative one.
-        self.held.fetch_add((interner.bytes() as u64).wrapping_sub(before), Ordering::Relaxed);
+        self.memory.count(before, interner.bytes() as u64);
         result
     }
 
@@ -259,9 +249,7 @@ impl Session {
                 codes[at] = interner.add(text, None);
             }
         });
-        if self.held.load(Ordering::Relaxed) > self.held_max && !self.make_room() {
-            return Err(reservation::exceeded(self.held_max));
-        }
+        self.memory.fit()?;
         Ok(codes)
     }
 
@@ -305,65 +293,9 @@ impl Session {
         lock(&self.interner).text(code).cloned()
     }
 
-    /// The canonical bytes of each term; none for unbound cells and for ids that carry their value.
-    pub fn texts(&self, codes: &[Code]) -> Result<Vec<Option<Text>>, Fault> {
-        let mut ids: Vec<TermId> = codes.iter().copied().filter(|code| code::is_stored(*code)).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let found = self.stored_texts(&ids)?;
-        let interner = lock(&self.interner);
-        let mut last: Option<(Code, Option<Text>)> = None;
-        let text = |code: &Code| {
-            if let Some((_, text)) = last.as_ref().filter(|(known, _)| known == code) {
-                return text.clone();
-            }
-            let text = match ids.binary_search(code) {
-                Ok(at) => Some(found[at].clone()),
-                Err(_) => interner.text(*code).cloned(),
-            };
-            last = Some((*code, text.clone()));
-            text
-        };
-        Ok(codes.iter().map(text).collect())
-    }
-
-    /// The texts of dictionary ids, in order.
-    fn stored_texts(&self, ids: &[TermId]) -> Result<Vec<Text>, Fault> {
-        let mut found: Vec<Option<Text>> = {
-            let texts = lock(&self.texts);
-            ids.iter().map(|id| texts.known.get(id).cloned()).collect()
-        };
-        let missing: Vec<TermId> =
-            ids.iter().zip(&found).filter(|(_, text)| text.is_none()).map(|(id, _)| *id).collect();
-        if !missing.is_empty() {
-            self.check()?;
-            let given = self.cluster.texts(&missing)?;
-            if given.len() != missing.len() {
-                return Err(Fault::internal("not every term was decoded"));
-            }
-            let missing = ids.iter().zip(&mut found).filter(|(_, slot)| slot.is_none());
-            self.keep(missing.enumerate().map(|(next, (id, slot))| {
-                let text = Text::from(given.get(next));
-                *slot = Some(text.clone());
-                (*id, text)
-            }));
-        }
-        Ok(found.into_iter().flatten().collect())
-    }
-
-    /// Keeps texts for later batches.
-    fn keep(&self, given: impl Iterator<Item = (TermId, Text)>) {
-        let mut texts = lock(&self.texts);
-        let before = texts.bytes as u64;
-        given.for_each(|(id, text)| texts.keep(id, text));
-        self.held.fetch_add((texts.bytes as u64).wrapping_sub(before), Ordering::Relaxed);
-    }
-
-    /// Forgets decoded terms, which can be looked up again. Is what the query holds within its limit then?
-    fn make_room(&self) -> bool {
-        let mut texts = lock(&self.texts);
-        let freed = std::mem::take(&mut *texts).bytes as u64;
-        self.held.fetch_sub(freed, Ordering::Relaxed) - freed <= self.held_max
+    /// Bytes of the computed terms of rows.
+    pub fn computed_bytes(&self) -> u64 {
+        lock(&self.interner).passing_bytes() as u64
     }
 
     /// The term of a code that is not unbound.
@@ -381,17 +313,6 @@ impl Session {
             Term::NamedNode(node) => node,
             _ => NamedNode::new_unchecked(format!("{INTERNAL}id:{}", graph.0)),
         })
-    }
-}
-
-impl Texts {
-    fn keep(&mut self, id: TermId, text: Text) {
-        let bytes = 64 + text.len();
-        if self.bytes + bytes > TEXTS_BYTES_MAX {
-            *self = Self::default();
-        }
-        self.bytes += bytes;
-        self.known.insert(id, text);
     }
 }
 

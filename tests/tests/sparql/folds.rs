@@ -2,7 +2,7 @@
 //! with the whole order, in memory and on real clusters.
 
 use crate::ask;
-use crate::oracle::{difference, expected, is_beyond_spareval, listed};
+use crate::oracle::{Comparisons, expected, listed};
 use entail_model::random::Random;
 use entail_model::{Fault, Reason};
 use entail_proto::v1::QueryRequest;
@@ -97,7 +97,8 @@ fn aggregate(random: &mut Random, kind: Kind) -> &'static str {
         "AVG(?c)",
         "SUM(DISTINCT ?c)",
         "COUNT(*) + COUNT(?b)",
-        "COUNT(?c + 1)",
+        // An error within COUNT is not counted (18.5.1.2); spareval fails.
+        "COUNT(COALESCE(?c + 1, 0))",
         "BOUND(SAMPLE(?c))",
     ];
     let numbers = [
@@ -111,14 +112,14 @@ fn aggregate(random: &mut Random, kind: Kind) -> &'static str {
         "SUM(?c * 2)",
         "SUM(?c) / COUNT(*)",
         "isNumeric(SAMPLE(?c))",
-        "GROUP_CONCAT(?c)",
+        // In any order, and without the language that spareval gives it.
+        "STRLEN(GROUP_CONCAT(?c))",
         "SUM(?b)",
     ];
     let texts = [
         "MIN(STR(?c))",
         "STRLEN(GROUP_CONCAT(?c))",
         "STRLEN(GROUP_CONCAT(DISTINCT ?c; separator=\", \"))",
-        "LANG(GROUP_CONCAT(?c))",
         "SUM(?c)",
         "COUNT(DISTINCT ?c)",
     ];
@@ -217,13 +218,11 @@ fn check_ends(ask: Ask<'_>, place: &str) {
 }
 
 /// Checks one query with groups; returns whether it was valid.
-fn check_groups(random: &mut Random, facts: &[Quad], ask: Ask<'_>, place: &str) -> bool {
+fn check_groups(random: &mut Random, facts: &[Quad], ask: Ask<'_>, place: &str, comparisons: &mut Comparisons) -> bool {
     let query = with_prefix(&grouped(random));
     let Some(expected) = expected(facts, &query) else { return false };
     let given = ask(&query).unwrap_or_else(|fault| panic!("{query}\n{place}{fault}"));
-    if let Some(difference) = difference(&expected, &given).filter(|_| !is_beyond_spareval(&query, facts)) {
-        panic!("{query}\n{place}{difference}");
-    }
+    comparisons.check(&query, facts, &expected, &given, place);
     true
 }
 
@@ -232,7 +231,7 @@ fn folds_in_memory_give_what_all_rows_would() {
     let number = |variable: &str| std::env::var(variable).ok().and_then(|number| number.parse::<u64>().ok());
     let first = number("ENTAIL_SEED").unwrap_or(0);
     let count = number("ENTAIL_CASES").unwrap_or(CASES);
-    let mut valid = 0;
+    let (mut valid, mut comparisons) = (0, Comparisons::default());
     for seed in first..first + count {
         let mut random = Random::new(seed);
         let facts = facts(&mut random);
@@ -243,16 +242,18 @@ fn folds_in_memory_give_what_all_rows_would() {
             format!("ENTAIL_SEED={seed} ENTAIL_CASES=1 cargo test -p entail-tests --test sparql folds_in_memory");
         let place = format!("{shards} shards, {nodes} nodes\nagain: {replay}\n{}", listed(&facts));
         for _ in 0..3 {
-            valid += u64::from(check_groups(&mut random, &facts, &ask, &place));
+            valid += u64::from(check_groups(&mut random, &facts, &ask, &place, &mut comparisons));
         }
         check_pages(&mut random, &ask, &place);
         check_ends(&ask, &place);
     }
+    comparisons.check_excuses();
     assert!(valid > count * 2, "only {valid} of {} queries are valid", count * 3);
 }
 
 #[test]
 fn folds_on_real_clusters_give_what_all_rows_would() {
+    let mut comparisons = Comparisons::default();
     for (nodes, shards) in [(1, 4), (4, 16)] {
         let mut random = Random::new(nodes as u64);
         let cluster = Cluster::start(nodes, shards);
@@ -260,11 +261,12 @@ fn folds_on_real_clusters_give_what_all_rows_would() {
         cluster.load("facts.nq", listed(&facts));
         let ask = |text: &str| cluster.answer(QueryRequest { query: text.to_owned(), ..QueryRequest::default() });
         let place = format!("{shards} shards, {nodes} nodes\n{}", listed(&facts));
-        let valid = (0..60).filter(|_| check_groups(&mut random, &facts, &ask, &place)).count();
+        let valid = (0..60).filter(|_| check_groups(&mut random, &facts, &ask, &place, &mut comparisons)).count();
         assert!(valid > 40, "only {valid} queries are valid");
         (0..20).for_each(|_| check_pages(&mut random, &ask, &place));
         check_ends(&ask, &place);
     }
+    comparisons.check_excuses();
 }
 
 /// Memory is counted for retained groups, not for incoming rows: few groups of many rows need little, many groups too

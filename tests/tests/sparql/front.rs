@@ -407,8 +407,8 @@ impl Cluster for Endless {
         self.inner.lookup(terms)
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
-        self.inner.texts(ids)
+    fn texts(&self, ids: &[TermId], bytes_max: u64) -> Result<Texts, Interrupt> {
+        self.inner.texts(ids, bytes_max)
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {
@@ -436,8 +436,8 @@ impl Cluster for Failing {
         self.inner.lookup(terms)
     }
 
-    fn texts(&self, ids: &[TermId]) -> Result<Texts, Interrupt> {
-        self.inner.texts(ids)
+    fn texts(&self, ids: &[TermId], bytes_max: u64) -> Result<Texts, Interrupt> {
+        self.inner.texts(ids, bytes_max)
     }
 
     fn execute(&self, plan: Arc<Plan>, wanted: Wanted) -> Result<Box<dyn Rows>, Interrupt> {

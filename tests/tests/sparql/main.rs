@@ -5,6 +5,8 @@ mod ask;
 mod cyclic;
 mod folds;
 mod front;
+mod graphs;
+mod large;
 mod letter;
 mod naive;
 mod oracle;

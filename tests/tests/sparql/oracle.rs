@@ -74,8 +74,8 @@ fn by_value(term: &oxrdf::Term) -> String {
 }
 
 /// Is the query one that spareval is known to answer wrongly over these facts? It finds no path of length zero from a term
-/// that no fact has (SPARQL 1.1, 18.4), sees values where the standard has terms, and lets errors fail a COUNT (18.5.1.2).
-pub fn is_beyond_spareval(text: &str, facts: &[Quad]) -> bool {
+/// that no fact has (SPARQL 1.1, 18.4), sees values where the standard has terms, and orders and adds up errors otherwise.
+fn is_beyond_spareval(text: &str, facts: &[Quad]) -> bool {
     let default: Vec<Quad> = facts.iter().filter(|fact| fact.graph_name.is_default_graph()).cloned().collect();
     let has_zero_path = [">?", ">*", ")?", ")*"].iter().any(|sign| text.contains(sign));
     let (listed, all) = (listed(&default), listed(facts));
@@ -83,8 +83,33 @@ pub fn is_beyond_spareval(text: &str, facts: &[Quad]) -> bool {
     let is_unknown = mentioned.into_iter().any(|iri| !listed.contains(&format!("<{iri}>")));
     (has_zero_path && (is_unknown || text.contains("VALUES")))
         || (text.contains("STR(") && [text, &all].iter().any(|text| text.contains("\"2.0\"")))
-        || (text.contains("COUNT(") && text.contains(" + "))
-        || ["GROUP_CONCAT", "MAX(", "AVG("].iter().any(|name| text.contains(name))
+        || ["MAX(", "AVG("].iter().any(|name| text.contains(name))
+}
+
+/// Comparisons with spareval. Differences that are known to be its own are excused, but only a few of all answers.
+#[derive(Default)]
+pub struct Comparisons {
+    made: usize,
+    excused: usize,
+}
+
+impl Comparisons {
+    /// Compares an answer; `place` says how to repeat the case.
+    #[track_caller]
+    pub fn check(&mut self, text: &str, facts: &[Quad], expected: &Answer, given: &Answer, place: &str) {
+        self.made += 1;
+        let Some(difference) = difference(expected, given) else { return };
+        assert!(is_beyond_spareval(text, facts), "{place}\n{text}\n{}{difference}", listed(facts));
+        println!("excused: {text}\n{difference}");
+        self.excused += 1;
+    }
+
+    /// Checks that less than 1 in 20 answers was excused.
+    #[track_caller]
+    pub fn check_excuses(&self) {
+        println!("{} of {} answers differ from those of spareval as known", self.excused, self.made);
+        assert!(self.made < 100 || self.excused * 20 < self.made, "{} of {} are excused", self.excused, self.made);
+    }
 }
 
 /// The difference of two answers, if there is one.
@@ -99,7 +124,7 @@ pub fn listed(facts: &[Quad]) -> String {
 }
 
 /// One random case in memory; `false` if it was not a valid query.
-fn check(seed: u64) -> bool {
+fn check(seed: u64, comparisons: &mut Comparisons) -> bool {
     let mut random = Random::new(seed);
     let facts = random_query::facts(&mut random);
     let text = Writer::new(&mut random).query();
@@ -108,24 +133,22 @@ fn check(seed: u64) -> bool {
     }
     let (shards, nodes) = *random.pick(&[(1, 1), (4, 1), (4, 3), (16, 5)]);
     let cluster = Arc::new(MemoryCluster::new(facts.iter().cloned(), shards, nodes));
-    // Half of the cases use the thresholds for large graphs.
-    let tuning =
-        if seed.is_multiple_of(2) { Tuning { reduce_rows_min: 0.0, reduce_factor: 0.0 } } else { Tuning::default() };
+    // Half of the cases use the thresholds for large graphs, and for many.
+    let large = Tuning { reduce_rows_min: 0.0, reduce_factor: 0.0, graphs_planned_max: 0 };
+    let tuning = if seed.is_multiple_of(2) { large } else { Tuning::default() };
     let replay =
         format!("ENTAIL_SEED={seed} ENTAIL_CASES=1 cargo test -p entail-tests --test sparql queries_in_memory");
     // Repeated when its plan is cached, and with different terms.
     for text in [&text, &text, &random_query::of_other_nodes(&text)] {
         let Some(expected) = expected(&facts, text) else { continue };
-        let place = format!("{shards} shards, {nodes} nodes\nagain: {replay}\n{text}\n{}", listed(&facts));
+        let place = format!("{shards} shards, {nodes} nodes\nagain: {replay}");
         let request = Request { text: text.clone(), plans: Some(Arc::clone(&PLANS)), ..Request::default() };
         let at_hand = ask::answer_at_hand(&request, cluster.clone());
         AT_HAND.fetch_add(usize::from(at_hand.is_some()), Ordering::Relaxed);
         let given = ask::tuned_answer(request, tuning, cluster.clone());
         for given in at_hand.into_iter().chain([given]) {
-            let given = given.unwrap_or_else(|fault| panic!("{place}{fault}"));
-            if let Some(difference) = difference(&expected, &given).filter(|_| !is_beyond_spareval(text, &facts)) {
-                panic!("{place}{difference}");
-            }
+            let given = given.unwrap_or_else(|fault| panic!("{place}\n{text}\n{}{fault}", listed(&facts)));
+            comparisons.check(text, &facts, &expected, &given, &place);
         }
     }
     true
@@ -145,7 +168,9 @@ fn number(variable: &str) -> Option<u64> {
 fn queries_in_memory_are_answered_as_by_one_evaluator() {
     let first = number("ENTAIL_SEED").unwrap_or(0);
     let count = number("ENTAIL_CASES").unwrap_or(2_000);
-    let valid = (first..first + count).filter(|seed| check(*seed)).count() as u64;
+    let mut comparisons = Comparisons::default();
+    let valid = (first..first + count).filter(|seed| check(*seed, &mut comparisons)).count() as u64;
+    comparisons.check_excuses();
     assert!(valid * 3 > count * 2, "only {valid} of {count} queries are valid");
     let at_hand = AT_HAND.load(Ordering::Relaxed);
     assert!(count == 1 || at_hand as u64 * 10 > count, "only {at_hand} of {count} queries were answered at once");
@@ -159,7 +184,7 @@ const LOADS: u64 = 4;
 const QUERIES_AFTER_LOAD: u64 = 40;
 
 /// The life of one cluster, generated from a seed; returns the number of compared queries.
-fn live(seed: u64, nodes: usize, shards: u32) -> u64 {
+fn live(seed: u64, nodes: usize, shards: u32, comparisons: &mut Comparisons) -> u64 {
     let mut random = Random::new(seed);
     let cluster = Cluster::start(nodes, shards);
     let mut facts = Vec::new();
@@ -175,15 +200,14 @@ fn live(seed: u64, nodes: usize, shards: u32) -> u64 {
             let test = "queries_on_real_clusters";
             let replay =
                 format!("ENTAIL_SEED={seed} ENTAIL_CLUSTERS=1 cargo test -p entail-tests --test sparql {test}");
-            let place =
-                format!("{shards} shards, {nodes} nodes, load {load}, query {query}\nagain: {replay}\n{text}\n");
+            let place = format!("{shards} shards, {nodes} nodes, load {load}, query {query}\nagain: {replay}");
             // Repeated when its plan is cached.
             for _ in 0..2 {
                 let request = QueryRequest { query: text.clone(), ..QueryRequest::default() };
-                let given = cluster.answer(request).unwrap_or_else(|fault| panic!("{place}{}{fault}", listed(&facts)));
-                if let Some(difference) = difference(&expected, &given).filter(|_| !is_beyond_spareval(&text, &facts)) {
-                    panic!("{place}{}{difference}", listed(&facts));
-                }
+                let given = cluster
+                    .answer(request)
+                    .unwrap_or_else(|fault| panic!("{place}\n{text}\n{}{fault}", listed(&facts)));
+                comparisons.check(&text, &facts, &expected, &given, &place);
             }
         }
     }
@@ -194,11 +218,14 @@ fn live(seed: u64, nodes: usize, shards: u32) -> u64 {
 fn queries_on_real_clusters_are_answered_as_by_one_evaluator() {
     let first = number("ENTAIL_SEED").unwrap_or(0);
     let clusters = number("ENTAIL_CLUSTERS").unwrap_or(3);
+    let mut comparisons = Comparisons::default();
     for (nodes, shards) in SHAPES {
         let started = Instant::now();
-        let compared: u64 = (first..first + clusters).map(|seed| live(seed, nodes, shards)).sum();
+        let seeds = first..first + clusters;
+        let compared: u64 = seeds.map(|seed| live(seed, nodes, shards, &mut comparisons)).sum();
         let seconds = started.elapsed().as_secs_f64();
         println!("{compared} queries on {clusters} clusters of {nodes} nodes and {shards} shards in {seconds:.1} s");
         assert!(compared * 3 > clusters * LOADS * QUERIES_AFTER_LOAD * 2, "only {compared} queries are valid");
     }
+    comparisons.check_excuses();
 }

@@ -161,3 +161,51 @@ fn the_coordinators_operators_are_measured() {
     }
     assert_eq!((number(&operator["leaf"]), number(&operator["rows"])), (0, PEOPLE), "{operator}");
 }
+
+/// Queries with every operator of the coordinator.
+const OPERATORS: [&str; 9] = [
+    "SELECT * FROM <http://e/g> FROM NAMED <http://e/g> { ?a <http://e/age> ?age OPTIONAL { GRAPH ?g { ?a ?p ?o } } }",
+    "SELECT ?a { { SELECT ?a { ?a <http://e/age> ?age } OFFSET 1 LIMIT 2 } OPTIONAL { ?a <http://e/none> ?b } }",
+    "SELECT ?a { { SELECT ?a { ?a <http://e/age> ?age } OFFSET 3 } UNION { VALUES (?a ?b) { (UNDEF 1) } } }",
+    "SELECT * { ?a <http://e/age> ?age MINUS { ?a <http://e/none> ?b FILTER(?b > 1) } FILTER(?age > 3 || BOUND(?x)) }",
+    "SELECT (MAX(?age + 1) AS ?m) { ?a <http://e/age> ?age . ?a <http://e/knows>* ?b } GROUP BY ?b ORDER BY DESC(?m)",
+    "SELECT DISTINCT (STR(?a) AS ?b) { ?a <http://e/age> ?age } ORDER BY ?b LIMIT 3",
+    "SELECT * { GRAPH <http://e/g> { ?a ?b ?c OPTIONAL { ?a <http://e/p>? ?d } } }",
+    "SELECT (COUNT(*) AS ?n) { ?a <http://e/age> ?age }",
+    "ASK { ?a <http://e/age> ?age FILTER EXISTS { ?a (<http://e/p>|<http://e/q>)+ ?b } }",
+];
+
+/// The words of a plan: what it says beside numbers and measurements.
+fn words(plan: &Value, found: &mut Vec<String>) {
+    match plan {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| words(item, found)),
+        Value::Object(fields) => {
+            fields.iter().filter(|(name, _)| *name != "nodes").for_each(|(_, value)| words(value, found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[test]
+fn explained_and_profiled_plans_have_the_same_words() {
+    let facts: Vec<_> =
+        NQuadsParser::new().for_slice(document().as_bytes()).collect::<Result<_, _>>().expect("N-Quads");
+    for text in OPERATORS {
+        let cluster = Arc::new(MemoryCluster::new(facts.iter().cloned(), SHARDS, 3));
+        let said = |mode| {
+            let request = Request { text: text.to_owned(), mode, ..Request::default() };
+            let plan = ask::bytes(request, Tuning::default(), cluster.clone()).expect("a plan").2.plan.expect("a plan");
+            let mut said = Vec::new();
+            ["coordinator", "leaves"].into_iter().for_each(|part| words(&plan[part], &mut said));
+            said
+        };
+        let explained = said(Mode::Explain);
+        assert_eq!(explained, said(Mode::Profile), "{text}");
+        let names_of_code = ["Some(", "None", "TermId", "Code(", "::", "{ ", "[\""];
+        for word in &explained {
+            let is_of_code = names_of_code.iter().any(|name| word.contains(name) && !text.contains(name));
+            assert!(!is_of_code, "{text}: {word}");
+        }
+    }
+}

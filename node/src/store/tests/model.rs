@@ -316,8 +316,11 @@ impl Life {
         }
         let mut shown = all.iter();
         let mut show = |text: &[u8]| assert_eq!(Some(text), shown.next().map(|(number, _)| word(*number)).as_deref());
-        self.store().show_texts(&ids, &mut show).expect("readable");
+        self.store().show_texts(&ids, u64::MAX, &mut show).expect("readable");
         assert_eq!(shown.len(), 0);
+        let mut first = 0;
+        self.store().show_texts(&ids, 0, &mut |_| first += 1).expect("readable");
+        assert_eq!(first, ids.len().min(1), "the text that passes the limit is the last");
         let mut locals: BTreeMap<ShardId, BTreeSet<u64>> = BTreeMap::new();
         ids.iter().for_each(|id| {
             assert!(locals.entry(id.home().expect("a term")).or_default().insert(id.local().expect("a term")));

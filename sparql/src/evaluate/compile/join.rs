@@ -36,7 +36,10 @@ impl Compiler<'_> {
     fn facts(&mut self, triple: &TriplePattern, graph: &GraphRef) -> Made {
         self.patterns += 1;
         if self.patterns > PATTERNS_MAX {
-            let message = format!("more than {PATTERNS_MAX} triple patterns, written out, in EXISTS");
+            let message = format!(
+                "more than {PATTERNS_MAX} triple patterns, written out, in EXISTS and in GRAPH with a variable; \
+                 split the query, or put values into VALUES"
+            );
             return Err(Fault::new(Reason::LimitExceeded, message));
         }
         let facts = Facts {

@@ -4,7 +4,7 @@ use super::{Operator, Rows, Stream, open};
 use crate::evaluate::batch::Batch;
 use crate::evaluate::run::Env;
 use crate::plan::codes::RowSet;
-use crate::session::reservation::Reservation;
+use crate::session::memory::Reservation;
 use entail_model::Fault;
 use std::sync::Arc;
 

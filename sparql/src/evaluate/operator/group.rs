@@ -7,7 +7,8 @@ use crate::fold::group::Groups;
 use crate::fold::{Rows, coded};
 use crate::rewrite::fold::Fold;
 use crate::session::code::UNBOUND;
-use crate::session::reservation::Reservation;
+use crate::session::memory::Reservation;
+use crate::session::texts::Fit;
 use entail_model::Fault;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,15 +42,23 @@ impl GroupRows {
         let (mut groups, mut held) = (Groups::new(group, &inputs), session.reservation());
         let mut rows = Rows::new(session, inputs.len());
         while let Some(batch) = input.next()? {
-            session.check()?;
-            rows.times.clear();
-            rows.codes.clear();
-            rows.times.resize(batch.rows, 1);
-            for row in 0..batch.rows {
-                rows.codes.extend(places.iter().map(|place| place.map_or(UNBOUND, |place| batch.columns[place][row])));
+            let (mut at, mut at_once) = (0, batch.rows);
+            while at < batch.rows {
+                session.check()?;
+                let end = batch.rows.min(at + at_once);
+                rows.times.clear();
+                rows.codes.clear();
+                rows.times.resize(end - at, 1);
+                for row in at..end {
+                    let cell = |place: &Option<usize>| place.map_or(UNBOUND, |place| batch.columns[place][row]);
+                    rows.codes.extend(places.iter().map(cell));
+                }
+                match groups.add(&rows)? {
+                    Fit::Whole(()) => at = end,
+                    Fit::Rows(fewer) => at_once = fewer,
+                }
+                held.set(groups.bytes())?;
             }
-            groups.add(&rows)?;
-            held.set(groups.bytes())?;
             if forgets.load(Ordering::Relaxed) {
                 session.release();
             }

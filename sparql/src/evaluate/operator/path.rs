@@ -13,7 +13,7 @@ use crate::evaluate::batch::{Batch, Growth};
 use crate::evaluate::lookups::From;
 use crate::evaluate::run::{Env, Origin, Run};
 use crate::session::code::{Code, UNBOUND};
-use crate::session::reservation::Reservation;
+use crate::session::memory::Reservation;
 use entail_model::Fault;
 use oxrdf::Variable;
 use std::sync::Arc;

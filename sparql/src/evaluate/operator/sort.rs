@@ -1,15 +1,17 @@
 //! ORDER BY: all rows by their sort keys, in a sort that can be interrupted.
 
-use super::{Kind, Operator, Stream, open};
+use super::{Kind, Operator, Shared, Stream, open};
 use crate::algebra::order::sort_key;
 use crate::evaluate::batch::{Batch, ROWS_MAX};
 use crate::evaluate::expression::{Seeds, strings_max};
 use crate::evaluate::run::Env;
+use crate::rewrite::fold::SortOrder;
 use crate::session::code::Code;
 use crate::session::lock;
-use crate::session::reservation::Reservation;
-use entail_expression::Budget;
+use crate::session::memory::Reservation;
+use crate::session::texts::Fit;
 use entail_expression::value::View;
+use entail_expression::{Budget, Column};
 use entail_model::Fault;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -33,6 +35,40 @@ struct Sorted {
     _held: Reservation,
 }
 
+/// The rows so far with their keys, row after row.
+struct Gathered {
+    codes: Vec<Code>,
+    keys: Vec<Key>,
+    /// Bytes of the keys' texts.
+    texts: usize,
+    rows: usize,
+    held: Reservation,
+}
+
+impl Gathered {
+    fn bytes(&self) -> usize {
+        let cells = self.codes.capacity() * size_of::<Code>() + self.keys.capacity() * size_of::<Key>();
+        cells + self.texts + 8 * self.rows
+    }
+
+    /// Adds rows with the columns of their keys.
+    fn add(&mut self, batch: &Batch, columns: Vec<Vec<Key>>) -> Result<(), Fault> {
+        let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+        for row in 0..batch.rows {
+            self.codes.extend(batch.columns.iter().map(|column| column[row]));
+            self.keys.extend(columns.iter_mut().map(|column| column.next().flatten()));
+        }
+        let added = &self.keys[self.keys.len() - batch.rows * columns.len()..];
+        self.texts += added.iter().map(text_bytes).sum::<usize>();
+        self.rows += batch.rows;
+        self.held.set(self.bytes())
+    }
+}
+
+fn text_bytes(key: &Key) -> usize {
+    key.as_ref().map_or(0, |key| key.len() + 16)
+}
+
 impl Sort {
     pub fn new(operator: Arc<Operator>, env: &Env) -> Self {
         Self { operator, env: env.clone(), sorted: None }
@@ -40,47 +76,76 @@ impl Sort {
 
     fn sort(&self) -> Result<Sorted, Fault> {
         let Kind::Sort { inner, keys: by } = &self.operator.kind else { return Err(Fault::internal("no order")) };
-        let session = &self.env.run.session;
-        let (mut rows, mut seeds, mut held) = (open(inner, &self.env)?, Seeds::new(session), session.reservation());
-        let (mut codes, mut keys, mut texts): (Vec<Code>, Vec<Key>, usize) = (Vec::new(), Vec::new(), 0);
-        let (mut count, mut held_before) = (0, 0);
-        let check = || session.check();
-        while let Some(batch) = rows.next()? {
-            let mut columns = Vec::with_capacity(by.len());
-            // The columns of all keys are held together.
-            let mut budget = Budget::new(strings_max(session), &check);
-            for (number, (expression, _)) in by.iter().enumerate() {
-                let mut expression = lock(expression);
-                columns.push(expression.evaluate_within(&batch, &self.env, &seeds, number, &mut budget)?);
-                held.set(held_before + budget.bytes_built as usize)?;
-            }
-            seeds.pass(batch.rows);
-            session.check()?;
-            for row in 0..batch.rows {
-                codes.extend(batch.columns.iter().map(|column| column[row]));
-                for column in &columns {
-                    let key: Key = match column.view(row) {
-                        View::Error => None,
-                        view => Some(sort_key(view).into()),
-                    };
-                    texts += key.as_ref().map_or(0, |key| key.len() + 16);
-                    keys.push(key);
-                }
-            }
-            count += batch.rows;
-            held_before = codes.capacity() * size_of::<Code>() + keys.capacity() * size_of::<Key>() + texts + 8 * count;
-            held.set(held_before)?;
-        }
+        let Gathered { codes, keys, rows, held, .. } = self.gathered(inner, by)?;
         let width = by.len();
         let compare = |one: u32, other: u32| {
             let (one, other) = (one as usize * width, other as usize * width);
             let mut keys = by.iter().enumerate().map(|(at, (_, by))| by.apply(keys[one + at].cmp(&keys[other + at])));
             keys.find(|order: &Ordering| order.is_ne()).unwrap_or(Ordering::Equal)
         };
-        let rows = u32::try_from(count).map_err(|_| Fault::internal("more than 2^32 rows in memory"))?;
-        let order = sorted(rows, &compare, &|| session.check())?;
+        let rows = u32::try_from(rows).map_err(|_| Fault::internal("more than 2^32 rows in memory"))?;
+        let order = sorted(rows, &compare, &|| self.env.run.session.check())?;
         Ok(Sorted { codes, order: order.into_iter(), _held: held })
     }
+
+    /// All rows of the input with their keys.
+    fn gathered(&self, inner: &Arc<Operator>, by: &[(Shared, SortOrder)]) -> Result<Gathered, Fault> {
+        let session = &self.env.run.session;
+        let (mut rows, mut seeds) = (open(inner, &self.env)?, Seeds::new(session));
+        let (codes, keys, held) = (Vec::new(), Vec::new(), session.reservation());
+        let mut all = Gathered { codes, keys, texts: 0, rows: 0, held };
+        while let Some(batch) = rows.next()? {
+            let (mut at, mut at_once) = (0, batch.rows);
+            while at < batch.rows {
+                at_once = at_once.min(batch.rows - at);
+                let piece = batch.piece(at, at_once);
+                match self.keys(&piece, by, &seeds, &mut all)? {
+                    Fit::Rows(fewer) => at_once = fewer,
+                    Fit::Whole(columns) => {
+                        all.add(&piece, columns)?;
+                        seeds.pass(piece.rows);
+                        at += piece.rows;
+                    }
+                }
+                session.check()?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The keys of rows, by columns. They count before they are added.
+    fn keys(
+        &self,
+        piece: &Batch,
+        by: &[(Shared, SortOrder)],
+        seeds: &Seeds,
+        all: &mut Gathered,
+    ) -> Result<Fit<Vec<Vec<Key>>>, Fault> {
+        let session = &self.env.run.session;
+        let check = || session.check();
+        let (mut columns, mut bytes) = (Vec::with_capacity(by.len()), all.bytes());
+        for (number, (expression, _)) in by.iter().enumerate() {
+            let mut budget = Budget::new(strings_max(session), &check);
+            let column = match lock(expression).evaluate(piece, &self.env, seeds, number, &mut budget)? {
+                Fit::Rows(fewer) => return Ok(Fit::Rows(fewer)),
+                Fit::Whole(column) => column,
+            };
+            all.held.set(bytes + budget.bytes_built as usize)?;
+            let keys = keys_of(&column);
+            bytes += keys.iter().map(text_bytes).sum::<usize>() + keys.len() * size_of::<Key>();
+            all.held.set(bytes)?;
+            columns.push(keys);
+        }
+        Ok(Fit::Whole(columns))
+    }
+}
+
+fn keys_of(column: &Column) -> Vec<Key> {
+    let key = |row| match column.view(row) {
+        View::Error => None,
+        view => Some(sort_key(view).into()),
+    };
+    (0..column.len()).map(key).collect()
 }
 
 impl Stream for Sort {

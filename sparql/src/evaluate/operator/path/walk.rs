@@ -8,7 +8,7 @@ use super::{Path, Step};
 use crate::evaluate::lookups::{From, Lookup};
 use crate::evaluate::run::Run;
 use crate::session::code::{Code, is_computed};
-use crate::session::reservation::Reservation;
+use crate::session::memory::Reservation;
 use entail_model::Fault;
 use hashbrown::HashSet;
 
