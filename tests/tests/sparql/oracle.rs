@@ -74,7 +74,7 @@ fn by_value(term: &oxrdf::Term) -> String {
 }
 
 /// Is the query one that spareval is known to answer wrongly over these facts? It finds no path of length zero from a term
-/// that no fact has (SPARQL 1.1, 18.4), sees values where the standard has terms, and orders and adds up errors otherwise.
+/// that no fact has (SPARQL 1.1, 18.4), sees values where the standard has terms, and orders, adds up and joins errors and terms of several kinds otherwise.
 fn is_beyond_spareval(text: &str, facts: &[Quad]) -> bool {
     let default: Vec<Quad> = facts.iter().filter(|fact| fact.graph_name.is_default_graph()).cloned().collect();
     let has_zero_path = [">?", ">*", ")?", ")*"].iter().any(|sign| text.contains(sign));
@@ -83,7 +83,7 @@ fn is_beyond_spareval(text: &str, facts: &[Quad]) -> bool {
     let is_unknown = mentioned.into_iter().any(|iri| !listed.contains(&format!("<{iri}>")));
     (has_zero_path && (is_unknown || text.contains("VALUES")))
         || (text.contains("STR(") && [text, &all].iter().any(|text| text.contains("\"2.0\"")))
-        || ["MAX(", "AVG("].iter().any(|name| text.contains(name))
+        || ["MAX(", "AVG(", "GROUP_CONCAT(?", "GROUP_CONCAT(DISTINCT ?"].iter().any(|name| text.contains(name))
 }
 
 /// Comparisons with spareval. Differences that are known to be its own are excused, but only a few of all answers.
