@@ -72,7 +72,12 @@ impl Context {
             }
             let (oldest, latest) = self.store.kept_epochs();
             if latest >= epoch || started.elapsed() > UNTOLD {
-                let text = format!("epoch {epoch} is not kept: this node has the epochs {oldest} to {latest}");
+                let kept = if oldest == latest {
+                    format!("epoch {latest} only")
+                } else {
+                    format!("the epochs {oldest} to {latest}")
+                };
+                let text = format!("epoch {epoch} is not kept: this node has {kept}");
                 return Err(Fault::new(Reason::EpochUnavailable, text));
             }
             if is_stopped() {

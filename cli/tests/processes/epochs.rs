@@ -33,8 +33,12 @@ fn check(nodes: usize) {
     cluster.nodes.iter_mut().for_each(|node| node.kill());
     cluster.nodes.iter_mut().for_each(|node| node.start());
     cluster.ready();
-    let gone = cluster.run(&["query", COUNT, "--epoch", "1", "--timeout", "5s"]);
-    assert!(gone.err.contains("epoch 1 is not kept: this node has the epochs 3 to 3"), "{}", gone.err);
+    for command in [&["query", COUNT][..], &["dump"]] {
+        let gone = cluster.run(&[command, &["--epoch", "1", "--timeout", "20s"]].concat());
+        assert_eq!(gone.code, Some(1), "it does not come back, so it is not sent again: {}", gone.err);
+        assert!(gone.err.contains("epoch 1 is not kept: this node has epoch 3 only"), "{}", gone.err);
+        assert!(gone.err.contains("NOT_FOUND") && gone.err.contains("read the latest"), "{}", gone.err);
+    }
     assert_eq!((count(&cluster, Some("3")), count(&cluster, Some("0"))), ("3".to_owned(), "0".to_owned()));
 }
 

@@ -1,8 +1,8 @@
 //! A dump: the forward copies of every node, decoded and written as RDF, in pieces.
 
-use super::Coordinator;
 use super::call::Call;
 use super::parts::{PartSender, PartStream};
+use super::{Coordinator, of_named_epoch};
 use crate::reader::Reader;
 use bytes::Bytes;
 use entail_model::{Epoch, Fault, Reason, Relation, TermId, term};
@@ -39,8 +39,9 @@ impl Coordinator {
         running.call.reads(reader.epoch);
         let dump = Dump::new(reader, &request)?;
         let (sender, stream) = PartStream::running(PIECES_WAITING, &call.cancel, call.bounded());
+        let (named, latest) = (request.epoch, self.latest());
         tokio::task::spawn_blocking(move || {
-            let result = dump.run(&sender.parts);
+            let result = dump.run(&sender.parts).map_err(|fault| of_named_epoch(fault, named, latest));
             drop((running, permit));
             sender.end(result);
         });

@@ -140,9 +140,14 @@ impl Coordinator {
         }
     }
 
+    /// The last committed epoch.
+    fn latest(&self) -> Epoch {
+        self.members.log.read(|state| state.epoch())
+    }
+
     /// A reader of a committed epoch, by default the last, for the request of `cancel`.
     fn reader(&self, epoch: Option<Epoch>, cancel: &Cancellation) -> Result<Reader, Fault> {
-        let latest = self.members.log.read(|state| state.epoch());
+        let latest = self.latest();
         let epoch = epoch.unwrap_or(latest);
         check_reached(epoch, latest)?;
         let mut holders = self.members.holders()?;
@@ -204,6 +209,19 @@ fn check_reached(epoch: Epoch, latest: Epoch) -> Result<(), Fault> {
         return Err(Fault::new(Reason::EpochUnavailable, text));
     }
     Ok(())
+}
+
+/// What a read of an epoch that the caller named is told: an epoch that is gone does not come back, but the latest epoch may not
+/// have reached a node yet.
+fn of_named_epoch(fault: Fault, named: Option<u64>, latest: Epoch) -> Fault {
+    match named {
+        Some(named) if fault.reason == Reason::EpochUnavailable && named < latest.0 => Fault {
+            reason: Reason::NotFound,
+            message: format!("{}; an epoch is kept for a minute after the next one, so read the latest", fault.message),
+            ..fault
+        },
+        _ => fault,
+    }
 }
 
 /// Runs blocking work in the current span.

@@ -6,7 +6,7 @@
 
 use super::call::Call;
 use super::parts::{PartSender, PartStream};
-use super::{Coordinator, check_reached, moment};
+use super::{Coordinator, check_reached, moment, of_named_epoch};
 use crate::reader::Reader;
 use entail_model::{Cancellation, Epoch, Fault};
 use entail_proto::v1::query_response::Part as QueryPart;
@@ -37,9 +37,10 @@ impl Coordinator {
         call.describe("query", &request.query);
         let (call, deadline) = call.until_or(self.options.query_timeout_default);
         let permit = self.admitted(deadline).await?;
-        let reader = self.reader(self.epoch_of(&request)?, &call.cancel)?;
+        let (reader, named) = (self.reader(self.epoch_of(&request)?, &call.cancel)?, request.epoch);
         let mut query = self.sparql_request(request, call.cancel.clone());
         if let Some(parts) = self.run_local(&query, &reader, call.started) {
+            let parts = parts.map_err(|fault| of_named_epoch(fault, named, self.latest()));
             return parts.map(|parts| self.whole(parts));
         }
         let running = self.running.begin("query", &query.text, &call);
@@ -51,6 +52,7 @@ impl Coordinator {
         tokio::task::spawn_blocking(move || {
             let epoch = reader.epoch;
             let result = span.in_scope(|| coordinator.run(query, reader, &sender.parts));
+            let result = result.map_err(|fault| of_named_epoch(fault, named, coordinator.latest()));
             coordinator.record(&span, epoch, result.as_ref().ok());
             // Done before the caller has its answer, so that the trace is complete and the admission permit is free.
             drop((span, running, permit));
@@ -61,7 +63,7 @@ impl Coordinator {
 
     /// The epoch to answer at; `None` for the latest.
     fn epoch_of(&self, request: &QueryRequest) -> Result<Option<Epoch>, Fault> {
-        let latest = self.members.log.read(|state| state.epoch());
+        let latest = self.latest();
         check_reached(Epoch(request.at_least_epoch.unwrap_or(0)), latest)?;
         Ok(request.epoch.map(Epoch))
     }
