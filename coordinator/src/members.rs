@@ -52,7 +52,8 @@ impl Live {
     /// The state by the age of the last heartbeat and by the node's announcement to leave.
     fn state(&self) -> NodeState {
         match (self.last_seen.elapsed() < SUSPECT_AFTER, self.has_left) {
-            (false, _) => NodeState::Down,
+            (false, true) => NodeState::Stopped,
+            (false, false) => NodeState::Down,
             (true, true) => NodeState::Leaving,
             (true, false) => NodeState::Up,
         }

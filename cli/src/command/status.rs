@@ -30,6 +30,8 @@ const POLL_MAX: Duration = Duration::from_secs(5);
 /// The state of a cluster that is ready.
 const SERVING: &str = "serving";
 const UP: &str = "up";
+const STOPPED: &str = "stopped";
+const DOWN: &str = "down";
 /// The width of the title column.
 const TITLE_WIDTH: usize = 8;
 
@@ -187,11 +189,29 @@ fn nodes(nodes: &[NodeStatus], width: Option<usize>, out: &mut dyn Write) -> io:
     let mut table = Fitting { columns, rows: nodes.iter().map(row).collect() };
     let hidden = width.map_or_else(Vec::new, |width| table.fit(width, &EXPENDABLE));
     table.write(width, out)?;
-    if hidden.is_empty() {
+    let mut lines: Vec<String> = nodes.iter().filter_map(silence).collect();
+    if !hidden.is_empty() {
+        lines.push(format!("…       no room for {}; --output json has everything", hidden.join(", ")));
+    }
+    if lines.is_empty() {
         return Ok(());
     }
-    let line = format!("…       no room for {}; --output json has everything", hidden.join(", "));
-    writeln!(out).and_then(|()| line_within(&line, width, out))
+    writeln!(out)?;
+    lines.iter().try_for_each(|line| line_within(line, width, out))
+}
+
+/// When a node that does not run was last seen.
+fn silence(node: &NodeStatus) -> Option<String> {
+    let why = match node.state.as_str() {
+        STOPPED => "was shut down",
+        DOWN => "is down",
+        _ => return None,
+    };
+    let seen = node.silent_seconds.map_or_else(
+        || "not seen since the coordinator started".to_owned(),
+        |silent| format!("last seen {} ago", seconds(silent)),
+    );
+    Some(format!("silent  {} {why}, {seen}", shown(node)))
 }
 
 fn shards(shards: &[ShardStatus], nodes: &[NodeStatus], width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
@@ -224,7 +244,7 @@ fn json(status: &StatusResponse) -> Value {
             "shard_count": node.shards, "facts_asserted": node.facts_asserted, "facts_derived": node.facts_derived,
             "terms": node.terms, "memory_bytes": node.memory_bytes, "cache_bytes": node.cache_bytes,
             "disk_bytes": node.disk_bytes, "disk_free_bytes": node.disk_free_bytes, "epoch": node.epoch,
-            "version": node.version, "queries_at_work": node.queries,
+            "version": node.version, "queries_at_work": node.queries, "silent_seconds": node.silent_seconds,
         })
     };
     let shard = |shard: &ShardStatus| {
@@ -273,12 +293,18 @@ mod tests {
             ..Default::default()
         };
         let silent = NodeStatus { name: "node-1".to_owned(), state: "down".to_owned(), ..Default::default() };
+        let stopped = NodeStatus {
+            name: "node-2".to_owned(),
+            state: "stopped".to_owned(),
+            silent_seconds: Some(125.0),
+            ..Default::default()
+        };
         let shard = ShardStatus { shard: 1, node_id: "00a1".to_owned(), available: false, ..Default::default() };
         let status = StatusResponse {
             cluster_id: "c0ffee".to_owned(),
             epoch: 4,
             state: "serving".to_owned(),
-            nodes: vec![node, silent],
+            nodes: vec![node, silent, stopped],
             shards: vec![shard],
             facts_asserted: 1200,
             shard_count: 2,
@@ -292,13 +318,17 @@ mod tests {
         let expected = "\
 cluster c0ffee is serving, epoch 4
 facts   1,200 asserted, 0 derived
-nodes   1 of 2 up, 2 shards, placement 1
+nodes   1 of 3 up, 2 shards, placement 1
 server  version 0.1.0, up for 1 min 01 s
 
-node    state  address                shards  asserted  derived  terms   memory  cache  disk     free  queries  epoch
-──────  ─────  ─────────────────────  ──────  ────────  ───────  ─────  ───────  ─────  ────  ───────  ───────  ─────
-node-0  up     http://127.0.0.1:7411       2     1,200        0      0  1.0 GiB    0 B   0 B  5.0 GiB        0      4
-node-1  down                               0         0        0      0        -      -     -        -        0      0
+node    state    address                shards  asserted  derived  terms   memory  cache  disk     free  queries  epoch
+──────  ───────  ─────────────────────  ──────  ────────  ───────  ─────  ───────  ─────  ────  ───────  ───────  ─────
+node-0  up       http://127.0.0.1:7411       2     1,200        0      0  1.0 GiB    0 B   0 B  5.0 GiB        0      4
+node-1  down                                 0         0        0      0        -      -     -        -        0      0
+node-2  stopped                              0         0        0      0        -      -     -        -        0      0
+
+silent  node-1 is down, not seen since the coordinator started
+silent  node-2 was shut down, last seen 2 min 05 s ago
 
 shard  node    state    asserted  derived  terms
 ─────  ──────  ───────  ────────  ───────  ─────
@@ -307,8 +337,8 @@ shard  node    state    asserted  derived  terms
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(json(&status)["shards"][0]["available"], false);
         for (width, expected) in [
-            (80, "node    state  shards  asserted  derived   memory  disk     free  queries  …"),
-            (40, "node    state  asserted  derived  …"),
+            (80, "node    state    shards  asserted  derived   memory  disk     free  queries  …"),
+            (40, "node    state    asserted  derived  …"),
         ] {
             let mut out = Vec::new();
             table(&status, Some(width), &mut out).unwrap();

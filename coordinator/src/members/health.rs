@@ -11,18 +11,21 @@ pub enum NodeState {
     Up,
     /// The node has announced that it shuts down, and still runs.
     Leaving,
+    /// The node has announced that it shuts down, and is silent since.
+    Stopped,
     Down,
 }
 
 impl NodeState {
     /// All states.
-    pub const ALL: [Self; 3] = [Self::Up, Self::Leaving, Self::Down];
+    pub const ALL: [Self; 4] = [Self::Up, Self::Leaving, Self::Stopped, Self::Down];
 
     /// The state's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Leaving => "leaving",
+            Self::Stopped => "stopped",
             Self::Down => "down",
         }
     }
@@ -31,7 +34,7 @@ impl NodeState {
 /// The nodes by their state, in the order of [`NodeState::ALL`], and the shards by whether theirs is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterHealth {
-    pub nodes: [usize; 3],
+    pub nodes: [usize; 4],
     pub available: usize,
     pub missing: usize,
 }

@@ -156,9 +156,9 @@ async fn a_node_whose_place_another_has_taken_is_not_counted() {
         members.register_node(request).await.expect("the node is of this cluster");
     }
     assert_eq!(members.listed().into_keys().collect::<Vec<_>>(), [NodeId(2)]);
-    assert_eq!(members.health(), ClusterHealth { nodes: [1, 0, 0], available: 0, missing: 0 });
+    assert_eq!(members.health(), ClusterHealth { nodes: [1, 0, 0, 0], available: 0, missing: 0 });
     members.lock().clear();
-    assert_eq!(members.health(), ClusterHealth { nodes: [0, 0, 1], available: 0, missing: 0 });
+    assert_eq!(members.health(), ClusterHealth { nodes: [0, 0, 0, 1], available: 0, missing: 0 });
 }
 
 /// A request of a node with a name, at an address.

@@ -80,6 +80,7 @@ impl Coordinator {
             status.queries = stats.queries;
             status.epoch = live.epoch.0;
             status.version = live.version;
+            status.silent_seconds = Some(live.last_seen.elapsed().as_secs_f64());
         }
         status
     }
