@@ -6,6 +6,7 @@
 //! ```
 
 use crate::failure::Failure;
+use crate::output;
 use crate::output::trace::Tree;
 use crate::session::Session;
 use entail_client::v1::TraceRequest;
@@ -95,7 +96,7 @@ impl Session {
         let mut out = io::stderr().lock();
         let written = match shown {
             Shown::Json => writeln!(out, "{:#}", tree.json()),
-            _ => tree.write(&mut out),
+            _ => tree.write(output::error_width(), &mut out),
         };
         for why in missing {
             _ = writeln!(out, "not in it: {why}");

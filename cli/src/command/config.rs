@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Setting};
 use crate::failure::Failure;
-use crate::output::grid::{Align, Grid};
+use crate::output::grid::{Align, Fitting, Grid};
 use crate::output::{self, Form};
 use crate::session::Session;
 use clap::{Args, Subcommand};
@@ -54,9 +54,13 @@ fn table(config: &Config, out: &mut dyn Write) -> io::Result<()> {
             setting.variable.clone().unwrap_or_default(),
         ]
     };
-    let columns = ["setting", "value", "from", "variable"].map(|title| (title, Align::Left));
-    let rows: Vec<_> = config.settings.iter().map(row).collect();
-    Grid::new(columns).write_within(output::width(), &rows, out)?;
+    let columns = ["setting", "value", "from", "variable"].map(|title| (title, Align::Left)).to_vec();
+    let mut settings = Fitting { columns, rows: config.settings.iter().map(row).collect() };
+    if let Some(width) = output::width() {
+        // The names of variables follow from those of the settings.
+        settings.fit(width, &["variable"]);
+    }
+    settings.write(output::width(), out)?;
     writeln!(out)?;
     let columns = ["prefix", "IRI"].map(|title| (title, Align::Left));
     let rows: Vec<_> =

@@ -85,7 +85,7 @@ fn table(running: &ListQueriesResponse, out: &mut dyn Write) -> io::Result<()> {
         ("rows", Align::Right),
         ("text", Align::Left),
     ];
-    Grid::new(columns).write(&running.queries.iter().map(row).collect::<Vec<_>>(), out)
+    Grid::new(columns).write_within(output::width(), &running.queries.iter().map(row).collect::<Vec<_>>(), out)
 }
 
 /// The beginning of a text, without control characters.

@@ -164,8 +164,8 @@ async fn ask(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     }
     let summary = answer.summary().cloned().unwrap_or_default();
     match mode {
-        QueryMode::Explain => show_plan(&summary, output, &prefixes, &mut io::stdout().lock())?,
-        QueryMode::Profile => show_plan(&summary, output, &prefixes, &mut io::stderr().lock())?,
+        QueryMode::Explain => show_plan(&summary, output, &prefixes, output::width(), &mut io::stdout().lock())?,
+        QueryMode::Profile => show_plan(&summary, output, &prefixes, output::error_width(), &mut io::stderr().lock())?,
         QueryMode::Unspecified => {}
     }
     if mode != QueryMode::Explain {
@@ -213,9 +213,15 @@ async fn table(answer: &mut Answer<QueryResponse>, prefixes: Prefixes, session: 
 }
 
 /// Writes the plan of an answer.
-fn show_plan(summary: &QuerySummary, output: Output, prefixes: &Prefixes, out: &mut dyn Write) -> Result<(), Failure> {
+fn show_plan(
+    summary: &QuerySummary,
+    output: Output,
+    prefixes: &Prefixes,
+    width: Option<usize>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let written = match output {
-        Output::Table => plan::write(&summary.plan_json, prefixes, out),
+        Output::Table => plan::write(&summary.plan_json, prefixes, width, out),
         _ => writeln!(out, "{}", summary.plan_json),
     };
     written.and_then(|()| out.flush()).map_err(Failure::Output)

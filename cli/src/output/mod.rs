@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use clap::ValueEnum;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 /// The output format of a command, except for queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -26,8 +27,16 @@ pub enum Form {
 
 /// The width of the terminal that the standard output goes to, in columns; `None` for files and pipes.
 pub fn width() -> Option<usize> {
-    let out = io::stdout();
-    let size = rustix::termios::tcgetwinsize(&out).ok().filter(|_| out.is_terminal())?;
+    width_of(&io::stdout())
+}
+
+/// The width of the terminal that the standard error goes to.
+pub fn error_width() -> Option<usize> {
+    width_of(&io::stderr())
+}
+
+fn width_of(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok().filter(|_| stream.is_terminal())?;
     // A terminal that does not report its width has the width 0.
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }

@@ -12,6 +12,7 @@
 //!
 //! For measured queries, tables of the [measurements](super::profile) replace the stages.
 
+use super::grid::fold;
 use super::profile;
 use super::term::Prefixes;
 use crate::units::{count, counted, seconds};
@@ -21,12 +22,13 @@ use std::io::{self, Write};
 /// The largest depth to which a plan is drawn.
 const DEPTH_MAX: usize = 100;
 
-/// Writes a plan as an indented outline with shortened IRIs; a plan that is nested too deeply is written as JSON.
-pub fn write(json: &str, prefixes: &Prefixes, out: &mut dyn Write) -> io::Result<()> {
+/// Writes a plan as an indented outline with shortened IRIs, in lines no wider than `width`; a plan that is nested too deeply is
+/// written as JSON.
+pub fn write(json: &str, prefixes: &Prefixes, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     match serde_json::from_str(json) {
         Ok(mut plan) => {
             shorten(&mut plan, prefixes);
-            outline(&plan, out)
+            Outline { width }.plan(&plan, out)
         }
         Err(_) => writeln!(out, "{json}"),
     }
@@ -41,29 +43,68 @@ fn shorten(value: &mut Value, prefixes: &Prefixes) {
     }
 }
 
-fn outline(plan: &Value, out: &mut dyn Write) -> io::Result<()> {
-    operator(&plan["coordinator"], 0, out)?;
-    items(&plan["leaves"]).try_for_each(|leaf| self::leaf(leaf, &plan["shards"], out))
+/// Writes outlines, folded between words.
+struct Outline {
+    width: Option<usize>,
 }
 
-fn operator(tree: &Value, depth: usize, out: &mut dyn Write) -> io::Result<()> {
-    let indent = "  ".repeat(depth);
-    if depth > DEPTH_MAX {
-        return writeln!(out, "{indent}…");
+impl Outline {
+    fn plan(&self, plan: &Value, out: &mut dyn Write) -> io::Result<()> {
+        self.operator(&plan["coordinator"], 0, out)?;
+        items(&plan["leaves"]).try_for_each(|leaf| self.leaf(leaf, &plan["shards"], out))
     }
-    if tree["op"] == "stream" {
-        return writeln!(out, "{indent}{}", streamed(tree));
+
+    /// Writes a line. What does not fit goes on below it, further to the right.
+    fn line(&self, depth: usize, words: &str, out: &mut dyn Write) -> io::Result<()> {
+        let line = format!("{}{words}", "  ".repeat(depth));
+        match self.width {
+            Some(width) => writeln!(out, "{}", fold(&line, width, (2 * depth + 4).min(width / 2))),
+            None => writeln!(out, "{line}"),
+        }
     }
-    let detail = text(&tree["detail"]);
-    let number = tree["leaf"].as_u64().map_or_else(String::new, |leaf| leaf.to_string());
-    let words = [text(&tree["op"]), number, detail];
-    let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    let took = match (tree["rows"].as_u64(), tree["seconds"].as_f64()) {
-        (Some(rows), Some(time)) => format!("  {} in {}", counted(rows, "row"), seconds(time)),
-        _ => String::new(),
-    };
-    writeln!(out, "{indent}{}{took}", words.join(" "))?;
-    items(&tree["inputs"]).try_for_each(|input| operator(input, depth + 1, out))
+
+    fn operator(&self, tree: &Value, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+        if depth > DEPTH_MAX {
+            return self.line(depth, "…", out);
+        }
+        if tree["op"] == "stream" {
+            return self.line(depth, &streamed(tree), out);
+        }
+        let detail = text(&tree["detail"]);
+        let number = tree["leaf"].as_u64().map_or_else(String::new, |leaf| leaf.to_string());
+        let words = [text(&tree["op"]), number, detail];
+        let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let took = match (tree["rows"].as_u64(), tree["seconds"].as_f64()) {
+            (Some(rows), Some(time)) => format!("  {} in {}", counted(rows, "row"), seconds(time)),
+            _ => String::new(),
+        };
+        self.line(depth, &format!("{}{took}", words.join(" ")), out)?;
+        items(&tree["inputs"]).try_for_each(|input| self.operator(input, depth + 1, out))
+    }
+
+    fn leaf(&self, leaf: &Value, holders: &Value, out: &mut dyn Write) -> io::Result<()> {
+        let variables: Vec<String> = items(&leaf["variables"]).map(text).collect();
+        let distinct = if leaf["distinct"] == true { ", distinct" } else { "" };
+        writeln!(out)?;
+        self.line(0, &format!("leaf {}: {}{distinct}", leaf["leaf"], variables.join(" ")), out)?;
+        for (index, branch) in items(&leaf["branches"]).enumerate() {
+            if index > 0 {
+                self.line(1, "or", out)?;
+            }
+            self.line(1, &about(&branch["estimate"]), out)?;
+            match branch["nodes"].is_array() {
+                true => profile::write(branch, holders, self.width, out)?,
+                false => items(&branch["stages"]).try_for_each(|stage| self.stage(stage, out))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn stage(&self, stage: &Value, out: &mut dyn Write) -> io::Result<()> {
+        self.line(1, &text(&stage["route"]), out)?;
+        let words = |op: &Value| format!("{}  {}", text(&op["op"]), about(&op["estimate"]));
+        items(&stage["ops"]).try_for_each(|op| self.line(2, &words(op), out))
+    }
 }
 
 /// The coordinator's operator for a query that is one leaf: it streams the rows.
@@ -79,31 +120,6 @@ fn streamed(tree: &Value) -> String {
         words.push_str(&format!(", {} at most", count(length)));
     }
     words
-}
-
-fn leaf(leaf: &Value, holders: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let variables: Vec<String> = items(&leaf["variables"]).map(text).collect();
-    let distinct = if leaf["distinct"] == true { ", distinct" } else { "" };
-    writeln!(out, "\nleaf {}: {}{distinct}", leaf["leaf"], variables.join(" "))?;
-    for (index, branch) in items(&leaf["branches"]).enumerate() {
-        if index > 0 {
-            writeln!(out, "  or")?;
-        }
-        writeln!(out, "  {}", about(&branch["estimate"]))?;
-        match branch["nodes"].is_array() {
-            true => profile::write(branch, holders, out)?,
-            false => items(&branch["stages"]).try_for_each(|stage| self::stage(stage, out))?,
-        }
-    }
-    Ok(())
-}
-
-fn stage(stage: &Value, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "  {}", text(&stage["route"]))?;
-    for op in items(&stage["ops"]) {
-        writeln!(out, "    {}  {}", text(&op["op"]), about(&op["estimate"]))?;
-    }
-    Ok(())
 }
 
 fn about(estimate: &Value) -> String {
@@ -207,11 +223,21 @@ leaf 0: ?a ?who, distinct
   ──────  ──────────  ───────  ──────────
   node-0       1,180   1.3 ms      5.0 ms
 ";
-        assert_eq!(shown(branch), expected);
+        assert_eq!(shown(branch.clone()), expected);
+        for width in [80, 60, 40] {
+            let narrow = shown_within(Some(width), branch.clone());
+            let widest = narrow.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= width, "{widest} in {width}:\n{narrow}");
+            assert!(narrow.contains("leaf 0: ?a ?who, distinct") && narrow.contains("1,180"), "{narrow}");
+        }
     }
 
     /// The outline of a plan with one branch.
     fn shown(branch: Value) -> String {
+        shown_within(None, branch)
+    }
+
+    fn shown_within(width: Option<usize>, branch: Value) -> String {
         let plan = json!({
             "variables": ["who"],
             "coordinator": { "op": "sort", "detail": null, "inputs": [{ "op": "leaf", "leaf": 0, "rows": 7, "seconds": 0.002 }] },
@@ -219,7 +245,7 @@ leaf 0: ?a ?who, distinct
             "shards": ["node-0", "node-1"],
         });
         let mut out = Vec::new();
-        outline(&plan, &mut out).unwrap();
+        Outline { width }.plan(&plan, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -240,8 +266,8 @@ leaf 0: ?a ?who, distinct
             deep = json!({ "op": "filter", "inputs": [deep] });
         }
         for plan in [json!(null), json!([1]), json!({ "coordinator": deep })] {
-            outline(&plan, &mut Vec::new()).unwrap();
-            write(&plan.to_string(), &Prefixes::new(Vec::new(), &Known::default()), &mut Vec::new()).unwrap();
+            Outline { width: Some(40) }.plan(&plan, &mut Vec::new()).unwrap();
+            write(&plan.to_string(), &Prefixes::new(Vec::new(), &Known::default()), None, &mut Vec::new()).unwrap();
         }
     }
 }

@@ -12,7 +12,7 @@
 //!     0  node-0  80 in 1.0 ms  80 in 0.1 ms, 1.2 KiB
 //! ```
 
-use super::grid::{Align, Grid};
+use super::grid::{Align, Grid, fold};
 use super::plan::{items, rows_of, text};
 use crate::units::{bytes, count, seconds};
 use serde_json::Value;
@@ -22,6 +22,8 @@ use std::io::{self, Write};
 /// The note above figures that do not include all of the work.
 const STOPPED: &str = "stopped early, as there were enough rows: nodes that had not finished are not in the figures";
 
+const INDENT: &str = "  ";
+
 /// A measured operator: a line of the table.
 struct Operator<'a> {
     words: String,
@@ -29,20 +31,22 @@ struct Operator<'a> {
     measured: &'a Value,
 }
 
-/// Writes the measurements of a branch; `holders` are the names of the nodes that hold the shards.
-pub fn write(branch: &Value, holders: &Value, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the measurements of a branch, in lines no wider than `width`; `holders` are the names of the nodes that hold the
+/// shards.
+pub fn write(branch: &Value, holders: &Value, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     let mut tables = Vec::new();
-    if branch["stopped"] == true {
-        writeln!(tables, "{STOPPED}")?;
-    }
-    operators_table(branch, &mut tables)?;
-    shards_table(branch, holders, &mut tables)?;
-    nodes_table(&branch["nodes"], &mut tables)?;
     // Tables are indented below their leaf.
+    let width = width.map(|width| width.saturating_sub(INDENT.len()));
+    if branch["stopped"] == true {
+        writeln!(tables, "{}", width.map_or_else(|| STOPPED.to_owned(), |width| fold(STOPPED, width, 2)))?;
+    }
+    operators_table(branch, width, &mut tables)?;
+    shards_table(branch, holders, width, &mut tables)?;
+    nodes_table(&branch["nodes"], width, &mut tables)?;
     let tables = String::from_utf8_lossy(&tables);
     tables.lines().try_for_each(|line| match line.is_empty() {
         true => writeln!(out),
-        false => writeln!(out, "  {line}"),
+        false => writeln!(out, "{INDENT}{line}"),
     })
 }
 
@@ -64,7 +68,7 @@ fn operators(branch: &Value) -> Vec<Operator<'_>> {
     operators
 }
 
-fn operators_table(branch: &Value, out: &mut Vec<u8>) -> io::Result<()> {
+fn operators_table(branch: &Value, width: Option<usize>, out: &mut Vec<u8>) -> io::Result<()> {
     let right = ["#", "about", "rows", "time", "bytes", "messages"].map(|title| (title, Align::Right));
     let start = items(&branch["stages"]).next().map(|stage| text(&stage["route"])).unwrap_or_default();
     let blanks = ["", "", "", "", "", ""].map(str::to_owned);
@@ -84,11 +88,11 @@ fn operators_table(branch: &Value, out: &mut Vec<u8>) -> io::Result<()> {
         ]
     });
     let rows: Vec<Vec<String>> = [start].into_iter().chain(rows).collect();
-    Grid::new(right.into_iter().chain([("operator", Align::Left)])).write(&rows, out)
+    Grid::new(right.into_iter().chain([("operator", Align::Left)])).write_within(width, &rows, out)
 }
 
 /// Writes a row for each shard, and one for the rows that belong to none, with a cell for each operator.
-fn shards_table(branch: &Value, holders: &Value, out: &mut Vec<u8>) -> io::Result<()> {
+fn shards_table(branch: &Value, holders: &Value, width: Option<usize>, out: &mut Vec<u8>) -> io::Result<()> {
     let operators = operators(branch);
     let of_operator = |operator: &Operator<'_>| {
         items(&operator.measured["shards"]).map(|work| work["shard"].as_u64()).collect::<Vec<_>>()
@@ -112,7 +116,7 @@ fn shards_table(branch: &Value, holders: &Value, out: &mut Vec<u8>) -> io::Resul
     let left = [("shard", Align::Right), ("node", Align::Left)];
     let columns = left.into_iter().chain(numbers.iter().map(|number| (number.as_str(), Align::Right)));
     writeln!(out)?;
-    Grid::new(columns).write(&rows, out)
+    Grid::new(columns).write_within(width, &rows, out)
 }
 
 /// The work of an operator for a shard.
@@ -128,7 +132,7 @@ fn cell(measured: &Value, shard: Option<u64>) -> String {
     cell
 }
 
-fn nodes_table(nodes: &Value, out: &mut Vec<u8>) -> io::Result<()> {
+fn nodes_table(nodes: &Value, width: Option<usize>, out: &mut Vec<u8>) -> io::Result<()> {
     let row = |node: &Value| {
         let rows = count(number_of(node, "rows"));
         vec![text(&node["name"]), rows, time_of(node, "seconds_at_work"), time_of(node, "seconds")]
@@ -139,7 +143,7 @@ fn nodes_table(nodes: &Value, out: &mut Vec<u8>) -> io::Result<()> {
     }
     let right = ["rows given", "at work", "until done"].map(|title| (title, Align::Right));
     writeln!(out)?;
-    Grid::new([("node", Align::Left)].into_iter().chain(right)).write(&rows, out)
+    Grid::new([("node", Align::Left)].into_iter().chain(right)).write_within(width, &rows, out)
 }
 
 fn number_of(value: &Value, key: &str) -> u64 {

@@ -20,8 +20,10 @@ const FAILURES_SHOWN: usize = 10;
 const SIBLINGS_FOLDED: usize = 7;
 /// The largest number of rows.
 const ROWS_MAX: usize = 250;
-/// The width of the bar for the duration of the request, in characters.
+/// The width of the bar for the duration of the request, in characters; in a terminal that is narrower than this.
 const BAR: usize = 24;
+const BAR_NARROW: usize = 10;
+const NARROW: usize = 110;
 
 /// The network time of a call is shown from this time on.
 const WAY_TOLD: Duration = Duration::from_micros(300);
@@ -113,12 +115,14 @@ impl Tree {
         inner.iter().find_map(|child| busy(*child)).unwrap_or_else(|| self.spans[index].duration())
     }
 
-    /// Writes the waterfall as text.
-    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the waterfall as text, in lines no wider than `width`.
+    pub fn write(&self, width: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
         let Some(root) = self.roots.first().map(|root| &self.spans[*root]) else {
             return writeln!(out, "no spans of this trace are stored");
         };
-        let mut drawing = Drawing { tree: self, from: root.start, whole: root.duration(), rows: Vec::new(), hidden: 0 };
+        let bar = if width.is_some_and(|width| width < NARROW) { BAR_NARROW } else { BAR };
+        let (from, whole) = (root.start, root.duration());
+        let mut drawing = Drawing { tree: self, from, whole, bar, rows: Vec::new(), hidden: 0 };
         self.roots.iter().for_each(|root| drawing.add(*root, 0, "client", false));
         let (rows, hidden) = (drawing.rows, drawing.hidden);
         writeln!(
@@ -136,7 +140,7 @@ impl Tree {
             ("", Align::Left),
             ("", Align::Left),
         ];
-        Grid::new(columns).write(&rows.into_iter().map(|row| row.cells).collect::<Vec<_>>(), out)?;
+        Grid::new(columns).write_within(width, &rows.into_iter().map(|row| row.cells).collect::<Vec<_>>(), out)?;
         match hidden {
             0 => Ok(()),
             more => writeln!(out, "and {} more", units::count(more)),
@@ -175,6 +179,8 @@ struct Drawing<'t> {
     tree: &'t Tree,
     from: u64,
     whole: Duration,
+    /// The width of its bar.
+    bar: usize,
     rows: Vec<Row>,
     hidden: u64,
 }
@@ -291,12 +297,12 @@ impl<'t> Drawing<'t> {
     }
 
     fn bar(&self, start: u64, end: u64) -> String {
-        let whole = (self.whole.as_nanos() as u64).max(1) as f64;
-        let cell = |at: u64| (at as f64 / whole * BAR as f64) as usize;
-        let first = cell(start).min(BAR - 1);
-        let last = (end as f64 / whole * BAR as f64).ceil() as usize;
-        let last = last.clamp(first + 1, BAR);
-        format!("|{}{}{}|", " ".repeat(first), "=".repeat(last - first), " ".repeat(BAR - last))
+        let (whole, width) = ((self.whole.as_nanos() as u64).max(1) as f64, self.bar);
+        let cell = |at: u64| (at as f64 / whole * width as f64) as usize;
+        let first = cell(start).min(width - 1);
+        let last = (end as f64 / whole * width as f64).ceil() as usize;
+        let last = last.clamp(first + 1, width);
+        format!("|{}{}{}|", " ".repeat(first), "=".repeat(last - first), " ".repeat(width - last))
     }
 }
 

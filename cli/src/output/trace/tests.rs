@@ -28,8 +28,12 @@ fn at(span: Span, process: &str) -> Span {
 }
 
 fn drawn(spans: Vec<Span>) -> String {
+    drawn_within(None, spans)
+}
+
+fn drawn_within(width: Option<usize>, spans: Vec<Span>) -> String {
     let mut out = Vec::new();
-    Tree::new(spans).write(&mut out).unwrap();
+    Tree::new(spans).write(width, &mut out).unwrap();
     String::from_utf8(out).unwrap().lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
@@ -137,4 +141,15 @@ fn programs_get_every_span() {
         (&execute["duration_seconds"], &execute["attributes"]["entail.rows"]),
         (&Json::from(0.0062), &Json::from(1234))
     );
+}
+
+#[test]
+fn a_waterfall_fits_into_a_terminal() {
+    for width in [100, 80, 60] {
+        let drawn = drawn_within(Some(width), query());
+        // The line of the trace's id is what the user copies.
+        let widest = drawn.lines().skip(1).map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= width, "{widest} in {width}:\n{drawn}");
+        assert!(drawn.contains("query") && drawn.contains("10.00 ms") && drawn.contains("|=========="), "{drawn}");
+    }
 }
