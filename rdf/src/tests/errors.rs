@@ -163,7 +163,8 @@ fn damaged_archives_are_called_so_and_not_malformed() {
                 (Format::Turtle, OnError::Skip { limit: 3 }),
             ] {
                 // Data of zstd without a checksum may hide the damage.
-                let is_hidden = |fault: &Fault| compression == Compression::Zstd && fault.reason != Reason::InvalidRequest;
+                let is_hidden =
+                    |fault: &Fault| compression == Compression::Zstd && fault.reason != Reason::InvalidRequest;
                 match parse_all(ParseRequest { on_error, ..request(format) }, &damaged[..]) {
                     Err(fault) if !is_hidden(&fault) => {
                         refused += 1;

@@ -2,6 +2,8 @@
 //! open and leaves its directory as it is.
 
 use super::place::{OPTIONS, Place, bind};
+use crate::store::directory::Directory;
+use crate::store::inspect::inspect;
 use crate::store::{Sealed, Store};
 use entail_directory::damage::{self, Files};
 use entail_logic::columns::{Pair, Run};
@@ -9,6 +11,7 @@ use entail_model::random::Random;
 use entail_model::{Attempt, Direction, Epoch, Fault, Mark, Reason, Relation, ShardId, TermId, TermKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 const RELATION: Relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
 const WORDS: u64 = 300;
@@ -223,4 +226,39 @@ fn a_manifest_that_is_cut_is_refused() {
         damaged.get_mut(&manifest).expect("it is there").truncate(length - cut);
         assert_eq!(outcome(&original, &damaged), Outcome::Refused, "cut by {cut}");
     }
+}
+
+/// What the check costs an opening: a million facts of as many terms, in runs as epochs leave them.
+#[test]
+#[ignore = "it measures"]
+fn the_check_of_a_million_facts_takes_less_than_three_tenths_of_a_second() {
+    let place = Place::on_disk();
+    let open = || {
+        let store = Store::open(place.path(), OPTIONS).expect("nothing is lost");
+        bind(&store);
+        store
+    };
+    let store = open();
+    for epoch in 1..=1_000_000 / FACTS {
+        let words: Vec<String> = (0..FACTS).map(|n| format!("Ihttp://example.org/{epoch}/{n}")).collect();
+        store.intern(Attempt(epoch), &words).expect("room");
+        commit(&store, epoch);
+    }
+    while store.compact_step().expect("room") {}
+    drop(store);
+    let mut times = Vec::new();
+    for _ in 0..9 {
+        let directory = Directory::open(place.path()).expect("our directory");
+        let started = Instant::now();
+        inspect(&directory, OPTIONS).expect("nothing is lost");
+        let check = started.elapsed();
+        drop(directory);
+        let started = Instant::now();
+        drop(open());
+        times.push((check, started.elapsed()));
+    }
+    times.sort_unstable();
+    let (check, whole) = times[times.len() / 2];
+    println!("the check takes {check:?} of {whole:?}; {times:?}");
+    assert!(check < Duration::from_millis(300), "{check:?}");
 }
