@@ -139,8 +139,9 @@ fn unresolved(name: &[u8]) -> Fault {
 /// `Syntax`, and the offset.
 pub(crate) fn check_characters(text: &[u8]) -> Result<(), (usize, Fault)> {
     let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    // Most texts have none of these, and one pass over them is enough.
-    if !text.iter().any(|byte| is_control(byte) || matches!(byte, b'&' | 0xef)) {
+    // Most texts have none of these, and one pass over them is enough, which does not stop, so that it takes many bytes at a time.
+    let is_special = |byte: &u8| is_control(byte) | (*byte == b'&') | (*byte == 0xef);
+    if !text.iter().fold(false, |found, byte| found | is_special(byte)) {
         return Ok(());
     }
     if let Some(at) = text.iter().position(is_control) {

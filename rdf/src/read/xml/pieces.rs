@@ -19,6 +19,16 @@ pub(crate) enum Markup {
     Start,
 }
 
+/// How a piece was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Whole,
+    /// The input ends within the piece.
+    Cut,
+    /// The piece is too long, and was not taken.
+    TooLong,
+}
+
 /// The input and the current piece of it.
 pub(crate) struct Input<B> {
     bytes: B,
@@ -55,46 +65,45 @@ impl<B: Bytes> Input<B> {
         self.place
     }
 
-    /// Takes text and the `<` after it; at the end of the input there is none. Returns whether the piece is not too long.
+    /// Takes text and the `<` after it; at the end of the input there is none.
     ///
     /// # Errors
     /// Errors of the input.
-    pub(crate) fn take_text(&mut self) -> Result<bool, Fault> {
+    pub(crate) fn take_text(&mut self) -> Result<Taken, Fault> {
         self.take(|text, from| memchr::memchr(b'<', &text[from..]).map(|at| from + at + 1))
     }
 
-    /// Takes markup after its `<`, or what there is of it at the end of the input. Returns whether the piece is not too
-    /// long.
+    /// Takes markup after its `<`, or what there is of it at the end of the input.
     ///
     /// # Errors
     /// Errors of the input.
-    pub(crate) fn take_markup(&mut self) -> Result<bool, Fault> {
+    pub(crate) fn take_markup(&mut self) -> Result<Taken, Fault> {
         self.take(markup_len)
     }
 
     /// Takes a piece of the length that `find` finds in the text, of which it knows the beginning.
-    fn take(&mut self, find: impl Fn(&[u8], usize) -> Option<usize>) -> Result<bool, Fault> {
+    fn take(&mut self, find: impl Fn(&[u8], usize) -> Option<usize>) -> Result<Taken, Fault> {
         let mut from = 0;
-        let length = loop {
+        let (length, taken) = loop {
             let text = &self.held[self.end..];
             if let Some(length) = find(text, from) {
-                break length;
+                break (length, Taken::Whole);
             }
             if text.len() > self.bytes_max {
-                return Ok(false);
+                return Ok(Taken::TooLong);
             }
             from = text.len();
             self.held.drain(..self.end);
             (self.start, self.end) = (0, 0);
             if self.is_end || self.bytes.read_into(&mut self.held)? == 0 {
                 self.is_end = true;
-                break self.held.len();
+                break (self.held.len(), Taken::Cut);
             }
             self.normalize_line_ends(from);
         };
         (self.start, self.end) = (self.end, self.end + length);
         self.place = after(self.piece(), self.place);
-        Ok(true)
+        Ok(taken)
     }
 
     /// Replaces each line end after an offset of the input by a line feed.
@@ -157,16 +166,16 @@ pub(crate) fn markup_len(text: &[u8], from: usize) -> Option<usize> {
 }
 
 fn tag_len(text: &[u8]) -> Option<usize> {
-    let mut quote = None;
-    for (at, byte) in text.iter().enumerate() {
-        match (quote, byte) {
-            (None, b'>') => return Some(at + 1),
-            (None, b'"' | b'\'') => quote = Some(*byte),
-            (Some(open), byte) if open == *byte => quote = None,
-            _ => {}
+    let mut at = 0;
+    loop {
+        at += memchr::memchr3(b'>', b'"', b'\'', &text[at..])?;
+        let found = text[at];
+        at += 1;
+        if found == b'>' {
+            return Some(at);
         }
+        at += memchr::memchr(found, &text[at..])? + 1;
     }
-    None
 }
 
 fn doctype_len(text: &[u8]) -> Option<usize> {
@@ -187,8 +196,44 @@ fn doctype_len(text: &[u8]) -> Option<usize> {
 
 /// The position after `text` that begins at this position; columns count characters.
 pub(crate) fn after(text: &[u8], (line, column): LineColumn) -> LineColumn {
-    let feeds = memchr::memchr_iter(b'\n', text).count() as u64;
-    let last_line = memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..]);
-    let characters = last_line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
-    if feeds == 0 { (line, column + characters) } else { (line + feeds, 1 + characters) }
+    let characters = |text: &[u8]| text.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
+    match memchr::memrchr(b'\n', text) {
+        None => (line, column + characters(text)),
+        Some(last) => {
+            let feeds = memchr::memchr_iter(b'\n', &text[..last]).count() as u64 + 1;
+            (line + feeds, 1 + characters(&text[last + 1..]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_tag_ends_at_the_first_bracket_outside_of_quotes(text in "[a>\"' =]{0,20}") {
+            let mut quote = None;
+            let is_end = |byte: u8| {
+                match (quote, byte) {
+                    (None, b'"' | b'\'') => quote = Some(byte),
+                    (Some(open), byte) if open == byte => quote = None,
+                    _ => {}
+                }
+                byte == b'>' && quote.is_none()
+            };
+            let expected = text.bytes().position(is_end).map(|at| at + 1);
+            prop_assert_eq!(tag_len(text.as_bytes()), expected);
+        }
+
+        #[test]
+        fn places_count_lines_and_characters(text in "[aä\n\u{1F600}]{0,12}") {
+            let count = |(line, column): LineColumn, character| match character {
+                '\n' => (line + 1, 1),
+                _ => (line, column + 1),
+            };
+            prop_assert_eq!(after(text.as_bytes(), (3, 7)), text.chars().fold((3, 7), count));
+        }
+    }
 }
