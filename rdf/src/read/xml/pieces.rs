@@ -3,6 +3,7 @@
 //! Invariant: every line end of the input is a line feed here, as XML demands.
 
 use crate::read::source::Bytes;
+use crate::read::xml::markup::is_special;
 use entail_model::Fault;
 
 /// A position in the file, counted from one.
@@ -38,6 +39,8 @@ pub(crate) struct Input<B> {
     end: usize,
     /// The position after the current piece.
     place: LineColumn,
+    /// Has the current piece nothing that XML may forbid?
+    is_plain: bool,
     /// Was the last byte of the input a carriage return, which was replaced?
     after_return: bool,
     is_end: bool,
@@ -47,7 +50,8 @@ impl<B: Bytes> Input<B> {
     /// An input whose pieces have at most so many bytes.
     pub(crate) fn new(bytes: B, bytes_max: usize) -> Self {
         let held = Vec::new();
-        Self { bytes, bytes_max, held, start: 0, end: 0, place: (1, 1), after_return: false, is_end: false }
+        let (place, is_plain) = ((1, 1), true);
+        Self { bytes, bytes_max, held, start: 0, end: 0, place, is_plain, after_return: false, is_end: false }
     }
 
     /// The current piece.
@@ -58,6 +62,11 @@ impl<B: Bytes> Input<B> {
     /// The current piece, to be changed in place.
     pub(crate) fn piece_mut(&mut self) -> &mut [u8] {
         &mut self.held[self.start..self.end]
+    }
+
+    /// Has the current piece nothing that [`check_characters`](super::markup::check_characters) might refuse?
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// The position after the current piece.
@@ -102,7 +111,12 @@ impl<B: Bytes> Input<B> {
             self.normalize_line_ends(from);
         };
         (self.start, self.end) = (self.end, self.end + length);
-        self.place = after(self.piece(), self.place);
+        let survey = Survey::of(self.piece());
+        self.is_plain = !survey.has_special;
+        self.place = match survey.has_feed {
+            true => after(self.piece(), self.place),
+            false => (self.place.0, self.place.1 + survey.characters),
+        };
         Ok(taken)
     }
 
@@ -194,10 +208,43 @@ fn doctype_len(text: &[u8]) -> Option<usize> {
     None
 }
 
+/// What one pass over a piece finds; it takes many bytes at a time, since it does not stop.
+#[derive(Debug, PartialEq, Eq)]
+struct Survey {
+    /// Is there a byte that may be or begin what XML forbids?
+    has_special: bool,
+    has_feed: bool,
+    characters: u64,
+}
+
+impl Survey {
+    fn of(text: &[u8]) -> Self {
+        let mut survey = Self { has_special: false, has_feed: false, characters: 0 };
+        // So few bytes that a byte can count them.
+        for part in text.chunks(128) {
+            let (mut special, mut feed, mut characters) = (false, false, 0u8);
+            for byte in part {
+                special |= is_special(*byte);
+                feed |= *byte == b'\n';
+                characters += u8::from(*byte & 0xc0 != 0x80);
+            }
+            survey.has_special |= special;
+            survey.has_feed |= feed;
+            survey.characters += u64::from(characters);
+        }
+        survey
+    }
+}
+
 /// The position after `text` that begins at this position; columns count characters.
 pub(crate) fn after(text: &[u8], (line, column): LineColumn) -> LineColumn {
     let characters = |text: &[u8]| text.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
-    match memchr::memrchr(b'\n', text) {
+    // Most texts between tags are a few blanks.
+    let last = match text.len() < 32 {
+        true => text.iter().rposition(|byte| *byte == b'\n'),
+        false => memchr::memrchr(b'\n', text),
+    };
+    match last {
         None => (line, column + characters(text)),
         Some(last) => {
             let feeds = memchr::memchr_iter(b'\n', &text[..last]).count() as u64 + 1;
@@ -234,6 +281,17 @@ mod tests {
                 _ => (line, column + 1),
             };
             prop_assert_eq!(after(text.as_bytes(), (3, 7)), text.chars().fold((3, 7), count));
+        }
+
+        #[test]
+        fn a_survey_sees_every_byte(text in "[aä\n\u{1F600}&\u{1}]{0,3}a{0,150}[aä\n\u{fffe}\t]{0,200}") {
+            let is_special = |byte: u8| byte == b'&' || byte == 0xef || byte < 0x20 && !b"\t\n\r".contains(&byte);
+            let expected = Survey {
+                has_special: text.bytes().any(is_special),
+                has_feed: text.contains('\n'),
+                characters: text.chars().count() as u64,
+            };
+            prop_assert_eq!(Survey::of(text.as_bytes()), expected);
         }
     }
 }

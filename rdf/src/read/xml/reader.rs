@@ -138,7 +138,9 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
         if blank < text.len() {
             self.run_place.get_or_insert_with(|| after(&text[..blank], place));
         }
-        check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], place)))?;
+        if !self.input.is_plain() {
+            check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], place)))?;
+        }
         if self.run.len() + self.entities.expanded_len(text) > self.job.request.limits.term_bytes {
             return Err(self.too_long(place, "a literal"));
         }
@@ -154,7 +156,9 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
             return Err(self.too_long(place, "a tag, comment or declaration"));
         }
         let text = self.input.piece();
-        check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], start)))?;
+        if !self.input.is_plain() {
+            check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], start)))?;
+        }
         if taken == Taken::Cut {
             let what = if self.depth > 0 { "an element" } else { "a tag" };
             let (line, column) = self.input.place();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes that the reader gets at a time, as from a file.
 const PIECE_BYTES: usize = 256 << 10;
-const RUNS: usize = 5;
+const RUNS: usize = 7;
 
 /// Nodes with a type, IRIs, labels with a language, numbers and some text, as in real files; about 40 MB.
 fn document() -> Vec<u8> {
