@@ -7,6 +7,8 @@ export CARGO_TERM_COLOR ?= auto
 
 # The simulator must notice each guard that is broken on purpose.
 BROKEN_GUARDS := -p entail-tests --features broken-guards --test simulation broken
+# A test of the store likewise.
+BROKEN_STORE := -p entail-node --features broken-guards --lib store::tests::deletion
 
 # Where `make install` puts programs, completions and manual pages.
 PREFIX ?= $(HOME)/.local
@@ -62,17 +64,20 @@ bench: build
 test: tools
 	$(CARGO) test --workspace
 	$(CARGO) test $(BROKEN_GUARDS)
+	$(CARGO) test $(BROKEN_STORE)
 
 test-long: tools
 	PROPTEST_CASES=20000 ENTAIL_SIM_SEEDS=100000 ENTAIL_CASES=200000 ENTAIL_CLUSTERS=50 ENTAIL_CLUSTER_CASES=20000 \
 		ENTAIL_KILLS=300 ENTAIL_DAMAGES=4000 ENTAIL_CLUSTER_DAMAGES=200 $(CARGO) test --workspace
 	$(CARGO) test $(BROKEN_GUARDS)
+	$(CARGO) test $(BROKEN_STORE)
 
 check: tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --workspace
 	$(CARGO) test $(BROKEN_GUARDS)
+	$(CARGO) test $(BROKEN_STORE)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 # Both use the program that is built ($ENTAIL, or the target directory's), and skip and name what they have no tool for.

@@ -12,7 +12,7 @@
 
 use crate::ntriples::Writer;
 use entail_model::random::Random;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -83,12 +83,39 @@ impl Graph {
     /// The errors of the output.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<u64> {
         let mut writer = Writer::new(out);
-        let edge = format!("{NAMESPACE}edge");
-        for (from, to) in self.edges() {
-            writer.link(&format!("{NAMESPACE}v{from}"), &edge, &format!("{NAMESPACE}v{to}"))?;
+        for edge in self.edges() {
+            write_edge(edge, &mut writer)?;
         }
         Ok(writer.triples())
     }
+
+    /// An edge without which much is unreachable: the one in the middle of a chain, in a random graph the first edge that
+    /// is the only one to its vertex. A grid has none.
+    pub fn cut(&self) -> Option<(u64, u64)> {
+        match self.form {
+            Form::Chain { vertices } => {
+                let from = (vertices / 2).checked_sub(1)?;
+                Some((from, from + 1))
+            }
+            Form::Random { .. } => {
+                let edges = self.edges();
+                let mut incoming: HashMap<u64, u64> = HashMap::new();
+                for (_, to) in &edges {
+                    *incoming.entry(*to).or_default() += 1;
+                }
+                edges.into_iter().find(|(_, to)| incoming[to] == 1)
+            }
+            Form::Grid { .. } => None,
+        }
+    }
+}
+
+/// Writes one edge as a line of N-Triples.
+///
+/// # Errors
+/// The errors of the output.
+pub(crate) fn write_edge((from, to): (u64, u64), writer: &mut Writer<'_>) -> io::Result<()> {
+    writer.link(&format!("{NAMESPACE}v{from}"), &format!("{NAMESPACE}edge"), &format!("{NAMESPACE}v{to}"))
 }
 
 fn draw(vertices: u64, edges: u64, random: &mut Random) -> Vec<(u64, u64)> {
@@ -133,6 +160,18 @@ mod tests {
             assert_eq!(written(1), written(1));
             assert_ne!(written(1), written(2), "{form}");
         }
+    }
+
+    #[test]
+    fn a_cut_is_the_only_way() {
+        let cut = |form| Graph { form, seed: 3 }.cut();
+        assert_eq!(cut(Form::Chain { vertices: 2000 }), Some((999, 1000)));
+        assert_eq!(cut(Form::Chain { vertices: 1 }), None);
+        assert_eq!(cut(Form::Grid { side: 4 }), None);
+        let form = Form::Random { vertices: 50, edges: 100 };
+        let (_, end) = cut(form).unwrap();
+        let edges = Graph { form, seed: 3 }.edges();
+        assert_eq!(edges.iter().filter(|(_, to)| *to == end).count(), 1);
     }
 
     #[test]

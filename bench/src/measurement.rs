@@ -8,13 +8,14 @@ use serde::Serialize;
 /// A line of the results; `line` holds its kind.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "line", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there are few lines")]
 pub enum Line {
     /// The first line: the machine.
     Machine(Machine),
     /// The second line: the measured cluster.
     Cluster(Shape),
     Measurement(Measurement),
-    /// The last lines: comparisons of Entail with a peer, and resources for each fact.
+    /// The last lines: comparisons of Entail with a peer or of changes with recomputing, and resources for each fact.
     Ratio(Ratio),
 }
 
@@ -27,7 +28,8 @@ pub struct Measurement {
     pub subject: &'static str,
     /// Counted from one.
     pub run: u32,
-    /// `start`, `load`, `rules`, `total` (both), `rest`, a query's or a small request's name; of a peer `read`, `fixpoint`, `total`.
+    /// `start`, `load`, `rules`, `total` (both), `rest`, a query's, a change's or a small request's name; of a peer `read`,
+    /// `fixpoint`, `total`.
     pub step: String,
     /// Facts that the step added.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,19 +42,34 @@ pub struct Measurement {
     pub rounds: Option<u32>,
     /// Wall-clock time; for repeated steps the median.
     pub seconds: f64,
-    /// For a query: the server's time, from the arrival of the request until the last row was written.
+    /// For a query: the server's time, from the arrival of the request until the last row was written. For changes that of
+    /// the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_seconds: Option<f64>,
+    /// For changes: the 90th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p90_seconds: Option<f64>,
+    /// For changes: the asserted facts that went or came, and the difference of the number of derived facts, of one change in
+    /// the mean; the time of all of them by all these facts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asserted: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub derived: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_per_fact: Option<f64>,
     /// For small requests: the 99th percentile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_seconds: Option<f64>,
-    /// For small requests: their number, the number of concurrent clients, and the requests per second of all clients.
+    /// For small requests and changes: their number; for small requests the number of concurrent clients, the requests per
+    /// second of all clients, and the epochs that writes became.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
     /// For a query: the time of its first execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seconds: Option<f64>,
@@ -70,15 +87,18 @@ pub struct Measurement {
     pub messages: Option<u64>,
 }
 
-/// Entail's use of a resource divided by that of a peer (below one, Entail needs less), or by the number of facts.
+/// Entail's use of a resource divided by that of a peer (below one, Entail needs less), or by the number of facts; or the time
+/// of a change divided by another time.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ratio {
     pub workload: String,
-    /// A peer's name, or `facts`.
+    /// A peer's name, or `facts`. For changes: `recomputing`; `guard`, the time that no change may take, of the 90th
+    /// percentile; `deriving`, the time of recomputing for a fact, of the time for a fact; `inserting`, the insert that undoes
+    /// the delete.
     pub against: &'static str,
     /// `seconds`, `cpu_seconds` and `peak_rss_bytes` of `total`; `rules_seconds`: the step `rules` over `fixpoint`.
     /// Against facts: `rss_bytes`, `peak_rss_bytes` and `disk_bytes` of `total`; `rest_rss_bytes`: `rss_bytes` of
-    /// `rest`; `added_rss_bytes`: that less those of `start`.
+    /// `rest`; `added_rss_bytes`: that less those of `start`. Of changes: the step.
     pub of: &'static str,
     pub runs: usize,
     /// Like the others, null in JSON if the divisor is too small to be measured.

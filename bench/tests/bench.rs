@@ -133,6 +133,46 @@ fn packages_are_what_the_peer_makes_of_them() {
 }
 
 #[test]
+fn a_chain_is_cut_and_joined_again() {
+    let lines = lines(&["maintain", "--graph", "chain", "--vertices", "150", "--nodes", "2", "--shards", "4"]);
+    let of = |name: &str, field: &str| step(&lines, "entail", 1, name)[field].as_f64().unwrap();
+    for name in ["cut", "join"] {
+        // Each of 75 vertices reached each of 75 others.
+        assert_eq!((of(name, "asserted"), of(name, "derived")), (1.0, 5625.0), "{name}");
+        assert!(of(name, "seconds") <= of(name, "p90_seconds") && of(name, "server_seconds") < of(name, "seconds"));
+    }
+    assert_eq!(of("delete_100", "asserted"), 100.0);
+    assert_eq!((of("drop_rules", "derived"), of("recompute", "derived")), (11_175.0, 11_175.0));
+    assert!(!lines.iter().any(|line| line["step"] == "delete_10000"), "there are 149 edges");
+    assert!(of("write_one", "epochs") <= of("write_one", "calls") && of("write_one", "calls") >= 64.0);
+    let ratio = |against: &str, of: &str| {
+        let fits = |line: &&Value| line["against"] == against && line["of"] == of;
+        lines.iter().find(fits).unwrap_or_else(|| panic!("no {of} against {against}"))["median"].as_f64().unwrap()
+    };
+    let is_ratio = |against: &str, step: &str| {
+        let expected = of("cut", "seconds") / of(step, "seconds");
+        assert!((ratio(against, "cut") / expected - 1.0).abs() < 1e-9, "{against}");
+    };
+    is_ratio("recomputing", "recompute");
+    is_ratio("inserting", "join");
+    assert!(ratio("guard", "join") > 0.0 && ratio("deriving", "cut") > 0.0);
+}
+
+#[test]
+fn changes_of_every_size_are_undone() {
+    let sizes = [(1.0, "1"), (100.0, "100"), (10_000.0, "10000")];
+    for workload in [["--universities", "1"], ["--packages", "1500"]] {
+        let lines = lines(&[&["maintain"], &workload[..], &["--shards", "4"]].concat());
+        for (facts, name) in sizes {
+            let of =
+                |verb: &str, field: &str| step(&lines, "entail", 1, &format!("{verb}_{name}"))[field].as_f64().unwrap();
+            assert_eq!((of("delete", "asserted"), of("insert", "asserted")), (facts, facts), "{workload:?}");
+            assert_eq!(of("delete", "derived"), of("insert", "derived"), "{workload:?}");
+        }
+    }
+}
+
+#[test]
 fn results_become_tables() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("chain.jsonl");
@@ -185,6 +225,11 @@ fn what_makes_no_sense_is_refused() {
     let output = bench(&["closure", "--graph", "grid", "--vertices", "9"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("a grid has --side only"));
+    let output = bench(&["maintain", "--side", "9"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--vertices, --edges and --side are for --graph"));
+    let output = bench(&["maintain", "--universities", "1", "--graph", "grid"]);
+    assert_eq!(output.status.code(), Some(2));
     let output = bench(&["debian", "--archive", "/nowhere/debian.nt"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/debian.nt: No such file"));

@@ -5,8 +5,10 @@
 //!                                    ──► sparql ──► reader  ──► nodes     members, metalog: nodes, decisions
 //! ```
 
+mod admission;
 mod api;
 pub mod balance;
+mod deadline;
 mod fanout;
 mod in_flight;
 mod members;

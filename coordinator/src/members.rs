@@ -19,7 +19,7 @@ pub use secrets::Secrets;
 pub use server::ClusterServer;
 
 use crate::in_flight::InFlight;
-use crate::metalog::{Entry, Incarnation};
+use crate::metalog::{Entry, Incarnation, Seal};
 use crate::nodes::{Holders, Nodes};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Reason, Secret};
 use entail_proto::convert;
@@ -248,7 +248,7 @@ impl Members {
             );
             return Err(Fault::corrupt(text));
         }
-        self.check_counts(request)?;
+        self.check_facts(request)?;
         let decisions = self.decisions(&request.undecided)?;
         let has_latest = request.epoch == epoch.0 || decisions.iter().any(|decision| decision.epoch == epoch.0);
         self.check_past(NodeId(request.node), Epoch(request.epoch), has_latest)
@@ -256,22 +256,23 @@ impl Members {
 
     /// Refuses a node that has other facts at the last epoch than it had when it sealed it: its directory is not the one of
     /// then, or has lost some. A node of an earlier version does not say what it has.
-    fn check_counts(&self, request: &RegisterRequest) -> Result<(), Fault> {
+    fn check_facts(&self, request: &RegisterRequest) -> Result<(), Fault> {
         let seal = self.log.read(|state| {
             let is_latest = state.epoch().0 == request.epoch;
-            state.seals().iter().find(|seal| is_latest && seal.node.0 == request.node).map(|seal| seal.counts)
+            state.seals().iter().find(|seal| is_latest && seal.node.0 == request.node).cloned()
         });
-        let (Some(sealed), Some(asserted), Some(derived)) = (seal, request.asserted, request.derived) else {
-            return Ok(());
-        };
-        if (sealed.asserted, sealed.derived) == (asserted, derived) {
-            return Ok(());
+        let Some(seal) = seal else { return Ok(()) };
+        check_counts(&seal, request)?;
+        match request.digest {
+            Some(digest) if digest != seal.digest => {
+                let (epoch, sealed) = (request.epoch, seal.digest);
+                Err(Fault::corrupt(format!(
+                    "the node has facts with the digest {digest:016x} at epoch {epoch}, and had sealed {sealed:016x}: its \
+                     directory is another one, or has other facts"
+                )))
+            }
+            _ => Ok(()),
         }
-        let (epoch, sealed_asserted, sealed_derived) = (request.epoch, sealed.asserted, sealed.derived);
-        Err(Fault::corrupt(format!(
-            "the node has {asserted} asserted and {derived} derived facts at epoch {epoch}, and had sealed {sealed_asserted} \
-             and {sealed_derived}: its directory is another one, or has lost facts"
-        )))
     }
 
     /// Refuses a node that sealed the last epoch in an earlier incarnation and does not have it now: its directory is an
@@ -373,6 +374,20 @@ impl Members {
         let register_again = decisions.is_err();
         HeartbeatResponse { register_again, decisions: decisions.unwrap_or_default() }
     }
+}
+
+/// Does the node have as many facts as it had sealed?
+fn check_counts(seal: &Seal, request: &RegisterRequest) -> Result<(), Fault> {
+    let sealed = (seal.counts.asserted, seal.counts.derived);
+    let (Some(asserted), Some(derived)) = (request.asserted, request.derived) else { return Ok(()) };
+    if sealed == (asserted, derived) {
+        return Ok(());
+    }
+    let (epoch, (sealed_asserted, sealed_derived)) = (request.epoch, sealed);
+    Err(Fault::corrupt(format!(
+        "the node has {asserted} asserted and {derived} derived facts at epoch {epoch}, and had sealed {sealed_asserted} \
+         and {sealed_derived}: its directory is another one, or has lost facts"
+    )))
 }
 
 #[cfg(test)]

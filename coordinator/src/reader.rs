@@ -72,7 +72,8 @@ impl Reader {
             }
         }
         let rdf_type = self.fetch_ids(&[term::rdf_type()]).await?[0];
-        Ok(Context { single_node: self.holders.links.len() <= 1, rdf_type, stats, objects })
+        let nodes = self.holders.links.len();
+        Ok(Context { single_node: nodes <= 1, nodes, rdf_type, stats, objects })
     }
 
     /// Statistics of the epoch, cached.
@@ -128,7 +129,7 @@ impl Reader {
 
     /// The canonical bytes of dictionary ids: of each node's ids in order up to the one with which they have more than
     /// `bytes_max` bytes.
-    async fn fetch_texts(&self, ids: &[TermId], bytes_max: u64) -> Result<HashMap<TermId, Bytes>, Fault> {
+    pub async fn fetch_texts(&self, ids: &[TermId], bytes_max: u64) -> Result<HashMap<TermId, Bytes>, Fault> {
         let mut texts = HashMap::with_capacity(ids.len());
         let mut by_node: BTreeMap<NodeId, Vec<TermId>> = BTreeMap::new();
         for id in ids {

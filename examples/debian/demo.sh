@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Loads Debian's package graph into a cluster of one coordinator and three nodes, all separate processes on this
-# machine, applies rules, runs queries, and kills a node and restarts it. At the end it always stops the cluster and
-# removes its data.
+# machine, applies rules, runs queries, kills a node and restarts it, and withdraws a package. At the end it always stops
+# the cluster and removes its data.
 
 set -euo pipefail
 
@@ -13,7 +13,7 @@ usage: demo.sh [options]
   --section NAME               only this section of the apt indexes, with its dependencies (default: net)
   --archive                    all of the apt indexes; takes longer
   --package NAME               the package of the queries
-  --gone NAME                  the package to remove
+  --gone NAME                  the package that is withdrawn
   --rows N                     number of rows to show of an answer (default: 10)
   --keep                       leaves the cluster running at the end, until Ctrl-C
 The programs are target/debug/entail, or $ENTAIL, and debian-to-rdf beside it, or $DEBIAN_TO_RDF.
@@ -353,6 +353,58 @@ after=$(count_facts)
 echo "    node-2 is started again over its directory"
 echo "    => $after after $(took "$start")"
 [ "$before" = "$after" ] || fail "the return of node-2: $after facts instead of $before; the demo"
+
+# ---- a change
+
+heading "9. A package is withdrawn: $gone, and everything that followed from it"
+# The facts of the package itself, and those that the converter has computed from it.
+grep -e "^<urn:debian:package:$gone> " -e "<urn:debian:v:\(metBy\|onlyChoice\)> <urn:debian:package:$gone> " \
+  "$work/debian.nt" >"$work/withdrawn.nt"
+
+# Writes the number of facts of each predicate to a file.
+count_predicates() {
+  step query --output tsv 'SELECT ?predicate (COUNT(*) AS ?facts) { ?s ?predicate ?o } GROUP BY ?predicate'
+  tail -n +2 "$work/step.out" | sed -e 's/^<//' -e 's/>//' -e 's/^urn:debian:v:/deb:/' -e 's/^http.*ns#type/a/' |
+    LC_ALL=C sort >"$1"
+}
+
+# The number of rows of the query of a file.
+count_rows() {
+  question "$1"
+  step query --output tsv -f "$work/question.rq"
+  echo $(($(wc -l <"$work/step.out") - 1))
+}
+
+# Loads the facts of the package, or with --delete removes them; shows the summary.
+change() {
+  echo "    entail load ${*:+$* }withdrawn.nt"
+  start=$(now_ms)
+  step load "$@" "$work/withdrawn.nt"
+  spent=$(took "$start")
+  cat "$work/step.out" "$work/step.err" | sed 's/^/    => /'
+}
+
+count_predicates "$work/before"
+breaking=$(count_rows breaks)
+change --delete
+echo "    deleted, with everything that rules do not entail any more, in $spent"
+count_predicates "$work/after"
+printf '\n  %sWhat went with it, by predicate%s\n' "$bold" "$plain"
+{
+  printf 'predicate\tbefore\tafter\tgone\n'
+  LC_ALL=C join -t $'\t' -a 1 -e 0 -o 0,1.2,2.2 "$work/before" "$work/after" | awk -F '\t' '
+    $2 != $3 { print $0 "\t" $2 - $3; before += $2; after += $3 }
+    END { print "together\t" before "\t" after "\t" before - after }'
+} | rows=50 show_table first
+still=$(count_rows breaks)
+echo "    breaks.rq, the packages that cannot do without $gone: $breaking rows before, $still now"
+ask rests first
+
+printf '\n  %sAnd back again%s\n' "$bold" "$plain"
+change
+count_predicates "$work/after"
+cmp -s "$work/before" "$work/after" || fail "the return of $gone: not every fact is back; the demo"
+echo "    every predicate has as many facts as before, in $spent"
 
 heading "All of it took $(took "$begin"). What to try next, from $root:"
 program=${entail#"$root/"}

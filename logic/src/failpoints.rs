@@ -11,6 +11,9 @@
 //! | `fence-attempt` | epoch | reports and seals of an attempt that is over count for the next one |
 //! | `seal-before-commit` | epoch | the commit is logged after the first seal |
 //! | `log-before-decide` | epoch | nodes learn of a commit before the log has it |
+//! | `over-delete` | fixpoint | only facts that are no longer asserted are deleted, and the heads of their instances |
+//! | `seal-deletions` | store | a seal has the facts that are added, and not those that go |
+//! | `rederive` | fixpoint | deleted facts that another instance derives do not come back |
 //! | `answer-undecided` | metadata log | a node that missed an outcome never learns it, and refuses all later attempts |
 
 #[cfg(feature = "broken-guards")]

@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod columns;
+pub mod dependencies;
 pub mod epoch;
 pub mod eval;
 pub mod exchange;

@@ -20,14 +20,14 @@ pub mod wire;
 pub use connections::{Connections, LocalEntry, LocalNodes};
 pub use encoded::Encoded;
 pub use message::{
-    Answered, Ask, Block, Blocks, Exchange, Execute, FirstRound, FlowId, Part, Parts, Profile, RoundAnswer,
-    RoundRequest, Rows, Scan, SealAnswer, Staged, StagedFacts, Summary,
+    Answered, Ask, Block, Blocks, Exchange, Execute, FirstRound, FlowId, OperationFacts, Part, Parts, Profile,
+    RelationChange, RoundAnswer, RoundRequest, Rows, Scan, SealAnswer, Staged, StagedChange, StagedFacts, Summary,
 };
 pub use remote::{MESSAGE_BYTES_MAX, Remote};
 
 use bytes::Bytes;
 use entail_model::term::TermHash;
-use entail_model::{Attempt, ClusterId, Epoch, Fault, Secret, TermId};
+use entail_model::{Attempt, ClusterId, Epoch, Fault, Relation, Secret, TermId};
 use entail_proto::internal::RelationSize;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ pub trait NodeApi: Send + Sync + Debug {
     /// `Corrupt` for an id that the node did not give.
     async fn texts(&self, call: Call, ids: &[TermId], bytes_max: u64, show: Show<'_>) -> Result<(), Fault>;
 
-    /// Stages asserted facts for an attempt.
+    /// Stages changes of asserted facts for an attempt.
     async fn stage(&self, call: Call, staged: Staged) -> Result<(), Fault>;
 
     /// Runs a round of reasoning; answers when it is closed at the node.
@@ -85,6 +85,9 @@ pub trait NodeApi: Send + Sync + Debug {
 
     /// Makes an attempt's runs durable.
     async fn seal(&self, call: Call, attempt: Attempt) -> Result<SealAnswer, Fault>;
+
+    /// What a seal of the attempt would change, by relation; nothing is made durable.
+    async fn preview(&self, call: Call, attempt: Attempt) -> Result<Vec<(Relation, RelationChange)>, Fault>;
 
     /// Applies the outcome of an attempt: its epoch if it was committed, `None` if it was aborted.
     async fn decide(&self, call: Call, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault>;

@@ -7,13 +7,14 @@ use entail_logic::eval::Batch;
 use entail_logic::eval::meter::Report as Work;
 use entail_logic::exchange::Message;
 use entail_logic::exchange::wire::{decode_batch, encode_batch};
-use entail_logic::fixpoint::{Mode, Report};
+use entail_logic::fixpoint::{FoldCounts, Graphs, Mode, Report, Step};
 use entail_logic::plan::{Plan, Program};
 use entail_model::{Attempt, Direction, Epoch, Fault, NodeId, Placement, Relation, Round, TermId};
 use entail_proto::internal::PlacementMap;
 use futures::stream::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// A plan that one node is to answer alone, on the caller's thread.
 #[derive(Clone, Debug)]
@@ -112,7 +113,7 @@ pub struct Summary {
     pub work: Work,
 }
 
-/// Asserted facts for one node.
+/// Changes of asserted facts at one node.
 #[derive(Clone, Debug)]
 pub struct Staged {
     pub attempt: Attempt,
@@ -120,7 +121,31 @@ pub struct Staged {
     pub previous: Epoch,
     /// The message's number among all staged messages of the attempt at the node.
     pub sequence: u64,
-    pub facts: Vec<StagedFacts>,
+    /// The number of the operation, in the attempt's request, that the message belongs to. `None`: every message of the
+    /// attempt only adds facts, so their order does not matter.
+    pub operation: Option<u32>,
+    pub change: StagedChange,
+}
+
+/// The change of one message.
+#[derive(Clone, Debug)]
+pub enum StagedChange {
+    /// Facts that the operation removes and adds: first it removes all of its messages, then it adds.
+    Facts { removed: Vec<StagedFacts>, added: Vec<StagedFacts> },
+    /// The few facts of several operations, each with its own number; the node counts what each of them changes.
+    Group(Vec<OperationFacts>),
+    /// Removes every asserted fact of some graphs.
+    Clear(Graphs),
+    /// Adds every asserted fact of one graph to another.
+    Transfer { from: TermId, to: TermId },
+}
+
+/// Facts that one operation removes and adds.
+#[derive(Clone, Debug, Default)]
+pub struct OperationFacts {
+    pub operation: u32,
+    pub removed: Vec<StagedFacts>,
+    pub added: Vec<StagedFacts>,
 }
 
 /// Facts of one relation.
@@ -138,6 +163,7 @@ pub struct StagedFacts {
 pub struct RoundRequest {
     pub attempt: Attempt,
     pub round: Round,
+    pub step: Step,
     /// Set in the first round.
     pub first: Option<FirstRound>,
 }
@@ -154,6 +180,8 @@ pub struct FirstRound {
     pub facts_max: u64,
     /// The epoch that the attempt builds on.
     pub previous: Epoch,
+    /// The time after which the node gives up, so that the attempt recomputes all derived facts.
+    pub effort_max: Option<Duration>,
 }
 
 /// The result of a round at a node.
@@ -162,6 +190,8 @@ pub struct RoundAnswer {
     pub report: Report,
     /// New facts that were staged at the node.
     pub asserted: u64,
+    /// What was staged to be removed, and what each operation changes if they were counted.
+    pub staged: FoldCounts,
     /// Bytes that the round sent to other nodes.
     pub bytes_sent: u64,
 }
@@ -173,12 +203,25 @@ impl RoundAnswer {
     }
 }
 
-/// The result of a seal: a digest over the attempt's facts, and the node's numbers of facts after the commit.
+/// The result of a seal: a digest over the node's facts after the commit, and their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SealAnswer {
     pub digest: u64,
     pub asserted: u64,
     pub derived: u64,
+    /// Derived facts that have come and gone; none if everything was derived anew.
+    pub derived_added: u64,
+    pub derived_removed: u64,
+}
+
+/// What an attempt changes in the facts of a relation whose subjects are at the node. A fact that is asserted counts as
+/// asserted, whether or not rules derive it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelationChange {
+    pub asserted: u64,
+    pub removed: u64,
+    pub derived: u64,
+    pub derived_removed: u64,
 }
 
 /// The facts of a node that are to be read.

@@ -2,16 +2,19 @@
 //! becomes a fault.
 
 use crate::{
-    Block, Blocks, Call, Exchange, Execute, NodeApi, Part, Parts, RoundAnswer, RoundRequest, Scan, SealAnswer, Show,
-    Staged, wire,
+    Block, Blocks, Call, Exchange, Execute, NodeApi, Part, Parts, RelationChange, RoundAnswer, RoundRequest, Scan,
+    SealAnswer, Show, Staged, wire,
 };
 use bytes::Bytes;
 use entail_model::term::TermHash;
-use entail_model::{Attempt, Epoch, Fault, NodeId, TermId};
+use entail_model::{Attempt, Epoch, Fault, NodeId, Relation, TermId};
 use entail_proto::connection::Connection;
 use entail_proto::internal::node_service_client::NodeServiceClient;
 use entail_proto::internal::peer_service_client::PeerServiceClient;
-use entail_proto::internal::*;
+use entail_proto::internal::{
+    DecideRequest, Decision, DecodeRequest, ExecuteResponse, InternRequest, LookupRequest, PreviewRequest,
+    RelationSize, ScanResponse, SealRequest, SealResponse, SizesRequest, TraceRequest,
+};
 use entail_proto::{addressee, convert, status};
 use entail_telemetry::{ClientSpans, Peer};
 use futures::stream::try_unfold;
@@ -145,8 +148,14 @@ impl NodeApi for Remote {
     async fn seal(&self, call: Call, attempt: Attempt) -> Result<SealAnswer, Fault> {
         let request = SealRequest { cluster: call.cluster.0, secret: call.secret.0, attempt: attempt.0 };
         let response = answer(self.client().seal(self.request(call, None, request)).await)?;
-        let SealResponse { digest, asserted, derived } = response;
-        Ok(SealAnswer { digest, asserted, derived })
+        let SealResponse { digest, asserted, derived, derived_added, derived_removed } = response;
+        Ok(SealAnswer { digest, asserted, derived, derived_added, derived_removed })
+    }
+
+    async fn preview(&self, call: Call, attempt: Attempt) -> Result<Vec<(Relation, RelationChange)>, Fault> {
+        let request = PreviewRequest { cluster: call.cluster.0, secret: call.secret.0, attempt: attempt.0 };
+        let response = answer(self.client().preview(self.request(call, None, request)).await)?;
+        Ok(response.relations.iter().map(wire::relation_change).collect())
     }
 
     async fn decide(&self, call: Call, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault> {

@@ -2,19 +2,24 @@
 
 use crate::encoded::decode;
 use crate::{
-    Block, Call, Encoded, Exchange, Execute, FirstRound, FlowId, Part, Profile, RoundAnswer, RoundRequest, Rows, Scan,
-    Staged, Summary,
+    Block, Call, Encoded, Exchange, Execute, FirstRound, FlowId, OperationFacts, Part, Profile, RelationChange,
+    RoundAnswer, RoundRequest, Rows, Scan, Staged, StagedChange, StagedFacts, Summary,
 };
 use bytes::Bytes;
 use entail_logic::eval::meter;
 use entail_logic::exchange::wire;
-use entail_logic::fixpoint::{Mode, Report};
+use entail_logic::fixpoint::{FoldCounts, Graphs, Mode, OperationCounts, Phase, RemovalCounts, Report, Step};
 use entail_logic::plan::Program;
-use entail_model::{Attempt, ClusterId, Direction, Epoch, Fault, NodeId, Reason, Round, ShardId, TermId};
+use entail_model::{
+    Attempt, ClusterId, Direction, Epoch, Fact, Fault, NodeId, Reason, Relation, Round, ShardId, TermId,
+};
 use entail_proto::convert;
 use entail_proto::internal::exchange_request::Flow;
-use entail_proto::internal::*;
+use entail_proto::internal::stage_request::Graphs as WireGraphs;
+use entail_proto::internal::{self, *};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn incomplete(what: &str) -> Fault {
     Fault::new(Reason::InvalidRequest, format!("{what} is missing in a request"))
@@ -96,16 +101,57 @@ fn summary(done: &ExecuteSummary) -> Summary {
     Summary { rows: done.rows, nanoseconds: done.nanoseconds, work: work.collect() }
 }
 
-/// Facts to stage, as a request.
+/// Changes to stage, as a request.
 pub fn stage_request(call: Call, staged: &Staged) -> StageRequest {
-    let blocks = staged.facts.iter().map(|of| convert::staged_block(of.relation, of.copies, &of.pairs));
-    StageRequest {
+    let blocks = |facts: &[StagedFacts]| {
+        facts.iter().map(|of| convert::staged_block(of.relation, of.copies, &of.pairs)).collect()
+    };
+    let mut request = StageRequest {
         cluster: call.cluster.0,
         secret: call.secret.0,
         attempt: staged.attempt.0,
         sequence: staged.sequence,
-        blocks: blocks.collect(),
         previous: staged.previous.0,
+        operation: staged.operation,
+        ..StageRequest::default()
+    };
+    match &staged.change {
+        StagedChange::Facts { removed, added } => (request.removed, request.blocks) = (blocks(removed), blocks(added)),
+        StagedChange::Group(operations) => {
+            let operation = |of: &OperationFacts| StagedOperation {
+                operation: of.operation,
+                removed: blocks(&of.removed),
+                added: blocks(&of.added),
+            };
+            request.operations = operations.iter().map(operation).collect();
+        }
+        StagedChange::Clear(graphs) => request.graphs = Some(WireGraphs::Clear(clear_graphs(*graphs))),
+        StagedChange::Transfer { from, to } => {
+            request.graphs = Some(WireGraphs::Transfer(TransferGraph { from: from.0, to: to.0 }));
+        }
+    }
+    request
+}
+
+fn clear_graphs(graphs: Graphs) -> ClearGraphs {
+    let (scope, graph) = match graphs {
+        Graphs::One(graph) => (GraphScope::One, graph.0),
+        Graphs::Named => (GraphScope::Named, 0),
+        Graphs::All => (GraphScope::All, 0),
+    };
+    ClearGraphs { scope: scope.into(), graph }
+}
+
+/// The graphs that a request clears.
+///
+/// # Errors
+/// `InvalidRequest` for an incomplete request.
+pub fn graphs(clear: &ClearGraphs) -> Result<Graphs, Fault> {
+    match clear.scope() {
+        GraphScope::One => Ok(Graphs::One(TermId(clear.graph))),
+        GraphScope::Named => Ok(Graphs::Named),
+        GraphScope::All => Ok(Graphs::All),
+        GraphScope::Unspecified => Err(incomplete("the graphs to clear")),
     }
 }
 
@@ -117,15 +163,28 @@ pub fn reason_request(call: Call, request: RoundRequest) -> Result<ReasonRequest
     let (attempt, round) = (request.attempt.0, request.round.0);
     let (cluster, secret) = (call.cluster.0, call.secret.0);
     let mut reason = ReasonRequest { cluster, secret, attempt, round, ..ReasonRequest::default() };
+    reason.stratum = request.step.stratum;
+    reason.set_phase(match request.step.phase {
+        Phase::Delete => ReasonPhase::Delete,
+        Phase::Insert => ReasonPhase::Insert,
+        Phase::Recompute => ReasonPhase::Recompute,
+    });
     if let Some(first) = request.first {
         reason.set_mode(match &first.mode {
             Mode::Increment => ReasonMode::Increment,
             Mode::NewRules(_) => ReasonMode::NewRules,
             Mode::Rebuild => ReasonMode::Rebuild,
+            Mode::Maintain { .. } => ReasonMode::Maintain,
         });
-        if let Mode::NewRules(rules) = &first.mode {
-            reason.new_rules = rules.iter().map(|rule| *rule as u32).collect();
+        let numbers = |rules: &BTreeSet<usize>| rules.iter().map(|rule| *rule as u32).collect();
+        match &first.mode {
+            Mode::NewRules(rules) => reason.new_rules = numbers(rules),
+            Mode::Maintain { new, dropped } => {
+                (reason.new_rules, reason.dropped_rules) = (numbers(new), numbers(dropped));
+            }
+            Mode::Increment | Mode::Rebuild => {}
         }
+        reason.effort_milliseconds_max = first.effort_max.map_or(0, |time| (time.as_millis() as u64).max(1));
         reason.program = first.program.bytes()?;
         reason.placement = Some(PlacementMap::clone(&first.placement));
         (reason.staged, reason.facts_max, reason.previous) = (first.staged, first.facts_max, first.previous.0);
@@ -142,13 +201,24 @@ pub fn round_request(
     program: impl FnOnce(&Bytes) -> Result<Arc<Program>, Fault>,
 ) -> Result<RoundRequest, Fault> {
     let (attempt, round) = (Attempt(request.attempt), Round(request.round));
+    let phase = match request.phase() {
+        ReasonPhase::Delete => Phase::Delete,
+        ReasonPhase::Insert => Phase::Insert,
+        ReasonPhase::Recompute => Phase::Recompute,
+        ReasonPhase::Unspecified => return Err(incomplete("the phase of a round")),
+    };
+    let step = Step { stratum: request.stratum, phase };
     if round != Round(1) {
-        return Ok(RoundRequest { attempt, round, first: None });
+        return Ok(RoundRequest { attempt, round, step, first: None });
     }
+    let numbers = |rules: &[u32]| rules.iter().map(|rule| *rule as usize).collect();
     let mode = match request.mode() {
         ReasonMode::Increment => Mode::Increment,
-        ReasonMode::NewRules => Mode::NewRules(request.new_rules.iter().map(|rule| *rule as usize).collect()),
+        ReasonMode::NewRules => Mode::NewRules(numbers(&request.new_rules)),
         ReasonMode::Rebuild => Mode::Rebuild,
+        ReasonMode::Maintain => {
+            Mode::Maintain { new: numbers(&request.new_rules), dropped: numbers(&request.dropped_rules) }
+        }
         ReasonMode::Unspecified => return Err(incomplete("the mode of a first round")),
     };
     let first = FirstRound {
@@ -158,8 +228,9 @@ pub fn round_request(
         staged: request.staged,
         facts_max: request.facts_max,
         previous: Epoch(request.previous),
+        effort_max: Some(Duration::from_millis(request.effort_milliseconds_max)).filter(|time| !time.is_zero()),
     };
-    Ok(RoundRequest { attempt, round, first: Some(first) })
+    Ok(RoundRequest { attempt, round, step, first: Some(first) })
 }
 
 /// The program in its encoding.
@@ -177,10 +248,15 @@ pub fn reason_response(answer: RoundAnswer) -> ReasonResponse {
         active: answer.report.active,
         new_facts: answer.new_facts(),
         asserted: answer.asserted,
+        removed: answer.staged.removal.removed,
+        derived_only: answer.staged.removal.derived_only,
+        derived_only_fact: answer.staged.removal.example.map(fact_message),
+        operations: answer.staged.operations.iter().map(operation_message).collect(),
         sent: answer.report.sent.iter().map(count).collect(),
         received: answer.report.received.iter().map(count).collect(),
         bytes_sent: answer.bytes_sent,
         to_broadcast: answer.report.to_broadcast,
+        gave_up: answer.report.gave_up,
         derived: answer.report.derived,
     }
 }
@@ -196,8 +272,53 @@ pub fn round_answer(round: Round, response: ReasonResponse) -> RoundAnswer {
         sent: counts(response.sent),
         received: counts(response.received),
         to_broadcast: response.to_broadcast,
+        gave_up: response.gave_up,
     };
-    RoundAnswer { report, asserted: response.asserted, bytes_sent: response.bytes_sent }
+    let example = response.derived_only_fact.map(fact);
+    let operations = response.operations.into_iter().map(operation).collect();
+    let ReasonResponse { asserted, removed, derived_only, bytes_sent, .. } = response;
+    let staged = FoldCounts { removal: RemovalCounts { removed, derived_only, example }, operations };
+    RoundAnswer { report, asserted, staged, bytes_sent }
+}
+
+fn fact_message(fact: Fact) -> StagedFact {
+    let Fact { graph, predicate, subject, object } = fact;
+    StagedFact { graph: graph.0, predicate: predicate.0, subject: subject.0, object: object.0 }
+}
+
+fn fact(message: StagedFact) -> Fact {
+    Fact {
+        graph: TermId(message.graph),
+        predicate: TermId(message.predicate),
+        subject: TermId(message.subject),
+        object: TermId(message.object),
+    }
+}
+
+fn operation_message(counts: &OperationCounts) -> internal::OperationCounts {
+    let OperationCounts { operation, added, removal } = *counts;
+    let RemovalCounts { removed, derived_only, example } = removal;
+    let derived_only_fact = example.map(fact_message);
+    internal::OperationCounts { operation, added, removed, derived_only, derived_only_fact }
+}
+
+fn operation(message: internal::OperationCounts) -> OperationCounts {
+    let internal::OperationCounts { operation, added, removed, derived_only, derived_only_fact } = message;
+    let removal = RemovalCounts { removed, derived_only, example: derived_only_fact.map(fact) };
+    OperationCounts { operation, added, removal }
+}
+
+/// What an attempt changes in a relation, as a message.
+pub fn relation_change_message((relation, change): &(Relation, RelationChange)) -> internal::RelationChange {
+    let RelationChange { asserted, removed, derived, derived_removed } = *change;
+    let (graph, predicate) = (relation.graph.0, relation.predicate.0);
+    internal::RelationChange { graph, predicate, asserted, removed, derived, derived_removed }
+}
+
+/// What an attempt changes in a relation, of a message.
+pub fn relation_change(message: &internal::RelationChange) -> (Relation, RelationChange) {
+    let internal::RelationChange { graph, predicate, asserted, removed, derived, derived_removed } = *message;
+    (convert::relation(graph, predicate), RelationChange { asserted, removed, derived, derived_removed })
 }
 
 /// A scan, as a request.

@@ -4,23 +4,25 @@
 //! attempts are fenced. A sealed attempt is kept until the log's decision is known. Messages come here
 //! only if the coordinator has begun their attempt ([`admission`](crate::admission)).
 
+mod effect;
 mod staging;
 
 use crate::context::{AddressedShardMap, Context, StoreTexts};
 use crate::inbox::Inbox;
 use crate::peers::Envelope;
-use crate::store::{Removed, SealSummary, Sealed, Snapshot};
+use crate::store::{SealSummary, Snapshot};
 use crate::traffic::{self, Receipt, Traffic};
 use bytes::Bytes;
 use entail_logic::columns::Pair;
 use entail_logic::epoch::Begun;
 use entail_logic::exchange::Payload;
 use entail_logic::fixpoint::reasoner::Setup;
-use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts};
+use entail_logic::fixpoint::{Changes, Effect, Event, FoldCounts, Mode, Reasoner, Report, Step};
 use entail_logic::plan::Program;
-use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Round, Secret};
-use entail_node_api::{Exchange, FirstRound, FlowId, RoundAnswer};
+use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Reason, Relation, Round, Secret};
+use entail_node_api::{Exchange, FirstRound, FlowId, RelationChange, RoundAnswer};
 use entail_telemetry::{count, fail};
+pub use staging::Intake;
 use staging::Staging;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -54,7 +56,8 @@ pub struct Open {
     bytes_sent: AtomicU64,
     /// Bytes in memory for the attempt.
     held_bytes: AtomicU64,
-    is_rebuild: AtomicBool,
+    /// Has the attempt taken so long that it should go on by recomputing?
+    gives_up: Arc<AtomicBool>,
     /// The round that is open at this node, for metrics and traces.
     underway: Mutex<Option<Underway>>,
 }
@@ -89,6 +92,7 @@ impl Underway {
 #[derive(Default)]
 struct Progress {
     asserted: u64,
+    staged: FoldCounts,
     closed: Option<Report>,
     /// Bytes that the closed round sent to other nodes.
     round_bytes: u64,
@@ -133,7 +137,7 @@ impl Attempts {
             changed: Notify::new(),
             bytes_sent: AtomicU64::new(0),
             held_bytes: AtomicU64::new(0),
-            is_rebuild: AtomicBool::new(false),
+            gives_up: Arc::default(),
             underway: Mutex::default(),
         });
         *open = Some(Arc::clone(&new));
@@ -202,7 +206,8 @@ impl Open {
         self.held_bytes.store(pairs * size_of::<Pair>() as u64, Ordering::Relaxed);
     }
 
-    /// Stages asserted facts, which `add` adds, for the epoch after `previous`; a repeated message changes nothing.
+    /// Stages changes of asserted facts, which `add` gives, for the epoch after `previous`; a repeated message changes
+    /// nothing.
     ///
     /// # Errors
     /// `EpochUnavailable` if the node's last epoch is another one: new facts are relative to `previous`.
@@ -211,7 +216,7 @@ impl Open {
         context: &Context,
         previous: Epoch,
         sequence: u64,
-        add: impl FnOnce(&mut StagedFacts) -> Result<(), Fault>,
+        add: impl FnOnce(&mut Intake<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut staging = lock(&self.staging);
         let base = base(context, previous)?;
@@ -224,14 +229,14 @@ impl Open {
     pub fn start_round(
         self: &Arc<Self>,
         context: &Arc<Context>,
-        round: Round,
+        (round, step): (Round, Step),
         first: Option<FirstRound>,
     ) -> Result<(), Fault> {
         if let Some(first) = first {
             self.start_reasoner(context, first)?;
         }
         self.begin(round);
-        self.inbox.push(Event::Open(round), 0)
+        self.inbox.push(Event::Open(round, step), 0)
     }
 
     /// Begins a round, inside the span of the call that requests it; a round that has begun already continues.
@@ -264,9 +269,11 @@ impl Open {
         }
         let base = base(context, first.previous)?;
         let rebuild = first.mode == Mode::Rebuild;
-        self.is_rebuild.store(rebuild, Ordering::Relaxed);
-        let state = lock(&self.staging).finish(context, &base, first.staged, rebuild)?;
-        lock(&self.progress).asserted = state.staged_facts();
+        let (state, staged) = lock(&self.staging).finish(context, &base, first.staged, rebuild)?;
+        {
+            let mut progress = lock(&self.progress);
+            (progress.asserted, progress.staged) = (state.staged_facts(), staged);
+        }
         let shard_maps = AddressedShardMap::new(context.node, &first.placement, &[]);
         let reasoner = Reasoner::new(Setup {
             shard_map: shard_maps.shard_map.clone(),
@@ -276,7 +283,11 @@ impl Open {
             texts: Arc::new(StoreTexts(Arc::clone(&context.store))),
             facts_max: first.facts_max,
             stop: Arc::clone(&self.stop),
+            give_up: Arc::clone(&self.gives_up),
         })?;
+        if let Some(time) = first.effort_max {
+            self.give_up_after(context, time);
+        }
         let reasoner = Arc::new(Mutex::new(reasoner));
         *reasoning = Some(Arc::clone(&reasoner));
         let (open, context) = (Arc::clone(self), Arc::clone(context));
@@ -292,6 +303,17 @@ impl Open {
             })
             .map_err(|error| Fault::internal(format!("no thread for the attempt: {error}")))?;
         Ok(())
+    }
+
+    /// Lets the reasoner give up after some time, unless the attempt is over by then.
+    fn give_up_after(&self, context: &Context, time: Duration) {
+        let gives_up = Arc::downgrade(&self.gives_up);
+        context.runtime.spawn(async move {
+            tokio::time::sleep(time).await;
+            if let Some(gives_up) = gives_up.upgrade() {
+                gives_up.store(true, Ordering::Relaxed);
+            }
+        });
     }
 
     /// The attempt's thread: events in, effects out, until it is decided or fails.
@@ -397,6 +419,7 @@ impl Open {
                     return Ok(RoundAnswer {
                         report: report.clone(),
                         asserted: progress.asserted,
+                        staged: progress.staged.clone(),
                         bytes_sent: progress.round_bytes,
                     });
                 }
@@ -405,21 +428,32 @@ impl Open {
         }
     }
 
-    /// Makes the attempt's runs durable.
-    pub fn seal(&self, context: &Context) -> Result<SealSummary, Fault> {
+    /// Makes the attempt's runs durable; also returns the numbers of derived facts that have come and gone.
+    pub fn seal(&self, context: &Context) -> Result<(SealSummary, [u64; 2]), Fault> {
+        let sealed = self.sealed(context)?;
+        let derived = effect::derived(&sealed);
+        let _timed = context.metrics.seal_seconds.start_timer();
+        Ok((context.store.seal(self.attempt, sealed)?, derived))
+    }
+
+    /// What a seal would change.
+    pub fn preview(&self, context: &Context) -> Result<Vec<(Relation, RelationChange)>, Fault> {
+        Ok(effect::of(&self.sealed(context)?).into_iter().collect())
+    }
+
+    /// What the store gets.
+    fn sealed(&self, context: &Context) -> Result<Changes, Fault> {
         let reasoning = lock(&self.reasoning).clone();
-        let added = match reasoning {
+        let changes = match reasoning {
             // The reasoner first, then the pool: the order in which the attempt's thread takes them.
             Some(reasoner) => {
                 let mut locked = lock(&reasoner);
                 let reasoner = &mut *locked;
-                context.pool.install(|| reasoner.added())?
+                context.pool.install(|| reasoner.changes())?
             }
             None => return Err(Fault::internal("an attempt is sealed before it has reasoned")),
         };
-        let removed = if self.is_rebuild.load(Ordering::Relaxed) { Removed::DerivedAndPromoted } else { Removed::None };
-        let _timed = context.metrics.seal_seconds.start_timer();
-        context.store.seal(self.attempt, Sealed { added, removed })
+        Ok(changes)
     }
 }
 

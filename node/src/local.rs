@@ -6,14 +6,15 @@
 
 use crate::operations::Operations;
 use crate::queries::caught;
+use crate::staged;
 use crate::traffic;
 use bytes::Bytes;
 use entail_logic::epoch::Begun;
 use entail_model::term::TermHash;
-use entail_model::{Attempt, Epoch, Fault, TermId};
+use entail_model::{Attempt, Epoch, Fault, Relation, TermId};
 use entail_node_api::{
-    Answered, Ask, AtOnce, Blocks, Call, Exchange, Execute, FlowId, NodeApi, Part, Parts, RoundAnswer, RoundRequest,
-    Scan, SealAnswer, Show, Staged,
+    Answered, Ask, AtOnce, Blocks, Call, Exchange, Execute, FlowId, NodeApi, Part, Parts, RelationChange, RoundAnswer,
+    RoundRequest, Scan, SealAnswer, Show, Staged,
 };
 use entail_proto::gate::{Gate, Inside};
 use entail_proto::internal::RelationSize;
@@ -125,14 +126,9 @@ impl NodeApi for Local {
     }
 
     async fn stage(&self, call: Call, staged: Staged) -> Result<(), Fault> {
-        let Staged { attempt, previous, sequence, facts } = staged;
+        let Staged { attempt, previous, sequence, operation, change } = staged;
         let begun = self.begun(call, attempt);
-        let stage = || {
-            self.node.stage(begun, previous, sequence, |staged| {
-                facts.iter().for_each(|of| staged.add(of.relation, of.copies, of.pairs.iter().copied()));
-                Ok(())
-            })
-        };
+        let stage = || self.node.stage(begun, previous, sequence, |intake| staged::change(intake, operation, &change));
         self.call(call, "entail.internal.v1.NodeService/Stage", async { here(stage) }).await
     }
 
@@ -146,6 +142,12 @@ impl NodeApi for Local {
         let begun = self.begun(call, attempt);
         let work = self.node.blocking(call.cluster.0, move |node| node.seal(begun));
         self.call(call, "entail.internal.v1.NodeService/Seal", work).await
+    }
+
+    async fn preview(&self, call: Call, attempt: Attempt) -> Result<Vec<(Relation, RelationChange)>, Fault> {
+        let begun = self.begun(call, attempt);
+        let work = self.node.blocking(call.cluster.0, move |node| node.preview(begun));
+        self.call(call, "entail.internal.v1.NodeService/Preview", work).await
     }
 
     async fn decide(&self, call: Call, attempt: Attempt, epoch: Option<Epoch>) -> Result<(), Fault> {

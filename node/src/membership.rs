@@ -1,10 +1,10 @@
 //! Membership: registration and heartbeats.
 //!
-//! A node that starts registers with its cluster, its epoch, and its sealed attempts of unknown outcome; the coordinator
-//! answers from its log. Then it sends heartbeats, which ask for outcomes too: the coordinator sends each once, and a node
-//! refuses later attempts until it has it. It registers again when the coordinator does not know it (for example after the
-//! coordinator's restart). A node that shuts down says so in registrations and heartbeats: a coordinator that has just
-//! started must not take it for one that stays.
+//! A node that starts registers with its cluster, its epoch, what it has at it by count and digest, and its sealed attempts of
+//! unknown outcome; the coordinator compares that with its log, and answers from it. Then the node sends heartbeats, which ask
+//! for outcomes too: the coordinator sends each once, and a node refuses later attempts until it has it. It registers again
+//! when the coordinator does not know it (for example after the coordinator's restart). A node that shuts down says so in
+//! registrations and heartbeats: a coordinator that has just started must not take it for one that stays.
 
 use crate::attempt::Attempts;
 use crate::context::Context;
@@ -227,16 +227,17 @@ fn undecided(context: &Context) -> Vec<u64> {
 fn register_request(context: &Context, name: String, address: String) -> RegisterRequest {
     // Read before the epoch: an attempt that is decided in between must be in at least one of the two.
     let undecided = undecided(context);
-    let (epoch, counts) = context.store.committed();
+    let held = context.store.committed();
     let last = context.coordinator.registration();
     RegisterRequest {
         cluster: context.store.cluster().map_or(0, |cluster| cluster.0),
         node: context.node.0,
         name,
         address,
-        epoch: epoch.0,
-        asserted: Some(counts.facts_asserted()),
-        derived: Some(counts.facts_derived()),
+        epoch: held.epoch.0,
+        asserted: Some(held.counts.facts_asserted()),
+        derived: Some(held.counts.facts_derived()),
+        digest: held.digest,
         undecided,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         has_secret: true,

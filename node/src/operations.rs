@@ -2,7 +2,7 @@
 //! [service](crate::service) and, within the process, [`Local`](crate::local::Local).
 
 use crate::admission::Admission;
-use crate::attempt::Attempts;
+use crate::attempt::{Attempts, Intake};
 use crate::context::{AddressedShardMap, Context, StoreTexts};
 use crate::metrics::Traffic;
 use crate::queries::{Queries, caught};
@@ -11,11 +11,12 @@ use entail_logic::answer::{Answer, Committed, Effect, Event, Setup};
 use entail_logic::epoch::Begun;
 use entail_logic::eval::{Batch, RowBudget};
 use entail_logic::exchange::route::ShardMap;
-use entail_logic::fixpoint::{self, StagedFacts};
+use entail_logic::fixpoint;
 use entail_model::term::TermHash;
-use entail_model::{Epoch, Fault, Reason, Secret, TermId, term};
+use entail_model::{Epoch, Fault, Reason, Relation, Secret, TermId, term};
 use entail_node_api::{
-    Answered, Ask, Block, Blocks, Exchange, Execute, FlowId, Parts, RoundAnswer, RoundRequest, Scan, SealAnswer,
+    Answered, Ask, Block, Blocks, Exchange, Execute, FlowId, Parts, RelationChange, RoundAnswer, RoundRequest, Scan,
+    SealAnswer,
 };
 use entail_proto::internal::RelationSize;
 use entail_telemetry::count;
@@ -72,13 +73,13 @@ impl Operations {
         }
     }
 
-    /// Stages asserted facts, which `add` adds, for an attempt that builds on the epoch `previous`.
+    /// Stages changes of asserted facts, which `add` gives, for an attempt that builds on the epoch `previous`.
     pub fn stage(
         &self,
         begun: Begun,
         previous: Epoch,
         sequence: u64,
-        add: impl FnOnce(&mut StagedFacts) -> Result<(), Fault>,
+        add: impl FnOnce(&mut Intake<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         self.attempts.open(&self.context, begun)?.stage(&self.context, previous, sequence, add)
     }
@@ -90,9 +91,9 @@ impl Operations {
         request: impl FnOnce(&Self) -> Result<RoundRequest, Fault> + Send + 'static,
     ) -> Result<RoundAnswer, Fault> {
         let start = move |node: &Self| {
-            let RoundRequest { attempt, round, first } = request(node)?;
+            let RoundRequest { attempt, round, step, first } = request(node)?;
             let open = node.attempts.open(&node.context, Begun { attempt, secret })?;
-            open.start_round(&node.context, round, first)?;
+            open.start_round(&node.context, (round, step), first)?;
             Ok((open, round))
         };
         let (open, round) = self.blocking(cluster, start).await?;
@@ -101,9 +102,15 @@ impl Operations {
 
     /// Makes an attempt's runs durable.
     pub fn seal(&self, begun: Begun) -> Result<SealAnswer, Fault> {
-        let summary = self.attempts.open(&self.context, begun)?.seal(&self.context)?;
+        let (summary, [derived_added, derived_removed]) =
+            self.attempts.open(&self.context, begun)?.seal(&self.context)?;
         let (asserted, derived) = (summary.after.facts_asserted(), summary.after.facts_derived());
-        Ok(SealAnswer { digest: summary.digest, asserted, derived })
+        Ok(SealAnswer { digest: summary.digest, asserted, derived, derived_added, derived_removed })
+    }
+
+    /// What a seal of the attempt would change.
+    pub fn preview(&self, begun: Begun) -> Result<Vec<(Relation, RelationChange)>, Fault> {
+        self.attempts.open(&self.context, begun)?.preview(&self.context)
     }
 
     /// Starts a query's part, which ends at the latest after `deadline`. Dropping the stream stops it.

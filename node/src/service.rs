@@ -5,11 +5,11 @@
 //! ([`coordinator`](crate::coordinator)).
 
 use crate::operations::Operations;
-use crate::staged::add_block;
+use crate::staged;
 use entail_logic::epoch::Begun;
 use entail_model::term::TermHash;
 use entail_model::{Attempt, Epoch, Fault, Reason, Secret, TermId};
-use entail_node_api::wire;
+use entail_node_api::{SealAnswer, wire};
 use entail_proto::deadline::deadline_of;
 use entail_proto::internal::exchange_request::Flow;
 use entail_proto::internal::node_service_server::NodeService;
@@ -109,13 +109,13 @@ impl NodeService for Services {
     async fn stage(&self, request: Request<StageRequest>) -> Reply<StageResponse> {
         let request = request.into_inner();
         let begun = self.begun(request.cluster, request.attempt, request.secret).await?;
+        let cluster = request.cluster;
         let stage = move |node: &Operations| {
-            node.stage(begun, Epoch(request.previous), request.sequence, |facts| {
-                request.blocks.iter().try_for_each(|block| add_block(facts, block))
-            })?;
+            let previous = Epoch(request.previous);
+            node.stage(begun, previous, request.sequence, |intake| staged::request(intake, &request))?;
             Ok(StageResponse {})
         };
-        self.reply(request.cluster, stage).await
+        self.reply(cluster, stage).await
     }
 
     async fn reason(&self, request: Request<ReasonRequest>) -> Reply<ReasonResponse> {
@@ -134,9 +134,20 @@ impl NodeService for Services {
         let begun = self.begun(request.cluster, request.attempt, request.secret).await?;
         let seal = move |node: &Operations| {
             let answer = node.seal(begun)?;
-            Ok(SealResponse { digest: answer.digest, asserted: answer.asserted, derived: answer.derived })
+            let SealAnswer { digest, asserted, derived, derived_added, derived_removed } = answer;
+            Ok(SealResponse { digest, asserted, derived, derived_added, derived_removed })
         };
         self.reply(request.cluster, seal).await
+    }
+
+    async fn preview(&self, request: Request<PreviewRequest>) -> Reply<PreviewResponse> {
+        let request = request.into_inner();
+        let begun = self.begun(request.cluster, request.attempt, request.secret).await?;
+        let preview = move |node: &Operations| {
+            let relations = node.preview(begun)?.iter().map(wire::relation_change_message).collect();
+            Ok(PreviewResponse { relations })
+        };
+        self.reply(request.cluster, preview).await
     }
 
     async fn decide(&self, request: Request<DecideRequest>) -> Reply<DecideResponse> {

@@ -6,7 +6,8 @@ use entail_client::{Client, Options as ClientOptions, Source};
 use entail_model::Fault;
 use entail_node_api::LocalNodes;
 use entail_proto::v1::{
-    ApplyRulesRequest, ChangeSummary, FileHeader, LoadSummary, QueryRequest, ResultFormat, StatusResponse,
+    ApplyRulesRequest, ChangeSummary, DumpRequest, FileHeader, LoadSummary, QueryRequest, ResultFormat, StatusResponse,
+    UpdateRequest,
 };
 use entail_telemetry::Instruments;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -181,9 +182,24 @@ impl Cluster {
 
     /// Loads a document; returns the fault if the cluster refuses it.
     pub fn try_load(&self, name: &str, document: impl Into<Vec<u8>>) -> Result<LoadSummary, Fault> {
-        let header = FileHeader { name: name.to_owned(), ..FileHeader::default() };
+        self.load_as(FileHeader { name: name.to_owned(), ..FileHeader::default() }, document)
+    }
+
+    /// Loads a document with other settings of its header, whose name is `name`.
+    pub fn load_as(&self, header: FileHeader, document: impl Into<Vec<u8>>) -> Result<LoadSummary, Fault> {
         let source = Source::bytes(document.into(), header);
         self.runtime.block_on(self.client.load(vec![source], &mut |_| {})).map_err(fault)
+    }
+
+    /// Applies an update.
+    pub fn update(&self, update: &str) -> Result<ChangeSummary, Fault> {
+        self.update_as(UpdateRequest { update: update.to_owned(), ..UpdateRequest::default() })
+    }
+
+    /// Applies an update, or says what it would change.
+    pub fn update_as(&self, request: UpdateRequest) -> Result<ChangeSummary, Fault> {
+        let response = self.runtime.block_on(self.client.update(request)).map_err(fault)?;
+        Ok(response.change.unwrap_or_default())
     }
 
     /// Applies a rule set to the default graph; returns the fault if the cluster refuses it.
@@ -240,6 +256,16 @@ impl Cluster {
         let mut rows: Vec<String> = text.lines().skip(1).map(str::to_owned).collect();
         rows.sort_unstable();
         rows
+    }
+
+    /// Every asserted fact of all graphs, as N-Quads.
+    pub fn dump(&self) -> Vec<u8> {
+        let request = DumpRequest { format: "nquads".to_owned(), all_graphs: true, ..DumpRequest::default() };
+        let dump = async {
+            let mut answer = self.client.dump(request).await?;
+            answer.collect(ANSWER_BYTES_MAX).await
+        };
+        self.runtime.block_on(dump).expect("the cluster is dumped").to_vec()
     }
 
     /// Every fact of the default graph, as sorted lines of N-Triples terms.

@@ -103,7 +103,13 @@ impl MemoryCluster {
         };
         Self {
             nodes: names.iter().map(base).collect(),
-            context: Arc::new(Context { single_node: nodes == 1, rdf_type: Some(rdf_type), stats, objects }),
+            context: Arc::new(Context {
+                single_node: nodes == 1,
+                nodes: nodes as usize,
+                rdf_type: Some(rdf_type),
+                stats,
+                objects,
+            }),
             placement,
             dictionary: Arc::new(dictionary),
             executed: AtomicU64::new(0),

@@ -73,7 +73,8 @@ impl Vocabulary {
         let atoms: Vec<Atom> = (0..*random.pick(&[1, 1, 2, 2, 2, 3])).map(|_| self.atom(random)).collect();
         let bound: Vec<usize> = atoms.iter().flat_map(Atom::slots).collect::<BTreeSet<_>>().into_iter().collect();
         let heads = (0..random.among(1..=2)).map(|_| self.head(random, &bound)).collect();
-        RuleBody { label: "random".to_owned(), heads, body: Body { width: WIDTH, atoms, conditions: Vec::new() } }
+        let body = Body { width: WIDTH, atoms, conditions: Vec::new() };
+        RuleBody { label: "random".to_owned(), heads, body, negated: Vec::new() }
     }
 
     fn atom(&self, random: &mut Random) -> Atom {
@@ -193,7 +194,7 @@ mod tests {
         let graph = TermId::DEFAULT_GRAPH;
         let head = Head { graph, subject: Arg::Slot(0), predicate: Arg::Const(edge), object: Arg::Slot(2) };
         let body = Body { width: 3, atoms: vec![atom(0, 1), atom(1, 2)], conditions: Vec::new() };
-        let rule = RuleBody { label: String::new(), heads: vec![head], body };
+        let rule = RuleBody { label: String::new(), heads: vec![head], body, negated: Vec::new() };
         let facts = BTreeSet::from([fact(1, 2), fact(2, 3), fact(3, 4)]);
         let closure = naive_closure(&facts, &[&rule]);
         assert_eq!(closure, facts.into_iter().chain([fact(1, 3), fact(2, 4), fact(1, 4)]).collect());

@@ -8,6 +8,7 @@
 
 mod compare;
 mod manifest;
+pub mod update;
 
 use manifest::Manifest;
 use oxrdf::{Quad, Term, Triple};

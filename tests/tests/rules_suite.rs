@@ -17,7 +17,6 @@ const OUT_OF_SCOPE: &[(&str, &str)] = &[
     ("eval-bnodes-01.srl", "blank nodes in heads"),
     ("eval-bnodes-02.srl", "blank nodes in heads"),
     ("eval-bnodes-03.srl", "blank nodes in heads"),
-    ("example-5.srl", "NOT"),
 ];
 
 fn suite() -> Option<PathBuf> {

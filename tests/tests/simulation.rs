@@ -158,6 +158,21 @@ mod broken {
     }
 
     #[test]
+    fn over_deletion_is_missed() {
+        check("over-delete");
+    }
+
+    #[test]
+    fn re_derivation_is_missed() {
+        check("rederive");
+    }
+
+    #[test]
+    fn sealing_deletions_is_missed() {
+        check("seal-deletions");
+    }
+
+    #[test]
     fn telling_who_missed_an_outcome_is_missed() {
         check("answer-undecided");
     }

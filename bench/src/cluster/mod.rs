@@ -13,7 +13,9 @@ pub use scrape::{Flow, Traffic};
 use crate::Error;
 use crate::process::{Usage, disk_bytes};
 use crate::workload::{Answer, Query};
-use entail_client::v1::{ApplyRulesRequest, ChangeSummary, FileHeader, QueryRequest, ResultFormat, StatusRequest};
+use entail_client::v1::{
+    ApplyRulesRequest, ChangeSummary, DropRulesRequest, FileHeader, QueryRequest, ResultFormat, StatusRequest,
+};
 use entail_client::{Client, Options, Source};
 use launch::Processes;
 use serde::Serialize;
@@ -98,6 +100,15 @@ impl Cluster {
     pub async fn apply(&self, name: &str, text: &str) -> Result<ChangeSummary, Error> {
         let request = ApplyRulesRequest { name: name.to_owned(), text: text.to_owned(), ..Default::default() };
         Ok(self.client.apply_rules(request).await?.change.unwrap_or_default())
+    }
+
+    /// Drops rules.
+    ///
+    /// # Errors
+    /// [`Error::Client`].
+    pub async fn drop_rules(&self, name: &str) -> Result<ChangeSummary, Error> {
+        let request = DropRulesRequest { name: name.to_owned(), ..Default::default() };
+        Ok(self.client.drop_rules(request).await?.change.unwrap_or_default())
     }
 
     /// Runs a query and receives its whole answer; returns the count (see [`Query`]) and the server's time in seconds.

@@ -1,10 +1,10 @@
-//! The options of every workload: the cluster to measure, the number of runs, the peer to compare with.
+//! The options of workloads: the cluster to measure, the number of runs, the peer to compare with.
 
 use crate::cluster::{Layout, Shape};
 use crate::debian::{Debian, PACKAGES};
 use crate::lubm::Lubm;
 use crate::peer::Peer;
-use crate::run::Request;
+use crate::run::{Measured, Request};
 use crate::workload::{Kind, SEED, Workload};
 use clap::{Args, ValueEnum};
 use entail_cli::units;
@@ -18,7 +18,7 @@ pub struct LubmArguments {
 
     /// Measures small requests too: an empty call, a query for one entity's facts, a write of one fact
     #[arg(long, conflicts_with = "write")]
-    pub points: bool,
+    points: bool,
 
     #[command(flatten)]
     pub common: Common,
@@ -26,7 +26,12 @@ pub struct LubmArguments {
 
 impl LubmArguments {
     pub fn workload(&self) -> Workload {
-        Workload::Lubm(Lubm { universities: self.universities, seed: self.common.seed })
+        Workload::Lubm(Lubm { universities: self.universities, seed: self.common.setup.seed })
+    }
+
+    /// What is measured after the rules.
+    pub fn measured(&self) -> Measured {
+        if self.points { Measured::Points } else { Measured::Queries }
     }
 }
 
@@ -48,20 +53,37 @@ impl DebianArguments {
     pub fn workload(&self) -> Workload {
         Workload::Debian(match self.archive.clone() {
             Some(path) => Debian::Converted(path),
-            None => Debian::Drawn { packages: self.packages, seed: self.common.seed },
+            None => Debian::Drawn { packages: self.packages, seed: self.common.setup.seed },
         })
     }
 }
 
 #[derive(Args, Clone, Debug)]
 pub struct Common {
-    /// The seed of the input; the same seed gives the same bytes
-    #[arg(long, value_name = "NUMBER", default_value_t = SEED)]
-    pub seed: u64,
-
     /// Only writes the input, as N-Triples, to this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["runs", "against", "keep"])]
     pub write: Option<PathBuf>,
+
+    /// A peer to measure as well, in turns; checks that it derives the same facts, and reports the ratios
+    #[arg(long, value_enum, value_name = "PEER")]
+    against: Option<PeerName>,
+
+    #[command(flatten)]
+    pub setup: Setup,
+}
+
+impl Common {
+    pub fn request(self, workload: Workload, measured: Measured, program: PathBuf) -> Request {
+        Request { against: self.against.map(Peer::from), ..self.setup.request(workload, measured, program) }
+    }
+}
+
+/// The seed, the cluster to measure, and the number of runs.
+#[derive(Args, Clone, Debug)]
+pub struct Setup {
+    /// The seed of the input; the same seed gives the same bytes
+    #[arg(long, value_name = "NUMBER", default_value_t = SEED)]
+    pub seed: u64,
 
     /// Nodes of the cluster
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -91,24 +113,20 @@ pub struct Common {
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// A peer to measure as well, in turns; checks that it derives the same facts, and reports the ratios
-    #[arg(long, value_enum, value_name = "PEER")]
-    against: Option<PeerName>,
-
     /// Keeps the input, the data and the logs in this directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
 
-impl Common {
-    pub fn request(self, workload: Workload, program: PathBuf) -> Request {
-        let Self { seed: _, write: _, nodes, shards, processes, pin, memory, threads, runs, against, keep } = self;
+impl Setup {
+    pub fn request(self, workload: Workload, measured: Measured, program: PathBuf) -> Request {
+        let Self { seed: _, nodes, shards, processes, pin, memory, threads, runs, keep } = self;
         let layout = match processes {
             Processes::One => Layout::One,
             Processes::Many => Layout::Many,
         };
         let shape = Shape { nodes, shards, layout, pinned: pin, memory, threads };
-        Request { workload, program, shape, runs, against: against.map(Peer::from), points: false, keep }
+        Request { workload, program, shape, runs, against: None, measured, keep }
     }
 }
 

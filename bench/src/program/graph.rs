@@ -12,6 +12,16 @@ pub struct GraphArguments {
     #[arg(long, value_enum, value_name = "FORM", default_value_t = FormName::Random)]
     graph: FormName,
 
+    #[command(flatten)]
+    size: GraphSize,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// The size of a graph, as far as it is given.
+#[derive(Args, Clone, Debug)]
+pub struct GraphSize {
     /// Vertices of a random graph [default: 3500, of same-generation 1000] or of a chain [default: 2000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     vertices: Option<u64>,
@@ -23,13 +33,10 @@ pub struct GraphArguments {
     /// Vertices in a row of a grid, and rows [default: 100, of same-generation 150]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     side: Option<u64>,
-
-    #[command(flatten)]
-    pub common: Common,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FormName {
+pub enum FormName {
     /// Random distinct edges, all equally likely
     Random,
     /// Every vertex has an edge to its right and one down
@@ -46,31 +53,45 @@ struct Sizes {
     length: u64,
 }
 
+const CLOSURE: Sizes = Sizes { vertices: 3500, edges: 12_000, side: 100, length: 2000 };
+const SAME_GENERATION: Sizes = Sizes { vertices: 1000, edges: 3000, side: 150, length: 2000 };
+
 impl GraphArguments {
     pub fn closure(&self) -> Result<Workload, Failure> {
-        Ok(Workload::Closure(self.graph(&Sizes { vertices: 3500, edges: 12_000, side: 100, length: 2000 })?))
+        self.size.closure(self.graph, self.common.setup.seed)
     }
 
     pub fn same_generation(&self) -> Result<Workload, Failure> {
-        Ok(Workload::SameGeneration(self.graph(&Sizes { vertices: 1000, edges: 3000, side: 150, length: 2000 })?))
-    }
-
-    fn graph(&self, default: &Sizes) -> Result<Graph, Failure> {
-        let Self { graph, vertices, edges, side, common } = self;
-        let form = match (graph, vertices, edges, side) {
-            (FormName::Random, vertices, edges, None) => {
-                Form::Random { vertices: vertices.unwrap_or(default.vertices), edges: edges.unwrap_or(default.edges) }
-            }
-            (FormName::Grid, None, None, side) => Form::Grid { side: side.unwrap_or(default.side) },
-            (FormName::Chain, vertices, None, None) => Form::Chain { vertices: vertices.unwrap_or(default.length) },
-            (FormName::Random, ..) => return Err(usage("a random graph has --vertices and --edges")),
-            (FormName::Grid, ..) => return Err(usage("a grid has --side only")),
-            (FormName::Chain, ..) => return Err(usage("a chain has --vertices only")),
-        };
-        Ok(Graph { form, seed: common.seed })
+        let form = self.size.form(self.graph, &SAME_GENERATION)?;
+        Ok(Workload::SameGeneration(Graph { form, seed: self.common.setup.seed }))
     }
 }
 
-fn usage(why: &str) -> Failure {
+impl GraphSize {
+    /// The closure of a graph of this size, or else of the default size.
+    pub fn closure(&self, name: FormName, seed: u64) -> Result<Workload, Failure> {
+        Ok(Workload::Closure(Graph { form: self.form(name, &CLOSURE)?, seed }))
+    }
+
+    pub fn is_given(&self) -> bool {
+        self.vertices.or(self.edges).or(self.side).is_some()
+    }
+
+    fn form(&self, name: FormName, default: &Sizes) -> Result<Form, Failure> {
+        match (name, self.vertices, self.edges, self.side) {
+            (FormName::Random, vertices, edges, None) => Ok(Form::Random {
+                vertices: vertices.unwrap_or(default.vertices),
+                edges: edges.unwrap_or(default.edges),
+            }),
+            (FormName::Grid, None, None, side) => Ok(Form::Grid { side: side.unwrap_or(default.side) }),
+            (FormName::Chain, vertices, None, None) => Ok(Form::Chain { vertices: vertices.unwrap_or(default.length) }),
+            (FormName::Random, ..) => Err(usage("a random graph has --vertices and --edges")),
+            (FormName::Grid, ..) => Err(usage("a grid has --side only")),
+            (FormName::Chain, ..) => Err(usage("a chain has --vertices only")),
+        }
+    }
+}
+
+pub fn usage(why: &str) -> Failure {
     Failure::Usage(why.to_owned())
 }

@@ -5,12 +5,13 @@
 
 mod arguments;
 mod graph;
+mod maintain;
 
 use crate::Error;
 use crate::ask;
 use crate::measurement::Line;
 use crate::peer;
-use crate::run::{Listener, Request};
+use crate::run::{Listener, Measured};
 use crate::workload::Workload;
 use arguments::{DebianArguments, KindName, LubmArguments, PeerName};
 use clap::{Args, Parser, Subcommand};
@@ -22,6 +23,7 @@ use entail_cli::session::Session;
 use entail_cli::units::{self, counted};
 use entail_model::{Fault, Reason};
 use graph::GraphArguments;
+use maintain::MaintainArguments;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
@@ -34,6 +36,7 @@ Examples:
   entail bench lubm --universities 10 --points --runs 5 --against ascent
   entail bench closure --graph grid --side 100 --nodes 4 --processes many > results.jsonl
   entail bench same-generation --write generation.nt
+  entail bench maintain --universities 50 --runs 3 > changes.jsonl
   entail bench tables lubm-1.jsonl lubm-10.jsonl > tables.md
   entail bench ask 'SELECT (COUNT(*) AS ?n) { ?s ?p ?o }' --for 10m > answers.jsonl";
 
@@ -58,7 +61,7 @@ enum Top {
     Bench(Command),
 }
 
-/// Measures loading, rules and queries on clusters that it starts itself, and compares with other programs.
+/// Measures loading, rules, queries and changes on clusters that it starts itself, and compares with other programs.
 ///
 /// The input is generated from a seed. `ask` queries a cluster that runs already. Each line of the output is a JSON
 /// object.
@@ -73,6 +76,12 @@ enum Command {
     SameGeneration(GraphArguments),
     /// Transitive dependencies, conflicts and trusted maintainers of Debian's packages
     Debian(DebianArguments),
+    /// Changes under rules: 1, 100 and 10,000 facts deleted and inserted again, beside deriving everything again
+    ///
+    /// The facts are at random positions of the input. Each change is one update, measured until it is committed, synced to
+    /// disk. A chain is also cut in the middle, and a random graph at the only edge to some vertex; 64 clients write one
+    /// fact each, again and again. A change of more facts than the input has is left out.
+    Maintain(MaintainArguments),
     /// Sends the same query to a running cluster repeatedly, and records each outcome
     Ask(AskArguments),
     /// Creates Markdown tables of results
@@ -152,11 +161,12 @@ fn beside() -> Result<PathBuf, Failure> {
 }
 
 async fn run(command: Command, program: PathBuf, session: &Session) -> Result<(), Failure> {
-    let (workload, common, points) = match command {
-        Command::Lubm(arguments) => (arguments.workload(), arguments.common, arguments.points),
-        Command::Closure(arguments) => (arguments.closure()?, arguments.common, false),
-        Command::SameGeneration(arguments) => (arguments.same_generation()?, arguments.common, false),
-        Command::Debian(arguments) => (arguments.workload(), arguments.common, false),
+    let (workload, measured, common) = match command {
+        Command::Lubm(arguments) => (arguments.workload(), arguments.measured(), arguments.common),
+        Command::Closure(arguments) => (arguments.closure()?, Measured::Queries, arguments.common),
+        Command::SameGeneration(arguments) => (arguments.same_generation()?, Measured::Queries, arguments.common),
+        Command::Debian(arguments) => (arguments.workload(), Measured::Queries, arguments.common),
+        Command::Maintain(arguments) => return maintain(arguments, &program, session).await,
         Command::Ask(arguments) => return ask(arguments, session).await,
         Command::Tables(arguments) => return tables(&arguments),
         Command::Peer(arguments) => return solve(&arguments),
@@ -164,11 +174,24 @@ async fn run(command: Command, program: PathBuf, session: &Session) -> Result<()
     match &common.write {
         Some(path) => write(workload, path, session).await,
         None => {
-            let request = Request { points, ..common.request(workload, program) };
+            let request = common.request(workload, measured, program);
             let mut shown = Shown { session };
             within(session.working_max(), crate::run::run(&request, &mut shown)).await
         }
     }
+}
+
+/// Measures changes of each workload.
+async fn maintain(arguments: MaintainArguments, program: &Path, session: &Session) -> Result<(), Failure> {
+    let requests = arguments.requests(program)?;
+    let mut shown = Shown { session };
+    let all = async {
+        for request in &requests {
+            crate::run::run(request, &mut shown).await?;
+        }
+        Ok(())
+    };
+    within(session.working_max(), all).await
 }
 
 /// Writes the input without measuring.

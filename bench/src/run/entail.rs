@@ -1,6 +1,6 @@
 //! A run of Entail: starts a cluster, loads the input, applies the rules, runs the queries.
 
-use super::{Bench, Outcome};
+use super::{Bench, Measured, Outcome};
 use crate::Error;
 use crate::cluster::{Cluster, Content, Flow};
 use crate::measurement::{Measurement, spread};
@@ -19,9 +19,44 @@ const QUERY_REPEATS_FOR: Duration = Duration::from_millis(250);
 /// The idle time of a cluster after its rules, in which freed memory is returned and runs are merged.
 const REST: Duration = Duration::from_secs(3);
 
+/// A new cluster that has the input and the rules.
+pub(super) struct Filled {
+    pub(super) cluster: Cluster,
+    /// The usage before any facts.
+    start: Usage,
+    load: ChangeSummary,
+    pub(super) rules: ChangeSummary,
+    load_seconds: f64,
+    pub(super) rules_seconds: f64,
+}
+
 impl Bench<'_> {
     /// Runs Entail on a new cluster.
     pub(super) async fn entail(&mut self, directory: &Path) -> Result<Outcome, Error> {
+        let filled = self.filled(directory).await?;
+        let (usage, disk_bytes) = (filled.cluster.usage()?, filled.cluster.disk_bytes()?);
+        let seconds = filled.load_seconds + filled.rules_seconds;
+        let facts = Some(filled.load.asserted + filled.rules.derived);
+        let (usage_then, disk_then) = (Some(usage), Some(disk_bytes));
+        let total =
+            Measurement { facts, seconds, usage: usage_then, disk_bytes: disk_then, ..self.step("entail", "total") };
+        self.tell(total)?;
+        let content = self.checked(&filled).await?;
+        let Filled { cluster, start, rules_seconds, .. } = filled;
+        let rest = self.rest(&cluster).await?;
+        let mut rows = Vec::new();
+        for query in self.request.workload.kind().queries() {
+            rows.push((query.name.to_owned(), self.query(&cluster, query).await?));
+        }
+        if self.request.measured == Measured::Points {
+            self.points(&cluster, content).await?;
+        }
+        cluster.stop().await?;
+        Ok(Outcome { content, rows, rules_seconds, seconds, start, usage, rest, disk_bytes })
+    }
+
+    /// Starts a cluster, loads the input and applies the rules; reports the three steps.
+    pub(super) async fn filled(&mut self, directory: &Path) -> Result<Filled, Error> {
         let started = Instant::now();
         let cluster = Cluster::start(&self.request.program, &self.request.shape, directory).await?;
         let start = cluster.usage()?;
@@ -32,24 +67,7 @@ impl Bench<'_> {
         let (load, load_seconds) = self.change(&cluster, "load", cluster.load(&input)).await?;
         self.note("entail reasons");
         let (rules, rules_seconds) = self.change(&cluster, "rules", cluster.apply(kind.name(), kind.rules())).await?;
-        let (usage, disk_bytes) = (cluster.usage()?, cluster.disk_bytes()?);
-        let seconds = load_seconds + rules_seconds;
-        let facts = Some(load.asserted + rules.derived);
-        let (usage_then, disk_then) = (Some(usage), Some(disk_bytes));
-        let total =
-            Measurement { facts, seconds, usage: usage_then, disk_bytes: disk_then, ..self.step("entail", "total") };
-        self.tell(total)?;
-        let content = self.checked(&cluster, &load, &rules).await?;
-        let rest = self.rest(&cluster).await?;
-        let mut rows = Vec::new();
-        for query in kind.queries() {
-            rows.push((query.name.to_owned(), self.query(&cluster, query).await?));
-        }
-        if self.request.points {
-            self.points(&cluster, content).await?;
-        }
-        cluster.stop().await?;
-        Ok(Outcome { content, rows, rules_seconds, seconds, start, usage, rest, disk_bytes })
+        Ok(Filled { cluster, start, load, rules, load_seconds, rules_seconds })
     }
 
     /// Changes the cluster and reports the measurement.
@@ -93,17 +111,10 @@ impl Bench<'_> {
     }
 
     /// The contents that the cluster reports, which must agree with the results of the changes.
-    async fn checked(&self, cluster: &Cluster, load: &ChangeSummary, rules: &ChangeSummary) -> Result<Content, Error> {
-        let content = cluster.content(rules.epoch).await?;
-        for (what, said, counted) in
-            [("asserted", content.asserted, load.asserted), ("derived", content.derived, rules.derived)]
-        {
-            if said != counted {
-                let what = format!("{}, {what} facts by the status", self.name);
-                return Err(Error::Mismatch { what, entail: said, other: "its answer".to_owned(), expected: counted });
-            }
-        }
-        Ok(content)
+    pub(super) async fn checked(&self, filled: &Filled) -> Result<Content, Error> {
+        let expected = Content { asserted: filled.load.asserted, derived: filled.rules.derived };
+        self.content_is(&filled.cluster, expected).await?;
+        Ok(expected)
     }
 
     async fn query(&mut self, cluster: &Cluster, query: &Query) -> Result<u64, Error> {

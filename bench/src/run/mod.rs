@@ -3,14 +3,16 @@
 //! ```text
 //! run 1: entail, ascent     run 2: ascent, entail     run 3: entail, ascent     …
 //! ```
-//! The order alternates, so that a machine that becomes slower or faster affects both programs alike.
+//! The order alternates, so that a machine that becomes slower or faster affects both programs alike. Changes (`changes`)
+//! are measured without a peer.
 
+mod changes;
 mod entail;
 mod points;
 mod work;
 
 use crate::Error;
-use crate::cluster::{Content, Shape};
+use crate::cluster::{Cluster, Content, Shape};
 use crate::machine::Machine;
 use crate::measurement::{Line, Measurement, Ratio};
 use crate::peer::{self, Peer, Report};
@@ -28,10 +30,20 @@ pub struct Request {
     pub shape: Shape,
     pub runs: u32,
     pub against: Option<Peer>,
-    /// Are small requests measured too? For LUBM only.
-    pub points: bool,
+    pub measured: Measured,
     /// The directory in which to keep the input, data and logs; otherwise they are removed at the end.
     pub keep: Option<PathBuf>,
+}
+
+/// What is measured when the rules have been applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    /// The queries of the workload.
+    Queries,
+    /// Small requests as well; for LUBM only.
+    Points,
+    /// Facts that go and come.
+    Changes,
 }
 
 /// Receives results and progress notes.
@@ -80,26 +92,11 @@ pub async fn run(request: &Request, listener: &mut dyn Listener) -> Result<(), E
     listener.note(&format!("writing {name}"));
     let lines = create(request.workload.clone(), &input).await?;
     listener.note(&format!("{lines} lines"));
-    let mut bench = Bench { request, name, input, listener, run: 0 };
-    let (mut outcomes, mut reports) = (Vec::new(), Vec::new());
-    for run in 1..=request.runs {
-        bench.run = run;
-        let directory = work.directory(run)?;
-        match request.against {
-            None => outcomes.push(bench.entail(&directory).await?),
-            Some(peer) => {
-                let (outcome, report) = bench.both(peer, &directory).await?;
-                agree(&bench.name, peer, &outcome, &report)?;
-                outcomes.push(outcome);
-                reports.push(report);
-            }
-        }
-        work.finish(&directory)?;
+    let mut bench = Bench { request, name, input, lines, listener, run: 0 };
+    match request.measured {
+        Measured::Changes => bench.changes(&work).await,
+        Measured::Queries | Measured::Points => bench.queries(&work).await,
     }
-    if let Some(peer) = request.against {
-        bench.ratios(peer, &outcomes, &reports)?;
-    }
-    bench.per_fact(&outcomes)
 }
 
 /// Writes the input on a blocking thread, so that Ctrl-C is handled meanwhile, and returns the number of lines.
@@ -135,11 +132,36 @@ struct Bench<'a> {
     request: &'a Request,
     name: String,
     input: PathBuf,
+    /// The number of lines of the input.
+    lines: u64,
     listener: &'a mut dyn Listener,
     run: u32,
 }
 
 impl Bench<'_> {
+    /// All runs with queries, and the ratios.
+    async fn queries(&mut self, work: &Work) -> Result<(), Error> {
+        let (mut outcomes, mut reports) = (Vec::new(), Vec::new());
+        for run in 1..=self.request.runs {
+            self.run = run;
+            let directory = work.directory(run)?;
+            match self.request.against {
+                None => outcomes.push(self.entail(&directory).await?),
+                Some(peer) => {
+                    let (outcome, report) = self.both(peer, &directory).await?;
+                    agree(&self.name, peer, &outcome, &report)?;
+                    outcomes.push(outcome);
+                    reports.push(report);
+                }
+            }
+            work.finish(&directory)?;
+        }
+        if let Some(peer) = self.request.against {
+            self.ratios(peer, &outcomes, &reports)?;
+        }
+        self.per_fact(&outcomes)
+    }
+
     /// A run of Entail and one of a peer, in alternating order.
     async fn both(&mut self, peer: Peer, directory: &Path) -> Result<(Outcome, Report), Error> {
         if self.run % 2 == 1 {
@@ -194,6 +216,20 @@ impl Bench<'_> {
         for (of, bytes) in of {
             let pairs: Vec<_> = outcomes.iter().map(|outcome| (bytes(outcome) as f64, outcome.facts())).collect();
             self.listener.line(&Line::Ratio(Ratio::of(&self.name, "facts", of, &pairs)))?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the cluster has the facts that its responses reported.
+    async fn content_is(&self, cluster: &Cluster, expected: Content) -> Result<(), Error> {
+        let content = cluster.content(cluster.epoch().await?).await?;
+        for (what, entail, expected) in
+            [("asserted", content.asserted, expected.asserted), ("derived", content.derived, expected.derived)]
+        {
+            if entail != expected {
+                let what = format!("{}, {what} facts by the status", self.name);
+                return Err(Error::Mismatch { what, entail, other: "its answers".to_owned(), expected });
+            }
         }
         Ok(())
     }

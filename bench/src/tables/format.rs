@@ -25,6 +25,11 @@ pub fn millis(number: f64) -> String {
     if millis < 1.0 { format!("{millis:.3}") } else { format!("{millis:.1}") }
 }
 
+/// Seconds as microseconds.
+pub fn micros(number: f64) -> String {
+    ratio(number * 1e6)
+}
+
 /// Bytes in millions.
 pub fn bytes(number: f64) -> String {
     let millions = number / 1e6;

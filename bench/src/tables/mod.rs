@@ -9,7 +9,7 @@ mod format;
 mod results;
 
 use crate::Error;
-use format::{Number, bytes, count, millis, per, ratio, seconds};
+use format::{Number, bytes, count, micros, millis, per, ratio, seconds};
 use results::{Results, Step};
 use std::fmt::Write;
 
@@ -34,13 +34,35 @@ const QUERY_COLUMNS: [(&str, &str, Number); 7] = [
     ("MB between nodes", "bytes_exchanged", bytes),
     ("messages", "messages", count),
 ];
-const POINT_COLUMNS: [(&str, &str, Number); 6] = [
+const CHANGE_COLUMNS: [(&str, &str, Number); 7] = [
+    ("changes", "calls", count),
+    ("asserted", "asserted", count),
+    ("derived", "derived", count),
+    ("p50 ms", "seconds", millis),
+    ("p90 ms", "p90_seconds", millis),
+    ("server p50 ms", "server_seconds", millis),
+    ("µs a fact", "seconds_per_fact", micros),
+];
+/// Columns of the table that compares changes: title, step.
+const CHANGES_TOGETHER: [(&str, &str); 9] = [
+    ("1 out", "delete_1"),
+    ("1 in", "insert_1"),
+    ("100 out", "delete_100"),
+    ("100 in", "insert_100"),
+    ("10,000 out", "delete_10000"),
+    ("10,000 in", "insert_10000"),
+    ("cut", "cut"),
+    ("joined", "join"),
+    ("recomputing", "recompute"),
+];
+const POINT_COLUMNS: [(&str, &str, Number); 7] = [
     ("clients", "clients", count),
     ("calls", "calls", count),
     ("p50 ms", "seconds", millis),
     ("server p50 ms", "server_seconds", millis),
     ("p99 ms", "p99_seconds", millis),
     ("a second", "per_second", count),
+    ("epochs", "epochs", count),
 ];
 
 /// The tables of some files, given by name and contents.
@@ -56,8 +78,12 @@ pub fn markdown(files: &[(String, String)]) -> Result<String, Error> {
     for results in &all {
         section(results, &mut out);
     }
-    if all.len() > 1 {
+    let has = |step: &str| all.iter().filter(|results| results.step(step).is_some()).count();
+    if has("total") > 1 {
         together(&all, &mut out);
+    }
+    if has("recompute") > 1 {
+        changes_together(&all, &mut out);
     }
     Ok(out)
 }
@@ -66,9 +92,13 @@ fn section(results: &Results, out: &mut String) {
     let plural = if results.runs == 1 { "" } else { "s" };
     line(out, &format!("### {}, {} run{plural}\n\n{}\n", results.workload, results.runs, results.circumstances()));
     let is_query = |step: &Step| step.has("rows");
-    let is_point = |step: &Step| step.has("calls");
-    let steps: Vec<&Step> = results.steps.iter().filter(|step| !is_query(step) && !is_point(step)).collect();
+    let is_change = |step: &Step| step.has("p90_seconds");
+    let is_point = |step: &Step| step.has("calls") && !is_change(step);
+    let is_step = |step: &&Step| !is_query(step) && !is_point(step) && !is_change(step);
+    let steps: Vec<&Step> = results.steps.iter().filter(is_step).collect();
     table("subject, step", &STEP_COLUMNS, &steps, Step::full_name, out);
+    let changes: Vec<&Step> = results.steps.iter().filter(|step| is_change(step)).collect();
+    table("change", &CHANGE_COLUMNS, &changes, Step::short_name, out);
     ratios(results, out);
     let queries: Vec<&Step> = results.steps.iter().filter(|step| is_query(step)).collect();
     table("query", &QUERY_COLUMNS, &queries, Step::short_name, out);
@@ -95,6 +125,10 @@ fn ratios(results: &Results, out: &mut String) {
     for against in results.against() {
         let title = match against.as_str() {
             "facts" => "bytes a fact".to_owned(),
+            "recomputing" => "p50 over that of recomputing".to_owned(),
+            "guard" => "p90 over 1.3 times recomputing and 20 ms".to_owned(),
+            "deriving" => "time for a fact over that of recomputing".to_owned(),
+            "inserting" => "p50 over that of the insert".to_owned(),
             peer => format!("Entail over {peer}"),
         };
         line(out, &format!("| {title} | least | median | largest |\n|---|---:|---:|---:|"));
@@ -113,9 +147,8 @@ fn together(all: &[Results], out: &mut String) {
     line(out, "| workload | cluster | facts | seconds | time | CPU time | peak | at rest | added | disk |");
     line(out, "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
     for results in all {
-        let step = |name: &str| results.steps.iter().find(|step| step.subject == "entail" && step.name == name);
-        let Some(total) = step("total") else { continue };
-        let resident = |name: &str| step(name)?.median("rss_bytes");
+        let Some(total) = results.step("total") else { continue };
+        let resident = |name: &str| results.step(name)?.median("rss_bytes");
         let rest = resident("rest");
         let added = rest.zip(resident("start")).map(|(rest, start)| rest - start);
         let facts = total.median("facts").unwrap_or_default();
@@ -134,6 +167,20 @@ fn together(all: &[Results], out: &mut String) {
         ];
         line(out, &format!("| {} |", cells.join(" | ")));
     }
+}
+
+/// The time of each change in each section.
+fn changes_together(all: &[Results], out: &mut String) {
+    line(out, "### Changes together\n");
+    line(out, "Milliseconds, the median of each step; facts that go and come, and everything derived again.\n");
+    let titles = CHANGES_TOGETHER.map(|(title, _)| title).join(" | ");
+    line(out, &format!("| workload | cluster | {titles} |\n|---|---|{}", "---:|".repeat(CHANGES_TOGETHER.len())));
+    for results in all.iter().filter(|results| results.step("recompute").is_some()) {
+        let median = |step: &str| results.step(step)?.median("seconds");
+        let cells = CHANGES_TOGETHER.map(|(_, step)| median(step).map_or_else(String::new, millis)).join(" | ");
+        line(out, &format!("| {} | {} | {cells} |", results.workload, results.cluster));
+    }
+    line(out, "");
 }
 
 fn line(out: &mut String, text: &str) {

@@ -96,6 +96,11 @@ impl Results {
         Some(())
     }
 
+    /// A step of Entail.
+    pub fn step(&self, name: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.subject == "entail" && step.name == name)
+    }
+
     /// The machine, the cluster and the load.
     pub fn circumstances(&self) -> String {
         let text = |field: &str| self.machine.get(field).and_then(Value::as_str).unwrap_or("unknown");

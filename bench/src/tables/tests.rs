@@ -72,6 +72,38 @@ fn files_are_also_put_side_by_side() {
 }
 
 #[test]
+fn changes_have_tables_of_their_own() {
+    let lines = r#"{"line":"machine","processors":2,"load":0.5}
+{"line":"cluster","nodes":1,"shards":16,"layout":"one","pinned":false,"memory":null,"threads":null}
+{"line":"measurement","workload":"c-1","subject":"entail","run":1,"step":"delete_100","calls":20,"seconds":0.5,"p90_seconds":0.75,"server_seconds":0.4,"asserted":100.0,"derived":900.0,"seconds_per_fact":0.0005}
+{"line":"measurement","workload":"c-1","subject":"entail","run":1,"step":"recompute","calls":3,"seconds":2.0,"p90_seconds":2.0,"server_seconds":1.9,"asserted":0.0,"derived":2000.0,"seconds_per_fact":0.001}
+{"line":"measurement","workload":"c-1","subject":"entail","run":1,"step":"write_one","clients":64,"calls":99,"seconds":0.01,"p99_seconds":0.02,"per_second":2500.0,"epochs":9}
+{"line":"ratio","workload":"c-1","against":"guard","of":"delete_100","runs":1,"min":0.25,"median":0.25,"max":0.25}
+"#;
+    let one = markdown(&[file("a", lines)]).unwrap();
+    let expected = "\
+| change | changes | asserted | derived | p50 ms | p90 ms | server p50 ms | µs a fact |
+|---|---:|---:|---:|---:|---:|---:|---:|
+| delete_100 | 20 | 100 | 900 | 500.0 | 750.0 | 400.0 | 500.00 |
+| recompute | 3 | 0 | 2,000 | 2000.0 | 2000.0 | 1900.0 | 1000.00 |
+
+| p90 over 1.3 times recomputing and 20 ms | least | median | largest |
+|---|---:|---:|---:|
+| `delete_100` | 0.25 | **0.25** | 0.25 |
+
+| request | clients | calls | p50 ms | p99 ms | a second | epochs |
+|---|---:|---:|---:|---:|---:|---:|
+| write_one | 64 | 99 | 10.0 | 20.0 | 2,500 | 9 |
+
+";
+    assert!(one.ends_with(expected), "{one}");
+    let both = markdown(&[file("a", &[lines, lines].concat())]).unwrap();
+    let row = "| c-1 | 1 node, 16 shards |  |  | 500.0 |  |  |  |  |  | 2000.0 |\n";
+    assert!(both.ends_with(&format!("{row}\n")), "{both}");
+    assert!(!both.contains("### Together"), "no section has a total");
+}
+
+#[test]
 fn what_is_no_result_is_refused() {
     for (text, expected) in [("", "f has no results"), ("{}\n", "f, line 1, is no result"), ("x", "f, line 1")] {
         let error = markdown(&[file("f", text)]).unwrap_err().to_string();

@@ -10,7 +10,7 @@ use crate::units::{bytes, count, counted, rate, seconds};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use entail_client::Source;
-use entail_client::v1::{self, FileHeader, LoadSummary};
+use entail_client::v1::{self, FileHeader, LoadMode, LoadSummary};
 use serde_json::{Value, json};
 use std::fs;
 use std::io;
@@ -21,10 +21,12 @@ const EXAMPLES: &str = "\
 Examples:
   entail load data.ttl more.nt.gz
   entail load data.ttl --graph http://example.org/g
+  entail load data.ttl --graph http://example.org/g --replace
+  entail load old.nt --delete --dry-run
   generate | entail load - --format ntriples
   entail load dirty.nq --on-error skip --skip-max 50";
 
-/// Loads RDF files, plain or compressed with gzip or zstd. All of them become one epoch, or none.
+/// Loads RDF files, plain or compressed with gzip or zstd, or removes their triples. All of them become one epoch, or none.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -43,6 +45,19 @@ pub struct Arguments {
     /// The graph for triples [default: the default graph]
     #[arg(long, value_name = "IRI", value_parser = NonEmptyStringValueParser::new())]
     graph: Option<String>,
+
+    /// Removes the triples of the files instead; those that are not there are counted
+    #[arg(long, conflicts_with = "replace")]
+    delete: bool,
+
+    /// Makes the graph of --graph what the files have: what is in both stays, so an unchanged file changes nothing. Files
+    /// with blank nodes are refused
+    #[arg(long, requires = "graph", conflicts_with = "commit_every")]
+    replace: bool,
+
+    /// Only says what would change: nothing is committed
+    #[arg(long, conflicts_with = "commit_every")]
+    dry_run: bool,
 
     /// The base IRI for relative IRIs
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
@@ -71,6 +86,16 @@ pub struct Arguments {
     /// The format of the output
     #[arg(long, value_enum, value_name = "FORM", env = "ENTAIL_OUTPUT", default_value = "table")]
     output: Form,
+}
+
+impl Arguments {
+    fn mode(&self) -> LoadMode {
+        match (self.delete, self.replace) {
+            (true, _) => LoadMode::Delete,
+            (false, true) => LoadMode::Replace,
+            (false, false) => LoadMode::Add,
+        }
+    }
 }
 
 /// A concrete syntax of RDF.
@@ -143,7 +168,7 @@ async fn load(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     for error in &summary.errors {
         session.note(format!("skipped: {error}"));
     }
-    session.summarize(arguments.output, &told(&summary, wall), &json(&summary, wall))
+    session.summarize(arguments.output, &told(&summary, wall, arguments.mode()), &json(&summary, wall))
 }
 
 /// Says what stays of a load in parts whose command is interrupted.
@@ -208,6 +233,8 @@ fn header(arguments: &Arguments) -> FileHeader {
         skip_max: Some(arguments.skip_max),
         commit_every: arguments.commit_every,
         request_id: arguments.request_id.clone().unwrap_or_default(),
+        mode: arguments.mode().into(),
+        dry_run: arguments.dry_run,
     }
 }
 
@@ -236,12 +263,12 @@ fn directory(path: &Path) -> String {
 }
 
 /// The summary of a load, in a few lines.
-fn told(summary: &LoadSummary, wall: f64) -> String {
+fn told(summary: &LoadSummary, wall: f64, mode: LoadMode) -> String {
     let fast = rate(summary.triples, wall, "triples").map_or_else(String::new, |rate| format!(" ({rate})"));
     let (triples, size) = (counted(summary.triples, "triple"), bytes(summary.bytes));
     let first = match summary.bytes {
         0 if summary.triples > 0 => format!("loaded {triples} before, by this request id"),
-        _ => format!("loaded {triples} from {size} in {}{fast}", seconds(wall)),
+        _ => format!("{} {triples} from {size} in {}{fast}", read(mode), seconds(wall)),
     };
     let mut lines = vec![first];
     if summary.skipped > 0 {
@@ -250,8 +277,22 @@ fn told(summary: &LoadSummary, wall: f64) -> String {
     if summary.epochs > 1 {
         lines.push(format!("committed in {} epochs", count(summary.epochs.into())));
     }
-    lines.push(change::line(&summary.change.clone().unwrap_or_default()));
+    let change = summary.change.clone().unwrap_or_default();
+    if mode == LoadMode::Delete {
+        let absent = summary.triples.saturating_sub(change.removed + change.derived_only);
+        lines.push(format!("{} not there, or repeated", counted(absent, "triple")));
+    }
+    lines.push(change::told(&change));
     lines.join("\n")
+}
+
+/// What the load did with its triples.
+fn read(mode: LoadMode) -> &'static str {
+    match mode {
+        LoadMode::Delete => "read, to be removed,",
+        LoadMode::Replace => "read, as the whole graph,",
+        LoadMode::Unspecified | LoadMode::Add => "loaded",
+    }
 }
 
 fn json(summary: &LoadSummary, wall: f64) -> Value {
@@ -319,7 +360,10 @@ mod tests {
         };
         let expected = "loaded 1,200 triples from 4.0 KiB in 500.0 ms (2,400 triples/s)\nskipped 2 malformed\n\
             epoch 3: 1,000 facts asserted, 0 facts derived in 0 rounds, 0 B exchanged, 500.0 ms";
-        assert_eq!(told(&summary, 0.5), expected);
+        assert_eq!(told(&summary, 0.5, LoadMode::Add), expected);
+        let removed = told(&summary, 0.5, LoadMode::Delete);
+        assert!(removed.starts_with("read, to be removed, 1,200 triples from 4.0 KiB"), "{removed}");
+        assert!(removed.contains("\n1,200 triples not there, or repeated\n"), "{removed}");
         let json = json(&summary, 0.5);
         assert_eq!((&json["epoch"], &json["triples"], &json["skipped"]), (&3.into(), &1200.into(), &2.into()));
     }

@@ -14,10 +14,11 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   entail update 'INSERT DATA { <urn:a> <urn:p> <urn:b> }'
+  entail update 'DELETE WHERE { ?s <urn:p> ?o }' --dry-run
   entail update -f change.ru
   generate | entail update -";
 
-/// Applies a SPARQL update as one epoch, together with all facts that rules derive from it.
+/// Applies a SPARQL update as one epoch: the facts that it adds and removes, and all that rules derive from them.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -32,6 +33,10 @@ pub struct Arguments {
     /// The base IRI for relative IRIs
     #[arg(long, value_name = "IRI", default_value = "", hide_default_value = true)]
     base: String,
+
+    /// Only says what would change: nothing is committed
+    #[arg(long)]
+    dry_run: bool,
 
     /// Makes retries of this command safe: a change with this id is applied once [default: a random id]
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
@@ -52,13 +57,13 @@ pub async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure>
 }
 
 async fn change(arguments: Arguments, session: &Session) -> Result<(), Failure> {
-    let Arguments { update, file, base, request_id, output, .. } = arguments;
+    let Arguments { update, file, base, dry_run, request_id, output, .. } = arguments;
     let request_id = request_id.unwrap_or_default();
     let text = Text::of(update, file.as_deref(), "update")?.knowing(session.prefixes());
-    let request = UpdateRequest { update: text.whole(), request_id, base_iri: base };
+    let request = UpdateRequest { update: text.whole(), request_id, base_iri: base, dry_run };
     let wheel = Moving::wheel(session, "updating");
     let response = session.working()?.update(request).await;
     drop(wheel);
     let change = response.map_err(|error| text.failure(error))?.change.unwrap_or_default();
-    session.summarize(output, &change::line(&change), &change::json(&change))
+    session.summarize(output, &change::told(&change), &change::json(&change))
 }

@@ -192,7 +192,8 @@ fn a_directory_of_format_1_is_read_and_converted() {
         serve.process.kill();
         for role in ["coordinator", "node-0", "node-1"] {
             let identity = std::fs::read_to_string(data.join(role).join("IDENTITY")).unwrap();
-            assert!(identity.contains("\"format\": 2"), "{identity}");
+            let format = if role == "coordinator" { "\"format\": 2" } else { "\"format\": 3" };
+            assert!(identity.contains(format), "{identity}");
             assert!(data.join(role).join("INVENTORY").exists(), "{role}");
         }
     }

@@ -72,7 +72,7 @@ async fn a_node_with_other_facts_than_it_sealed_is_refused() {
     let begin = Entry::BeginEpoch { previous: Epoch(0), kind: EpochKind::Facts, request, rules: 0 };
     let attempt = Attempt(members.log.append(begin).await.expect("none is open"));
     let counts = Counts { asserted: 5, derived: 2 };
-    let nodes = vec![Seal { node: NodeId(1), incarnation, digest: 0, counts }];
+    let nodes = vec![Seal { node: NodeId(1), incarnation, digest: 7, counts }];
     let commit = Entry::CommitEpoch { attempt, epoch: Epoch(1), nodes, result: Vec::new(), rules: None };
     members.log.append(commit).await.expect("it is open");
     let has = |epoch, facts: Option<(u64, u64)>| {
@@ -82,6 +82,14 @@ async fn a_node_with_other_facts_than_it_sealed_is_refused() {
     assert_eq!(has(1, Some((4, 2))).expect_err("a fact is gone").reason, Reason::Corrupt);
     assert_eq!(has(1, Some((5, 3))).expect_err("there is one more").reason, Reason::Corrupt);
     assert_eq!((has(1, Some((5, 2))), has(1, None)), (Ok(()), Ok(())));
+    let says = |epoch, digest| {
+        let counts = (Some(5), Some(2));
+        let request = RegisterRequest { asserted: counts.0, derived: counts.1, digest, ..Default::default() };
+        members.check_facts(&RegisterRequest { cluster: 9, node: 1, epoch, ..request })
+    };
+    let other = says(1, Some(8)).expect_err("as many, and others");
+    assert!(other.reason == Reason::Corrupt && other.message.contains("0000000000000008 at epoch 1"), "{other}");
+    assert_eq!((says(1, Some(7)), says(1, None), says(0, Some(8))), (Ok(()), Ok(()), Ok(())));
 }
 
 #[tokio::test]

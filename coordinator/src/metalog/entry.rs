@@ -38,6 +38,9 @@ pub enum Entry {
     },
     /// The attempt ends without effect.
     AbortEpoch { attempt: Attempt, reason: String },
+    /// The attempt's sealed stages become the epoch, an epoch of [`EpochKind::Facts`] that answers several requests: that of
+    /// the attempt's beginning is one of them, or had no effect. Since version 2 of the file.
+    CommitGroup { attempt: Attempt, epoch: Epoch, nodes: Vec<Seal>, answers: Vec<(RequestId, Vec<u8>)> },
 }
 
 /// The constants of a cluster.
@@ -86,7 +89,8 @@ pub struct Seal {
     pub node: NodeId,
     /// The incarnation of the node that sealed.
     pub incarnation: Incarnation,
-    /// A digest of the facts that the attempt adds at the node.
+    /// A digest over all facts of the node at the new epoch. Nodes of earlier versions told one over the attempt's facts, and
+    /// do not name it when they register.
     pub digest: u64,
     /// Facts that the node owns at the new epoch.
     pub counts: Counts,

@@ -58,6 +58,7 @@ impl FileLog {
         let bytes = directory.read(NAME)?;
         let replayed = bytes.as_deref().map(record::replay).transpose().map_err(with_advice)?;
         vouched::check(&directory, age, NAME, bytes.as_deref()).map_err(with_advice)?;
+        let is_old = replayed.as_ref().is_some_and(|replayed| replayed.is_old);
         let (state, journal, extent) = match (bytes, replayed) {
             (Some(bytes), Some(replayed)) => {
                 let extent = Extent::of(&bytes[..replayed.length]);
@@ -69,7 +70,13 @@ impl FileLog {
         if age != Age::Current {
             directory::set_current(&directory)?;
         }
-        Ok(Self { state, journal, vouched, directory, compact_at, compact_at_min: compact_at, has_ballast: false })
+        let mut log =
+            Self { state, journal, vouched, directory, compact_at, compact_at_min: compact_at, has_ballast: false };
+        if is_old {
+            // An earlier version must not find entries that it does not know in a file that it can read.
+            log.compact().map_err(with_advice)?;
+        }
+        Ok(log)
     }
 
     /// Writes a record. An abort must be possible on a full disk, or the nodes could never drop what fills it: so no

@@ -28,7 +28,7 @@ mod vouched;
 pub use entry::{Cluster, Counts, Entry, EpochKind, Incarnation, RequestId, RuleSet, RuleSets, Seal};
 pub use file::FileLog;
 pub use memory::{Crash, MemoryLog};
-pub use state::{Answer, Applied, Member, OpenAttempt, Outcome, RESULT_BYTES_MAX, Refused, State};
+pub use state::{Answer, Applied, GROUP_MAX, Member, OpenAttempt, Outcome, RESULT_BYTES_MAX, Refused, State};
 
 use entail_model::Fault;
 

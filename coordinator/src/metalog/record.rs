@@ -20,7 +20,9 @@ use entail_model::{Fault, Reason};
 use serde::{Deserialize, Serialize};
 
 const MAGIC: [u8; 8] = *b"ENTAILML";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The first version, whose entries are a part of those of the second.
+const VERSION_FIRST: u32 = 1;
 const FILE_HEADER: usize = 16;
 const RECORD_HEADER: usize = 12;
 
@@ -32,6 +34,8 @@ const PAYLOAD_MAX: usize = 64 << 20;
 pub struct Replayed {
     pub state: State,
     pub length: usize,
+    /// Did an earlier version write it? Then it must not be appended to.
+    pub is_old: bool,
 }
 
 /// The start of every file.
@@ -78,7 +82,8 @@ fn record(payload: &Payload<&Entry, &State>) -> Result<Vec<u8>, Fault> {
 /// [`Reason::Unsupported`] if a later version wrote it.
 pub fn replay(bytes: &[u8]) -> Result<Replayed, Fault> {
     check_file_header(bytes)?;
-    let mut replayed = Replayed { state: State::default(), length: FILE_HEADER };
+    let is_old = number(bytes, 8) != VERSION;
+    let mut replayed = Replayed { state: State::default(), length: FILE_HEADER, is_old };
     loop {
         match next(bytes, replayed.length) {
             Next::Record { payload, end } => {
@@ -102,7 +107,7 @@ fn check_file_header(bytes: &[u8]) -> Result<(), Fault> {
         return Err(damaged(0, "wrong checksum of the header"));
     }
     match number(header, 8) {
-        VERSION => Ok(()),
+        VERSION | VERSION_FIRST => Ok(()),
         other => Err(Fault::new(Reason::Unsupported, format!("the metadata log has version {other}, not {VERSION}"))),
     }
 }

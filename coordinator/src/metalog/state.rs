@@ -21,7 +21,7 @@ mod check;
 mod refused;
 
 pub use answers::Answer;
-pub use check::RESULT_BYTES_MAX;
+pub use check::{GROUP_MAX, RESULT_BYTES_MAX};
 pub use refused::Refused;
 
 use super::entry::{Cluster, Entry, EpochKind, Incarnation, RequestId, RuleSets, Seal};
@@ -206,6 +206,7 @@ impl State {
                 self.commit(*epoch, nodes, result, rules.as_ref())
             }
             Entry::AbortEpoch { attempt, .. } => self.abort(*attempt),
+            Entry::CommitGroup { epoch, nodes, answers, .. } => self.commit_group(*epoch, nodes, answers),
         })
     }
 
@@ -233,15 +234,29 @@ impl State {
     }
 
     fn commit(&mut self, epoch: Epoch, nodes: &[Seal], result: &[u8], rules: Option<&RuleSets>) -> Applied {
-        let open = self.open.take().expect("only an open attempt passes the check");
-        self.epoch = epoch;
-        self.seals = nodes.to_vec();
         if let Some(rules) = rules {
             self.rules = rules.clone();
         }
+        let open = self.begin_epoch(epoch, nodes);
         self.answers.insert(open.request, Answer { epoch, result: result.to_vec() });
-        self.remember(open.attempt, epoch);
         Applied::Committed(epoch)
+    }
+
+    fn commit_group(&mut self, epoch: Epoch, nodes: &[Seal], answers: &[(RequestId, Vec<u8>)]) -> Applied {
+        self.begin_epoch(epoch, nodes);
+        for (request, result) in answers {
+            self.answers.insert(request.clone(), Answer { epoch, result: result.clone() });
+        }
+        Applied::Committed(epoch)
+    }
+
+    /// The open attempt becomes the epoch.
+    fn begin_epoch(&mut self, epoch: Epoch, nodes: &[Seal]) -> OpenAttempt {
+        let open = self.open.take().expect("only an open attempt passes the check");
+        self.epoch = epoch;
+        self.seals = nodes.to_vec();
+        self.remember(open.attempt, epoch);
+        open
     }
 
     fn remember(&mut self, attempt: Attempt, epoch: Epoch) {

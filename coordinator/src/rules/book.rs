@@ -50,13 +50,6 @@ impl ParsedSet {
         self.content.as_ref().map_or(0, |content| content.rules.rules.len() as u32)
     }
 
-    /// The number of rules of the set in a program: the facts of its DATA blocks count as one.
-    pub fn program_rules(&self) -> usize {
-        self.content
-            .as_ref()
-            .map_or(0, |content| content.rules.rules.len() + usize::from(!content.rules.data.is_empty()))
-    }
-
     /// Are text and graph the same as in the other set?
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.set.source == other.set.source && self.set.graph == other.set.graph
@@ -121,15 +114,7 @@ mod tests {
     fn a_stored_text_that_cannot_be_parsed_is_a_set_without_rules() {
         assert_eq!(ParsedSet::new(set("RULE {")).unwrap_err().reason, Reason::Syntax);
         let stored = ParsedSet::stored(set("RULE {"));
-        assert_eq!((stored.rule_count(), stored.program_rules()), (0, 0));
+        assert_eq!(stored.rule_count(), 0);
         assert_eq!(stored.content().unwrap_err().reason, Reason::Syntax);
-    }
-
-    #[test]
-    fn data_blocks_are_one_rule_of_a_program() {
-        let text = "DATA { <urn:a> <urn:p> <urn:b> . <urn:b> <urn:p> <urn:c> }\n\
-                    RULE { ?x <urn:q> ?y } WHERE { ?x <urn:p> ?y }";
-        let parsed = ParsedSet::new(set(text)).unwrap();
-        assert_eq!((parsed.rule_count(), parsed.program_rules()), (1, 2));
     }
 }

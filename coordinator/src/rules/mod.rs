@@ -5,7 +5,9 @@
 //! ```
 
 mod book;
+mod influence;
 mod program;
 
 pub use book::{ParsedSet, RuleBook};
-pub use program::{Ids, constants, program};
+pub use influence::influences;
+pub use program::{Ids, bodies, constants, program};

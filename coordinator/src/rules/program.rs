@@ -1,13 +1,15 @@
 //! Rule sets as programs: constants to ids, rules to plans.
 
 use super::ParsedSet;
+use entail_logic::dependencies::Cycle;
 use entail_logic::plan::broadcast::{self, News};
-use entail_logic::plan::compile::{Body, Context, RuleBody, compile_program};
+use entail_logic::plan::compile::{Body, Context, NegatedBody, RuleBody, compile_program};
 use entail_logic::plan::lower::{Lowering, Position, Terms};
+use entail_logic::plan::strata::strata;
 use entail_logic::plan::{Arg, Atom, GraphScope, Head, Program};
-use entail_logic::rules::Rule;
 use entail_logic::rules::{NamedNodePattern, TermPattern, TriplePattern};
-use entail_model::{Fault, TermId, term};
+use entail_logic::rules::{Negated, Rule, describe_cycle};
+use entail_model::{Fault, Reason, TermId, term};
 use oxrdf::{NamedNode, Term, TermRef, Triple};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,17 +34,30 @@ pub fn constants(sets: &[Arc<ParsedSet>]) -> Result<BTreeSet<Vec<u8>>, Fault> {
         for triple in &content.rules.data {
             triple_terms(triple).iter().for_each(|term| add(term.as_ref()));
         }
-        let patterns = content.rules.rules.iter().flat_map(|rule| rule.head.iter().chain(&rule.body));
+        let rules = content.rules.rules.iter();
+        let patterns = rules.flat_map(|rule| {
+            let negated = rule.negated.iter().flat_map(|negated| &negated.patterns);
+            rule.head.iter().chain(&rule.body).chain(negated)
+        });
         patterns.flat_map(pattern_terms).for_each(|term| add(term.as_ref()));
     }
     Ok(constants)
 }
 
-/// Compiles all rule sets into one program, optimised for this delta.
+/// Compiles rules into one program, optimised for this delta.
 ///
 /// # Errors
-/// `Internal` when an id is missing; the fault of a set that does not parse.
-pub fn program(sets: &[Arc<ParsedSet>], context: &Context, ids: &Ids, news: &News<'_>) -> Result<Program, Fault> {
+/// Rules that have no strata, which are never the [`bodies`] of the sets in force.
+pub fn program(rules: &[RuleBody], context: &Context, news: &News<'_>) -> Result<Program, Cycle> {
+    compile_program(context, rules, &broadcast::worthwhile(context, rules, news))
+}
+
+/// The rules of all sets in terms of ids.
+///
+/// # Errors
+/// `Internal` when an id is missing; `Syntax` for rules that have no strata together; the fault of a set that does not
+/// parse.
+pub fn bodies(sets: &[Arc<ParsedSet>], ids: &Ids) -> Result<Vec<RuleBody>, Fault> {
     let mut all = Vec::new();
     for set in sets {
         let content = set.content()?;
@@ -54,7 +69,31 @@ pub fn program(sets: &[Arc<ParsedSet>], context: &Context, ids: &Ids, news: &New
             all.push(lowering.data(&content.rules.data)?);
         }
     }
-    Ok(compile_program(context, &all, &broadcast::worthwhile(context, &all, news)))
+    strata(&all).map_err(|cycle| unstratified(sets, &cycle))?;
+    Ok(all)
+}
+
+/// The fault of rules of several sets that negate what they derive from each other, at the first of them.
+fn unstratified(sets: &[Arc<ParsedSet>], Cycle(cycle): &Cycle) -> Fault {
+    let rules: Vec<Option<(&str, &Rule)>> = sets.iter().flat_map(|set| numbered(set)).collect();
+    let of_cycle: Vec<(&str, &Rule)> = cycle.iter().filter_map(|rule| *rules.get(*rule)?).collect();
+    let described = |(set, rule): &(&str, &Rule)| {
+        let name = rule.name.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
+        format!("the rule {name}at {}:{} of {set}", rule.line, rule.column)
+    };
+    let message = format!(
+        "no stratification of all rule sets together: this rule has a NOT, so it would have to wait for its own results{}",
+        describe_cycle(of_cycle.iter().map(described))
+    );
+    let fault = Fault::new(Reason::Syntax, message);
+    of_cycle.first().map_or(fault.clone(), |(_, rule)| fault.at(rule.line, rule.column))
+}
+
+/// The rules of a set as a program numbers them, each with the name of the set: its data is the last one, and no rule.
+fn numbered(set: &ParsedSet) -> Vec<Option<(&str, &Rule)>> {
+    let Ok(content) = set.content() else { return Vec::new() };
+    let rules = content.rules.rules.iter().map(|rule| Some((set.set.name.as_str(), rule)));
+    rules.chain((!content.rules.data.is_empty()).then_some(None)).collect()
 }
 
 fn canonical(term: TermRef<'_>) -> Vec<u8> {
@@ -121,11 +160,7 @@ impl SetLowering<'_> {
     fn rule(&self, rule: &Rule) -> Result<RuleBody, Fault> {
         let mut lowering = Lowering::new(Constants(self.ids));
         let graph = self.graph()?;
-        let atoms = rule.body.iter().map(|pattern| {
-            let [subject, predicate, object] = args(&mut lowering, pattern)?;
-            Ok(Atom { graph: GraphScope::One(graph), subject, predicate, object })
-        });
-        let atoms = atoms.collect::<Result<Vec<_>, Fault>>()?;
+        let atoms = atoms(&mut lowering, graph, &rule.body)?;
         let heads = rule.head.iter().map(|pattern| {
             let [subject, predicate, object] = args(&mut lowering, pattern)?;
             Ok(Head { graph, subject, predicate, object })
@@ -133,8 +168,14 @@ impl SetLowering<'_> {
         let heads = heads.collect::<Result<Vec<_>, Fault>>()?;
         let conditions = rule.filters.iter().map(|filter| lowering.condition(&filter.expression));
         let conditions = conditions.collect::<Result<Vec<_>, Fault>>()?;
+        let negated = rule.negated.iter().map(|Negated { patterns, filters }| {
+            let atoms = self::atoms(&mut lowering, graph, patterns)?;
+            let conditions = filters.iter().map(|filter| lowering.condition(&filter.expression));
+            Ok(NegatedBody { atoms, conditions: conditions.collect::<Result<_, Fault>>()? })
+        });
+        let negated = negated.collect::<Result<Vec<_>, Fault>>()?;
         let label = rule.name.as_ref().map_or_else(|| rule.text.clone(), |name| name.as_str().to_owned());
-        Ok(RuleBody { label, heads, body: Body { width: lowering.slots.width(), atoms, conditions } })
+        Ok(RuleBody { label, heads, body: Body { width: lowering.slots.width(), atoms, conditions }, negated })
     }
 
     /// The facts of DATA blocks, as a rule with an empty body.
@@ -146,8 +187,18 @@ impl SetLowering<'_> {
                 triple_terms(triple).map(|term| arg(&mut lowering, Position::Term(&term)));
             Ok(Head { graph, subject: subject?, predicate: predicate?, object: object? })
         });
-        Ok(RuleBody { label: "DATA".into(), heads: heads.collect::<Result<_, Fault>>()?, body: Body::default() })
+        let (heads, negated) = (heads.collect::<Result<_, Fault>>()?, Vec::new());
+        Ok(RuleBody { label: "DATA".into(), heads, body: Body::default(), negated })
     }
+}
+
+/// The atoms of some patterns of a graph.
+fn atoms(lowering: &mut RuleLowering<'_>, graph: TermId, patterns: &[TriplePattern]) -> Result<Vec<Atom>, Fault> {
+    let atom = |pattern: &TriplePattern| {
+        let [subject, predicate, object] = args(lowering, pattern)?;
+        Ok(Atom { graph: GraphScope::One(graph), subject, predicate, object })
+    };
+    patterns.iter().map(atom).collect()
 }
 
 /// Subject, predicate and object of a pattern.

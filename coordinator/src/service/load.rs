@@ -9,24 +9,25 @@
 //! in any part aborts the open attempt; epochs that `commit_every` has committed stay.
 
 mod committed;
-mod epoch_part;
 mod upload;
 
 use super::Coordinator;
 use super::call::Call;
 use super::parts::{PartSender, PartStream};
 use super::running::Running;
-use crate::writer::{Change, ChangeProgress, Identity, Request};
+use crate::staging::{Batches, EpochPart, Load, LoadKind, Source};
+use crate::writer::{Change, ChangeProgress, Identity, Purpose, Request};
 use bytes::Bytes;
 use committed::Committed;
 use entail_model::term::HashKey;
 use entail_model::{Cancellation, Fault, Reason};
 use entail_proto::v1::load_response::Part;
-use entail_proto::v1::{FileHeader, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError};
+use entail_proto::v1::{
+    FileHeader, LoadMode, LoadProgress, LoadRequest, LoadResponse, LoadSummary, OnError as WireOnError,
+};
 use entail_rdf::{Batch, Compression, OnError, ParseReport, ParseRequest, Progress};
 use entail_telemetry::count;
-use epoch_part::{Batches, EpochPart, Source, stage};
-use oxrdf::NamedNode;
+use oxrdf::{GraphName, NamedNode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -80,8 +81,14 @@ impl Coordinator {
             return Err(Fault::new(Reason::InvalidRequest, "commit_every must be at least 1"));
         }
         let every = header.commit_every.unwrap_or(0);
-        let identity = self.load_identity(&header)?;
+        let (kind, purpose) = (kind(&header)?, if header.dry_run { Purpose::DryRun } else { Purpose::Commit });
+        if every > 0 && (purpose == Purpose::DryRun || matches!(kind, LoadKind::Replace(_))) {
+            let text = "commit_every is not for loads that replace a graph or only say what would change";
+            return Err(Fault::new(Reason::InvalidRequest, text));
+        }
+        let identity = self.load_identity(&header, &kind)?;
         if every == 0
+            && purpose == Purpose::Commit
             && let Some(change) = self.writer.answered(&identity)?
         {
             return Ok(LoadSummary {
@@ -98,6 +105,7 @@ impl Coordinator {
         let intake = Intake {
             key: self.shared.key,
             every,
+            kind: kind.clone(),
             scope: self.shared.key.hash(identity.id().as_bytes()).0,
             progress: Arc::clone(&progress),
             batches,
@@ -115,7 +123,8 @@ impl Coordinator {
         let _reporter = AbortOnDrop(tokio::spawn(report(responses.clone(), progress, Arc::clone(&watch))));
         let source = Arc::new(Mutex::new(Batches { waiting: source, first: None }));
         let cancel = call.cancel;
-        let commits = Commits { coordinator: self, identity, cancel, watch, source, every, has_turn, running };
+        let commits =
+            Commits { coordinator: self, identity, kind, purpose, cancel, watch, source, every, has_turn, running };
         // A parser's fault comes in its batches and is more specific than their end.
         let done = commits.run().await?;
         let lost = |error: tokio::task::JoinError| Err(Fault::internal(format!("reading the load failed: {error}")));
@@ -133,11 +142,15 @@ impl Coordinator {
     }
 
     /// The identity of a load: the files' content is not known yet, so their name and options are the fingerprint.
-    fn load_identity(&self, header: &FileHeader) -> Result<Identity, Fault> {
+    fn load_identity(&self, header: &FileHeader, kind: &LoadKind) -> Result<Identity, Fault> {
         let (skip_max, every) = (header.skip_max.unwrap_or(SKIP_MAX), header.commit_every.unwrap_or(0));
         let numbers = format!("{} {skip_max} {every}", header.on_error);
         let FileHeader { name, format, compression, graph, base_iri, .. } = header;
-        let parts = ["load", name, format, compression, graph, base_iri, &numbers].map(str::as_bytes);
+        let mut parts = vec!["load", name, format, compression, graph, base_iri, &numbers];
+        if *kind != LoadKind::Add {
+            parts.push(kind.name());
+        }
+        let parts: Vec<&[u8]> = parts.into_iter().map(str::as_bytes).collect();
         self.identity(header.request_id.clone(), &parts)
     }
 }
@@ -171,6 +184,8 @@ async fn report(responses: PartSender<LoadResponse>, progress: Arc<Progress>, wa
 struct Commits<'a> {
     coordinator: &'a Coordinator,
     identity: Identity,
+    kind: LoadKind,
+    purpose: Purpose,
     cancel: Cancellation,
     watch: Arc<ChangeProgress>,
     source: Source,
@@ -212,8 +227,10 @@ impl Commits<'_> {
                 triples_total: self.coordinator.shared.metrics.load_triples.clone(),
                 triples_of_call: Arc::clone(&self.running.call.rows),
             };
-            let change = Change::Facts(stage(Arc::clone(&self.source), part));
-            let request = Request { identity, change, cancel: self.cancel.clone(), watch: Arc::clone(&self.watch) };
+            let load = Load { source: Arc::clone(&self.source), kind: self.kind.clone(), part };
+            let (change, purpose) = (Change::Staged(load), self.purpose);
+            let (cancel, watch) = (self.cancel.clone(), Arc::clone(&self.watch));
+            let request = Request { identity, change, purpose, cancel, watch };
             let change = self.coordinator.writer.commit(request).await?;
             let (taken, received) = (staged.load(Ordering::Relaxed), change.received);
             done.add(received, change);
@@ -248,6 +265,7 @@ impl Commits<'_> {
 struct Intake {
     key: HashKey,
     every: u64,
+    kind: LoadKind,
     scope: u128,
     progress: Arc<Progress>,
     batches: mpsc::Sender<Result<Batch, Fault>>,
@@ -290,9 +308,10 @@ impl Intake {
         waiting: mpsc::Receiver<Result<Bytes, Fault>>,
     ) -> Result<tokio::task::JoinHandle<Result<ParseReport, Fault>>, Fault> {
         let request = self.parse_request(header, index)?;
-        let batches = self.batches.clone();
+        let (batches, kind) = (self.batches.clone(), self.kind.clone());
         Ok(tokio::task::spawn_blocking(move || {
             let sink = |batch| {
+                kind.check(&batch)?;
                 let sent = batches.blocking_send(Ok(batch));
                 sent.map_err(|_| Fault::new(Reason::Cancelled, "the load was cancelled"))
             };
@@ -312,10 +331,7 @@ impl Intake {
         };
         request.base_iri = Some(header.base_iri).filter(|base| !base.is_empty());
         if !header.graph.is_empty() {
-            let graph = NamedNode::new(&header.graph);
-            request.graph = Some(graph.map_err(|error| {
-                Fault::new(Reason::InvalidRequest, format!("the graph {} is not an IRI: {error}", header.graph))
-            })?);
+            request.graph = Some(named(&header.graph)?);
         }
         if on_error == WireOnError::Skip {
             request.on_error = OnError::Skip { limit: header.skip_max.unwrap_or(SKIP_MAX) };
@@ -330,6 +346,22 @@ impl Intake {
         request.progress = Arc::clone(&self.progress);
         Ok(request)
     }
+}
+
+/// What the load does, by the header of its first file.
+fn kind(header: &FileHeader) -> Result<LoadKind, Fault> {
+    match header.mode() {
+        LoadMode::Unspecified | LoadMode::Add => Ok(LoadKind::Add),
+        LoadMode::Delete => Ok(LoadKind::Delete),
+        LoadMode::Replace if header.graph.is_empty() => Ok(LoadKind::Replace(GraphName::DefaultGraph)),
+        LoadMode::Replace => named(&header.graph).map(|graph| LoadKind::Replace(graph.into())),
+    }
+}
+
+/// The graph of this name.
+fn named(graph: &str) -> Result<NamedNode, Fault> {
+    NamedNode::new(graph)
+        .map_err(|error| Fault::new(Reason::InvalidRequest, format!("the graph {graph} is not an IRI: {error}")))
 }
 
 fn compression(name: &str) -> Result<Compression, Fault> {

@@ -25,22 +25,24 @@ mod update;
 pub use call::{Call, Principal};
 
 use crate::QUERIES_AT_WORK;
+use crate::admission::Admission;
 use crate::balance::Balancer;
 use crate::members::Members;
 use crate::options::Options;
 use crate::reader::{Reader, Shared};
 use crate::rules::RuleBook;
+use crate::staging::Evaluation;
 use crate::writer::{Identity, Writer};
 use entail_model::{Cancellation, Epoch, Fault, Reason};
 use entail_proto::v1::{CancelQueryResponse, ListQueriesResponse};
 use running::RunningCalls;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, info_span};
+use tracing::Span;
 use unread::UnreadAnswers;
 
 /// A running coordinator: its parts, and its operations for clients.
@@ -54,10 +56,8 @@ pub struct Coordinator {
     pub started: Instant,
     /// Cancelled when the shutdown begins.
     pub leaving: CancellationToken,
-    /// Permits for the evaluation of queries and dumps.
-    admission: Arc<Semaphore>,
-    /// Queries and dumps that wait for a permit.
-    waiting: AtomicUsize,
+    /// Permits for the evaluation of queries, dumps and updates.
+    admission: Arc<Admission>,
     /// Answers on their way to clients.
     unread: UnreadAnswers,
     /// Picks the replica of each shard that answers a query.
@@ -69,17 +69,19 @@ impl Coordinator {
     /// A coordinator without calls yet.
     pub fn new(options: Options, members: Arc<Members>, shared: Arc<Shared>, balancer: Box<dyn Balancer>) -> Self {
         let rules = Arc::new(RuleBook::default());
+        let admission = Arc::new(Admission::new(QUERIES_AT_WORK));
+        let evaluation = Evaluation { admission: Arc::clone(&admission), held_bytes_max: options.memory / 4 };
+        let parts = (Arc::clone(&members), Arc::clone(&shared), Arc::clone(&rules));
         Self {
-            writer: Arc::new(Writer::new(Arc::clone(&members), Arc::clone(&shared), Arc::clone(&rules))),
+            writer: Arc::new(Writer::new(parts, evaluation)),
             unread: UnreadAnswers::new(options.unread_max),
-            waiting: AtomicUsize::new(0),
             options,
             members,
             shared,
             rules,
             started: Instant::now(),
             leaving: CancellationToken::new(),
-            admission: Arc::new(Semaphore::new(QUERIES_AT_WORK)),
+            admission,
             balancer,
             running: Arc::default(),
         }
@@ -98,7 +100,7 @@ impl Coordinator {
 
     /// Queries that were admitted and have not ended.
     pub fn queries_at_work(&self) -> usize {
-        QUERIES_AT_WORK - self.admission.available_permits().min(QUERIES_AT_WORK)
+        self.admission.at_work()
     }
 
     /// The queries and changes at work, the oldest first.
@@ -119,23 +121,14 @@ impl Coordinator {
     /// # Errors
     /// `Overloaded` if there is none in time, `NotReady` when the coordinator is stopping.
     async fn admitted(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
-        let span = info_span!("admission");
-        if let Ok(permit) = span.in_scope(|| Arc::clone(&self.admission).try_acquire_owned()) {
-            return Ok(permit);
-        }
-        let _waiting = Waiting::begin(&self.waiting);
-        tokio::time::timeout_at(deadline.into(), Arc::clone(&self.admission).acquire_owned())
-            .instrument(span)
-            .await
-            .map_err(|_| Fault::new(Reason::Overloaded, "too many queries are running"))?
-            .map_err(|_| Fault::new(Reason::NotReady, "the coordinator is shutting down"))
+        self.admission.admitted(deadline).await
     }
 
     /// Gives up answers that their clients do not read, until the task is dropped.
     pub async fn give_up_unread(&self) {
         loop {
             tokio::time::sleep(unread::LOOK).await;
-            let given_up = self.unread.give_up(Instant::now(), self.waiting.load(Ordering::Relaxed));
+            let given_up = self.unread.give_up(Instant::now(), self.admission.waiting());
             self.shared.metrics.answers_unread.inc_by(given_up);
         }
     }
@@ -183,22 +176,6 @@ impl Coordinator {
             text.extend_from_slice(part);
         }
         Identity::new(id, self.shared.key.hash(&text).0 as u64)
-    }
-}
-
-/// Counts one that waits for a permit, until this is dropped.
-struct Waiting<'w>(&'w AtomicUsize);
-
-impl<'w> Waiting<'w> {
-    fn begin(waiting: &'w AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,13 +4,12 @@ use super::Coordinator;
 use super::call::Call;
 use crate::metalog::RuleSet;
 use crate::rules::ParsedSet;
-use crate::writer::{Change, Identity, Request as WriteRequest};
+use crate::writer::{Change, Identity, Purpose, Request as WriteRequest};
 use entail_model::{Fault, Reason};
 use entail_proto::v1::{
     ApplyRulesRequest, ApplyRulesResponse, ChangeSummary, DropRulesRequest, DropRulesResponse, ListRulesResponse,
     RuleSet as ListedSet,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use tracing::info_span;
 
@@ -48,14 +47,13 @@ impl Coordinator {
             return Ok(ApplyRulesResponse { change: Some(change), rules: count });
         }
         let mut sets = current.sets.clone();
-        let added = BTreeSet::from([set.set.name.clone()]);
+        let name = set.set.name.clone();
         match replaced {
             Some(index) => sets[index] = set,
             None => sets.push(set),
         }
         sets.sort_by(|a, b| a.set.name.cmp(&b.set.name));
-        let name = added.first().cloned().unwrap_or_default();
-        let change = Change::Rules { based_on: current.version, sets, added, rebuild: replaced.is_some() };
+        let change = Change::Rules { based_on: current.version, sets };
         let change = self.commit_rules(call, (identity, &name), change).await?;
         Ok(ApplyRulesResponse { change: Some(change), rules: count })
     }
@@ -78,7 +76,7 @@ impl Coordinator {
             Fault::new(Reason::NotFound, format!("there is no rule set {}; there are: {known}", request.name))
         })?;
         sets.remove(index);
-        let change = Change::Rules { based_on: current.version, sets, added: BTreeSet::new(), rebuild: true };
+        let change = Change::Rules { based_on: current.version, sets };
         let change = self.commit_rules(call, (identity, &request.name), change).await?;
         Ok(DropRulesResponse { change: Some(change) })
     }
@@ -100,6 +98,7 @@ impl Coordinator {
         change: Change,
     ) -> Result<ChangeSummary, Fault> {
         let (_running, _bounded) = (self.running.begin("rules", name, &call), call.bounded());
-        self.writer.commit(WriteRequest { identity, change, cancel: call.cancel, watch: Arc::default() }).await
+        let (purpose, cancel, watch) = (Purpose::Commit, call.cancel, Arc::default());
+        self.writer.commit(WriteRequest { identity, change, purpose, cancel, watch }).await
     }
 }

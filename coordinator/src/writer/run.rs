@@ -1,17 +1,21 @@
 //! One running attempt: makes the calls that the epoch machine requests, and feeds back their results.
 
+mod dry_run;
 mod incarnations;
+pub mod pace;
 mod phase;
 mod prepare;
 mod round_stats;
+mod told;
 
 use super::cached_response::CachedResponse;
-use super::{Cached, Change, ChangeProgress, Identity, Request, Writer};
+use super::{Cached, Change, ChangeProgress, Identity, Purpose, Request, Writer};
 use crate::metalog::{Counts, Entry, EpochKind, Incarnation, RuleSets, Seal};
 use crate::nodes::Holders;
 use crate::staging::FactLoader;
+use dry_run::Previews;
 use entail_logic::epoch::{Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome};
-use entail_logic::fixpoint::Mode;
+use entail_logic::fixpoint::{Mode, Step};
 use entail_logic::plan::broadcast::FACTS_MAX as FACTS_BROADCAST_MAX;
 use entail_model::{Attempt, Cancellation, Epoch, Fault, NodeId, Reason, Round};
 use entail_node_api::{Encoded, FirstRound, RoundRequest};
@@ -24,7 +28,7 @@ use round_stats::RoundStats;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span, info_span};
 
@@ -43,6 +47,7 @@ pub(super) struct Run<'a> {
     holders: Arc<Holders>,
     identity: Identity,
     change: Change,
+    purpose: Purpose,
     cancel: Cancellation,
     watch: Arc<ChangeProgress>,
     previous: Epoch,
@@ -57,12 +62,19 @@ pub(super) struct Run<'a> {
     stats: Arc<Mutex<RoundStats>>,
     /// The change in the number of derived facts.
     derived_net: i64,
+    /// What the nodes say in a dry run.
+    previews: Arc<Mutex<Previews>>,
     /// Rounds and decisions whose calls are in flight, so that a tick does not repeat them.
     calls: Calls,
     /// The current phase, with its span.
     phase: Option<Phase>,
     /// May rules wait for relations that are broadcast in the second round?
     may_wait: bool,
+    /// The time that reasoning may take until recomputing is better; see [`pace`].
+    effort_max: Option<Duration>,
+    /// When the first round and the seal began.
+    reasoning_since: Option<Instant>,
+    sealing_since: Option<Instant>,
 }
 
 /// A compiled program.
@@ -75,6 +87,13 @@ pub struct Compiled {
 pub(super) struct Program {
     compiled: Arc<Compiled>,
     mode: Mode,
+}
+
+impl Compiled {
+    fn of(program: entail_logic::plan::Program) -> Self {
+        let labels = program.rules.iter().map(|rule| rule.label.clone()).collect();
+        Self { program: Encoded::new(Arc::new(program)), labels }
+    }
 }
 
 type Calls = Arc<Mutex<BTreeSet<(NodeId, u32)>>>;
@@ -102,6 +121,7 @@ impl<'a> Run<'a> {
             holders,
             identity: request.identity,
             change: request.change,
+            purpose: request.purpose,
             cancel: request.cancel,
             watch: request.watch,
             previous,
@@ -115,9 +135,13 @@ impl<'a> Run<'a> {
             incarnations,
             stats: Arc::default(),
             derived_net: 0,
+            previews: Arc::default(),
             calls: Calls::default(),
             phase: None,
             may_wait,
+            effort_max: None,
+            reasoning_since: None,
+            sealing_since: None,
         })
     }
 
@@ -154,9 +178,15 @@ impl<'a> Run<'a> {
             }
         }
         let span = Span::current();
+        if self.purpose == Purpose::DryRun
+            && let Some(Err(fault)) = &answer
+            && *fault == dry_run::fault()
+        {
+            return self.told().await;
+        }
         let outcome = answer.unwrap_or_else(|| Err(Fault::internal("an epoch ended without an answer")));
         let outcome = outcome.inspect_err(|fault| fail(&span, fault.reason.name(), &fault.message))?;
-        let summary = self.summary(&outcome);
+        let summary = self.summary(&outcome).await;
         count(&span, "entail.epoch", summary.epoch);
         count(&span, "entail.asserted", summary.asserted);
         count(&span, "entail.derived", summary.derived);
@@ -170,26 +200,38 @@ impl<'a> Run<'a> {
             Effect::Stage { attempt, .. } => {
                 let result = self.stage(attempt, cached).instrument(info_span!("stage")).await;
                 self.watch.phase.store(1, Ordering::Relaxed);
+                self.reasoning_since = Some(Instant::now());
                 Some(Event::Staged(result))
             }
             Effect::OpenRound { round: Round(2), .. } if lock(&self.stats).to_broadcast > FACTS_BROADCAST_MAX => {
                 Some(Event::Failed { node: None, fault: misjudged() })
             }
-            Effect::OpenRound { node, attempt, round, first, staged, .. } => {
+            Effect::OpenRound { node, attempt, round, step, first, staged, .. } => {
                 self.watch.round.store(round.0, Ordering::Relaxed);
-                self.open_round(node, attempt, round, first, staged);
+                self.open_round(node, attempt, (round, step), first.then_some(staged));
+                None
+            }
+            Effect::Seal { node, attempt } if self.purpose == Purpose::DryRun => {
+                self.preview(node, attempt);
                 None
             }
             Effect::Seal { node, attempt } => {
+                self.sealing_since.get_or_insert_with(Instant::now);
                 self.watch.phase.store(2, Ordering::Relaxed);
                 self.seal(node, attempt);
                 None
             }
             Effect::LogCommit { attempt, epoch, seals, outcome } => {
+                if let Some(since) = self.sealing_since.zip(self.reasoning_since) {
+                    cached.pace.learn(outcome.derived.iter().sum(), since.0.duration_since(since.1));
+                }
                 Some(Event::Committed(self.log_commit(attempt, epoch, seals, &outcome).await))
             }
             Effect::LogAbort { attempt, fault } => {
-                tracing::warn!(attempt = attempt.0, %fault, "an attempt was aborted");
+                match fault == dry_run::fault() {
+                    true => tracing::debug!(attempt = attempt.0, "a dry run has ended"),
+                    false => tracing::warn!(attempt = attempt.0, %fault, "an attempt was aborted"),
+                }
                 let entry =
                     Entry::AbortEpoch { attempt, reason: fault.to_string().chars().take(REASON_CHARS_MAX).collect() };
                 let append = self.writer.members.log.append(entry).instrument(info_span!("log abort"));
@@ -205,7 +247,7 @@ impl<'a> Run<'a> {
 
     async fn log_begin(&mut self) -> Result<Attempt, Fault> {
         let kind = match self.change {
-            Change::Facts(_) => EpochKind::Facts,
+            Change::Staged(_) | Change::Update(_) | Change::Group(_) => EpochKind::Facts,
             Change::Rules { .. } => EpochKind::Rules,
         };
         let entry = Entry::BeginEpoch {
@@ -235,17 +277,18 @@ impl<'a> Run<'a> {
         });
     }
 
-    fn open_round(&mut self, node: NodeId, attempt: Attempt, round: Round, first: bool, staged: u64) {
+    fn open_round(&mut self, node: NodeId, attempt: Attempt, (round, step): (Round, Step), staged: Option<u64>) {
         let program = self.program.as_ref().expect("rounds open after staging");
-        let first = first.then(|| FirstRound {
+        let first = staged.map(|staged| FirstRound {
             mode: program.mode.clone(),
             program: program.compiled.program.clone(),
             placement: Arc::clone(&self.holders.map),
             staged,
             facts_max: FACTS_MAX,
             previous: self.previous,
+            effort_max: self.effort_max,
         });
-        let request = RoundRequest { attempt, round, first };
+        let request = RoundRequest { attempt, round, step, first };
         let link = self.holders.links[&node].clone();
         let stats = Arc::clone(&self.stats);
         let phase = Phase::enter(&mut self.phase, round.0, || info_span!("round", "entail.round" = i64::from(round.0)));
@@ -263,9 +306,11 @@ impl<'a> Run<'a> {
     fn seal(&mut self, node: NodeId, attempt: Attempt) {
         let link = self.holders.links[&node].clone();
         let incarnation = self.incarnations.incarnation(node).0;
+        let stats = Arc::clone(&self.stats);
         let span = Phase::enter(&mut self.phase, SEAL, || info_span!("seal")).span.clone();
         let call = async move {
             let seal = link.call(None, |node, call| node.seal(call, attempt)).await?;
+            lock(&stats).derived_net.insert(node, [seal.derived_added, seal.derived_removed]);
             let seal = NodeSeal { incarnation, digest: seal.digest, asserted: seal.asserted, derived: seal.derived };
             Ok(Event::Sealed { node, attempt, seal })
         };
@@ -291,7 +336,7 @@ impl<'a> Run<'a> {
     ) -> Result<Epoch, Fault> {
         let rules = match &self.change {
             Change::Rules { sets, .. } => Some(sets.clone()),
-            Change::Facts(_) => None,
+            Change::Staged(_) | Change::Update(_) | Change::Group(_) => None,
         };
         let version = self.rules_version + 1;
         let stored = rules.iter().flatten().map(|parsed| parsed.set.clone()).collect();
@@ -306,9 +351,18 @@ impl<'a> Run<'a> {
             digest: seal.digest,
             counts: Counts { asserted: seal.asserted, derived: seal.derived },
         });
-        let response = CachedResponse { summary: self.summary(outcome), fingerprint: self.identity.fingerprint };
-        let result = response.encode();
-        let entry = Entry::CommitEpoch { attempt, epoch, nodes: nodes.collect(), result, rules: stored };
+        let nodes = nodes.collect();
+        let summary = self.summary(outcome).await;
+        let entry = match &self.change {
+            Change::Group(group) => {
+                let answers = group.answer(&summary, &self.described_operations().await);
+                Entry::CommitGroup { attempt, epoch, nodes, answers }
+            }
+            _ => {
+                let result = CachedResponse { summary, fingerprint: self.identity.fingerprint }.encode();
+                Entry::CommitEpoch { attempt, epoch, nodes, result, rules: stored }
+            }
+        };
         self.writer.members.log.append(entry).instrument(info_span!("log commit")).await?;
         if let Some(rules) = rules {
             self.writer.rules.committed(version, rules);
@@ -316,22 +370,35 @@ impl<'a> Run<'a> {
         Ok(epoch)
     }
 
-    fn summary(&self, outcome: &Outcome) -> ChangeSummary {
+    async fn summary(&self, outcome: &Outcome) -> ChangeSummary {
+        let mut summary = self.counts(outcome);
+        self.describe_removals(&mut summary).await;
+        summary
+    }
+
+    fn counts(&self, outcome: &Outcome) -> ChangeSummary {
         let labels = self.program.iter().flat_map(|program| &program.compiled.labels);
         let rules = labels
             .zip(&outcome.derived)
             .map(|(label, derived)| RuleSummary { rule: label.chars().take(200).collect(), derived: *derived });
         let stats = lock(&self.stats);
+        // Facts that were deleted on the way and came back are no news.
+        let removes = self.loader.as_ref().is_some_and(|loader| loader.removes());
+        let [came, went] = stats.derived_net(self.derived_net);
         ChangeSummary {
             epoch: outcome.epoch.0,
             asserted: stats.asserted,
-            derived: outcome.derived.iter().sum(),
+            derived: if removes { came } else { outcome.derived.iter().sum() },
             derived_net: self.derived_net,
             rounds: outcome.rounds,
             seconds: self.started.elapsed().as_secs_f64(),
             bytes_exchanged: stats.bytes,
             rules: rules.take(1000).collect(),
             received: self.loader.as_ref().map_or(0, |loader| loader.received()),
+            removed: stats.removal.removed,
+            derived_removed: went,
+            derived_only: stats.removal.derived_only,
+            ..ChangeSummary::default()
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use super::Call;
 use crate::Budget;
-use crate::value::{Lexical, LiteralKind, Typed, Value, View};
+use crate::value::{Lexical, LiteralKind, Text, Typed, Value, View};
 use entail_model::Fault;
 use entail_syntax::ast::Function;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Bytes of a piece.
 const PIECE: usize = 64 << 10;
@@ -50,6 +51,11 @@ pub(super) fn test(
 pub(super) fn call(function: Function, arguments: &[View<'_>], call: &mut Call<'_, '_, '_>) -> Result<Value, Fault> {
     let Some((text, kind)) = string(arguments[0])? else { return Ok(Value::Error) };
     let budget = &mut *call.budget;
+    if let (Function::UCase | Function::LCase, Some(term)) = (function, arguments[0].text())
+        && let Some(changed) = in_case(function, term, text, budget)?
+    {
+        return Ok(changed);
+    }
     match function {
         Function::StrLen => length(text, budget),
         Function::SubStr => substring(text, kind, &arguments[1..], budget),
@@ -147,6 +153,25 @@ fn around(function: Function, arguments: &[View<'_>], budget: &mut Budget<'_>) -
     Ok(kind.literal(result))
 }
 
+/// UCASE and LCASE of a short string of ASCII, which ends its term: a copy of the term is changed in place. `None` for
+/// other strings.
+fn in_case(function: Function, term: &[u8], text: &str, budget: &mut Budget<'_>) -> Result<Option<Value>, Fault> {
+    if text.len() > PIECE || !text.is_ascii() {
+        return Ok(None);
+    }
+    budget.work(text.len())?;
+    budget.build(text.len())?;
+    let mut changed = Text::from(term);
+    // Nothing else refers to the copy, so that it is not copied again.
+    let form = &mut Arc::make_mut(&mut changed)[term.len() - text.len()..];
+    if function == Function::UCase {
+        form.make_ascii_uppercase();
+    } else {
+        form.make_ascii_lowercase();
+    }
+    Ok(Some(Value::Term(changed)))
+}
+
 fn mapped(
     text: &str,
     kind: LiteralKind<'_>,
@@ -167,16 +192,20 @@ fn mapped(
 }
 
 fn upper(piece: &str, result: &mut String) {
+    let from = result.len();
     if piece.is_ascii() {
-        result.extend(piece.bytes().map(|byte| char::from(byte.to_ascii_uppercase())));
+        result.push_str(piece);
+        result[from..].make_ascii_uppercase();
     } else {
         result.push_str(&piece.to_uppercase());
     }
 }
 
 fn lower(piece: &str, result: &mut String) {
+    let from = result.len();
     if piece.is_ascii() {
-        result.extend(piece.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+        result.push_str(piece);
+        result[from..].make_ascii_lowercase();
     } else {
         result.push_str(&piece.to_lowercase());
     }
@@ -255,6 +284,30 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// With and without a language, of ASCII and of other letters.
+        #[test]
+        fn short_ascii_changes_case_as_any_string(text in "[a-zA-Z0-9 ÄßİσΣ]{0,20}|[ -~]{0,30}", head in 0..3usize) {
+            let head = ["S", "Gde-at\0", "War\0rtl\0"][head];
+            let term = [head.as_bytes(), text.as_bytes()].concat();
+            let mut budget = Budget::new(u64::MAX, &|| Ok(()));
+            let (form, kind) = string(View::Term(&term)).unwrap().unwrap();
+            prop_assert_eq!(form, &text);
+            type Map = fn(&str, &mut String);
+            let maps: [(_, Map); 2] = [(Function::UCase, upper), (Function::LCase, lower)];
+            for (function, map) in maps {
+                let fast = in_case(function, &term, form, &mut budget).unwrap();
+                prop_assert_eq!(fast.is_some(), text.is_ascii());
+                let general = mapped(form, kind, &mut budget, map).unwrap();
+                let fast = fast.unwrap_or_else(|| general.clone());
+                prop_assert_eq!(fast.view().text(), general.view().text());
+                let whole = if function == Function::UCase { text.to_uppercase() } else { text.to_lowercase() };
+                prop_assert_eq!(general.view().text(), Some(&[head.as_bytes(), whole.as_bytes()].concat()[..]));
+            }
+        }
+    }
 
     #[test]
     fn long_texts_are_searched_in_pieces() {

@@ -31,15 +31,37 @@ pub enum Unreadable {
     TooLarge,
 }
 
+/// The powers of ten that fit.
+const POWERS: [i128; 39] = {
+    let (mut powers, mut exponent) = ([1; 39], 1);
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
+
+/// Digits that any number of 64 bits can have.
+const SMALL_DIGITS: usize = 18;
+
 fn power(exponent: u32) -> i128 {
-    10i128.pow(exponent)
+    POWERS[exponent as usize]
 }
 
 impl Decimal {
     pub const ZERO: Self = Self { coefficient: Wide::new(0), scale: 0 };
 
     /// `coefficient / 10^scale`, with the zeros at its end taken away.
+    #[inline]
     fn new(mut coefficient: i128, mut scale: u32) -> Self {
+        // A remainder of 64 bits takes a fraction of the time of one of 128.
+        if let Ok(mut small) = i64::try_from(coefficient) {
+            while scale > 0 && small % 10 == 0 {
+                small /= 10;
+                scale -= 1;
+            }
+            return Self { coefficient: Wide::new(small.into()), scale: scale as u8 };
+        }
         while scale > 0 && coefficient % 10 == 0 {
             coefficient /= 10;
             scale -= 1;
@@ -84,15 +106,13 @@ impl Decimal {
         if fraction.len() > SCALE_MAX as usize {
             return Err(Unreadable::TooLarge);
         }
-        let mut coefficient = 0i128;
-        for digit in whole.bytes().chain(fraction.bytes()) {
-            let digit = i128::from(digit - b'0');
-            let next = coefficient.checked_mul(10).and_then(|tens| tens.checked_sub(digit));
-            coefficient = next.ok_or(Unreadable::TooLarge)?;
+        let scale = fraction.len() as u32;
+        if whole.len() + fraction.len() <= SMALL_DIGITS {
+            let digits = whole.bytes().chain(fraction.bytes());
+            let digits = digits.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+            return Ok(Self::new((if is_negative { -digits } else { digits }).into(), scale));
         }
-        // Digits were subtracted, since there is one more negative number than there are positive ones.
-        let coefficient = if is_negative { Some(coefficient) } else { coefficient.checked_neg() };
-        Ok(Self::new(coefficient.ok_or(Unreadable::TooLarge)?, fraction.len() as u32))
+        Ok(Self::new(many_digits(is_negative, whole, fraction).ok_or(Unreadable::TooLarge)?, scale))
     }
 
     /// The decimal nearest to a float, with 18 digits after the point; `None` for what is not finite or too large.
@@ -115,7 +135,31 @@ impl Decimal {
         self.coefficient.get() == 0
     }
 
+    #[inline]
     pub fn checked_add(self, other: Self) -> Option<Self> {
+        match self.aligned(other) {
+            // Both are far from the limits of 128 bits.
+            Some((left, right, scale)) => Some(Self::new(left + right, scale)),
+            None => self.add_any(other),
+        }
+    }
+
+    /// The coefficients of two decimals with the same scale, and this scale, if both have so few digits that their product with
+    /// a power of ten fits without a check.
+    #[inline]
+    fn aligned(self, other: Self) -> Option<(i128, i128, u32)> {
+        let (left, right) = (i64::try_from(self.coefficient()).ok()?, i64::try_from(other.coefficient()).ok()?);
+        let scale = self.scale.max(other.scale);
+        if scale as usize > SMALL_DIGITS {
+            return None;
+        }
+        // Products of two numbers of 64 bits.
+        let times =
+            |coefficient: i64, own: u8| i128::from(coefficient) * i128::from(power((scale - own).into()) as i64);
+        Some((times(left, self.scale), times(right, other.scale), scale.into()))
+    }
+
+    fn add_any(self, other: Self) -> Option<Self> {
         let scale = self.scale().max(other.scale());
         let aligned = |decimal: Self| decimal.coefficient().checked_mul(power(scale - decimal.scale()));
         if let (Some(left), Some(right)) = (aligned(self), aligned(other))
@@ -249,6 +293,16 @@ impl Decimal {
     }
 }
 
+/// The coefficient of so many digits; `None` if they do not fit.
+fn many_digits(is_negative: bool, whole: &str, fraction: &str) -> Option<i128> {
+    let mut coefficient = 0i128;
+    // Digits are subtracted, since there is one more negative number than there are positive ones.
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        coefficient = coefficient.checked_mul(10)?.checked_sub(i128::from(digit - b'0'))?;
+    }
+    if is_negative { Some(coefficient) } else { coefficient.checked_neg() }
+}
+
 /// `number / 10^digits`, rounded half to even.
 fn rounded(number: i128, digits: u32) -> i128 {
     if digits > 38 {
@@ -269,10 +323,20 @@ impl PartialOrd for Decimal {
 }
 
 impl Ord for Decimal {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         if self.scale == other.scale {
             return self.coefficient.cmp(&other.coefficient);
         }
+        match self.aligned(*other) {
+            Some((left, right, _)) => left.cmp(&right),
+            None => self.compare_any(other),
+        }
+    }
+}
+
+impl Decimal {
+    fn compare_any(&self, other: &Self) -> Ordering {
         let whole = |decimal: &Self| decimal.coefficient().div_euclid(power(decimal.scale()));
         whole(self).cmp(&whole(other)).then_with(|| {
             // Fractions have at most 37 digits, so they can be aligned.
@@ -361,7 +425,27 @@ mod tests {
         assert_eq!(Decimal::from_double(f64::INFINITY), None);
     }
 
+    /// Decimals of few digits and of many.
+    fn any_decimal() -> impl Strategy<Value = Decimal> {
+        let coefficient =
+            prop_oneof![-100i128..100, any::<i64>().prop_map(i128::from), any::<i128>().prop_map(|it| it >> 20)];
+        (coefficient, 0u32..=SCALE_MAX).prop_map(|(coefficient, scale)| Decimal::scaled(coefficient, scale))
+    }
+
     proptest! {
+        #[test]
+        fn few_digits_are_computed_as_many(x in any_decimal(), y in any_decimal()) {
+            prop_assert_eq!(x.checked_add(y), x.add_any(y), "{} + {}", x, y);
+            prop_assert_eq!(x.cmp(&y), if x == y { Ordering::Equal } else { x.compare_any(&y) }, "{} {}", x, y);
+        }
+
+        #[test]
+        fn few_digits_are_read_as_many(is_negative in any::<bool>(), whole in "[0-9]{0,12}", fraction in "[0-9]{1,12}") {
+            let text = format!("{}{whole}.{fraction}", if is_negative { "-" } else { "" });
+            let many = many_digits(is_negative, &whole, &fraction).unwrap();
+            prop_assert_eq!(Decimal::parse(&text), Ok(Decimal::new(many, fraction.len() as u32)));
+        }
+
         #[test]
         fn small_decimals_behave_as_fractions(a in -1_000_000i64..1_000_000, b in -1_000_000i64..1_000_000,
             s in 0u32..6, t in 0u32..6) {

@@ -5,6 +5,7 @@
 //! radix   many pairs in order, by their bits
 //! packed  pairs in half of the memory, until they are sorted
 //! run     an immutable sorted set of pairs, in memory or as stored chunks
+//! deleted the positions of a stored chunk whose pairs are gone
 //! cursor  a position in a run that moves forward
 //! index   a small run by key, for lookups in any order
 //! matrix  a set of pairs as bits, where keys and values are few
@@ -19,6 +20,7 @@
 pub mod block_buffer;
 pub mod blocks;
 mod cursor;
+pub mod deleted;
 pub mod hash_index;
 pub mod matrix;
 mod packed;
@@ -28,7 +30,8 @@ pub mod run;
 pub mod spine;
 
 pub use cursor::Cursor;
+pub use deleted::Deleted;
 pub use packed::PackedPairs;
 pub use pairs::Pair;
-pub use run::{Chunk, ChunkKey, ChunkStore, Run};
+pub use run::{Chunk, ChunkKey, ChunkStore, Run, Without};
 pub use spine::Spine;

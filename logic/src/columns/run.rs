@@ -5,6 +5,7 @@
 //! pair are kept here (its fences), so that a search touches only the chunks it needs.
 
 use crate::columns::cursor::Cursor;
+use crate::columns::deleted::{self, Deleted};
 use crate::columns::hash_index::{HashIndex, INDEX_PAIRS_MAX};
 use crate::columns::pairs::{self, Pair, gallop};
 use entail_model::{Fault, Mark, TermId};
@@ -32,11 +33,19 @@ pub trait ChunkStore: Send + Sync + Debug {
     /// `Corrupt` when the bytes do not match their checksum or are missing.
     fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault>;
 
+    /// The pairs of a chunk that are not deleted.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    fn load_rest(&self, key: ChunkKey, deleted: &Deleted) -> Result<Arc<Vec<Pair>>, Fault> {
+        Ok(Arc::new(deleted.rest(&self.load(key)?)))
+    }
+
     /// Saves a chunk of at most [`CHUNK_PAIRS`] sorted pairs. It is kept only if a later commit refers to it.
     fn save(&self, pairs: Vec<Pair>) -> Result<ChunkKey, Fault>;
 }
 
-/// A piece of a run: its fences and where its pairs are.
+/// A piece of a run: its fences and where its pairs are. All fields are about the pairs that are not deleted.
 #[derive(Clone, Debug)]
 pub struct Chunk {
     pub first: Pair,
@@ -50,7 +59,8 @@ pub struct Chunk {
 #[derive(Clone, Debug)]
 enum Body {
     Resident(Piece),
-    Stored(ChunkKey, Arc<dyn ChunkStore>),
+    /// A chunk in the store, and which of its pairs are gone.
+    Stored(ChunkKey, Arc<dyn ChunkStore>, Option<Arc<Deleted>>),
 }
 
 /// Adjacent pairs of a shared vector.
@@ -97,14 +107,25 @@ impl Chunk {
 
     /// A chunk that `store` keeps under `key`.
     pub fn stored(first: Pair, last: Pair, len: u64, key: ChunkKey, store: Arc<dyn ChunkStore>) -> Self {
-        Self { first, last, len, sum: None, body: Body::Stored(key, store) }
+        Self { first, last, len, sum: None, body: Body::Stored(key, store, None) }
+    }
+
+    /// A chunk that `store` keeps under `key`, without some of its pairs: the other arguments are about those that are left.
+    pub fn stored_without(
+        (first, last): (Pair, Pair),
+        len: u64,
+        key: ChunkKey,
+        store: Arc<dyn ChunkStore>,
+        deleted: Arc<Deleted>,
+    ) -> Self {
+        Self { first, last, len, sum: None, body: Body::Stored(key, store, Some(deleted)) }
     }
 
     /// Stores sorted pairs.
     pub fn save(pairs: Vec<Pair>, store: &Arc<dyn ChunkStore>) -> Result<Self, Fault> {
         let (first, last, len) = (pairs[0], pairs[pairs.len() - 1], pairs.len() as u64);
         let sum = Some(pairs::sum(&pairs));
-        Ok(Self { first, last, len, sum, body: Body::Stored(store.save(pairs)?, Arc::clone(store)) })
+        Ok(Self { first, last, len, sum, body: Body::Stored(store.save(pairs)?, Arc::clone(store), None) })
     }
 
     /// The [sum](pairs::sum) of the pairs.
@@ -115,7 +136,15 @@ impl Chunk {
     /// The key of a stored chunk; `None` when it is only in memory.
     pub fn key(&self) -> Option<ChunkKey> {
         match &self.body {
-            Body::Stored(key, _) => Some(*key),
+            Body::Stored(key, ..) => Some(*key),
+            Body::Resident(_) => None,
+        }
+    }
+
+    /// The positions of a stored chunk that are gone.
+    pub fn deleted(&self) -> Option<&Arc<Deleted>> {
+        match &self.body {
+            Body::Stored(_, _, deleted) => deleted.as_ref(),
             Body::Resident(_) => None,
         }
     }
@@ -124,9 +153,45 @@ impl Chunk {
     pub fn pairs(&self) -> Result<Piece, Fault> {
         match &self.body {
             Body::Resident(pairs) => Ok(pairs.clone()),
-            Body::Stored(key, store) => store.load(*key).map(Piece::whole),
+            Body::Stored(key, store, None) => store.load(*key).map(Piece::whole),
+            Body::Stored(key, store, Some(deleted)) => store.load_rest(*key, deleted).map(Piece::whole),
         }
     }
+
+    /// The chunk without sorted `pairs`, which appends those that it had to `removed`. `None` if none is left.
+    fn without(&self, pairs: &[Pair], removed: &mut Vec<Pair>) -> Result<Option<Self>, Fault> {
+        let count = removed.len();
+        let (key, store, before) = match &self.body {
+            Body::Resident(all) => {
+                let rest = pairs::subtract(all, pairs);
+                if rest.len() == all.len() {
+                    return Ok(Some(self.clone()));
+                }
+                removed.extend(pairs::subtract(all, &rest));
+                return Ok((!rest.is_empty()).then(|| Self::resident(rest)));
+            }
+            Body::Stored(key, store, before) => (*key, store, before.as_deref()),
+        };
+        let stored = store.load(key)?;
+        let Some(deletion) = deleted::delete(&stored, before, pairs, removed)? else { return Ok(Some(self.clone())) };
+        let gone = &removed[count..];
+        Ok(deletion.fences.map(|(first, last)| Self {
+            first,
+            last,
+            len: self.len - gone.len() as u64,
+            sum: self.sum.map(|sum| sum.wrapping_sub(pairs::sum(gone))),
+            body: Body::Stored(key, Arc::clone(store), Some(deletion.deleted)),
+        }))
+    }
+}
+
+/// The result of deleting pairs from a run.
+#[derive(Debug)]
+pub struct Without {
+    /// The run without the pairs: the same run if it had none of them, `None` if nothing is left.
+    pub rest: Option<Arc<Run>>,
+    /// The pairs that the run had, in order.
+    pub removed: Vec<Pair>,
 }
 
 /// An immutable sorted set of pairs with one mark.
@@ -281,6 +346,40 @@ impl Run {
         Ok(new)
     }
 
+    /// The run without sorted `pairs`; those that it does not have are ignored. Only chunks whose fences admit a pair are
+    /// loaded.
+    ///
+    /// # Errors
+    /// Those of loading a chunk.
+    pub fn without(self: &Arc<Self>, pairs: &[Pair]) -> Result<Without, Fault> {
+        debug_assert!(pairs.is_sorted());
+        let mut removed = Vec::new();
+        let mut left = pairs;
+        let mut rest = Vec::new();
+        // The chunks before this position are in `rest`, once anything is removed.
+        for (position, chunk) in self.chunks.iter().enumerate() {
+            left = &left[gallop(left, |pair| *pair < chunk.first)..];
+            let (within, later) = left.split_at(gallop(left, |pair| *pair <= chunk.last));
+            left = later;
+            let count = removed.len();
+            let kept = if within.is_empty() { Some(chunk.clone()) } else { chunk.without(within, &mut removed)? };
+            if count == 0 && !removed.is_empty() {
+                rest.extend_from_slice(&self.chunks[..position]);
+            }
+            if !removed.is_empty() {
+                rest.extend(kept);
+            } else if left.is_empty() {
+                break;
+            }
+        }
+        if removed.is_empty() {
+            return Ok(Without { rest: Some(Arc::clone(self)), removed });
+        }
+        let len = self.len - removed.len() as u64;
+        let run = || Arc::new(Self::new(self.mark, rest, len, self.keys.min(len)));
+        Ok(Without { rest: (len > 0).then(run), removed })
+    }
+
     /// For each of the sorted `keys`: calls `visit` with its position and the pairs of that key, in pieces.
     pub fn for_each_match(&self, keys: &[TermId], mut visit: impl FnMut(usize, &[Pair])) -> Result<(), Fault> {
         debug_assert!(keys.is_sorted());
@@ -429,6 +528,50 @@ pub(crate) mod tests {
             let right: BTreeSet<Pair> = known.iter().copied().collect();
             let new = chunked(&known, size).subtract_from(candidates).expect("in memory");
             prop_assert_eq!(new, left.difference(&right).copied().collect::<Vec<_>>());
+        }
+
+        /// A run with deletions reads as a run of the pairs that are left, and the run before it as it was.
+        #[test]
+        fn a_run_without_pairs_is_the_run_of_the_others(
+            all in pairs(), deletions in prop::collection::vec(pairs(), 1..4), size in 1usize..60, keys in prop::collection::vec(0u64..22, 0..20),
+        ) {
+            let store: Arc<dyn ChunkStore> = Arc::new(VecStore::default());
+            let saved = |piece: &[Pair]| Chunk::save(piece.to_vec(), &store).expect("in memory");
+            let stored = Run::new(Mark::Derived, all.chunks(size).map(saved).collect(), all.len() as u64, 0);
+            let mut keys: Vec<TermId> = keys.into_iter().map(TermId).collect();
+            keys.sort_unstable();
+            for first in [Arc::new(stored), Run::resident(Mark::Derived, all.clone()).expect("not empty")] {
+                let (mut run, mut expected) = (Some(Arc::clone(&first)), all.clone());
+                for gone in &deletions {
+                    let Some(before) = run else { break };
+                    let Without { rest, removed } = before.without(gone).expect("in memory");
+                    let left = pairs::subtract(&expected, gone);
+                    prop_assert_eq!(removed, pairs::subtract(&expected, &left));
+                    prop_assert_eq!(left.len() == expected.len(), rest.as_ref().is_some_and(|rest| Arc::ptr_eq(rest, &before)));
+                    prop_assert_eq!(before.to_vec().expect("in memory"), expected);
+                    (run, expected) = (rest, left);
+                }
+                prop_assert_eq!(first.to_vec().expect("in memory"), &all[..]);
+                prop_assert_eq!(run.is_none(), expected.is_empty());
+                let Some(run) = run else { continue };
+                prop_assert_eq!(run.to_vec().expect("in memory"), &expected[..]);
+                prop_assert_eq!(run.len, expected.len() as u64);
+                let chunk_sums = run.chunks.iter().map(|chunk| chunk.sum().expect("in memory"));
+                prop_assert_eq!(chunk_sums.fold(0, u64::wrapping_add), pairs::sum(&expected));
+                for chunk in &run.chunks {
+                    let pairs = chunk.pairs().expect("in memory");
+                    prop_assert_eq!((chunk.first, chunk.last, chunk.len), (pairs[0], pairs[pairs.len() - 1], pairs.len() as u64));
+                }
+                let mut found = Vec::new();
+                run.for_each_match(&keys, |index, group| found.extend(group.iter().map(|pair| (index, *pair)))).expect("in memory");
+                found.sort_unstable();
+                let of_key = |(index, key): (usize, &TermId)| {
+                    let key = *key;
+                    expected.iter().filter(move |pair| pair.0 == key).map(move |pair| (index, *pair)).collect::<Vec<_>>()
+                };
+                prop_assert_eq!(found, keys.iter().enumerate().flat_map(of_key).collect::<Vec<_>>());
+                prop_assert_eq!(run.subtract_from(all.clone()).expect("in memory"), pairs::subtract(&all, &expected));
+            }
         }
     }
 }

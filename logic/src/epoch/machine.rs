@@ -1,10 +1,11 @@
 //! The epoch machine: one phase at a time; it keeps only the state that later phases need.
 
 use super::reports::RoundReports;
-use super::{Effect, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
+use super::{Effect, EpochSetup, Event, NodeSeal, Outcome, Staged, StagedCount};
 use crate::failpoints::is_broken;
+use crate::fixpoint::{self, Step};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// One attempt at an epoch; [`epoch`](super) has its invariants.
 #[derive(Clone, Debug)]
@@ -16,8 +17,13 @@ pub struct EpochMachine {
     attempt: Option<Attempt>,
     staged: StagedCount,
     phase: Phase,
+    /// The steps of reasoning that are left, the current one first; and the number of strata.
+    steps: VecDeque<Step>,
+    strata: u32,
     rounds: u32,
     derived: Vec<u64>,
+    over_deleted: u64,
+    is_recomputed: bool,
     is_answered: bool,
 }
 
@@ -65,8 +71,12 @@ impl EpochMachine {
             attempt: None,
             staged: StagedCount::new(),
             phase: Phase::New,
+            steps: VecDeque::new(),
+            strata: 1,
             rounds: 0,
             derived: Vec::new(),
+            over_deleted: 0,
+            is_recomputed: false,
             is_answered: false,
         }
     }
@@ -155,13 +165,15 @@ impl EpochMachine {
         }
     }
 
-    fn staged(&mut self, result: Result<StagedCount, Fault>, effects: &mut Vec<Effect>) {
+    fn staged(&mut self, result: Result<Staged, Fault>, effects: &mut Vec<Effect>) {
         if !matches!(self.phase, Phase::Staging) {
             return;
         }
         match result {
-            Ok(staged) => {
-                self.staged = staged;
+            Ok(Staged { messages, steps }) => {
+                self.staged = messages;
+                self.steps = if steps.is_empty() { [Step::default()].into() } else { steps.into() };
+                self.strata = self.steps.iter().map(|step| step.stratum + 1).max().unwrap_or(1);
                 self.open_round(Round(1), effects);
             }
             Err(fault) => self.abort(fault, effects),
@@ -180,6 +192,7 @@ impl EpochMachine {
             attempt: self.open_attempt(),
             previous: self.previous,
             round,
+            step: self.steps.front().copied().unwrap_or_default(),
             first: round == Round(1),
             staged: self.staged.get(&node).copied().unwrap_or(0),
         }
@@ -194,9 +207,17 @@ impl EpochMachine {
         if let Err(fault) = reports.check_counts() {
             return self.abort(fault, effects);
         }
-        reports.add_derived_to(&mut self.derived);
-        let (round, is_active) = (reports.round, reports.is_active());
-        if !is_active {
+        let (round, is_active, gave_up) = (reports.round, reports.is_active(), reports.gave_up());
+        match self.steps.front() {
+            Some(Step { phase: fixpoint::Phase::Delete, .. }) => self.over_deleted += reports.facts(),
+            _ => reports.add_derived_to(&mut self.derived),
+        }
+        if gave_up {
+            self.recompute();
+        } else if !is_active {
+            self.steps.pop_front();
+        }
+        if self.steps.is_empty() {
             self.phase = Phase::Sealing(BTreeMap::new());
             let attempt = self.open_attempt();
             effects.extend(self.nodes.iter().map(|node| Effect::Seal { node: *node, attempt }));
@@ -208,6 +229,14 @@ impl EpochMachine {
         }
     }
 
+    /// Leaves what has been found, and begins again from the asserted facts.
+    fn recompute(&mut self) {
+        self.steps = Step::recompute(self.strata).collect();
+        self.is_recomputed = true;
+        self.over_deleted = 0;
+        self.derived.clear();
+    }
+
     fn commit_if_sealed(&mut self, effects: &mut Vec<Effect>) {
         let Phase::Sealing(seals) = &self.phase else { return };
         if seals.len() < self.nodes.len() && !is_broken("seal-before-commit") {
@@ -215,7 +244,14 @@ impl EpochMachine {
         }
         let (attempt, epoch) = (self.open_attempt(), self.previous.next());
         let asserted = seals.values().map(|seal| seal.asserted).sum();
-        let outcome = Outcome { epoch, rounds: self.rounds, derived: self.derived.clone(), asserted };
+        let outcome = Outcome {
+            epoch,
+            rounds: self.rounds,
+            derived: self.derived.clone(),
+            over_deleted: self.over_deleted,
+            is_recomputed: self.is_recomputed,
+            asserted,
+        };
         effects.push(Effect::LogCommit { attempt, epoch, seals: seals.clone(), outcome: outcome.clone() });
         self.phase = Phase::Committing(outcome);
         if is_broken("log-before-decide") {

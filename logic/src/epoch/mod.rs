@@ -11,6 +11,8 @@
 //! # Invariants
 //! - A round closes when every node has reported it and, for each pair of nodes, the number of sent messages equals the
 //!   number of received ones: on counts, never on silence.
+//! - A step ends when no node has work in it. All nodes work in the same step: the round says which. When a node gives up, the
+//!   next round begins to recompute, at all nodes.
 //! - A commit is requested from the log only with the seal of every node that holds shards.
 //! - Nodes learn an outcome only after the log has it: `Decide` follows `Committed(Ok)` or `Aborted(Ok)`, never both.
 //! - There is one answer. After a commit was requested from the log, only the log decides the outcome.
@@ -45,7 +47,7 @@ mod tests;
 pub use begun::{Begun, BegunAttempts, Verdict};
 pub use machine::EpochMachine;
 
-use crate::fixpoint::Report;
+use crate::fixpoint::{Report, Step};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Round};
 use std::collections::BTreeMap;
 
@@ -63,12 +65,20 @@ pub struct EpochSetup {
 /// The number of `Stage` messages to each node; nodes without any may be missing.
 pub type StagedCount = BTreeMap<NodeId, u64>;
 
+/// What staging has brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Staged {
+    pub messages: StagedCount,
+    /// The steps of the attempt, in order; none stands for additions to a single stratum.
+    pub steps: Vec<Step>,
+}
+
 /// A node's confirmation that its part of an attempt is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NodeSeal {
     /// The incarnation of the node that sealed.
     pub incarnation: u64,
-    /// A digest of the facts that the attempt adds at the node.
+    /// A digest over all facts of the node at the new epoch.
     pub digest: u64,
     /// Asserted facts at home at the node at the new epoch.
     pub asserted: u64,
@@ -81,8 +91,12 @@ pub struct NodeSeal {
 pub struct Outcome {
     pub epoch: Epoch,
     pub rounds: u32,
-    /// New facts by rule, over all rounds and nodes.
+    /// New facts by rule, over all rounds and nodes; among them facts that were deleted and came back.
     pub derived: Vec<u64>,
+    /// Facts that were deleted, over all rounds and nodes; some of them have come back.
+    pub over_deleted: u64,
+    /// Did the attempt end by recomputing all derived facts?
+    pub is_recomputed: bool,
     /// Asserted facts in the whole cluster at this epoch.
     pub asserted: u64,
 }
@@ -94,7 +108,7 @@ pub enum Event {
     /// The log has written the attempt's beginning, or has failed to.
     Begun(Result<Attempt, Fault>),
     /// Every staged fact is at the nodes of its copies.
-    Staged(Result<StagedCount, Fault>),
+    Staged(Result<Staged, Fault>),
     /// A round has closed at a node.
     RoundClosed {
         node: NodeId,
@@ -135,7 +149,7 @@ pub enum Effect {
     /// committed epoch is not `previous` must refuse: its part would lack an epoch.
     Stage { attempt: Attempt, previous: Epoch },
     /// Ask a node to open a round; in the first one it needs the program, and `staged` messages must have arrived.
-    OpenRound { node: NodeId, attempt: Attempt, previous: Epoch, round: Round, first: bool, staged: u64 },
+    OpenRound { node: NodeId, attempt: Attempt, previous: Epoch, round: Round, step: Step, first: bool, staged: u64 },
     /// Ask a node to make its part durable.
     Seal { node: NodeId, attempt: Attempt },
     /// Log the commit, then pass in [`Event::Committed`].

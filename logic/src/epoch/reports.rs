@@ -61,6 +61,16 @@ impl RoundReports {
         self.reports.values().any(|report| report.active)
     }
 
+    /// Has any node spent the effort that the change may cost?
+    pub fn gave_up(&self) -> bool {
+        self.reports.values().any(|report| report.gave_up)
+    }
+
+    /// The number of facts that the round found, over all nodes and rules.
+    pub fn facts(&self) -> u64 {
+        self.reports.values().flat_map(|report| &report.derived).sum()
+    }
+
     /// Adds the numbers of facts that the round derived, by rule.
     pub fn add_derived_to(&self, totals: &mut Vec<u64>) {
         for report in self.reports.values() {

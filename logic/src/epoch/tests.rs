@@ -1,6 +1,7 @@
 //! Tables of whole attempts, and a property: no order of events makes two decisions.
 
 use super::*;
+use crate::fixpoint::Phase;
 use entail_model::Reason;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -19,11 +20,17 @@ fn sent(to: u64, messages: u64) -> BTreeMap<NodeId, u64> {
     BTreeMap::from([(NodeId(to), messages)])
 }
 
+/// Three messages for the second node.
+fn staged(phases: &[Phase]) -> Staged {
+    let steps = phases.iter().map(|phase| Step { stratum: 0, phase: *phase });
+    Staged { messages: sent(2, 3), steps: steps.collect() }
+}
+
 /// A report of one of two nodes that exchanged `messages` each way and derived one fact by rule 1.
 fn closed(node: u64, round: u32, messages: u64, active: bool) -> Event {
     let peer = 3 - node;
     let (sent, received) = (sent(peer, messages), sent(peer, messages));
-    let report = Report { round: Round(round), active, derived: vec![0, 1], sent, received, to_broadcast: 0 };
+    let report = Report { round: Round(round), active, derived: vec![0, 1], sent, received, ..Report::default() };
     Event::RoundClosed { node: NodeId(node), attempt: ATTEMPT, report }
 }
 
@@ -56,7 +63,7 @@ fn word(effect: &Effect) -> String {
             None => format!("decide {node}: nothing"),
         },
         Effect::Answer(Ok(outcome)) => {
-            let Outcome { epoch, rounds, derived, asserted } = outcome;
+            let Outcome { epoch, rounds, derived, asserted, .. } = outcome;
             format!("answer {epoch} in {rounds} rounds, derived {derived:?}, {asserted} asserted")
         }
         Effect::Answer(Err(fault)) => format!("answer {}", fault.reason.name()),
@@ -77,7 +84,7 @@ fn until_round_1() -> Vec<(Event, &'static [&'static str])> {
         (Event::Start, &["begin"]),
         (Event::Begun(Ok(ATTEMPT)), &["stage 7 after 4"]),
         (
-            Event::Staged(Ok(BTreeMap::from([(NodeId(2), 3)]))),
+            Event::Staged(Ok(staged(&[Phase::Insert]))),
             &["first round 1 at 1, 0 staged", "first round 1 at 2, 3 staged"],
         ),
     ]
@@ -114,6 +121,42 @@ fn an_epoch_commits() {
         ],
     );
     assert!(machine.is_over());
+}
+
+#[test]
+fn phases_follow_each_other_and_a_node_that_gives_up_ends_them() {
+    use Phase::{Delete, Insert};
+    for gives_up in [false, true] {
+        let mut machine = machine(9);
+        let mut phases = Vec::new();
+        let mut step = |machine: &mut EpochMachine, event: Event| -> Vec<Effect> {
+            let effects = machine.step(event);
+            phases.extend(effects.iter().filter_map(|effect| match effect {
+                Effect::OpenRound { node: NodeId(1), round, step, .. } => Some((round.0, step.phase)),
+                _ => None,
+            }));
+            effects
+        };
+        step(&mut machine, Event::Start);
+        step(&mut machine, Event::Begun(Ok(ATTEMPT)));
+        step(&mut machine, Event::Staged(Ok(staged(&[Delete, Insert]))));
+        for (round, active) in [(1, true), (2, false), (3, true)] {
+            step(&mut machine, closed(1, round, 0, active));
+            let Event::RoundClosed { node, attempt, mut report } = closed(2, round, 0, false) else { unreachable!() };
+            report.gave_up = gives_up && round == 3;
+            step(&mut machine, Event::RoundClosed { node, attempt, report });
+        }
+        step(&mut machine, closed(1, 4, 0, false));
+        step(&mut machine, closed(2, 4, 0, false));
+        step(&mut machine, sealed(1));
+        let effects = step(&mut machine, sealed(2));
+        let [Effect::LogCommit { outcome, .. }] = &effects[..] else { panic!("{effects:?}") };
+        let last = if gives_up { Phase::Recompute } else { Insert };
+        assert_eq!(phases, [(1, Delete), (2, Delete), (3, Insert), (4, last)]);
+        let (over_deleted, derived) = if gives_up { (0, 2) } else { (4, 4) };
+        assert_eq!((outcome.over_deleted, outcome.is_recomputed), (over_deleted, gives_up));
+        assert_eq!(outcome.derived, [0, derived]);
+    }
 }
 
 #[test]
@@ -285,7 +328,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => Just(Event::Start),
         4 => result(8).prop_map(|(ok, reason)| Event::Begun(if ok { Ok(ATTEMPT) } else { Err(fault(reason)) })),
-        4 => result(8).prop_map(|(ok, reason)| Event::Staged(if ok { Ok(StagedCount::new()) } else { Err(fault(reason)) })),
+        4 => result(8).prop_map(|(ok, reason)| Event::Staged(if ok { Ok(Staged::default()) } else { Err(fault(reason)) })),
         12 => report,
         8 => seal,
         1 => (prop::option::of(node.clone()), reason.clone())

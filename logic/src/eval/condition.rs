@@ -26,11 +26,14 @@ impl Conditions {
     pub fn of<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Result<Self, Fault> {
         let mut evaluators = HashMap::new();
         let ops = plans.into_iter().flat_map(|plan| &plan.stages).flat_map(|stage| &stage.ops);
-        for op in ops {
-            if let Op::Filter(condition) = op
-                && !evaluators.contains_key(&condition.program)
-            {
-                evaluators.insert(condition.program.clone(), Evaluator::new(condition.program.clone())?);
+        let conditions = ops.flat_map(|op| match op {
+            Op::Filter(condition) => std::slice::from_ref(condition),
+            Op::AntiMatch { conditions, .. } => conditions,
+            Op::Match { .. } | Op::Intersect { .. } | Op::Resolve { .. } => &[],
+        });
+        for Condition { program } in conditions {
+            if !evaluators.contains_key(program) {
+                evaluators.insert(program.clone(), Evaluator::new(program.clone())?);
             }
         }
         Ok(Self { evaluators })

@@ -154,7 +154,7 @@ impl Meter {
             // Rows to the coordinator count for the shards of their origin.
             None => return self.shares_of_output(self.handing_on(stage), piece),
             Some(Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot)) => *slot,
-            Some(Route::Everywhere | Route::Broadcast | Route::Shard(_)) => {
+            Some(Route::Everywhere | Route::Broadcast | Route::Shard(_) | Route::Next) => {
                 return Shares::from([(None, piece.rows as u64)]);
             }
         };
@@ -198,7 +198,7 @@ impl Meter {
                 home.or_else(|| self.home(self.handing_on(stage.checked_sub(1)?), piece, row))
             }
             Route::Shard(shard) => Some(*shard),
-            Route::Everywhere | Route::Broadcast => None,
+            Route::Everywhere | Route::Broadcast | Route::Next => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! answer never holds more than a few pieces per operator, and hands the resulting rows to the caller, which routes them.
 //! Every operator checks the scope's `stop` before each piece, with or without output rows.
 
+mod anti;
 pub mod batch;
 mod budget;
 pub mod condition;
@@ -157,6 +158,10 @@ impl Ops<'_> {
             }
             Some(Op::Filter(condition)) => {
                 let kept = scope.conditions.keep(condition, &batch, scope)?;
+                next(batch.take_rows(&kept))
+            }
+            Some(Op::AntiMatch { sides, conditions }) => {
+                let kept = anti::Step { scope, sides, conditions }.keep(&batch)?;
                 next(batch.take_rows(&kept))
             }
         }

@@ -71,7 +71,14 @@ impl ShardMap {
             Route::Subject(slot) => by_slot(*slot, Inline::Drop)?,
             Route::Object(slot) => by_slot(*slot, Inline::Everywhere)?,
             Route::Texts(slot) => by_slot(*slot, Inline::Stay)?,
+            Route::Next => BTreeMap::from([(self.next()?, batch)]),
         })
+    }
+
+    /// The node after this one.
+    fn next(&self) -> Result<NodeId, Fault> {
+        let mut around = self.nodes.iter().chain(self.nodes.first()).skip_while(|node| **node != self.me);
+        around.nth(1).copied().ok_or_else(|| Fault::internal(format!("{} takes no part", self.me)))
     }
 
     fn split_by_home(&self, batch: &Batch, slot: usize, inline: Inline) -> Result<BTreeMap<NodeId, Batch>, Fault> {

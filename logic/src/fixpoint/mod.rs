@@ -36,6 +36,31 @@
 //! local      old + delta of earlier steps; the latest facts (of published and pending) are the first step's delta
 //! ```
 //!
+//! # How facts go
+//! An attempt has *phases* (`phase.rs`), and each phase has rounds of its own; the coordinator opens them
+//! ([`epoch`](crate::epoch)).
+//!
+//! *Delete.* The facts that are no longer asserted are deleted, and with them every derived fact that is the head of an instance
+//! with a deleted fact, or of a rule that no longer holds. The machine is the one for new facts, with two differences: the
+//! delta is what the step before has deleted, and a head becomes part of the next delta if it is there, derived and not
+//! asserted (`reasoner/delete.rs`). What the attempt adds is not seen. `state/views.rs` has the views.
+//!
+//! *Insert.* In its first round, beside what is new, each rule looks for those deleted facts that it derives from facts that are
+//! there (`RulePlans::rederive`). They come back as new facts, and whatever else is derived from them as well.
+//!
+//! *Recompute.* All derived facts are dropped, and every rule is evaluated over everything. An attempt that has cost too much
+//! goes on with this phase at all nodes, from any round ([`Setup::give_up`](reasoner::Setup)): what it has found is dropped.
+//!
+//! This is exact. Every derived fact of the old state has a finite derivation from asserted facts. A fact that *Delete* leaves has
+//! lost no instance, so the facts of all its instances are left, and by induction its whole derivation: what is left
+//! is entailed. (Facts that support only each other do not stay, since one of them has lost an instance that supported it
+//! from outside.) Nothing that is entailed is missing after *Insert*, since every instance over what is there has fired: if
+//! none of its facts is new in this attempt, its head was left, or was deleted, and its rule's re-derivation finds it; otherwise
+//! it fires when the last of its facts is new.
+//!
+//! At the seal, a fact that was deleted and came back has not changed, unless it was asserted before and is only derived now
+//! (`state/changes.rs`).
+//!
 //! # Invariants
 //! - The runs of a copy (base, settled, published, pending, recent) are pairwise disjoint.
 //! - The forward copy decides: a candidate becomes a fact only at its subject's home, once.
@@ -50,6 +75,7 @@ mod deferred_inverse;
 mod dense;
 mod heads;
 mod morsels;
+pub mod phase;
 mod reads;
 pub mod reasoner;
 pub mod staging;
@@ -59,6 +85,10 @@ pub mod state;
 mod tests;
 
 pub use base::Base;
+pub use phase::{Phase, Step};
 pub use reasoner::{Effect, Event, Mode, Reasoner, Report};
-pub use staging::StagedFacts;
-pub use state::State;
+pub use staging::{
+    Effect as StagedEffect, FoldCounts, Graphs, OperationCounts, RemovalCounts, StagedChanges, StagedFacts,
+    Step as StagedStep,
+};
+pub use state::{Changes, State};

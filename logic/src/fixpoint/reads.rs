@@ -4,7 +4,7 @@
 //! are published, or once in the second round, up to which the copies that they read are kept in order. A plan for new
 //! facts of a predicate that no rule derives has work in the first step only, before any fact is found.
 
-use crate::plan::{Arg, Atom, Plan, Program, Sink, View};
+use crate::plan::{Arg, Atom, Plan, Program, RulePlans, Sink, View};
 use entail_model::{Direction, Relation, TermId};
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub struct Reads {
 
 /// The relations that a program's plans name; `None` if an atom may read others.
 pub fn relations(program: &Program) -> Option<BTreeSet<Relation>> {
-    let plans = program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
+    let plans = program.rules.iter().flat_map(RulePlans::plans);
     plans.flat_map(Plan::matches).map(|(atom, ..)| atom.relation()).collect()
 }
 

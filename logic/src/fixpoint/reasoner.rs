@@ -5,20 +5,24 @@
 //! `local` has the local steps, `accept` decides which heads become facts.
 
 mod accept;
+mod delete;
 mod local;
 
 use self::accept::{Candidates, append};
 use super::heads::{ByRelation, Heads};
+use super::phase::{Phase, Step};
 use super::reads::{self, Reads};
-use super::state::State;
-use crate::columns::{Pair, Run};
+use super::state::{Changes, State};
+use crate::columns::Pair;
 use crate::eval::{Batch, Conditions, Scope, Texts, run_stage};
 use crate::exchange::endpoint::{Kind, Opening, Progress};
 use crate::exchange::route::ShardMap;
 use crate::exchange::{Endpoint, Message, Payload, PlanKey};
+use crate::failpoints::is_broken;
 use crate::plan::{Extent, Plan, Program};
-use entail_model::{Direction, Fault, NodeId, Reason, Relation, Round};
+use entail_model::{Fault, NodeId, Reason, Relation, Round};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -34,13 +38,43 @@ pub enum Mode {
     NewRules(BTreeSet<usize>),
     /// All derived facts are dropped and derived again from the asserted facts.
     Rebuild,
+    /// Facts go, or rules: the staged facts and the rules `new` are new, the rules `dropped` no longer hold.
+    Maintain { new: BTreeSet<usize>, dropped: BTreeSet<usize> },
+}
+
+impl Mode {
+    /// The steps of an attempt whose rules have so many strata. In all but the first stratum rules have NOTs, so that facts
+    /// may go there even if none goes below.
+    pub fn steps(&self, strata: usize) -> Vec<Step> {
+        let phases = |stratum: u32| match self {
+            Self::Rebuild => &[Phase::Recompute][..],
+            Self::Increment | Self::NewRules(_) if stratum == 0 => &[Phase::Insert],
+            Self::Increment | Self::NewRules(_) | Self::Maintain { .. } => &[Phase::Delete, Phase::Insert],
+        };
+        let steps = |stratum| phases(stratum).iter().map(move |phase| Step { stratum, phase: *phase });
+        (0..strata.max(1) as u32).flat_map(steps).collect()
+    }
+
+    /// Does the rule hold once the attempt is committed?
+    fn holds(&self, rule: usize) -> bool {
+        !matches!(self, Self::Maintain { dropped, .. } if dropped.contains(&rule))
+    }
+
+    /// Did the rule hold before the attempt?
+    fn held(&self, rule: usize) -> bool {
+        match self {
+            Self::Increment => true,
+            Self::NewRules(new) | Self::Maintain { new, .. } => !new.contains(&rule),
+            Self::Rebuild => false,
+        }
+    }
 }
 
 /// An input of a reasoner.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The coordinator opens a round.
-    Open(Round),
+    /// The coordinator opens a round of a step.
+    Open(Round, Step),
     /// A message from a peer arrived.
     Received { from: NodeId, message: Message },
     /// A peer acknowledged a message of this round.
@@ -64,10 +98,12 @@ pub struct Report {
     pub round: Round,
     /// Does the node have work for another round?
     pub active: bool,
-    /// New facts at home at this node in this round, by rule.
+    /// New facts at home at this node in this round, by rule; while facts are deleted, facts that are over-deleted.
     pub derived: Vec<u64>,
     pub sent: BTreeMap<NodeId, u64>,
     pub received: BTreeMap<NodeId, u64>,
+    /// The node has spent the effort that the change may cost: the attempt should be continued by recomputing.
+    pub gave_up: bool,
     /// In the first round: an upper bound of the facts found here that are to be broadcast in the second.
     pub to_broadcast: u64,
 }
@@ -83,12 +119,20 @@ pub struct Setup {
     pub facts_max: u64,
     /// Set by another thread to stop long work.
     pub stop: Arc<AtomicBool>,
+    /// Set by another thread when the attempt has cost so much that recomputing is the cheaper way to go on. Without
+    /// effect while everything is recomputed.
+    pub give_up: Arc<AtomicBool>,
 }
 
 /// One node's part in an attempt.
 pub struct Reasoner {
     setup: Setup,
+    /// The step that the last round belongs to, and the number of the round within it.
+    step: Option<Step>,
+    round_of_step: u32,
     conditions: Conditions,
+    /// The stratum of each rule.
+    strata: Vec<usize>,
     /// The inverse copies that must be kept in order in every step. All others can wait for the end of the round.
     reads: Reads,
     index_budget: AtomicU64,
@@ -110,6 +154,7 @@ impl Reasoner {
     /// `Corrupt` for a damaged program.
     pub fn new(mut setup: Setup) -> Result<Self, Fault> {
         setup.program.check()?;
+        setup.program.check_nodes(setup.shard_map.nodes.len())?;
         setup.state.nodes = setup.shard_map.nodes.len() as u64;
         let read = reads::relations(&setup.program);
         for relation in read.map_or_else(|| setup.state.all_relations(), |read| read.into_iter().collect()) {
@@ -118,12 +163,16 @@ impl Reasoner {
         let plans = setup.program.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
         let conditions = Conditions::of(plans)?;
         let derived = vec![0; setup.program.rules.len()];
+        let strata = setup.program.strata_of_rules();
         let reads = Reads::of(&setup.program);
         let waits_for_late = !setup.program.broadcast_late.is_empty();
         let endpoint = Endpoint::new(Kind::Attempt, setup.shard_map.peers());
         Ok(Self {
             setup,
+            step: None,
+            round_of_step: 0,
             conditions,
+            strata,
             reads,
             index_budget: AtomicU64::new(INDEX_PAIRS_TOTAL_MAX),
             endpoint,
@@ -139,10 +188,10 @@ impl Reasoner {
         &self.setup.state
     }
 
-    /// Every run that the attempt adds, once the fixpoint is reached.
-    pub fn added(&mut self) -> Result<Vec<(Relation, Direction, Arc<Run>)>, Fault> {
+    /// The net changes of the attempt, once the fixpoint is reached.
+    pub fn changes(&mut self) -> Result<Changes, Fault> {
         self.setup.state.list_all()?;
-        Ok(self.setup.state.added())
+        self.setup.state.changes()
     }
 
     /// Handles one event.
@@ -152,9 +201,9 @@ impl Reasoner {
     /// with this program sends. The attempt cannot go on after an error.
     pub fn step(&mut self, event: Event, emit: Emit<'_>) -> Result<(), Fault> {
         match event {
-            Event::Open(round) if round <= self.round() => Ok(()),
-            Event::Open(round) => {
-                self.open(round, emit)?;
+            Event::Open(round, _) if round <= self.round() => Ok(()),
+            Event::Open(round, step) => {
+                self.open(round, step, emit)?;
                 self.advance(emit)
             }
             Event::Received { from, message } => {
@@ -186,20 +235,23 @@ impl Reasoner {
         pool.install(|| events.try_for_each(|event| self.step(event?, &mut |effect| emit(effect))))
     }
 
-    fn open(&mut self, round: Round, emit: Emit<'_>) -> Result<(), Fault> {
+    fn open(&mut self, round: Round, step: Step, emit: Emit<'_>) -> Result<(), Fault> {
         if round != self.round().next() || self.endpoint.is_open() {
             return Err(Fault::internal(format!("round {round} opened in round {}", self.round())));
         }
-        let levels = match round {
-            Round(1) => self.setup.program.levels(),
-            _ => self.setup.program.later_levels(),
+        if self.step == Some(step) {
+            self.round_of_step += 1;
+            self.setup.state.next_round()?;
+        } else {
+            self.begin(step)?;
+        }
+        let levels = match self.is_first() {
+            true => self.setup.program.levels(),
+            false => self.setup.program.later_levels(),
         };
-        let opening = if self.to_broadcast(round).is_empty() { Opening::Work } else { Opening::Broadcast };
+        let opening = if self.to_broadcast().is_empty() { Opening::Work } else { Opening::Broadcast };
         self.endpoint.open(round, levels, opening);
         self.derived.iter_mut().for_each(|count| *count = 0);
-        if round > Round(1) {
-            self.setup.state.next_round()?;
-        }
         self.take_arrivals()?;
         match opening {
             Opening::Broadcast => self.broadcast(emit)?,
@@ -208,18 +260,62 @@ impl Reasoner {
         self.take_deferred(emit)
     }
 
+    fn begin(&mut self, step: Step) -> Result<(), Fault> {
+        (self.step, self.round_of_step) = (Some(step), 1);
+        self.derived_total = 0;
+        self.waits_for_late = !self.setup.program.broadcast_late.is_empty();
+        if step.phase == Phase::Recompute {
+            self.arrived_heads.clear();
+        }
+        self.setup.state.begin(step)
+    }
+
+    /// Is this the first round of its step?
+    fn is_first(&self) -> bool {
+        self.round_of_step == 1
+    }
+
+    fn is_in(&self, phase: Phase) -> bool {
+        self.step.is_some_and(|step| step.phase == phase)
+    }
+
+    /// Does a rule take part in this step?
+    fn takes_part(&self, rule: usize) -> bool {
+        let is_in_force =
+            if self.is_in(Phase::Delete) { self.setup.mode.held(rule) } else { self.setup.mode.holds(rule) };
+        is_in_force && self.is_in_stratum(rule)
+    }
+
+    /// Is the rule of the step's stratum?
+    fn is_in_stratum(&self, rule: usize) -> bool {
+        self.stratum_of(rule) == self.stratum()
+    }
+
+    fn stratum(&self) -> usize {
+        self.step.map_or(0, |step| step.stratum as usize)
+    }
+
+    fn stratum_of(&self, rule: usize) -> usize {
+        self.strata[rule]
+    }
+
+    /// Has the attempt cost so much that it should be continued by recomputing?
+    fn gives_up(&self) -> bool {
+        !self.is_in(Phase::Recompute) && self.setup.give_up.load(Ordering::Relaxed)
+    }
+
     /// The facts that every node must have before it works in the round.
-    fn to_broadcast(&self, round: Round) -> &[Extent] {
-        match round {
-            Round(1) => &self.setup.program.broadcast,
-            Round(2) => &self.setup.program.broadcast_late,
+    fn to_broadcast(&self) -> &[Extent] {
+        match self.round_of_step {
+            1 => &self.setup.program.broadcast,
+            2 => &self.setup.program.broadcast_late,
             _ => &[],
         }
     }
 
     /// Sends this node's facts of the relations to broadcast.
     fn broadcast(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        let extents = self.to_broadcast(self.round()).to_vec();
+        let extents = self.to_broadcast().to_vec();
         let relations: BTreeSet<Relation> = extents.iter().map(|extent| extent.relation).collect();
         for relation in relations {
             let facts = self.setup.state.own_facts(relation, &extents)?;
@@ -232,9 +328,9 @@ impl Reasoner {
     fn end_broadcast(&mut self) -> Result<(), Fault> {
         let copies = self.setup.program.broadcast_copies();
         let copies = copies.into_iter().map(|(extent, copy)| (extent.relation, copy)).collect();
-        let extents = self.to_broadcast(self.round()).to_vec();
+        let extents = self.to_broadcast().to_vec();
         self.setup.state.finish_broadcast(&extents, &copies)?;
-        if self.round() > Round(1) && std::mem::take(&mut self.waits_for_late) {
+        if !self.is_first() && std::mem::take(&mut self.waits_for_late) {
             self.run_late_rules()?;
         }
         Ok(())
@@ -318,39 +414,88 @@ impl Reasoner {
     /// Evaluates level 0 of the shipped rules: all rows that start from facts of this node.
     fn start_shipped(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
-        self.run_new_rules(&program)?;
+        let whole = self.whole_plans(&program);
+        self.run_here(&program, &whole)?;
+        for key in whole {
+            if plan_of(&program, key)?.stages.len() > 1 {
+                self.run_shipped(key, emit)?;
+            }
+        }
         for (index, rule) in program.rules.iter().enumerate() {
-            if self.is_new_rule(index) && rule.full.stages.len() > 1 {
-                self.run_shipped(PlanKey { rule: index, pivot: None }, 0, Batch::unit(rule.full.width), emit)?;
+            if !self.takes_part(index) {
+                continue;
             }
             // Staged facts are new in the first round only, and no others are new in a broadcast relation.
-            let is_over = self.round() > Round(1) && rule.is_local();
-            let ships = |pivot: usize| !is_over && rule.ships(pivot);
-            for (pivot, plan) in rule.deltas.iter().enumerate().filter(|(pivot, _)| ships(*pivot)) {
-                let key = PlanKey { rule: index, pivot: Some(pivot) };
-                self.run_shipped(key, 0, Batch::unit(plan.width), emit)?;
+            let is_over = !self.is_first() && rule.is_local();
+            let ships = |pivot: &usize| !is_over && rule.ships(*pivot);
+            for pivot in (0..rule.deltas.len()).filter(ships) {
+                self.run_shipped(PlanKey { rule: index, pivot: Some(pivot) }, emit)?;
             }
         }
         Ok(())
     }
 
-    /// Is the rule new, so that it is evaluated over everything in this first round?
-    fn is_new_rule(&self, index: usize) -> bool {
-        self.round() == Round(1)
-            && match &self.setup.mode {
-                Mode::Increment => false,
-                Mode::NewRules(rules) => rules.contains(&index),
-                Mode::Rebuild => true,
+    /// The plans that are evaluated over everything in this round: of new rules, of rules that go, and of rules that may
+    /// derive deleted facts again.
+    fn whole_plans(&self, program: &Program) -> Vec<PlanKey> {
+        if !self.is_first() {
+            return Vec::new();
+        }
+        let mut plans = Vec::new();
+        for (index, rule) in program.rules.iter().enumerate() {
+            let mut add = |pivots: Range<usize>| {
+                plans.extend(pivots.map(|pivot| PlanKey { rule: index, pivot: Some(pivot) }));
+            };
+            let (held, holds, is_here) =
+                (self.setup.mode.held(index), self.setup.mode.holds(index), self.is_in_stratum(index));
+            let is_whole = match self.step.map(|step| step.phase) {
+                Some(Phase::Delete) => {
+                    if is_here && held && holds {
+                        add(rule.appeared());
+                    }
+                    !holds
+                }
+                Some(Phase::Recompute) => holds,
+                Some(Phase::Insert) | None => {
+                    if is_here && held && holds {
+                        add(rule.disappeared());
+                    }
+                    if self.may_rederive(index) {
+                        add(rule.rederived());
+                    }
+                    !held
+                }
+            };
+            if is_whole && is_here {
+                plans.push(PlanKey { rule: index, pivot: None });
             }
+        }
+        plans
+    }
+
+    /// Are there deleted facts that the rule may derive again?
+    fn may_rederive(&self, rule: usize) -> bool {
+        // Rules of several strata may derive the same fact.
+        self.stratum_of(rule) <= self.stratum()
+            && self.setup.mode.holds(rule)
+            && self.setup.state.has_deleted()
+            && !is_broken("rederive")
+    }
+
+    /// Runs a plan from its start at this node, if it starts here.
+    fn run_shipped(&mut self, key: PlanKey, emit: Emit<'_>) -> Result<(), Fault> {
+        let program = Arc::clone(&self.setup.program);
+        let plan = plan_of(&program, key)?;
+        if !self.setup.shard_map.starts(plan) || self.gives_up() {
+            return Ok(());
+        }
+        self.run_stages(key, 0, Batch::unit(plan.width), emit)
     }
 
     /// Runs a stage and the stages after it as far as rows stay here.
-    fn run_shipped(&mut self, key: PlanKey, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
+    fn run_stages(&mut self, key: PlanKey, stage: usize, batch: Batch, emit: Emit<'_>) -> Result<(), Fault> {
         let program = Arc::clone(&self.setup.program);
         let plan = plan_of(&program, key)?;
-        if stage == 0 && !self.setup.shard_map.starts(plan) {
-            return Ok(());
-        }
         let mut work = vec![(stage, batch)];
         while let Some((stage, batch)) = work.pop() {
             self.check_limits()?;
@@ -422,7 +567,7 @@ impl Reasoner {
             Payload::Rows { plan: key, stage, batch } => {
                 let program = Arc::clone(&self.setup.program);
                 self.endpoint.check_rows(plan_of(&program, key)?, level, stage, &batch)?;
-                self.run_shipped(key, stage, batch, emit)?;
+                self.run_stages(key, stage, batch, emit)?;
             }
             Payload::Heads { rule, relation, pairs } => {
                 if rule >= self.derived.len() {
@@ -433,7 +578,7 @@ impl Reasoner {
             Payload::Copies { relation, pairs } => self.setup.state.keep_copies(relation, &pairs)?,
             Payload::Blocks { relation, blocks } => self.setup.state.keep_blocks(relation, blocks)?,
             Payload::Broadcast { relation, pairs } => {
-                let mut extents = self.to_broadcast(self.round()).iter();
+                let mut extents = self.to_broadcast().iter();
                 if !self.endpoint.is_broadcasting() || !extents.any(|extent| extent.relation == relation) {
                     return Err(Fault::corrupt(format!("facts of {relation:?}, which is not broadcast")));
                 }
@@ -472,6 +617,7 @@ impl Reasoner {
             derived: self.derived.clone(),
             sent: self.endpoint.flow().sent_counts(),
             received: self.endpoint.flow().received_counts(),
+            gave_up: self.gives_up(),
             to_broadcast: if self.round() == Round(1) { self.found_to_broadcast() } else { 0 },
         }
     }
@@ -491,8 +637,5 @@ impl Reasoner {
 
 fn plan_of(program: &Program, key: PlanKey) -> Result<&Plan, Fault> {
     let rule = program.rules.get(key.rule).ok_or_else(|| Fault::corrupt(format!("no rule {}", key.rule)))?;
-    match key.pivot {
-        None => Ok(&rule.full),
-        Some(pivot) => rule.deltas.get(pivot).ok_or_else(|| Fault::corrupt(format!("no pivot {pivot}"))),
-    }
+    rule.plan(key.pivot).ok_or_else(|| Fault::corrupt(format!("rule {} has no plan for {:?}", key.rule, key.pivot)))
 }

@@ -5,13 +5,17 @@
 //! ```
 //! A message has subject and object of a fact once, and says which copies of the fact belong to this node. It is kept in
 //! that form until the memory limit is reached or all facts have arrived. Then each column is made and sorted once, on all
-//! threads.
+//! threads. Requests that remove facts as well are folded first: see `changes`.
+
+mod changes;
 
 use super::state::StagedColumn;
 use crate::columns::{PackedPairs, Pair};
 use entail_model::{Direction, Relation};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use changes::{Effect, FoldCounts, Folded, Graphs, OperationCounts, RemovalCounts, Resources, StagedChanges, Step};
 
 /// Facts of both copies that are not sorted yet.
 #[derive(Debug, Default)]

@@ -6,18 +6,27 @@
 //! candidates, and copies that a relation still owes other nodes.
 
 mod broadcast;
+mod changes;
+mod copy;
+mod deletion;
 mod matrices;
 mod staged;
+mod views;
+mod wave;
 
+pub use changes::Changes;
 pub use staged::StagedColumn;
+pub use views::{LocalFacts, SharedFacts};
 
-use super::base::{Base, Copies};
+use super::base::Base;
 use super::broadcast::BroadcastRelation;
 use super::dense::{CANDIDATES_MIN, CandidateHistory, Dense};
+use super::phase::Phase;
 use crate::columns::spine::{Spill, merge_runs};
-use crate::columns::{Pair, Run, Spine, pairs};
+use crate::columns::{Pair, Run, pairs};
 use crate::eval::Facts;
 use crate::plan::View;
+use copy::{CopyState, copies, subtract_all};
 use entail_model::{Direction, Fault, Mark, Relation};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,151 +38,10 @@ const LATER_PAIRS: usize = 1 << 20;
 /// One run may take at most this part of the budget, so that a merge holds only a small part of it in memory.
 const RUN_SHARE: u64 = 4;
 
-/// One copy of one relation.
-#[derive(Debug, Default)]
-pub(super) struct CopyState {
-    /// Committed facts.
-    base: Vec<Arc<Run>>,
-    /// Committed promotions: marks, not facts.
-    base_promoted: Vec<Arc<Run>>,
-    /// Facts of this attempt by the round that publishes them: see the table in `fixpoint/mod.rs`.
-    settled: Spine,
-    published: Spine,
-    pending: Spine,
-    /// The facts that arrived last, not yet read by a local step: published (from other nodes, or staged) and pending
-    /// (found here).
-    recent_published: Vec<Arc<Run>>,
-    recent_pending: Option<Arc<Run>>,
-    /// Staged facts that rules had derived before.
-    promoted: Spine,
-    /// Inverse copies that no plan reads until the round is over, in the order in which they were found.
-    later: Vec<Pair>,
-    /// Inverse copies that other nodes have sent, to be published in the next round: unsorted ones, and stored ones.
-    arrived: Vec<Pair>,
-    arrived_runs: Spine,
-}
-
-impl CopyState {
-    fn new(committed: &[Arc<Run>], rebuild: bool) -> Self {
-        // The attempt has runs of its own, so that indexes built on them are dropped with it.
-        let own = |run: &Arc<Run>| Arc::new(Run::clone(run));
-        let of = |mark: Mark| committed.iter().filter(move |run| run.mark == mark).map(own);
-        if rebuild {
-            return Self { base: of(Mark::Asserted).collect(), ..Self::default() };
-        }
-        let base = of(Mark::Asserted).chain(of(Mark::Derived)).collect();
-        Self { base, base_promoted: of(Mark::Promoted).collect(), ..Self::default() }
-    }
-
-    fn recent(&self) -> impl Iterator<Item = &Arc<Run>> {
-        self.recent_published.iter().chain(&self.recent_pending)
-    }
-
-    fn earlier(&self) -> impl Iterator<Item = &Arc<Run>> {
-        self.base.iter().chain(&self.settled.runs).chain(&self.published.runs).chain(&self.pending.runs)
-    }
-
-    /// Drops known facts from sorted candidates.
-    fn subtract_known(&self, candidates: Vec<Pair>) -> Result<Vec<Pair>, Fault> {
-        self.earlier()
-            .chain(self.recent())
-            .try_fold(candidates, |rest, run| if rest.is_empty() { Ok(rest) } else { run.subtract_from(rest) })
-    }
-
-    /// Makes runs of staged pairs, which are sorted and distinct: new facts, and promotions of derived ones.
-    fn take_staged(&mut self, staged: Vec<Pair>, spill: &Spill) -> Result<(), Fault> {
-        if staged.is_empty() {
-            return Ok(());
-        }
-        let derived: Vec<Arc<Run>> = self.base.iter().filter(|run| run.mark == Mark::Derived).cloned().collect();
-        let not_derived = if derived.is_empty() {
-            staged
-        } else {
-            let not_derived = subtract_all(staged.clone(), derived.iter())?;
-            let promoted = pairs::subtract(&staged, &not_derived);
-            let promoted = subtract_all(promoted, self.base_promoted.iter().chain(&self.promoted.runs))?;
-            if let Some(run) = Run::resident(Mark::Promoted, promoted) {
-                self.promoted.push(run, spill)?;
-            }
-            not_derived
-        };
-        let asserted = self.base.iter().filter(|run| run.mark == Mark::Asserted);
-        let new = subtract_all(not_derived, asserted.chain(&self.published.runs))?;
-        if let Some(run) = Run::resident(Mark::Asserted, new) {
-            self.published.push(run, spill)?;
-        }
-        Ok(())
-    }
-
-    /// Sorts the inverse copies that no plan has read. They are distinct, since each fact was found once.
-    fn sort_later(&mut self, spill: &Spill) -> Result<(), Fault> {
-        let mut pairs = std::mem::take(&mut self.later);
-        pairs::sort_distinct(&mut pairs);
-        match Run::resident(Mark::Derived, pairs) {
-            Some(run) => self.pending.push(run, spill),
-            None => Ok(()),
-        }
-    }
-
-    /// Sorts the inverse copies that other nodes have sent. They are distinct, since only the home of a fact's subject
-    /// accepts and sends it.
-    fn sort_arrived(&mut self, spill: &Spill) -> Result<(), Fault> {
-        let mut pairs = std::mem::take(&mut self.arrived);
-        pairs::sort_distinct(&mut pairs);
-        match Run::resident(Mark::Derived, pairs) {
-            Some(run) => self.arrived_runs.push(run, spill),
-            None => Ok(()),
-        }
-    }
-
-    /// Drops the facts that the attempt has found and that no plan will read again; returns their number.
-    fn forget_found(&mut self) -> u64 {
-        let mut forgotten = std::mem::take(&mut self.later).len() as u64;
-        for spine in [&mut self.settled, &mut self.published, &mut self.pending] {
-            spine.runs.retain(|run| {
-                let is_found = run.mark == Mark::Derived;
-                forgotten += if is_found { run.len } else { 0 };
-                !is_found
-            });
-        }
-        forgotten
-    }
-
-    /// Pairs of the attempt that are in memory.
-    fn held(&self) -> u64 {
-        let spines = [&self.settled, &self.published, &self.pending, &self.promoted, &self.arrived_runs];
-        let recent = self.recent().map(|run| run.resident_bytes()).sum::<u64>() / size_of::<Pair>() as u64;
-        let unsorted = self.later.capacity() + self.arrived.capacity();
-        spines.into_iter().map(Spine::resident_pairs).sum::<u64>() + recent + unsorted as u64
-    }
-
-    /// Stores everything.
-    fn store(&mut self, spill: &Spill) -> Result<(), Fault> {
-        let all = spill.with_above(0);
-        self.sort_later(&all)?;
-        self.sort_arrived(&all)?;
-        let spines =
-            [&mut self.settled, &mut self.published, &mut self.pending, &mut self.promoted, &mut self.arrived_runs];
-        spines.into_iter().try_for_each(|spine| spine.store(&all))?;
-        for run in self.recent_published.iter_mut().chain(&mut self.recent_pending) {
-            *run = all.place(Arc::clone(run))?;
-        }
-        Ok(())
-    }
-}
-
-/// Committed copies, before an attempt changes anything.
-fn copies(runs: &Copies, rebuild: bool) -> [CopyState; 2] {
-    [0, 1].map(|copy| CopyState::new(&runs[copy], rebuild))
-}
-
-fn subtract_all<'a>(pairs: Vec<Pair>, runs: impl Iterator<Item = &'a Arc<Run>>) -> Result<Vec<Pair>, Fault> {
-    runs.into_iter().try_fold(pairs, |rest, run| run.subtract_from(rest))
-}
-
 /// All facts of an attempt at one node.
 #[derive(Debug)]
 pub struct State {
+    phase: Phase,
     /// The committed facts of relations that are not [open](Self::open).
     base: Base,
     /// The copies of relations that the attempt reads or changes.
@@ -205,6 +73,7 @@ impl State {
     pub fn new(base: &Base, rebuild: bool, spill: Spill) -> Result<Self, Fault> {
         let (held_max, spill) = (spill.above, spill.with_above(spill.above / RUN_SHARE));
         let mut state = Self {
+            phase: if rebuild { Phase::Recompute } else { Phase::Insert },
             base: base.clone(),
             relations: BTreeMap::new(),
             spill,
@@ -253,7 +122,7 @@ impl State {
     fn closed_runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
         match view {
             View::Old | View::All => self.committed(relation, copy),
-            View::Delta => Vec::new(),
+            View::Delta | View::Deleted | View::Added => Vec::new(),
             View::Broadcast => self.broadcast_runs(relation, copy),
         }
     }
@@ -268,7 +137,7 @@ impl State {
                     run.mark = Mark::Asserted;
                     let run = Arc::new(run);
                     self.change(relation, copy, |state, spill| {
-                        state.settled.push(Arc::new(merge_runs(&[&run], spill)?), spill)
+                        state.added.settled.push(Arc::new(merge_runs(&[&run], spill)?), spill)
                     })?;
                 }
             }
@@ -355,7 +224,7 @@ impl State {
     /// Ends staging: new facts are published, and become the first local step's delta.
     pub fn finish_staging(&mut self) -> Result<(), Fault> {
         self.change_all(|state, _| {
-            state.recent_published = std::mem::take(&mut state.published.runs);
+            state.added.recent_published = std::mem::take(&mut state.added.published.runs);
             Ok(())
         })
     }
@@ -374,17 +243,17 @@ impl State {
     /// New asserted facts, counted in the forward copies.
     pub fn staged_facts(&self) -> u64 {
         let out = self.relations.values().map(|copies| &copies[Direction::Forward as usize]);
-        out.map(|copy| copy.recent_published.iter().map(|run| run.len).sum::<u64>() + copy.promoted.len()).sum()
+        out.map(|copy| copy.added.recent_published.iter().map(|run| run.len).sum::<u64>() + copy.promoted.len()).sum()
     }
 
     /// Are there facts that no local step has read?
     pub fn has_recent(&self) -> bool {
-        self.relations.values().flatten().any(|copy| copy.recent().next().is_some())
+        self.relations.values().flatten().any(|copy| copy.wave(self.phase).recent().next().is_some())
     }
 
     /// Are there facts that no shipped rule has read?
     pub fn has_unpublished(&self) -> bool {
-        self.has_recent() || self.relations.values().flatten().any(|copy| !copy.pending.is_empty())
+        self.has_recent() || self.relations.values().flatten().any(|copy| !copy.wave(self.phase).pending.is_empty())
     }
 
     /// Drops known facts from candidates for forward copies.
@@ -398,15 +267,8 @@ impl State {
     /// Ends a local step: the facts that it read are no longer recent; the facts that it found become recent.
     pub fn step(&mut self, found: BTreeMap<(Relation, Direction), Vec<Pair>>) -> Result<(), Fault> {
         self.forget_recent();
-        self.change_all(|state, spill| {
-            for run in std::mem::take(&mut state.recent_published) {
-                state.published.push(run, spill)?;
-            }
-            match state.recent_pending.take() {
-                Some(run) => state.pending.push(run, spill),
-                None => Ok(()),
-            }
-        })?;
+        let phase = self.phase;
+        self.change_all(|state, spill| state.wave_mut(phase).step(spill))?;
         self.add_recent(found)
     }
 
@@ -422,7 +284,7 @@ impl State {
 
     /// Adds a run of facts that were found earlier.
     fn add_pending(&mut self, relation: Relation, copy: Direction, run: Arc<Run>) -> Result<(), Fault> {
-        self.change(relation, copy, |state, spill| state.pending.push(run, spill))
+        self.change(relation, copy, |state, spill| state.added.pending.push(run, spill))
     }
 
     /// All runs of a copy's facts.
@@ -432,11 +294,15 @@ impl State {
 
     /// Adds facts that were just accepted, from this node's local step or from other nodes' heads, as found in this round.
     pub fn add_recent(&mut self, found: BTreeMap<(Relation, Direction), Vec<Pair>>) -> Result<(), Fault> {
+        let phase = self.phase;
         for ((relation, copy), mut pairs) in found {
             self.change(relation, copy, |state, spill| {
                 pairs::sort_distinct(&mut pairs);
+                if phase == Phase::Delete && copy == Direction::Inverse {
+                    state.delete_copies(&pairs)?;
+                }
                 let run = Run::resident(Mark::Derived, pairs);
-                state.recent_pending = run.map(|run| spill.place(run)).transpose()?;
+                state.wave_mut(phase).recent_pending = run.map(|run| spill.place(run)).transpose()?;
                 Ok(())
             })?;
         }
@@ -458,14 +324,8 @@ impl State {
 
     /// Begins the next round, which publishes all facts found so far.
     pub fn next_round(&mut self) -> Result<(), Fault> {
-        self.change_all(|state, spill| {
-            debug_assert!(state.recent().next().is_none(), "a round ends after its local steps");
-            for run in std::mem::take(&mut state.published.runs) {
-                state.settled.push(run, spill)?;
-            }
-            state.published = std::mem::take(&mut state.pending);
-            Ok(())
-        })
+        let phase = self.phase;
+        self.change_all(|state, spill| state.wave_mut(phase).next_round(spill))
     }
 
     /// Keeps inverse copies from other nodes until the next round.
@@ -489,25 +349,16 @@ impl State {
 
     /// Publishes the inverse copies from other nodes, in the round that begins.
     pub fn take_copies(&mut self) -> Result<(), Fault> {
+        let phase = self.phase;
         self.change_all(|state, spill| {
             state.sort_arrived(spill)?;
-            state.recent_published.append(&mut state.arrived_runs.runs);
+            let arrived = std::mem::take(&mut state.arrived_runs.runs);
+            if phase == Phase::Delete {
+                arrived.iter().try_for_each(|run| run.for_each_piece(|piece| state.delete_copies(piece)))?;
+            }
+            state.wave_mut(phase).recent_published.extend(arrived);
             Ok(())
         })
-    }
-
-    /// Every run that the attempt adds.
-    pub fn added(&self) -> Vec<(Relation, Direction, Arc<Run>)> {
-        let mut added = Vec::new();
-        for (relation, copies) in &self.relations {
-            for copy in Direction::BOTH {
-                let state = &copies[copy as usize];
-                let spines = [&state.settled, &state.published, &state.pending, &state.promoted];
-                let runs = spines.into_iter().flat_map(|spine| &spine.runs).chain(state.recent());
-                added.extend(runs.map(|run| (*relation, copy, Arc::clone(run))));
-            }
-        }
-        added
     }
 
     /// The facts as local rules read them.
@@ -518,49 +369,6 @@ impl State {
     /// The facts as shipped rules read them.
     pub fn shared(&self) -> SharedFacts<'_> {
         SharedFacts(self)
-    }
-}
-
-/// All facts of this node; the delta is the facts that no local step has read.
-pub struct LocalFacts<'a>(&'a State);
-
-impl Facts for LocalFacts<'_> {
-    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
-        let Some(copies) = self.0.relations.get(&relation) else { return self.0.closed_runs(relation, copy, view) };
-        let state = &copies[copy as usize];
-        let (earlier, recent) = (state.earlier(), state.recent());
-        match view {
-            View::Old => earlier.cloned().collect(),
-            View::Delta => recent.cloned().collect(),
-            View::All => earlier.chain(recent).cloned().collect(),
-            View::Broadcast => self.0.broadcast_runs(relation, copy),
-        }
-    }
-
-    fn relations(&self) -> Vec<Relation> {
-        self.0.all_relations()
-    }
-}
-
-/// The facts that all nodes agree on in this round; the delta is the facts that are published in it.
-pub struct SharedFacts<'a>(&'a State);
-
-impl Facts for SharedFacts<'_> {
-    fn runs(&self, relation: Relation, copy: Direction, view: View) -> Vec<Arc<Run>> {
-        let Some(copies) = self.0.relations.get(&relation) else { return self.0.closed_runs(relation, copy, view) };
-        let state = &copies[copy as usize];
-        let old = state.base.iter().chain(&state.settled.runs);
-        let delta = state.published.runs.iter().chain(&state.recent_published);
-        match view {
-            View::Old => old.cloned().collect(),
-            View::Delta => delta.cloned().collect(),
-            View::All => old.chain(delta).cloned().collect(),
-            View::Broadcast => self.0.broadcast_runs(relation, copy),
-        }
-    }
-
-    fn relations(&self) -> Vec<Relation> {
-        self.0.all_relations()
     }
 }
 

@@ -1,13 +1,14 @@
 //! Random programs over random facts: several nodes against a naive oracle.
 
 use super::base::Base;
+use super::phase::Step;
 use super::reasoner::{Effect, Event, Mode, Reasoner, Report, Setup};
 use super::staging::StagedFacts;
 use super::state::State;
 use crate::columns::spine::Spill;
 use crate::eval::Texts;
 use crate::exchange::route::ShardMap;
-use crate::plan::compile::{Body, Context, RuleBody, compile_program};
+use crate::plan::compile::{Body, Context, RuleBody, compile_maintenance, compile_program};
 use crate::plan::{Arg, Atom, Extent, GraphScope, Head};
 use entail_model::fact::in_home;
 use entail_model::{Direction, Fault, NodeId, Placement, Relation, Round, ShardId, TermId, TermKind, term};
@@ -15,9 +16,15 @@ use oxrdf::vocab::xsd;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::iter;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 mod filters;
+mod maintenance;
+mod negation;
+
+static POOL: LazyLock<rayon::ThreadPool> =
+    LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
 
 type Triple = (TermId, TermId, TermId);
 
@@ -85,6 +92,7 @@ fn rules() -> impl Strategy<Value = Vec<RuleBody>> {
             label: "random".into(),
             heads: heads.collect(),
             body: Body { width: 4, atoms, conditions: Vec::new() },
+            negated: Vec::new(),
         }
     });
     prop::collection::vec(rule, 1..4)
@@ -150,34 +158,15 @@ fn class_rules() -> impl Strategy<Value = Vec<RuleBody>> {
     })
 }
 
-/// The closure, by trying every assignment of facts to atoms until nothing is new.
+/// The closure, by trying every assignment of facts to atoms until nothing is new. What rules negate is complete.
 pub fn naive_closure(facts: &BTreeSet<Triple>, rules: &[RuleBody]) -> BTreeSet<Triple> {
     let mut all = facts.clone();
     loop {
         let mut new = BTreeSet::new();
         for rule in rules {
-            let mut rows: Vec<HashMap<usize, TermId>> = vec![HashMap::new()];
-            for atom in &rule.body.atoms {
-                let mut next = Vec::new();
-                for row in &rows {
-                    for fact in &all {
-                        next.extend(unify(row, atom, fact));
-                    }
-                }
-                rows = next;
-            }
-            for row in &rows {
-                let value = |arg: Arg| match arg {
-                    Arg::Const(term) => term,
-                    Arg::Slot(slot) => row[&slot],
-                };
-                for head in &rule.heads {
-                    let fact = (value(head.subject), value(head.predicate), value(head.object));
-                    if fact.0.kind() != TermKind::Literal && fact.1.kind() == TermKind::Iri {
-                        new.insert(fact);
-                    }
-                }
-            }
+            let rows = naive_rows(Row::new(), &rule.body.atoms, &all);
+            let rows = rows.into_iter().filter(|row| !negation::is_excluded(rule, row, &all));
+            new.extend(rows.flat_map(|row| naive_heads(rule, &row)));
         }
         let before = all.len();
         all.extend(new);
@@ -187,7 +176,27 @@ pub fn naive_closure(facts: &BTreeSet<Triple>, rules: &[RuleBody]) -> BTreeSet<T
     }
 }
 
-fn unify(row: &HashMap<usize, TermId>, atom: &Atom, fact: &Triple) -> Option<HashMap<usize, TermId>> {
+/// Values by slot.
+type Row = HashMap<usize, TermId>;
+
+/// The extensions of a row for which facts match all atoms.
+fn naive_rows(row: Row, atoms: &[Atom], facts: &BTreeSet<Triple>) -> Vec<Row> {
+    atoms.iter().fold(vec![row], |rows, atom| {
+        rows.iter().flat_map(|row| facts.iter().filter_map(|fact| unify(row, atom, fact))).collect()
+    })
+}
+
+/// The facts that a rule derives from a row.
+fn naive_heads(rule: &RuleBody, row: &Row) -> Vec<Triple> {
+    let value = |arg: Arg| match arg {
+        Arg::Const(term) => term,
+        Arg::Slot(slot) => row[&slot],
+    };
+    let heads = rule.heads.iter().map(|head| (value(head.subject), value(head.predicate), value(head.object)));
+    heads.filter(|fact| fact.0.kind() != TermKind::Literal && fact.1.kind() == TermKind::Iri).collect()
+}
+
+fn unify(row: &Row, atom: &Atom, fact: &Triple) -> Option<Row> {
     let mut row = row.clone();
     for (arg, term) in [(atom.subject, fact.0), (atom.predicate, fact.1), (atom.object, fact.2)] {
         let expected = match arg {
@@ -216,6 +225,11 @@ struct Cluster {
     placement: Placement,
     /// Facts by rule.
     derived: Vec<u64>,
+    steps: Vec<Step>,
+    strata: u32,
+    /// All nodes give up in this round.
+    gives_up_in: Option<u32>,
+    give_up: Arc<AtomicBool>,
 }
 
 impl Cluster {
@@ -232,14 +246,14 @@ impl Cluster {
         staged: &BTreeSet<Triple>,
     ) -> Self {
         let rdf_type = Some(predicate(0));
-        let context = Context { single_node: nodes == 1, rdf_type, ..Context::default() };
+        let context = Context { single_node: nodes == 1, nodes: nodes as usize, rdf_type, ..Context::default() };
         let relations = (0..4).map(|number| Relation { graph: TermId::DEFAULT_GRAPH, predicate: predicate(number) });
         let read = rules.iter().flat_map(|rule| &rule.body.atoms).filter_map(Extent::of);
         let broadcast = relations.map(Extent::all).chain(read).filter(|_| broadcasts).collect();
-        let program = Arc::new(compile_program(&context, rules, &broadcast));
+        let program = Arc::new(compile_program(&context, rules, &broadcast).expect("stratified rules"));
         let holders = (0..SHARDS).map(|shard| NodeId(u64::from(shard) % nodes)).collect();
         let placement = Placement { version: 1, holders };
-        let mut cluster = Self { reasoners: Vec::new(), placement: placement.clone(), derived: vec![0; rules.len()] };
+        let mut cluster = Self::empty(placement.clone(), rules, mode);
         for me in 0..nodes {
             let shard_map = ShardMap::of_all_holders(NodeId(me), placement.clone());
             let base = cluster.base_of(NodeId(me), facts);
@@ -254,16 +268,26 @@ impl Cluster {
                 texts: Arc::clone(&texts),
                 facts_max: u64::MAX,
                 stop: Arc::default(),
+                give_up: Arc::clone(&cluster.give_up),
             };
             cluster.reasoners.push(Reasoner::new(setup).expect("sound programs"));
         }
         cluster
     }
 
+    fn empty(placement: Placement, rules: &[RuleBody], mode: &Mode) -> Self {
+        let (reasoners, derived, give_up) = (Vec::new(), vec![0; rules.len()], Arc::default());
+        Self { reasoners, placement, derived, steps: mode.steps(1), strata: 1, gives_up_in: None, give_up }
+    }
+
     /// Stages the copies of the facts that belong to a node, and ends the staging.
     fn stage(&self, node: NodeId, facts: &BTreeSet<Triple>, state: &mut State) {
-        static POOL: LazyLock<rayon::ThreadPool> =
-            LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
+        state.stage_all(self.columns(node, facts).take(), &POOL).expect("in memory");
+        state.finish_staging().expect("in memory");
+    }
+
+    /// The copies of the facts that belong to a node.
+    fn columns(&self, node: NodeId, facts: &BTreeSet<Triple>) -> StagedFacts {
         let mut staged = StagedFacts::default();
         for (s, p, o) in facts {
             let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: *p };
@@ -275,15 +299,14 @@ impl Cluster {
                 }
             }
         }
-        state.stage_all(staged.take(), &POOL).expect("in memory");
-        state.finish_staging().expect("in memory");
+        staged
     }
 
     fn base_of(&self, node: NodeId, facts: &BTreeSet<Triple>) -> Base {
         let mut state = State::new(&Base::default(), false, Spill::default()).expect("in memory");
         self.stage(node, facts, &mut state);
         let mut base = Base::default();
-        for (relation, copy, run) in state.added() {
+        for (relation, copy, run) in state.changes().expect("in memory").added {
             base.change(relation, |copies| copies[copy as usize].push(run));
         }
         base
@@ -291,11 +314,13 @@ impl Cluster {
 
     /// Runs rounds until no node is active; returns their number.
     fn run(&mut self) -> u32 {
-        for round in 1..200 {
+        let mut steps = self.steps.clone();
+        for round in 1..400 {
+            self.give_up.store(self.gives_up_in == Some(round), Ordering::Relaxed);
             let mut queue = VecDeque::new();
             let mut reports = Vec::new();
             for index in 0..self.reasoners.len() {
-                self.deliver(index, Event::Open(Round(round)), &mut queue, &mut reports);
+                self.deliver(index, Event::Open(Round(round), steps[0]), &mut queue, &mut reports);
             }
             // Messages overtake each other, in an order that each run repeats.
             let mut random = u64::from(round);
@@ -309,11 +334,16 @@ impl Cluster {
             for report in &reports {
                 self.derived.iter_mut().zip(&report.derived).for_each(|(all, more)| *all += more);
             }
-            if !reports.iter().any(|report| report.active) {
+            if reports.iter().any(|report| report.gave_up) {
+                steps = Step::recompute(self.strata).collect();
+            } else if !reports.iter().any(|report| report.active) {
+                steps.remove(0);
+            }
+            if steps.is_empty() {
                 return round;
             }
         }
-        panic!("no fixpoint after 200 rounds")
+        panic!("no fixpoint after 400 rounds")
     }
 
     fn deliver(
@@ -338,7 +368,7 @@ impl Cluster {
         let mut all = base.clone();
         let mut count = base.len();
         for reasoner in &mut self.reasoners {
-            for (relation, copy, run) in reasoner.added().expect("in memory") {
+            for (relation, copy, run) in reasoner.changes().expect("in memory").added {
                 if copy == wanted && run.mark != entail_model::Mark::Promoted {
                     for pair in run.to_vec().expect("in memory") {
                         let (s, o) = copy.pair(pair.0, pair.1);
@@ -423,6 +453,7 @@ fn what_is_found_first_is_broadcast_late() {
             object: Arg::Slot(object),
         }],
         body: Body { width: 3, atoms, conditions: Vec::new() },
+        negated: Vec::new(),
     };
     let rules = [
         rule(3, vec![atom(1, 0, 1), atom(1, 1, 2)], 2),
@@ -464,6 +495,7 @@ fn a_dense_relation_is_what_its_runs_would_be() {
             object: Arg::Slot(object),
         }],
         body: Body { width: 3, atoms, conditions: Vec::new() },
+        negated: Vec::new(),
     };
     let rules = [rule(vec![atom(1, 0, 1)], 0, 1), rule(vec![atom(2, 0, 1), atom(1, 1, 2)], 0, 2)];
     let edge = |from: u64, to: u64| (node_term(200 + from), predicate(1), node_term(200 + to));

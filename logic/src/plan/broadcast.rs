@@ -84,7 +84,8 @@ impl Derived {
     /// no rule derives: every instance has fired by then, and its head is at its home when the second round begins.
     pub fn is_found_first(&self, rules: &[RuleBody], extent: &Extent) -> bool {
         let is_constant = |atom: &Atom| Extent::of(atom).is_some_and(|read| !self.may_have(&read));
-        deriving(rules, extent).all(|rule| rule.body.atoms.iter().all(is_constant))
+        let negated = |rule: &RuleBody| rule.negated.iter().flat_map(|negated| &negated.atoms).all(is_constant);
+        deriving(rules, extent).all(|rule| rule.body.atoms.iter().all(is_constant) && negated(rule))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The compiler makes only plans that pass: a plan that fails is damaged, and would index beyond its own columns.
 
-use super::{Arg, Extent, Op, Plan, Program, Route, Side, Sink, Slot};
+use super::{Arg, Extent, Op, Plan, Program, Route, RulePlans, Side, Sink, Slot};
 use entail_model::Fault;
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ impl Plan {
                     return Err(Fault::corrupt("a plan that intersects invalid lists"));
                 }
                 Op::Match { .. } | Op::Intersect { .. } => bound.extend(op.slots()),
-                Op::Resolve { .. } | Op::Filter(_) => {}
+                Op::Resolve { .. } | Op::Filter(_) | Op::AntiMatch { .. } => {}
             }
         }
         Ok(())
@@ -49,7 +49,7 @@ impl Plan {
             slots.extend_from_slice(&stage.live);
             match &stage.route {
                 Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot) => slots.push(*slot),
-                Route::Everywhere | Route::Shard(_) | Route::Broadcast => {}
+                Route::Everywhere | Route::Shard(_) | Route::Broadcast | Route::Next => {}
             }
             slots.extend(stage.ops.iter().flat_map(Op::slots));
         }
@@ -85,7 +85,7 @@ impl Program {
     /// `Corrupt`.
     pub fn check(&self) -> Result<(), Fault> {
         for (index, rule) in self.rules.iter().enumerate() {
-            for plan in rule.deltas.iter().chain([&rule.full]) {
+            for plan in rule.plans() {
                 plan.check()?;
                 if !matches!(plan.sink, Sink::Emit { rule, .. } if rule == index) {
                     return Err(Fault::corrupt(format!("a plan of rule {index} that emits other facts")));
@@ -95,6 +95,7 @@ impl Program {
                 }
             }
         }
+        self.check_strata()?;
         let plans = || self.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
         let derives = |extent: &Extent| plans().any(|plan| plan.may_derive(extent));
         if let Some(extent) = self.broadcast.iter().find(|extent| derives(extent)) {
@@ -118,12 +119,34 @@ impl Program {
         }
         Ok(())
     }
+
+    /// Is each rule in one stratum?
+    fn check_strata(&self) -> Result<(), Fault> {
+        let mut rules: Vec<usize> = self.strata.iter().flat_map(|stratum| stratum.rules.iter().copied()).collect();
+        rules.sort_unstable();
+        let are_once = rules.into_iter().eq(0..self.rules.len());
+        let are_below = self.strata.iter().enumerate().all(|(number, stratum)| stratum.recompute_from <= number);
+        if are_once && are_below { Ok(()) } else { Err(Fault::corrupt("strata that do not fit their rules")) }
+    }
+
+    /// Do rows that are tested at each node visit this number of nodes?
+    ///
+    /// # Errors
+    /// `Corrupt`: the program was compiled for another number.
+    pub fn check_nodes(&self, nodes: usize) -> Result<(), Fault> {
+        let steps = |plan: &Plan| plan.stages.iter().filter(|stage| stage.route == Route::Next).count();
+        let mut steps = self.rules.iter().flat_map(RulePlans::plans).map(steps);
+        match steps.find(|steps| ![0, nodes.saturating_sub(1)].contains(steps)) {
+            Some(_) => Err(Fault::corrupt(format!("a program for another number of nodes than {nodes}"))),
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Atom, GraphScope, Program, RulePlans, Stage, View};
+    use crate::plan::{Atom, GraphScope, Program, RulePlans, Stage, Stratum, View};
     use entail_model::{Direction, Reason, TermId};
 
     fn plan(routes: &[Route], gathered: Slot) -> Plan {
@@ -190,11 +213,36 @@ mod tests {
             let mut full = plan(&[Route::Everywhere], 0);
             full.stages[0].ops = ops.to_vec();
             full.sink = Sink::Emit { rule: 0, heads: Vec::new() };
-            let rules = vec![RulePlans { label: String::new(), full, deltas: Vec::new() }];
-            Program { rules, rdf_type: None, broadcast: Vec::new(), broadcast_late: Vec::new() }.check()
+            let (deltas, rederive, negated) = (Vec::new(), Vec::new(), Vec::new());
+            let rules = vec![RulePlans { label: String::new(), full, deltas, rederive, negated }];
+            let strata = vec![Stratum { rules: vec![0], recompute_from: 0 }];
+            Program { rules, strata, ..Program::default() }.check()
         };
         assert_eq!(check(std::slice::from_ref(&first)), Ok(()));
         let refused = check(&[first, Op::Intersect { slot: 1, sides }]);
         assert_eq!(refused.expect_err("lists").reason, Reason::Corrupt);
+    }
+
+    #[test]
+    fn each_rule_is_in_one_stratum() {
+        let rule = |number| {
+            let full = Plan { sink: Sink::Emit { rule: number, heads: Vec::new() }, ..plan(&[Route::Everywhere], 0) };
+            let (deltas, rederive, negated) = (Vec::new(), Vec::new(), Vec::new());
+            RulePlans { label: String::new(), full, deltas, rederive, negated }
+        };
+        let check = |strata: &[(&[usize], usize)]| {
+            let stratum = |(rules, recompute_from): &(&[usize], usize)| Stratum {
+                rules: rules.to_vec(),
+                recompute_from: *recompute_from,
+            };
+            let (rules, strata) = (vec![rule(0), rule(1)], strata.iter().map(stratum).collect());
+            Program { rules, strata, ..Program::default() }.check().map_err(|fault| fault.reason)
+        };
+        assert_eq!(check(&[(&[1], 0), (&[0], 1)]), Ok(()));
+        let damaged: [&[(&[usize], usize)]; 5] =
+            [&[], &[(&[0], 0)], &[(&[0, 1], 0), (&[1], 1)], &[(&[0, 1, 2], 0)], &[(&[0, 1], 1)]];
+        for strata in damaged {
+            assert_eq!(check(strata), Err(Reason::Corrupt), "{strata:?}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! From atoms and conditions to plans: `builder` orders the atoms of one body, `rules` has the plans of a program.
 
 mod builder;
+mod negation;
 mod rules;
 
-pub use rules::compile_program;
 pub(super) use rules::hub;
+pub use rules::{compile_maintenance, compile_program};
 
 use super::{Arg, Atom, Condition, Head, Plan, Sink, Slot, View};
 use builder::Builder;
@@ -24,6 +25,8 @@ pub struct RelationStats {
 pub struct Context {
     /// Does one node hold every shard, so that no row needs to move?
     pub single_node: bool,
+    /// The number of nodes that hold shards: rows that are tested at each of them visit all. Only rules with NOT need it.
+    pub nodes: usize,
     /// The id of `rdf:type`, whose objects are scattered.
     pub rdf_type: Option<TermId>,
     /// The sizes of all relations.
@@ -44,7 +47,7 @@ impl Context {
 }
 
 /// A body: the atoms and conditions that a plan must match.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Body {
     pub width: usize,
     pub atoms: Vec<Atom>,
@@ -52,11 +55,24 @@ pub struct Body {
 }
 
 /// A rule in terms of slots.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RuleBody {
     pub label: String,
     pub body: Body,
     pub heads: Vec<Head>,
+    /// The NOTs of the rule. The body's width counts their slots too.
+    pub negated: Vec<NegatedBody>,
+}
+
+/// The atoms and conditions of a NOT: a row of the body stays if no facts match all atoms, with the row's values, under which
+/// all conditions are true.
+///
+/// Its *local* slots are those that no atom of the body has. No other NOT of the rule has them, and a condition with one is
+/// decided by ids. All atoms can be evaluated at one home: see `negation`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NegatedBody {
+    pub atoms: Vec<Atom>,
+    pub conditions: Vec<Condition>,
 }
 
 /// The plan of a query's basic graph pattern: its answers are the bag of `output` rows.

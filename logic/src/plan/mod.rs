@@ -12,18 +12,24 @@
 //! - the row is at home(v) and v is the atom's subject: the forward copy has all facts of v;
 //! - the row is at home(v) and v is the object, not scattered: the inverse copy has all facts of v;
 //! - the row is everywhere (stage 0, or routed to all): either copy, and each node meets its own facts.
+//!
+//! An [`Op::AntiMatch`] drops the rows for which its atoms have facts. It runs where all facts of a row's atoms are, or at
+//! each node in turn ([`Route::Next`]): a row that some node drops is gone, and a row that is left has no match anywhere.
 
 pub mod broadcast;
 mod check;
 pub mod compile;
 pub mod extent;
 pub mod lower;
+pub mod strata;
 
 pub use extent::Extent;
+pub use strata::Stratum;
 
 use entail_model::{Direction, Relation, ShardId, TermId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// A variable's column within a plan.
 pub type Slot = usize;
@@ -105,8 +111,12 @@ pub enum View {
     All,
     /// Facts that were known before this step: `Old` and `Delta` together are `All`.
     Old,
-    /// Facts that are new in this step.
+    /// Facts that are new in this step; while facts are deleted, those that the step before has deleted.
     Delta,
+    /// Facts that the attempt has deleted, some of which may be derived again.
+    Deleted,
+    /// Facts that the attempt has added.
+    Added,
     /// All facts of a relation that is [broadcast](Program::broadcast), from every node.
     Broadcast,
 }
@@ -123,6 +133,10 @@ pub enum Op {
     Resolve { slot: Slot },
     /// Keeps the rows for which the expression's effective boolean value is true.
     Filter(Condition),
+    /// Drops each row for which all sides have matching local facts, with values of the slots that the row does not bind,
+    /// the same in all sides, under which all conditions are true. The sides are read in this order, all facts of each.
+    /// Binds nothing. Without sides, only the conditions decide.
+    AntiMatch { sides: Vec<Side>, conditions: Vec<Condition> },
 }
 
 impl Op {
@@ -133,20 +147,24 @@ impl Op {
             Self::Intersect { slot, sides } => sides.iter().flat_map(|side| side.atom.slots()).chain([*slot]).collect(),
             Self::Resolve { slot } => vec![*slot],
             Self::Filter(condition) => condition.slots(),
+            Self::AntiMatch { sides, conditions } => {
+                let of_sides = sides.iter().flat_map(|side| side.atom.slots());
+                of_sides.chain(conditions.iter().flat_map(Condition::slots)).collect()
+            }
         }
     }
 
-    /// The atom that determines the home of the operator's facts, with its copy, if the operator reads facts.
+    /// The atom that determines the home of the operator's rows, with its copy, if each row has a fact of the operator.
     pub fn leading(&self) -> Option<(&Atom, Direction)> {
         match self {
             Self::Match { atom, copy, .. } => Some((atom, *copy)),
             Self::Intersect { sides, .. } => sides.first().map(|side| (&side.atom, side.copy)),
-            Self::Resolve { .. } | Self::Filter(_) => None,
+            Self::Resolve { .. } | Self::Filter(_) | Self::AntiMatch { .. } => None,
         }
     }
 }
 
-/// One of the lists that are [intersected](Op::Intersect): the facts of one relation with a key.
+/// The facts of an atom, in one copy: of an [intersection](Op::Intersect), those of one relation with a key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Side {
     pub atom: Atom,
@@ -184,6 +202,9 @@ pub enum Route {
     Texts(Slot),
     /// Rows of the stage before, each at every node.
     Broadcast,
+    /// Rows of the stage before, each at the node after its own, in the order of the nodes that take part; the first node
+    /// follows the last. One stage less than there are nodes takes a row to all of them.
+    Next,
 }
 
 /// A route and the operators after it.
@@ -236,12 +257,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The atoms of a rule's plan, with the copy and the facts of it that each reads: rules intersect nothing.
+    /// The atoms of a rule's plan, negated ones included, with the copy and the facts of it that each reads: rules
+    /// intersect nothing.
     pub fn matches(&self) -> impl Iterator<Item = (&Atom, Direction, View)> {
         let ops = self.stages.iter().flat_map(|stage| &stage.ops);
-        ops.filter_map(|op| match op {
-            Op::Match { atom, copy, view } => Some((atom, *copy, *view)),
-            Op::Intersect { .. } | Op::Resolve { .. } | Op::Filter(_) => None,
+        ops.flat_map(|op| {
+            let (matched, sides) = match op {
+                Op::Match { atom, copy, view } => (Some((atom, *copy, *view)), &[][..]),
+                Op::AntiMatch { sides, .. } => (None, &sides[..]),
+                Op::Intersect { .. } | Op::Resolve { .. } | Op::Filter(_) => (None, &[][..]),
+            };
+            matched.into_iter().chain(sides.iter().map(|side| (&side.atom, side.copy, View::All)))
         })
     }
 }
@@ -255,9 +281,33 @@ pub struct RulePlans {
     pub full: Plan,
     /// One plan per body atom, which reads its delta.
     pub deltas: Vec<Plan>,
+    /// One plan per head, for changes that delete facts: finds those of the head's deleted facts that the rule derives.
+    pub rederive: Vec<Plan>,
+    /// The plans for changes of the facts that the rule negates: one per atom, NOT by NOT.
+    pub negated: Vec<NegatedPlans>,
+}
+
+/// The plans for changes of the facts of one negated atom, all of which belong to lower strata.
+///
+/// Each reads the atom positively, and the atoms outside of any NOT with [`View::All`]. The other atoms of the NOT are left
+/// out, so each plan finds every row that is concerned, and possibly more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NegatedPlans {
+    /// For facts of the atom that were [added](View::Added), while `All` are the facts before the change, those that go
+    /// included: finds the heads that may have lost an instance because the NOT has a solution now. No NOT is tested.
+    pub appeared: Plan,
+    /// For facts of the atom that were [deleted](View::Deleted), while `All` are the facts after the change: finds the heads
+    /// that may have a new instance because the NOT has lost a solution. Every NOT of the rule is tested over `All`.
+    pub disappeared: Plan,
 }
 
 impl RulePlans {
+    /// Every plan of the rule.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        let negated = self.negated.iter().flat_map(|plans| [&plans.appeared, &plans.disappeared]);
+        self.deltas.iter().chain(&self.rederive).chain([&self.full]).chain(negated)
+    }
+
     /// Can the rule be evaluated without moving rows between nodes? A rule that reads broadcast relations can, once no
     /// staged facts are new.
     pub fn is_local(&self) -> bool {
@@ -267,6 +317,33 @@ impl RulePlans {
     /// Does this atom's delta move rows between nodes, or does the rule move rows for any other?
     pub fn ships(&self, pivot: usize) -> bool {
         !self.is_local() || self.deltas[pivot].stages.len() > 1
+    }
+
+    /// The plan over everything, or the one with this pivot: a body atom; after those, a head that is derived again; after
+    /// those, a negated atom with facts that appeared; after those, one with facts that disappeared.
+    pub fn plan(&self, pivot: Option<usize>) -> Option<&Plan> {
+        let Some(pivot) = pivot else { return Some(&self.full) };
+        let appeared = self.negated.iter().map(|plans| &plans.appeared);
+        let disappeared = self.negated.iter().map(|plans| &plans.disappeared);
+        self.deltas.iter().chain(&self.rederive).chain(appeared).chain(disappeared).nth(pivot)
+    }
+
+    /// The pivots of the heads that are derived again.
+    pub fn rederived(&self) -> Range<usize> {
+        let first = self.deltas.len();
+        first..first + self.rederive.len()
+    }
+
+    /// The pivots of the negated atoms with facts that appeared.
+    pub fn appeared(&self) -> Range<usize> {
+        let first = self.rederived().end;
+        first..first + self.negated.len()
+    }
+
+    /// The pivots of the negated atoms with facts that disappeared.
+    pub fn disappeared(&self) -> Range<usize> {
+        let first = self.appeared().end;
+        first..first + self.negated.len()
     }
 
     fn reads_broadcast(&self) -> bool {
@@ -292,12 +369,23 @@ pub struct Program {
     /// The rules that read them everywhere are *late*: they fire from the second round on, and once over everything.
     /// All extents of one relation are broadcast together.
     pub broadcast_late: Vec<Extent>,
+    /// The rules by stratum: each rule is in one, and is evaluated when the strata before it are complete.
+    pub strata: Vec<Stratum>,
 }
 
 impl Program {
     /// The copies of broadcast relations that plans read.
     pub fn broadcast_copies(&self) -> BTreeSet<(Extent, Direction)> {
         self.rules.iter().flat_map(RulePlans::broadcast_copies).collect()
+    }
+
+    /// The number of the stratum of each rule.
+    pub fn strata_of_rules(&self) -> Vec<usize> {
+        let mut strata = vec![0; self.rules.len()];
+        for (number, stratum) in self.strata.iter().enumerate() {
+            stratum.rules.iter().for_each(|rule| strata[*rule] = number);
+        }
+        strata
     }
 
     /// Does the rule derive facts that are broadcast late?
@@ -313,7 +401,7 @@ impl Program {
 
     /// The number of exchange levels that the first round of these rules needs: one for heads, plus one per row exchange.
     pub fn levels(&self) -> usize {
-        let plans = self.rules.iter().flat_map(|rule| rule.deltas.iter().chain([&rule.full]));
+        let plans = self.rules.iter().flat_map(RulePlans::plans);
         plans.map(|plan| plan.stages.len()).max().unwrap_or(1)
     }
 

@@ -1,34 +1,35 @@
 //! From a parsed text to rules: refuses what this version does not evaluate, checks the rest, and writes blank nodes of
 //! bodies as variables.
 
+use super::names::Names;
 use super::rule::{Filter, Rule, RuleSet};
-use super::{Ast, condition, wellformed};
+use super::{Ast, condition, negation, stratify, wellformed};
 use entail_model::Fault;
-use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
-use entail_syntax::ast::{Blank, BodyElement, Node, Pattern, RuleText, Value};
-use oxrdf::{BlankNode, NamedOrBlankNode, Term, Triple, Variable};
-use std::collections::{HashMap, HashSet};
+use entail_syntax::ast::{Blank, BodyElement, Pattern, RuleText, Value};
+use oxrdf::{BlankNode, NamedOrBlankNode, Term, Triple};
 
 /// The version of the language that `VERSION` may ask for.
 const VERSION: &str = "1.2";
 
-/// Checks scope and well-formedness of a text, and turns it into rules.
-///
-/// The rules that this version evaluates are positive, so they need no strata.
+/// Checks scope, well-formedness and stratification of a text, and turns it into rules. Rules without NOT need no strata.
 ///
 /// # Errors
 /// `Unsupported`, `Syntax` and `LimitExceeded`, as in [`super::parse`].
 pub fn check(ast: Ast) -> Result<RuleSet, Fault> {
-    let Ast { document, fingerprint } = ast;
+    let Ast { document, fingerprint } = &ast;
     if let Some((version, spot)) = document.versions.iter().find(|(version, _)| version != VERSION) {
         return Err(spot.unsupported(format!("VERSION \"{version}\"")));
     }
     if let Some((_, spot)) = document.imports.first() {
         return Err(spot.unsupported("IMPORTS"));
     }
-    let data = document.data.iter().map(|triple| fact(triple, fingerprint)).collect::<Result<_, _>>()?;
+    let data = document.data.iter().map(|triple| fact(triple, *fingerprint)).collect::<Result<_, _>>()?;
     let rules = document.rules.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
-    Ok(RuleSet { rules: rules.into_iter().flatten().collect(), data })
+    let rules: Vec<Rule> = rules.into_iter().flatten().collect();
+    if rules.iter().any(|rule| !rule.negated.is_empty()) {
+        stratify::check_stratified(&ast)?;
+    }
+    Ok(RuleSet { rules, data })
 }
 
 /// One rule; `None` if it has no head.
@@ -41,9 +42,10 @@ fn rule(text: &RuleText) -> Result<Option<Rule>, Fault> {
     let mut names = Names::new(text);
     let mut rule = Rule {
         name: text.name.clone(),
-        head: text.head.iter().map(|pattern| names.pattern(pattern)).collect(),
+        head: Vec::new(),
         body: Vec::new(),
         filters: Vec::new(),
+        negated: Vec::new(),
         line: text.spot.line.into(),
         column: text.spot.column.into(),
         text: text.text.clone(),
@@ -54,9 +56,12 @@ fn rule(text: &RuleText) -> Result<Option<Rule>, Fault> {
             BodyElement::Filter(filter) => {
                 rule.filters.push(Filter { expression: condition::lower(&filter.expression)? });
             }
-            BodyElement::Negation(_) | BodyElement::Assignment { .. } => unreachable!("out of scope, so refused above"),
+            BodyElement::Negation(negation) => negation::add(&mut rule, negation, &mut names)?,
+            BodyElement::Assignment { .. } => unreachable!("out of scope, so refused above"),
         }
     }
+    rule.head = text.head.iter().map(|pattern| names.pattern(pattern)).collect();
+    negation::finish(&mut rule, text)?;
     Ok(Some(rule))
 }
 
@@ -65,11 +70,15 @@ fn check_scope(rule: &RuleText) -> Result<(), Fault> {
     if let Some(spot) = rule.base_only {
         return Err(spot.unsupported("WHERE DATA"));
     }
-    rule.body.iter().try_for_each(|element| match element {
+    check_elements(rule, &rule.body)
+}
+
+fn check_elements(rule: &RuleText, elements: &[BodyElement]) -> Result<(), Fault> {
+    elements.iter().try_for_each(|element| match element {
         BodyElement::Pattern(pattern) => check_triple(pattern, Side::Body),
         BodyElement::Filter(filter) => condition::check(rule, &filter.expression),
         BodyElement::Negation(negation) if negation.base_only.is_some() => Err(negation.spot.unsupported("NOT DATA")),
-        BodyElement::Negation(negation) => Err(negation.spot.unsupported("NOT")),
+        BodyElement::Negation(negation) => check_elements(rule, &negation.inner),
         BodyElement::Assignment { spot, .. } => Err(spot.unsupported("SET")),
     })
 }
@@ -142,58 +151,4 @@ fn labelled(blank: &Blank, fingerprint: u64) -> BlankNode {
         Blank::Label(label) => format!("srl{fingerprint:016x}b{label}"),
         Blank::Fresh(number) => format!("srl{fingerprint:016x}n{number}"),
     })
-}
-
-/// The variables of one rule: those of the text, and those that replace blank nodes.
-struct Names<'r> {
-    taken: HashSet<&'r str>,
-    blanks: HashMap<&'r Blank, Variable>,
-    next: u32,
-}
-
-impl<'r> Names<'r> {
-    fn new(rule: &'r RuleText) -> Self {
-        let mut taken = HashSet::new();
-        for element in &rule.body {
-            if let BodyElement::Pattern(pattern) = element {
-                pattern.walk(&mut |node| taken.extend(node.variable().map(Variable::as_str)));
-            }
-        }
-        Self { taken, blanks: HashMap::new(), next: 0 }
-    }
-
-    fn pattern(&mut self, pattern: &'r Pattern) -> TriplePattern {
-        let predicate = match &pattern.predicate.value {
-            Value::Iri(iri) => NamedNodePattern::NamedNode(iri.clone()),
-            Value::Variable(variable) => NamedNodePattern::Variable(variable.clone()),
-            Value::Literal(_) | Value::Blank(_) | Value::Triple(_) => unreachable!("the grammar has no such predicate"),
-        };
-        TriplePattern { subject: self.term(&pattern.subject), predicate, object: self.term(&pattern.object) }
-    }
-
-    fn term(&mut self, node: &'r Node) -> TermPattern {
-        match &node.value {
-            Value::Iri(iri) => iri.clone().into(),
-            Value::Literal(literal) => literal.clone().into(),
-            Value::Variable(variable) => variable.clone().into(),
-            Value::Blank(blank) => self.blank(blank).into(),
-            Value::Triple(triple) => self.pattern(triple).into(),
-        }
-    }
-
-    fn blank(&mut self, blank: &'r Blank) -> Variable {
-        if let Some(variable) = self.blanks.get(blank) {
-            return variable.clone();
-        }
-        let name = loop {
-            let name = format!("_b{}", self.next);
-            self.next += 1;
-            if !self.taken.contains(name.as_str()) {
-                break name;
-            }
-        };
-        let variable = Variable::new_unchecked(name);
-        self.blanks.insert(blank, variable.clone());
-        variable
-    }
 }

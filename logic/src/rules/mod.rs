@@ -12,6 +12,8 @@
 
 mod check;
 mod condition;
+mod names;
+mod negation;
 mod print;
 mod rule;
 mod stratify;
@@ -24,8 +26,8 @@ pub use check::check;
 pub use entail_syntax::Spot;
 pub use entail_syntax::algebra::{NamedNodePattern, TermPattern, TriplePattern};
 pub use print::expression_text;
-pub use rule::{Filter, Rule, RuleSet};
-pub use stratify::check_stratified;
+pub use rule::{Filter, Negated, Rule, RuleSet};
+pub use stratify::{check_stratified, describe_cycle};
 pub use wellformed::check_wellformed;
 
 use entail_model::term::HashKey;

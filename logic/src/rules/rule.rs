@@ -13,7 +13,8 @@ pub struct RuleSet {
     pub data: Vec<Triple>,
 }
 
-/// One rule: whenever all of `body` matches and all of `filters` are true, all of `head` holds.
+/// One rule: whenever all of `body` matches, all of `filters` are true and none of `negated` has a solution, all of `head`
+/// holds.
 ///
 /// Invariants: head and body have only variables and ground terms (triple terms included), no blank nodes;
 /// subjects are IRIs or variables; each variable of the head and of the filters occurs in the body. A rule without
@@ -29,11 +30,24 @@ pub struct Rule {
     /// rule as written.
     pub body: Vec<TriplePattern>,
     pub filters: Vec<Filter>,
+    pub negated: Vec<Negated>,
     /// The position of the rule in the text, counted from one.
     pub line: u64,
     pub column: u64,
     /// The rule as written, without comments, with one space for each stretch of white space.
     pub text: String,
+}
+
+/// A `NOT {...}`: patterns and filters that together have no solution under the values that the body gives to its own
+/// variables.
+///
+/// Invariants: there is at least one pattern. A variable that the body does not bind before the NOT is *local*: it occurs in
+/// no pattern of the body. All patterns can be evaluated at one home (module `negation`), and a filter with a local
+/// variable is decided by ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Negated {
+    pub patterns: Vec<TriplePattern>,
+    pub filters: Vec<Filter>,
 }
 
 /// A condition on the variables of a body. An error in it counts as false, as in SPARQL.

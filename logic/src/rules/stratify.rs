@@ -5,6 +5,7 @@
 //! rule that makes new terms. The condition: no cycle of dependencies contains a closed one.
 
 use super::{Ast, unify};
+use crate::dependencies::{self, Cycle, Dependency};
 use entail_model::Fault;
 use entail_syntax::ast::{BodyElement, Node, Pattern, RuleText, Value};
 use std::collections::HashMap;
@@ -14,29 +15,43 @@ const COMPARISONS_MAX: usize = 20_000_000;
 /// The most dependencies that are kept; a text with more is too large.
 const DEPENDENCIES_MAX: usize = 2_000_000;
 
+/// The most rules of a cycle that a fault names.
+const CYCLE_RULES_SHOWN: usize = 10;
+
 /// Checks the stratification condition, for the whole language.
 ///
 /// # Errors
 /// `Syntax` at a rule that needs its own results first; `LimitExceeded` for very large texts.
 pub fn check_stratified(ast: &Ast) -> Result<(), Fault> {
-    let graph = Dependencies::of(ast)?;
-    let component = components(&graph.edges);
-    for (rule, edges) in graph.edges.iter().enumerate() {
-        if let Some(edge) = edges.iter().find(|edge| edge.closed && component[edge.to] == component[rule]) {
-            return Err(unstratified(&ast.document.rules[rule], &ast.document.rules[edge.to]));
-        }
-    }
-    Ok(())
+    let needs = Needs::of(ast)?;
+    dependencies::strata(&needs.of_rules).map(drop).map_err(|cycle| unstratified(&ast.document.rules, &cycle))
 }
 
-fn unstratified(rule: &RuleText, needed: &RuleText) -> Fault {
-    let why = if makes_terms(rule) { "makes new terms" } else { "has a NOT" };
-    let from = if std::ptr::eq(rule, needed) {
-        "its own results".to_owned()
-    } else {
-        format!("the results of the rule at {}:{}, which depends on it", needed.spot.line, needed.spot.column)
-    };
-    rule.spot.syntax(format!("no stratification: this rule {why}, so it would have to wait for {from}"))
+/// The fault of a cycle, at its first rule.
+fn unstratified(rules: &[RuleText], Cycle(cycle): &Cycle) -> Fault {
+    let first = &rules[cycle[0]];
+    let why = if makes_terms(first) { "makes new terms" } else { "has a NOT" };
+    let steps = describe_cycle(cycle.iter().map(|rule| described(&rules[*rule])));
+    first
+        .spot
+        .syntax(format!("no stratification: this rule {why}, so it would have to wait for its own results{steps}"))
+}
+
+/// The steps of a cycle, from a rule that needs all results of the next one; nothing if there is only one rule.
+pub fn describe_cycle(rules: impl ExactSizeIterator<Item = String>) -> String {
+    let (count, mut rules) = (rules.len(), rules.take(CYCLE_RULES_SHOWN));
+    let Some(first) = rules.next().filter(|_| count > 1) else { return String::new() };
+    let mut steps = format!(": {first} needs all results of ");
+    rules.for_each(|rule| steps += &format!("{rule}, which needs results of "));
+    steps + &if count > CYCLE_RULES_SHOWN { format!("{} more", count - CYCLE_RULES_SHOWN) } else { first }
+}
+
+/// A rule's name, if it has one, and its position.
+fn described(rule: &RuleText) -> String {
+    match &rule.name {
+        Some(name) => format!("the rule {name} at {}", rule.spot),
+        None => format!("the rule at {}", rule.spot),
+    }
 }
 
 /// Is the rule a "run-once rule": has it SET, or does its head make blank nodes or triple terms?
@@ -52,22 +67,16 @@ fn makes_terms(rule: &RuleText) -> bool {
         || rule.head.iter().flat_map(Pattern::nodes).any(makes)
 }
 
-/// A dependency: one rule reads facts that another one derives.
-struct Edge {
-    to: usize,
-    closed: bool,
-}
-
 /// The dependencies of each rule.
-struct Dependencies {
-    edges: Vec<Vec<Edge>>,
+struct Needs {
+    of_rules: Vec<Vec<Dependency>>,
 }
 
-impl Dependencies {
+impl Needs {
     fn of(ast: &Ast) -> Result<Self, Fault> {
         let heads = Heads::of(ast);
         let (mut comparisons, mut count) = (0, 0);
-        let mut edges = Vec::with_capacity(ast.document.rules.len());
+        let mut of_rules = Vec::with_capacity(ast.document.rules.len());
         for rule in &ast.document.rules {
             let mut found: HashMap<usize, bool> = HashMap::new();
             for (pattern, closed) in reads(rule) {
@@ -86,11 +95,11 @@ impl Dependencies {
             if comparisons > COMPARISONS_MAX || count > DEPENDENCIES_MAX {
                 return Err(rule.spot.limit("the rules up to here depend on each other in too many ways"));
             }
-            let mut found: Vec<_> = found.into_iter().map(|(to, closed)| Edge { to, closed }).collect();
-            found.sort_unstable_by_key(|edge| edge.to);
-            edges.push(found);
+            let mut found: Vec<_> = found.into_iter().map(|(to, closed)| Dependency { to, closed }).collect();
+            found.sort_unstable_by_key(|need| need.to);
+            of_rules.push(found);
         }
-        Ok(Self { edges })
+        Ok(Self { of_rules })
     }
 }
 
@@ -145,48 +154,4 @@ impl<'r> Heads<'r> {
         };
         named.into_iter().flatten().chain(other)
     }
-}
-
-/// For each vertex the number of its strongly connected component (Kosaraju's algorithm, without recursion).
-fn components(edges: &[Vec<Edge>]) -> Vec<usize> {
-    const NONE: usize = usize::MAX;
-    let mut backward = vec![Vec::new(); edges.len()];
-    for (from, edges) in edges.iter().enumerate() {
-        edges.iter().for_each(|edge| backward[edge.to].push(from));
-    }
-    let mut component = vec![NONE; edges.len()];
-    for (number, start) in finished(edges).into_iter().rev().enumerate() {
-        let mut open = vec![start];
-        while let Some(vertex) = open.pop() {
-            if component[vertex] == NONE {
-                component[vertex] = number;
-                open.extend(&backward[vertex]);
-            }
-        }
-    }
-    component
-}
-
-/// The vertices in the order in which a depth-first walk leaves them.
-fn finished(edges: &[Vec<Edge>]) -> Vec<usize> {
-    let mut order = Vec::with_capacity(edges.len());
-    let mut seen = vec![false; edges.len()];
-    for start in 0..edges.len() {
-        if std::mem::replace(&mut seen[start], true) {
-            continue;
-        }
-        let mut path = vec![(start, 0)];
-        while let Some((vertex, next)) = path.last_mut() {
-            match edges[*vertex].get(*next) {
-                Some(edge) => {
-                    *next += 1;
-                    if !std::mem::replace(&mut seen[edge.to], true) {
-                        path.push((edge.to, 0));
-                    }
-                }
-                None => order.extend(path.pop().map(|(vertex, _)| vertex)),
-            }
-        }
-    }
-    order
 }

@@ -1,8 +1,12 @@
 //! Which messages of an attempt are taken, depending on the attempts that the store knows.
 
 use super::*;
+use crate::staged;
+use entail_logic::fixpoint::StagedEffect;
 use entail_model::term::HashKey;
 use entail_model::{Direction, Relation, ShardCount, TermId};
+use entail_proto::convert;
+use entail_proto::internal::{StageRequest, StagedBlock};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -57,7 +61,7 @@ fn a_late_message_does_not_open_what_is_decided() {
 fn facts_are_staged_only_on_the_epoch_that_the_attempt_builds_on() {
     let node = Node::new();
     assert_eq!(node.stage(3, 1), Err(Reason::EpochUnavailable));
-    node.context.store.seal(Attempt(3), Sealed::default()).expect("room");
+    node.context.store.seal(Attempt(3), entail_logic::fixpoint::Changes::default()).expect("room");
     assert_eq!(node.open(4).err(), Some(Reason::Fenced), "the outcome of 3 is not known");
     node.attempts.decide(&node.context, Attempt(3), Some(Epoch(1))).expect("it is sealed");
     assert_eq!(node.stage(4, 0), Err(Reason::EpochUnavailable));
@@ -94,13 +98,13 @@ fn what_was_staged_is_handed_on_once() {
     let open = node.open(3).expect("the first attempt");
     let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
     let facts = [(TermId(8), TermId(12))];
-    let add = |columns: &mut StagedFacts| {
-        columns.add(relation, &Direction::BOTH, facts.into_iter());
-        Ok(())
+    let add = |intake: &mut Intake<'_>| {
+        intake.facts((None, StagedEffect::Added), (relation, &Direction::BOTH), facts.into_iter())
     };
     open.stage(&node.context, Epoch(0), 0, add).expect("it fits");
     let base = node.context.store.latest();
-    let finish = |rebuild| lock(&open.staging).finish(&node.context, &base, 1, rebuild).map_err(|fault| fault.reason);
+    let finish =
+        |rebuild| lock(&open.staging).finish(&node.context, &base, 1, rebuild).map(drop).map_err(|fault| fault.reason);
     assert_eq!(finish(true).err(), Some(Reason::Internal), "facts were staged for a rebuild");
     assert_eq!(finish(false).err(), Some(Reason::Internal), "they are not here any more");
 }
@@ -110,7 +114,7 @@ fn a_round_that_is_asked_for_again_does_not_begin_again() {
     let node = Node::new();
     let open = node.open(1).expect("the first attempt");
     let ask = |round: u32| {
-        open.start_round(&node.context, Round(round), None).expect("there is room");
+        open.start_round(&node.context, (Round(round), Step::default()), None).expect("there is room");
         lock(&open.underway).as_ref().map(|underway| (underway.round, underway.began))
     };
     let first = ask(1).expect("it begins");
@@ -120,4 +124,30 @@ fn a_round_that_is_asked_for_again_does_not_begin_again() {
     assert_eq!(ask(1), None, "the answer was lost, not the round");
     let (round, began) = ask(2).expect("it begins");
     assert!(round == Round(2) && began > first.1);
+}
+
+#[test]
+fn a_message_that_is_damaged_is_refused() {
+    let relation = Relation { graph: TermId::DEFAULT_GRAPH, predicate: TermId(4) };
+    let whole = convert::staged_block(relation, &[Direction::Forward], &[(TermId(8), TermId(12))]);
+    let cut = StagedBlock { pairs: whole.pairs.slice(..15), ..whole.clone() };
+    let added = |block: &StagedBlock| StageRequest { blocks: vec![block.clone()], ..StageRequest::default() };
+    let unnumbered = StageRequest { removed: vec![whole.clone()], ..StageRequest::default() };
+    let numbered = StageRequest { operation: Some(0), ..unnumbered.clone() };
+    let no_copy = StagedBlock { copies: 0, ..whole.clone() };
+    let unknown_copy = StagedBlock { copies: 4, ..whole.clone() };
+    let cases = [
+        (added(&whole), true),
+        (added(&cut), false),
+        (added(&no_copy), false),
+        (added(&unknown_copy), false),
+        (numbered, true),
+        (unnumbered, false),
+    ];
+    for (number, (request, is_taken)) in cases.into_iter().enumerate() {
+        let node = Node::new();
+        let open = node.open(3).expect("the first attempt");
+        let taken = open.stage(&node.context, Epoch(0), 0, |intake| staged::request(intake, &request));
+        assert_eq!(taken.is_ok(), is_taken, "case {number}: {taken:?}");
+    }
 }

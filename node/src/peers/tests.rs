@@ -5,7 +5,9 @@ use bytes::Bytes;
 use entail_logic::exchange::{Message, Payload};
 use entail_model::term::TermHash;
 use entail_model::{Attempt, Direction, Epoch, Placement, Relation, Round, TermId};
-use entail_node_api::{Blocks, Execute, LocalNodes, Parts, RoundAnswer, RoundRequest, Scan, SealAnswer, Show, Staged};
+use entail_node_api::{
+    Blocks, Execute, LocalNodes, Parts, RelationChange, RoundAnswer, RoundRequest, Scan, SealAnswer, Show, Staged,
+};
 use entail_proto::convert;
 use entail_proto::internal::RelationSize;
 use entail_telemetry::metrics::Registry;
@@ -52,6 +54,10 @@ impl NodeApi for Peer {
     }
 
     async fn seal(&self, _: Call, _: Attempt) -> Result<SealAnswer, Fault> {
+        unreachable!("{ONLY_EXCHANGE}")
+    }
+
+    async fn preview(&self, _: Call, _: Attempt) -> Result<Vec<(Relation, RelationChange)>, Fault> {
         unreachable!("{ONLY_EXCHANGE}")
     }
 

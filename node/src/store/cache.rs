@@ -5,21 +5,26 @@
 //! RunChunks reads the chunks of one stored run; they are deleted when the last reader drops it, if the manifest does not have the run
 //! ```
 //!
+//! What is left of a chunk with a deletion vector is cached as a piece of its own: snapshots of different epochs read the chunk
+//! with different vectors.
+//!
 //! Chunks are deleted in two steps: the last handle's drop records their keys, and the next [`sweep`](ChunkCache::sweep)
 //! deletes them, so that dropping a snapshot does no work on disk.
 //!
 //! Invariant: decoded chunks in the cache never take more than the budget plus one chunk for each thread that adds one;
 //! a chunk is not deleted while a reader may read it.
 
+mod ledger;
+
 use super::codec;
 use super::schema::{Key, RunId};
 use super::table::{Batch, Durability, Table};
 use entail_logic::columns::run::CHUNK_PAIRS;
-use entail_logic::columns::{ChunkKey, ChunkStore, Pair};
+use entail_logic::columns::{ChunkKey, ChunkStore, Deleted, Pair};
 use entail_model::Fault;
+use ledger::{DeletedRun, Ledger, Piece};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,12 +35,11 @@ const OVERHEAD: usize = 160;
 const CHUNK_BYTES: u64 = (CHUNK_PAIRS * size_of::<Pair>()) as u64;
 /// The most deletes in one batch.
 const SWEEP_KEYS: usize = 8192;
-
 /// All chunks of a store.
 #[derive(Debug)]
 pub struct ChunkCache {
     table: Arc<dyn Table>,
-    decoded: Cache<ChunkKey, Arc<Vec<Pair>>, InMemory>,
+    decoded: Cache<Piece, Arc<Vec<Pair>>, InMemory>,
     budget: u64,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -46,8 +50,8 @@ pub struct ChunkCache {
 #[derive(Clone, Debug)]
 struct InMemory;
 
-impl Weighter<ChunkKey, Arc<Vec<Pair>>> for InMemory {
-    fn weight(&self, _: &ChunkKey, pairs: &Arc<Vec<Pair>>) -> u64 {
+impl Weighter<Piece, Arc<Vec<Pair>>> for InMemory {
+    fn weight(&self, _: &Piece, pairs: &Arc<Vec<Pair>>) -> u64 {
         (pairs.capacity() * size_of::<Pair>() + OVERHEAD) as u64
     }
 }
@@ -61,19 +65,6 @@ pub struct CacheUse {
     pub misses: u64,
 }
 
-/// The chunks that are not, or no longer, part of a run in the manifest.
-#[derive(Debug, Default)]
-struct Ledger {
-    next_key: u64,
-    next_scratch: u64,
-    /// Chunks that no run has adopted, by the scratch that wrote them.
-    unadopted: BTreeMap<ChunkKey, u64>,
-    /// Scratches that were dropped.
-    dropped: Vec<u64>,
-    /// Chunks of deleted runs without readers.
-    deleted: Vec<(RunId, Vec<ChunkKey>)>,
-}
-
 impl ChunkCache {
     /// A cache of `budget` bytes over the chunks in `table`, whose next key is `next_key`.
     pub fn new(table: Arc<dyn Table>, budget: u64, next_key: u64) -> Arc<Self> {
@@ -84,7 +75,7 @@ impl ChunkCache {
             budget,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
-            ledger: Mutex::new(Ledger { next_key, ..Ledger::default() }),
+            ledger: Mutex::new(Ledger::new(next_key)),
         })
     }
 
@@ -124,6 +115,21 @@ impl ChunkCache {
         ledger.unadopted.keys().next().map_or(ledger.next_key, |key| key.0)
     }
 
+    /// The key of the next chunk.
+    pub fn next_key(&self) -> ChunkKey {
+        ChunkKey(self.ledger().next_key)
+    }
+
+    /// Did chunks go with so many deleted pairs or more? If so, returns true, once.
+    pub fn take_gone(&self, at_least: u64) -> bool {
+        let mut ledger = self.ledger();
+        let is_much = ledger.gone >= at_least;
+        if is_much {
+            ledger.gone = 0;
+        }
+        is_much
+    }
+
     /// Deletes the recorded chunks.
     pub fn sweep(&self) -> Result<(), Fault> {
         let (abandoned, deleted) = self.ledger().garbage();
@@ -131,8 +137,9 @@ impl ChunkCache {
             self.delete(keys, None)?;
         }
         self.adopt(abandoned.into_iter());
-        for (run, keys) in deleted {
-            self.delete(&keys, Some(run))?;
+        for run in deleted {
+            self.delete(&run.chunks, Some(run.id))?;
+            self.ledger().gone += run.lost;
         }
         Ok(())
     }
@@ -141,19 +148,41 @@ impl ChunkCache {
         let mut batch = Batch::default();
         for key in keys {
             batch.delete(Key::Chunk(*key));
-            self.decoded.remove(key);
+            self.decoded.remove(&Piece::stored(*key));
+        }
+        for piece in self.ledger().forget_vectors(keys) {
+            self.decoded.remove(&piece);
         }
         run.into_iter().for_each(|run| batch.delete(Key::Garbage(run)));
         self.table.commit(batch, Durability::Later)
     }
 
     fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
-        if let Some(pairs) = self.decoded.get(&key) {
+        let piece = Piece::stored(key);
+        if let Some(pairs) = self.decoded.get(&piece) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(pairs);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        self.decoded.get_or_insert_with(&key, || self.read(key).map(Arc::new))
+        self.decoded.get_or_insert_with(&piece, || self.read(key).map(Arc::new))
+    }
+
+    fn load_rest(&self, key: ChunkKey, deleted: &Deleted) -> Result<Arc<Vec<Pair>>, Fault> {
+        let piece = Piece { chunk: key, vector: deleted.version() };
+        if let Some(pairs) = self.decoded.get(&piece) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(pairs);
+        }
+        let rest = || match self.decoded.get(&Piece::stored(key)) {
+            Some(stored) => Ok(Arc::new(deleted.rest(&stored))),
+            None => self.read(key).map(|stored| Arc::new(deleted.rest(&stored))),
+        };
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let pairs = self.decoded.get_or_insert_with(&piece, rest)?;
+        if let Some(stale) = self.ledger().remember_vector(piece) {
+            self.decoded.remove(&stale);
+        }
+        Ok(pairs)
     }
 
     fn read(&self, key: ChunkKey) -> Result<Vec<Pair>, Fault> {
@@ -176,26 +205,6 @@ impl ChunkCache {
     }
 }
 
-impl Ledger {
-    fn next(&mut self, scratch: u64) -> ChunkKey {
-        let key = ChunkKey(self.next_key);
-        self.next_key += 1;
-        self.unadopted.insert(key, scratch);
-        key
-    }
-
-    /// Takes the chunks of dropped scratches, and of deleted runs.
-    fn garbage(&mut self) -> (Vec<ChunkKey>, Vec<(RunId, Vec<ChunkKey>)>) {
-        let dropped = mem::take(&mut self.dropped);
-        let abandoned = if dropped.is_empty() {
-            Vec::new()
-        } else {
-            self.unadopted.iter().filter(|(_, owner)| dropped.contains(owner)).map(|(key, _)| *key).collect()
-        };
-        (abandoned, mem::take(&mut self.deleted))
-    }
-}
-
 /// New chunks that no run refers to yet.
 #[derive(Debug)]
 pub struct Scratch {
@@ -206,6 +215,10 @@ pub struct Scratch {
 impl ChunkStore for Scratch {
     fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
         self.cache.load(key)
+    }
+
+    fn load_rest(&self, key: ChunkKey, deleted: &Deleted) -> Result<Arc<Vec<Pair>>, Fault> {
+        self.cache.load_rest(key, deleted)
     }
 
     fn save(&self, pairs: Vec<Pair>) -> Result<ChunkKey, Fault> {
@@ -225,13 +238,15 @@ pub struct RunChunks {
     run: RunId,
     keys: Vec<ChunkKey>,
     is_doomed: AtomicBool,
+    /// The number of deleted pairs in the chunks, known once the run is deleted.
+    lost: AtomicU64,
     cache: Arc<ChunkCache>,
 }
 
 impl RunChunks {
     /// The chunks of `run`.
     pub fn new(run: RunId, keys: Vec<ChunkKey>, cache: Arc<ChunkCache>) -> Arc<Self> {
-        Arc::new(Self { run, keys, is_doomed: AtomicBool::new(false), cache })
+        Arc::new(Self { run, keys, is_doomed: AtomicBool::new(false), lost: AtomicU64::new(0), cache })
     }
 
     /// The keys of all chunks.
@@ -239,8 +254,10 @@ impl RunChunks {
         &self.keys
     }
 
-    /// Records that the manifest no longer has the run: its chunks are deleted when the last reader drops it.
-    pub fn mark_deleted(&self) {
+    /// Records that the manifest no longer has the run, of which so many pairs were deleted: its chunks are deleted when the
+    /// last reader drops it.
+    pub fn mark_deleted(&self, lost: u64) {
+        self.lost.store(lost, Ordering::Relaxed);
         self.is_doomed.store(true, Ordering::Release);
     }
 }
@@ -248,6 +265,10 @@ impl RunChunks {
 impl ChunkStore for RunChunks {
     fn load(&self, key: ChunkKey) -> Result<Arc<Vec<Pair>>, Fault> {
         self.cache.load(key)
+    }
+
+    fn load_rest(&self, key: ChunkKey, deleted: &Deleted) -> Result<Arc<Vec<Pair>>, Fault> {
+        self.cache.load_rest(key, deleted)
     }
 
     fn save(&self, _: Vec<Pair>) -> Result<ChunkKey, Fault> {
@@ -258,7 +279,8 @@ impl ChunkStore for RunChunks {
 impl Drop for RunChunks {
     fn drop(&mut self) {
         if *self.is_doomed.get_mut() {
-            self.cache.ledger().deleted.push((self.run, mem::take(&mut self.keys)));
+            let (chunks, lost) = (mem::take(&mut self.keys), *self.lost.get_mut());
+            self.cache.ledger().deleted.push(DeletedRun { id: self.run, chunks, lost });
         }
     }
 }
@@ -328,6 +350,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_chunk_is_cached_by_its_vector() {
+        let table = MemoryTable::default();
+        let cache = ChunkCache::new(Arc::new(table.clone()), 4 << 20, 0);
+        let scratch = cache.scratch();
+        let all = pairs(0, 10_000);
+        let key = scratch.save(all.clone()).expect("in memory");
+        let vectors: Vec<Deleted> =
+            (1..6).map(|n| Deleted::new((0..9000).filter(|position| position % 5 < n)).expect("within")).collect();
+        for vector in vectors.iter().chain(vectors.iter().rev()) {
+            assert_eq!(*scratch.load_rest(key, vector).expect("stored"), vector.rest(&all));
+        }
+        assert_eq!(*scratch.load(key).expect("stored"), all);
+        let hits = cache.use_of().hits;
+        assert_eq!(*scratch.load_rest(key, &vectors[0]).expect("stored"), vectors[0].rest(&all));
+        assert_eq!(cache.use_of().hits, hits + 1);
+        // The chunk as it is stored, and two of the vectors.
+        assert!(cache.bytes() < 3 * 10_000 * 16, "{}", cache.bytes());
+        drop(scratch);
+        cache.sweep().expect("in memory");
+        assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
     fn a_doomed_run_is_readable_until_its_last_reader_goes() {
         let table = MemoryTable::default();
         let cache = ChunkCache::new(Arc::new(table.clone()), 1 << 20, 0);
@@ -336,12 +381,14 @@ mod tests {
         cache.adopt([key].into_iter());
         let run = RunChunks::new(RunId(1), vec![key], Arc::clone(&cache));
         let reader = Arc::clone(&run);
-        run.mark_deleted();
+        run.mark_deleted(4);
         drop(run);
         cache.sweep().expect("in memory");
         assert_eq!(reader.load(key).expect("still read").len(), 10);
+        assert!(!cache.take_gone(1), "it is still there");
         drop(reader);
         cache.sweep().expect("in memory");
         assert_eq!(chunks(&table), 0);
+        assert_eq!([cache.take_gone(5), cache.take_gone(4), cache.take_gone(4)], [false, true, false]);
     }
 }

@@ -1,8 +1,16 @@
 //! The life of an attempt in the store: terms, seal, outcome.
 //!
-//! A commit is one small batch: deleting the [`SealRecord`] makes the runs that were written with it visible, without
-//! moving data. It need not be synced: the log knows the outcome, and a node that lost it asks again. An abort is one
-//! small batch as well.
+//! A commit is one small batch: deleting the [`SealRecord`] makes the runs that were written with it visible and its deletion
+//! vectors take effect, without moving data; the vectors that they replace go. It need not be synced: the log knows the
+//! outcome, and a node that lost it asks again. An abort is one small batch as well.
+//!
+//! | what happens | what the store opens with |
+//! |---|---|
+//! | killed before the synced batch of a seal, or in it | the epoch before; chunks of the attempt are deleted, its deletions were nowhere else |
+//! | killed after it | the epoch before, which has no deletion of the attempt; and the sealed attempt, with the runs that it adds and what it leaves of others, which no merge replaces |
+//! | killed after a commit's batch | the new epoch: its deletions take effect, and there is no vector that they replace |
+//! | killed after an abort's batch | the epoch before, without vectors of the attempt |
+//! | killed within a merge | the runs with their vectors, or the merged run, which has none |
 //!
 //! Invariant: the batch that deletes a seal also says that the attempt is decided ([`Committed::attempt`]). So an attempt
 //! that was sealed once is found sealed or decided, whatever a crash has kept of the batches.
@@ -10,12 +18,14 @@
 use super::Store;
 use super::catalog::{Catalog, StoredRun};
 use super::dictionary::{Dictionary, ShardTerms};
+use super::digest::{CountChange, Digest};
 use super::fence::{Phase, fenced};
 use super::merge::drop_run;
 use super::schema::{Column, Committed, Counts, Key, SealRecord, ShardRecord, encode_value};
-use super::seal::{Sealed, SealedAttempt, Sealing};
+use super::seal::{SealedAttempt, Sealing, shrinking};
 use super::snapshot::Snapshot;
 use super::table::{Batch, Durability};
+use entail_logic::fixpoint::Changes;
 use entail_model::term::TermHash;
 use entail_model::{Attempt, Epoch, Fault, Mark, ShardId, TermId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,22 +34,21 @@ use std::time::Instant;
 /// The size of a sealed attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealSummary {
-    /// A digest over all pairs of both copies, with their relation and mark, independent of order.
+    /// A digest over all facts of the node once the attempt is committed, as in `store::digest`.
     pub digest: u64,
-    /// Pairs of forward copies, by the subject's home and by mark.
-    pub shards: Vec<(ShardId, Counts)>,
+    /// Pairs of forward copies that it adds and removes, by the subject's home and by mark, but for what a rebuild removes.
+    pub shards: Vec<(ShardId, CountChange)>,
     /// Pairs of forward copies of the whole node once the attempt is committed.
     pub after: Counts,
 }
 
 impl SealSummary {
-    fn of(catalog: &Catalog, sealed: &SealedAttempt) -> Self {
-        let SealRecord { digest, facts, .. } = &sealed.record;
+    fn of(catalog: &Catalog, sealed: &SealRecord) -> Result<Self, Fault> {
         let mut shards = catalog.shards.clone();
-        shards.extend(Change::of(catalog, sealed).shards);
+        shards.extend(shards_after(catalog, sealed)?);
         let mut after = Counts::default();
         shards.values().for_each(|record| after += record.facts);
-        Self { digest: *digest, shards: facts.clone(), after }
+        Ok(Self { digest: digest_after(catalog, sealed).total(), shards: sealed.facts.clone(), after })
     }
 }
 
@@ -99,36 +108,49 @@ impl Store {
         Ok(())
     }
 
-    /// Makes an attempt durable: its runs, and the terms that it interned. Repeating the call gives the same answer.
+    /// Makes an attempt durable: the runs that it adds, the facts that it removes, and the terms that it interned. Repeating
+    /// the call gives the same answer.
     ///
     /// Must not be called on a thread of a rayon pool, since it uses rayon itself.
     ///
     /// # Errors
-    /// `Fenced` as in [`intern`](Self::intern); `DiskFull`, after which the attempt is still open.
-    pub fn seal(&self, attempt: Attempt, changes: Sealed) -> Result<SealSummary, Fault> {
+    /// `Fenced` as in [`intern`](Self::intern); `DiskFull`, after which the attempt is still open; `Corrupt` if facts that it
+    /// removes are not there.
+    pub fn seal(&self, attempt: Attempt, changes: Changes) -> Result<SealSummary, Fault> {
         let mut sealed = self.sealed();
         self.begin(attempt)?;
         if let Some(sealed) = sealed.as_ref().filter(|sealed| sealed.attempt == attempt) {
-            return Ok(SealSummary::of(&self.catalog(), sealed));
+            return SealSummary::of(&self.catalog(), &sealed.record);
         }
         self.gate_mut().enter(attempt, Phase::Sealing);
-        let sealing = Sealing { table: &*self.table, chunks: &self.chunks, next_run: &self.next_run };
-        let terms = self.dictionary.get().map(Dictionary::staged).unwrap_or_default();
-        let outcome = sealing.seal(attempt, &changes, &terms);
+        let outcome = self.make_durable(attempt, &changes);
         let phase = if outcome.is_ok() { Phase::Sealed } else { Phase::Open };
         self.gate_mut().enter(attempt, phase);
-        let new = sealed.insert(outcome?);
-        let catalog = self.catalog();
+        let mut catalog = self.catalog();
+        let touched = outcome.iter().flat_map(|(new, _)| &new.shrunk).map(|shrunk| shrunk.id);
+        catalog.hold_only(touched);
+        let (new, summary) = outcome?;
+        *sealed = Some(new);
         self.note(&catalog, Some(attempt));
-        Ok(SealSummary::of(&catalog, new))
+        Ok(summary)
+    }
+
+    fn make_durable(&self, attempt: Attempt, changes: &Changes) -> Result<(SealedAttempt, SealSummary), Fault> {
+        let sealing = Sealing { table: &*self.table, chunks: &self.chunks, next_run: &self.next_run };
+        let terms = self.dictionary.get().map(Dictionary::staged).unwrap_or_default();
+        let shrinking = shrinking(changes);
+        let held = if shrinking.is_empty() { Vec::new() } else { self.catalog().hold(shrinking) };
+        let prepared = sealing.prepare(changes, &terms, &held)?;
+        let summary = SealSummary::of(&self.catalog(), &prepared.record)?;
+        Ok((sealing.write(attempt, prepared)?, summary))
     }
 
     /// Applies the outcome of an attempt: its facts become visible as `epoch`, or are deleted. Repeating the call does
     /// nothing.
     ///
     /// # Errors
-    /// `Internal` for the commit of an attempt that was not sealed at this node, or of an epoch that is not new: nothing is
-    /// changed.
+    /// `Internal` for the commit of an attempt that was not sealed at this node, or of an epoch that is not new, `Corrupt` if
+    /// it removes more facts than there are: nothing is changed.
     pub fn decide(&self, attempt: Attempt, outcome: Option<Epoch>) -> Result<(), Fault> {
         let mut sealed = self.sealed();
         match outcome {
@@ -175,18 +197,25 @@ impl Store {
             *sealed = Some(ready);
             return Err(Fault::internal(message));
         }
-        let change = Change::of(&catalog, &ready);
         let committed = Committed {
             epoch,
             attempt: Some(attempt),
             chunk_floor: self.chunks.floor(),
             rdf_type: catalog.committed.rdf_type,
+            digest: digest_after(&catalog, &ready.record),
+            is_digest_told: ready.record.is_digest_told,
         };
-        if let Err(fault) = self.table.commit(change.batch(attempt, &committed), Durability::Later) {
-            *sealed = Some(ready);
-            return Err(fault);
+        let written = Change::of(&catalog, &ready).and_then(|change| {
+            self.table.commit(change.batch(&ready, &committed), Durability::Later)?;
+            Ok(change)
+        });
+        match written {
+            Ok(change) => self.apply(&mut catalog, committed, change, ready),
+            Err(fault) => {
+                *sealed = Some(ready);
+                return Err(fault);
+            }
         }
-        self.apply(&mut catalog, committed, change, ready);
         self.note(&catalog, None);
         self.gate_mut().close(attempt);
         Ok(())
@@ -195,11 +224,17 @@ impl Store {
     /// Applies the change of the table to the state in memory.
     fn apply(&self, catalog: &mut Catalog, committed: Committed, change: Change, ready: SealedAttempt) {
         let mut columns: BTreeSet<Column> = ready.runs.iter().map(|stored| stored.column).collect();
-        for stored in &change.removed {
+        columns.extend(ready.shrunk.iter().map(|shrunk| shrunk.column));
+        for stored in &change.dropped {
             columns.insert(stored.column);
             catalog.remove(stored.column, |other| other.id == stored.id);
             stored.mark_deleted();
         }
+        for shrunk in ready.shrunk {
+            let emptied = catalog.shrink(shrunk, ready.attempt);
+            emptied.iter().for_each(StoredRun::mark_emptied);
+        }
+        catalog.hold_only(std::iter::empty());
         ready.runs.into_iter().for_each(|stored| catalog.add(stored));
         let interned: Vec<ShardId> = ready.record.terms.iter().map(|(shard, _)| *shard).collect();
         catalog.shards.extend(change.shards);
@@ -235,8 +270,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes the runs and the seal of an attempt that is aborted, and says that it is decided: an inventory that a crash
-    /// or a full disk has left behind may still name it as sealed.
+    /// Deletes the runs, the deletions and the seal of an attempt that is aborted, and says that it is decided: an inventory
+    /// that a crash or a full disk has left behind may still name it as sealed.
     fn delete_sealed(&self, ready: &SealedAttempt) -> Result<(), Fault> {
         let mut catalog = self.catalog();
         let committed = Committed { attempt: Some(ready.attempt), ..catalog.committed.clone() };
@@ -244,7 +279,9 @@ impl Store {
         batch.delete(Key::Sealed(ready.attempt));
         batch.put(Key::Committed, encode_value(&committed));
         ready.runs.iter().for_each(|stored| drop_run(stored, &mut batch));
+        ready.vectors().for_each(|vector| batch.delete(vector));
         self.table.commit(batch, Durability::Later)?;
+        catalog.hold_only(std::iter::empty());
         catalog.committed = committed;
         ready.runs.iter().for_each(StoredRun::mark_deleted);
         self.note(&catalog, None);
@@ -264,41 +301,65 @@ impl Store {
     }
 }
 
-/// The changes of a commit to the manifest, apart from the runs that it makes visible.
+/// The digest once a sealed attempt is committed.
+fn digest_after(catalog: &Catalog, sealed: &SealRecord) -> Digest {
+    let before = catalog.committed.digest;
+    let kept = if sealed.is_rebuild { before.of_asserted_runs() } else { before };
+    kept + sealed.digest
+}
+
+/// The records that change when a sealed attempt is committed, of the shards that it changes.
+fn shards_after(catalog: &Catalog, sealed: &SealRecord) -> Result<BTreeMap<ShardId, ShardRecord>, Fault> {
+    let SealRecord { facts, terms, is_rebuild, .. } = sealed;
+    let mut shards = if *is_rebuild { catalog.shards.clone() } else { BTreeMap::new() };
+    for record in shards.values_mut() {
+        record.facts = Counts { asserted: record.facts.asserted, ..Counts::default() };
+    }
+    let before = |shard: &ShardId| catalog.shards.get(shard).copied().unwrap_or_default();
+    for (shard, change) in facts {
+        let record = shards.entry(*shard).or_insert_with(|| before(shard));
+        let less = || Fault::corrupt(format!("an attempt removes more facts of shard {shard} than it has"));
+        record.facts = record.facts.changed(*change).ok_or_else(less)?;
+    }
+    for (shard, terms) in terms {
+        shards.entry(*shard).or_insert_with(|| before(shard)).terms = *terms;
+    }
+    Ok(shards)
+}
+
+/// The changes of a commit to the manifest, apart from the runs and deletions of the attempt, which are there.
 struct Change {
-    removed: Vec<StoredRun>,
+    /// The runs that a rebuild drops.
+    dropped: Vec<StoredRun>,
+    /// The runs that the attempt takes facts from, as they were.
+    shrinking: Vec<StoredRun>,
     shards: BTreeMap<ShardId, ShardRecord>,
 }
 
 impl Change {
-    fn of(catalog: &Catalog, ready: &SealedAttempt) -> Self {
-        let SealRecord { facts, terms, is_rebuild, .. } = &ready.record;
-        let mut shards = if *is_rebuild { catalog.shards.clone() } else { BTreeMap::new() };
-        for record in shards.values_mut() {
-            record.facts = Counts { asserted: record.facts.asserted, ..Counts::default() };
-        }
-        let before = |shard: &ShardId| catalog.shards.get(shard).copied().unwrap_or_default();
-        for (shard, counts) in facts {
-            shards.entry(*shard).or_insert_with(|| before(shard)).facts += *counts;
-        }
-        for (shard, terms) in terms {
-            shards.entry(*shard).or_insert_with(|| before(shard)).terms = *terms;
-        }
+    fn of(catalog: &Catalog, ready: &SealedAttempt) -> Result<Self, Fault> {
+        let all = || catalog.columns.values().flatten();
         let derived = |stored: &&StoredRun| stored.run.mark != Mark::Asserted;
-        let removed = if *is_rebuild {
-            catalog.columns.values().flatten().filter(derived).cloned().collect()
-        } else {
-            Vec::new()
-        };
-        Self { removed, shards }
+        let dropped = if ready.record.is_rebuild { all().filter(derived).cloned().collect() } else { Vec::new() };
+        let shrinking = ready.shrunk.iter().map(|shrunk| catalog.run(shrunk.column, shrunk.id).clone()).collect();
+        Ok(Self { dropped, shrinking, shards: shards_after(catalog, &ready.record)? })
     }
 
-    fn batch(&self, attempt: Attempt, committed: &Committed) -> Batch {
+    fn batch(&self, ready: &SealedAttempt, committed: &Committed) -> Batch {
+        let attempt = ready.attempt;
         let mut batch = Batch::default();
         batch.delete(Key::Sealed(attempt));
         batch.put(Key::Committed, encode_value(committed));
         self.shards.iter().for_each(|(shard, record)| batch.put(Key::Shard(*shard), encode_value(record)));
-        self.removed.iter().for_each(|stored| drop_run(stored, &mut batch));
+        self.dropped.iter().for_each(|stored| drop_run(stored, &mut batch));
+        for (stored, shrunk) in self.shrinking.iter().zip(&ready.shrunk) {
+            if shrunk.rest.is_some() {
+                shrunk.chunks.iter().filter_map(|chunk| stored.vector(*chunk)).for_each(|vector| batch.delete(vector));
+            } else {
+                drop_run(stored, &mut batch);
+                shrunk.vectors(attempt).for_each(|vector| batch.delete(vector));
+            }
+        }
         batch
     }
 }

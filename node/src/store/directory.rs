@@ -9,7 +9,7 @@
 //! data/          the database
 //! ```
 
-use super::schema::{FORMAT, FORMAT_WITH_INVENTORY};
+use super::schema::{FORMAT, FORMAT_IN_MANIFEST, FORMAT_WITH_INVENTORY};
 use entail_directory::{INVENTORY, Inventory, peek_identity};
 use entail_model::term::HashKey;
 use entail_model::{ClusterId, Fault, NodeId, Reason, Secret, ShardCount};
@@ -109,6 +109,11 @@ impl Directory {
     /// The path of the database.
     pub fn data(&self) -> PathBuf {
         self.path().join(DATA)
+    }
+
+    /// Must the manifest say its format?
+    pub fn has_format_in_manifest(&self) -> bool {
+        self.identity.format >= FORMAT_IN_MANIFEST
     }
 
     /// The last record of the inventory; `None` for a directory of a format that has none.

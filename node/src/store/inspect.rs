@@ -48,6 +48,9 @@ pub fn inspect(directory: &Directory, options: OpenOptions) -> Result<(), Fault>
 fn read_manifest(directory: &Directory, inspection: &Inspection) -> Result<Manifest, Fault> {
     let table = inspection.table();
     let manifest = recover::read(table)?;
+    if directory.has_format_in_manifest() && manifest.format.is_none() {
+        return Err(Fault::corrupt("the database has lost its format, and with it the newest records"));
+    }
     check_alone(&manifest)?;
     table.last(&Key::Chunk(ChunkKey(0)).to(&Key::Chunk(ChunkKey(u64::MAX))))?;
     for shard in directory.cluster().iter().flat_map(|cluster| cluster.shards.shards()) {

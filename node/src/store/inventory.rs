@@ -1,7 +1,7 @@
 //! What the store must still hold when it is opened again, kept outside of the database.
 //!
 //! ```text
-//! seal:     chunks, texts ──► [synced batch: runs, seal] ──► inventory: files, sealed ──► answer to the coordinator
+//! seal:     chunks, texts ──► [synced batch: runs, deletions, seal] ──► inventory: files, sealed ──► answer to the coordinator
 //! commit:   [batch: the seal goes, the epoch is there] ────► inventory: epoch, counts
 //! abort:    [batch: the seal and its runs go, the attempt is decided] ──► inventory: nothing is sealed
 //! rest:     manifest of the database has grown ──► inventory: files ──► files without use are deleted
@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A record names, as a lower bound, what is durable: the extents of the database's logs and manifest (a sum over their
-//! bytes, so over everything that was ever written to them), the epoch, what the epoch holds by count, and an attempt that
+//! bytes, so over everything that was ever written to them), the epoch, what the epoch holds by count (so a deletion vector
+//! that is lost is noticed as facts that are too many), and an attempt that
 //! must be found sealed *or decided*. Nothing makes such a bound lower: the batch that deletes a seal says in the database
 //! that the attempt is decided ([`decide`](super::decide)). A record comes *after* what makes the bound higher, and may come
 //! late, or never. So it is appended without a sync of its own (`entail_directory::Inventory`) and costs no second wait for
@@ -25,7 +26,8 @@
 //! | power lost after a commit's batch, which is not synced | may have lost the batch; the seal is there | of the epoch: allowed, as the attempt that made it is sealed; the coordinator tells its outcome again |
 //! | killed between an abort's batch and its record | has no seal, and the attempt as decided | of the state before, with this attempt sealed: allowed, as it is decided |
 //! | power lost after an abort's batch, which is not synced | has the seal, or the attempt as decided | with this attempt sealed: allowed in both cases; or that nothing is sealed: less than there is |
-//! | killed within a merge, or a sweep of chunks | has a prefix of its batches | is not changed by either: they change no count |
+//! | killed within a merge, or a sweep of chunks | has a prefix of its batches | is not changed by either: they change no count, as a merge writes what is left of runs with deletions |
+//! | killed between an opening's conversion of an earlier format and the new record | has the present format | of the earlier version, whose counts are the same |
 //! | killed while the database opens | has new logs and a new manifest | the older ones: a later manifest is taken, and a log may be gone if that has no use for it |
 //! | killed between opening and the new record | the same | the same |
 //! | power lost before the system wrote the record | has everything that was synced, also what was synced after it | an older one: a weaker bound. An attempt that it names as sealed is decided, if its seal is gone. What the coordinator's log says of the node's last seal is the closer bound |
@@ -48,7 +50,7 @@ use std::sync::PoisonError;
 /// Files without use are looked for after so many rounds in which the manifest has not changed: readers may have held them.
 const ROUNDS_BETWEEN_RELEASES: u32 = 64;
 
-/// Pairs by column: all that merging leaves as it is.
+/// Pairs by column, without those that are deleted: all that merging leaves as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// By direction and mark.
@@ -93,6 +95,11 @@ impl Tally {
         *self.cell(column, mark) -= pairs;
     }
 
+    /// The pairs of both copies of all facts.
+    pub fn pairs(&self) -> u64 {
+        self.facts.iter().flatten().sum()
+    }
+
     fn cell(&mut self, column: Column, mark: Mark) -> &mut u64 {
         match column {
             Column::Facts(_, copy) => &mut self.facts[copy as usize][mark as usize],
@@ -100,7 +107,7 @@ impl Tally {
         }
     }
 
-    /// What a tally of the same epoch lacks; `None` if it is the same.
+    /// What a tally of the same epoch has instead; `None` if it is the same.
     fn missing_in(&self, found: &Self) -> Option<String> {
         for (copy, name) in [(Direction::Forward, "facts by subject"), (Direction::Inverse, "facts by object")] {
             for mark in Mark::ALL {
@@ -163,7 +170,7 @@ impl Record {
         }
         if has == had {
             let mut found = Tally::default();
-            manifest.committed_runs().for_each(|run| found.add(run.column, run.mark, run.pairs()));
+            manifest.committed_runs().for_each(|(run, pairs)| found.add(run.column, run.mark, pairs));
             if let Some(missing) = self.tally.missing_in(&found) {
                 return Err(Fault::corrupt(format!("the database has {missing} of epoch {has}")));
             }
@@ -181,11 +188,11 @@ impl Record {
 /// `Corrupt`, with what is missing.
 pub fn check_alone(manifest: &Manifest) -> Result<(), Fault> {
     let (mut facts, mut terms) = (Counts::default(), BTreeMap::<ShardId, u64>::new());
-    for run in manifest.committed_runs() {
+    for (run, pairs) in manifest.committed_runs() {
         match run.column {
-            Column::Facts(_, Direction::Forward) => facts += Counts::of(run.mark, run.pairs()),
+            Column::Facts(_, Direction::Forward) => facts += Counts::of(run.mark, pairs),
             Column::Facts(_, Direction::Inverse) => {}
-            Column::Terms(shard) => *terms.entry(shard).or_default() += run.pairs(),
+            Column::Terms(shard) => *terms.entry(shard).or_default() += pairs,
         }
     }
     let mut said = Counts::default();
@@ -257,7 +264,7 @@ impl Store {
 mod tests {
     use super::super::memory::MemoryTable;
     use super::super::recover;
-    use super::super::schema::{Committed, Key, SealRecord};
+    use super::super::schema::{Committed, FORMAT, Key, SealRecord};
     use super::super::table::{Batch, Durability, Table};
     use super::*;
     use entail_model::Reason;
@@ -267,6 +274,7 @@ mod tests {
         let table = MemoryTable::default();
         let committed = Committed { attempt: Some(Attempt(decided)), ..Committed::default() };
         let mut batch = Batch::default();
+        batch.put(Key::Format, encode_value(&FORMAT));
         batch.put(Key::Committed, encode_value(&committed));
         if let Some(sealed) = sealed {
             batch.put(Key::Sealed(Attempt(sealed)), encode_value(&SealRecord::default()));

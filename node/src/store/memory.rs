@@ -77,6 +77,8 @@ impl Table for MemoryTable {
 
     fn release(&self) {}
 
+    fn compact(&self, _: &KeyRange) {}
+
     fn gauges(&self) -> TableGauges {
         TableGauges::default()
     }

@@ -4,8 +4,9 @@
 //! Store ─ fence        which attempt may change the store
 //!       ─ dictionary  terms ⇄ ids, shard by shard
 //!       ─ seal ► decide ─► catalog ─► snapshot          merge: in the background
+//!           deletion: facts that go; digest, counts
 //!       ─ cache (codec, bits)  chunks, decoded in a budget
-//!       ─ schema ► table ► rocks | memory               directory: lock, identity
+//!       ─ schema ► table ► rocks | memory               directory: lock, identity; earlier: formats 1 and 2
 //!       ─ inventory   what the database must still hold; inspect: checked before it is opened for writing
 //! ```
 //!
@@ -20,9 +21,11 @@ mod catalog;
 mod closing;
 pub mod codec;
 mod decide;
+mod deletion;
 mod dictionary;
 mod digest;
 mod directory;
+mod earlier;
 mod fence;
 mod index;
 mod inspect;
@@ -45,7 +48,6 @@ pub use cache::CacheUse;
 pub use decide::SealSummary;
 pub use directory::remembered_name;
 pub use schema::Counts;
-pub use seal::{Removed, Sealed};
 pub use snapshot::Snapshot;
 pub use table::{FamilyGauges, TableGauges};
 
@@ -63,9 +65,10 @@ use entail_model::{ClusterId, Epoch, Fault, NodeId, Reason, Relation, Secret, Sh
 use fence::AttemptFence;
 use inspect::inspect;
 use inventory::{Keeper, Record};
+use merge::Merging;
 use recover::recover;
 use rocks::RocksTable;
-use schema::{Column, Key, ShardRecord, encode_value};
+use schema::{Column, Committed, Key, ShardRecord, encode_value};
 use seal::SealedAttempt;
 use snapshot::{History, Retention};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +102,7 @@ pub struct Store {
     closing: Arc<Closing>,
     /// Known once the node has joined a cluster.
     dictionary: OnceLock<Dictionary>,
-    merging: Mutex<()>,
+    merging: Mutex<Merging>,
     /// The sealed attempt; locked during sealing and deciding.
     sealed: Mutex<Option<SealedAttempt>>,
     catalog: Mutex<Catalog>,
@@ -116,6 +119,16 @@ pub struct ShardCounts {
     /// Facts that are only derived.
     pub derived: u64,
     pub terms: u64,
+}
+
+/// What a node has at its newest epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub epoch: Epoch,
+    /// Pairs of forward copies.
+    pub counts: Counts,
+    /// The digest over all facts that the seal of the epoch told; none if an earlier version sealed it.
+    pub digest: Option<u64>,
 }
 
 /// Disk space, in bytes.
@@ -297,12 +310,13 @@ impl Store {
         self.catalog().shards.iter().map(|(shard, record)| (*shard, counts(record))).collect()
     }
 
-    /// The newest epoch, and the pairs of forward copies of the whole node at it.
-    pub fn committed(&self) -> (Epoch, Counts) {
+    /// The newest epoch, and what the node has at it.
+    pub fn committed(&self) -> Held {
         let catalog = self.catalog();
         let mut counts = Counts::default();
         catalog.shards.values().for_each(|record| counts += record.facts);
-        (catalog.committed.epoch, counts)
+        let Committed { epoch, digest, is_digest_told, .. } = &catalog.committed;
+        Held { epoch: *epoch, counts, digest: is_digest_told.then(|| digest.total()) }
     }
 
     /// Bytes of decoded chunks in memory.

@@ -157,10 +157,7 @@ impl RocksTable {
         if deleted.is_empty() || !entail_directory::disk(&self.path).is_ok_and(is_short) {
             return;
         }
-        for range in deleted {
-            let (first, last) = (&range.bytes.start, &range.bytes.end);
-            self.db.compact_range_cf(self.family(range.family), Some(first), Some(last));
-        }
+        deleted.iter().for_each(|range| self.compact(range));
         self.release();
     }
 
@@ -247,6 +244,11 @@ impl Table for RocksTable {
         if let Err(error) = released {
             tracing::warn!(%error, "the database cannot delete files that it has no use for");
         }
+    }
+
+    fn compact(&self, range: &KeyRange) {
+        let (first, last) = (&range.bytes.start, &range.bytes.end);
+        self.db.compact_range_cf(self.family(range.family), Some(first), Some(last));
     }
 
     fn gauges(&self) -> TableGauges {

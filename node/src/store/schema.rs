@@ -3,6 +3,7 @@
 //! Numbers in keys are big-endian, so the order of keys is the order of their numbers. Values of the manifest are
 //! postcard; chunks and term blocks carry checksums of their own.
 
+use super::digest::{CountChange, Digest};
 use entail_logic::columns::{ChunkKey, Pair};
 use entail_model::{Attempt, Direction, Epoch, Fault, Mark, Relation, ShardId, TermId};
 use serde::de::DeserializeOwned;
@@ -14,11 +15,15 @@ use std::ops::Range;
 /// | format | what is new | read by this version |
 /// |---|---|---|
 /// | 1 | | yes: checked as far as it says what it holds, and converted when it is opened |
-/// | 2 | the inventory | yes |
-pub const FORMAT: u32 = 2;
+/// | 2 | the inventory | yes: converted when it is opened, for which all facts are read once |
+/// | 3 | deletion vectors; a digest over everything; the format in the manifest | yes |
+pub const FORMAT: u32 = 3;
 
 /// The first format with an inventory.
 pub const FORMAT_WITH_INVENTORY: u32 = 2;
+
+/// The first format whose manifest says its format.
+pub const FORMAT_IN_MANIFEST: u32 = 3;
 
 /// The column families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,13 +68,20 @@ pub enum Key {
     TermBlock { shard: ShardId, first: u64 },
     /// `terms: 'L' shard u16 local u64` → the text of a term too large for a block. Lives as long as its block.
     LargeTerm { shard: ShardId, local: u64 },
+    /// `manifest: 'A'` → `u32`: the [`FORMAT`] of the other records, before them in order. Written when the store opens;
+    /// formats 1 and 2 lack it.
+    Format,
     /// `manifest: 'C'` → [`Committed`]: the last decision. Replaced by each decision.
     Committed,
+    /// `manifest: 'D' run u64 chunk u64 attempt u64` → [`DeletedRecord`]: which pairs of a run's chunk are gone, all of
+    /// them, not only those that the attempt removes. Takes effect unless its attempt is `Sealed`. Written by a seal;
+    /// deleted by an abort, by the commit of another one for the chunk, and with its `Run`.
+    Deleted { run: RunId, chunk: ChunkKey, attempt: Attempt },
     /// `manifest: 'S' attempt u64` → [`SealRecord`]: an attempt that is sealed at this node and not decided. Deleted by
-    /// the decision, which alone makes the attempt's runs visible.
+    /// the decision, which alone makes the attempt's runs visible and its deletions take effect.
     Sealed(Attempt),
-    /// `manifest: 'R' run u64` → [`RunRecord`]: a run. Visible unless its attempt is `Sealed`. Written by a seal or a
-    /// merge; deleted by an abort, a merge, or the commit of a rebuild.
+    /// `manifest: 'R' run u64` → [`RunRecord`]: a run as it was stored. Visible unless its attempt is `Sealed`. Written by
+    /// a seal or a merge; deleted by an abort, a merge, the commit of a rebuild, or the commit after which it has no facts.
     Run(RunId),
     /// `manifest: 'G' run u64` → `Vec<ChunkKey>`: the chunks of a removed run, until they are deleted.
     Garbage(RunId),
@@ -86,14 +98,21 @@ pub struct Committed {
     /// Chunks below this key are referred to by a `Run` or `Garbage`, or deleted: only later ones can be leftovers.
     pub chunk_floor: u64,
     pub rdf_type: Option<TermId>,
+    /// Over all facts of the epoch.
+    pub digest: Digest,
+    /// Does the coordinator have the digest of this epoch? It was told with the seal, unless an earlier version sealed it.
+    pub is_digest_told: bool,
 }
 
 /// A sealed attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealRecord {
-    pub digest: u64,
-    /// Facts that the attempt adds, by shard.
-    pub facts: Vec<(ShardId, Counts)>,
+    /// Over what the attempt adds, less what it removes, but for what a rebuild removes.
+    pub digest: Digest,
+    /// See [`Committed::is_digest_told`].
+    pub is_digest_told: bool,
+    /// The facts that the attempt adds and removes, by shard, but for those that a rebuild removes.
+    pub facts: Vec<(ShardId, CountChange)>,
     /// The number of terms after the commit, of each shard to which the attempt adds some.
     pub terms: Vec<(ShardId, u64)>,
     /// Does the commit remove all older derived and promoted runs?
@@ -151,6 +170,16 @@ pub struct ChunkRecord {
     pub len: u64,
 }
 
+/// The pairs of a chunk that are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedRecord {
+    /// The first and the last pair that are left; `None` if all are gone.
+    pub fences: Option<(Pair, Pair)>,
+    /// The positions in the chunk as it was stored, as [`Deleted`](entail_logic::columns::Deleted) encodes them; none if
+    /// all are gone.
+    pub positions: Vec<u8>,
+}
+
 /// The bytes of a manifest value.
 pub fn encode_value(value: &impl Serialize) -> Vec<u8> {
     postcard::to_stdvec(value).expect("plain data that fits in memory")
@@ -170,7 +199,8 @@ impl Key {
         match self {
             Self::Chunk(_) => Family::Chunks,
             Self::TermBlock { .. } | Self::LargeTerm { .. } => Family::Terms,
-            Self::Committed | Self::Sealed(_) | Self::Run(_) | Self::Garbage(_) | Self::Shard(_) => Family::Manifest,
+            Self::Format | Self::Committed | Self::Deleted { .. } | Self::Sealed(_) => Family::Manifest,
+            Self::Run(_) | Self::Garbage(_) | Self::Shard(_) => Family::Manifest,
         }
     }
 
@@ -180,7 +210,11 @@ impl Key {
             Self::Chunk(key) => key.0.to_be_bytes().to_vec(),
             Self::TermBlock { shard, first } => term_key(b'B', *shard, *first),
             Self::LargeTerm { shard, local } => term_key(b'L', *shard, *local),
+            Self::Format => vec![b'A'],
             Self::Committed => vec![b'C'],
+            Self::Deleted { run, chunk, attempt } => {
+                [&b"D"[..], &run.0.to_be_bytes(), &chunk.0.to_be_bytes(), &attempt.0.to_be_bytes()].concat()
+            }
             Self::Sealed(attempt) => tagged(b'S', &attempt.0.to_be_bytes()),
             Self::Run(run) => tagged(b'R', &run.0.to_be_bytes()),
             Self::Garbage(run) => tagged(b'G', &run.0.to_be_bytes()),
@@ -198,7 +232,9 @@ impl Key {
             (Family::Terms, [b'L', a, b, local @ ..]) => {
                 long(local).map(|local| Self::LargeTerm { shard: ShardId(u16::from_be_bytes([*a, *b])), local })
             }
+            (Family::Manifest, [b'A']) => Some(Self::Format),
             (Family::Manifest, [b'C']) => Some(Self::Committed),
+            (Family::Manifest, [b'D', numbers @ ..]) => deleted_key(numbers),
             (Family::Manifest, [b'S', number @ ..]) => long(number).map(|attempt| Self::Sealed(Attempt(attempt))),
             (Family::Manifest, [b'R', number @ ..]) => long(number).map(|run| Self::Run(RunId(run))),
             (Family::Manifest, [b'G', number @ ..]) => long(number).map(|run| Self::Garbage(RunId(run))),
@@ -240,6 +276,13 @@ fn term_key(tag: u8, shard: ShardId, local: u64) -> Vec<u8> {
     [&[tag], &shard.0.to_be_bytes()[..], &local.to_be_bytes()].concat()
 }
 
+fn deleted_key(numbers: &[u8]) -> Option<Key> {
+    let (run, rest) = numbers.split_at_checked(8)?;
+    let (chunk, attempt) = rest.split_at_checked(8)?;
+    let (run, chunk, attempt) = (RunId(long(run)?), ChunkKey(long(chunk)?), Attempt(long(attempt)?));
+    Some(Key::Deleted { run, chunk, attempt })
+}
+
 fn long(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
@@ -249,13 +292,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn keys(number: u64, shard: u16) -> [Key; 8] {
+    fn keys(number: u64, shard: u16) -> [Key; 10] {
         let shard = ShardId(shard);
         [
             Key::Chunk(ChunkKey(number)),
             Key::TermBlock { shard, first: number },
             Key::LargeTerm { shard, local: number },
+            Key::Format,
             Key::Committed,
+            Key::Deleted { run: RunId(number), chunk: ChunkKey(number), attempt: Attempt(number) },
             Key::Sealed(Attempt(number)),
             Key::Run(RunId(number)),
             Key::Garbage(RunId(number)),
@@ -282,7 +327,7 @@ mod tests {
         }
 
         #[test]
-        fn junk_is_corrupt_or_a_key(junk in prop::collection::vec(any::<u8>(), 0..14)) {
+        fn junk_is_corrupt_or_a_key(junk in prop::collection::vec(any::<u8>(), 0..28)) {
             for family in Family::ALL {
                 if let Ok(key) = Key::decode(family, &junk) {
                     prop_assert_eq!(key.encode(), &junk[..]);
@@ -290,6 +335,7 @@ mod tests {
             }
             _ = decode_value::<RunRecord>(&junk);
             _ = decode_value::<SealRecord>(&junk);
+            _ = decode_value::<DeletedRecord>(&junk);
         }
 
         #[test]
@@ -308,9 +354,12 @@ mod tests {
             };
             prop_assert_eq!(decode_value::<RunRecord>(&encode_value(&run)).expect("our own bytes"), run);
             let counts = Counts { asserted: a, derived: b, promoted: c };
+            let change = CountChange { asserted: a as i64, derived: b as i64, promoted: c as i64 };
+            let digest = Digest::of(Mark::Derived, d) + Digest::of(Mark::Promoted, e);
             let sealed = SealRecord {
-                digest: d,
-                facts: vec![(ShardId(shard), counts)],
+                digest,
+                is_digest_told: true,
+                facts: vec![(ShardId(shard), change)],
                 terms: vec![(ShardId(shard), e)],
                 is_rebuild: true,
             };
@@ -318,9 +367,13 @@ mod tests {
             let record = ShardRecord { terms: f, facts: counts };
             prop_assert_eq!(decode_value::<ShardRecord>(&encode_value(&record)).expect("our own bytes"), record);
             let committed = Committed {
-                epoch: Epoch(a), attempt: Some(Attempt(b)), chunk_floor: c, rdf_type: Some(TermId(d)),
+                epoch: Epoch(a), attempt: Some(Attempt(b)), chunk_floor: c, rdf_type: Some(TermId(d)), digest,
+                is_digest_told: false,
             };
             prop_assert_eq!(decode_value::<Committed>(&encode_value(&committed)).expect("our own bytes"), committed);
+            let fences = Some(((TermId(a), TermId(b)), (TermId(c), TermId(d))));
+            let deleted = DeletedRecord { fences, positions: e.to_be_bytes().to_vec() };
+            prop_assert_eq!(decode_value::<DeletedRecord>(&encode_value(&deleted)).expect("our own bytes"), deleted);
         }
     }
 }

@@ -95,6 +95,9 @@ pub trait Table: Send + Sync + Debug {
     /// Deletes the files that the table has no use for.
     fn release(&self);
 
+    /// Frees the space of what was deleted in a range; that may take as long as writing the rest of the range anew.
+    fn compact(&self, range: &KeyRange);
+
     /// The database's gauges.
     fn gauges(&self) -> TableGauges;
 }

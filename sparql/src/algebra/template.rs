@@ -1,4 +1,4 @@
-//! Templates: the triples and quads that CONSTRUCT and INSERT build from solutions.
+//! Templates: the triples and quads that CONSTRUCT and updates build from solutions.
 
 use entail_syntax::algebra::{GraphNamePattern, NamedNodePattern, QuadPattern, TermPattern, TriplePattern};
 use oxrdf::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple, Variable};
@@ -13,7 +13,7 @@ pub fn triple_variables(template: &[TriplePattern]) -> Vec<Variable> {
     found.into_iter().collect()
 }
 
-/// The variables of an INSERT template, in order.
+/// The variables of an update's templates, in order.
 pub fn quad_variables(template: &[QuadPattern]) -> Vec<Variable> {
     let mut found = BTreeSet::new();
     for quad in template {
@@ -85,6 +85,11 @@ impl<'a> Filling<'a> {
         Some(self.triple(&triple)?.in_graph(graph))
     }
 
+    /// The blank node of a label: new in each solution, the same within one.
+    pub fn blank_node(&mut self, label: &BlankNode) -> BlankNode {
+        self.blank_nodes.entry(label.clone()).or_default().clone()
+    }
+
     fn value(&self, variable: &Variable) -> Option<Term> {
         let index = self.variables.binary_search(variable).ok()?;
         self.row[index].clone()
@@ -104,8 +109,7 @@ impl<'a> Filling<'a> {
         Some(match pattern {
             TermPattern::NamedNode(node) => node.clone().into(),
             TermPattern::Literal(literal) => literal.clone().into(),
-            // New in each solution, the same within one.
-            TermPattern::BlankNode(node) => self.blank_nodes.entry(node.clone()).or_default().clone().into(),
+            TermPattern::BlankNode(node) => self.blank_node(node).into(),
             TermPattern::Variable(variable) => self.value(variable)?,
             TermPattern::Triple(inner) => Term::Triple(Box::new(self.triple(inner)?)),
         })

@@ -30,7 +30,7 @@ pub fn of_plan(context: &Context, plan: &Plan) -> Vec<Vec<f64>> {
                     bound.extend(side.atom.slots());
                 }
             }
-            Op::Filter(_) => rows *= FILTER_SHARE,
+            Op::Filter(_) | Op::AntiMatch { .. } => rows *= FILTER_SHARE,
             Op::Resolve { .. } => {}
         }
         rows

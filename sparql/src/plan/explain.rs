@@ -71,6 +71,11 @@ impl Words<'_> {
             }
             Op::Resolve { slot } => format!("read the texts of {}", self.name(*slot)),
             Op::Filter(condition) => format!("keep if {}", condition.program.text(&|slot| self.name(slot as usize))),
+            Op::AntiMatch { sides, conditions } => {
+                let sides = sides.iter().map(|side| self.atom(&side.atom, side.copy));
+                let conditions = conditions.iter().map(|of| of.program.text(&|slot| self.name(slot as usize)));
+                format!("keep unless {}", sides.chain(conditions).collect::<Vec<_>>().join("; "))
+            }
         }
     }
 
@@ -113,6 +118,7 @@ impl Words<'_> {
             Route::Object(slot) => format!("to the home of object {}", self.name(*slot)),
             Route::Texts(slot) => format!("to the texts of {}", self.name(*slot)),
             Route::Broadcast => "to every node".to_owned(),
+            Route::Next => "to the next node".to_owned(),
         }
     }
 }

@@ -51,6 +51,7 @@ impl Session {
 
     /// The canonical bytes of the term of each row, as [`Self::texts`] gives them, and the bytes of all of them, if these are at
     /// most `bytes_max`. Those of one row always fit.
+    #[expect(clippy::type_complexity, reason = "taken apart at once")]
     pub fn texts_within(&self, codes: &[Code], bytes_max: u64) -> Result<Fit<(Vec<Option<Text>>, u64)>, Fault> {
         let ids = stored(codes);
         let bytes_max = if codes.len() <= 1 { u64::MAX } else { bytes_max };

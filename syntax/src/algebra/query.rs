@@ -1,6 +1,7 @@
 //! Queries and updates.
 
 use super::{GraphPattern, QuadPattern, TriplePattern};
+use crate::ast::Transfer;
 use oxiri::Iri;
 use oxrdf::{GraphName, NamedNode, Quad};
 
@@ -76,6 +77,13 @@ pub enum GraphUpdateOperation {
     Drop {
         silent: bool,
         graph: GraphTarget,
+    },
+    /// ADD, MOVE and COPY, also of a graph to itself.
+    Transfer {
+        kind: Transfer,
+        silent: bool,
+        from: GraphName,
+        to: GraphName,
     },
 }
 

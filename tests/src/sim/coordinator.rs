@@ -13,11 +13,11 @@
 
 use super::Cluster;
 use super::program::{first_round, rules_after};
-use super::wire::{Action, Change, FirstRound, LogStep, Process, Wire};
+use super::wire::{Action, Change, FirstRound, LogStep, Process, Staging, Wire};
 use crate::oracle::{Placed, copies};
 use entail_coordinator::metalog as log;
 use entail_coordinator::metalog::{Applied, Crash, Entry, EpochKind, Incarnation, MemoryLog, MetaLog, RequestId};
-use entail_logic::epoch::{Begun, Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome, StagedCount};
+use entail_logic::epoch::{Begun, Effect, EpochMachine, EpochSetup, Event, NodeSeal, Outcome, Staged, StagedCount};
 use entail_model::random::Random;
 use entail_model::{Attempt, ClusterId, Epoch, Fault, NodeId, Placement, Reason, Secret};
 use std::collections::{BTreeMap, VecDeque};
@@ -58,6 +58,9 @@ struct Request {
     calls: Vec<(Process, u64)>,
 }
 
+/// The copies of a `Stage` message.
+type StagedCopies = Arc<Vec<(Staging, Placed)>>;
+
 /// The change in progress.
 struct Run {
     request: Request,
@@ -67,7 +70,7 @@ struct Run {
     rules_after: Option<log::RuleSets>,
     first: Option<Arc<FirstRound>>,
     /// `Stage` messages without a response.
-    unanswered: BTreeMap<(NodeId, u64), Arc<Vec<Placed>>>,
+    unanswered: BTreeMap<(NodeId, u64), StagedCopies>,
     staged: StagedCount,
 }
 
@@ -300,8 +303,8 @@ impl Coordinator {
         let Some(run) = self.run.as_mut().filter(|run| run.machine.attempt() == Some(attempt)) else { return };
         let is_new = run.unanswered.remove(&(node, sequence)).is_some();
         if is_new && run.unanswered.is_empty() {
-            let staged = run.staged.clone();
-            self.step(Event::Staged(Ok(staged)), out);
+            let staged = run.all_staged(run.staged.clone());
+            self.step(staged, out);
         }
     }
 
@@ -359,10 +362,12 @@ impl Coordinator {
 impl Run {
     /// Splits the facts of the change into a few messages for each node.
     fn cut_stages(&mut self, cluster: &Cluster, placement: &Placement, random: &mut Random) {
-        let Change::Facts(facts) = &*self.request.change else { return };
-        let mut by_node: BTreeMap<NodeId, Vec<Placed>> = BTreeMap::new();
-        for copy in copies(facts, placement, cluster.vocabulary.rdf_type()) {
-            by_node.entry(copy.node).or_default().push(copy);
+        let Change::Facts { added, removed } = &*self.request.change else { return };
+        let mut by_node: BTreeMap<NodeId, Vec<(Staging, Placed)>> = BTreeMap::new();
+        for (staging, facts) in [(Staging::Add, added), (Staging::Remove, removed)] {
+            for copy in copies(facts, placement, cluster.vocabulary.rdf_type()) {
+                by_node.entry(copy.node).or_default().push((staging, copy));
+            }
         }
         for (node, copies) in by_node {
             let size = random.among(1..=copies.len() as u64) as usize;
@@ -373,10 +378,16 @@ impl Run {
         }
     }
 
+    /// All facts are staged, in so many messages.
+    fn all_staged(&self, messages: StagedCount) -> Event {
+        let steps = self.first.iter().flat_map(|first| first.mode.steps(first.program.strata.len())).collect();
+        Event::Staged(Ok(Staged { messages, steps }))
+    }
+
     fn perform(&self, effect: Effect, out: &mut Vec<Action>) -> Option<Event> {
         match effect {
             Effect::LogBegin => out.push(Action::Log(LogStep::Begin)),
-            Effect::Stage { .. } if self.unanswered.is_empty() => return Some(Event::Staged(Ok(StagedCount::new()))),
+            Effect::Stage { .. } if self.unanswered.is_empty() => return Some(self.all_staged(StagedCount::new())),
             Effect::Stage { attempt, previous } => {
                 for ((node, sequence), copies) in &self.unanswered {
                     let (sequence, copies) = (*sequence, Arc::clone(copies));
@@ -384,9 +395,9 @@ impl Run {
                     send(Process::Node(*node), Wire::Stage { begun, previous, sequence, copies }, out);
                 }
             }
-            Effect::OpenRound { node, attempt, previous, round, first, staged } => {
+            Effect::OpenRound { node, attempt, previous, round, step, first, staged } => {
                 let (first, begun) = (self.first.clone().filter(|_| first), begun(attempt));
-                send(Process::Node(node), Wire::OpenRound { begun, previous, round, first, staged }, out);
+                send(Process::Node(node), Wire::OpenRound { begun, previous, round, step, first, staged }, out);
             }
             Effect::Seal { node, attempt } => send(Process::Node(node), Wire::Seal { begun: begun(attempt) }, out),
             Effect::LogCommit { attempt, epoch, seals, outcome } => {
@@ -412,9 +423,12 @@ fn log_seal(node: NodeId, seal: &NodeSeal) -> log::Seal {
     log::Seal { node, incarnation: Incarnation(seal.incarnation), digest: seal.digest, counts }
 }
 
-/// The answer as it is stored in the log: the total number of derived facts.
+/// The answer as it is stored in the log: the total number of derived facts, or the largest number if facts may have come back.
 fn summary(outcome: &Outcome) -> Vec<u8> {
-    outcome.derived.iter().sum::<u64>().to_le_bytes().to_vec()
+    // Facts that were deleted and came back count as derived.
+    let may_repeat = outcome.over_deleted > 0 || outcome.is_recomputed;
+    let derived = if may_repeat { u64::MAX } else { outcome.derived.iter().sum() };
+    derived.to_le_bytes().to_vec()
 }
 
 fn answer(request: &Request, result: Result<Epoch, Fault>, out: &mut Vec<Action>) {

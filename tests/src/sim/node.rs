@@ -8,7 +8,7 @@
 //!   decision.
 
 use super::store::{Record, Stage, Store};
-use super::wire::{Action, FirstRound, Process, Wire};
+use super::wire::{Action, FirstRound, Process, Staging, Wire};
 use crate::oracle::Placed;
 use entail_coordinator::metalog::Incarnation;
 use entail_logic::columns::spine::Spill;
@@ -17,10 +17,11 @@ use entail_logic::eval::Texts;
 use entail_logic::exchange::Message;
 use entail_logic::exchange::route::ShardMap;
 use entail_logic::fixpoint::reasoner::Setup;
-use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts, State};
+use entail_logic::fixpoint::{Effect, Event, Mode, Reasoner, Report, StagedFacts, State, Step};
 use entail_model::{Attempt, Epoch, Fault, NodeId, Reason, Round, Secret, TermId};
 use std::collections::BTreeSet;
 use std::iter;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 /// The largest number of messages that wait for their attempt's reasoner.
@@ -51,12 +52,15 @@ struct Open {
     attempt: Attempt,
     secret: Secret,
     staged: StagedFacts,
+    removed: StagedFacts,
     sequences: BTreeSet<u64>,
     /// Messages that peers sent before the reasoner existed.
     inbox: Vec<Event>,
     reasoner: Option<Reasoner>,
-    is_rebuild: bool,
     closed: Option<Report>,
+    gives_up: Arc<AtomicBool>,
+    /// The round in which the reasoner gives up.
+    gives_up_in: u32,
 }
 
 struct NoTexts;
@@ -146,14 +150,14 @@ impl Node {
                 let result = self.admit(begun, previous).map(|()| self.stage(begun, sequence, &copies));
                 self.reply(attempt, result.map(|()| Wire::Staged { attempt, sequence }), out);
             }
-            Wire::OpenRound { begun, previous, round, first, staged } => {
+            Wire::OpenRound { begun, previous, round, step, first, staged } => {
                 let start = |node: &mut Self| match &first {
                     Some(first) => node.start_reasoner(begun, first, staged),
                     None => Ok(()),
                 };
                 let result = self.admit(begun, previous).and_then(|()| start(self));
                 match result {
-                    Ok(()) => self.open_round(begun, round, out),
+                    Ok(()) => self.open_round(begun, (round, step), out),
                     Err(fault) => self.reply(begun.attempt, Err(fault), out),
                 }
             }
@@ -222,11 +226,13 @@ impl Node {
             attempt,
             secret,
             staged: StagedFacts::default(),
+            removed: StagedFacts::default(),
             sequences: BTreeSet::new(),
             inbox: Vec::new(),
             reasoner: None,
-            is_rebuild: false,
             closed: None,
+            gives_up: Arc::default(),
+            gives_up_in: u32::MAX,
         }))
     }
 
@@ -239,12 +245,16 @@ impl Node {
         &latest.expect("the last epoch is always kept").stage.relations
     }
 
-    fn stage(&mut self, begun: Begun, sequence: u64, copies: &[Placed]) {
+    fn stage(&mut self, begun: Begun, sequence: u64, copies: &[(Staging, Placed)]) {
         let open = self.open_attempt(begun);
         if open.reasoner.is_none() && open.sequences.insert(sequence) {
-            for Placed { relation, copy, pair, .. } in copies {
+            for (staging, Placed { relation, copy, pair, .. }) in copies {
                 let (key, value) = *pair;
-                open.staged.add(*relation, &[*copy], iter::once(copy.pair(key, value)));
+                let staged = match staging {
+                    Staging::Add => &mut open.staged,
+                    Staging::Remove => &mut open.removed,
+                };
+                staged.add(*relation, &[*copy], iter::once(copy.pair(key, value)));
             }
         }
     }
@@ -260,9 +270,10 @@ impl Node {
         if open.sequences.len() as u64 != staged {
             return Err(Fault::new(Reason::Fenced, format!("{} of {staged} stages have come", open.sequences.len())));
         }
+        state.remove_all(open.removed.take(), &POOL)?;
         state.stage_all(open.staged.take(), &POOL)?;
         state.finish_staging()?;
-        open.is_rebuild = is_rebuild;
+        open.gives_up_in = first.gives_up_in;
         open.reasoner = Some(Reasoner::new(Setup {
             shard_map,
             program: Arc::clone(&first.program),
@@ -271,11 +282,12 @@ impl Node {
             texts: Arc::new(NoTexts),
             facts_max: u64::MAX,
             stop: Arc::default(),
+            give_up: Arc::clone(&open.gives_up),
         })?);
         Ok(())
     }
 
-    fn open_round(&mut self, begun: Begun, round: Round, out: &mut Vec<Action>) {
+    fn open_round(&mut self, begun: Begun, (round, step): (Round, Step), out: &mut Vec<Action>) {
         let attempt = begun.attempt;
         let open = self.open_attempt(begun);
         if open.reasoner.is_none() {
@@ -285,10 +297,11 @@ impl Node {
         if let Some(report) = open.closed.clone().filter(|report| report.round == round) {
             return send(Process::Coordinator, Wire::Closed { attempt, report }, out);
         }
+        open.gives_up.store(round.0 == open.gives_up_in, Ordering::Relaxed);
         for event in std::mem::take(&mut open.inbox) {
             self.reason(event, out);
         }
-        self.reason(Event::Open(round), out);
+        self.reason(Event::Open(round, step), out);
     }
 
     /// Passes an event to the reasoner, if there is one.
@@ -337,11 +350,11 @@ impl Node {
     fn seal(&mut self, attempt: Attempt, out: &mut Vec<Action>) {
         if self.store.sealed(attempt).is_none() {
             let open = self.open.as_ref().filter(|open| open.attempt == attempt);
-            let Some((open, reasoner)) = open.and_then(|open| Some((open, open.reasoner.as_ref()?))) else {
+            let Some(reasoner) = open.and_then(|open| open.reasoner.as_ref()) else {
                 let fault = Fault::new(Reason::Fenced, format!("attempt {attempt} is not here"));
                 return self.reply(attempt, Err(fault), out);
             };
-            let stage = Stage::new(self.base(), reasoner.state(), open.is_rebuild);
+            let stage = Stage::new(self.base(), reasoner.state());
             self.write(Record::Sealed { attempt, stage }, out);
         }
         // For a repeated request as well: it is unknown whether the first sync was reached.

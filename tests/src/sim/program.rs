@@ -4,7 +4,7 @@ use super::Cluster;
 use super::wire::{Change, FirstRound};
 use entail_coordinator::metalog::{RuleSet, RuleSets, State};
 use entail_logic::fixpoint::Mode;
-use entail_logic::plan::compile::{Context, RelationStats, RuleBody, compile_program};
+use entail_logic::plan::compile::{Context, RelationStats, RuleBody, compile_maintenance, compile_program};
 use entail_logic::plan::{Extent, Program};
 use entail_model::random::Random;
 use entail_model::{Fault, Reason};
@@ -50,7 +50,8 @@ pub fn first_round(
 ) -> FirstRound {
     let placement = state.placement().clone();
     let rdf_type = Some(cluster.vocabulary.rdf_type());
-    let mut context = Context { single_node: placement.nodes().len() == 1, rdf_type, ..Context::default() };
+    let nodes = placement.nodes().len();
+    let mut context = Context { single_node: nodes == 1, nodes, rdf_type, ..Context::default() };
     for relation in cluster.vocabulary.relations() {
         if random.chance(8_000) {
             let facts = random.below(1_000);
@@ -58,8 +59,19 @@ pub fn first_round(
             context.stats.insert(relation, stats);
         }
     }
-    let sets = &after.unwrap_or(state.rules()).sets;
-    let rules: Vec<RuleBody> = sets.iter().flat_map(rules_of).map(|number| cluster.rules[number].clone()).collect();
+    let numbers = |sets: &RuleSets| -> Vec<usize> { sets.sets.iter().flat_map(rules_of).collect() };
+    let (before, mut all) = (numbers(state.rules()), numbers(after.unwrap_or(state.rules())));
+    let mode = mode(change, &before, &mut all);
+    let rules: Vec<RuleBody> = all.iter().map(|number| cluster.rules[*number].clone()).collect();
+    let program = Arc::new(match &mode {
+        Mode::Maintain { .. } => compile_maintenance(&context, &rules).expect("no rule has a NOT"),
+        _ => with_broadcasts(cluster, &context, &rules, random),
+    });
+    let gives_up_in = if random.chance(1_500) { random.among(1..=4) as u32 } else { u32::MAX };
+    FirstRound { program, mode, placement, gives_up_in }
+}
+
+fn with_broadcasts(cluster: &Cluster, context: &Context, rules: &[RuleBody], random: &mut Random) -> Program {
     let read: BTreeSet<Extent> = rules
         .iter()
         .flat_map(|rule| &rule.body.atoms)
@@ -68,16 +80,29 @@ pub fn first_round(
         .collect();
     let extents = cluster.vocabulary.relations().map(Extent::all).chain(read);
     let broadcast = extents.filter(|_| random.chance(5_000)).collect();
-    let program: Arc<Program> = Arc::new(compile_program(&context, &rules, &broadcast));
-    FirstRound { program, mode: mode(state, change, sets), placement }
+    compile_program(context, rules, &broadcast).expect("no rule has a NOT")
 }
 
-/// New rules are added to the existing facts; after a drop of rules all facts are derived again.
-fn mode(state: &State, change: &Change, sets: &[RuleSet]) -> Mode {
-    let Change::Rules { set, .. } = change else { return Mode::Increment };
-    if state.rules().get(set).is_some() {
-        return Mode::Rebuild;
+/// The mode of a change; `all` are the rules of after, to which it adds those that are dropped.
+fn mode(change: &Change, before: &[usize], all: &mut Vec<usize>) -> Mode {
+    if let Change::Facts { removed, .. } = change {
+        return match removed.is_empty() {
+            true => Mode::Increment,
+            false => Mode::Maintain { new: BTreeSet::new(), dropped: BTreeSet::new() },
+        };
     }
-    let named = sets.iter().flat_map(|other| rules_of(other).map(move |_| other.name == *set));
-    Mode::NewRules(named.enumerate().filter(|(_, is_new)| *is_new).map(|(index, _)| index).collect::<BTreeSet<_>>())
+    let mut gone = before.to_vec();
+    let mut new = BTreeSet::new();
+    for (position, rule) in all.iter().enumerate() {
+        match gone.iter().position(|other| other == rule) {
+            Some(known) => _ = gone.swap_remove(known),
+            None => _ = new.insert(position),
+        }
+    }
+    if gone.is_empty() {
+        return Mode::NewRules(new);
+    }
+    let dropped = (all.len()..all.len() + gone.len()).collect();
+    all.append(&mut gone);
+    Mode::Maintain { new, dropped }
 }

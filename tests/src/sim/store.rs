@@ -4,6 +4,7 @@
 //! replay of the journal, so a restart uses the same code as a running node.
 
 use entail_logic::epoch::NodeSeal;
+use entail_logic::failpoints::is_broken;
 use entail_logic::fixpoint::Base;
 use entail_logic::fixpoint::State;
 use entail_model::{Attempt, Direction, Epoch, Mark};
@@ -31,15 +32,28 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Adds an attempt's facts to `base`. After a rebuild only the asserted runs of the base remain.
-    pub fn new(base: &Base, state: &State, is_rebuild: bool) -> Self {
+    /// Applies an attempt's changes to `base`.
+    pub fn new(base: &Base, state: &State) -> Self {
         let mut relations = base.clone();
-        for (relation, _) in base.iter().filter(|_| is_rebuild) {
+        let changes = state.changes().expect("runs are in memory");
+        for (relation, _) in base.iter().filter(|_| changes.is_rebuild) {
             let keep_asserted =
                 |runs: &mut Vec<_>| runs.retain(|run: &Arc<entail_logic::columns::Run>| run.mark == Mark::Asserted);
             relations.change(relation, |copies| copies.iter_mut().for_each(keep_asserted));
         }
-        for (relation, copy, run) in state.added() {
+        let removed = if is_broken("seal-deletions") { Vec::new() } else { changes.removed };
+        for (relation, copy, mark, gone) in removed {
+            let gone = gone.to_vec().expect("runs are in memory");
+            relations.change(relation, |copies| {
+                let runs = std::mem::take(&mut copies[copy as usize]);
+                let rest = runs.into_iter().filter_map(|run| match run.mark == mark {
+                    true => run.without(&gone).expect("runs are in memory").rest,
+                    false => Some(run),
+                });
+                copies[copy as usize] = rest.collect();
+            });
+        }
+        for (relation, copy, run) in changes.added {
             relations.change(relation, |copies| copies[copy as usize].push(run));
         }
         let seal = seal_of(&relations);

@@ -6,6 +6,7 @@
 use super::wire::Wire;
 use entail_logic::epoch::Begun;
 use entail_logic::exchange::{Message, Payload};
+use entail_logic::fixpoint::Step;
 use entail_model::random::Random;
 use entail_model::{Attempt, Epoch, Round, Secret};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ pub fn stray(last: Attempt, epoch: Epoch, random: &mut Random) -> Wire {
     let begun = Begun { attempt, secret: Secret(random.below(4)) };
     match random.below(6) {
         0 => Wire::Stage { begun, previous: epoch, sequence: random.below(3), copies: Arc::default() },
-        1 => Wire::OpenRound { begun, previous: epoch, round: Round(1), first: None, staged: 0 },
+        1 => Wire::OpenRound { begun, previous: epoch, round: Round(1), step: Step::default(), first: None, staged: 0 },
         2 => Wire::Seal { begun },
         3 => Wire::Decide { begun, epoch: None },
         4 => Wire::Decide { begun, epoch: Some(epoch.next()) },

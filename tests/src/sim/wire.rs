@@ -6,7 +6,7 @@ use entail_coordinator::metalog::{Incarnation, RequestId};
 use entail_logic::epoch::{Begun, NodeSeal, Outcome};
 use entail_logic::exchange::Message;
 use entail_logic::fixpoint::Base;
-use entail_logic::fixpoint::{Mode, Report};
+use entail_logic::fixpoint::{Mode, Report, Step};
 use entail_logic::plan::Program;
 use entail_model::{Attempt, Epoch, Fault, NodeId, Placement, Round};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,10 +39,17 @@ impl fmt::Display for Process {
 /// A change that a client requests.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Asserts facts.
-    Facts(BTreeSet<Triple>),
+    /// Asserts facts, and takes others back.
+    Facts { added: BTreeSet<Triple>, removed: BTreeSet<Triple> },
     /// Replaces a set's rules by those with these numbers, or drops the set.
     Rules { set: String, rules: Option<Vec<usize>> },
+}
+
+/// What happens to a copy that is staged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Staging {
+    Add,
+    Remove,
 }
 
 /// The data that a node needs for the first round.
@@ -51,6 +58,8 @@ pub struct FirstRound {
     pub program: Arc<Program>,
     pub mode: Mode,
     pub placement: Placement,
+    /// The nodes give up in this round.
+    pub gives_up_in: u32,
 }
 
 /// A message. `call` and `life` associate a response with its request, as a connection does.
@@ -80,8 +89,8 @@ pub enum Wire {
     // The answer to a heartbeat or to `OpenAttempt`, on the node's own connection.
     Told { incarnation: Incarnation, open: Option<Begun>, decisions: Vec<(Attempt, Option<Epoch>)> },
     // From the coordinator to nodes, by their peer ports.
-    Stage { begun: Begun, previous: Epoch, sequence: u64, copies: Arc<Vec<Placed>> },
-    OpenRound { begun: Begun, previous: Epoch, round: Round, first: Option<Arc<FirstRound>>, staged: u64 },
+    Stage { begun: Begun, previous: Epoch, sequence: u64, copies: Arc<Vec<(Staging, Placed)>> },
+    OpenRound { begun: Begun, previous: Epoch, round: Round, step: Step, first: Option<Arc<FirstRound>>, staged: u64 },
     Seal { begun: Begun },
     Decide { begun: Begun, epoch: Option<Epoch> },
     // Between nodes.

@@ -14,7 +14,7 @@ use crate::oracle::Vocabulary;
 use entail_coordinator::metalog::{Crash, Entry};
 use entail_model::random::Random;
 use entail_model::{Attempt, Epoch, NodeId, ShardCount};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The number of ticks between two periodic events of a process.
@@ -442,7 +442,10 @@ impl World {
 /// A random change for a client.
 fn change(cluster: &Cluster, random: &mut Random) -> Change {
     if random.chance(6_000) {
-        return Change::Facts(cluster.vocabulary.facts(random, 10));
+        let added = cluster.vocabulary.facts(random, 10);
+        // There are few possible facts, so that some of these are there.
+        let removed = if random.chance(5_000) { cluster.vocabulary.facts(random, 60) } else { BTreeSet::new() };
+        return Change::Facts { removed: removed.difference(&added).copied().collect(), added };
     }
     let set = random.pick(&["a", "b"]).to_string();
     let numbers: Vec<usize> =

@@ -1,6 +1,7 @@
 //! Manifests of the suites, and the running of their tests.
 
 use super::compare::{Options, compare};
+use super::update::UpdateTest;
 use super::{Answer, Subject};
 use oxrdf::vocab::rdf;
 use oxrdf::{
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 const MF: &str = "http://www.w3.org/2001/sw/DataAccess/tests/test-manifest#";
 const QT: &str = "http://www.w3.org/2001/sw/DataAccess/tests/test-query#";
+const UT: &str = "http://www.w3.org/2009/sparql/tests/test-update#";
 const RS: &str = "http://www.w3.org/2001/sw/DataAccess/tests/result-set#";
 
 fn named(namespace: &str, name: &str) -> NamedNode {
@@ -74,6 +76,41 @@ impl Manifest {
         None
     }
 
+    /// The content of an update evaluation test; `None` for other kinds of test.
+    pub fn update_test(&self, test: &str) -> Option<Result<UpdateTest, String>> {
+        let test = NamedNode::new_unchecked(test);
+        let mut kinds = self.graph.objects_for_subject_predicate(&test, rdf::TYPE);
+        let is_update = kinds.any(|kind| kind.to_string().ends_with("#UpdateEvaluationTest>"));
+        is_update.then(|| self.read_update_test(&test))
+    }
+
+    fn read_update_test(&self, test: &NamedNode) -> Result<UpdateTest, String> {
+        let node = |name: &str| {
+            let object = self.object(test.into(), &named(MF, name)).ok_or_else(|| format!("no {name}"))?;
+            as_subject(object.as_ref()).ok_or_else(|| format!("{name} is a literal"))
+        };
+        let (action, result) = (node("action")?, node("result")?);
+        let Some(Term::NamedNode(request)) = self.object(action.as_ref(), &named(UT, "request")) else {
+            return Err("no request".into());
+        };
+        let facts = |node: NamedOrBlankNodeRef<'_>| {
+            let mut facts = Vec::new();
+            for data in self.graph.objects_for_subject_predicate(node, &named(UT, "data")) {
+                facts.extend(self.facts(data, &GraphName::DefaultGraph)?);
+            }
+            for data in self.graph.objects_for_subject_predicate(node, &named(UT, "graphData")) {
+                facts.extend(self.graph_data(data, UT)?);
+            }
+            Ok::<_, String>(facts)
+        };
+        Ok(UpdateTest {
+            before: facts(action.as_ref())?,
+            request: self.text(request.as_str())?,
+            base: request.into_string(),
+            after: facts(result.as_ref())?,
+        })
+    }
+
     fn check_syntax(&self, action: &Term, is_positive: bool) -> Result<(), String> {
         let Term::NamedNode(file) = action else { return Err("no query".into()) };
         let text = self.text(file.as_str())?;
@@ -97,7 +134,7 @@ impl Manifest {
             facts.extend(self.facts(data, &GraphName::DefaultGraph)?);
         }
         for data in self.graph.objects_for_subject_predicate(action, &named(QT, "graphData")) {
-            facts.extend(self.graph_data(data)?);
+            facts.extend(self.graph_data(data, QT)?);
         }
         facts.extend(self.facts_of_from(&text, query.as_str(), &facts)?);
         let given = subject.answer(&facts, &text, query.as_str())?;
@@ -124,12 +161,12 @@ impl Manifest {
         Ok(facts)
     }
 
-    fn graph_data(&self, data: TermRef<'_>) -> Result<Vec<Quad>, String> {
+    fn graph_data(&self, data: TermRef<'_>, namespace: &str) -> Result<Vec<Quad>, String> {
         if let TermRef::NamedNode(node) = data {
             return self.facts(data, &node.into_owned().into());
         }
         let node = as_subject(data).ok_or("graph data that is a literal")?;
-        let file = self.object(node.as_ref(), &named(QT, "graph")).ok_or("graph data without a file")?;
+        let file = self.object(node.as_ref(), &named(namespace, "graph")).ok_or("graph data without a file")?;
         let label = self.object(node.as_ref(), &NamedNode::new_unchecked("http://www.w3.org/2000/01/rdf-schema#label"));
         let Some(Term::Literal(label)) = label else { return Err("graph data without a label".into()) };
         self.facts(file.as_ref(), &NamedNode::new_unchecked(label.value()).into())

@@ -9,6 +9,7 @@ mod dense;
 mod health;
 mod programs;
 mod trouble;
+mod updates;
 
 use entail_model::Reason;
 use entail_proto::v1::{ResultFormat, UpdateRequest};
@@ -151,8 +152,11 @@ fn bad_input_leaves_everything_as_it_was() {
     assert_eq!(unsafe_rule.reason, Reason::Syntax, "{unsafe_rule}");
     assert!(unsafe_rule.position.is_some(), "{unsafe_rule}");
     let negated =
-        cluster.apply("r", "RULE { ?x <urn:q> ?y } WHERE { ?x <urn:p> ?y NOT { ?y <urn:p> ?x } }").unwrap_err();
+        cluster.apply("r", "RULE { ?x <urn:q> ?y } WHERE { ?x <urn:p> ?y NOT DATA { ?y <urn:p> ?x } }").unwrap_err();
     assert_eq!(negated.reason, Reason::Unsupported, "{negated}");
+    let cyclic =
+        cluster.apply("r", "RULE { ?x <urn:q> ?y } WHERE { ?x <urn:p> ?y NOT { ?y <urn:q> ?x } }").unwrap_err();
+    assert_eq!((cyclic.reason, cyclic.position.is_some()), (Reason::Syntax, true), "{cyclic}");
     let deep = format!("SELECT * {{ ?s ?p ?o FILTER({}1{}) }}", "(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(cluster.query(&deep, ResultFormat::Json).unwrap_err().reason, Reason::LimitExceeded);
     let typo = cluster.query("SELECT * {\n ?s ?p }", ResultFormat::Json).unwrap_err();

@@ -1,12 +1,14 @@
 //! The W3C suites, on the SPARQL engine over a cluster in memory and on whole clusters over loopback.
 
 use crate::ask;
-use entail_proto::v1::QueryRequest;
+use entail_proto::v1::{QueryRequest, UpdateRequest};
 use entail_sparql::Request;
 use entail_tests::cluster::Cluster;
 use entail_tests::memory_cluster::MemoryCluster;
+use entail_tests::w3c::update::{self, KNOWN_UPDATE_FAILURES, UpdateSubject, run_updates};
 use entail_tests::w3c::{Answer, KNOWN_FAILURES, Outcome, Subject, run_all, surprises};
 use oxrdf::{BlankNode, GraphName, NamedOrBlankNode, Quad, Term};
+use oxttl::NQuadsParser;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -125,4 +127,35 @@ fn the_suites_pass_on_real_clusters() {
         println!("{:.1} s with {SHARDS} shards on {NODES} nodes", started.elapsed().as_secs_f64());
         judge(&outcomes);
     }
+}
+
+/// A cluster that is cleared for each test.
+struct Updated(Cluster);
+
+impl UpdateSubject for Updated {
+    fn update(&mut self, facts: &[Quad], update: &str, base: &str) -> Result<Vec<Quad>, String> {
+        self.0.update("CLEAR ALL").map_err(|fault| format!("cleared: {fault}"))?;
+        if !facts.is_empty() {
+            self.0.load("data.nq", document(facts));
+        }
+        let request =
+            UpdateRequest { update: update.to_owned(), base_iri: base.to_owned(), ..UpdateRequest::default() };
+        self.0.update_as(request).map_err(|fault| fault.to_string())?;
+        let dump = self.0.dump();
+        NQuadsParser::new().for_slice(&dump).collect::<Result<_, _>>().map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn the_update_suites_pass_on_a_real_cluster() {
+    let Some(suites) = suites() else { return };
+    let outcomes = run_updates(&suites, &mut Updated(Cluster::start(NODES, SHARDS)));
+    for (name, reason) in KNOWN_UPDATE_FAILURES {
+        println!("known to fail: {name}: {reason}");
+    }
+    let passed = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
+    println!("{passed} of {} updates pass", outcomes.len());
+    assert!(outcomes.len() > 80, "the suites have more tests than {}", outcomes.len());
+    let surprises = update::surprises(&outcomes);
+    assert!(surprises.is_empty(), "{}", surprises.join("\n"));
 }

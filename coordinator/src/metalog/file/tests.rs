@@ -88,6 +88,23 @@ fn reopening_gives_the_same_state_and_goes_on() {
 }
 
 #[test]
+fn a_file_of_the_first_version_is_written_anew() {
+    let (directory, mut bytes, state) = filled(3);
+    bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
+    let checksum = crc32c::crc32c(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(file(&directory), &bytes).expect("room");
+    vouch(&directory, &bytes);
+    let log = FileLog::open(directory.path()).expect("an earlier version is read");
+    assert_eq!(log.state(), &state);
+    drop(log);
+    let header = record::file_header();
+    let written = fs::read(file(&directory)).expect("the file is there");
+    assert_eq!(&written[..header.len()], &header, "an earlier program must not read what follows");
+    assert_eq!(FileLog::open(directory.path()).expect("nothing is wrong").state(), &state);
+}
+
+#[test]
 fn a_crash_at_every_byte_leaves_a_prefix() {
     let (directory, bytes, _) = filled(2);
     let mut states = vec![State::default()];

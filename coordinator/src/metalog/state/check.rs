@@ -3,6 +3,7 @@
 use super::{Outcome, Refused, State};
 use crate::metalog::entry::{Cluster, Entry, EpochKind, RequestId, RuleSets, Seal};
 use entail_model::{Attempt, Epoch, NodeId, Placement};
+use std::collections::BTreeSet;
 
 /// Limit on the nodes that ever registered.
 const NODES_MAX: usize = 4096;
@@ -10,6 +11,8 @@ const NODES_MAX: usize = 4096;
 const TEXT_BYTES_MAX: usize = 1024;
 /// Limit on the bytes of one answer.
 pub const RESULT_BYTES_MAX: usize = 64 << 10;
+/// Limit on the requests that one epoch answers.
+pub const GROUP_MAX: usize = 512;
 /// Limit on the bytes of all rule sets together.
 const RULES_BYTES_MAX: usize = 16 << 20;
 
@@ -27,11 +30,31 @@ pub fn check(state: &State, entry: &Entry) -> Result<(), Refused> {
             check_commit(state, *attempt, *epoch, rules.as_ref())?;
             check_seals(state, nodes)
         }
+        Entry::CommitGroup { attempt, epoch, nodes, answers } => {
+            check_answers(state, answers)?;
+            check_commit(state, *attempt, *epoch, None)?;
+            check_seals(state, nodes)
+        }
         Entry::AbortEpoch { attempt, reason } => {
             limit("the reason's length", reason.len(), TEXT_BYTES_MAX)?;
             check_open(state, *attempt).map(|_| ())
         }
     }
+}
+
+/// Each request of a group is answered once, and has no answer yet.
+fn check_answers(state: &State, answers: &[(RequestId, Vec<u8>)]) -> Result<(), Refused> {
+    limit("the number of answers", answers.len(), GROUP_MAX)?;
+    let mut requests = BTreeSet::new();
+    for (request, result) in answers {
+        limit("the request's id", request.0.len(), TEXT_BYTES_MAX)?;
+        limit("the answer's size", result.len(), RESULT_BYTES_MAX)?;
+        let before = state.answer(request).map(|answer| answer.epoch);
+        if let Some(epoch) = before.or_else(|| (!requests.insert(request)).then(|| state.epoch.next())) {
+            return Err(Refused::Answered { request: request.clone(), epoch });
+        }
+    }
+    Ok(())
 }
 
 fn limit(what: &'static str, size: usize, limit: usize) -> Result<(), Refused> {

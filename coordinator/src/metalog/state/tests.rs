@@ -215,6 +215,35 @@ fn every_holder_seals_once_in_its_present_life() {
 }
 
 #[test]
+fn a_group_answers_each_of_its_requests_once() {
+    let mut state = ready();
+    let group = |state: &State, attempt, epoch, requests: &[&str]| {
+        let answers = requests.iter().map(|request| (RequestId((*request).to_owned()), vec![7])).collect();
+        Entry::CommitGroup { attempt: Attempt(attempt), epoch: Epoch(epoch), nodes: seals(state), answers }
+    };
+    let answered =
+        |request: &str, epoch| Refused::Answered { request: RequestId(request.to_owned()), epoch: Epoch(epoch) };
+    apply(&mut state, &begin(0, "a")).expect("nothing is open");
+    assert_eq!(state.check(&group(&state, 5, 1, &["a", "b", "a"])), Err(answered("a", 1)));
+    let mut unsealed = group(&state, 5, 1, &["a"]);
+    if let Entry::CommitGroup { nodes, .. } = &mut unsealed {
+        nodes.truncate(1);
+    }
+    assert_eq!(state.check(&unsealed), Err(Refused::MissingSeal { node: NodeId(2) }));
+    let many: Vec<String> = (0..=GROUP_MAX).map(|number| number.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert!(matches!(state.check(&group(&state, 5, 1, &many)), Err(Refused::TooLarge { .. })));
+    let good = group(&state, 5, 1, &["b", "a"]);
+    assert_eq!(apply(&mut state, &good), Ok(Applied::Committed(Epoch(1))));
+    let epoch_of = |request: &str| state.answer(&RequestId(request.to_owned())).map(|answer| answer.epoch);
+    assert_eq!(["a", "b", "c"].map(epoch_of), [Some(Epoch(1)), Some(Epoch(1)), None]);
+    assert_eq!(state.check(&begin(1, "b")), Err(answered("b", 1)));
+    apply(&mut state, &begin(1, "c")).expect("nothing is open");
+    assert_eq!(state.check(&group(&state, 7, 2, &["c", "b"])), Err(answered("b", 1)));
+    assert_eq!(state.check(&group(&state, 7, 2, &["d"])), Ok(()), "a request without effect has no answer");
+}
+
+#[test]
 fn rules_change_by_compare_and_set() {
     let mut state = ready();
     let begin = |rules, previous| Entry::BeginEpoch {

@@ -25,6 +25,16 @@ impl Committed {
         total.seconds += change.seconds;
         total.bytes_exchanged += change.bytes_exchanged;
         total.received += change.received;
+        total.removed += change.removed;
+        total.derived_removed += change.derived_removed;
+        total.derived_only += change.derived_only;
+        if total.derived_only_fact.is_empty() {
+            total.derived_only_fact = change.derived_only_fact;
+            total.derived_only_rules = change.derived_only_rules;
+        }
+        total.dry_run |= change.dry_run;
+        // A dry run is one epoch.
+        total.predicates.extend(change.predicates);
         // The response to a repeated request lacks the rules that derived nothing.
         for rule in change.rules {
             match total.rules.iter_mut().find(|sum| sum.rule == rule.rule) {

@@ -14,12 +14,14 @@ const ROWS: usize = 16_384;
 /// A name, an expression over `?a` and `?b`, and the values of both by row.
 type Case = (&'static str, &'static str, fn(usize) -> [String; 2]);
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
     ("integers", "?a > 5000", |row| [integer(row * 7919 % 10_000), integer(row)]),
     ("two integers", "?a + ?b > 9000", |row| [integer(row * 7919 % 10_000), integer(row % 5000)]),
     ("decimals", "?a * 2 >= 1000.5", |row| [decimal(row), decimal(row + 1)]),
     ("equal strings", "?a = \"name 77\"", |row| [string(row % 1000), string(row)]),
     ("CONTAINS", "CONTAINS(?a, \"77\")", |row| [string(row * 31), string(row)]),
+    ("LCASE", "LCASE(?a) = \"name 77\"", |row| [string(row % 1000), string(row)]),
+    ("sum of decimals", "?a + ?b > 1000.25", |row| [decimal(row), decimal(row + 1)]),
     ("STRSTARTS of STR", "STRSTARTS(STR(?a), \"urn:thing:7\")", |row| [format!("<urn:thing:{row}>"), string(row)]),
     ("dates", "?a < \"2010-01-01T00:00:00Z\"^^xsd:dateTime", |row| [date_time(row), date_time(row + 1)]),
     ("REGEX", "REGEX(?a, \"^name [0-9]*7$\")", |row| [string(row * 31), string(row)]),

@@ -6,6 +6,7 @@ use crate::columns::blocks::BitBlocks;
 use crate::columns::{Pair, pairs};
 use crate::exchange::outbox::BLOCKS_BYTES;
 use crate::fixpoint::dense::Keeping;
+use crate::fixpoint::phase::Phase;
 use crate::fixpoint::state::State;
 use entail_model::fact::{in_home, is_scattered_predicate};
 use entail_model::{Direction, Fault, NodeId, Relation, TermId};
@@ -33,6 +34,9 @@ pub(super) fn append(candidates: &mut Candidates, relation: Relation, rule: usiz
 impl Reasoner {
     /// Makes new candidates facts of this node's copies; inverse copies for other nodes go to the outbox.
     pub(super) fn accept(&mut self, candidates: Candidates, claimed: Candidates) -> Result<FoundFacts, Fault> {
+        if self.is_in(Phase::Delete) {
+            return self.accept_deletions(candidates);
+        }
         let mut candidates = candidates;
         let single = self.is_single();
         for (relation, rules) in &candidates {
@@ -90,7 +94,7 @@ impl Reasoner {
         Ok(found)
     }
 
-    fn count(&mut self, rule: usize, facts: u64) {
+    pub(super) fn count(&mut self, rule: usize, facts: u64) {
         self.derived[rule] += facts;
         self.derived_total += facts;
     }
@@ -134,6 +138,18 @@ impl Reasoner {
     }
 
     fn place_in_copies(&mut self, relation: Relation, pairs: &[Pair], found: &mut FoundFacts) -> Result<(), Fault> {
+        let here = self.send_in_copies(relation, pairs)?;
+        if !self.reads.reads(relation.predicate, Direction::Inverse) {
+            return self.setup.state.add_later(relation, &here);
+        }
+        if !here.is_empty() {
+            found.insert((relation, Direction::Inverse), here);
+        }
+        Ok(())
+    }
+
+    /// Puts the inverse copies of facts that are for other nodes into the outbox; returns those for this node.
+    pub(super) fn send_in_copies(&mut self, relation: Relation, pairs: &[Pair]) -> Result<Vec<Pair>, Fault> {
         let turned = |pair: &Pair| (pair.1, pair.0);
         let rdf_type = self.setup.program.rdf_type;
         let home = |pair: &Pair| in_home(pair.0, relation.predicate, pair.1, rdf_type);
@@ -152,13 +168,7 @@ impl Reasoner {
                 list.extend(group.iter().map(turned));
             }
         }
-        if !self.reads.reads(relation.predicate, Direction::Inverse) {
-            return self.setup.state.add_later(relation, &here);
-        }
-        if !here.is_empty() {
-            found.insert((relation, Direction::Inverse), here);
-        }
-        Ok(())
+        Ok(here)
     }
 
     /// Sends the deferred inverse copies, once a round finds nothing new.

@@ -2,8 +2,10 @@
 
 use super::Reasoner;
 use super::accept::{Candidates, append};
+use super::plan_of;
 use crate::eval::key_sets::KeySets;
 use crate::eval::{Batch, Facts, Scope, run_stage};
+use crate::exchange::PlanKey;
 use crate::fixpoint::heads::{ByRelation, Heads};
 use crate::fixpoint::morsels::{ByValue, Morsel};
 use crate::fixpoint::reasoner::{Effect, Emit};
@@ -23,7 +25,7 @@ struct FoundHeads {
 impl Reasoner {
     /// Evaluates the local rules to their fixpoint.
     pub(super) fn saturate(&mut self, emit: Emit<'_>) -> Result<(), Fault> {
-        while self.setup.state.has_recent() {
+        while self.setup.state.has_recent() && !self.gives_up() {
             self.check_limits()?;
             let (candidates, claimed) = self.run_local_rules()?;
             let found = self.accept(candidates, claimed)?;
@@ -38,11 +40,14 @@ impl Reasoner {
         let program = Arc::clone(&self.setup.program);
         let facts = self.setup.state.local();
         let key_sets = KeySets::default();
-        let fires = |rule: &&RulePlans| !self.waits_for_late || !program.is_late(rule);
-        let by_value = ByValue::of(&facts, program.rules.iter().filter(fires).flat_map(local_plans))?;
+        let fires = |(index, rule): &(usize, &RulePlans)| {
+            self.takes_part(*index) && (!self.waits_for_late || !program.is_late(rule))
+        };
+        let rules = || program.rules.iter().enumerate().filter(fires).map(|(_, rule)| rule);
+        let by_value = ByValue::of(&facts, rules().flat_map(local_plans))?;
         let mut heads = Vec::new();
         let mut together = Vec::new();
-        for rule in program.rules.iter().filter(fires) {
+        for rule in rules() {
             let morsels = morsels_of(rule, &facts, &by_value);
             // A fact that several rules find belongs to the first, so rules that claim facts run one after the other.
             if self.has_dense_heads(rule) {
@@ -105,11 +110,13 @@ impl Reasoner {
         Ok(FoundHeads { rule: heads.rule, pairs: heads.pairs, claimed: heads.claimed })
     }
 
-    /// Evaluates those new rules over everything that move no rows.
-    pub(super) fn run_new_rules(&mut self, program: &Program) -> Result<(), Fault> {
-        let full = program.rules.iter().enumerate().filter(|(index, _)| self.is_new_rule(*index));
-        let full = full.map(|(_, rule)| rule).filter(|rule| !program.is_late(rule)).map(|rule| &rule.full);
-        let here = full.filter(|plan| plan.stages.len() == 1 && self.setup.shard_map.starts(plan)).collect();
+    /// Evaluates those of the plans that move no rows.
+    pub(super) fn run_here(&mut self, program: &Program, keys: &[PlanKey]) -> Result<(), Fault> {
+        let plans = keys.iter().map(|key| plan_of(program, *key)).collect::<Result<Vec<&Plan>, Fault>>()?;
+        let starts = |plan: &&Plan| plan.stages.len() == 1 && self.setup.shard_map.starts(plan);
+        let is_late =
+            |plan: &&Plan| matches!(plan.sink, Sink::Emit { rule, .. } if program.is_late(&program.rules[rule]));
+        let here = plans.into_iter().filter(|plan| starts(plan) && !is_late(plan)).collect();
         let heads = self.run_full(here, &self.setup.state.shared())?;
         heads.into_iter().try_for_each(|found| self.keep_heads(found.rule, found.pairs))
     }

@@ -22,7 +22,7 @@ impl State {
         for (relation, dense) in &mut self.dense {
             for copy in Direction::BOTH.into_iter().filter(|copy| dense.matrix_only[*copy as usize]) {
                 let Some(copies) = self.relations.get_mut(relation) else { continue };
-                let recent = copies[copy as usize].recent_pending.take();
+                let recent = copies[copy as usize].added.recent_pending.take();
                 dense.unlisted[copy as usize] += recent.map_or(0, |run| run.len);
             }
         }

@@ -23,8 +23,18 @@ pub struct StagedColumn<'a> {
     pub pairs: Box<dyn FnOnce(usize) -> Vec<Pair> + Send + 'a>,
 }
 
+/// What happens to the facts of columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Staging {
+    /// They are asserted.
+    Add,
+    /// They are no longer asserted.
+    Remove,
+}
+
 /// A column that is being made.
 struct Work<'a> {
+    staging: Staging,
     /// The threads for this column: sharing a column while other threads have columns of their own costs more than it
     /// saves.
     threads: usize,
@@ -38,6 +48,15 @@ impl State {
     ///
     /// Columns that would not stay in memory are stored when they are made: the largest first.
     pub fn stage_all(&mut self, incoming: Vec<StagedColumn<'_>>, pool: &rayon::ThreadPool) -> Result<(), Fault> {
+        self.stage_columns(incoming, Staging::Add, pool)
+    }
+
+    pub(super) fn stage_columns(
+        &mut self,
+        incoming: Vec<StagedColumn<'_>>,
+        staging: Staging,
+        pool: &rayon::ThreadPool,
+    ) -> Result<(), Fault> {
         let mut incoming = incoming;
         // The largest column first, so that threads do not wait long for the last one.
         incoming.sort_by_key(|column| Reverse(column.len));
@@ -55,7 +74,7 @@ impl State {
             let state = std::mem::take(&mut copies[column.copy as usize]);
             self.held -= state.held();
             let threads = if column.len > share { pool.current_num_threads() } else { 1 };
-            work.push(Work { threads, column, state, spill });
+            work.push(Work { staging, threads, column, state, spill });
         }
         let done: Vec<_> = if new < PAIRS_SHARED_MIN {
             work.into_iter().map(Work::run).collect()
@@ -74,10 +93,13 @@ impl State {
 
 impl Work<'_> {
     fn run(self) -> (Relation, Direction, CopyState, Result<(), Fault>) {
-        let Self { threads, column, mut state, spill } = self;
+        let Self { staging, threads, column, mut state, spill } = self;
         let staged = (column.pairs)(threads);
         debug_assert!(staged.is_sorted_by(|a, b| a < b));
-        let result = state.take_staged(staged, &spill);
+        let result = match staging {
+            Staging::Add => state.take_staged(staged, &spill),
+            Staging::Remove => state.take_removed(&staged, &spill),
+        };
         (column.relation, column.copy, state, result)
     }
 }

@@ -51,7 +51,9 @@ fn found(n: u64) -> impl Iterator<Item = BTreeMap<(Relation, Direction), Vec<Pai
 
 fn pairs(state: &State, mark: Mark) -> BTreeSet<(u64, Direction, Pair)> {
     let mut all = BTreeSet::new();
-    for (relation, copy, run) in state.added().into_iter().filter(|(.., run)| run.mark == mark) {
+    for (relation, copy, run) in
+        state.changes().expect("in memory").added.into_iter().filter(|(.., run)| run.mark == mark)
+    {
         for pair in run.to_vec().expect("in memory") {
             assert!(all.insert((relation.predicate.0, copy, pair)), "runs are disjoint");
         }
@@ -165,7 +167,7 @@ fn relations_that_are_not_open_read_the_same() {
     state.open(relation(1));
     assert_eq!(closed, read(&state));
     assert_eq!(closed.1, sorted(2));
-    assert_eq!(state.added().len(), 0);
+    assert_eq!(state.changes().expect("in memory").added.len(), 0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::Condition;
+use crate::plan::compile::NegatedBody;
 use entail_expression::Program;
 use entail_syntax::algebra::{Expression, lower_expression};
 use entail_syntax::ast::Element;
@@ -36,6 +37,14 @@ const VALUES: [&str; 12] = [
 
 /// A filter over `?v` and `?w`, and what it means.
 type Case = (&'static [&'static str], fn(&Term, &Term) -> bool);
+
+/// The place of a filter: in a NOT it keeps what it does not hold for, an error included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Use {
+    Filter,
+    Not,
+    NotWithAtom,
+}
 
 const CASES: [Case; 10] = [
     (&["sameTerm(?v, ?w)"], |v, w| v == w),
@@ -97,13 +106,22 @@ fn rules_filter_by_terms_as_stored() {
     let base: BTreeSet<Triple> =
         ids.iter().enumerate().map(|(index, value)| (subject(index), predicate(1), *value)).collect();
     let texts = Arc::new(Table(texts));
-    for (filters, holds) in CASES {
+    let cases = CASES.iter().flat_map(|case| [(case, Use::Filter), (case, Use::Not), (case, Use::NotWithAtom)]);
+    for ((filters, holds), usage) in cases {
+        let is_kept = |v, w| holds(v, w) == (usage == Use::Filter);
         let pairs =
             terms.iter().enumerate().flat_map(|(i, v)| terms.iter().enumerate().map(move |(j, w)| (i, v, j, w)));
         let derived =
-            pairs.filter(|(_, v, _, w)| holds(v, w)).map(|(i, _, j, _)| (subject(i), predicate(2), subject(j)));
+            pairs.filter(|(_, v, _, w)| is_kept(v, w)).map(|(i, _, j, _)| (subject(i), predicate(2), subject(j)));
         let expected: BTreeSet<Triple> = base.iter().copied().chain(derived).collect();
         assert!(expected.len() > base.len(), "{filters:?} holds somewhere");
+        let conditions: Vec<Condition> = filters.iter().map(|text| condition(text)).collect();
+        // Every subject has a fact of this atom.
+        let atoms = if usage == Use::NotWithAtom { vec![atom(1, 0, 4)] } else { Vec::new() };
+        let (filters_of_body, negated) = match usage {
+            Use::Filter => (conditions, Vec::new()),
+            Use::Not | Use::NotWithAtom => (Vec::new(), vec![NegatedBody { atoms, conditions }]),
+        };
         let rule = RuleBody {
             label: "filtered".into(),
             heads: vec![Head {
@@ -112,11 +130,8 @@ fn rules_filter_by_terms_as_stored() {
                 predicate: Arg::Const(predicate(2)),
                 object: Arg::Slot(2),
             }],
-            body: Body {
-                width: 4,
-                atoms: vec![atom(1, 0, 1), atom(1, 2, 3)],
-                conditions: filters.iter().map(|text| condition(text)).collect(),
-            },
+            body: Body { width: 5, atoms: vec![atom(1, 0, 1), atom(1, 2, 3)], conditions: filters_of_body },
+            negated,
         };
         for nodes in 1..=4 {
             let shape = Shape { nodes, dense_from: u64::MAX, broadcasts: false };
@@ -125,7 +140,7 @@ fn rules_filter_by_terms_as_stored() {
             let mut cluster = Cluster::with_texts(texts, shape, &rules, &base, &mode, &BTreeSet::new());
             cluster.run();
             let (found, _) = cluster.facts(&base, Direction::Forward);
-            assert_eq!(found, expected, "{filters:?} on {nodes} nodes");
+            assert_eq!(found, expected, "{filters:?}, {usage:?}, on {nodes} nodes");
         }
     }
 }

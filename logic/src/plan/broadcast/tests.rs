@@ -29,7 +29,7 @@ fn rule(head: (u64, usize, usize), body: &[(u64, usize, usize)]) -> RuleBody {
     let (number, subject, object) = head;
     let head = Head { graph, subject: Arg::Slot(subject), predicate: predicate(number), object: Arg::Slot(object) };
     let body = Body { width: 4, atoms: body.iter().map(atom).collect(), conditions: Vec::new() };
-    RuleBody { label: String::new(), heads: vec![head], body }
+    RuleBody { label: String::new(), heads: vec![head], body, negated: Vec::new() }
 }
 
 /// The numbers of more rules than any test has.

@@ -11,9 +11,13 @@
 //! ```
 //!
 //! Invariants: a filter runs as soon as its slots are bound; each fact that matches a row is read at exactly one node
-//! (the module docs of [`plan`](crate::plan) say why).
+//! (the module docs of [`plan`](crate::plan) say why). A NOT is tested as soon as its slots are bound and the row is at its
+//! home; the others are tested last, since rows would move for them (`negated`).
 
-use super::{Body, Context, RelationStats};
+mod negated;
+
+use super::negation::BodySlots;
+use super::{Body, Context, NegatedBody, RelationStats};
 use crate::plan::{Arg, Atom, GraphScope, Op, Plan, Route, Side, Sink, Slot, Stage, View};
 use entail_model::{Direction, TermId};
 use std::collections::BTreeSet;
@@ -74,6 +78,11 @@ pub struct Builder<'a> {
     rows: f64,
     cost: f64,
     filtered: Vec<bool>,
+    negated: &'a [NegatedBody],
+    body_slots: BodySlots,
+    tested: Vec<bool>,
+    /// Does the pivot only decide whether there are rows? It has no slots in common with the other atoms then.
+    is_pivot_apart: bool,
 }
 
 /// A way to read an atom next.
@@ -102,6 +111,10 @@ impl<'a> Builder<'a> {
             rows: 1.0,
             cost: 0.0,
             filtered: vec![false; body.conditions.len()],
+            negated: &[],
+            body_slots: BodySlots::default(),
+            tested: Vec::new(),
+            is_pivot_apart: false,
         }
     }
 
@@ -126,6 +139,11 @@ impl<'a> Builder<'a> {
             left.retain(|atom| *atom != pivot);
             let access = self.scan(pivot, copy);
             self.take(pivot, access);
+            if self.is_pivot_apart {
+                // One row in place of one for each fact.
+                self.enter(Route::Broadcast);
+                self.place = Place::Everywhere;
+            }
         }
         while !left.is_empty() {
             let accesses = left.iter().map(|atom| (*atom, self.access(*atom)));
@@ -138,6 +156,7 @@ impl<'a> Builder<'a> {
                 None => self.take(atom, access),
             }
         }
+        self.test_the_rest();
         self.mark_live(&sink);
         (Plan { width: self.body.width, stages: self.stages, sink }, self.cost)
     }
@@ -299,6 +318,7 @@ impl<'a> Builder<'a> {
         self.bound.extend(atom.slots());
         self.nodes.extend(atom.subject.slot());
         self.filter_what_is_bound();
+        self.test_what_is_here();
     }
 
     /// The slot of which an atom has a list for each row, at the node of the row.
@@ -386,7 +406,8 @@ impl<'a> Builder<'a> {
         };
         for stage in self.stages.iter_mut().rev() {
             stage.live = needed.iter().copied().collect();
-            needed.extend(stage.ops.iter().flat_map(Op::slots));
+            // The local slots of a NOT have no column.
+            needed.extend(stage.ops.iter().flat_map(Op::slots).filter(|slot| self.bound.contains(slot)));
             if let Route::Subject(slot) | Route::Object(slot) | Route::Texts(slot) = stage.route {
                 needed.insert(slot);
             }

@@ -2,18 +2,35 @@
 //!
 //! A rule is *local* if one variable is in every atom and the subject of at least one, since then home(that variable) has a
 //! copy of every fact that an instance needs. (An object that is never a subject may be an inline value, whose facts are
-//! spread over the nodes.) A rule of one atom is local on either copy.
+//! spread over the nodes.) A rule of one atom is local on either copy. A rule with NOT is local if its NOTs can be tested
+//! there as well.
 
 use super::builder::{Builder, copy_of, may_be_scattered};
-use super::{Context, RuleBody};
+use super::{Body, Condition, Context, NegatedBody, RuleBody};
+use crate::dependencies::Cycle;
 use crate::plan::broadcast::Derived;
-use crate::plan::{Arg, Atom, Extent, Plan, Program, RulePlans, Sink, Slot, View};
+use crate::plan::strata::strata;
+use crate::plan::{
+    Arg, Atom, Extent, GraphScope, Head, NegatedPlans, Plan, Program, RulePlans, Sink, Slot, Stratum, View,
+};
 use entail_model::{Direction, Relation};
 use std::collections::BTreeSet;
 
 /// The program of the rules. Its plans read the extents in `broadcast` at every node, except for those that rules derive
 /// from derived facts.
-pub fn compile_program(context: &Context, rules: &[RuleBody], broadcast: &BTreeSet<Extent>) -> Program {
+///
+/// # Errors
+/// The numbers of rules that have no strata.
+pub fn compile_program(context: &Context, rules: &[RuleBody], broadcast: &BTreeSet<Extent>) -> Result<Program, Cycle> {
+    let strata = strata(rules)?;
+    if strata.len() > 1 {
+        // New facts of one stratum may make others go in the next.
+        return Ok(maintenance(context, rules, strata));
+    }
+    Ok(program(context, rules, strata, broadcast))
+}
+
+fn program(context: &Context, rules: &[RuleBody], strata: Vec<Stratum>, broadcast: &BTreeSet<Extent>) -> Program {
     let derived = Derived::of(rules);
     let broadcast =
         broadcast.iter().copied().filter(|extent| !context.single_node && derived.is_found_first(rules, extent));
@@ -24,11 +41,42 @@ pub fn compile_program(context: &Context, rules: &[RuleBody], broadcast: &BTreeS
     first.retain(|extent| !relations.contains(&extent.relation));
     let broadcasting = Broadcasting { derived, first, late };
     let plans = rules.iter().enumerate().map(|(index, rule)| compile_rule(context, index, rule, &broadcasting));
-    let mut program = Program { rules: plans.collect(), rdf_type: context.rdf_type, ..Program::default() };
+    let mut program = Program { rules: plans.collect(), rdf_type: context.rdf_type, strata, ..Program::default() };
     let read: BTreeSet<Extent> = program.broadcast_copies().into_iter().map(|(extent, _)| extent).collect();
     (program.broadcast_late, program.broadcast) =
         read.into_iter().partition(|extent| relations.contains(&extent.relation));
     program
+}
+
+/// The program of the rules for a change that deletes facts: nothing is broadcast, and each rule has plans that derive
+/// deleted facts again.
+///
+/// # Errors
+/// The numbers of rules that have no strata.
+pub fn compile_maintenance(context: &Context, rules: &[RuleBody]) -> Result<Program, Cycle> {
+    Ok(maintenance(context, rules, strata(rules)?))
+}
+
+fn maintenance(context: &Context, rules: &[RuleBody], strata: Vec<Stratum>) -> Program {
+    let mut program = program(context, rules, strata, &BTreeSet::new());
+    for (index, (plans, rule)) in program.rules.iter_mut().zip(rules).enumerate() {
+        plans.rederive = rule.heads.iter().map(|head| rederive(context, index, rule, head)).collect();
+    }
+    program
+}
+
+/// The plan that finds those deleted facts of a head that the rule derives: the head is read like an atom of the body.
+fn rederive(context: &Context, index: usize, rule: &RuleBody, head: &Head) -> Plan {
+    let Head { graph, subject, predicate, object } = *head;
+    let deleted = Atom { graph: GraphScope::One(graph), subject, predicate, object };
+    let mut body = rule.body.clone();
+    body.atoms.insert(0, deleted);
+    let mut views = vec![View::All; body.atoms.len()];
+    views[0] = View::Deleted;
+    let sink = || Sink::Emit { rule: index, heads: vec![*head] };
+    let plan = |copy| Builder::of_rule(context, &body, &views, &rule.negated).build_costed(Some((0, copy)), sink());
+    let [forward, inverse] = Direction::BOTH.map(plan);
+    if inverse.1 < forward.1 { inverse.0 } else { forward.0 }
 }
 
 /// The extents that may be read at every node.
@@ -58,18 +106,73 @@ fn is_broadcast(broadcast: &BTreeSet<Extent>, atom: &Atom) -> bool {
 fn compile_rule(context: &Context, index: usize, rule: &RuleBody, broadcasting: &Broadcasting) -> RulePlans {
     let sink = || Sink::Emit { rule: index, heads: rule.heads.clone() };
     if broadcasting.is_late(rule)
-        && let Some(plans) = late_plans(context, rule, broadcasting, &sink)
+        && let Some(plans) = late_plans(context, (index, rule), broadcasting, &sink)
     {
         return plans;
     }
     let count = rule.body.atoms.len();
     let everything = is_found_by_object(context, rule).then_some((0, Direction::Inverse));
-    let full = Builder::new(context, &rule.body, &vec![View::All; count]).build(everything, sink());
+    let full = builder(context, rule, &vec![View::All; count]).build(everything, sink());
     let deltas = broadcast_deltas(context, rule, &broadcasting.first, &sink).unwrap_or_else(|| {
         let views = |pivot: usize| (0..count).map(|atom| semi_naive_view(atom, pivot)).collect::<Vec<View>>();
         (0..count).map(|pivot| delta(context, rule, pivot, &views(pivot), sink())).collect()
     });
-    RulePlans { label: rule.label.clone(), deltas, full }
+    let negated = negated_plans(context, index, rule);
+    RulePlans { label: rule.label.clone(), deltas, full, rederive: Vec::new(), negated }
+}
+
+fn builder<'a>(context: &'a Context, rule: &'a RuleBody, views: &'a [View]) -> Builder<'a> {
+    Builder::of_rule(context, &rule.body, views, &rule.negated)
+}
+
+/// The plans for changes of the facts that a rule negates.
+fn negated_plans(context: &Context, index: usize, rule: &RuleBody) -> Vec<NegatedPlans> {
+    let sink = || Sink::Emit { rule: index, heads: rule.heads.clone() };
+    let of_atom = |(negated, atom): (&NegatedBody, &Atom)| NegatedPlans {
+        appeared: negated_plan(context, &with_negated_atom(rule, negated, atom), &[], (View::Added, sink())),
+        disappeared: negated_plan(context, &with_other_names(rule, atom), &rule.negated, (View::Deleted, sink())),
+    };
+    let atoms = rule.negated.iter().flat_map(|negated| negated.atoms.iter().map(move |atom| (negated, atom)));
+    atoms.map(of_atom).collect()
+}
+
+/// The plan that begins with the changed facts of a body's first atom.
+fn negated_plan(context: &Context, body: &Body, negated: &[NegatedBody], (view, sink): (View, Sink)) -> Plan {
+    let mut views = vec![View::All; body.atoms.len()];
+    views[0] = view;
+    let plan = |copy| {
+        let builder = Builder::of_rule(context, body, &views, negated).set_apart_pivot(0);
+        builder.build_costed(Some((0, copy)), sink.clone())
+    };
+    let [forward, inverse] = Direction::BOTH.map(plan);
+    if inverse.1 < forward.1 { inverse.0 } else { forward.0 }
+}
+
+/// The body of a rule after a negated atom, with the conditions of the NOT that need no other atom of it.
+fn with_negated_atom(rule: &RuleBody, negated: &NegatedBody, atom: &Atom) -> Body {
+    let mut body = rule.body.clone();
+    body.atoms.insert(0, atom.clone());
+    let bound: BTreeSet<Slot> = body.atoms.iter().flat_map(Atom::slots).collect();
+    let is_decided = |condition: &&Condition| condition.slots().iter().all(|slot| bound.contains(slot));
+    body.conditions.extend(negated.conditions.iter().filter(is_decided).cloned());
+    body
+}
+
+/// The body of a rule after a negated atom whose local slots have other numbers, since the NOT is tested with any value of
+/// them.
+fn with_other_names(rule: &RuleBody, atom: &Atom) -> Body {
+    let mut body = rule.body.clone();
+    let bound: BTreeSet<Slot> = body.atoms.iter().flat_map(Atom::slots).collect();
+    let local: Vec<Slot> = atom.slots().into_iter().filter(|slot| !bound.contains(slot)).collect();
+    let renamed = |arg: Arg| match arg.slot().and_then(|slot| local.iter().position(|other| *other == slot)) {
+        Some(number) => Arg::Slot(rule.body.width + number),
+        None => arg,
+    };
+    let Atom { graph, subject, predicate, object } = atom.clone();
+    let [subject, predicate, object] = [subject, predicate, object].map(renamed);
+    body.atoms.insert(0, Atom { graph, subject, predicate, object });
+    body.width += local.len();
+    body
 }
 
 /// The plan for an atom's delta.
@@ -85,9 +188,8 @@ fn delta(context: &Context, rule: &RuleBody, pivot: usize, views: &[View], sink:
         Some(slot) => vec![copy_of(atom, slot)],
         None => Direction::BOTH.to_vec(),
     };
-    let plans = copies
-        .into_iter()
-        .map(|copy| Builder::new(context, &rule.body, views).build_costed(Some((pivot, copy)), sink.clone()));
+    let plans =
+        copies.into_iter().map(|copy| builder(context, rule, views).build_costed(Some((pivot, copy)), sink.clone()));
     plans.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are one or two copies").0
 }
 
@@ -125,7 +227,7 @@ fn broadcast_deltas(
             return Some(delta(context, rule, pivot, &views, sink()));
         }
         let copy = hub.map_or(Direction::Forward, |slot| copy_of(&atoms[pivot], slot));
-        let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
+        let plan = builder(context, rule, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
     (0..atoms.len()).map(plan).collect()
@@ -135,7 +237,7 @@ fn broadcast_deltas(
 /// so that these relations are constant and have no deltas. `None` if rows would still move.
 fn late_plans(
     context: &Context,
-    rule: &RuleBody,
+    (index, rule): (usize, &RuleBody),
     broadcasting: &Broadcasting,
     sink: &dyn Fn() -> Sink,
 ) -> Option<RulePlans> {
@@ -151,13 +253,15 @@ fn late_plans(
             .map(|atom| if is_broadcast(&atoms[atom]) { View::Broadcast } else { view(atom) })
             .collect();
         let copy = hub.map_or(Direction::Forward, |slot| copy_of(&atoms[pivot], slot));
-        let plan = Builder::new(context, &rule.body, &views).build(Some((pivot, copy)), sink());
+        let plan = builder(context, rule, &views).build(Some((pivot, copy)), sink());
         (plan.stages.len() == 1).then_some(plan)
     };
     // When late rules fire over everything, new facts belong to the next step.
     let full = plan(*others.first()?, &|_| View::Old)?;
     let deltas = others.iter().map(|pivot| plan(*pivot, &|atom| semi_naive_view(atom, *pivot)));
-    Some(RulePlans { label: rule.label.clone(), deltas: deltas.collect::<Option<_>>()?, full })
+    let deltas = deltas.collect::<Option<_>>()?;
+    let negated = negated_plans(context, index, rule);
+    Some(RulePlans { label: rule.label.clone(), deltas, full, rederive: Vec::new(), negated })
 }
 
 /// Is a rule of one atom evaluated at the object's home, so that its heads are at home? Each fact is in the inverse copies

@@ -2,7 +2,7 @@
 //!
 //! A case is `=== name`, a text, `---`, the expected lines. `ENTAIL_GOLDEN=write` rewrites the expected lines.
 
-use super::super::{RuleSet, check, check_stratified, check_wellformed, expression_text, parse, parse_syntax};
+use super::super::{Filter, RuleSet, check, check_stratified, check_wellformed, expression_text, parse, parse_syntax};
 use entail_model::Fault;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -40,6 +40,11 @@ fn refused() {
 }
 
 #[test]
+fn negation() {
+    run("negation", rules);
+}
+
+#[test]
 fn wellformed() {
     run("wellformed", |text| check_wellformed(&parse_syntax(text)?).map(|()| "well-formed\n".to_owned()));
 }
@@ -70,6 +75,13 @@ fn show(rules: &RuleSet) -> String {
         for filter in &rule.filters {
             let text = expression_text(&filter.expression).expect("no EXISTS in a rule");
             writeln!(shown, "  filter {text}").expect("a string");
+        }
+        for negated in &rule.negated {
+            let patterns = negated.patterns.iter().map(ToString::to_string);
+            let text = |filter: &Filter| expression_text(&filter.expression).expect("no EXISTS in a rule");
+            let filters = negated.filters.iter().map(|filter| format!("filter {}", text(filter)));
+            let parts: Vec<String> = patterns.chain(filters).collect();
+            writeln!(shown, "  not {}", parts.join(" . ")).expect("a string");
         }
     }
     rules.data.iter().for_each(|triple| writeln!(shown, "data {triple}").expect("a string"));

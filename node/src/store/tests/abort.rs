@@ -2,9 +2,10 @@
 //! with what it has decided.
 
 use super::place::Place;
-use crate::store::{Sealed, Store};
+use crate::store::Store;
 use entail_directory::INVENTORY;
 use entail_logic::columns::Run;
+use entail_logic::fixpoint::Changes;
 use entail_model::{Attempt, Direction, Epoch, Mark, Relation, TermId};
 use std::fs;
 
@@ -14,7 +15,7 @@ fn seal(store: &Store, attempt: u64) {
     store.intern(Attempt(attempt), &[format!("Ihttp://example.org/{attempt}")]).expect("room");
     let run = Run::resident(Mark::Asserted, vec![(TermId(4), TermId(attempt * 4))]).expect("not empty");
     let added = vec![(RELATION, Direction::Forward, run)];
-    store.seal(Attempt(attempt), Sealed { added, ..Sealed::default() }).expect("room");
+    store.seal(Attempt(attempt), Changes { added, ..Changes::default() }).expect("room");
 }
 
 fn inventory(place: &Place) -> Vec<u8> {

@@ -1,8 +1,9 @@
 //! Damaged data is detected and never returned.
 
 use super::place::{OPTIONS, Place, bind};
-use crate::store::{Sealed, Store};
+use crate::store::Store;
 use entail_logic::columns::{Pair, Run};
+use entail_logic::fixpoint::Changes;
 use entail_model::term::HashKey;
 use entail_model::{Attempt, ClusterId, Direction, Epoch, Mark, Reason, Relation, ShardCount, TermId};
 use std::fs;
@@ -17,7 +18,7 @@ fn commit(store: &Store, epoch: u64, count: u64) {
     let words: Vec<String> = (0..200).map(|n| format!("Ihttp://example.org/{epoch}/{n}")).collect();
     store.intern(Attempt(epoch), &words).expect("room");
     store
-        .seal(Attempt(epoch), Sealed { added: vec![(RELATION, Direction::Forward, run)], ..Sealed::default() })
+        .seal(Attempt(epoch), Changes { added: vec![(RELATION, Direction::Forward, run)], ..Changes::default() })
         .expect("room");
     store.decide(Attempt(epoch), Some(Epoch(epoch))).expect("sealed");
 }
@@ -110,7 +111,7 @@ fn a_full_disk_refuses_an_attempt_and_loses_nothing() {
     assert_eq!(refused.reason, Reason::DiskFull);
     let pairs = vec![(TermId(4), TermId(8))];
     let run = Run::resident(Mark::Derived, pairs).expect("not empty");
-    let sealed = Sealed { added: vec![(RELATION, Direction::Inverse, run)], ..Sealed::default() };
+    let sealed = Changes { added: vec![(RELATION, Direction::Inverse, run)], ..Changes::default() };
     assert_eq!(store.seal(Attempt(2), sealed.clone()).expect_err("full").reason, Reason::DiskFull);
     assert_eq!((store.latest().epoch, store.undecided()), (Epoch(1), vec![]));
     store.decide(Attempt(2), None).expect("giving up needs no room");
@@ -137,7 +138,7 @@ fn other_attempts_are_fenced() {
     store.decide(Attempt(4), None).expect("an attempt that never came here: those before it are over too");
     assert_eq!(reason(store.intern(Attempt(3), &word).map(drop)), Reason::Fenced);
     assert_eq!(store.lookup(&word).expect("readable"), [None]);
-    store.seal(Attempt(5), Sealed::default()).expect("an attempt without terms");
+    store.seal(Attempt(5), Changes::default()).expect("an attempt without terms");
     assert_eq!(reason(store.intern(Attempt(6), &word).map(drop)), Reason::Fenced);
     assert_eq!(reason(store.decide(Attempt(6), None)), Reason::Fenced);
     assert_eq!(reason(store.decide(Attempt(6), Some(Epoch(1)))), Reason::Internal);

@@ -2,6 +2,8 @@
 
 mod abort;
 mod damage;
+mod deletion;
+mod formats;
 mod loss;
 mod model;
 mod place;

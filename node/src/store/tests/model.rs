@@ -1,11 +1,14 @@
-//! Random operations on a store, compared with a plain model: intern, seal, commit, abort, merge, restart, and kill at any
-//! commit.
+//! Random operations on a store, compared with a plain model: intern, seal with additions and removals, commit, abort, merge,
+//! restart, and kill at any commit.
 
 use super::place::{Place, SHARDS};
-use crate::store::schema::Key;
-use crate::store::{Removed, SealSummary, Sealed, ShardCounts, Snapshot, Store};
+use crate::store::digest::Totals;
+use crate::store::inventory::Tally;
+use crate::store::schema::{Column, Key};
+use crate::store::{SealSummary, ShardCounts, Snapshot, Store};
 use entail_logic::columns::spine::{Spill, merge_runs};
 use entail_logic::columns::{ChunkKey, Pair, Run};
+use entail_logic::fixpoint::Changes;
 use entail_model::{Attempt, Direction, Epoch, Mark, Reason, Relation, ShardId, TermId, TermKind};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +18,32 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 enum Step {
     Intern(Vec<u16>),
-    Seal { runs: Vec<(u8, u16)>, is_rebuild: bool },
+    Seal { runs: Vec<(u8, u16)>, removals: Vec<(u8, Share)>, is_rebuild: bool },
     Commit,
     Abort,
     Abandon,
     Compact,
     Reopen,
+}
+
+/// A part of the pairs of a column and mark.
+#[derive(Clone, Copy, Debug)]
+enum Share {
+    All,
+    /// One pair of so many.
+    Scattered(u64),
+    /// The first pairs, in thousandths.
+    First(usize),
+}
+
+impl Share {
+    fn of(self, pairs: &BTreeSet<Pair>) -> Vec<Pair> {
+        match self {
+            Self::All => pairs.iter().copied().collect(),
+            Self::Scattered(of) => pairs.iter().filter(|pair| pair.1.0 / 4 % of == 0).copied().collect(),
+            Self::First(share) => pairs.iter().take(pairs.len() * share / 1000).copied().collect(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -31,10 +54,16 @@ struct Action {
 
 fn action() -> impl Strategy<Value = Action> {
     let run = (any::<u8>(), prop_oneof![20 => 1u16..60, 1 => Just(20_000u16)]);
+    let share = prop_oneof![
+        1 => Just(Share::All),
+        4 => (1u64..12).prop_map(Share::Scattered),
+        3 => (1usize..1000).prop_map(Share::First),
+    ];
+    let removals = prop::collection::vec((any::<u8>(), share), 0..5);
     let step = prop_oneof![
         4 => prop::collection::vec(0u16..400, 0..80).prop_map(Step::Intern),
-        4 => (prop::collection::vec(run, 0..6), prop::bool::weighted(0.2))
-            .prop_map(|(runs, is_rebuild)| Step::Seal { runs, is_rebuild }),
+        4 => (prop::collection::vec(run, 0..6), removals, prop::bool::weighted(0.2))
+            .prop_map(|(runs, removals, is_rebuild)| Step::Seal { runs, removals, is_rebuild }),
         5 => Just(Step::Commit),
         1 => Just(Step::Abort),
         1 => Just(Step::Abandon),
@@ -75,16 +104,26 @@ fn word(number: u16) -> Vec<u8> {
 impl Model {
     /// New pairs of a column that is picked by `selector`.
     fn new_pairs(&mut self, selector: u8, count: u16) -> ((Relation, Direction, Mark), BTreeSet<Pair>) {
-        let graph = if selector & 1 == 0 { TermId::DEFAULT_GRAPH } else { TermId(8) };
-        let relation = Relation { graph, predicate: TermId(u64::from(selector >> 1 & 1)) };
-        let copy = Direction::BOTH[usize::from(selector >> 2 & 1)];
-        let mark = Mark::ALL[usize::from(selector >> 3) % 3];
+        let column = column(selector);
         let pairs = (0..u64::from(count)).map(|n| {
             self.next_value += 1;
             let key = TermId::dictionary(ShardId((n % u64::from(SHARDS)) as u16), n / 9, TermKind::Iri);
             (key, TermId(self.next_value * 4))
         });
-        ((relation, copy, mark), pairs.collect())
+        (column, pairs.collect())
+    }
+
+    /// What leaves the committed facts, by column and mark.
+    fn removed(&self, removals: &[(u8, Share)], is_rebuild: bool) -> Facts {
+        let mut removed = Facts::new();
+        for (selector, share) in removals {
+            let column = column(*selector);
+            let facts = self.facts.get(&column).filter(|_| !is_rebuild || column.2 == Mark::Asserted);
+            let pairs = facts.map(|facts| share.of(facts)).unwrap_or_default();
+            removed.entry(column).or_default().extend(pairs);
+        }
+        removed.retain(|_, pairs| !pairs.is_empty());
+        removed
     }
 
     /// Asserted and derived facts of all shards. Not the sum over the shards: random operations may promote facts in one
@@ -114,6 +153,24 @@ impl Model {
     }
 }
 
+/// A column and mark, picked by `selector`.
+fn column(selector: u8) -> (Relation, Direction, Mark) {
+    let graph = if selector & 1 == 0 { TermId::DEFAULT_GRAPH } else { TermId(8) };
+    let relation = Relation { graph, predicate: TermId(u64::from(selector >> 1 & 1)) };
+    let copy = Direction::BOTH[usize::from(selector >> 2 & 1)];
+    (relation, copy, Mark::ALL[usize::from(selector >> 3) % 3])
+}
+
+/// The digest of facts, as one run of each column and mark.
+fn digest(facts: &Facts) -> u64 {
+    let mut total = Totals::default();
+    for ((relation, copy, mark), pairs) in facts {
+        let Some(run) = Run::resident(*mark, pairs.iter().copied().collect()) else { continue };
+        total.add(Totals::of(Column::Facts(*relation, *copy), *mark, &run).expect("in memory"));
+    }
+    total.digest.total()
+}
+
 /// A store and its model.
 struct Life {
     place: Place,
@@ -135,7 +192,7 @@ impl Life {
         killed.into_iter().for_each(|commits| self.place.kill_after(commits));
         match &action.step {
             Step::Intern(words) => self.intern(words, killed.is_some()),
-            Step::Seal { runs, is_rebuild } => self.seal(runs, *is_rebuild, killed.is_some()),
+            Step::Seal { runs, removals, is_rebuild } => self.seal(runs, removals, *is_rebuild, killed.is_some()),
             Step::Commit => self.commit(killed.is_some()),
             Step::Abort => self.abort(killed.is_some()),
             Step::Abandon => self.abandon(killed.is_some()),
@@ -190,7 +247,7 @@ impl Life {
         }
     }
 
-    fn seal(&mut self, runs: &[(u8, u16)], is_rebuild: bool, killed: bool) {
+    fn seal(&mut self, runs: &[(u8, u16)], removals: &[(u8, Share)], is_rebuild: bool, killed: bool) {
         if self.model.sealed.is_some() {
             return;
         }
@@ -200,6 +257,14 @@ impl Life {
             let asserted = self.model.facts.iter().filter(|((_, _, mark), _)| *mark == Mark::Asserted);
             facts.extend(asserted.map(|(column, pairs)| (*column, pairs.clone())));
         }
+        let gone = self.model.removed(removals, is_rebuild);
+        for (column, pairs) in &gone {
+            facts.entry(*column).or_default().retain(|pair| !pairs.contains(pair));
+        }
+        let removed = gone.into_iter().filter_map(|((relation, copy, mark), pairs)| {
+            Some((relation, copy, mark, Run::resident(mark, pairs.into_iter().collect())?))
+        });
+        let removed = removed.collect();
         let mut added = Vec::new();
         for (selector, count) in runs {
             let ((relation, copy, mark), pairs) = self.model.new_pairs(*selector, *count);
@@ -216,13 +281,13 @@ impl Life {
         if added.len() < runs.len() {
             return;
         }
-        let removed = if is_rebuild { Removed::DerivedAndPromoted } else { Removed::None };
-        let outcome = self.store().seal(attempt, Sealed { added, removed });
+        let outcome = self.store().seal(attempt, Changes { added, removed, is_rebuild });
         assert!(killed || outcome.is_ok());
         self.restart_if(killed);
         if self.store().undecided() == [attempt] {
-            let summary = self.store().seal(attempt, Sealed::default()).expect("sealed before");
+            let summary = self.store().seal(attempt, Changes::default()).expect("sealed before");
             outcome.into_iter().for_each(|first| assert_eq!(first, summary));
+            assert_eq!(summary.digest, digest(&facts), "it is over all facts of the new epoch");
             self.model.sealed = Some((facts, summary));
         } else {
             assert!(outcome.is_err());
@@ -299,6 +364,14 @@ impl Life {
             let of = |counts: &BTreeMap<ShardId, ShardCounts>| counts.get(shard).copied().unwrap_or_default();
             assert_eq!(of(&counts), of(&expected), "{shard}");
         }
+        let told = store.committed().digest;
+        assert_eq!(told, (model.epoch > Epoch(0)).then(|| digest(&model.facts)));
+        let mut tally = Tally::default();
+        for ((relation, copy, mark), pairs) in &model.facts {
+            tally.add(Column::Facts(*relation, *copy), *mark, pairs.len() as u64);
+        }
+        tally.add(Column::Terms(ShardId(0)), Mark::Asserted, model.terms.len() as u64);
+        assert_eq!(store.catalog().tally, tally);
         self.check_terms();
     }
 

@@ -75,6 +75,10 @@ impl Table for Mortal {
         self.table.release();
     }
 
+    fn compact(&self, range: &KeyRange) {
+        self.table.compact(range);
+    }
+
     fn gauges(&self) -> TableGauges {
         self.table.gauges()
     }
@@ -110,6 +114,12 @@ impl Place {
         let store = Store::open_on(directory, Arc::new(table), OPTIONS).expect("sound data");
         bind(&store);
         store
+    }
+
+    /// The store as another process opens it.
+    pub fn open_again(&self, store: Store) -> Store {
+        drop(store);
+        self.open()
     }
 
     /// Kills the store after `commits` more commits.

@@ -1,11 +1,12 @@
-//! Sizes: more data than memory, the time to open many facts, and their disk space.
+//! Sizes: more data than memory, the time to open many facts, their disk space, and that of facts that are gone.
 
 use super::place::{OPTIONS, Place, bind};
 use crate::scan;
 use crate::store::directory::Directory;
 use crate::store::inspect::inspect;
-use crate::store::{OpenOptions, Sealed, Store};
+use crate::store::{OpenOptions, Store};
 use entail_logic::columns::{Pair, Run};
+use entail_logic::fixpoint::Changes;
 use entail_model::{Attempt, Direction, Epoch, Mark, Relation, ShardId, TermId, TermKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,11 +19,14 @@ fn iri(number: u64) -> TermId {
     TermId::dictionary(ShardId((number % 4) as u16), number / 4, TermKind::Iri)
 }
 
+fn fact(n: u64, count: u64) -> (TermId, TermId) {
+    (iri(n / 3), iri(n.wrapping_mul(2_654_435_761) % count))
+}
+
 /// Facts of both copies, as in a loaded graph: a few objects per subject.
 fn facts(count: u64) -> [Arc<Run>; 2] {
-    let fact = |n: u64| (iri(n / 3), iri(n.wrapping_mul(2_654_435_761) % count));
     Direction::BOTH.map(|copy| {
-        let mut pairs: Vec<Pair> = (0..count).map(fact).map(|(s, o)| copy.pair(s, o)).collect();
+        let mut pairs: Vec<Pair> = (0..count).map(|n| fact(n, count)).map(|(s, o)| copy.pair(s, o)).collect();
         pairs.sort_unstable();
         pairs.dedup();
         Run::resident(Mark::Asserted, pairs).expect("not empty")
@@ -31,7 +35,7 @@ fn facts(count: u64) -> [Arc<Run>; 2] {
 
 fn commit(store: &Store, epoch: u64, relation: Relation, runs: &[Arc<Run>; 2]) {
     let added = Direction::BOTH.into_iter().zip(runs).map(|(copy, run)| (relation, copy, Arc::clone(run)));
-    store.seal(Attempt(epoch), Sealed { added: added.collect(), ..Sealed::default() }).expect("room");
+    store.seal(Attempt(epoch), Changes { added: added.collect(), ..Changes::default() }).expect("room");
     store.decide(Attempt(epoch), Some(Epoch(epoch))).expect("sealed");
 }
 
@@ -73,6 +77,81 @@ fn a_million_facts_open_quickly_and_take_little() {
     store.keep_inventory();
     let disk = store.disk().expect("a disk");
     assert!(disk.used < 15_000_000, "{} bytes for a million facts", disk.used);
+}
+
+/// The facts of [`facts`] with such numbers.
+fn some(count: u64, is_in: impl Fn(u64) -> bool) -> [Arc<Run>; 2] {
+    Direction::BOTH.map(|copy| {
+        let numbers = (0..count).filter(|n| is_in(*n));
+        let mut pairs: Vec<Pair> = numbers.map(|n| fact(n, count)).map(|(s, o)| copy.pair(s, o)).collect();
+        pairs.sort_unstable();
+        Run::resident(Mark::Asserted, pairs).expect("not empty")
+    })
+}
+
+fn delete(store: &Store, epoch: u64, relation: Relation, runs: &[Arc<Run>; 2]) {
+    let removed = Direction::BOTH.into_iter().zip(runs);
+    let removed = removed.map(|(copy, run)| (relation, copy, Mark::Asserted, Arc::clone(run))).collect();
+    store.seal(Attempt(epoch), Changes { removed, ..Changes::default() }).expect("room");
+    store.decide(Attempt(epoch), Some(Epoch(epoch))).expect("sealed");
+}
+
+/// The bytes of a database's tables and logs. Its options, and its log of messages, are no data.
+fn data_bytes(place: &Place) -> u64 {
+    let entries = std::fs::read_dir(place.path().join("data")).expect("the database");
+    let files = entries.map(|entry| entry.expect("readable"));
+    let data =
+        files.filter(|file| [".sst", ".log"].iter().any(|end| file.file_name().to_string_lossy().ends_with(end)));
+    data.map(|file| file.metadata().expect("readable").len()).sum()
+}
+
+/// Disk, memory for chunks, and chunks of a store once it is idle and all of it was read.
+fn idle(place: &Place, store: Store) -> [u64; 3] {
+    store.history_mut().trim(Instant::now() + Duration::from_secs(3600));
+    while store.compact_step().expect("room") {}
+    let latest = store.latest();
+    for copy in Direction::BOTH {
+        latest.runs(relation(1), copy).iter().for_each(|run| _ = run.to_vec().expect("readable"));
+    }
+    let (memory, chunks) = (store.cache_bytes(), store.chunks());
+    drop((latest, store));
+    // What is still in a log comes into tables.
+    let store = Store::open(place.path(), OPTIONS).expect("sound data");
+    store.keep_inventory();
+    [data_bytes(place), memory, chunks]
+}
+
+/// Nine of ten facts go in several changes, scattered over all chunks and in ranges.
+#[test]
+fn deleted_facts_give_their_space_back() {
+    const COUNT: u64 = 1_000_000;
+    let place = Place::on_disk();
+    let store = Store::open(place.path(), OPTIONS).expect("an empty directory");
+    bind(&store);
+    commit(&store, 1, relation(1), &some(COUNT, |_| true));
+    let parts: [fn(u64) -> bool; 4] = [
+        |n| n % 10 < 5,
+        |n| n % 10 > 4 && n < COUNT / 2,
+        |n| n % 10 == 5 && n >= COUNT / 2,
+        |n| n % 10 > 7 && n >= COUNT / 2,
+    ];
+    for (epoch, part) in (2..).zip(parts) {
+        delete(&store, epoch, relation(1), &some(COUNT, part));
+        if epoch == 3 {
+            while store.compact_step().expect("room") {}
+        }
+    }
+    let left = |n: u64| matches!(n % 10, 6 | 7) && n >= COUNT / 2;
+    let deleted = idle(&place, store);
+    let other = Place::on_disk();
+    let store = Store::open(other.path(), OPTIONS).expect("an empty directory");
+    bind(&store);
+    commit(&store, 1, relation(1), &some(COUNT, left));
+    let fresh = idle(&other, store);
+    println!("disk, memory, chunks: {deleted:?} after deleting, {fresh:?} without");
+    for (deleted, fresh) in deleted.into_iter().zip(fresh) {
+        assert!(deleted * 10 <= fresh * 12, "{deleted} of {fresh}");
+    }
 }
 
 /// What the inventory and its check cost: `cargo test -p entail-node --lib cost -- --ignored --nocapture`.
@@ -173,7 +252,7 @@ fn many_threads_intern_alike() {
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     assert!(ids.iter().all(|other| *other == ids[0]));
-    store.seal(Attempt(1), Sealed::default()).expect("room");
+    store.seal(Attempt(1), Changes::default()).expect("room");
     store.decide(Attempt(1), Some(Epoch(1))).expect("sealed");
     let found: Vec<TermId> = store.lookup(&words).expect("readable").into_iter().flatten().collect();
     assert_eq!(found, ids[0]);

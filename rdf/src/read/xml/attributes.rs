@@ -10,6 +10,11 @@ const ITS: &[u8] = b"http://www.w3.org/2005/11/its";
 /// The language of text that has none, within an element that has one.
 pub(crate) const NO_LANGUAGE: &str = "x-entail-none";
 
+/// Does the parser get an attribute of this name as it is, and is there nothing to know of it?
+pub(crate) fn is_ordinary(name: &[u8]) -> bool {
+    !name.starts_with(b"xml") && !name.ends_with(b"parseType") && !name.ends_with(b"odeID")
+}
+
 /// Declares the namespaces of a start tag.
 pub(crate) fn declare(
     scope: &mut Scope,

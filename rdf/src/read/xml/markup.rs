@@ -133,17 +133,23 @@ fn unresolved(name: &[u8]) -> Fault {
     Fault::new(Reason::Syntax, format!("the entity {name} is not declared"))
 }
 
+/// Is it a control character that no XML document can contain?
+fn is_control(byte: u8) -> bool {
+    byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')
+}
+
+/// May the byte be or begin what [`check_characters`] refuses?
+#[inline]
+pub(crate) fn is_special(byte: u8) -> bool {
+    (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r') | (byte == b'&') | (byte == 0xef)
+}
+
 /// Checks that a text has only characters that XML documents can contain, directly and by reference.
 ///
 /// # Errors
 /// `Syntax`, and the offset.
 pub(crate) fn check_characters(text: &[u8]) -> Result<(), (usize, Fault)> {
-    let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    // Most texts have none of these, and one pass over them is enough.
-    if !text.iter().any(|byte| is_control(byte) || matches!(byte, b'&' | 0xef)) {
-        return Ok(());
-    }
-    if let Some(at) = text.iter().position(is_control) {
+    if let Some(at) = text.iter().position(|byte| is_control(*byte)) {
         let message = format!("the character U+{:04X}, which no XML document can contain", text[at]);
         return Err((at, Fault::new(Reason::Syntax, message)));
     }

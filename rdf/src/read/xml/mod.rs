@@ -1,5 +1,5 @@
-//! RDF/XML: the parser behind a reader that enforces limits and mends what the parser does not read correctly. Reading ends at the first malformed place: an XML parser
-//! cannot continue after it.
+//! RDF/XML: the parser behind a reader that enforces limits and mends what the parser does not read correctly. Reading ends
+//! at the first malformed place: an XML parser cannot continue after it.
 
 mod attributes;
 mod literal;

@@ -3,6 +3,7 @@
 //! Invariant: every line end of the input is a line feed here, as XML demands.
 
 use crate::read::source::Bytes;
+use crate::read::xml::markup::is_special;
 use entail_model::Fault;
 
 /// A position in the file, counted from one.
@@ -19,6 +20,16 @@ pub(crate) enum Markup {
     Start,
 }
 
+/// How a piece was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Whole,
+    /// The input ends within the piece.
+    Cut,
+    /// The piece is too long, and was not taken.
+    TooLong,
+}
+
 /// The input and the current piece of it.
 pub(crate) struct Input<B> {
     bytes: B,
@@ -28,6 +39,8 @@ pub(crate) struct Input<B> {
     end: usize,
     /// The position after the current piece.
     place: LineColumn,
+    /// Has the current piece nothing that XML may forbid?
+    is_plain: bool,
     /// Was the last byte of the input a carriage return, which was replaced?
     after_return: bool,
     is_end: bool,
@@ -37,7 +50,8 @@ impl<B: Bytes> Input<B> {
     /// An input whose pieces have at most so many bytes.
     pub(crate) fn new(bytes: B, bytes_max: usize) -> Self {
         let held = Vec::new();
-        Self { bytes, bytes_max, held, start: 0, end: 0, place: (1, 1), after_return: false, is_end: false }
+        let (place, is_plain) = ((1, 1), true);
+        Self { bytes, bytes_max, held, start: 0, end: 0, place, is_plain, after_return: false, is_end: false }
     }
 
     /// The current piece.
@@ -50,51 +64,60 @@ impl<B: Bytes> Input<B> {
         &mut self.held[self.start..self.end]
     }
 
+    /// Has the current piece nothing that [`check_characters`](super::markup::check_characters) might refuse?
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     /// The position after the current piece.
     pub(crate) fn place(&self) -> LineColumn {
         self.place
     }
 
-    /// Takes text and the `<` after it; at the end of the input there is none. Returns whether the piece is not too long.
+    /// Takes text and the `<` after it; at the end of the input there is none.
     ///
     /// # Errors
     /// Errors of the input.
-    pub(crate) fn take_text(&mut self) -> Result<bool, Fault> {
+    pub(crate) fn take_text(&mut self) -> Result<Taken, Fault> {
         self.take(|text, from| memchr::memchr(b'<', &text[from..]).map(|at| from + at + 1))
     }
 
-    /// Takes markup after its `<`, or what there is of it at the end of the input. Returns whether the piece is not too
-    /// long.
+    /// Takes markup after its `<`, or what there is of it at the end of the input.
     ///
     /// # Errors
     /// Errors of the input.
-    pub(crate) fn take_markup(&mut self) -> Result<bool, Fault> {
+    pub(crate) fn take_markup(&mut self) -> Result<Taken, Fault> {
         self.take(markup_len)
     }
 
     /// Takes a piece of the length that `find` finds in the text, of which it knows the beginning.
-    fn take(&mut self, find: impl Fn(&[u8], usize) -> Option<usize>) -> Result<bool, Fault> {
+    fn take(&mut self, find: impl Fn(&[u8], usize) -> Option<usize>) -> Result<Taken, Fault> {
         let mut from = 0;
-        let length = loop {
+        let (length, taken) = loop {
             let text = &self.held[self.end..];
             if let Some(length) = find(text, from) {
-                break length;
+                break (length, Taken::Whole);
             }
             if text.len() > self.bytes_max {
-                return Ok(false);
+                return Ok(Taken::TooLong);
             }
             from = text.len();
             self.held.drain(..self.end);
             (self.start, self.end) = (0, 0);
             if self.is_end || self.bytes.read_into(&mut self.held)? == 0 {
                 self.is_end = true;
-                break self.held.len();
+                break (self.held.len(), Taken::Cut);
             }
             self.normalize_line_ends(from);
         };
         (self.start, self.end) = (self.end, self.end + length);
-        self.place = after(self.piece(), self.place);
-        Ok(true)
+        let survey = Survey::of(self.piece());
+        self.is_plain = !survey.has_special;
+        self.place = match survey.has_feed {
+            true => after(self.piece(), self.place),
+            false => (self.place.0, self.place.1 + survey.characters),
+        };
+        Ok(taken)
     }
 
     /// Replaces each line end after an offset of the input by a line feed.
@@ -157,16 +180,16 @@ pub(crate) fn markup_len(text: &[u8], from: usize) -> Option<usize> {
 }
 
 fn tag_len(text: &[u8]) -> Option<usize> {
-    let mut quote = None;
-    for (at, byte) in text.iter().enumerate() {
-        match (quote, byte) {
-            (None, b'>') => return Some(at + 1),
-            (None, b'"' | b'\'') => quote = Some(*byte),
-            (Some(open), byte) if open == *byte => quote = None,
-            _ => {}
+    let mut at = 0;
+    loop {
+        at += memchr::memchr3(b'>', b'"', b'\'', &text[at..])?;
+        let found = text[at];
+        at += 1;
+        if found == b'>' {
+            return Some(at);
         }
+        at += memchr::memchr(found, &text[at..])? + 1;
     }
-    None
 }
 
 fn doctype_len(text: &[u8]) -> Option<usize> {
@@ -185,10 +208,90 @@ fn doctype_len(text: &[u8]) -> Option<usize> {
     None
 }
 
+/// What one pass over a piece finds; it takes many bytes at a time, since it does not stop.
+#[derive(Debug, PartialEq, Eq)]
+struct Survey {
+    /// Is there a byte that may be or begin what XML forbids?
+    has_special: bool,
+    has_feed: bool,
+    characters: u64,
+}
+
+impl Survey {
+    fn of(text: &[u8]) -> Self {
+        let mut survey = Self { has_special: false, has_feed: false, characters: 0 };
+        // So few bytes that a byte can count them.
+        for part in text.chunks(128) {
+            let (mut special, mut feed, mut characters) = (false, false, 0u8);
+            for byte in part {
+                special |= is_special(*byte);
+                feed |= *byte == b'\n';
+                characters += u8::from(*byte & 0xc0 != 0x80);
+            }
+            survey.has_special |= special;
+            survey.has_feed |= feed;
+            survey.characters += u64::from(characters);
+        }
+        survey
+    }
+}
+
 /// The position after `text` that begins at this position; columns count characters.
 pub(crate) fn after(text: &[u8], (line, column): LineColumn) -> LineColumn {
-    let feeds = memchr::memchr_iter(b'\n', text).count() as u64;
-    let last_line = memchr::memrchr(b'\n', text).map_or(text, |at| &text[at + 1..]);
-    let characters = last_line.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
-    if feeds == 0 { (line, column + characters) } else { (line + feeds, 1 + characters) }
+    let characters = |text: &[u8]| text.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u64;
+    // Most texts between tags are a few blanks.
+    let last = match text.len() < 32 {
+        true => text.iter().rposition(|byte| *byte == b'\n'),
+        false => memchr::memrchr(b'\n', text),
+    };
+    match last {
+        None => (line, column + characters(text)),
+        Some(last) => {
+            let feeds = memchr::memchr_iter(b'\n', &text[..last]).count() as u64 + 1;
+            (line + feeds, 1 + characters(&text[last + 1..]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_tag_ends_at_the_first_bracket_outside_of_quotes(text in "[a>\"' =]{0,20}") {
+            let mut quote = None;
+            let is_end = |byte: u8| {
+                match (quote, byte) {
+                    (None, b'"' | b'\'') => quote = Some(byte),
+                    (Some(open), byte) if open == byte => quote = None,
+                    _ => {}
+                }
+                byte == b'>' && quote.is_none()
+            };
+            let expected = text.bytes().position(is_end).map(|at| at + 1);
+            prop_assert_eq!(tag_len(text.as_bytes()), expected);
+        }
+
+        #[test]
+        fn places_count_lines_and_characters(text in "[aä\n\u{1F600}]{0,12}") {
+            let count = |(line, column): LineColumn, character| match character {
+                '\n' => (line + 1, 1),
+                _ => (line, column + 1),
+            };
+            prop_assert_eq!(after(text.as_bytes(), (3, 7)), text.chars().fold((3, 7), count));
+        }
+
+        #[test]
+        fn a_survey_sees_every_byte(text in "[aä\n\u{1F600}&\u{1}]{0,3}a{0,150}[aä\n\u{fffe}\t]{0,200}") {
+            let is_special = |byte: u8| byte == b'&' || byte == 0xef || byte < 0x20 && !b"\t\n\r".contains(&byte);
+            let expected = Survey {
+                has_special: text.bytes().any(is_special),
+                has_feed: text.contains('\n'),
+                characters: text.chars().count() as u64,
+            };
+            prop_assert_eq!(Survey::of(text.as_bytes()), expected);
+        }
+    }
 }

@@ -18,10 +18,11 @@
 use crate::batch::blank::random_label;
 use crate::read::outlet::Job;
 use crate::read::source::Bytes;
-use crate::read::xml::attributes::{RDF, as_literal, check_parse_type, declare, in_attribute, is_content, language};
+use crate::read::xml::attributes::{RDF, as_literal, check_parse_type, declare};
+use crate::read::xml::attributes::{in_attribute, is_content, is_ordinary, language};
 use crate::read::xml::literal::{Canonical, escape};
 use crate::read::xml::markup::{Entities, attribute_values, check_characters};
-use crate::read::xml::pieces::{Input, LineColumn, Markup, after, kind_of, markup_len, section};
+use crate::read::xml::pieces::{Input, LineColumn, Markup, Taken, after, kind_of, section};
 use crate::read::xml::scope::Scope;
 use crate::read::xml::tag::{Tag, normalize_values, split_name};
 use entail_model::{Fault, Reason};
@@ -63,6 +64,8 @@ pub(crate) struct CleanReader<'j, 'a, B> {
     /// The depth of top-level node elements, if it is known.
     node_depth: Option<usize>,
     literal: Option<Canonical>,
+    /// The current start tag, in memory that the next one takes again.
+    start: Tag,
     scope: Scope,
     entities: Entities,
     seen: Rc<RefCell<Seen>>,
@@ -82,6 +85,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
             roots: 0,
             node_depth: None,
             literal: None,
+            start: Tag::default(),
             scope: Scope::new(job.request.base_iri.as_deref()),
             entities: Entities::default(),
             seen,
@@ -105,6 +109,11 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
             let kind = self.take_markup(place)?;
             let is_given = match kind {
                 _ if self.literal.is_some() => self.add_to_literal(kind, place)?,
+                // Blank text is no error, so that it and the tag are one piece.
+                Markup::Start | Markup::End if self.run_place.is_none() => {
+                    self.add_run();
+                    return self.give_tag(place);
+                }
                 Markup::Start | Markup::End => self.give_run(place),
                 Markup::CData => self.add_section(),
                 Markup::Comment => false,
@@ -120,7 +129,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     /// Takes text up to a `<` into the run, and the `<`; returns whether there is one.
     fn take_text(&mut self) -> Result<bool, Fault> {
         let place = self.input.place();
-        if !self.input.take_text()? {
+        if self.input.take_text()? == Taken::TooLong {
             return Err(self.too_long(place, "text"));
         }
         let piece = self.input.piece();
@@ -129,7 +138,9 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
         if blank < text.len() {
             self.run_place.get_or_insert_with(|| after(&text[..blank], place));
         }
-        check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], place)))?;
+        if !self.input.is_plain() {
+            check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], place)))?;
+        }
         if self.run.len() + self.entities.expanded_len(text) > self.job.request.limits.term_bytes {
             return Err(self.too_long(place, "a literal"));
         }
@@ -140,12 +151,15 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     /// Takes the rest of the markup after a `<` at this position.
     fn take_markup(&mut self, place: LineColumn) -> Result<Markup, Fault> {
         let start = self.input.place();
-        if !self.input.take_markup()? {
+        let taken = self.input.take_markup()?;
+        if taken == Taken::TooLong {
             return Err(self.too_long(place, "a tag, comment or declaration"));
         }
         let text = self.input.piece();
-        check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], start)))?;
-        if markup_len(text, 0).is_none() {
+        if !self.input.is_plain() {
+            check_characters(text).map_err(|(at, fault)| self.placed(fault, after(&text[..at], start)))?;
+        }
+        if taken == Taken::Cut {
             let what = if self.depth > 0 { "an element" } else { "a tag" };
             let (line, column) = self.input.place();
             return Err(self.job.syntax(line, column, format!("the document ends inside {what}")));
@@ -173,10 +187,15 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     fn give_run(&mut self, place: LineColumn) -> bool {
         let run_place = self.run_place.take().unwrap_or(place);
         self.begin_piece(run_place);
-        self.out.append(&mut self.run);
-        self.out.push(b'<');
+        self.add_run();
         self.tag = Some(place);
         true
+    }
+
+    /// Adds the run and the `<` of the markup after it to the piece.
+    fn add_run(&mut self) {
+        self.out.append(&mut self.run);
+        self.out.push(b'<');
     }
 
     fn give_end(&mut self) -> Result<(), Fault> {
@@ -207,8 +226,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
         if !is_declaration || self.roots > 0 {
             return false;
         }
-        self.out.append(&mut self.run);
-        self.out.push(b'<');
+        self.add_run();
         self.out.extend_from_slice(self.input.piece());
         self.begin_piece(place);
         true
@@ -218,8 +236,7 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
         let text = self.input.piece();
         let declared = if is_doctype(text) { self.entities.declare(text) } else { Ok(text.to_vec()) };
         let text = declared.map_err(|fault| self.placed(fault, place))?;
-        self.out.append(&mut self.run);
-        self.out.push(b'<');
+        self.add_run();
         self.out.extend_from_slice(&text);
         self.begin_piece(place);
         Ok(true)
@@ -280,19 +297,38 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
     }
 
     fn give_start(&mut self) -> Result<(), Fault> {
-        self.check_start()?;
+        self.check_root()?;
         normalize_values(self.input.piece_mut());
+        let mut tag = std::mem::take(&mut self.start);
+        let is_read = tag.read_again(self.input.piece()).is_some();
+        let given = self.give_attributes(&tag, is_read);
+        self.start = tag;
+        given
+    }
+
+    /// Gives the current start tag to the parser, as it was read.
+    fn give_attributes(&mut self, tag: &Tag, is_read: bool) -> Result<(), Fault> {
         let text = self.input.piece();
-        let Some(tag) = Tag::read(text) else {
+        let is_plain = is_read && tag.attributes.iter().all(|it| is_ordinary(&text[it.name.clone()]));
+        if !is_plain {
+            self.learn_labels()?;
+        }
+        let text = self.input.piece();
+        if !is_read {
             // The parser reports what is malformed.
             self.depth += usize::from(!text.ends_with(b"/>"));
             self.out.extend_from_slice(text);
             return Ok(());
-        };
+        }
         let depth = self.depth + 1;
         check_depth(depth)?;
-        declare(&mut self.scope, depth, text, &tag, &self.entities)?;
-        check_parse_type(&self.scope, text, &tag)?;
+        if is_plain {
+            self.out.extend_from_slice(text);
+            self.depth = if tag.is_empty { self.depth } else { depth };
+            return Ok(());
+        }
+        declare(&mut self.scope, depth, text, tag, &self.entities)?;
+        check_parse_type(&self.scope, text, tag)?;
         let mut is_literal = false;
         let mut copied = 0;
         for attribute in &tag.attributes {
@@ -327,18 +363,23 @@ impl<'j, 'a, B: Bytes> CleanReader<'j, 'a, B> {
         Ok(())
     }
 
-    fn check_start(&mut self) -> Result<(), Fault> {
-        let tag = self.input.piece();
-        for label in attribute_values(tag, "odeID") {
+    /// Makes the labels of blank nodes in the current tag known.
+    fn learn_labels(&self) -> Result<(), Fault> {
+        for label in attribute_values(self.input.piece(), "odeID") {
             if label.contains(&b'&') {
                 return Err(Fault::new(Reason::Unsupported, "an rdf:nodeID with character references in it"));
             }
             let random = std::str::from_utf8(label).ok().and_then(random_label);
             self.seen.borrow_mut().labels.extend(random);
         }
+        Ok(())
+    }
+
+    fn check_root(&mut self) -> Result<(), Fault> {
         if self.depth > 0 {
             return Ok(());
         }
+        let tag = self.input.piece();
         self.roots += 1;
         if self.roots > 1 {
             return Err(Fault::new(Reason::Syntax, "a second root element: an XML document has one"));

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// A start tag or the tag of an empty element.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tag {
     pub(crate) name: Range<usize>,
     pub(crate) attributes: Vec<Attribute>,
@@ -21,18 +21,25 @@ pub(crate) struct Attribute {
 impl Tag {
     /// Reads a tag that begins after its `<` and ends with its `>`; `None` if it is malformed.
     pub(crate) fn read(tag: &[u8]) -> Option<Self> {
+        let mut read = Self::default();
+        read.read_again(tag)?;
+        Some(read)
+    }
+
+    /// Reads another tag, as [`Self::read`] does, into the memory of this one; `None` if it is malformed.
+    pub(crate) fn read_again(&mut self, tag: &[u8]) -> Option<()> {
         let (end, is_empty) = match tag {
             [.., b'/', b'>'] => (tag.len() - 2, true),
             [.., b'>'] => (tag.len() - 1, false),
             _ => return None,
         };
         let mut at = name_len(&tag[..end]);
-        let name = 0..at;
-        let mut attributes = Vec::new();
+        (self.name, self.is_empty) = (0..at, is_empty);
+        self.attributes.clear();
         loop {
             let space = blank_len(&tag[at..end]);
             if at + space == end {
-                return (!name.is_empty()).then_some(Self { name, attributes, is_empty });
+                return (!self.name.is_empty()).then_some(());
             }
             if space == 0 {
                 return None;
@@ -47,7 +54,7 @@ impl Tag {
             at += blank_len(&tag[at..end]);
             let quote = *tag[at..end].first().filter(|quote| matches!(quote, b'"' | b'\''))?;
             let length = memchr::memchr(quote, &tag[at + 1..end])?;
-            attributes.push(Attribute { name, value: at + 1..at + 1 + length });
+            self.attributes.push(Attribute { name, value: at + 1..at + 1 + length });
             at += length + 2;
         }
     }
@@ -55,6 +62,9 @@ impl Tag {
 
 /// Replaces line ends and tabs within the values of attributes by spaces, as XML demands.
 pub(crate) fn normalize_values(tag: &mut [u8]) {
+    if memchr::memchr2(b'\n', b'\t', tag).is_none() {
+        return;
+    }
     let mut quote = None;
     for byte in tag {
         match (quote, *byte) {

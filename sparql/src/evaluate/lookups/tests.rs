@@ -74,7 +74,7 @@ fn lookups(facts: usize, held_max: u64) -> (Arc<Same>, Arc<Session>, Lookups) {
 }
 
 fn count(lookups: &Lookups, lookup: Lookup) -> usize {
-    lookups.find(lookup).expect("facts").map(|found| found.expect("a fact")).count()
+    lookups.find(lookup).expect("facts").inspect(|found| assert!(found.is_ok(), "a fact")).count()
 }
 
 #[test]

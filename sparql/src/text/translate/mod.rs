@@ -25,7 +25,7 @@ pub(crate) fn query(query: &ast::Query, text: &str) -> Result<Query, Fault> {
     Translation::new(text).query(query)
 }
 
-/// The algebra of an update with this text. Labels of blank nodes in INSERT DATA become blank nodes that nothing else has.
+/// The algebra of an update with this text, operation by operation. Labels of blank nodes in INSERT DATA become blank nodes that nothing else has.
 ///
 /// # Errors
 /// `Unsupported` for what the algebra does not have.

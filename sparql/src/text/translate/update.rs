@@ -7,8 +7,8 @@ use entail_model::Fault;
 use entail_syntax::algebra::{GraphNamePattern, NamedNodePattern, QuadPattern, TriplePattern};
 use entail_syntax::algebra::{GraphPattern, GraphTarget, QueryDataset};
 use entail_syntax::algebra::{GraphUpdateOperation, Update};
-use entail_syntax::ast::{self, Blank, Loudness, OperationKind, Transfer, Value};
-use oxrdf::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple, Variable};
+use entail_syntax::ast::{self, Blank, Loudness, OperationKind, Value};
+use oxrdf::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple};
 use std::collections::HashMap;
 
 /// Blank nodes of an INSERT DATA, which nothing else has.
@@ -16,15 +16,12 @@ type Fresh<'a> = HashMap<&'a Blank, BlankNode>;
 
 impl Translation {
     pub fn update(&mut self, update: &ast::Update) -> Result<Update, Fault> {
-        let mut operations = Vec::new();
-        for operation in &update.operations {
-            self.operation(&operation.kind, &mut operations)?;
-        }
-        Ok(Update { operations, base_iri: update.base.clone() })
+        let operations = update.operations.iter().map(|operation| self.operation(&operation.kind));
+        Ok(Update { operations: operations.collect::<Result<_, Fault>>()?, base_iri: update.base.clone() })
     }
 
-    fn operation(&mut self, operation: &OperationKind, found: &mut Vec<GraphUpdateOperation>) -> Result<(), Fault> {
-        found.push(match operation {
+    fn operation(&mut self, operation: &OperationKind) -> Result<GraphUpdateOperation, Fault> {
+        Ok(match operation {
             OperationKind::Load { loudness, source, into } => GraphUpdateOperation::Load {
                 silent: *loudness == Loudness::Silent,
                 source: source.clone(),
@@ -39,10 +36,12 @@ impl Translation {
             OperationKind::Create(loudness, graph) => {
                 GraphUpdateOperation::Create { silent: *loudness == Loudness::Silent, graph: graph.clone() }
             }
-            OperationKind::Transfer { kind, loudness, from, to } => {
-                transfer(*kind, *loudness, from.as_ref(), to.as_ref(), found);
-                return Ok(());
-            }
+            OperationKind::Transfer { kind, loudness, from, to } => GraphUpdateOperation::Transfer {
+                kind: *kind,
+                silent: *loudness == Loudness::Silent,
+                from: graph_name(from.as_ref()),
+                to: graph_name(to.as_ref()),
+            },
             OperationKind::InsertData(quads) => {
                 let mut fresh = Fresh::new();
                 GraphUpdateOperation::InsertData { data: quads.iter().map(|quad| data(quad, &mut fresh)).collect() }
@@ -64,8 +63,7 @@ impl Translation {
                 let (delete, insert) = (quads(delete), quads(insert));
                 GraphUpdateOperation::DeleteInsert { delete, insert, using, pattern: Box::new(self.group(pattern)?) }
             }
-        });
-        Ok(())
+        })
     }
 
     fn delete_where(&self, quads: &[ast::Quad]) -> GraphUpdateOperation {
@@ -137,52 +135,5 @@ fn target(target: &ast::GraphTarget) -> GraphTarget {
         ast::GraphTarget::Default => GraphTarget::DefaultGraph,
         ast::GraphTarget::Named => GraphTarget::NamedGraphs,
         ast::GraphTarget::All => GraphTarget::AllGraphs,
-    }
-}
-
-/// ADD, MOVE and COPY as the standard defines them (SPARQL 1.1 Update, section 3.2); of a graph to itself they are nothing.
-fn transfer(
-    kind: Transfer,
-    loudness: Loudness,
-    from: Option<&NamedNode>,
-    to: Option<&NamedNode>,
-    found: &mut Vec<GraphUpdateOperation>,
-) {
-    if from == to {
-        return;
-    }
-    let all = |graph: Option<&NamedNode>| {
-        graph.map_or(GraphTarget::DefaultGraph, |graph| GraphTarget::NamedNode(graph.clone()))
-    };
-    if kind != Transfer::Add {
-        found.push(GraphUpdateOperation::Drop { silent: true, graph: all(to) });
-    }
-    found.push(copy(from, to));
-    if kind == Transfer::Move {
-        found.push(GraphUpdateOperation::Drop { silent: loudness == Loudness::Silent, graph: all(from) });
-    }
-}
-
-fn copy(from: Option<&NamedNode>, to: Option<&NamedNode>) -> GraphUpdateOperation {
-    let variable = |name: &str| Variable::new_unchecked(name);
-    let (subject, predicate, object) = (variable("s"), variable("p"), variable("o"));
-    let triple = TriplePattern {
-        subject: subject.clone().into(),
-        predicate: predicate.clone().into(),
-        object: object.clone().into(),
-    };
-    let triples = GraphPattern::Bgp { patterns: vec![triple] };
-    let graph_name = to.map_or(GraphNamePattern::DefaultGraph, |to| GraphNamePattern::NamedNode(to.clone()));
-    let insert =
-        QuadPattern { subject: subject.into(), predicate: predicate.into(), object: object.into(), graph_name };
-    let pattern = match from {
-        Some(from) => GraphPattern::Graph { name: from.clone().into(), inner: Box::new(triples) },
-        None => triples,
-    };
-    GraphUpdateOperation::DeleteInsert {
-        delete: Vec::new(),
-        insert: vec![insert],
-        using: None,
-        pattern: Box::new(pattern),
     }
 }

@@ -2,10 +2,12 @@
 //! joined patterns, the shape of chains of `&&`, `||` and UNION, and whether a sign belongs to a number or stands before it.
 
 use entail_syntax::algebra::{
-    AggregateExpression, Expression, GraphNamePattern, GraphPattern, GraphUpdateOperation, NamedNodePattern,
-    OrderExpression, PropertyPathExpression, QuadPattern, Query, QueryDataset, TermPattern, TriplePattern, Update,
+    AggregateExpression, Expression, GraphNamePattern, GraphPattern, GraphTarget, GraphUpdateOperation,
+    NamedNodePattern, OrderExpression, PropertyPathExpression, QuadPattern, Query, QueryDataset, TermPattern,
+    TriplePattern, Update,
 };
-use oxrdf::{BlankNode, Literal, Quad, Term, Variable};
+use entail_syntax::ast::Transfer;
+use oxrdf::{BlankNode, GraphName, Literal, Quad, Term, Variable};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -91,7 +93,8 @@ pub(super) fn query(query: &Query, text: &str) -> String {
 /// The canonical text of an update with this text.
 pub(super) fn update(update: &Update, text: &str) -> String {
     let writer = Writer { text };
-    let operations = update.operations.iter().map(|operation| writer.operation(operation)).collect();
+    let operations = update.operations.iter().flat_map(expanded);
+    let operations = operations.map(|operation| writer.operation(&operation)).collect();
     canonical(&Tree::list(format!("update {:?}", update.base_iri), operations))
 }
 
@@ -366,6 +369,50 @@ impl Writer<'_> {
             GraphNamePattern::Variable(variable) => self.variable(variable),
         };
         format!("{subject} {predicate} {object} {graph}")
+    }
+}
+
+/// ADD, MOVE and COPY as the standard defines them (SPARQL 1.1 Update, section 3.2): the other parser does so. Of a graph to
+/// itself they are nothing.
+fn expanded(operation: &GraphUpdateOperation) -> Vec<GraphUpdateOperation> {
+    let GraphUpdateOperation::Transfer { kind, silent, from, to } = operation else { return vec![operation.clone()] };
+    if from == to {
+        return Vec::new();
+    }
+    let target = |graph: &GraphName| match graph {
+        GraphName::NamedNode(node) => GraphTarget::NamedNode(node.clone()),
+        _ => GraphTarget::DefaultGraph,
+    };
+    let drop = |graph, silent| GraphUpdateOperation::Drop { silent, graph: target(graph) };
+    let before = (*kind != Transfer::Add).then(|| drop(to, true));
+    let after = (*kind == Transfer::Move).then(|| drop(from, *silent));
+    before.into_iter().chain([copied(from, to)]).chain(after).collect()
+}
+
+fn copied(from: &GraphName, to: &GraphName) -> GraphUpdateOperation {
+    let variable = |name: &str| Variable::new_unchecked(name);
+    let (subject, predicate, object) = (variable("s"), variable("p"), variable("o"));
+    let triple = TriplePattern {
+        subject: subject.clone().into(),
+        predicate: predicate.clone().into(),
+        object: object.clone().into(),
+    };
+    let triples = GraphPattern::Bgp { patterns: vec![triple] };
+    let graph_name = match to {
+        GraphName::NamedNode(to) => GraphNamePattern::NamedNode(to.clone()),
+        _ => GraphNamePattern::DefaultGraph,
+    };
+    let insert =
+        QuadPattern { subject: subject.into(), predicate: predicate.into(), object: object.into(), graph_name };
+    let pattern = match from {
+        GraphName::NamedNode(from) => GraphPattern::Graph { name: from.clone().into(), inner: Box::new(triples) },
+        _ => triples,
+    };
+    GraphUpdateOperation::DeleteInsert {
+        delete: Vec::new(),
+        insert: vec![insert],
+        using: None,
+        pattern: Box::new(pattern),
     }
 }
 
