@@ -52,7 +52,10 @@ impl Run<'_> {
             fault = self.incarnations.failure() => return Err(fault),
         }
         let before = self.writer.rules.current(&self.writer.members.log).sets.clone();
-        let named: Vec<Arc<ParsedSet>> = if are_rules { [&sets[..], &before[..]].concat() } else { sets.clone() };
+        let mut named = sets.clone();
+        if are_rules {
+            named.extend(before.iter().filter(|set| set.content().is_ok()).cloned());
+        }
         let ids = self.ids_of_constants(&named, are_rules, cached, &loader).await?;
         let context = with_staged(&base, &loader).await?;
         self.program = Some(if are_rules {
@@ -99,10 +102,12 @@ impl Run<'_> {
         (before, after): (&[Arc<ParsedSet>], &[Arc<ParsedSet>]),
         ids: &Ids,
     ) -> Result<Program, Fault> {
-        // A stored set that does not parse any more has no rules.
-        let readable: Vec<Arc<ParsedSet>> = before.iter().filter(|set| set.content().is_ok()).cloned().collect();
-        let mut gone = rules::bodies(&readable, ids)?;
         let rules = rules::bodies(after, ids)?;
+        // What the rules of a stored set have derived that does not parse any more is not known.
+        if before.iter().any(|set| set.content().is_err()) {
+            return self.rebuilding(context, &rules);
+        }
+        let mut gone = rules::bodies(before, ids)?;
         let mut new = BTreeSet::new();
         for (number, rule) in rules.iter().enumerate() {
             let is_same = |other: &RuleBody| {
@@ -121,12 +126,21 @@ impl Run<'_> {
         }
         let dropped = (rules.len()..rules.len() + gone.len()).collect();
         let both = [&rules[..], &gone].concat();
-        let (program, mode) = match info_span!("plan").in_scope(|| compile_maintenance(context, &both)) {
-            Ok(program) => (program, Mode::Maintain { new, dropped }),
+        match info_span!("plan").in_scope(|| compile_maintenance(context, &both)) {
+            Ok(program) => {
+                Ok(Program { compiled: Arc::new(Compiled::of(program)), mode: Mode::Maintain { new, dropped } })
+            }
             // The rules of before and after have strata, but not together.
-            Err(_) => (compile_maintenance(context, &rules).map_err(no_strata)?, Mode::Rebuild),
-        };
-        Ok(Program { compiled: Arc::new(Compiled::of(program)), mode })
+            Err(_) => self.rebuilding(context, &rules),
+        }
+    }
+
+    /// The program that derives everything again by these rules.
+    fn rebuilding(&self, context: &Context, rules: &[RuleBody]) -> Result<Program, Fault> {
+        let new = (0..rules.len()).collect();
+        let news = News::Rules { new: &new, may_wait: self.may_wait };
+        let program = info_span!("plan").in_scope(|| rules::program(rules, context, &news)).map_err(no_strata)?;
+        Ok(Program { compiled: Arc::new(Compiled::of(program)), mode: Mode::Rebuild })
     }
 
     /// The time that the change may take until recomputing everything is the better way to go on; `None` if that is never
